@@ -1,0 +1,288 @@
+//! How does one site's net move from marking to marking?
+//!
+//! Invariants, upheld here and checked over random nets and orders of events in `tests/properties.rs`:
+//! 1. In every started frame each transition fires exactly once.
+//! 2. A place takes one token a frame; a second one is refused, never merged.
+//! 3. A token meets only tokens of its own frame.
+//! 4. A token that an error has reached moves on like any other, so every job ends.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync;
+
+use crate::{Carry, Failure, Frame, Net, PlaceId, Source, Step, Token, TransitionId, Value};
+
+/// What the host has to do next.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action<V> {
+    /// Run the transition's operation, then tell [`Engine::complete`].
+    Call {
+        /// The transition that fired.
+        transition: TransitionId,
+        /// Its frame.
+        frame: Frame,
+        /// One value for each input; `None` where an input is only a signal.
+        inputs: Vec<Option<V>>,
+    },
+    /// Hand the token to the application.
+    Yield {
+        /// The transition that fired.
+        transition: TransitionId,
+        /// Its frame.
+        frame: Frame,
+        /// What arrived.
+        token: Token<V>,
+    },
+    /// Carry the token to another site and [`Engine::deposit`] it there.
+    Send {
+        /// That site.
+        site: String,
+        /// The place in that site's net.
+        place: PlaceId,
+        /// The token's frame.
+        frame: Frame,
+        /// The token, `None` for a signal.
+        token: Option<Token<V>>,
+    },
+    /// Tell the application of an error, once, where it arose.
+    Report(sync::Arc<Failure>),
+    /// Everything has fired in every frame there will be.
+    Done,
+}
+
+/// A firing that still waits for some of its inputs.
+struct Pending<V> {
+    inputs: Vec<Option<Input<V>>>,
+    missing: usize,
+}
+
+/// What an input holds: a token, or `None` inside for a signal.
+type Input<V> = Option<Token<V>>;
+
+/// The marking of one net, and the rules by which it changes.
+pub struct Engine<V> {
+    net: sync::Arc<Net>,
+    slots: Vec<usize>,
+    pending: HashMap<(TransitionId, Frame), Pending<V>>,
+    running: HashSet<(TransitionId, Frame)>,
+    fired: HashSet<(TransitionId, Frame)>,
+    frames: HashSet<Frame>,
+    lost: HashMap<String, sync::Arc<Failure>>,
+    finished: u64,
+    expected: Option<u64>,
+    done: bool,
+    actions: VecDeque<Action<V>>,
+}
+
+impl<V: Value> Engine<V> {
+    /// An empty marking of `net`.
+    pub fn new(net: sync::Arc<Net>) -> Self {
+        let mut slots = vec![0; net.transitions.len()];
+        for place in &net.places {
+            slots[place.transition as usize] += 1;
+        }
+        Self {
+            net,
+            slots,
+            pending: HashMap::new(),
+            running: HashSet::new(),
+            fired: HashSet::new(),
+            frames: HashSet::new(),
+            lost: HashMap::new(),
+            finished: 0,
+            expected: None,
+            done: false,
+            actions: VecDeque::new(),
+        }
+    }
+
+    /// The next thing to do, in the order it became due.
+    pub fn next_action(&mut self) -> Option<Action<V>> {
+        self.actions.pop_front()
+    }
+
+    /// Starts a frame with the parameters this site needs. A frame that has started already stays as it is.
+    pub fn start(&mut self, frame: &Frame, params: &HashMap<String, V>) {
+        if !self.frames.insert(frame.clone()) {
+            return;
+        }
+        let net = self.net.clone();
+        for (place, kept) in net.places.iter().enumerate() {
+            let input = match &kept.source {
+                Source::Start => None,
+                Source::Param(name) => match params.get(name) {
+                    Some(value) => Some(Token::Value(value.clone())),
+                    None => {
+                        let failure = self.failure(kept.transition, frame, "MissingParameter", {
+                            format!("no value was given for the parameter place '{name}'")
+                        });
+                        Some(Token::Error(vec![self.report(failure)]))
+                    }
+                },
+                Source::Site(site) => match self.lost.get(site) {
+                    Some(failure) => Some(Token::Error(vec![failure.clone()])),
+                    None => continue,
+                },
+                Source::Here => continue,
+            };
+            self.fill(place as PlaceId, frame, input);
+        }
+    }
+
+    /// Takes a token from another site. One that is there already, or is not the net's, is refused with `false`.
+    pub fn deposit(&mut self, place: PlaceId, frame: &Frame, token: Option<Token<V>>) -> bool {
+        let known = self.net.places.get(place as usize).is_some_and(|place| matches!(place.source, Source::Site(_)));
+        known && self.fill(place, frame, token)
+    }
+
+    /// Takes the result of a call. One that is not awaited, such as a late or repeated one, is refused with `false`.
+    pub fn complete(&mut self, transition: TransitionId, frame: &Frame, outcome: Result<V, Failure>) -> bool {
+        if !self.running.remove(&(transition, frame.clone())) {
+            return false;
+        }
+        let token = match outcome {
+            Ok(value) => Token::Value(value),
+            Err(failure) => Token::Error(vec![self.report(failure)]),
+        };
+        self.put_out(transition, frame, &token);
+        true
+    }
+
+    /// Ends the input: `frames` frames were started in all.
+    pub fn stop(&mut self, frames: u64) {
+        self.expected = Some(frames * self.net.transitions.len() as u64);
+        self.finish_if_done();
+    }
+
+    /// Puts an error in the place of every token that `site` still owes, now and in later frames. What had arrived
+    /// before stays. The caller reports the loss; it is one error, however many sites notice it.
+    pub fn lose(&mut self, site: &str, failure: Failure) {
+        let failure = sync::Arc::new(failure);
+        self.lost.insert(site.to_owned(), failure.clone());
+        let net = self.net.clone();
+        let mut frames: Vec<Frame> = self.frames.iter().cloned().collect();
+        frames.sort();
+        for frame in frames {
+            for (place, kept) in net.places.iter().enumerate() {
+                if matches!(&kept.source, Source::Site(from) if from == site) {
+                    self.fill(place as PlaceId, &frame, Some(Token::Error(vec![failure.clone()])));
+                }
+            }
+        }
+    }
+
+    /// Fills a place for a frame, and fires its transition when that was the last input missing.
+    fn fill(&mut self, place: PlaceId, frame: &Frame, input: Input<V>) -> bool {
+        let kept = &self.net.places[place as usize];
+        let (transition, slot) = (kept.transition, kept.slot as usize);
+        let key = (transition, frame.clone());
+        if self.fired.contains(&key) {
+            return false;
+        }
+        let slots = self.slots[transition as usize];
+        let pending = self
+            .pending
+            .entry(key.clone())
+            .or_insert_with(|| Pending { inputs: (0..slots).map(|_| None).collect(), missing: slots });
+        if pending.inputs[slot].is_some() {
+            return false;
+        }
+        pending.inputs[slot] = Some(input);
+        pending.missing -= 1;
+        if pending.missing == 0 {
+            let inputs = self.pending.remove(&key).expect("it was just filled").inputs;
+            self.fired.insert(key);
+            self.fire(transition, frame, inputs.into_iter().map(|input| input.expect("none is missing")).collect());
+        }
+        true
+    }
+
+    fn fire(&mut self, transition: TransitionId, frame: &Frame, inputs: Vec<Input<V>>) {
+        let mut errors: Vec<sync::Arc<Failure>> = Vec::new();
+        for input in &inputs {
+            if let Some(Token::Error(more)) = input {
+                for error in more {
+                    if !errors.contains(error) {
+                        errors.push(error.clone());
+                    }
+                }
+            }
+        }
+        let net = self.net.clone();
+        match &net.transitions[transition as usize].step {
+            Step::Yield { .. } => {
+                let value = inputs.into_iter().flatten().next();
+                let token = if errors.is_empty() { value } else { Some(Token::Error(errors)) };
+                if let Some(token) = token {
+                    self.actions.push_back(Action::Yield { transition, frame: frame.clone(), token });
+                }
+                self.finished += 1;
+                self.finish_if_done();
+            }
+            Step::Call { .. } if !errors.is_empty() => self.put_out(transition, frame, &Token::Error(errors)),
+            Step::Call { .. } => {
+                let value = |input| match input {
+                    Some(Token::Value(value)) => Some(value),
+                    _ => None,
+                };
+                let inputs = inputs.into_iter().map(value).collect();
+                self.running.insert((transition, frame.clone()));
+                self.actions.push_back(Action::Call { transition, frame: frame.clone(), inputs });
+            }
+        }
+    }
+
+    /// Moves a result along every arc that leaves the transition.
+    fn put_out(&mut self, transition: TransitionId, frame: &Frame, token: &Token<V>) {
+        let net = self.net.clone();
+        for arc in &net.transitions[transition as usize].outputs {
+            let carried = match (&arc.carry, token) {
+                (Carry::Value(path), Token::Value(value)) if !path.is_empty() => match value.select(path) {
+                    Ok(part) => Some(Token::Value(part)),
+                    Err(message) => {
+                        let failure = self.failure(transition, frame, "SelectError", message);
+                        Some(Token::Error(vec![self.report(failure)]))
+                    }
+                },
+                (Carry::Signal, Token::Value(_)) => None,
+                (_, token) => Some(token.clone()),
+            };
+            match &arc.site {
+                None => {
+                    self.fill(arc.place, frame, carried);
+                }
+                Some(site) => self.actions.push_back(Action::Send {
+                    site: site.clone(),
+                    place: arc.place,
+                    frame: frame.clone(),
+                    token: carried,
+                }),
+            }
+        }
+        self.finished += 1;
+        self.finish_if_done();
+    }
+
+    fn failure(&self, transition: TransitionId, frame: &Frame, kind: &str, message: String) -> Failure {
+        let (Step::Call { node, .. } | Step::Yield { node, .. }) = &self.net.transitions[transition as usize].step;
+        Failure {
+            site: self.net.site.clone(),
+            node: Some(node.clone()),
+            frame: Some(frame.clone()),
+            kind: kind.to_owned(),
+            message,
+        }
+    }
+
+    fn report(&mut self, failure: Failure) -> sync::Arc<Failure> {
+        let failure = sync::Arc::new(failure);
+        self.actions.push_back(Action::Report(failure.clone()));
+        failure
+    }
+
+    fn finish_if_done(&mut self) {
+        if self.expected == Some(self.finished) && !self.done {
+            self.done = true;
+            self.actions.push_back(Action::Done);
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The Petri-net engine: places, transitions, tokens, marking and frames.
+//!
+//! A pipeline becomes one [`Net`] per site. [`Engine`] runs one of them as a pure state machine: events go in
+//! (a frame starts, a token arrives, a call ends), [`Action`]s come out (call this, send that). It does no I/O, knows no
+//! clock and no thread, so the same engine serves every target and can be tested over any order of events.
+
+mod engine;
+mod frame;
+mod net;
+mod token;
+
+pub use engine::{Action, Engine};
+pub use frame::Frame;
+pub use net::{Arc, Argument, Carry, Net, NodeId, Place, PlaceId, Selector, Source, Step, Transition, TransitionId};
+pub use token::{Failure, Token, Value};

@@ -1,0 +1,40 @@
+//! What moves through a net?
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Frame, NodeId, Selector};
+
+/// What an engine's tokens carry. A host decides: a Python object, bytes, or a number in a test.
+pub trait Value: Clone {
+    /// Walks `path` into the value, as `fieldref` does.
+    ///
+    /// # Errors
+    /// The sentence that tells the user what could not be found, and where it was looked for.
+    fn select(&self, path: &[Selector]) -> Result<Self, String>;
+}
+
+/// One original error: an adapter raised, a selector found nothing, or a site was lost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The site where it happened, or that was lost.
+    pub site: String,
+    /// The node that failed; `None` where a whole site did.
+    pub node: Option<NodeId>,
+    /// The frame it belongs to; `None` where it concerns all of them.
+    pub frame: Option<Frame>,
+    /// The kind of error, such as the exception's class.
+    pub kind: String,
+    /// What happened, for the user.
+    pub message: String,
+}
+
+/// A token: a value, or the errors that took its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Token<V> {
+    /// A result.
+    Value(V),
+    /// Why there is no result; never empty.
+    Error(Vec<Arc<Failure>>),
+}
