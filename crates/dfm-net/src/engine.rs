@@ -9,7 +9,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync;
 
-use crate::{Carry, Failure, Frame, Net, PlaceId, Source, Step, Token, TransitionId, Value};
+use crate::{Carry, Failure, Frame, Net, Outcome, PlaceId, Source, Step, Token, TransitionId, Value};
 
 /// What the host has to do next.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +31,26 @@ pub enum Action<V> {
         frame: Frame,
         /// What arrived.
         token: Token<V>,
+    },
+    /// Hand one item of a stream to the application.
+    Item {
+        /// The `Yield` it goes through.
+        transition: TransitionId,
+        /// The stream's frame.
+        frame: Frame,
+        /// The item.
+        value: V,
+    },
+    /// Carry an item to another site and [`Engine::deposit_item`] it there.
+    SendItem {
+        /// That site.
+        site: String,
+        /// The place in that site's net.
+        place: PlaceId,
+        /// The stream's frame.
+        frame: Frame,
+        /// The item.
+        value: V,
     },
     /// Carry the token to another site and [`Engine::deposit`] it there.
     Send {
@@ -95,6 +115,11 @@ impl<V: Value> Engine<V> {
         }
     }
 
+    /// The net it runs.
+    pub fn net(&self) -> &sync::Arc<Net> {
+        &self.net
+    }
+
     /// The next thing to do, in the order it became due.
     pub fn next_action(&mut self) -> Option<Action<V>> {
         self.actions.pop_front()
@@ -134,16 +159,58 @@ impl<V: Value> Engine<V> {
         known && self.fill(place, frame, token)
     }
 
+    /// Takes an item from another site; one that comes after the stream's end is refused with `false`.
+    pub fn deposit_item(&mut self, place: PlaceId, frame: &Frame, value: V) -> bool {
+        let Some(kept) = self.net.places.get(place as usize) else { return false };
+        let (transition, frame) = (kept.transition, frame.clone());
+        if !matches!(kept.source, Source::Site(_)) || self.fired.contains(&(transition, frame.clone())) {
+            return false;
+        }
+        self.actions.push_back(Action::Item { transition, frame, value });
+        true
+    }
+
+    /// Takes one item of a running call's generator; one of a call that does not run is refused with `false`.
+    pub fn item(&mut self, transition: TransitionId, frame: &Frame, value: &V) -> bool {
+        if !self.running.contains(&(transition, frame.clone())) {
+            return false;
+        }
+        let net = self.net.clone();
+        for arc in net.transitions[transition as usize].outputs.iter().filter(|arc| arc.carry == Carry::Stream) {
+            let (frame, value) = (frame.clone(), value.clone());
+            self.actions.push_back(match &arc.site {
+                Some(site) => Action::SendItem { site: site.clone(), place: arc.place, frame, value },
+                None => {
+                    let transition = net.places[arc.place as usize].transition;
+                    Action::Item { transition, frame, value }
+                }
+            });
+        }
+        true
+    }
+
+    /// Whether the items of this transition's generator are also needed as a list.
+    pub fn gathers(&self, transition: TransitionId) -> bool {
+        let outputs = &self.net.transitions[transition as usize].outputs;
+        outputs.iter().any(|arc| matches!(arc.carry, Carry::Value(_)))
+    }
+
     /// Takes the result of a call. One that is not awaited, such as a late or repeated one, is refused with `false`.
-    pub fn complete(&mut self, transition: TransitionId, frame: &Frame, outcome: Result<V, Failure>) -> bool {
+    pub fn complete(&mut self, transition: TransitionId, frame: &Frame, outcome: Outcome<V>) -> bool {
         if !self.running.remove(&(transition, frame.clone())) {
             return false;
         }
-        let token = match outcome {
-            Ok(value) => Token::Value(value),
-            Err(failure) => Token::Error(vec![self.report(failure)]),
-        };
-        self.put_out(transition, frame, &token);
+        match outcome {
+            Outcome::Value(value) => self.put_out(transition, frame, &Token::Value(value), false),
+            Outcome::Streamed(list) => {
+                let token = list.map_or(Token::End, Token::Value);
+                self.put_out(transition, frame, &token, true);
+            }
+            Outcome::Failed(failure) => {
+                let token = Token::Error(vec![self.report(failure)]);
+                self.put_out(transition, frame, &token, false);
+            }
+        }
         true
     }
 
@@ -218,7 +285,7 @@ impl<V: Value> Engine<V> {
                 self.finished += 1;
                 self.finish_if_done();
             }
-            Step::Call { .. } if !errors.is_empty() => self.put_out(transition, frame, &Token::Error(errors)),
+            Step::Call { .. } if !errors.is_empty() => self.put_out(transition, frame, &Token::Error(errors), false),
             Step::Call { .. } => {
                 let value = |input| match input {
                     Some(Token::Value(value)) => Some(value),
@@ -231,8 +298,8 @@ impl<V: Value> Engine<V> {
         }
     }
 
-    /// Moves a result along every arc that leaves the transition.
-    fn put_out(&mut self, transition: TransitionId, frame: &Frame, token: &Token<V>) {
+    /// Moves a result along every arc that leaves the transition. After a stream's items only its end follows them.
+    fn put_out(&mut self, transition: TransitionId, frame: &Frame, token: &Token<V>, streamed: bool) {
         let net = self.net.clone();
         for arc in &net.transitions[transition as usize].outputs {
             let carried = match (&arc.carry, token) {
@@ -243,7 +310,8 @@ impl<V: Value> Engine<V> {
                         Some(Token::Error(vec![self.report(failure)]))
                     }
                 },
-                (Carry::Signal, Token::Value(_)) => None,
+                (Carry::Signal, Token::Value(_) | Token::End) => None,
+                (Carry::Stream, Token::Value(_)) if streamed => Some(Token::End),
                 (_, token) => Some(token.clone()),
             };
             match &arc.site {
@@ -268,8 +336,13 @@ impl<V: Value> Engine<V> {
             site: self.net.site.clone(),
             node: Some(node.clone()),
             frame: Some(frame.clone()),
+            operation: match &self.net.transitions[transition as usize].step {
+                Step::Call { operation, .. } => Some(operation.clone()),
+                Step::Yield { .. } => None,
+            },
             kind: kind.to_owned(),
             message,
+            stack_trace: String::new(),
         }
     }
 

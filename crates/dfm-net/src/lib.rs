@@ -12,4 +12,4 @@ mod token;
 pub use engine::{Action, Engine};
 pub use frame::Frame;
 pub use net::{Arc, Argument, Carry, Net, NodeId, Place, PlaceId, Selector, Source, Step, Transition, TransitionId};
-pub use token::{Failure, Token, Value};
+pub use token::{Failure, Outcome, Token, Value};

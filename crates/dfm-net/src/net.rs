@@ -126,6 +126,8 @@ pub enum Carry {
     /// The part of the result under this path; all of it for an empty one. Selecting happens before the token leaves,
     /// so that no more than was asked for crosses a border.
     Value(Vec<Selector>),
+    /// All of the result, to a `Yield`; a generator's items go one by one, as they come.
+    Stream,
     /// Only that it happened: order without data.
     Signal,
 }

@@ -22,12 +22,16 @@ pub struct Failure {
     pub site: String,
     /// The node that failed; `None` where a whole site did.
     pub node: Option<NodeId>,
+    /// The operation it was to run, if it was one.
+    pub operation: Option<String>,
     /// The frame it belongs to; `None` where it concerns all of them.
     pub frame: Option<Frame>,
     /// The kind of error, such as the exception's class.
     pub kind: String,
     /// What happened, for the user.
     pub message: String,
+    /// The adapter's own traceback; empty where no adapter raised.
+    pub stack_trace: String,
 }
 
 /// A token: a value, or the errors that took its place.
@@ -37,4 +41,17 @@ pub enum Token<V> {
     Value(V),
     /// Why there is no result; never empty.
     Error(Vec<Arc<Failure>>),
+    /// The end of a generator's items, which have gone before it.
+    End,
+}
+
+/// How a call ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome<V> {
+    /// With a result.
+    Value(V),
+    /// A generator, all of whose items were told: as a list, if [`crate::Engine::gathers`] asked for one.
+    Streamed(Option<V>),
+    /// With an error.
+    Failed(Failure),
 }

@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use dfm_net::{
-    Action, Arc as NetArc, Argument, Carry, Engine, Failure, Frame, Net, NodeId, Place, PlaceId, Selector, Source,
-    Step, Token, Transition, TransitionId, Value,
+    Action, Arc as NetArc, Argument, Carry, Engine, Failure, Frame, Net, NodeId, Outcome, Place, PlaceId, Selector,
+    Source, Step, Token, Transition, TransitionId, Value,
 };
 use proptest::prelude::*;
 
@@ -96,7 +96,7 @@ fn compile(shape: &Shape) -> Vec<Net> {
 enum Event {
     Start(usize, Frame),
     Stop(usize),
-    Complete(usize, TransitionId, Frame, Result<Trace, Failure>),
+    Complete(usize, TransitionId, Frame, Outcome<Trace>),
     Deposit(usize, PlaceId, Frame, Option<Token<Trace>>),
     Lose(usize, usize),
 }
@@ -111,7 +111,15 @@ struct Seen {
 
 fn failure(site: usize, node: Option<u64>, frame: Option<Frame>) -> Failure {
     let kind = if node.is_some() { "Raised" } else { "SiteLost" };
-    Failure { site: site_name(site), node: node.map(NodeId::Number), frame, kind: kind.into(), message: "told".into() }
+    Failure {
+        site: site_name(site),
+        node: node.map(NodeId::Number),
+        frame,
+        operation: None,
+        kind: kind.into(),
+        message: "told".into(),
+        stack_trace: String::new(),
+    }
 }
 
 /// Runs a shape in the order that `order` picks. `fails` are nodes whose adapter raises, `dies` is a site that is lost
@@ -171,9 +179,9 @@ fn run(shape: &Shape, order: &[prop::sample::Index], fails: &HashSet<u64>, dies:
                         nodes.extend(input.nodes);
                     }
                     let outcome = if fails.contains(&node) {
-                        Err(failure(site, Some(node), Some(frame.clone())))
+                        Outcome::Failed(failure(site, Some(node), Some(frame.clone())))
                     } else {
-                        Ok(Trace { frame: frame.clone(), nodes })
+                        Outcome::Value(Trace { frame: frame.clone(), nodes })
                     };
                     events.push(Event::Complete(site, transition, frame, outcome));
                 }
@@ -191,6 +199,7 @@ fn run(shape: &Shape, order: &[prop::sample::Index], fails: &HashSet<u64>, dies:
                         events.push(Event::Deposit(to, place, frame, token));
                     }
                 }
+                Action::Item { .. } | Action::SendItem { .. } => panic!("nothing streams here"),
                 Action::Report(failure) => seen.reports.push(failure),
                 Action::Done => assert!(seen.done.insert(site), "a site is done once"),
             }
@@ -295,8 +304,52 @@ fn a_missing_parameter_and_a_bad_selector_are_errors_of_their_node() {
     let who = Trace { frame: frame.clone(), nodes: HashSet::new() };
     engine.start(&frame, &HashMap::from([("who".to_owned(), who.clone())]));
     assert!(matches!(engine.next_action(), Some(Action::Call { transition: 0, .. })));
-    assert!(engine.complete(0, &frame, Ok(who)));
+    assert!(engine.complete(0, &frame, Outcome::Value(who)));
     assert_eq!(reported(&mut engine), "SelectError");
     engine.stop(1);
     assert_eq!(engine.next_action(), Some(Action::Done));
+}
+
+#[test]
+fn items_go_ahead_of_the_streams_end_and_gather_where_a_list_is_needed() {
+    let arc = |site: Option<&str>, place, carry| NetArc { site: site.map(str::to_owned), place, carry };
+    let call = |node, outputs| Transition {
+        step: Step::Call { node: NodeId::Number(node), operation: "test.Op".into(), provider: None, arguments: vec![] },
+        outputs,
+    };
+    let outputs =
+        vec![arc(None, 1, Carry::Stream), arc(None, 2, Carry::Value(vec![])), arc(Some("away"), 0, Carry::Stream)];
+    let net = Arc::new(Net {
+        site: "home".into(),
+        places: vec![
+            Place { transition: 0, slot: 0, source: Source::Start },
+            Place { transition: 1, slot: 0, source: Source::Here },
+            Place { transition: 2, slot: 0, source: Source::Here },
+        ],
+        transitions: vec![
+            call(0, outputs),
+            Transition { step: Step::Yield { node: NodeId::Number(1), place: "out".into() }, outputs: vec![] },
+            call(2, vec![]),
+        ],
+    });
+    let frame = Frame::of_param_set(0);
+    let value = |node| Trace { frame: Frame::of_param_set(0), nodes: HashSet::from([node]) };
+    let mut engine = Engine::new(net);
+    engine.start(&frame, &HashMap::new());
+    assert!(matches!(engine.next_action(), Some(Action::Call { transition: 0, .. })));
+    assert!(engine.gathers(0));
+    assert!(!engine.gathers(2));
+    assert!(engine.item(0, &frame, &value(7)));
+    assert_eq!(engine.next_action(), Some(Action::Item { transition: 1, frame: frame.clone(), value: value(7) }));
+    let sent = Action::SendItem { site: "away".into(), place: 0, frame: frame.clone(), value: value(7) };
+    assert_eq!(engine.next_action(), Some(sent));
+    assert!(engine.complete(0, &frame, Outcome::Streamed(Some(value(8)))));
+    assert!(!engine.item(0, &frame, &value(9)), "nothing follows the end");
+    assert_eq!(engine.next_action(), Some(Action::Yield { transition: 1, frame: frame.clone(), token: Token::End }));
+    let inputs = vec![Some(value(8))];
+    assert_eq!(engine.next_action(), Some(Action::Call { transition: 2, frame: frame.clone(), inputs }));
+    assert_eq!(
+        engine.next_action(),
+        Some(Action::Send { site: "away".into(), place: 0, frame, token: Some(Token::End) })
+    );
 }
