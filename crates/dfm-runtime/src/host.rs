@@ -1,0 +1,123 @@
+//! What does a site need from whoever runs operations and holds values?
+
+use dfm_net::{Frame, NodeId, Token, Value};
+use dfm_wire::JobId;
+
+use crate::segment::Received;
+
+/// Turns values into bytes and back.
+pub trait Host {
+    /// What tokens carry inside this process.
+    type Value: Value;
+
+    /// The value as bytes.
+    ///
+    /// # Errors
+    /// The sentence that tells the user what cannot travel, and what to do.
+    fn encode(&mut self, value: &Self::Value) -> Result<Outgoing, String>;
+
+    /// The value that another process encoded.
+    ///
+    /// # Errors
+    /// The sentence that tells the user what this site lacks.
+    fn decode(&mut self, value: Incoming) -> Result<Self::Value, String>;
+}
+
+/// A value on its way out.
+pub struct Outgoing {
+    /// Its structure.
+    pub head: Vec<u8>,
+    /// Its large parts, in the order the structure refers to them.
+    pub buffers: Vec<Box<dyn AsRef<[u8]>>>,
+}
+
+/// A value on its way in.
+pub struct Incoming {
+    /// Its structure.
+    pub head: Vec<u8>,
+    /// Its large parts.
+    pub buffers: Vec<Part>,
+}
+
+/// One large part of a value that arrived.
+pub enum Part {
+    /// It came in the packet.
+    Inline(Vec<u8>),
+    /// It is mapped from a shared segment.
+    Shared(Received),
+}
+
+/// A call's number within its process.
+pub type CallId = u64;
+
+/// A call that is due: the host runs it and tells [`crate::Site::complete`].
+pub struct Call<V> {
+    /// Its number.
+    pub id: CallId,
+    /// Its job.
+    pub job: JobId,
+    /// Its frame.
+    pub frame: Frame,
+    /// The net's transition, whose step says what to run.
+    pub transition: u32,
+    /// The inputs by slot; `None` for signals.
+    pub inputs: Vec<Option<V>>,
+}
+
+/// Something the host should know.
+pub enum Event<V> {
+    /// First of all, at a site that is not home: what it is.
+    Setup(String),
+    /// Home asks whether these operations can be called; answer with [`crate::Site::checked`].
+    Check(u64, Vec<(String, Option<String>)>),
+    /// At home: a site's answer.
+    Checked(String, u64, Vec<String>),
+    /// A job began here, with this name.
+    Opened(JobId, String),
+    /// At home: a token for the application.
+    Yielded(Yielded, Token<V>),
+    /// At home: an item for the application; tell [`crate::Site::consumed`] when it has it.
+    Item(Yielded, V),
+    /// At home: an error arose.
+    Reported(JobId, dfm_net::Failure),
+    /// At home: every site has done what there was to do.
+    Ended(JobId),
+    /// These calls are not wanted any more.
+    Abandoned(Vec<CallId>),
+    /// A stream that waited may go on.
+    Room(CallId),
+    /// A site's process is gone; at home, answer with [`crate::Site::lose`] once the cause is known.
+    Closed(String),
+    /// At home: a site has forgotten a cancelled job.
+    Cancelled(String, JobId),
+    /// The session ends.
+    Bye,
+}
+
+/// Where a token for the application comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Yielded {
+    /// Its job.
+    pub job: JobId,
+    /// The site that made it.
+    pub site: String,
+    /// The `Yield`'s node.
+    pub node: NodeId,
+    /// The place that the application knows.
+    pub place: String,
+    /// Its frame.
+    pub frame: Frame,
+    /// The `Yield`'s transition.
+    pub transition: u32,
+}
+
+/// Whether a generator may go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// At once.
+    More,
+    /// After [`Event::Room`]: its consumers are behind.
+    Wait,
+    /// Never: its job is gone.
+    Gone,
+}

@@ -1,0 +1,11 @@
+//! Drives nets across processes: links, shared memory, jobs.
+
+mod host;
+mod link;
+mod segment;
+mod site;
+
+pub use host::{Call, CallId, Event, Host, Incoming, Outgoing, Part, Room, Yielded};
+pub use link::Link;
+pub use segment::Received;
+pub use site::{STREAM_WINDOW, Site};

@@ -1,0 +1,813 @@
+//! What does one site's process do with what its links bring and its host tells?
+//!
+//! Nothing here waits or knows the time: the host calls when a socket is readable or a call has ended, and then does
+//! what [`Site::next_call`] and [`Site::take_events`] say. Several jobs run side by side, each with an engine of its own.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io;
+use std::mem;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use dfm_net::{Action, Engine, Failure, Frame, Net, NodeId, Outcome, PlaceId, Source, Step, Token, TransitionId};
+use dfm_wire::{Buffer, Encoded, JobId, Message, Payload};
+
+use crate::host::{Call, CallId, Event, Host, Incoming, Part, Room, Yielded};
+use crate::link::{Link, MAX_FILES};
+use crate::segment::{Pool, Received, Released, SEGMENT_FROM};
+
+/// A generator may be this many items ahead of its slowest consumer.
+pub const STREAM_WINDOW: u64 = 1024;
+
+/// One site of a session, in one process.
+pub struct Site<H: Host> {
+    name: String,
+    host: H,
+    /// `None` at home.
+    home: Option<String>,
+    links: BTreeMap<String, Peer>,
+    links_made: u64,
+    jobs: BTreeMap<JobId, Job<H::Value>>,
+    newest: JobId,
+    /// What came for jobs that home has not opened here yet.
+    early: HashMap<JobId, Vec<Arrived>>,
+    running: HashMap<CallId, Running>,
+    calls_made: CallId,
+    calls: std::collections::VecDeque<Call<H::Value>>,
+    events: Vec<Event<H::Value>>,
+    pool: Pool,
+    released: Released,
+}
+
+struct Peer {
+    link: Link,
+    /// Tells this link from an earlier one to the same site.
+    number: u64,
+    /// Segments lent to this peer.
+    lent: HashSet<u64>,
+}
+
+struct Job<V> {
+    engine: Engine<V>,
+    streams: HashMap<(String, PlaceId, Frame), CallId>,
+    /// Only at home.
+    home: Option<HomeSide>,
+}
+
+/// What only home knows of a job.
+struct HomeSide {
+    frames: u32,
+    /// The parameters that each site needs.
+    params: HashMap<String, HashSet<String>>,
+    /// The sites that have not finished.
+    waiting: HashSet<String>,
+}
+
+struct Running {
+    job: JobId,
+    transition: TransitionId,
+    frame: Frame,
+    sent: u64,
+    /// How many items each consumer has had.
+    consumed: HashMap<(String, PlaceId), u64>,
+    waits: bool,
+}
+
+struct Arrived {
+    from: String,
+    message: Message,
+    buffers: Vec<Received>,
+}
+
+impl<H: Host> Site<H> {
+    /// A site without links; `home` is the session's homesite, `None` where this is it.
+    pub fn new(name: String, home: Option<String>, host: H) -> Self {
+        Self {
+            name,
+            host,
+            home,
+            links: BTreeMap::new(),
+            links_made: 0,
+            jobs: BTreeMap::new(),
+            newest: 0,
+            early: HashMap::new(),
+            running: HashMap::new(),
+            calls_made: 0,
+            calls: std::collections::VecDeque::new(),
+            events: Vec::new(),
+            pool: Pool::default(),
+            released: Released::default(),
+        }
+    }
+
+    /// The site's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whoever holds the values.
+    pub fn host(&mut self) -> &mut H {
+        &mut self.host
+    }
+
+    /// Takes over a socket to another site. An earlier link to it is read to its end first.
+    ///
+    /// # Errors
+    /// The system's, for an unusable socket.
+    pub fn add_link(&mut self, site: &str, socket: OwnedFd) -> io::Result<()> {
+        if self.links.contains_key(site) {
+            self.readable(site);
+            self.close(site);
+        }
+        self.links_made += 1;
+        let peer = Peer { link: Link::new(socket)?, number: self.links_made, lent: HashSet::new() };
+        self.links.insert(site.to_owned(), peer);
+        Ok(())
+    }
+
+    /// The sockets to wait on.
+    pub fn sockets(&self) -> impl Iterator<Item = (&str, BorrowedFd<'_>)> {
+        self.links.iter().map(|(site, peer)| (site.as_str(), peer.link.socket()))
+    }
+
+    /// The next call that is due.
+    pub fn next_call(&mut self) -> Option<Call<H::Value>> {
+        self.calls.pop_front()
+    }
+
+    /// What a job's step is.
+    pub fn net(&self, job: JobId) -> Option<&Arc<Net>> {
+        self.jobs.get(&job).map(|job| job.engine.net())
+    }
+
+    /// What happened since the last time.
+    pub fn take_events(&mut self) -> Vec<Event<H::Value>> {
+        mem::take(&mut self.events)
+    }
+
+    /// Writes what the sockets take; the sites whose sockets take no more for now.
+    pub fn flush(&mut self) -> Vec<String> {
+        let released = mem::take(&mut *self.released.lock().expect("no holder panics"));
+        for (number, id) in released {
+            if let Some(peer) = self.links.values_mut().find(|peer| peer.number == number) {
+                peer.link.push(&Message::Release(id).to_bytes(), vec![]);
+            }
+        }
+        // A link that cannot be written to is at its end; reading it tells so, after what it still holds.
+        self.links
+            .iter_mut()
+            .filter_map(|(site, peer)| (!peer.link.flush().unwrap_or(true)).then(|| site.clone()))
+            .collect()
+    }
+
+    /// Reads what a link holds and acts on it.
+    pub fn readable(&mut self, site: &str) {
+        let Some(peer) = self.links.get_mut(site) else { return };
+        let number = peer.number;
+        let open = peer.link.fill().unwrap_or(false);
+        while let Some(peer) = self.links.get_mut(site).filter(|peer| peer.number == number) {
+            let Some(packet) = peer.link.next_packet() else { break };
+            let Ok(message) = Message::from_bytes(&packet.payload) else {
+                self.close(site);
+                return;
+            };
+            self.receive(site, number, message, packet.files.into());
+        }
+        if !open && self.links.get(site).is_some_and(|peer| peer.number == number) {
+            self.close(site);
+        }
+    }
+
+    /// Drops a link whose other end is gone. Home asks its host for the cause before it says what was lost.
+    fn close(&mut self, site: &str) {
+        let Some(peer) = self.links.remove(site) else { return };
+        for id in peer.lent {
+            self.pool.release(id);
+        }
+        self.events.push(Event::Closed(site.to_owned()));
+        if self.home.is_some() {
+            self.lose(site, &format!("the process of site '{site}' ended"));
+        }
+    }
+
+    /// Gives up on what a site still owes to any job. At home this is also that error's report.
+    pub fn lose(&mut self, site: &str, message: &str) {
+        let jobs: Vec<JobId> = self.jobs.keys().copied().collect();
+        for id in jobs {
+            let Some(job) = self.jobs.get_mut(&id) else { continue };
+            let failure = lost(site, message);
+            if let Some(home) = &mut job.home {
+                if !home.waiting.remove(site) {
+                    continue;
+                }
+                self.events.push(Event::Reported(id, failure.clone()));
+            }
+            job.engine.lose(site, failure);
+            self.act(id);
+            self.end_if_done(id);
+        }
+    }
+
+    fn receive(&mut self, from: &str, number: u64, message: Message, mut files: Vec<OwnedFd>) {
+        if let Message::Link(site) = &message {
+            // A link that cannot be made is a lost site, which the jobs that need it will say.
+            if let Some(socket) = files.pop() {
+                let _ = self.add_link(site, socket);
+            }
+            return;
+        }
+        let buffers = self.map_segments(&message, number, files);
+        self.handle(Arrived { from: from.to_owned(), message, buffers });
+    }
+
+    /// Maps a message's segments in their order. One that cannot be mapped is missing when the value is decoded.
+    fn map_segments(&self, message: &Message, number: u64, files: Vec<OwnedFd>) -> Vec<Received> {
+        let lengths = values(message).flat_map(|value| &value.buffers).filter_map(|buffer| match buffer {
+            Buffer::Segment { id, len } => Some((*id, *len as usize)),
+            Buffer::Inline(_) => None,
+        });
+        lengths
+            .zip(files)
+            .map_while(|((id, len), file)| Received::open(file, len, (number, id), self.released.clone()).ok())
+            .collect()
+    }
+
+    fn handle(&mut self, arrived: Arrived) {
+        let job = match &arrived.message {
+            Message::Start(job, ..)
+            | Message::Stop(job, _)
+            | Message::Token(job, ..)
+            | Message::Item(job, ..)
+            | Message::Credit(job, ..) => Some(*job),
+            _ => None,
+        };
+        if let Some(job) = job.filter(|job| !self.jobs.contains_key(job)) {
+            if job > self.newest {
+                self.early.entry(job).or_default().push(arrived);
+            }
+            return;
+        }
+        let Arrived { from, message, buffers } = arrived;
+        let mut buffers = buffers.into_iter();
+        match message {
+            Message::Setup(text) => self.events.push(Event::Setup(text)),
+            Message::Check(request, operations) => self.events.push(Event::Check(request, operations)),
+            Message::Checked(request, problems) => self.events.push(Event::Checked(from, request, problems)),
+            Message::Open(job, name, net) => self.opened(job, name, net),
+            Message::Start(job, frame, params) => {
+                let mut values = HashMap::new();
+                for (name, value) in params {
+                    match self.decode(value, &mut buffers) {
+                        Ok(value) => {
+                            values.insert(name, value);
+                        }
+                        Err(message) => self.fail(job, Some(&frame), None, "DecodingError", message),
+                    }
+                }
+                if let Some(job) = self.jobs.get_mut(&job) {
+                    job.engine.start(&frame, &values);
+                }
+                self.act(job);
+            }
+            Message::Stop(job, frames) => {
+                if let Some(job) = self.jobs.get_mut(&job) {
+                    job.engine.stop(frames);
+                }
+                self.act(job);
+            }
+            Message::Cancel(job) => {
+                self.abandon(job);
+                self.send_home(&Message::Cancelled(job));
+            }
+            Message::Cancelled(job) => self.events.push(Event::Cancelled(from, job)),
+            Message::Done(job) => {
+                if let Some(home) = self.jobs.get_mut(&job).and_then(|job| job.home.as_mut()) {
+                    home.waiting.remove(&from);
+                }
+                self.end_if_done(job);
+            }
+            Message::Report(job, failure) => {
+                if self.jobs.contains_key(&job) {
+                    self.events.push(Event::Reported(job, failure));
+                }
+            }
+            Message::Token(job, place, frame, payload) => {
+                let token = match payload {
+                    Payload::Signal => None,
+                    Payload::End => Some(Token::End),
+                    Payload::Errors(failures) => Some(Token::Error(failures.into_iter().map(Arc::new).collect())),
+                    Payload::Value(value) => Some(self.decode_token(job, place, &frame, value, &mut buffers)),
+                };
+                if let Some(job) = self.jobs.get_mut(&job) {
+                    job.engine.deposit(place, &frame, token);
+                }
+                self.act(job);
+            }
+            Message::Item(job, place, frame, value) => {
+                match self.decode_token(job, place, &frame, value, &mut buffers) {
+                    Token::Value(value) => {
+                        if let Some(job) = self.jobs.get_mut(&job) {
+                            job.engine.deposit_item(place, &frame, value);
+                        }
+                    }
+                    token => {
+                        if let Some(job) = self.jobs.get_mut(&job) {
+                            job.engine.deposit(place, &frame, Some(token));
+                        }
+                    }
+                }
+                self.act(job);
+            }
+            Message::Credit(job, place, frame, count) => self.credit(job, &from, place, &frame, count),
+            Message::Release(id) => {
+                if let Some(peer) = self.links.get_mut(&from) {
+                    peer.lent.remove(&id);
+                }
+                self.pool.release(id);
+            }
+            Message::Bye => self.events.push(Event::Bye),
+            Message::Link(_) => unreachable!("handled where its descriptor is at hand"),
+        }
+    }
+
+    fn opened(&mut self, id: JobId, name: String, net: Net) {
+        self.insert_job(id, name, net, None);
+        self.early.retain(|job, _| *job >= id);
+        for arrived in self.early.remove(&id).unwrap_or_default() {
+            self.handle(arrived);
+        }
+    }
+
+    fn insert_job(&mut self, id: JobId, name: String, net: Net, home: Option<HomeSide>) {
+        let senders: HashSet<String> = net
+            .places
+            .iter()
+            .filter_map(|place| match &place.source {
+                Source::Site(site) if !self.links.contains_key(site) => Some(site.clone()),
+                _ => None,
+            })
+            .collect();
+        let mut engine = Engine::new(Arc::new(net));
+        if self.home.is_some() {
+            for site in senders {
+                engine.lose(&site, lost(&site, &format!("the process of site '{site}' ended")));
+            }
+        }
+        self.newest = self.newest.max(id);
+        self.jobs.insert(id, Job { engine, streams: HashMap::new(), home });
+        self.events.push(Event::Opened(id, name));
+    }
+
+    /// At home: begins a job with the nets of all its sites. Sites without a link count as lost.
+    pub fn open(&mut self, id: JobId, name: &str, nets: Vec<Net>) {
+        let mut params: HashMap<String, HashSet<String>> = HashMap::new();
+        let mut own = None;
+        let mut waiting = HashSet::from([self.name.clone()]);
+        for net in nets {
+            let needs = net.places.iter().filter_map(|place| match &place.source {
+                Source::Param(name) => Some(name.clone()),
+                _ => None,
+            });
+            params.insert(net.site.clone(), needs.collect());
+            waiting.insert(net.site.clone());
+            if net.site == self.name {
+                own = Some(net);
+            } else if let Some(peer) = self.links.get_mut(&net.site) {
+                peer.link.push(&Message::Open(id, name.to_owned(), net).to_bytes(), vec![]);
+            }
+        }
+        let gone: Vec<String> =
+            waiting.iter().filter(|site| **site != self.name && !self.links.contains_key(*site)).cloned().collect();
+        let net = own.unwrap_or_else(|| Net { site: self.name.clone(), places: vec![], transitions: vec![] });
+        self.insert_job(id, name.to_owned(), net, Some(HomeSide { frames: 0, params, waiting }));
+        for site in gone {
+            self.lose(&site, &format!("the process of site '{site}' is not running"));
+        }
+    }
+
+    /// At home: begins the next frame of a job.
+    pub fn start(&mut self, id: JobId, params: &HashMap<String, H::Value>) {
+        let Some(home) = self.jobs.get_mut(&id).and_then(|job| job.home.as_mut()) else { return };
+        let frame = Frame::of_param_set(home.frames);
+        home.frames += 1;
+        let needs: Vec<(String, Vec<String>)> = home
+            .params
+            .iter()
+            .filter(|(site, _)| **site != self.name)
+            .map(|(site, names)| (site.clone(), names.iter().cloned().collect()))
+            .collect();
+        for (site, mut names) in needs {
+            names.sort();
+            let mut files = vec![];
+            let mut encoded = vec![];
+            for name in names {
+                let Some(value) = params.get(&name) else { continue };
+                match self.encode(&site, value, &mut files) {
+                    Ok(value) => encoded.push((name, value)),
+                    Err(message) => {
+                        let message = format!("the value for the parameter place '{name}' cannot be sent: {message}");
+                        self.fail(id, Some(&frame), None, "EncodingError", message);
+                    }
+                }
+            }
+            self.push(&site, &Message::Start(id, frame.clone(), encoded), files);
+        }
+        if let Some(job) = self.jobs.get_mut(&id) {
+            job.engine.start(&frame, params);
+        }
+        self.act(id);
+    }
+
+    /// At home: ends a job's input.
+    pub fn stop(&mut self, id: JobId) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        let Some(home) = &job.home else { return };
+        let frames = u64::from(home.frames);
+        job.engine.stop(frames);
+        let sites: Vec<String> = home.waiting.iter().filter(|site| **site != self.name).cloned().collect();
+        for site in sites {
+            self.push(&site, &Message::Stop(id, frames), vec![]);
+        }
+        self.act(id);
+    }
+
+    /// At home: forgets a job, here and everywhere. Returns the sites that will answer with [`Event::Cancelled`].
+    pub fn cancel(&mut self, id: JobId) -> Vec<String> {
+        let Some(home) = self.jobs.get(&id).and_then(|job| job.home.as_ref()) else { return vec![] };
+        let mut sites: Vec<String> = home.waiting.iter().filter(|site| **site != self.name).cloned().collect();
+        sites.retain(|site| self.links.contains_key(site));
+        for site in &sites {
+            self.push(site, &Message::Cancel(id), vec![]);
+        }
+        self.abandon(id);
+        sites
+    }
+
+    /// Forgets a job and its calls.
+    fn abandon(&mut self, id: JobId) {
+        self.newest = self.newest.max(id);
+        self.early.remove(&id);
+        self.jobs.remove(&id);
+        self.calls.retain(|call| call.job != id);
+        let calls: Vec<CallId> =
+            self.running.iter().filter(|(_, running)| running.job == id).map(|(call, _)| *call).collect();
+        for call in &calls {
+            self.running.remove(call);
+        }
+        if !calls.is_empty() {
+            self.events.push(Event::Abandoned(calls));
+        }
+    }
+
+    /// At home: says hello to a site that was just started.
+    pub fn set_up(&mut self, site: &str, text: &str) {
+        self.push(site, &Message::Setup(text.to_owned()), vec![]);
+    }
+
+    /// At home: gives a site the descriptor of its link to another.
+    pub fn introduce(&mut self, site: &str, other: &str, socket: OwnedFd) {
+        self.push(site, &Message::Link(other.to_owned()), vec![Arc::new(socket)]);
+    }
+
+    /// At home: asks a site whether it can call these operations; [`Event::Checked`] has the answer.
+    pub fn check(&mut self, site: &str, request: u64, operations: Vec<(String, Option<String>)>) {
+        self.push(site, &Message::Check(request, operations), vec![]);
+    }
+
+    /// The answer to [`Event::Check`]: what is wrong with each operation, empty for nothing.
+    pub fn checked(&mut self, request: u64, problems: Vec<String>) {
+        self.send_home(&Message::Checked(request, problems));
+    }
+
+    /// At home: ends the session at a site.
+    pub fn say_bye(&mut self, site: &str) {
+        self.push(site, &Message::Bye, vec![]);
+    }
+
+    /// Takes a call's result. Late ones, of jobs that are gone, are dropped.
+    pub fn complete(&mut self, call: CallId, outcome: Outcome<H::Value>) {
+        let Some(running) = self.running.remove(&call) else { return };
+        let Some(job) = self.jobs.get_mut(&running.job) else { return };
+        job.streams.retain(|_, stream| *stream != call);
+        job.engine.complete(running.transition, &running.frame, outcome);
+        self.act(running.job);
+    }
+
+    /// Takes a result that is an error, of which only the host's part is known.
+    pub fn fail_call(&mut self, call: CallId, kind: String, message: String, stack_trace: String) {
+        let Some(running) = self.running.get(&call) else { return };
+        let Some(job) = self.jobs.get(&running.job) else { return };
+        let (node, operation) = described(job.engine.net(), running.transition);
+        let frame = Some(running.frame.clone());
+        let failure =
+            Failure { site: self.name.clone(), node: Some(node), operation, frame, kind, message, stack_trace };
+        self.complete(call, Outcome::Failed(failure));
+    }
+
+    /// Whether a call's items are also needed as a list.
+    pub fn gathers(&self, call: CallId) -> bool {
+        self.running
+            .get(&call)
+            .and_then(|running| Some(self.jobs.get(&running.job)?.engine.gathers(running.transition)))
+            .unwrap_or(false)
+    }
+
+    /// Takes one item of a call's generator.
+    pub fn item(&mut self, call: CallId, value: &H::Value) -> Room {
+        let Some(running) = self.running.get_mut(&call) else { return Room::Gone };
+        let Some(job) = self.jobs.get_mut(&running.job) else { return Room::Gone };
+        if !job.engine.item(running.transition, &running.frame, value) {
+            return Room::Gone;
+        }
+        if running.sent == 0 {
+            let name = &self.name;
+            for arc in &job.engine.net().transitions[running.transition as usize].outputs {
+                if arc.carry == dfm_net::Carry::Stream {
+                    let consumer = (arc.site.clone().unwrap_or_else(|| name.clone()), arc.place);
+                    job.streams.insert((consumer.0.clone(), consumer.1, running.frame.clone()), call);
+                    running.consumed.insert(consumer, 0);
+                }
+            }
+        }
+        running.sent += 1;
+        let behind = running.sent - running.consumed.values().min().copied().unwrap_or(running.sent);
+        running.waits = behind >= STREAM_WINDOW;
+        let (id, waits) = (running.job, running.waits);
+        self.act(id);
+        if waits { Room::Wait } else { Room::More }
+    }
+
+    /// At home: the application has had `count` items that came through a `Yield`.
+    pub fn consumed(&mut self, id: JobId, transition: TransitionId, frame: &Frame, count: u64) {
+        let Some(job) = self.jobs.get(&id) else { return };
+        let places = job.engine.net().places.iter().enumerate();
+        let Some((place, source)) = places
+            .filter(|(_, place)| place.transition == transition)
+            .map(|(at, place)| (at, place.source.clone()))
+            .next()
+        else {
+            return;
+        };
+        match source {
+            Source::Site(site) => {
+                self.push(&site, &Message::Credit(id, place as PlaceId, frame.clone(), count), vec![]);
+            }
+            _ => {
+                let name = self.name.clone();
+                self.credit(id, &name, place as PlaceId, frame, count);
+            }
+        }
+    }
+
+    fn credit(&mut self, id: JobId, consumer: &str, place: PlaceId, frame: &Frame, count: u64) {
+        let Some(job) = self.jobs.get(&id) else { return };
+        let Some(call) = job.streams.get(&(consumer.to_owned(), place, frame.clone())) else { return };
+        let Some(running) = self.running.get_mut(call) else { return };
+        *running.consumed.entry((consumer.to_owned(), place)).or_default() += count;
+        let behind = running.sent.saturating_sub(running.consumed.values().min().copied().unwrap_or(0));
+        if running.waits && behind < STREAM_WINDOW / 2 {
+            running.waits = false;
+            self.events.push(Event::Room(*call));
+        }
+    }
+
+    /// Does what a job's engine asks for.
+    fn act(&mut self, id: JobId) {
+        while let Some(action) = self.jobs.get_mut(&id).and_then(|job| job.engine.next_action()) {
+            match action {
+                Action::Call { transition, frame, inputs } => {
+                    let call = self.calls_made;
+                    self.calls_made += 1;
+                    let running = Running {
+                        job: id,
+                        transition,
+                        frame: frame.clone(),
+                        sent: 0,
+                        consumed: HashMap::new(),
+                        waits: false,
+                    };
+                    self.running.insert(call, running);
+                    self.calls.push_back(Call { id: call, job: id, frame, transition, inputs });
+                }
+                Action::Yield { transition, frame, token } => {
+                    if let Some(yielded) = self.yielded(id, transition, frame) {
+                        self.events.push(Event::Yielded(yielded, token));
+                    }
+                }
+                Action::Item { transition, frame, value } => {
+                    if let Some(yielded) = self.yielded(id, transition, frame) {
+                        self.events.push(Event::Item(yielded, value));
+                    }
+                }
+                Action::Send { site, place, frame, token } => self.send_token(id, &site, place, frame, token),
+                Action::SendItem { site, place, frame, value } => {
+                    let mut files = vec![];
+                    match self.encode(&site, &value, &mut files) {
+                        Ok(value) => self.push(&site, &Message::Item(id, place, frame, value), files),
+                        Err(message) => {
+                            let failure = self.unsendable(id, place, &site, &frame, message);
+                            let errors = Payload::Errors(vec![failure]);
+                            self.push(&site, &Message::Token(id, place, frame, errors), vec![]);
+                        }
+                    }
+                }
+                Action::Report(failure) => self.report(id, (*failure).clone()),
+                Action::Done => match &self.home {
+                    Some(_) => {
+                        self.send_home(&Message::Done(id));
+                        self.jobs.remove(&id);
+                    }
+                    None => {
+                        let name = self.name.clone();
+                        if let Some(home) = self.jobs.get_mut(&id).and_then(|job| job.home.as_mut()) {
+                            home.waiting.remove(&name);
+                        }
+                        self.end_if_done(id);
+                    }
+                },
+            }
+        }
+    }
+
+    fn yielded(&self, id: JobId, transition: TransitionId, frame: Frame) -> Option<Yielded> {
+        let net = self.jobs.get(&id)?.engine.net();
+        let Step::Yield { node, place } = &net.transitions[transition as usize].step else { return None };
+        let site = match &net.places.iter().find(|place| place.transition == transition)?.source {
+            Source::Site(site) => site.clone(),
+            _ => self.name.clone(),
+        };
+        Some(Yielded { job: id, site, node: node.clone(), place: place.clone(), frame, transition })
+    }
+
+    fn send_token(&mut self, id: JobId, site: &str, place: PlaceId, frame: Frame, token: Option<Token<H::Value>>) {
+        let mut files = vec![];
+        let payload = match token {
+            None => Payload::Signal,
+            Some(Token::End) => Payload::End,
+            Some(Token::Error(failures)) => Payload::Errors(failures.iter().map(|one| (**one).clone()).collect()),
+            Some(Token::Value(value)) => match self.encode(site, &value, &mut files) {
+                Ok(value) => Payload::Value(value),
+                Err(message) => Payload::Errors(vec![self.unsendable(id, place, site, &frame, message)]),
+            },
+        };
+        self.push(site, &Message::Token(id, place, frame, payload), files);
+    }
+
+    /// Reports, for the node whose arc leads there, that its result cannot be sent.
+    fn unsendable(&mut self, id: JobId, place: PlaceId, site: &str, frame: &Frame, message: String) -> Failure {
+        let from = self.jobs.get(&id).and_then(|job| {
+            let net = job.engine.net();
+            let leads = |arc: &dfm_net::Arc| arc.place == place && arc.site.as_deref() == Some(site);
+            let transition = net.transitions.iter().position(|transition| transition.outputs.iter().any(leads))?;
+            Some(described(net, transition as TransitionId))
+        });
+        let failure = self.failure(Some(frame), from, "EncodingError", message);
+        self.report(id, failure.clone());
+        failure
+    }
+
+    fn decode_token(
+        &mut self,
+        id: JobId,
+        place: PlaceId,
+        frame: &Frame,
+        value: Encoded,
+        buffers: &mut impl Iterator<Item = Received>,
+    ) -> Token<H::Value> {
+        match self.decode(value, buffers) {
+            Ok(value) => Token::Value(value),
+            Err(message) => {
+                let at = self.jobs.get(&id).and_then(|job| {
+                    let net = job.engine.net();
+                    Some(described(net, net.places.get(place as usize)?.transition))
+                });
+                let failure = self.failure(Some(frame), at, "DecodingError", message);
+                self.report(id, failure.clone());
+                Token::Error(vec![Arc::new(failure)])
+            }
+        }
+    }
+
+    fn fail(
+        &mut self,
+        id: JobId,
+        frame: Option<&Frame>,
+        at: Option<(NodeId, Option<String>)>,
+        kind: &str,
+        message: String,
+    ) {
+        let failure = self.failure(frame, at, kind, message);
+        self.report(id, failure);
+    }
+
+    fn failure(
+        &self,
+        frame: Option<&Frame>,
+        at: Option<(NodeId, Option<String>)>,
+        kind: &str,
+        message: String,
+    ) -> Failure {
+        let (node, operation) = at.map_or((None, None), |(node, operation)| (Some(node), operation));
+        Failure {
+            site: self.name.clone(),
+            node,
+            operation,
+            frame: frame.cloned(),
+            kind: kind.to_owned(),
+            message,
+            stack_trace: String::new(),
+        }
+    }
+
+    fn report(&mut self, id: JobId, failure: Failure) {
+        match self.home {
+            Some(_) => self.send_home(&Message::Report(id, failure)),
+            None => self.events.push(Event::Reported(id, failure)),
+        }
+    }
+
+    fn end_if_done(&mut self, id: JobId) {
+        let done = |job: &Job<H::Value>| job.home.as_ref().is_some_and(|home| home.waiting.is_empty());
+        if self.jobs.get(&id).is_some_and(done) {
+            self.jobs.remove(&id);
+            self.events.push(Event::Ended(id));
+        }
+    }
+
+    fn send_home(&mut self, message: &Message) {
+        if let Some(home) = self.home.clone() {
+            self.push(&home, message, vec![]);
+        }
+    }
+
+    /// Queues a message. One to a site that is gone is dropped: whoever waits for it learns of the loss by itself.
+    fn push(&mut self, site: &str, message: &Message, files: Vec<Arc<OwnedFd>>) {
+        if let Some(peer) = self.links.get_mut(site) {
+            peer.link.push(&message.to_bytes(), files);
+        }
+    }
+
+    fn encode(&mut self, site: &str, value: &H::Value, files: &mut Vec<Arc<OwnedFd>>) -> Result<Encoded, String> {
+        let outgoing = self.host.encode(value)?;
+        let mut buffers = vec![];
+        for buffer in outgoing.buffers {
+            let bytes = (*buffer).as_ref();
+            let peer = self.links.get_mut(site).filter(|_| bytes.len() >= SEGMENT_FROM && files.len() < MAX_FILES);
+            buffers.push(match peer {
+                Some(peer) => {
+                    let (id, file) = self
+                        .pool
+                        .send(bytes)
+                        .map_err(|error| format!("no shared memory for a buffer of {} bytes: {error}", bytes.len()))?;
+                    peer.lent.insert(id);
+                    files.push(file);
+                    Buffer::Segment { id, len: bytes.len() as u64 }
+                }
+                None => Buffer::Inline(bytes.to_vec().into()),
+            });
+        }
+        Ok(Encoded { head: outgoing.head.into(), buffers })
+    }
+
+    fn decode(&mut self, value: Encoded, shared: &mut impl Iterator<Item = Received>) -> Result<H::Value, String> {
+        let mut buffers = vec![];
+        for buffer in value.buffers {
+            buffers.push(match buffer {
+                Buffer::Inline(bytes) => Part::Inline(bytes.into_vec()),
+                Buffer::Segment { .. } => {
+                    Part::Shared(shared.next().ok_or("a shared segment could not be mapped: out of memory or files?")?)
+                }
+            });
+        }
+        self.host.decode(Incoming { head: value.head.into_vec(), buffers })
+    }
+}
+
+/// The values that a message carries, in order.
+fn values(message: &Message) -> impl Iterator<Item = &Encoded> {
+    let (one, many): (Option<&Encoded>, &[(String, Encoded)]) = match message {
+        Message::Token(_, _, _, Payload::Value(value)) | Message::Item(_, _, _, value) => (Some(value), &[]),
+        Message::Start(_, _, params) => (None, params),
+        _ => (None, &[]),
+    };
+    one.into_iter().chain(many.iter().map(|(_, value)| value))
+}
+
+fn described(net: &Net, transition: TransitionId) -> (NodeId, Option<String>) {
+    match &net.transitions[transition as usize].step {
+        Step::Call { node, operation, .. } => (node.clone(), Some(operation.clone())),
+        Step::Yield { node, .. } => (node.clone(), None),
+    }
+}
+
+fn lost(site: &str, message: &str) -> Failure {
+    Failure {
+        site: site.to_owned(),
+        node: None,
+        operation: None,
+        frame: None,
+        kind: "SiteLostError".to_owned(),
+        message: message.to_owned(),
+        stack_trace: String::new(),
+    }
+}

@@ -1,0 +1,294 @@
+//! Three sites in one process, over real sockets: what a job's tokens, losses and streams come to.
+
+use std::collections::HashMap;
+
+use dfm_net::{
+    Arc, Carry, Failure, Frame, Net, NodeId, Outcome, Place, Selector, Source, Step, Token, Transition, Value,
+};
+use dfm_runtime::{Call, CallId, Event, Host, Incoming, Link, Outgoing, Part, Room, STREAM_WINDOW, Site};
+
+/// A value of the test: bytes. A first byte of 255 cannot be sent, one of 254 cannot be read.
+#[derive(Clone, Debug, PartialEq)]
+struct Bytes(Vec<u8>);
+
+impl Value for Bytes {
+    fn select(&self, _: &[Selector]) -> Result<Self, String> {
+        Err("bytes have no parts".into())
+    }
+}
+
+struct Plain;
+
+impl Host for Plain {
+    type Value = Bytes;
+
+    fn encode(&mut self, value: &Bytes) -> Result<Outgoing, String> {
+        if value.0.first() == Some(&255) {
+            return Err("255 does not travel".into());
+        }
+        Ok(Outgoing { head: vec![], buffers: vec![Box::new(value.0.clone())] })
+    }
+
+    fn decode(&mut self, mut value: Incoming) -> Result<Bytes, String> {
+        let bytes = match value.buffers.pop().ok_or("a value has one buffer")? {
+            Part::Inline(bytes) => bytes,
+            Part::Shared(segment) => segment.bytes().to_vec(),
+        };
+        if bytes.first() == Some(&254) { Err("254 is unknown here".into()) } else { Ok(Bytes(bytes)) }
+    }
+}
+
+type TestSite = Site<Plain>;
+
+/// Home and sites `a` and `b`, each linked to the others.
+struct Session {
+    sites: HashMap<&'static str, TestSite>,
+    seen: Vec<Event<Bytes>>,
+    calls: Vec<(&'static str, Call<Bytes>)>,
+}
+
+const NAMES: [&str; 3] = ["home", "a", "b"];
+
+impl Session {
+    fn new() -> Self {
+        let mut sites: HashMap<_, _> = NAMES
+            .map(|name| {
+                let home = (name != "home").then(|| "home".to_owned());
+                (name, Site::new(name.to_owned(), home, Plain))
+            })
+            .into();
+        for (one, other) in [("home", "a"), ("home", "b"), ("a", "b")] {
+            let (here, there) = Link::pair().unwrap();
+            sites.get_mut(one).unwrap().add_link(other, here).unwrap();
+            sites.get_mut(other).unwrap().add_link(one, there).unwrap();
+        }
+        Self { sites, seen: vec![], calls: vec![] }
+    }
+
+    fn site(&mut self, name: &str) -> &mut TestSite {
+        self.sites.get_mut(name).unwrap()
+    }
+
+    /// Lets messages flow until nothing moves: the longest silent way is there and back. Due calls wait in `calls`.
+    fn settle(&mut self) {
+        let mut quiet = 0;
+        while quiet < 2 * NAMES.len() {
+            quiet += 1;
+            for name in NAMES {
+                let Some(site) = self.sites.get_mut(name) else { continue };
+                site.flush();
+                for peer in NAMES {
+                    site.readable(peer);
+                }
+                while let Some(call) = site.next_call() {
+                    quiet = 0;
+                    self.calls.push((name, call));
+                }
+                for event in site.take_events() {
+                    quiet = 0;
+                    if let (Event::Closed(lost), "home") = (&event, name) {
+                        site.lose(lost, "it was killed");
+                    }
+                    self.seen.push(event);
+                }
+            }
+        }
+    }
+
+    /// Runs every due call with `body` until the job rests.
+    fn run(&mut self, body: impl Fn(&str, &Call<Bytes>) -> Outcome<Bytes>) {
+        self.settle();
+        while let Some((name, call)) = self.calls.pop() {
+            let outcome = body(name, &call);
+            if let Some(site) = self.sites.get_mut(name) {
+                site.complete(call.id, outcome);
+            }
+            self.settle();
+        }
+    }
+
+    fn yields(&self) -> Vec<(String, Vec<u32>, Token<Bytes>)> {
+        let told = self.seen.iter().filter_map(|event| match event {
+            Event::Yielded(from, token) => Some((from.site.clone(), from.frame.levels().to_vec(), token.clone())),
+            _ => None,
+        });
+        told.collect()
+    }
+
+    fn reports(&self) -> Vec<Failure> {
+        let told = self.seen.iter().filter_map(|event| match event {
+            Event::Reported(_, failure) => Some(failure.clone()),
+            _ => None,
+        });
+        told.collect()
+    }
+
+    fn ended(&self) -> usize {
+        self.seen.iter().filter(|event| matches!(event, Event::Ended(_))).count()
+    }
+}
+
+fn call(node: u64, outputs: Vec<Arc>) -> Transition {
+    let step =
+        Step::Call { node: NodeId::Number(node), operation: "test.Op".into(), provider: None, arguments: vec![] };
+    Transition { step, outputs }
+}
+
+fn to(site: &str, carry: Carry) -> Vec<Arc> {
+    vec![Arc { site: Some(site.into()), place: 0, carry }]
+}
+
+fn net(site: &str, source: Source, transition: Transition) -> Net {
+    Net { site: site.into(), places: vec![Place { transition: 0, slot: 0, source }], transitions: vec![transition] }
+}
+
+/// The parameter `x` goes to `a`, its result to `b`, its result to the application.
+fn chain(carry: Carry) -> Vec<Net> {
+    let step = Step::Yield { node: NodeId::Name("out".into()), place: "answer".into() };
+    vec![
+        net("home", Source::Site("b".into()), Transition { step, outputs: vec![] }),
+        net("a", Source::Param("x".into()), call(0, to("b", Carry::Value(vec![])))),
+        net("b", Source::Site("a".into()), call(1, to("home", carry))),
+    ]
+}
+
+fn param(bytes: &[u8]) -> HashMap<String, Bytes> {
+    HashMap::from([("x".to_owned(), Bytes(bytes.to_vec()))])
+}
+
+/// Each site appends its first letter.
+fn append(site: &str, call: &Call<Bytes>) -> Outcome<Bytes> {
+    let mut bytes = call.inputs[0].clone().unwrap().0;
+    bytes.push(site.as_bytes()[0]);
+    Outcome::Value(Bytes(bytes))
+}
+
+#[test]
+fn tokens_pass_from_site_to_site_in_every_frame_of_every_job() {
+    let mut session = Session::new();
+    let large = vec![1; 300_000];
+    for job in [1, 2] {
+        session.site("home").open(job, "job", chain(Carry::Value(vec![])));
+        session.site("home").start(job, &param(b"1"));
+        session.site("home").start(job, &param(&large));
+        session.site("home").stop(job);
+    }
+    session.run(append);
+    let mut yields = session.yields();
+    yields.sort_by_key(|(_, frame, _)| frame.clone());
+    let large = [large.as_slice(), b"ab"].concat();
+    let expected = [(0, b"1ab".to_vec()), (0, b"1ab".to_vec()), (1, large.clone()), (1, large)];
+    for ((site, frame, token), (index, bytes)) in yields.into_iter().zip(expected) {
+        assert_eq!((site.as_str(), frame, token), ("b", vec![index], Token::Value(Bytes(bytes))));
+    }
+    assert_eq!(session.ended(), 2);
+    assert!(session.reports().is_empty());
+}
+
+#[test]
+fn a_site_that_dies_is_an_error_in_every_frame_that_needs_it() {
+    let mut session = Session::new();
+    session.site("home").open(1, "job", chain(Carry::Value(vec![])));
+    session.site("home").start(1, &param(b"1"));
+    session.settle();
+    session.sites.remove("a");
+    session.run(append);
+    session.site("home").start(1, &param(b"2"));
+    session.site("home").stop(1);
+    session.run(append);
+    for (_, _, token) in session.yields() {
+        assert!(matches!(&token, Token::Error(errors) if errors[0].site == "a"), "{token:?}");
+    }
+    assert_eq!(session.yields().len(), 2);
+    let reports = session.reports();
+    assert_eq!(reports.len(), 1, "the loss is told once");
+    assert_eq!((reports[0].site.as_str(), reports[0].message.as_str()), ("a", "it was killed"));
+    assert_eq!(session.ended(), 1);
+
+    let (here, there) = Link::pair().unwrap();
+    let (left, right) = Link::pair().unwrap();
+    let mut fresh = Site::new("a".into(), Some("home".into()), Plain);
+    fresh.add_link("home", there).unwrap();
+    fresh.add_link("b", left).unwrap();
+    session.site("home").add_link("a", here).unwrap();
+    session.site("home").introduce("b", "a", right);
+    session.sites.insert("a", fresh);
+    session.site("home").open(2, "job", chain(Carry::Value(vec![])));
+    session.site("home").start(2, &param(b"3"));
+    session.site("home").stop(2);
+    session.run(append);
+    assert_eq!(session.yields().pop().unwrap().2, Token::Value(Bytes(b"3ab".to_vec())), "a fresh process serves");
+    assert_eq!(session.ended(), 2);
+}
+
+#[test]
+fn what_cannot_be_sent_or_read_is_an_error_of_its_node() {
+    for (byte, kind, site) in [(255, "EncodingError", "a"), (254, "DecodingError", "b")] {
+        let mut session = Session::new();
+        session.site("home").open(1, "job", chain(Carry::Value(vec![])));
+        session.site("home").start(1, &param(b"1"));
+        session.site("home").stop(1);
+        session.run(|_, _| Outcome::Value(Bytes(vec![byte])));
+        let reports = session.reports();
+        assert_eq!(reports.len(), 1, "{kind}");
+        assert_eq!((reports[0].kind.as_str(), reports[0].site.as_str()), (kind, site));
+        assert!(matches!(session.yields()[0].2, Token::Error(_)));
+        assert_eq!(session.ended(), 1);
+    }
+}
+
+#[test]
+fn a_cancelled_job_is_forgotten_everywhere_and_others_go_on() {
+    let mut session = Session::new();
+    for job in [1, 2] {
+        session.site("home").open(job, "job", chain(Carry::Value(vec![])));
+        session.site("home").start(job, &param(b"1"));
+        session.site("home").stop(job);
+    }
+    session.settle();
+    let mut sites = session.site("home").cancel(1);
+    sites.sort();
+    assert_eq!(sites, ["a", "b"]);
+    session.run(append);
+    let abandoned: Vec<CallId> = session
+        .seen
+        .iter()
+        .filter_map(|event| if let Event::Abandoned(calls) = event { Some(calls[0]) } else { None })
+        .collect();
+    assert_eq!(abandoned.len(), 1, "job 1 had a call under way at a");
+    assert_eq!(session.seen.iter().filter(|event| matches!(event, Event::Cancelled(_, 1))).count(), 2);
+    assert_eq!(session.yields().len(), 1);
+    assert_eq!(session.ended(), 1);
+}
+
+#[test]
+fn a_stream_runs_ahead_only_as_far_as_its_window() {
+    let mut session = Session::new();
+    session.site("home").open(1, "job", chain(Carry::Stream));
+    session.site("home").start(1, &param(b"1"));
+    session.site("home").stop(1);
+    session.settle();
+    let (name, first) = session.calls.pop().unwrap();
+    session.site(name).complete(first.id, Outcome::Value(Bytes(vec![])));
+    session.settle();
+    let (name, stream) = session.calls.pop().unwrap();
+    assert_eq!(name, "b");
+    assert!(!session.site(name).gathers(stream.id));
+    let mut sent = 0;
+    while session.site(name).item(stream.id, &Bytes(vec![])) == Room::More {
+        sent += 1;
+    }
+    assert_eq!(sent + 1, STREAM_WINDOW);
+    session.settle();
+    assert!(!session.seen.iter().any(|event| matches!(event, Event::Room(_))));
+    let items = session.seen.iter().filter(|event| matches!(event, Event::Item(..))).count() as u64;
+    assert_eq!(items, STREAM_WINDOW);
+    session.site("home").consumed(1, 0, &Frame::of_param_set(0), items);
+    session.settle();
+    assert!(session.seen.iter().any(|event| matches!(event, Event::Room(call) if *call == stream.id)));
+    session.site(name).complete(stream.id, Outcome::Streamed(None));
+    session.settle();
+    assert_eq!(session.yields().pop().unwrap().2, Token::End);
+    assert_eq!(session.ended(), 1);
+    assert_eq!(session.site(name).item(stream.id, &Bytes(vec![])), Room::Gone);
+}

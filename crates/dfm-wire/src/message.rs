@@ -1,0 +1,139 @@
+//! What do the processes of a session say to each other?
+//!
+//! Each message is one packet of MessagePack. A large buffer does not travel in the packet but as a shared segment,
+//! whose descriptor goes beside it.
+
+use dfm_net::{Failure, Frame, Net, PlaceId};
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+
+/// A job's number within its session; later jobs have higher ones.
+pub type JobId = u64;
+
+/// One message.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Message {
+    /// Home to a site, first: what the site is and where its code is, for the host to read.
+    Setup(String),
+    /// Home to a site: the descriptor beside this packet leads to that other site.
+    Link(String),
+    /// Home to a site: are these operations (and providers) ready to be called?
+    Check(u64, Vec<(String, Option<String>)>),
+    /// A site to home: what is wrong with the operations of that check, in its order; empty texts for those in order.
+    Checked(u64, Vec<String>),
+    /// Home to a site: a job begins, with this name and this net.
+    Open(JobId, String, Net),
+    /// Home to a site: a frame begins, with the parameters the site needs.
+    Start(JobId, Frame, Vec<(String, Encoded)>),
+    /// Home to a site: there were this many frames.
+    Stop(JobId, u64),
+    /// Home to a site: forget the job.
+    Cancel(JobId),
+    /// A site to home: the job was forgotten, and the site is free for others.
+    Cancelled(JobId),
+    /// A site to home: it has fired all there was to fire.
+    Done(JobId),
+    /// A site to home: an error arose here.
+    Report(JobId, Failure),
+    /// Site to site: a token for a place.
+    Token(JobId, PlaceId, Frame, Payload),
+    /// Site to site: an item for a place.
+    Item(JobId, PlaceId, Frame, Encoded),
+    /// Back to the sender of items: this many were consumed.
+    Credit(JobId, PlaceId, Frame, u64),
+    /// Back to the owner of a segment: it is not read any more.
+    Release(u64),
+    /// Home to a site: the session ends.
+    Bye,
+}
+
+/// A token on its way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Payload {
+    /// Order without data.
+    Signal,
+    /// A result.
+    Value(Encoded),
+    /// Why there is none.
+    Errors(Vec<Failure>),
+    /// The end of a stream.
+    End,
+}
+
+/// A value as bytes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Encoded {
+    /// Its structure, with references to the buffers.
+    pub head: ByteBuf,
+    /// Its large parts.
+    pub buffers: Vec<Buffer>,
+}
+
+/// One large part of a value.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Buffer {
+    /// In the packet.
+    Inline(ByteBuf),
+    /// In the segment with this number; the next descriptor beside the packet opens it.
+    Segment {
+        /// The sender's number for it, to be released.
+        id: u64,
+        /// Its used length in bytes.
+        len: u64,
+    },
+}
+
+impl Message {
+    /// The message as a packet's payload.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        rmp_serde::to_vec(self).expect("messages hold nothing that MessagePack cannot")
+    }
+
+    /// Reads a packet's payload.
+    ///
+    /// # Errors
+    /// What does not fit, when the bytes are not a message.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
+        rmp_serde::from_slice(bytes).map_err(|error| error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_message_survives_the_way() {
+        let failure = Failure {
+            site: "a".into(),
+            node: Some(dfm_net::NodeId::Name("n".into())),
+            operation: Some("x.Y".into()),
+            frame: Some(Frame::of_param_set(3).child(1)),
+            kind: "ValueError".into(),
+            message: "no".into(),
+            stack_trace: String::new(),
+        };
+        let value = Encoded {
+            head: ByteBuf::from(vec![1, 2]),
+            buffers: vec![Buffer::Inline(ByteBuf::from(vec![3])), Buffer::Segment { id: 7, len: 1 << 40 }],
+        };
+        for message in [
+            Message::Bye,
+            Message::Token(1, 2, Frame::of_param_set(0), Payload::Value(value)),
+            Message::Token(1, 2, Frame::of_param_set(0), Payload::Errors(vec![failure.clone()])),
+            Message::Report(4, failure),
+            Message::Check(1, vec![("a.B".into(), None)]),
+        ] {
+            assert_eq!(Message::from_bytes(&message.to_bytes()), Ok(message));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_message_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Message::from_bytes(&bytes);
+        }
+    }
+}
