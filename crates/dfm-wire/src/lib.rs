@@ -1,4 +1,4 @@
-//! Encodings of values and messages: bytes in, bytes out
+//! What do processes of a session send each other, as bytes? Bytes in, bytes out; no I/O.
 
 mod message;
 
