@@ -1,0 +1,224 @@
+//! What is a federation, once its configuration has been found valid?
+
+use dfm_diag::{Span, Spanned};
+use indexmap::IndexMap;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// A whole federation: what it offers and how each site implements it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Federation {
+    /// Its names and version.
+    pub info: Info,
+    /// Name → JSON Schema; each becomes a typed model in the generated API.
+    pub schemas: IndexMap<String, Value>,
+    /// `namespace.Name` → operation.
+    pub operations: IndexMap<String, Operation>,
+    /// Name → site.
+    pub sites: IndexMap<String, Site>,
+    /// How deployment files are made, checked for its shape.
+    pub provision: Provision,
+}
+
+/// The federation's names and version.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Info {
+    /// `X.Y.Z`.
+    pub api_version: String,
+    /// The Python package that the code is generated into.
+    pub code_package: String,
+    /// For users.
+    pub description: String,
+}
+
+/// Something a pipeline can ask for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Operation {
+    /// Where its name is declared.
+    pub span: Span,
+    /// For users.
+    pub description: String,
+    /// Name → parameter, required and optional ones in the order of the file.
+    pub parameters: IndexMap<String, Parameter>,
+    /// What it returns, where the file says so.
+    pub returns: Option<Type>,
+}
+
+/// A type that the file names.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Type {
+    /// A JSON Schema, with local `$ref`s resolved; a bare type name is `{"type": name}`. A reference to one of the
+    /// federation's `schemas` stays `{"$ref": "#/schemas/<name>"}`.
+    Schema(Value),
+    /// A dotted Python class path.
+    Class(String),
+}
+
+/// One parameter of an operation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameter {
+    /// Where its name is declared.
+    pub span: Span,
+    /// For users.
+    pub description: String,
+    /// Its type.
+    pub of: Type,
+    /// Whether a pipeline has to give it.
+    pub required: bool,
+    /// What it is when not given.
+    pub default: Option<Value>,
+    /// What a pipeline may give.
+    pub accepts: Accepts,
+}
+
+/// What a pipeline may give for a parameter; all of it unless the file says otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accepts {
+    /// A value of its type.
+    pub literal: bool,
+    /// Another node's result.
+    pub node: bool,
+    /// A `PlaceParam`.
+    pub place: bool,
+    /// An `Advise()`.
+    pub advise: bool,
+}
+
+/// One site.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Site {
+    /// Where its name is declared.
+    pub span: Span,
+    /// Free facts about it.
+    pub info: Map<String, Value>,
+    /// Its own `dfm.exec.Site` subclass.
+    pub implementation: Option<Class>,
+    /// Where its cache is.
+    pub cache: Cache,
+    /// Where its secrets are.
+    pub vault: Vault,
+    /// Operation → its own adapter.
+    pub interface: IndexMap<String, Binding>,
+    /// Name → provider.
+    pub providers: IndexMap<String, Provider>,
+    /// Other site → the cost of sending there.
+    pub send_cost: IndexMap<String, SendCost>,
+}
+
+/// A Python class and constructor arguments of the site's own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Class {
+    /// Dotted path.
+    pub path: Spanned<String>,
+    /// Extra constructor arguments.
+    pub args: Map<String, Value>,
+}
+
+/// An fsspec file system.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Cache {
+    /// Its fsspec name.
+    pub protocol: String,
+    /// Its fsspec options.
+    pub storage_options: Map<String, Value>,
+    /// The folder; `None` for the user's cache folder for this federation.
+    pub base_path: Option<String>,
+}
+
+/// A vault for secrets.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Vault {
+    /// Dotted path of its class; `None` for the environment.
+    pub path: Option<String>,
+    /// Its constructor's arguments.
+    pub args: Map<String, Value>,
+}
+
+/// Another implementation of operations at the same site.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Provider {
+    /// Free facts about it.
+    pub info: Map<String, Value>,
+    /// Its own `dfm.exec.Provider` subclass.
+    pub implementation: Option<Class>,
+    /// Operation → adapter.
+    pub interface: IndexMap<String, Binding>,
+}
+
+/// How a site, or one of its providers, implements an operation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Binding {
+    /// Where the operation is named.
+    pub span: Span,
+    /// The adapter.
+    pub adapter: Class,
+    /// Overrides the operation's.
+    pub description: Option<String>,
+    /// Overrides the operation's.
+    pub returns: Option<Type>,
+    /// Whether `body` runs on the event loop; otherwise it runs on a thread.
+    pub is_async: bool,
+    /// The adapter's argument → where its value comes from. `from-operation` is written out here.
+    pub arguments: IndexMap<String, Argument>,
+    /// For choosing a site.
+    pub compute_cost: ComputeCost,
+}
+
+/// One argument of an adapter's `body`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Argument {
+    /// Where it is written.
+    pub span: Span,
+    /// Where its value comes from.
+    pub source: ArgumentSource,
+    /// For readers of the file.
+    pub doc: Option<String>,
+    /// The optional parameter of the site's own version of the operation that overrides the source.
+    pub exposed: Option<(String, Parameter)>,
+}
+
+/// Where an adapter argument's value comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ArgumentSource {
+    /// The operation's parameter of this name.
+    Param(String),
+    /// The vault's secret of this name.
+    Secret(String),
+    /// The file.
+    Const(Value),
+    /// A provider's property: (provider, property).
+    Provider(String, String),
+    /// The site's property.
+    Site(String),
+}
+
+/// The cost of running an operation once.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct ComputeCost {
+    /// Seconds.
+    pub fixed_time: f64,
+    /// Bytes of input a second; `None` for unlimited.
+    pub compute_throughput: Option<f64>,
+    /// Bytes of the result.
+    pub fixed_size: f64,
+    /// Bytes of the result for each byte of input.
+    pub output_factor: f64,
+}
+
+/// The cost of sending to another site.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct SendCost {
+    /// Seconds.
+    pub fixed_time: f64,
+    /// Bytes a second; `None` for unlimited.
+    pub bandwidth: Option<f64>,
+}
+
+/// How deployment files are made.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Provision {
+    /// `provision.docker`, checked for its shape.
+    pub docker: Option<Map<String, Value>>,
+    /// `provision.helm`, checked for its shape.
+    pub helm: Option<Map<String, Value>>,
+}

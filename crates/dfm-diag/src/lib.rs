@@ -1,0 +1,21 @@
+//! Diagnostics are values: a stable code, a place in a text, what was expected, and what to do.
+
+/// A piece of a source text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Span {
+    /// Which of the loaded files, by the order of loading.
+    pub file: u32,
+    /// Its first byte.
+    pub start: usize,
+    /// The byte after its last.
+    pub end: usize,
+}
+
+/// A value and where it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spanned<T> {
+    /// The value.
+    pub value: T,
+    /// Where it was written.
+    pub span: Span,
+}
