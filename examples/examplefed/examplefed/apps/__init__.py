@@ -1,0 +1,1 @@
+"""Which applications does the federation have?"""

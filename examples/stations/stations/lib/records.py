@@ -1,0 +1,73 @@
+"""How does a station make monthly means of its own records?"""
+
+import csv
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Literal, TypedDict
+
+from dfm.exec import Provider, Site
+
+DATA = Path(__file__).parents[1] / "data"
+
+Unit = Literal["celsius", "fahrenheit"]
+
+
+class MonthlyMeans(TypedDict):
+    """What leaves a station."""
+
+    label: str
+    """Where and when, for the reader of a chart."""
+    unit: Unit
+    """Of `means`."""
+    means: list[float | None]
+    """January first; None for a month without a record."""
+
+
+class HourlyRecords:
+    """A file with the columns `date`, `YYYY/MM/DD HH:MM`, and `temp`, in Fahrenheit."""
+
+    def __init__(self, site: Site, provider: Provider | None) -> None:
+        self._site = site
+
+    def body(self, unit: Unit, path: str, label: str) -> MonthlyMeans:
+        """`path` is relative to the folder `data`."""
+        celsius = ((month(row["date"]), (float(row["temp"]) - 32) * 5 / 9) for row in read(path))
+        return {"label": label, "unit": unit, "means": means(celsius, unit)}
+
+
+class DailyExtremes:
+    """A file with the columns `date`, `YYYY/MM/DD`, `temp_min` and `temp_max`, in Celsius."""
+
+    def __init__(self, site: Site, provider: Provider | None) -> None:
+        self._site = site
+
+    def body(self, unit: Unit, path: str, label: str) -> MonthlyMeans:
+        """`path` is relative to the folder `data`; a day's mean is half-way between its extremes, as is usual."""
+        celsius = ((month(row["date"]), (float(row["temp_min"]) + float(row["temp_max"])) / 2) for row in read(path))
+        return {"label": label, "unit": unit, "means": means(celsius, unit)}
+
+
+def read(path: str) -> Iterator[dict[str, str]]:
+    """The rows of a file of the station's own."""
+    file = DATA / path
+    if not file.exists():
+        raise FileNotFoundError(f"this station has no records: {file} does not exist; run stations/apps/prepare.py")
+    with file.open(newline="") as text:
+        yield from csv.DictReader(text)
+
+
+def month(date: str) -> int:
+    """0 for January; `date` begins with `YYYY/MM/`."""
+    return int(date.split("/")[1]) - 1
+
+
+def means(celsius: Iterable[tuple[int, float]], unit: Unit) -> list[float | None]:
+    """The mean of each month in `unit`, to a tenth of a degree."""
+    sums, counts = [0.0] * 12, [0] * 12
+    for number, temperature in celsius:
+        sums[number] += temperature
+        counts[number] += 1
+    averages = [total / count if count else None for total, count in zip(sums, counts, strict=True)]
+    if unit == "fahrenheit":
+        averages = [None if average is None else average * 9 / 5 + 32 for average in averages]
+    return [None if average is None else round(average, 1) for average in averages]
