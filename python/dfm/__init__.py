@@ -1,0 +1,1 @@
+"""What is dfm? A data federation mesh: pipelines over operations that the sites of a federation offer."""

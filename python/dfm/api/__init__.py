@@ -1,0 +1,52 @@
+"""What does an application build pipelines with?"""
+
+from dfm.api._operation import Operation, Yield
+from dfm.api._pipeline import Pipeline
+from dfm.api._references import Advise, Node, NodeRef, PickledObject, PlaceParam, well_known_id
+from dfm.api._sites import BestOf, Site
+from dfm.api._tokens import ErrorRecord, ErrorToken, StopToken
+from dfm.api._unavailable import (
+    And,
+    Equal,
+    ForEach,
+    GreaterThan,
+    GreaterThanOrEqual,
+    If,
+    LessThan,
+    LessThanOrEqual,
+    Not,
+    NotEqual,
+    Or,
+    Retry,
+    TryFromCache,
+)
+
+__all__ = [
+    "Advise",
+    "And",
+    "BestOf",
+    "Equal",
+    "ErrorRecord",
+    "ErrorToken",
+    "ForEach",
+    "GreaterThan",
+    "GreaterThanOrEqual",
+    "If",
+    "LessThan",
+    "LessThanOrEqual",
+    "Node",
+    "NodeRef",
+    "Not",
+    "NotEqual",
+    "Operation",
+    "Or",
+    "PickledObject",
+    "Pipeline",
+    "PlaceParam",
+    "Retry",
+    "Site",
+    "StopToken",
+    "TryFromCache",
+    "Yield",
+    "well_known_id",
+]

@@ -1,0 +1,229 @@
+"""What is a pipeline's JSON form, and how is one read back?"""
+
+import base64
+import importlib
+import importlib.util
+import math
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic import BaseModel
+
+from dfm.api import _lines
+from dfm.api._graph import Graph, current, line_of
+from dfm.api._operation import Operation, Parameter, Statement, Yield, parameters_of
+from dfm.api._references import Node, NodeRef, PlaceParam, Step
+from dfm.api._sites import BestOf
+from dfm.errors import EncodingError, PipelineError
+
+FORMAT = 1
+MARK = "$dfm"
+"""A key that literals in plans use for values that JSON has no form for."""
+
+
+def write_document(graph: Graph) -> dict[str, Any]:
+    """The pipeline as plain JSON data, but for its name and mode."""
+    statements: list[dict[str, Any]] = []
+    for node, statement in graph.statements.items():
+        after = [earlier.dfm_node_id for earlier in statement.dfm_predecessors()]
+        if isinstance(statement, Yield):
+            value = _argument(statement.value, _YIELDED, statement)
+            rest = {"place": statement.place, "multiuse": statement.multiuse, "after": after, "value": value}
+            statements.append({"kind": "yield", "node": node, **rest})
+        elif isinstance(statement, Operation):
+            statements.append(_operation(node, statement, after))
+    return {"package": graph.package, "api_version": graph.api_version, "statements": statements}
+
+
+_YIELDED = Parameter("value", "value", True, frozenset())
+
+
+def _operation(node: int | str, operation: Operation, after: list[Any]) -> dict[str, Any]:
+    kind = type(operation)
+    values = operation.__dict__
+    arguments: dict[str, Any] = {}
+    for parameter in parameters_of(kind):
+        value = values[parameter.attribute]
+        if value is not None or parameter.required:
+            arguments[parameter.argument] = _argument(value, parameter, operation)
+    site = operation.site
+    return {
+        "kind": "operation",
+        "node": node,
+        "operation": kind.dfm_operation,
+        "class": f"{kind.__module__}.{kind.__qualname__}",
+        "site": {"best_of": site.sites and list(site.sites)} if isinstance(site, BestOf) else site,
+        "provider": operation.provider,
+        "after": after,
+        "arguments": arguments,
+    }
+
+
+def _argument(value: object, parameter: Parameter, statement: Statement) -> dict[str, Any]:
+    if type(value) is str:
+        return {"literal": value}
+    if isinstance(value, Node):
+        node, path = value.dfm_target()
+        return {"node": node.dfm_node_id, "path": [{step: to} for step, to in path]}
+    if isinstance(value, PlaceParam):
+        return {"param": value.place, "multiuse": value.multiuse}
+    if isinstance(value, BaseModel) and type(value) in parameter.models:
+        fields = value.model_dump(by_alias=True)
+        if _is_plain(fields):
+            return {"literal": fields}
+    if _is_plain(value):
+        return {"literal": value}
+    from dfm import _values
+
+    try:
+        return {"encoded": base64.b64encode(_values.dumps(value)).decode()}
+    except (EncodingError, TypeError, ValueError) as error:
+        raise PipelineError(
+            f"{_title(statement)}: {parameter.argument} cannot be saved or sent: {error}", line_of(statement)
+        ) from None
+
+
+def _title(statement: Statement) -> str:
+    return statement.dfm_operation if isinstance(statement, Operation) else type(statement).__name__
+
+
+def _is_plain(value: object) -> bool:
+    """Whether JSON gives exactly this value back."""
+    kind = type(value)
+    if kind is str or value is None or kind is bool:
+        return True
+    if kind is int:
+        return -(2**63) <= cast(int, value) < 2**64
+    if kind is float:
+        return math.isfinite(cast(float, value))
+    if kind is list:
+        return all(map(_is_plain, cast(list[object], value)))
+    if kind is dict:
+        items = cast(dict[object, object], value)
+        return MARK not in items and all(type(key) is str for key in items) and all(map(_is_plain, items.values()))
+    return False
+
+
+def read_document(document: dict[str, Any], source: str) -> Graph:
+    """The pipeline's content, from its JSON form; every statement is made by its generated class.
+
+    Raises:
+        PipelineError: what in `source` does not fit.
+    """
+    graph = Graph()
+    around = current.graph
+    current.graph = graph
+    try:
+        for index, statement in enumerate(_get(document, "statements", list, source)):
+            line = _lines.reading.line = f"{source}: statement {index}"
+            _read_statement(graph, statement, document, line)
+    finally:
+        current.graph = around
+        _lines.reading.line = None
+    return graph
+
+
+def _read_statement(graph: Graph, statement: Any, document: dict[str, Any], line: str) -> None:
+    if not isinstance(statement, dict):
+        raise PipelineError("a statement is a dictionary", line)
+    statement = cast(dict[str, Any], statement)
+    kind = statement.get("kind")
+    if kind not in ("operation", "yield"):
+        raise PipelineError(f"a statement of kind {kind!r} is not available yet", line)
+    common: dict[str, Any] = {
+        "dfm_node_id": _get(statement, "node", (int, str), line),
+        "dfm_after": [_node(graph, node, line) for node in _get(statement, "after", list, line)] or None,
+    }
+    if kind == "yield":
+        value = _read_argument(graph, "value", _get(statement, "value", dict, line), line)
+        place, multiuse = _get(statement, "place", str, line), _get(statement, "multiuse", bool, line)
+        Yield(value, place, multiuse, **common)
+        return
+    operation = _generated_class(statement, document, line)
+    site = _get(statement, "site", (str, dict), line)
+    arguments = cast(dict[str, dict[str, Any]], _get(statement, "arguments", dict, line))
+    values = {name: _read_argument(graph, name, argument, line) for name, argument in arguments.items()}
+    site = site if isinstance(site, str) else BestOf(cast(dict[str, Any], site).get("best_of"))
+    operation(site=site, provider=statement.get("provider"), **common, **values)
+
+
+def _read_argument(graph: Graph, name: str, argument: Any, line: str) -> Any:
+    match argument:
+        case {"literal": literal}:
+            return literal
+        case {"param": str(place)}:
+            return PlaceParam(place, bool(argument.get("multiuse", False)))
+        case {"node": node}:
+            path = tuple(_step(step, line) for step in argument.get("path", []))
+            return NodeRef(_node(graph, node, line), path) if path else _node(graph, node, line)
+        case {"encoded": str(text)}:
+            from dfm import _values
+
+            try:
+                return _values.loads(base64.b64decode(text))
+            except (EncodingError, TypeError, ValueError) as error:
+                raise PipelineError(f"the value of {name} cannot be read: {error}", line) from None
+        case _:
+            raise PipelineError(f"{name} is neither a literal, a param, a node nor an encoded value", line)
+
+
+def _step(step: Any, line: str) -> Step:
+    match step:
+        case {"attribute": str(name)}:
+            return "attribute", name
+        case {"index": int(index)}:
+            return "index", index
+        case {"key": str(key)}:
+            return "key", key
+        case _:
+            raise PipelineError(f"a path's step is an attribute, an index or a key, not {step!r}", line)
+
+
+def _node(graph: Graph, node: Any, line: str) -> Operation:
+    found = graph.statements.get(node) if isinstance(node, int | str) else None
+    if not isinstance(found, Operation):
+        raise PipelineError(f"there is no operation with the node id {node!r} before this statement", line)
+    return found
+
+
+def _generated_class(statement: dict[str, Any], document: dict[str, Any], line: str) -> type[Operation]:
+    """The generated class; a file must not have any other code imported."""
+    path, name = _get(statement, "class", str, line), _get(statement, "operation", str, line)
+    found = _import_class(path) if path.isascii() else None
+    if found is None or found.dfm_operation != name:
+        raise PipelineError(
+            f"{path} is not the generated class of the operation {name}; generate the federation's code, "
+            "and see that Python finds it",
+            line,
+        )
+    version = str(document.get("api_version"))
+    if version.split(".")[0] != found.dfm_api_version.split(".")[0]:
+        raise PipelineError(
+            f"the pipeline was written for version {version} of {found.dfm_package}, but the generated code here is "
+            f"version {found.dfm_api_version}; build the pipeline again with this code",
+            line,
+        )
+    return found
+
+
+@cache
+def _import_class(path: str) -> type[Operation] | None:
+    parts = path.split(".")
+    if len(parts) < 5 or not all(map(str.isidentifier, parts)) or parts[1] != "fed" or parts[2] not in ("api", "site"):
+        return None
+    spec = importlib.util.find_spec(parts[0])
+    folders = spec.submodule_search_locations if spec is not None else None
+    if not any(Path(folder, "fed", "fed_info.json").is_file() for folder in folders or ()):
+        return None
+    try:
+        found = getattr(importlib.import_module(".".join(parts[:-1])), parts[-1], None)
+    except ModuleNotFoundError:
+        return None
+    return found if isinstance(found, type) and issubclass(found, Operation) else None
+
+
+def _get(document: dict[str, Any], key: str, kind: Any, line: str) -> Any:
+    if not isinstance(value := document.get(key), kind):
+        raise PipelineError(f"'{key}' is missing or of the wrong type ({type(value).__name__})", line)
+    return value

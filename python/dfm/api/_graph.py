@@ -1,0 +1,125 @@
+"""What does a pipeline hold while it is being written, and which rules does each line have to keep?"""
+
+import threading
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from dfm.api._references import Advise, Node, NodeId, PlaceParam
+from dfm.errors import PipelineError
+
+if TYPE_CHECKING:
+    from dfm.api._operation import Operation, Statement
+
+
+class Graph:
+    """The statements of one pipeline, and where the user wrote them."""
+
+    def __init__(self) -> None:
+        self.statements: dict[NodeId, Statement] = {}
+        self.lines: dict[NodeId, str] = {}
+        self.package: str | None = None
+        self.api_version: str | None = None
+        self._params: dict[str, tuple[bool, str]] = {}
+        self._yields: dict[str, tuple[bool, str]] = {}
+        self._next = 0
+
+    def node_id(self, wanted: NodeId | None, line: str) -> NodeId:
+        """The id of the next statement: the one that is wanted, or a new number."""
+        if wanted is None:
+            while self._next in self.statements:
+                self._next += 1
+            return self._next
+        if wanted in self.statements:
+            raise PipelineError(
+                f"the node id {wanted!r} is taken already, by the node made at {self.lines[wanted]}; "
+                "an id is unique in its pipeline",
+                line,
+            )
+        return wanted
+
+    def check_node(self, node: "Operation", line: str) -> None:
+        """Refuses a node of another pipeline."""
+        if self.statements.get(node.dfm_node_id) is not node:  # pyright: ignore[reportArgumentType]
+            raise PipelineError(
+                f"this uses the node {node.dfm_operation} that was made at {line_of(node)} for another pipeline; "
+                "a node can be used only in the `with Pipeline()` block that made it",
+                line,
+            )
+
+    def check_package(self, operation: type["Operation"], line: str) -> None:
+        """Refuses an operation of another federation than the earlier ones."""
+        if self.package is None:
+            self.package, self.api_version = operation.dfm_package, operation.dfm_api_version
+        elif self.package != operation.dfm_package:
+            raise PipelineError(
+                f"{operation.dfm_operation} belongs to the federation {operation.dfm_package}, but the pipeline's "
+                f"earlier nodes belong to {self.package}; a pipeline runs in one federation",
+                line,
+            )
+
+    def use_places(self, params: Iterable[PlaceParam], line: str) -> None:
+        """Notes uses of parameter places, all or none of them."""
+        noted: dict[str, tuple[bool, str]] = {}
+        for param in params:
+            earlier = noted.get(param.place) or self._params.get(param.place)
+            self._check_place("parameter", param.place, param.multiuse, earlier, self._yields.get(param.place), line)
+            noted[param.place] = (param.multiuse, line)
+        self._params.update(noted)
+
+    def use_yield_place(self, place: str, multiuse: bool, line: str) -> None:
+        """Notes a use of a yield place."""
+        self._check_place("yield", place, multiuse, self._yields.get(place), self._params.get(place), line)
+        self._yields[place] = (multiuse, line)
+
+    def _check_place(
+        self,
+        kind: str,
+        place: str,
+        multiuse: bool,
+        earlier: tuple[bool, str] | None,
+        other: tuple[bool, str] | None,
+        line: str,
+    ) -> None:
+        if other is not None:
+            raise PipelineError(
+                f"the place '{place}' is used at {other[1]} in the other direction; "
+                "a parameter place and a yield place cannot share a name",
+                line,
+            )
+        if earlier is not None and not (earlier[0] and multiuse):
+            raise PipelineError(
+                f"the {kind} place '{place}' is used already, at {earlier[1]}; "
+                "where a place is meant to be used more than once, every use says multiuse=True",
+                line,
+            )
+
+    def add(self, statement: "Statement", node: NodeId, line: str) -> None:
+        """Adds a statement that has kept the rules."""
+        self.statements[node] = statement
+        self.lines[node] = line
+
+
+class _Current(threading.local):
+    graph: Graph | None = None
+
+
+current = _Current()
+"""What this thread's pipeline holds, while it is inside a `with Pipeline()` block."""
+
+
+def line_of(statement: "Statement") -> str:
+    """The user's line that made a statement."""
+    graph, node = statement.dfm_graph, statement.dfm_node_id
+    return "<unknown>" if graph is None or node is None else graph.lines[node]
+
+
+def inside(value: object) -> Iterator[Any]:
+    """The nodes, places and requests for advice that a literal contains, at any depth."""
+    if isinstance(value, Node | PlaceParam | Advise):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():  # pyright: ignore[reportUnknownVariableType]
+            yield from inside(item)  # pyright: ignore[reportUnknownArgumentType]
+    elif isinstance(value, list | tuple | set | frozenset):
+        for item in value:  # pyright: ignore[reportUnknownVariableType]
+            yield from inside(item)  # pyright: ignore[reportUnknownArgumentType]

@@ -1,0 +1,186 @@
+"""What is a statement of a pipeline, and what does it check as soon as it is written?"""
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+from types import NoneType
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, get_args
+
+from pydantic import BaseModel, PrivateAttr, ValidationError
+
+from dfm.api._explain import explain, nested
+from dfm.api._graph import Graph, current, inside, line_of
+from dfm.api._lines import user_line
+from dfm.api._references import Advise, Node, NodeId, PlaceParam, Step, check_place
+from dfm.api._sites import BestOf, Site
+from dfm.errors import PipelineError
+
+_NO_DISCOVERY = "asks which values are possible, which needs discovery, and discovery is not available yet"
+_SCALARS = frozenset((str, int, float, bool, NoneType))
+
+
+class Parameter(NamedTuple):
+    """One parameter of a generated operation."""
+
+    attribute: str
+    """The field's name."""
+    argument: str
+    """The operation's own name for it."""
+    required: bool
+    """Whether it has to be given; one that has not is not given when it is `None`."""
+    models: frozenset[type]
+    """The pydantic models that its declared type allows."""
+
+
+class Statement(
+    BaseModel,
+    frozen=True,
+    extra="forbid",
+    arbitrary_types_allowed=True,
+    protected_namespaces=(),
+    validate_by_name=True,
+    validate_by_alias=True,
+    defer_build=True,
+):
+    """An operation or a `Yield`. Its validator is built on first use: a federation may have many operations."""
+
+    dfm_after: Node | Sequence[Node] | None = None
+    """Runs after these, without using their results."""
+    dfm_node_id: NodeId | None = None
+    """`well_known_id(...)`, or a number that the pipeline gives."""
+    _graph: Graph | None = PrivateAttr(None)
+
+    @property
+    def dfm_graph(self) -> Graph | None:
+        """The pipeline's content that it belongs to."""
+        return self._graph
+
+    def dfm_predecessors(self) -> Iterator["Operation"]:
+        """The operations it runs after without using their results."""
+        if self.dfm_after is not None:
+            for node in (self.dfm_after,) if isinstance(self.dfm_after, Node) else self.dfm_after:
+                yield node.dfm_target()[0]
+
+    def _write(self, title: str, data: dict[str, Any]) -> tuple[Graph, NodeId, str]:
+        """Fills in and checks what all statements have in common."""
+        line = user_line()
+        graph = current.graph
+        if graph is None:
+            used = [node.dfm_target()[0] for node in data.values() if isinstance(node, Node)]
+            made = f" that made its input at {line_of(used[0])}" if used else ""
+            raise PipelineError(
+                f"{title} is outside of any pipeline; put it into the `with Pipeline()` block{made}", line
+            )
+        try:
+            self.__pydantic_validator__.validate_python(data, self_instance=self)
+        except ValidationError as error:
+            raise PipelineError(explain(title, type(self), data, error), line) from None
+        for node in self.dfm_predecessors():
+            graph.check_node(node, line)
+        return graph, graph.node_id(self.dfm_node_id, line), line
+
+    def _written(self, graph: Graph, node: NodeId, line: str) -> None:
+        """Makes it a part of the pipeline."""
+        vars(self)["dfm_node_id"] = node
+        self._graph = graph  # pyright: ignore[reportAttributeAccessIssue]
+        graph.add(self, node, line)
+
+
+class Operation(Node, Statement, frozen=True):
+    """A node of a pipeline: one call of an operation.
+
+    Generated classes add the operation's parameters, and are themselves declared with `frozen=True`.
+    """
+
+    dfm_operation: ClassVar[str]
+    """`namespace.Name`."""
+    dfm_package: ClassVar[str]
+    """The federation's `code-package`."""
+    dfm_api_version: ClassVar[str]
+    """The federation's `api-version` when the class was generated."""
+
+    site: Site = BestOf()
+    """Where it runs: a site's name, or `BestOf` for the planner's choice."""
+    provider: str | None = None
+    """Which of the site's providers runs it; `None` for the site itself."""
+
+    if not TYPE_CHECKING:  # each generated class has a signature of its own
+
+        def __init__(self, **data: Any) -> None:
+            title = self.dfm_operation
+            graph, node, line = self._write(title, data)
+            params = []
+            values = self.__dict__
+            for name, argument, _, _ in parameters_of(type(self)):
+                value = values[name]
+                kind = type(value)
+                if kind in _SCALARS:
+                    continue
+                if isinstance(value, Node):
+                    graph.check_node(value.dfm_target()[0], line)
+                elif kind is PlaceParam:
+                    params.append(value)
+                elif kind is Advise:
+                    raise PipelineError(f"{title}: {argument}=Advise() {_NO_DISCOVERY}", line)
+                elif any(inside(value)):
+                    raise PipelineError(nested(title, argument), line)
+            if type(self.site) is Advise:
+                raise PipelineError(f"{title}: site=Advise() {_NO_DISCOVERY}", line)
+            graph.check_package(type(self), line)
+            graph.use_places(params, line)
+            self._written(graph, node, line)
+
+        __init__.__pydantic_base_init__ = True
+
+    def dfm_target(self) -> tuple["Operation", tuple[Step, ...]]:
+        return self, ()
+
+    def __repr__(self) -> str:
+        return f"<{self.dfm_operation} node {self.dfm_node_id!r} at {line_of(self)}>"
+
+    __str__ = __repr__
+
+
+@cache
+def parameters_of(operation: type[Operation]) -> tuple[Parameter, ...]:
+    """The parameters that a generated class adds to `Operation`."""
+    found: list[Parameter] = []
+    for name, field in operation.model_fields.items():
+        if name not in Operation.model_fields:
+            kinds = (field.annotation, *get_args(field.annotation))
+            models = frozenset(kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel))
+            argument = field.serialization_alias or field.alias or field.validation_alias
+            argument = argument if isinstance(argument, str) else name
+            found.append(Parameter(name, argument, field.is_required(), models))
+    return tuple(found)
+
+
+class Yield(Statement, frozen=True):
+    """Sends a value to the application under a place's name."""
+
+    value: Node | PlaceParam
+    """An operation, a part of its result, or a parameter as it was given."""
+    place: str = "yield"
+    """The name that the application knows it by; unique in the pipeline."""
+    multiuse: bool = False
+    """Whether the name may be used more than once; every use has to say so."""
+
+    def __init__(
+        self,
+        value: Node | PlaceParam,
+        place: str = "yield",
+        multiuse: bool = False,
+        *,
+        dfm_after: Node | Sequence[Node] | None = None,
+        dfm_node_id: NodeId | None = None,
+    ) -> None:
+        fields = {"dfm_after": dfm_after, "dfm_node_id": dfm_node_id}
+        graph, node, line = self._write("Yield", {"value": value, "place": place, "multiuse": multiuse, **fields})
+        check_place(place, "Yield")
+        if isinstance(value, Node):
+            graph.check_node(value.dfm_target()[0], line)
+        graph.use_yield_place(place, multiuse, line)
+        if isinstance(value, PlaceParam):
+            graph.use_places([value], line)
+        self._written(graph, node, line)
+
+    __init__.__pydantic_base_init__ = True  # pyright: ignore

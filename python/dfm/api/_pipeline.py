@@ -1,0 +1,131 @@
+"""How is a pipeline written, saved and loaded?"""
+
+import importlib
+import json
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self, TextIO, cast
+
+from pydantic import BaseModel, ModelWrapValidatorHandler, PrivateAttr, model_serializer, model_validator
+
+from dfm.api._document import FORMAT, read_document, write_document
+from dfm.api._graph import Graph, current
+from dfm.api._lines import user_line
+from dfm.api._references import NodeId
+from dfm.errors import PipelineError
+
+
+class Pipeline(BaseModel, frozen=True, extra="forbid", defer_build=True):
+    """A dataflow graph, written as the operations of a `with Pipeline() as p:` block.
+
+    `model_dump_json` and `model_validate_json` are its JSON form.
+    """
+
+    name: str | None = None
+    """For people; its jobs carry it."""
+    mode: Literal["execute", "discovery"] = "execute"
+    """Only `execute` is available yet."""
+    _graph: Graph = PrivateAttr(default_factory=Graph)
+
+    def __init__(self, name: str | None = None, mode: Literal["execute", "discovery"] = "execute") -> None:
+        _check(name, mode, user_line())
+        super().__init__(name=name, mode=mode)
+
+    def __enter__(self) -> Self:
+        if current.graph is not None:
+            first = next(iter(current.graph.lines.values()), None)
+            which = f", whose first node was made at {first}" if first else ""
+            message = f"this thread is in the `with` block of another pipeline already{which}; leave that first"
+            raise PipelineError(message, user_line())
+        current.graph = self._graph
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        current.graph = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Pipeline) and self.model_dump() == other.model_dump()
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.mode))
+
+    def __repr__(self) -> str:
+        return f"Pipeline(name={self.name!r}, mode={self.mode!r}, {len(self._graph.statements)} statements)"
+
+    __str__ = __repr__
+
+    @property
+    def _locations(self) -> dict[NodeId, str]:
+        """Node id → the `file:line` that made it. It is not saved; a loaded pipeline's are places in its file."""
+        return self._graph.lines
+
+    @model_serializer
+    def _write(self) -> dict[str, Any]:
+        return {"dfm_pipeline": FORMAT, "name": self.name, "mode": self.mode, **write_document(self._graph)}
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _validate(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        if isinstance(data, dict) and "dfm_pipeline" in data:
+            return cls._read(cast(dict[str, Any], data), "the pipeline's JSON")
+        return handler(data)
+
+    @classmethod
+    def _read(cls, document: dict[str, Any], source: str) -> Self:
+        if (format := document["dfm_pipeline"]) != FORMAT:
+            raise PipelineError(f"the pipeline's format is {format!r}, but this dfm reads format {FORMAT}", source)
+        name, mode = document.get("name"), document.get("mode")
+        _check(name, mode, source)
+        graph = read_document(document, source)
+        pipeline = cls(name, cast(Literal["execute"], mode))
+        pipeline._graph = graph  # pyright: ignore[reportAttributeAccessIssue]
+        return pipeline
+
+    def save_to_file(self, path: str | Path) -> None:
+        """Writes it as JSON to a local path or any fsspec URL."""
+        document = self.model_dump_json(indent=2) + "\n"
+        try:
+            with _open(path, "w") as file:
+                file.write(document)
+        except OSError as error:
+            raise PipelineError(
+                f"the pipeline cannot be saved to {path}: {error.strerror or error}", user_line()
+            ) from None
+
+    @classmethod
+    def load_from_file(cls, path: str | Path) -> Self:
+        """Reads what `save_to_file` wrote. Only generated operations are imported, whatever the file says."""
+        try:
+            with _open(path, "r") as file:
+                document = json.load(file)
+        except OSError as error:
+            raise PipelineError(
+                f"no pipeline can be read from {path}: {error.strerror or error}", user_line()
+            ) from None
+        except ValueError as error:
+            raise PipelineError(f"{path} is not JSON: {error}", user_line()) from None
+        if not isinstance(document, dict) or "dfm_pipeline" not in document:
+            raise PipelineError(f"{path} is not a saved pipeline: it has no key dfm_pipeline", user_line())
+        return cls._read(cast(dict[str, Any], document), str(path))
+
+
+def _check(name: object, mode: object, line: str) -> None:
+    if name is not None and not isinstance(name, str):
+        raise PipelineError(f"Pipeline: name takes a string, not {name!r}", line)
+    if mode == "discovery":
+        raise PipelineError("Pipeline: the mode 'discovery' is not available yet", line)
+    if mode != "execute":
+        raise PipelineError(f"Pipeline: mode takes 'execute' or 'discovery', not {mode!r}", line)
+
+
+def _open(path: str | Path, mode: Literal["r", "w"]) -> AbstractContextManager[TextIO]:
+    if "://" not in str(path):
+        return open(path, mode, encoding="utf-8")
+    try:
+        fsspec = importlib.import_module("fsspec")
+    except ImportError:
+        raise PipelineError(f"{path} is a URL, which needs the package fsspec; install it", user_line()) from None
+    return fsspec.open(str(path), mode, encoding="utf-8")

@@ -1,0 +1,116 @@
+"""What can a pipeline give an operation's parameter, apart from a literal?"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Never, TypeAlias
+
+from pydantic import BaseModel
+from pydantic_core import CoreSchema, core_schema
+
+from dfm.api._lines import user_line
+from dfm.errors import PipelineError
+
+if TYPE_CHECKING:
+    from dfm.api._operation import Operation
+
+NodeId: TypeAlias = int | str
+Step: TypeAlias = tuple[str, int | str]
+"""One step of a path: `("attribute", name)`, `("index", number)` or `("key", key)`."""
+
+
+class Instance:
+    """Its instances stand for themselves in a pydantic field: nothing is converted into one."""
+
+    __slots__ = ()
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Callable[[Any], CoreSchema]) -> CoreSchema:
+        return handler(source) if issubclass(cls, BaseModel) else core_schema.is_instance_schema(cls)
+
+
+class Node(Instance):
+    """The result of an operation, or a part of it: what an operation itself and a `NodeRef` have in common."""
+
+    __slots__ = ()
+
+    def fieldref(self, sel: int | str, issubs: bool | None = None) -> "NodeRef":
+        """The part `result[sel]` for a number or with `issubs`, otherwise `result.sel`."""
+        node, path = self.dfm_target()
+        if isinstance(sel, bool) or not isinstance(sel, int | str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise PipelineError(f"fieldref takes a name, a key or an index, not {sel!r}", user_line())
+        if isinstance(sel, int):
+            if issubs is False:
+                message = f"fieldref({sel}, issubs=False) asks for an attribute, whose name has to be a string"
+                raise PipelineError(message, user_line())
+            return NodeRef(node, (*path, ("index", sel)))
+        return NodeRef(node, (*path, ("key" if issubs else "attribute", sel)))
+
+    def dfm_target(self) -> "tuple[Operation, tuple[Step, ...]]":
+        """The operation, and the way into its result."""
+        raise NotImplementedError
+
+    def _condition(self, other: object = None) -> Never:
+        raise PipelineError(
+            "comparing nodes makes a condition, and conditions are not available yet; compare inside an operation",
+            user_line(),
+        )
+
+    __eq__ = __lt__ = __le__ = __gt__ = __ge__ = __and__ = __or__ = __invert__ = _condition  # pyright: ignore
+
+    def __hash__(self) -> int:
+        return id(self)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class NodeRef(Node):
+    """A part of an operation's result; made by `Node.fieldref`."""
+
+    node: "Operation"
+    """The operation."""
+    path: tuple[Step, ...]
+    """The way into its result."""
+
+    def dfm_target(self) -> "tuple[Operation, tuple[Step, ...]]":
+        return self.node, self.path
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceParam(Instance):
+    """A value that is given when the pipeline is executed, under this place's name."""
+
+    place: str
+    """Its name; unique in the pipeline."""
+    multiuse: bool = False
+    """Whether the name may be used more than once; every use has to say so."""
+
+    def __post_init__(self) -> None:
+        check_place(self.place, "PlaceParam")
+
+
+@dataclass(frozen=True, slots=True)
+class Advise(Instance):
+    """Asks, in discovery mode, which values are possible."""
+
+
+@dataclass(frozen=True, slots=True)
+class PickledObject(Instance):
+    """A Python object that has no other encoding: it is pickled where the sites' policy allows that."""
+
+    value: Any
+    """The object; the adapter gets it, not this wrapper."""
+
+
+def well_known_id(name: str) -> str:
+    """A node id that stays the same however the pipeline changes; callbacks see it as the token's node."""
+    if not isinstance(name, str) or not name:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise PipelineError(f"a well-known id is a name that is not empty, not {name!r}", user_line())
+    return name
+
+
+def check_place(place: object, what: str) -> None:
+    """Refuses what cannot be a place's name."""
+    if not isinstance(place, str) or not place:
+        raise PipelineError(f"{what}: place takes a name that is not empty, not {place!r}", user_line())
+    if place.startswith("_dfm_"):
+        message = f"{what}: the place '{place}' cannot be used, since names that begin with _dfm_ are dfm's own"
+        raise PipelineError(message, user_line())

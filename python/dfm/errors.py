@@ -1,0 +1,63 @@
+"""What can go wrong, as exceptions that a program can tell apart?"""
+
+import json
+from collections.abc import Mapping
+from typing import TypedDict, cast
+
+
+class DfmError(Exception):
+    """Every error that dfm raises on purpose; its text says what is wrong, where, and what to do."""
+
+
+class PipelineError(DfmError):
+    """A pipeline was written wrongly, or uses what is not available; raised by the line that does so."""
+
+    def __init__(self, message: str, line: str | None = None) -> None:
+        """`line` is the user's `file:line`."""
+        super().__init__(f"{line}: {message}" if line else message)
+        self.line = line
+
+
+class Problem(TypedDict):
+    """One reason why a federation cannot run a pipeline."""
+
+    code: str
+    """Stable, such as `plan-unknown-operation`."""
+    node: int | str | None
+    """The pipeline's node that it is about, if it is about one."""
+    message: str
+    """What is wrong."""
+    help: str | None
+    """What to do."""
+
+
+class PlanError(DfmError):
+    """The federation cannot run the pipeline; `problems` has every reason, not only the first."""
+
+    def __init__(self, document: str, locations: Mapping[int | str, str] | None = None) -> None:
+        """`document` is the planner's JSON, `{"problems": [...]}`; `locations` gives the user's line of each node."""
+        super().__init__(document)
+        self.problems = cast(list[Problem], json.loads(document)["problems"])
+        self.locations = dict(locations or {})
+
+    def __str__(self) -> str:
+        return "\n".join(self._text(problem) for problem in self.problems)
+
+    def _text(self, problem: Problem) -> str:
+        node = problem["node"]
+        line = None if node is None else self.locations.get(node)
+        text = f"{line}: " if line else "" if node is None else f"node {node}: "
+        text += problem["message"]
+        return f"{text}\n  help: {problem['help']}" if problem["help"] else text
+
+
+class SessionError(DfmError):
+    """A session cannot be opened, or cannot do what was asked of it."""
+
+
+class JobError(DfmError):
+    """A job failed, was cancelled, or did not end in time."""
+
+
+class EncodingError(DfmError):
+    """A value cannot be sent to another process, or what came from one cannot be read."""

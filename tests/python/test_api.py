@@ -1,0 +1,319 @@
+"""Does the pipeline API build, refuse, save and load what its reference says?"""
+# pyright: basic
+
+import base64
+import datetime
+import importlib
+import json
+import sys
+import threading
+import time
+import types
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from dfm import api
+from dfm.api import Advise, BestOf, Node, Operation, PickledObject, Pipeline, PlaceParam, Yield, well_known_id
+from dfm.errors import PipelineError, PlanError
+from pydantic import BaseModel, Field
+
+HERE = Path(__file__)
+
+
+class Area(BaseModel):
+    """A schema's model."""
+
+    north: float
+    south: float = 0.0
+
+
+class GreetMe(Operation, frozen=True):
+    """Greets."""
+
+    dfm_operation: ClassVar[str] = "users.GreetMe"
+    dfm_package: ClassVar[str] = "examplefed"
+    dfm_api_version: ClassVar[str] = "0.0.1"
+    name: str | Node | PlaceParam | Advise
+    greeting: str | Node | PlaceParam | Advise | None = None
+
+
+class Compute(Operation, frozen=True):
+    """Takes anything."""
+
+    dfm_operation: ClassVar[str] = "math.Compute"
+    dfm_package: ClassVar[str] = "examplefed"
+    dfm_api_version: ClassVar[str] = "0.0.1"
+    value: Any
+    area: Area | Node | PlaceParam | None = None
+    items: list[Any] | Node | PlaceParam | None = None
+    class_: str | Node | PlaceParam | None = Field(default=None, validation_alias="class")
+
+
+greet_me: Any = GreetMe  # wrong parameters are what a type checker refuses
+compute: Any = Compute
+
+
+def document(pipeline: Pipeline) -> list[dict[str, Any]]:
+    return json.loads(pipeline.model_dump_json())["statements"]
+
+
+def refusal(build: Callable[[], object]) -> str:
+    with Pipeline(), pytest.raises(PipelineError) as caught:
+        build()
+    return str(caught.value)
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[types.ModuleType]:
+    """A generated package `apifed`, importable."""
+    folder = tmp_path / "apifed" / "fed" / "api"
+    folder.mkdir(parents=True)
+    for path in (folder, folder.parent, folder.parent.parent):
+        (path / "__init__.py").touch()
+    (folder.parent / "fed_info.json").write_text("{}")
+    (folder / "users.py").write_text(
+        "from typing import ClassVar\n"
+        "from dfm.api import Node, Operation, PlaceParam\n"
+        "class GreetMe(Operation, frozen=True):\n"
+        "    dfm_operation: ClassVar[str] = 'users.GreetMe'\n"
+        "    dfm_package: ClassVar[str] = 'apifed'\n"
+        "    dfm_api_version: ClassVar[str] = '1.2.3'\n"
+        "    name: str | Node | PlaceParam\n"
+    )
+    (tmp_path / "evil.py").write_text("raise SystemExit('it was imported')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield importlib.import_module("apifed.fed.api.users")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "apifed"]:
+        del sys.modules[name]
+
+
+def test_a_pipeline_is_plain_data() -> None:
+    with Pipeline(name="greet") as pipeline:
+        first = GreetMe(site="reception", name=PlaceParam(place="who"), dfm_node_id=well_known_id("first"))
+        second = GreetMe(name=first.fieldref("parts").fieldref(0).fieldref("k", issubs=True), site=BestOf(sites=["a"]))
+        Yield(value=second, place="greetings", dfm_after=[first])
+    assert json.loads(pipeline.model_dump_json()) == {
+        "dfm_pipeline": 1,
+        "name": "greet",
+        "mode": "execute",
+        "package": "examplefed",
+        "api_version": "0.0.1",
+        "statements": [
+            {
+                "kind": "operation",
+                "node": "first",
+                "operation": "users.GreetMe",
+                "class": f"{__name__}.GreetMe",
+                "site": "reception",
+                "provider": None,
+                "after": [],
+                "arguments": {"name": {"param": "who", "multiuse": False}},
+            },
+            {
+                "kind": "operation",
+                "node": 0,
+                "operation": "users.GreetMe",
+                "class": f"{__name__}.GreetMe",
+                "site": {"best_of": ["a"]},
+                "provider": None,
+                "after": [],
+                "arguments": {"name": {"node": "first", "path": [{"attribute": "parts"}, {"index": 0}, {"key": "k"}]}},
+            },
+            {
+                "kind": "yield",
+                "node": 1,
+                "place": "greetings",
+                "multiuse": False,
+                "after": ["first"],
+                "value": {"node": 0, "path": []},
+            },
+        ],
+    }
+
+
+def test_each_node_knows_the_users_line() -> None:
+    with Pipeline() as pipeline:
+        GreetMe(name="a")
+        Yield(value=GreetMe(name="b"))
+    lines = [int(where.rpartition(":")[2]) for where in pipeline._locations.values()]
+    assert [line - lines[0] for line in lines] == [0, 1, 1]
+    assert all(where.startswith(f"{HERE}:") for where in pipeline._locations.values())
+
+
+def test_literals_are_json_where_json_gives_them_back_and_encoded_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = types.ModuleType("dfm._values")
+    setattr(values, "dumps", lambda value: repr(value).encode())  # noqa: B010
+    monkeypatch.setitem(sys.modules, "dfm._values", values)
+    monkeypatch.setattr("dfm._values", values, raising=False)
+    plain: list[Any] = [None, True, 1.5, 2**64 - 1, "x", ["a", {"k": [1]}], {}]
+    odd: list[Any] = [b"x", (1,), {1: 2}, {"$dfm": 1}, float("nan"), 2**64, datetime.date(2025, 4, 17), {1}, [b"x"]]
+    odd += [Area(north=1.0), PickledObject(value=3)]
+    with Pipeline() as pipeline:
+        for value in plain + odd:
+            Compute(value=value)
+        compute(value=1, area=Area(north=90.0), **{"class": "c"})
+        Compute(value=1, class_="c")
+    arguments = [statement["arguments"] for statement in document(pipeline)]
+    assert [found["value"] for found in arguments[: len(plain)]] == [{"literal": value} for value in plain]
+    encoded = [found["value"] for found in arguments[len(plain) : -2]]
+    assert encoded == [{"encoded": base64.b64encode(repr(value).encode()).decode()} for value in odd]
+    assert arguments[-2]["area"] == {"literal": {"north": 90.0, "south": 0.0}}
+    assert [found["class"] for found in arguments[-2:]] == [{"literal": "c"}] * 2
+
+
+def test_wrong_parameters_are_explained() -> None:
+    assert refusal(lambda: greet_me(name="x", greting="y")).endswith(
+        "users.GreetMe: there is no parameter 'greting'; did you mean 'greeting'?"
+    )
+    assert refusal(lambda: greet_me()).endswith("users.GreetMe: the parameter 'name' is missing")
+    assert refusal(lambda: greet_me(name=5)).endswith(
+        "users.GreetMe: name takes a string, another node's result or a PlaceParam, not 5 (int)"
+    )
+    assert refusal(lambda: greet_me(name="x", retry=3)).endswith("users.GreetMe: retry is not available yet")
+    assert "area takes Area" in refusal(lambda: compute(value=1, area={"south": 3}))
+    assert "(north: Field required)" in refusal(lambda: compute(value=1, area={"south": 3}))
+    assert refusal(lambda: greet_me()).startswith(f"{HERE}:")
+
+
+def test_what_is_not_available_yet_is_refused() -> None:
+    for name in ("ForEach", "If", "TryFromCache", "Retry", "And", "Or", "Not", "Equal", "NotEqual"):
+        assert "not available yet" in refusal(lambda name=name: getattr(api, name)(1, a=2))
+    for build in (
+        lambda: greet_me(name="a") > 3,
+        lambda: greet_me(name="a") == 3,
+        lambda: ~greet_me(name="a"),
+        lambda: greet_me(name=Advise()),
+        lambda: greet_me(name="a", site=Advise()),
+        lambda: compute(value=[greet_me(name="a")]),
+        lambda: compute(value={"k": (PlaceParam("p"),)}),
+        lambda: compute(value=1, items=[1, greet_me(name="a")]),
+        lambda: Pipeline(mode="discovery"),
+    ):
+        assert "not available yet" in refusal(build)
+
+
+def test_a_node_stays_in_its_pipeline() -> None:
+    with Pipeline():
+        foreign = GreetMe(name="a")
+    where = f"{HERE}:{sys._getframe().f_lineno - 1}"
+    for build in (
+        lambda: GreetMe(name=foreign),
+        lambda: GreetMe(name=foreign.fieldref("x")),
+        lambda: GreetMe(name="a", dfm_after=foreign),
+        lambda: Yield(value=foreign),
+    ):
+        message = refusal(build)
+        assert where in message and message.startswith(f"{HERE}:") and "another pipeline" in message
+    with pytest.raises(PipelineError, match="outside of any pipeline") as caught:
+        GreetMe(name=foreign)
+    assert where in str(caught.value)
+
+
+def test_one_pipeline_is_entered_at_a_time_in_a_thread() -> None:
+    assert "already" in refusal(lambda: Pipeline().__enter__())
+    seen: list[int] = []
+
+    def build() -> None:
+        with Pipeline() as pipeline:
+            GreetMe(name="a")
+        seen.append(len(document(pipeline)))
+
+    with Pipeline() as pipeline:
+        thread = threading.Thread(target=build)
+        thread.start()
+        thread.join()
+    assert (seen, document(pipeline)) == ([1], [])
+
+
+def test_places_and_ids_are_unique_unless_they_say_otherwise() -> None:
+    assert "multiuse=True" in refusal(lambda: [GreetMe(name=PlaceParam("p", multiuse=m)) for m in (True, False)])
+    assert "multiuse=True" in refusal(lambda: GreetMe(name=PlaceParam("p"), greeting=PlaceParam("p")))
+    assert "multiuse=True" in refusal(lambda: [Yield(value=GreetMe(name="a")) for _ in range(2)])
+    assert "share a name" in refusal(lambda: Yield(value=GreetMe(name=PlaceParam("p")), place="p"))
+    assert "share a name" in refusal(lambda: [Yield(value=GreetMe(name="a")), GreetMe(name=PlaceParam("yield"))])
+    assert "taken already" in refusal(lambda: [GreetMe(name="a", dfm_node_id=well_known_id("i")) for _ in range(2)])
+    assert "dfm's own" in refusal(lambda: PlaceParam(place="_dfm_status_"))
+    with Pipeline() as pipeline:
+        for _ in range(2):
+            Yield(GreetMe(name=PlaceParam("p", multiuse=True)), multiuse=True)
+    assert len(document(pipeline)) == 4
+
+
+def test_a_saved_pipeline_loads(package: Any, tmp_path: Path) -> None:
+    with Pipeline(name="greet") as pipeline:
+        first = package.GreetMe(site="a", provider="p", name=PlaceParam("who"), dfm_node_id=well_known_id("first"))
+        second = package.GreetMe(name=first.fieldref("x"), dfm_after=first)
+        Yield(value=second)
+        Yield(value=PlaceParam("echo"), place="back")
+    path = tmp_path / "greet.json"
+    pipeline.save_to_file(path)
+    loaded = Pipeline.load_from_file(str(path))
+    assert loaded == pipeline
+    assert loaded._locations["first"] == f"{path}: statement 0"
+    assert Pipeline.model_validate_json(pipeline.model_dump_json()) == pipeline
+    with loaded:
+        Yield(value=package.GreetMe(name="more"), place="more")
+    assert [statement["node"] for statement in document(loaded)] == ["first", 0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        ('"class":"evil.GreetMe"', "is not the generated class"),
+        ('"class":"evil.fed.api.users.GreetMe"', "is not the generated class"),
+        ('"class":"apifed.fed.api.users.Nothing"', "is not the generated class"),
+        ('"operation":"users.Other"', "is not the generated class"),
+        ('"kind":"for_each"', "a statement of kind 'for_each' is not available yet"),
+        ('"site":3', "'site' is missing or of the wrong type"),
+        ('"after":[7]', "there is no operation with the node id 7"),
+        ('"arguments":{"nme":{"literal":1}}', "did you mean 'name'"),
+        ('"arguments":{"name":{"ltral":1}}', "neither a literal"),
+        ('"arguments":{"name":{"node":9}}', "there is no operation with the node id 9"),
+    ],
+)
+def test_a_file_that_does_not_fit_is_refused(package: Any, tmp_path: Path, edit: str, message: str) -> None:
+    with Pipeline() as pipeline:
+        package.GreetMe(name="a")
+    content = json.loads(pipeline.model_dump_json())
+    content["statements"][0].update(json.loads("{" + edit + "}"))
+    path = tmp_path / "pipeline.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(PipelineError) as caught:
+        Pipeline.load_from_file(path)
+    assert message in str(caught.value) and str(caught.value).startswith(f"{path}: statement 0: ")
+
+
+def test_a_file_that_is_no_pipeline_is_refused(package: Any, tmp_path: Path) -> None:
+    path = tmp_path / "pipeline.json"
+    for text, message in (("{", "is not JSON"), ("[]", "not a saved pipeline"), ('{"dfm_pipeline": 2}', "format 1")):
+        path.write_text(text)
+        with pytest.raises(PipelineError, match=message):
+            Pipeline.load_from_file(path)
+    with pytest.raises(PipelineError, match="No such file"):
+        Pipeline.load_from_file(tmp_path / "none.json")
+    with Pipeline() as pipeline:
+        package.GreetMe(name="a")
+    path.write_text(pipeline.model_dump_json().replace('"1.2.3"', '"2.0.0"'))
+    with pytest.raises(PipelineError, match="was written for version 2.0.0"):
+        Pipeline.load_from_file(path)
+
+
+def test_plan_errors_name_the_users_lines() -> None:
+    problem = {"code": "plan-x", "node": 0, "message": "wrong", "help": "right"}
+    error = PlanError(json.dumps({"problems": [problem]}), {0: "app.py:7"})
+    assert error.problems == [problem]
+    assert str(error) == "app.py:7: wrong\n  help: right"
+
+
+def test_ten_thousand_nodes_take_no_time() -> None:
+    begun = time.process_time()
+    with Pipeline() as pipeline:
+        node = GreetMe(name="x")
+        for _ in range(10_000):
+            node = GreetMe(name=node, greeting="hello", site="reception")
+    built = time.process_time()
+    assert len(pipeline.model_dump_json()) > 1_000_000
+    assert built - begun < 0.3
+    assert time.process_time() - built < 0.3
