@@ -1,7 +1,17 @@
 //! Diagnostics are values: a stable code, a place in a text, what was expected, and what to do.
 
+mod diagnostic;
+mod nearest;
+mod render;
+mod sources;
+
+pub use diagnostic::{Diagnostic, Severity};
+pub use nearest::nearest;
+pub use render::{render, to_json};
+pub use sources::{Position, Sources};
+
 /// A piece of a source text.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Span {
     /// Which of the loaded files, by the order of loading.
     pub file: u32,
