@@ -3,11 +3,13 @@
 mod diagnostic;
 mod nearest;
 mod render;
+mod report;
 mod sources;
 
 pub use diagnostic::{Diagnostic, Severity};
 pub use nearest::nearest;
 pub use render::{render, to_json};
+pub use report::Report;
 pub use sources::{Position, Sources};
 
 /// A piece of a source text.

@@ -1,0 +1,230 @@
+//! What can be written after `dfm`?
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// dfm, the data federation mesh: pipelines over sites that keep their own data.
+#[derive(Debug, Parser)]
+#[command(name = "dfm", version, about, arg_required_else_help = true, max_term_width = 100)]
+pub struct Args {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command understands.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// Say more about what is done.
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// Say nothing but results and problems.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Write results and problems to stdout as JSON.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Whether to use colours.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: When,
+    /// Use this registry of federations [default: the nearest federations.yaml, else the user's own].
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Keep provisioned kits here [default: `workspace` beside the registry].
+    #[arg(long, global = true, value_name = "DIR")]
+    pub workspace: Option<PathBuf>,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Work with federations.
+    #[command(subcommand)]
+    Fed(Fed),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Fed {
+    /// Say which federations there are and where their files are.
+    #[command(subcommand)]
+    Config(Config),
+    /// Generate a federation's files.
+    #[command(subcommand)]
+    Gen(Gen),
+    /// Run a pipeline or a script on a federation.
+    Submit(Submit),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Config {
+    /// List all federations.
+    #[command(visible_alias = "list")]
+    ListAll,
+    /// Add a federation, or change what is given.
+    Set(Set),
+    /// Show one federation: its record, its files, its sites and operations.
+    Show {
+        /// The federation.
+        name: String,
+    },
+    /// Forget a federation; no file of it is deleted.
+    Delete {
+        /// The federation.
+        name: String,
+    },
+    /// Make an empty, commented registry.
+    CreateDefault {
+        /// The file, or the folder that gets a federations.yaml.
+        #[arg(long, value_name = "FILE")]
+        path: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Set {
+    /// The federation.
+    pub name: String,
+    /// Its folder.
+    #[arg(long, value_name = "DIR")]
+    pub federation_dir: Option<PathBuf>,
+    /// Its .dfm.yaml; relative to its folder, else to the current one.
+    #[arg(long, value_name = "FILE")]
+    pub config_path: Option<PathBuf>,
+    /// Its NVFlare project; relative to its folder, else to the current one.
+    #[arg(long, value_name = "FILE")]
+    pub project_path: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Gen {
+    /// Generate the typed Python package that pipelines and sites import.
+    Code(GenCode),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct GenCode {
+    /// The federation.
+    pub name: String,
+    /// Write the package into this folder [default: the parent of the federation's folder].
+    #[arg(long, value_name = "DIR")]
+    pub output_dir: Option<PathBuf>,
+    /// Generate no API, only runtimes.
+    #[arg(long)]
+    pub no_api: bool,
+    /// Generate the runtime of this site only; may be repeated; `none` for no runtime [default: all].
+    #[arg(long = "runtime-site", value_name = "SITE")]
+    pub runtime_sites: Vec<String>,
+    /// Remove what an earlier run generated.
+    #[arg(long)]
+    pub cleanup: bool,
+    /// Write nothing; exit 1 if what is there is stale.
+    #[arg(long, conflicts_with = "cleanup")]
+    pub check: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Submit {
+    /// The federation.
+    pub name: String,
+    /// What PATH is.
+    pub kind: Kind,
+    /// A script, or a pipeline: a Python file with get_pipeline(), or a saved one.
+    pub path: PathBuf,
+    /// Where to run.
+    #[arg(long, default_value = "flare")]
+    pub target: Target,
+    /// Use the federation that `dfm poc` runs on this machine.
+    #[arg(long)]
+    pub poc: bool,
+    /// End the job after so many seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600.0)]
+    pub timeout: f64,
+    /// Also save the results into this folder.
+    #[arg(long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    /// Passed on untouched.
+    #[arg(last = true)]
+    pub args: Vec<OsString>,
+}
+
+/// What is submitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// An executable, or a .py or .sh file.
+    Script,
+    /// A Python file with get_pipeline(), or a pipeline saved as JSON.
+    Pipeline,
+}
+
+/// Where a pipeline runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Target {
+    /// On the running federation.
+    Flare,
+    /// On this machine, a process for each site.
+    Local,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parsed(line: &str) -> Args {
+        Args::try_parse_from(line.split(' ')).unwrap_or_else(|error| panic!("{line}: {error}"))
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn every_documented_spelling_is_understood() {
+        for line in [
+            "dfm fed config list-all",
+            "dfm fed config set my_federation --federation-dir /path/to/fed --config-path /path/to/config",
+            "dfm fed config set --federation-dir /path/to/fed my_federation --config-path=c --project-path p",
+            "dfm fed config show my_federation --json",
+            "dfm --config f.yaml fed -v config --color never delete my_federation",
+            "dfm fed config create-default --path here",
+            "dfm fed gen code my_federation --output-dir /path/to/output",
+            "dfm fed gen code my_federation --no-api",
+            "dfm fed gen code my_federation --runtime-site site1 --runtime-site site2",
+        ] {
+            parsed(line);
+        }
+    }
+
+    #[test]
+    fn what_follows_two_dashes_is_the_jobs() {
+        for line in [
+            "dfm fed submit fed --target flare script a.sh --timeout 60 -- --poc -v x",
+            "dfm fed submit fed --target flare --poc script a.sh --timeout 60 -- --poc -v x",
+            "dfm fed submit fed script a.sh --timeout 60 -- --poc -v x",
+        ] {
+            let Command::Fed(Fed::Submit(submit)) = parsed(line).command else { panic!("{line}") };
+            assert_eq!(submit.target, Target::Flare);
+            assert_eq!(submit.poc, line.contains("--poc script"));
+            assert_eq!(submit.args, ["--poc", "-v", "x"]);
+        }
+        let Command::Fed(Fed::Submit(submit)) = parsed("dfm fed submit f pipeline p.py --target local --").command
+        else {
+            panic!("not a submission")
+        };
+        assert_eq!((submit.target, submit.kind, submit.args.len()), (Target::Local, Kind::Pipeline, 0));
+    }
+}

@@ -1,0 +1,132 @@
+//! Which command does the work, and what do all commands share?
+
+mod config;
+mod gen_code;
+mod submit;
+
+use std::path::{Path, PathBuf};
+
+use dfm_config::registry::{Paths, Registry};
+use dfm_config::{Federation, Loaded, Options};
+use dfm_diag::{Diagnostic, Report, nearest};
+
+use crate::args::{Command, Fed, Gen, Global};
+use crate::output::Output;
+
+/// What a command needs besides its own arguments.
+pub struct Context {
+    /// How to speak.
+    pub output: Output,
+    /// The current folder.
+    pub here: PathBuf,
+    /// The path of the registry of federations, which need not exist.
+    pub registry: PathBuf,
+    /// Where provisioned kits are, which need not exist.
+    pub workspace: PathBuf,
+}
+
+/// Why a command did not do its work.
+pub struct Failure {
+    /// The exit code: 1 when the work failed, 2 when usage or configuration is wrong.
+    pub exit: u8,
+    /// What to tell; nothing when it has been told.
+    pub report: Report,
+}
+
+impl Failure {
+    /// Usage or configuration is wrong.
+    pub fn wrong(report: impl Into<Report>) -> Self {
+        Self { exit: 2, report: report.into() }
+    }
+
+    /// The work failed.
+    pub fn failed(report: impl Into<Report>) -> Self {
+        Self { exit: 1, report: report.into() }
+    }
+}
+
+/// A federation that the user named.
+pub struct Chosen {
+    /// Its name in the registry.
+    pub name: String,
+    /// Where its files are.
+    pub paths: Paths,
+    /// What its configuration says.
+    pub federation: Federation,
+}
+
+impl Context {
+    /// From the options, the environment and the current folder.
+    pub fn new(global: &Global) -> Self {
+        let here = std::env::current_dir().unwrap_or_default();
+        let registry = dfm_config::find_registry(global.config.as_deref(), &here, |name| std::env::var_os(name));
+        let workspace = global.workspace.clone();
+        let workspace = workspace.or_else(|| std::env::var_os("DFM_WORKSPACE").map(PathBuf::from));
+        let workspace = match workspace {
+            Some(folder) => here.join(folder),
+            None => registry.parent().unwrap_or(&here).join("workspace"),
+        };
+        Self { output: Output::new(global), here, registry, workspace }
+    }
+
+    /// A path as the user would write it here.
+    pub fn shown(&self, path: &Path) -> PathBuf {
+        match path.strip_prefix(&self.here) {
+            Ok(inside) if inside.as_os_str().is_empty() => PathBuf::from("."),
+            Ok(inside) => inside.to_owned(),
+            Err(_) => path.to_owned(),
+        }
+    }
+}
+
+/// Does what a command says.
+///
+/// # Errors
+/// Whatever kept it from its work.
+pub fn run(context: &Context, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Fed(Fed::Config(config)) => config::run(context, config),
+        Command::Fed(Fed::Gen(Gen::Code(args))) => gen_code::run(context, &args),
+        Command::Fed(Fed::Submit(args)) => submit::run(context, &args),
+    }
+}
+
+/// Loads the federation of this name, and tells its warnings.
+///
+/// # Errors
+/// An unknown name, or whatever is wrong with its configuration.
+pub fn federation(context: &Context, name: &str) -> Result<Chosen, Failure> {
+    let registry = Registry::read(&context.registry).map_err(Failure::wrong)?;
+    let paths = registry.paths(name).ok_or_else(|| Failure::wrong(unknown(context, &registry, name)))?;
+    let loaded = load(context, name, &paths).map_err(Failure::wrong)?;
+    context.output.problems(&loaded.report);
+    Ok(Chosen { name: name.to_owned(), paths, federation: loaded.federation })
+}
+
+/// Loads a federation's configuration.
+///
+/// # Errors
+/// Whatever is wrong with it.
+pub fn load(context: &Context, name: &str, paths: &Paths) -> Result<Loaded, Report> {
+    let Some(config) = &paths.config else {
+        return Err(Diagnostic::error("registry-no-config", format!("the registry has no config_path for `{name}`"))
+            .help(format!("run `dfm fed config set {name} --config-path FILE`"))
+            .into());
+    };
+    dfm_config::load(&context.shown(config), &Options::default())
+}
+
+/// That there is no federation of this name.
+pub fn unknown(context: &Context, registry: &Registry, name: &str) -> Diagnostic {
+    let place = context.shown(&registry.path);
+    let diagnostic =
+        Diagnostic::error("registry-unknown-federation", format!("`{}` has no federation `{name}`", place.display()));
+    let names: Vec<&str> = registry.records.keys().map(String::as_str).collect();
+    diagnostic.help(match nearest(name, names.iter().copied()) {
+        Some(other) => format!("did you mean `{other}`? It has: {}", names.join(", ")),
+        None if names.is_empty() => {
+            format!("it has none yet; run `dfm fed config set {name} --federation-dir DIR --config-path FILE`")
+        }
+        None => format!("it has: {}", names.join(", ")),
+    })
+}

@@ -1,0 +1,21 @@
+//! What does `dfm` do?
+
+mod args;
+mod commands;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let args = args::Args::parse();
+    let context = commands::Context::new(&args.global);
+    match commands::run(&context, args.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            context.output.failure(&failure.report);
+            ExitCode::from(failure.exit)
+        }
+    }
+}

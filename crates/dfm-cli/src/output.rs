@@ -1,0 +1,80 @@
+//! What goes to stdout, what to stderr, and how does it look?
+
+use std::io::{IsTerminal, Write};
+
+use dfm_diag::{Report, render, to_json};
+use serde_json::{Value, json};
+
+use crate::args::{Global, When};
+
+/// How to speak to the user, or to the program that called.
+#[derive(Clone, Copy, Debug)]
+pub struct Output {
+    /// Results and problems are JSON on stdout.
+    pub json: bool,
+    quiet: bool,
+    verbose: bool,
+    colour: bool,
+}
+
+impl Output {
+    /// As the options and the environment say.
+    pub fn new(global: &Global) -> Self {
+        let unwanted = || {
+            let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+            set("NO_COLOR") || std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb")
+        };
+        let colour = match global.color {
+            When::Always => true,
+            When::Never => false,
+            When::Auto => std::io::stderr().is_terminal() && !unwanted(),
+        };
+        Self { json: global.json, quiet: global.quiet, verbose: global.verbose, colour }
+    }
+
+    /// A result, for people.
+    pub fn result(self, text: &str) {
+        // Whoever closed the pipe has read enough.
+        let _ = writeln!(std::io::stdout(), "{text}");
+    }
+
+    /// A result, for programs: one document on one line.
+    pub fn document(self, value: &Value) {
+        let _ = writeln!(std::io::stdout(), "{value}");
+    }
+
+    /// What has been done.
+    pub fn status(self, text: &str) {
+        if !self.quiet {
+            let _ = writeln!(std::io::stderr(), "{text}");
+        }
+    }
+
+    /// How it has been done.
+    pub fn detail(self, text: &str) {
+        if self.verbose {
+            let _ = writeln!(std::io::stderr(), "{text}");
+        }
+    }
+
+    /// Problems with which the work goes on.
+    pub fn problems(self, report: &Report) {
+        for diagnostic in &report.diagnostics {
+            let _ = writeln!(std::io::stderr(), "{}\n", render(diagnostic, &report.sources, self.colour));
+        }
+    }
+
+    /// Problems that ended the work.
+    pub fn failure(self, report: &Report) {
+        if self.json && !report.diagnostics.is_empty() {
+            self.document(&json!({"problems": problems(report)}));
+        } else {
+            self.problems(report);
+        }
+    }
+}
+
+/// A report's diagnostics for programs.
+pub fn problems(report: &Report) -> Vec<Value> {
+    report.diagnostics.iter().map(|diagnostic| to_json(diagnostic, &report.sources)).collect()
+}

@@ -1,0 +1,29 @@
+//! How does a file become text?
+
+use std::path::Path;
+
+use dfm_diag::{Diagnostic, Sources};
+
+/// Reads a file and adds its text to the sources under its path; `wanted` says what it should be, for the message.
+///
+/// # Errors
+/// A file that is missing, unreadable or not UTF-8.
+pub fn read(path: &Path, wanted: &str, sources: &mut Sources) -> Result<u32, Diagnostic> {
+    let name = path.display().to_string();
+    let bytes = std::fs::read(path).map_err(|error| {
+        let missing = error.kind() == std::io::ErrorKind::NotFound;
+        let what = if missing { "there is no such file".to_owned() } else { error.to_string() };
+        let code = if missing { "config-missing-file" } else { "config-unreadable-file" };
+        Diagnostic::error(code, format!("cannot read {wanted} `{name}`: {what}"))
+    })?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
+        Diagnostic::error(
+            "config-not-utf8",
+            format!("`{name}` is not UTF-8: line {line} holds a byte that fits nowhere"),
+        )
+        .help("save the file as UTF-8")
+    })?;
+    Ok(sources.add(name, text.strip_prefix('\u{feff}').unwrap_or(&text)))
+}

@@ -1,0 +1,48 @@
+//! Which registry of federations is meant?
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// The registry's usual name.
+pub const FILE_NAME: &str = "federations.yaml";
+
+/// The path of the registry: the one asked for, that of the environment's `DFM_CONFIG`, the one in the nearest parent
+/// folder that has one, or the user's own, which need not exist. Relative paths start at `here`.
+pub fn find(asked: Option<&Path>, here: &Path, environment: impl Fn(&str) -> Option<OsString>) -> PathBuf {
+    let set = |name| environment(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if let Some(path) = asked.map(Path::to_owned).or_else(|| set("DFM_CONFIG")) {
+        return here.join(path);
+    }
+    if let Some(path) = here.ancestors().map(|folder| folder.join(FILE_NAME)).find(|path| path.is_file()) {
+        return path;
+    }
+    let configuration = set("XDG_CONFIG_HOME").filter(|path| path.is_absolute());
+    let configuration = configuration.or_else(|| set("HOME").map(|home| home.join(".config")));
+    configuration.map_or_else(|| here.to_owned(), |folder| folder.join("dfm")).join(FILE_NAME)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_wins_unless_another_is_asked_for() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
+        let deep = root.join("fed/configs");
+        std::fs::create_dir_all(&deep).unwrap();
+        let home = |name: &str| (name == "HOME").then(|| OsString::from("/home/me"));
+        assert_eq!(find(None, &deep, home), Path::new("/home/me/.config/dfm/federations.yaml"));
+        std::fs::write(root.join(FILE_NAME), "").unwrap();
+        assert_eq!(find(None, &deep, home), root.join(FILE_NAME));
+        std::fs::write(root.join("fed").join(FILE_NAME), "").unwrap();
+        assert_eq!(find(None, &deep, home), root.join("fed").join(FILE_NAME));
+        let environment = |name: &str| (name == "DFM_CONFIG").then(|| OsString::from("mine.yaml"));
+        assert_eq!(find(None, &deep, environment), deep.join("mine.yaml"));
+        assert_eq!(find(Some(Path::new("/x.yaml")), &deep, environment), Path::new("/x.yaml"));
+        let xdg = |name: &str| (name == "XDG_CONFIG_HOME").then(|| OsString::from("/etc/me"));
+        std::fs::remove_file(root.join("fed").join(FILE_NAME)).unwrap();
+        std::fs::remove_file(root.join(FILE_NAME)).unwrap();
+        assert_eq!(find(None, &deep, xdg), Path::new("/etc/me/dfm/federations.yaml"));
+    }
+}
