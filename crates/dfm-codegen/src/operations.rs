@@ -1,0 +1,210 @@
+//! What is an operation's class, in general and as one site offers it?
+
+use std::collections::HashMap;
+
+use dfm_config::{Binding, Federation, Operation, Parameter, Site};
+use indexmap::IndexMap;
+
+use crate::fed_info::type_name;
+use crate::layout::{Expr, class_header, docstring, field};
+use crate::literals::string;
+use crate::names::{self, Imports};
+use crate::types::{Types, default_literal};
+
+/// What a class is generated from.
+#[derive(Clone)]
+pub struct Source<'a> {
+    /// `namespace.Name`.
+    pub name: &'a str,
+    description: &'a str,
+    returns: Option<&'a dfm_config::Type>,
+    /// Name → the parameter; several where the site's providers expose different ones of the same name.
+    parameters: IndexMap<&'a str, Vec<&'a Parameter>>,
+    /// Only in a site's version.
+    site: Option<&'a str>,
+    /// Which providers offer it there; `None` for the site itself.
+    providers: Vec<Option<&'a str>>,
+}
+
+/// All operations, wherever they run.
+pub fn in_general(federation: &Federation) -> Vec<Source<'_>> {
+    federation.operations.iter().map(|(name, operation)| Source::new(name, operation)).collect()
+}
+
+/// The operations that a site offers, each with the parameters that the site exposes.
+pub fn at_site<'a>(federation: &'a Federation, name: &'a str, site: &'a Site) -> Vec<Source<'a>> {
+    let offered = |(operation, declared): (&'a String, &'a Operation)| {
+        let bindings: Vec<_> = bindings(site).filter(|(_, bound, _)| *bound == operation).collect();
+        let (_, _, first) = bindings.first()?;
+        let mut source = Source::new(operation, declared);
+        source.site = Some(name);
+        source.description = first.description.as_deref().unwrap_or(source.description);
+        source.returns = first.returns.as_ref().or(source.returns);
+        for (provider, _, binding) in bindings {
+            source.providers.push(provider);
+            for (name, parameter) in binding.arguments.values().filter_map(|argument| argument.exposed.as_ref()) {
+                source.parameters.entry(name).or_default().push(parameter);
+            }
+        }
+        Some(source)
+    };
+    federation.operations.iter().filter_map(offered).collect()
+}
+
+/// What a site offers: provider (`None` for the site itself), operation, binding.
+pub fn bindings(site: &Site) -> impl Iterator<Item = (Option<&str>, &str, &Binding)> {
+    let own = site.interface.iter().map(|(operation, binding)| (None, operation.as_str(), binding));
+    own.chain(site.providers.iter().flat_map(|(provider, of)| {
+        of.interface.iter().map(move |(operation, binding)| (Some(provider.as_str()), operation.as_str(), binding))
+    }))
+}
+
+impl<'a> Source<'a> {
+    fn new(name: &'a str, operation: &'a Operation) -> Self {
+        let parameters = operation.parameters.iter().map(|(name, parameter)| (name.as_str(), vec![parameter]));
+        Source {
+            name,
+            description: &operation.description,
+            returns: operation.returns.as_ref(),
+            parameters: parameters.collect(),
+            site: None,
+            providers: Vec::new(),
+        }
+    }
+
+    /// `users` of `users.GreetMe`.
+    pub fn namespace(&self) -> &'a str {
+        self.name.rsplit_once('.').map_or("", |(namespace, _)| namespace)
+    }
+
+    fn own_name(&self) -> &'a str {
+        self.name.rsplit_once('.').map_or(self.name, |(_, name)| name)
+    }
+
+    fn fields(&self) -> HashMap<&'a str, String> {
+        names::fields(self.parameters.keys().copied(), true)
+    }
+}
+
+/// A module with the classes of `sources`, without its head: what it imports, and its text.
+pub fn module(federation: &Federation, sources: &[Source<'_>], schemas: &HashMap<&str, String>) -> (Imports, String) {
+    let classes = names::identifiers(sources.iter().map(Source::own_name), []);
+    let taken = classes.values().cloned().chain(sources.iter().flat_map(|source| source.fields().into_values()));
+    let package = &federation.info.code_package;
+    let mut types = Types::new(Imports::new(package, taken), schemas, Some(format!("{package}.fed.schema")));
+    let text = sources
+        .iter()
+        .map(|source| format!("\n\n{}", class(federation, source, &classes[source.own_name()], &mut types)))
+        .collect();
+    (types.imports, text)
+}
+
+fn class(federation: &Federation, source: &Source<'_>, name: &str, types: &mut Types<'_>) -> String {
+    let operation = types.symbol("dfm.api", "Operation");
+    let mut out = class_header(name, vec![operation]);
+    out += &docstring(4, &documentation(source));
+    out.push('\n');
+    let string_type = types.symbol("builtins", "str");
+    let class_variable = Expr::Subscript(types.imports.name("typing", "ClassVar"), vec![string_type]);
+    let info = &federation.info;
+    let facts = [("operation", source.name), ("package", &info.code_package), ("api_version", &info.api_version)];
+    for (fact, value) in facts {
+        let value = Expr::Atom(string(value));
+        out += &field(4, &format!("dfm_{fact}"), &class_variable, Some(&value));
+    }
+    out.push('\n');
+    if let Some(site) = source.site {
+        placement(&mut out, site, &source.providers, types);
+    }
+    let names = source.fields();
+    for (parameter, versions) in &source.parameters {
+        let Some(annotation) = accepted(versions, types) else { continue };
+        parameter_field(&mut out, parameter, &names[parameter], versions, annotation, types);
+    }
+    out.truncate(out.trim_end().len());
+    out.push('\n');
+    out
+}
+
+fn documentation(source: &Source<'_>) -> String {
+    let mut text = source.description.trim().to_owned();
+    if text.is_empty() {
+        text = match source.site {
+            Some(site) => format!("`{}` at the site `{site}`.", source.name),
+            None => format!("`{}`.", source.name),
+        };
+    }
+    match source.returns.and_then(type_name) {
+        Some(returned) => format!("{text}\n\nReturns: {returned}"),
+        None => text,
+    }
+}
+
+/// The fields `site` and `provider` of a site's version.
+fn placement(out: &mut String, site: &str, providers: &[Option<&str>], types: &mut Types<'_>) {
+    let literal = types.imports.name("typing", "Literal");
+    let value = Expr::Atom(string(site));
+    *out += &field(4, "site", &Expr::Subscript(literal.clone(), vec![value.clone()]), Some(&value));
+    let named: Vec<Expr> = providers.iter().flatten().map(|provider| Expr::Atom(string(provider))).collect();
+    let none = Expr::atom("None");
+    if named.is_empty() {
+        *out += &field(4, "provider", &none, Some(&none));
+        return;
+    }
+    let itself = providers.contains(&None);
+    let default = match &named[..] {
+        _ if itself => Some(none.clone()),
+        [only] => Some(only.clone()),
+        _ => None,
+    };
+    let of = Expr::Subscript(literal, named);
+    let annotation = if itself { Expr::union([of, none]) } else { of };
+    *out += &field(4, "provider", &annotation, default.as_ref());
+}
+
+/// The type of what a pipeline may give; `None` for nothing.
+fn accepted(versions: &[&Parameter], types: &mut Types<'_>) -> Option<Expr> {
+    let literals = versions.iter().filter(|parameter| parameter.accepts.literal);
+    let mut members: Vec<Expr> = literals.map(|parameter| types.of(&parameter.of)).collect();
+    let any = |accepts: fn(&dfm_config::Accepts) -> bool| versions.iter().any(|version| accepts(&version.accepts));
+    for (accepted, class) in [
+        (any(|accepts| accepts.node), "Node"),
+        (any(|accepts| accepts.place), "PlaceParam"),
+        (any(|accepts| accepts.advise), "Advise"),
+    ] {
+        if accepted {
+            members.push(types.symbol("dfm.api", class));
+        }
+    }
+    (!members.is_empty()).then(|| Expr::union(members))
+}
+
+fn parameter_field(
+    out: &mut String,
+    parameter: &str,
+    name: &str,
+    versions: &[&Parameter],
+    mut annotation: Expr,
+    types: &mut Types<'_>,
+) {
+    let declared = versions[0];
+    let mut documentation = declared.description.trim().to_owned();
+    let mut value = None;
+    if !declared.required {
+        let literal = declared.default.as_ref().filter(|_| declared.accepts.literal);
+        value = literal.and_then(|default| default_literal(&declared.of, default));
+        if value.is_none() {
+            annotation = Expr::union([annotation, Expr::atom("None")]);
+            if let Some(default) = &declared.default {
+                documentation = format!("{documentation}\n\nDefault: {default}");
+            }
+        }
+        value = value.or_else(|| Some("None".to_owned()));
+    }
+    let mut value = value.map(Expr::Atom);
+    if name != parameter {
+        value = Some(types.renamed(parameter, &["serialization_alias"], value));
+    }
+    *out += &field(4, name, &annotation, value.as_ref());
+    *out += &docstring(4, &documentation);
+}

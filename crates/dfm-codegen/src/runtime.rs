@@ -1,0 +1,124 @@
+//! What does a site know of itself, and how does an application at it open a session?
+
+use dfm_config::{Argument, ArgumentSource, Binding, Class, Federation, Site, Type};
+use serde_json::{Map, Value, json};
+
+use crate::HEAD;
+use crate::layout::docstring;
+use crate::literals::string;
+use crate::operations::bindings;
+use crate::schemas::{is_model, referred};
+
+/// The module `fed/runtime/<site>/__init__.py`.
+pub fn module(federation: &Federation, site: &str) -> String {
+    let (version, package, site_name) =
+        (string(&federation.info.api_version), string(&format!("{}.fed", federation.info.code_package)), string(site));
+    let title = docstring(0, &format!("Sessions of applications that run at the site `{site}`."));
+    let summary = docstring(4, &format!("A session, not connected yet, of an application at the site `{site}`."));
+    format!(
+        r#"{HEAD}{title}
+import logging
+from typing import Literal, Unpack
+
+from dfm.session import Session, SessionOptions, open_session
+
+API_VERSION = {version}
+
+
+def get_session(
+    target: Literal["flare", "local"] = "flare",
+    logger: logging.Logger | None = None,
+    **kwargs: Unpack[SessionOptions],
+) -> Session:
+{summary}    return open_session(
+        fed_package={package},
+        homesite={site_name},
+        target=target,
+        logger=logger,
+        api_version=API_VERSION,
+        **kwargs,
+    )
+"#
+    )
+}
+
+/// The content of `fed/runtime/<site>/site.json`. `classes`: schema → the dotted path of its model.
+pub fn site_json(federation: &Federation, name: &str, site: &Site, classes: impl Fn(&str) -> Option<String>) -> Value {
+    let providers: Map<String, Value> = site
+        .providers
+        .iter()
+        .map(|(name, of)| (name.clone(), json!({ "info": of.info, "impl": of.implementation.as_ref().map(class) })))
+        .collect();
+    let bindings: Vec<Value> = bindings(site)
+        .map(|(provider, operation, of)| binding(federation, provider, operation, of, &classes))
+        .collect();
+    json!({
+        "format": 1,
+        "federation": federation.info.code_package,
+        "api_version": federation.info.api_version,
+        "site": name,
+        "info": site.info,
+        "impl": site.implementation.as_ref().map(class),
+        "cache": site.cache,
+        "vault": site.vault,
+        "providers": providers,
+        "bindings": bindings,
+    })
+}
+
+fn binding(
+    federation: &Federation,
+    provider: Option<&str>,
+    operation: &str,
+    of: &Binding,
+    classes: impl Fn(&str) -> Option<String>,
+) -> Value {
+    let exposed = of.arguments.values().filter_map(|argument| argument.exposed.as_ref());
+    let declared = federation.operations.get(operation).map(|operation| &operation.parameters);
+    let declared = || declared.into_iter().flatten();
+    let defaults: Map<String, Value> =
+        declared().filter_map(|(name, of)| Some((name.clone(), of.default.clone()?))).collect();
+    let models: Map<String, Value> = exposed
+        .map(|(name, of)| (name, of))
+        .chain(declared())
+        .filter_map(|(name, parameter)| {
+            let path = match &parameter.of {
+                Type::Class(path) => path.clone(),
+                Type::Schema(schema) => {
+                    let name = referred(schema)?;
+                    federation.schemas.get(name).filter(|schema| is_model(schema))?;
+                    classes(name)?
+                }
+            };
+            Some((name.clone(), Value::String(path)))
+        })
+        .collect();
+    let arguments: Map<String, Value> = of.arguments.iter().map(|(name, of)| (name.clone(), argument(of))).collect();
+    json!({
+        "operation": operation,
+        "provider": provider,
+        "adapter": class(&of.adapter),
+        "is_async": of.is_async,
+        "arguments": arguments,
+        "defaults": defaults,
+        "models": models,
+    })
+}
+
+fn argument(of: &Argument) -> Value {
+    let mut source = match &of.source {
+        ArgumentSource::Param(name) => json!({ "param": name }),
+        ArgumentSource::Secret(key) => json!({ "secret": key }),
+        ArgumentSource::Const(value) => json!({ "const": value }),
+        ArgumentSource::Provider(provider, property) => json!({ "provider": [provider, property] }),
+        ArgumentSource::Site(property) => json!({ "site": property }),
+    };
+    if let Some((name, _)) = &of.exposed {
+        source["exposed"] = json!(name);
+    }
+    source
+}
+
+fn class(of: &Class) -> Value {
+    json!({ "path": of.path.value, "args": of.args })
+}
