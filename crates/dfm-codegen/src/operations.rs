@@ -101,7 +101,7 @@ pub fn module(federation: &Federation, sources: &[Source<'_>], schemas: &HashMap
 
 fn class(federation: &Federation, source: &Source<'_>, name: &str, types: &mut Types<'_>) -> String {
     let operation = types.symbol("dfm.api", "Operation");
-    let mut out = class_header(name, vec![operation]);
+    let mut out = class_header(name, vec![operation, Expr::atom("frozen=True")]);
     out += &docstring(4, &documentation(source));
     out.push('\n');
     let string_type = types.symbol("builtins", "str");
@@ -153,13 +153,14 @@ fn placement(out: &mut String, site: &str, providers: &[Option<&str>], types: &m
     }
     let itself = providers.contains(&None);
     let default = match &named[..] {
-        _ if itself => Some(none.clone()),
-        [only] => Some(only.clone()),
-        _ => None,
+        _ if itself => none.clone(),
+        [only] => only.clone(),
+        // Has to be given; without `Field`, type checkers miss the default that `Operation` has.
+        _ => Expr::Call(types.imports.name("pydantic", "Field"), Vec::new()),
     };
     let of = Expr::Subscript(literal, named);
     let annotation = if itself { Expr::union([of, none]) } else { of };
-    *out += &field(4, "provider", &annotation, default.as_ref());
+    *out += &field(4, "provider", &annotation, Some(&default));
 }
 
 /// The type of what a pipeline may give; `None` for nothing.
