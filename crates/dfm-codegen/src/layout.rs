@@ -35,19 +35,29 @@ impl Expr {
         Expr::Atom(text.into())
     }
 
-    /// The union of `members`, each once, in their order, `None` last.
+    /// The union of `members`, each once, in their order, `None` last, and all literals in one `Literal`.
     pub fn union(members: impl IntoIterator<Item = Expr>) -> Self {
         let mut distinct: Vec<Expr> = Vec::new();
-        for member in members {
-            let parts = if let Expr::Union(parts) = member { parts } else { vec![member] };
-            for part in parts {
-                if !distinct.contains(&part) {
-                    distinct.push(part);
-                }
+        let members = members.into_iter();
+        for mut part in members.flat_map(|member| if let Expr::Union(parts) = member { parts } else { vec![member] }) {
+            let literals = distinct.iter_mut().find_map(Expr::literals);
+            if let (Some(literals), Some(more)) = (literals, part.literals()) {
+                more.retain(|value| !literals.contains(value));
+                literals.append(more);
+            } else if !distinct.contains(&part) {
+                distinct.push(part);
             }
         }
         distinct.sort_by_key(|member| *member == Expr::atom("None"));
         if distinct.len() == 1 { distinct.remove(0) } else { Expr::Union(distinct) }
+    }
+
+    /// The values of a `Literal[values]`, which an import may have renamed.
+    fn literals(&mut self) -> Option<&mut Vec<Expr>> {
+        match self {
+            Expr::Subscript(head, values) if head.trim_end_matches('_') == "Literal" => Some(values),
+            _ => None,
+        }
     }
 
     /// Broken at its own brackets, where it has some; the first line starts at `indent` or after it.
@@ -76,9 +86,10 @@ impl Expr {
         }
         let Expr::Union(members) = self else { return self.broken(indent) };
         let operator = "| ".len();
-        let members = members.iter().enumerate().map(|(place, member)| match place {
-            0 => member.laid_out(indent, 0),
-            _ => member.laid_out(indent, operator + after),
+        let last = members.len() - 1;
+        let members = members.iter().enumerate().map(|(place, member)| {
+            let before = if place == 0 { 0 } else { operator };
+            member.laid_out(indent, before + if place == last { after } else { 0 })
         });
         members.collect::<Vec<_>>().join(&format!("\n{}| ", pad(indent)))
     }
@@ -163,13 +174,12 @@ pub fn docstring(indent: usize, text: &str) -> String {
     }
     let margin = pad(indent);
     let opening = if text.starts_with('"') { "\"\"\" " } else { "\"\"\"" };
-    let lines = wrapped(&text, indent, opening.len());
+    let lines = wrapped(&text, indent, opening.len() + " \"\"\"".len());
     if let [line] = &lines[..] {
-        let space = if line.ends_with('"') { " " } else { "" };
-        let whole = format!("{margin}{opening}{line}{space}\"\"\"\n");
-        if width(&whole) <= WIDTH + 1 || !line.contains(' ') {
-            return whole;
-        }
+        let before_quote = line.strip_suffix('"');
+        let is_open = before_quote.is_some_and(|rest| (rest.len() - rest.trim_end_matches('\\').len()) % 2 == 0);
+        let space = if is_open { " " } else { "" };
+        return format!("{margin}{opening}{line}{space}\"\"\"\n");
     }
     let mut out = format!("{margin}{opening}");
     for (place, line) in lines.iter().enumerate() {
@@ -182,23 +192,24 @@ pub fn docstring(indent: usize, text: &str) -> String {
     out + &margin + "\"\"\"\n"
 }
 
-/// The lines of a text, without its common indentation.
-fn wrapped(text: &str, indent: usize, opening: usize) -> Vec<String> {
+/// The lines of a text, without its common indentation; `quotes`: columns that the first one has to share.
+fn wrapped(text: &str, indent: usize, quotes: usize) -> Vec<String> {
     let margin = text.lines().skip(1).filter(|line| !line.trim().is_empty()).map(leading).min().unwrap_or(0);
-    let mut lines = Vec::new();
+    let mut lines: Vec<String> = Vec::new();
     for (place, line) in text.lines().enumerate() {
         let line = line.trim_end();
         let line = if place == 0 { line } else { line.get(margin..).unwrap_or("") };
-        if fits(indent + if place == 0 { opening } else { 0 }, line) {
+        let own = pad(leading(line));
+        let mut start = indent + if place == 0 { quotes } else { 0 };
+        if fits(start, line) {
             lines.push(line.to_owned());
             continue;
         }
-        let own = pad(leading(line));
         let mut current = own.clone();
         for word in line.split_whitespace() {
-            let start = indent + if lines.is_empty() { opening } else { 0 };
-            if current.len() > own.len() && start + width(&current) + 1 + width(word) > WIDTH {
+            if current.len() > own.len() && !fits(start + " ".len() + width(word), &current) {
                 lines.push(std::mem::replace(&mut current, own.clone()));
+                start = indent;
             }
             if current.len() > own.len() {
                 current.push(' ');

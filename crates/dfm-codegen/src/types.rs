@@ -133,6 +133,7 @@ impl<'a> Types<'a> {
                 Value::Null => others.push(Expr::atom("None")),
                 Value::Number(number) if number.is_f64() => others.push(self.builtin("float")),
                 _ => match literal(value) {
+                    Some(text) if members.contains(&Expr::Atom(text.clone())) => {}
                     Some(text) => members.push(Expr::Atom(text)),
                     None if value.is_array() => others.push(self.named("array", &Map::new())),
                     None => others.push(self.builtin("object")),
