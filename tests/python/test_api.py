@@ -137,9 +137,9 @@ def test_each_node_knows_the_users_line() -> None:
     with Pipeline() as pipeline:
         GreetMe(name="a")
         Yield(value=GreetMe(name="b"))
-    lines = [int(where.rpartition(":")[2]) for where in pipeline._locations.values()]
+    lines = [int(where.rpartition(":")[2]) for where in pipeline.dfm_lines().values()]
     assert [line - lines[0] for line in lines] == [0, 1, 1]
-    assert all(where.startswith(f"{HERE}:") for where in pipeline._locations.values())
+    assert all(where.startswith(f"{HERE}:") for where in pipeline.dfm_lines().values())
 
 
 def test_literals_are_json_where_json_gives_them_back_and_encoded_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,7 +251,7 @@ def test_a_saved_pipeline_loads(package: Any, tmp_path: Path) -> None:
     pipeline.save_to_file(path)
     loaded = Pipeline.load_from_file(str(path))
     assert loaded == pipeline
-    assert loaded._locations["first"] == f"{path}: statement 0"
+    assert loaded.dfm_lines()["first"] == f"{path}: statement 0"
     assert Pipeline.model_validate_json(pipeline.model_dump_json()) == pipeline
     with loaded:
         Yield(value=package.GreetMe(name="more"), place="more")

@@ -87,6 +87,8 @@ pub struct Engine<V> {
     fired: HashSet<(TransitionId, Frame)>,
     frames: HashSet<Frame>,
     lost: HashMap<String, sync::Arc<Failure>>,
+    /// Errors that passed a transition and have not been put out yet.
+    passing: VecDeque<(TransitionId, Frame, Vec<sync::Arc<Failure>>)>,
     finished: u64,
     expected: Option<u64>,
     done: bool,
@@ -108,6 +110,7 @@ impl<V: Value> Engine<V> {
             fired: HashSet::new(),
             frames: HashSet::new(),
             lost: HashMap::new(),
+            passing: VecDeque::new(),
             finished: 0,
             expected: None,
             done: false,
@@ -151,12 +154,15 @@ impl<V: Value> Engine<V> {
             };
             self.fill(place as PlaceId, frame, input);
         }
+        self.pass_errors();
     }
 
     /// Takes a token from another site. One that is there already, or is not the net's, is refused with `false`.
     pub fn deposit(&mut self, place: PlaceId, frame: &Frame, token: Option<Token<V>>) -> bool {
         let known = self.net.places.get(place as usize).is_some_and(|place| matches!(place.source, Source::Site(_)));
-        known && self.fill(place, frame, token)
+        let taken = known && self.fill(place, frame, token);
+        self.pass_errors();
+        taken
     }
 
     /// Takes an item from another site; one that comes after the stream's end is refused with `false`.
@@ -211,6 +217,7 @@ impl<V: Value> Engine<V> {
                 self.put_out(transition, frame, &token, false);
             }
         }
+        self.pass_errors();
         true
     }
 
@@ -234,6 +241,14 @@ impl<V: Value> Engine<V> {
                     self.fill(place as PlaceId, &frame, Some(Token::Error(vec![failure.clone()])));
                 }
             }
+        }
+        self.pass_errors();
+    }
+
+    /// Puts out what errors have reached, one transition after the other: a chain may be longer than any stack.
+    fn pass_errors(&mut self) {
+        while let Some((transition, frame, errors)) = self.passing.pop_front() {
+            self.put_out(transition, &frame, &Token::Error(errors), false);
         }
     }
 
@@ -285,7 +300,7 @@ impl<V: Value> Engine<V> {
                 self.finished += 1;
                 self.finish_if_done();
             }
-            Step::Call { .. } if !errors.is_empty() => self.put_out(transition, frame, &Token::Error(errors), false),
+            Step::Call { .. } if !errors.is_empty() => self.passing.push_back((transition, frame.clone(), errors)),
             Step::Call { .. } => {
                 let value = |input| match input {
                     Some(Token::Value(value)) => Some(value),
@@ -357,5 +372,51 @@ impl<V: Value> Engine<V> {
             self.done = true;
             self.actions.push_back(Action::Done);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Arc, NodeId, Place, Selector, Transition};
+
+    #[derive(Clone, Debug, PartialEq)]
+    struct Nothing;
+
+    impl Value for Nothing {
+        fn select(&self, _: &[Selector]) -> Result<Self, String> {
+            Ok(Self)
+        }
+    }
+
+    #[test]
+    fn an_error_passes_a_chain_that_is_longer_than_the_stack_is_deep() {
+        let length = 100_000;
+        let transition = |at: u32| Transition {
+            step: Step::Call {
+                node: NodeId::Number(at.into()),
+                operation: "a.B".into(),
+                provider: None,
+                arguments: vec![],
+            },
+            outputs: (at + 1 < length)
+                .then(|| Arc { site: None, place: at + 1, carry: Carry::Value(vec![]) })
+                .into_iter()
+                .collect(),
+        };
+        let source = |at| if at == 0 { Source::Start } else { Source::Here };
+        let net = Net {
+            site: "a".into(),
+            places: (0..length).map(|at| Place { transition: at, slot: 0, source: source(at) }).collect(),
+            transitions: (0..length).map(transition).collect(),
+        };
+        let mut engine: Engine<Nothing> = Engine::new(sync::Arc::new(net));
+        let frame = Frame::of_param_set(0);
+        engine.start(&frame, &HashMap::new());
+        engine.stop(1);
+        let failure = engine.failure(0, &frame, "ValueError", "no".into());
+        assert!(engine.complete(0, &frame, Outcome::Failed(failure)));
+        let last = std::iter::from_fn(|| engine.next_action()).last();
+        assert_eq!(last, Some(Action::Done));
     }
 }

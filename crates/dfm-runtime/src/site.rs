@@ -125,9 +125,10 @@ impl<H: Host> Site<H> {
         Ok(())
     }
 
-    /// The sockets to wait on.
-    pub fn sockets(&self) -> impl Iterator<Item = (&str, BorrowedFd<'_>)> {
-        self.links.iter().map(|(site, peer)| (site.as_str(), peer.link.socket()))
+    /// The sockets to wait on: the site that each leads to, the link's number, the socket. A descriptor's number may
+    /// serve again for a later link, a link's never does.
+    pub fn sockets(&self) -> impl Iterator<Item = (&str, u64, BorrowedFd<'_>)> {
+        self.links.iter().map(|(site, peer)| (site.as_str(), peer.number, peer.link.socket()))
     }
 
     /// The next call that is due.

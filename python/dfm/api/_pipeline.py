@@ -57,10 +57,13 @@ class Pipeline(BaseModel, frozen=True, extra="forbid", defer_build=True):
 
     __str__ = __repr__
 
-    @property
-    def _locations(self) -> dict[NodeId, str]:
+    def dfm_lines(self) -> dict[NodeId, str]:
         """Node id → the `file:line` that made it. It is not saved; a loaded pipeline's are places in its file."""
         return self._graph.lines
+
+    def dfm_federation(self) -> tuple[str | None, str | None]:
+        """The package and the API version of the federation whose operations it uses; None before the first one."""
+        return self._graph.package, self._graph.api_version
 
     @model_serializer
     def _write(self) -> dict[str, Any]:

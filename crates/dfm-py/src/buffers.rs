@@ -1,0 +1,107 @@
+//! How do Python's buffers and Rust's bytes become each other without a copy?
+
+use std::ffi::{c_int, c_void};
+use std::ptr;
+use std::slice;
+
+use dfm_runtime::{Part, Received};
+use pyo3::buffer::PyBuffer;
+use pyo3::exceptions::PyBufferError;
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+/// The bytes of a Python object, held for as long as they are read.
+pub struct Held(PyBuffer<u8>);
+
+impl Held {
+    /// Holds a contiguous buffer of bytes.
+    ///
+    /// # Errors
+    /// A `BufferError` if the object is no such buffer.
+    pub fn new(object: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let buffer = PyBuffer::get(object)?;
+        if buffer.is_c_contiguous() {
+            Ok(Self(buffer))
+        } else {
+            Err(PyBufferError::new_err("the buffer is not contiguous"))
+        }
+    }
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        if self.0.len_bytes() == 0 {
+            return &[];
+        }
+        // SAFETY: the buffer is contiguous and exported until `self` is dropped. Its bytes are read while the
+        // interpreter's lock is held; an adapter that writes from another thread to what it has already returned
+        // could be seen doing so, as by every reader of that object, but never outside the buffer.
+        #[allow(unsafe_code)]
+        unsafe {
+            slice::from_raw_parts(self.0.buf_ptr().cast(), self.0.len_bytes())
+        }
+    }
+}
+
+/// A received part of a value, as a writable buffer. Its memory lives as long as any array that looks at it.
+#[pyclass(frozen, module = "dfm._native")]
+pub struct Memory {
+    start: *mut u8,
+    len: usize,
+    /// Owns what `start` points to.
+    _part: Owner,
+}
+
+enum Owner {
+    Inline { _bytes: Vec<u8> },
+    Shared { _segment: Received },
+}
+
+// SAFETY: the memory belongs to this object alone; what its exports do with it is up to Python, as with a bytearray.
+#[allow(unsafe_code)]
+unsafe impl Send for Memory {}
+// SAFETY: as above; Rust itself never reads or writes through `start`.
+#[allow(unsafe_code)]
+unsafe impl Sync for Memory {}
+
+impl Memory {
+    /// Takes over a part. Neither a vector's nor a mapping's bytes move when their owner does.
+    pub fn new(part: Part) -> Self {
+        match part {
+            Part::Inline(mut bytes) => {
+                let (start, len) = (bytes.as_mut_ptr(), bytes.len());
+                Self { start, len, _part: Owner::Inline { _bytes: bytes } }
+            }
+            Part::Shared(mut segment) => {
+                let bytes = segment.bytes_mut();
+                let (start, len) = (bytes.as_mut_ptr(), bytes.len());
+                Self { start, len, _part: Owner::Shared { _segment: segment } }
+            }
+        }
+    }
+}
+
+#[pymethods]
+impl Memory {
+    // SAFETY: PyO3 requires `unsafe` here because `view` is a raw pointer; it is used as Python's protocol says.
+    #[allow(unsafe_code)]
+    unsafe fn __getbuffer__(this: Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
+        let memory = this.get();
+        // SAFETY: `view` comes from Python; the object that it is filled with keeps the memory alive until release.
+        let failed = unsafe {
+            ffi::PyBuffer_FillInfo(
+                view,
+                this.as_ptr(),
+                if memory.len == 0 { ptr::null_mut() } else { memory.start.cast::<c_void>() },
+                memory.len as ffi::Py_ssize_t,
+                0,
+                flags,
+            )
+        };
+        if failed == 0 { Ok(()) } else { Err(PyErr::fetch(this.py())) }
+    }
+
+    fn __len__(&self) -> usize {
+        self.len
+    }
+}

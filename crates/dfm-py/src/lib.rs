@@ -1,0 +1,56 @@
+//! The extension module `dfm._native`: conversions and calls, no logic of its own.
+
+mod buffers;
+mod plan;
+mod site;
+mod values;
+mod watch;
+
+use dfm_runtime::{Incoming, Part};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+#[pymodule]
+mod _native {
+    #[pymodule_export]
+    use super::{dumps, loads};
+    #[pymodule_export]
+    use crate::buffers::Memory;
+    #[pymodule_export]
+    use crate::plan::Plan;
+    #[pymodule_export]
+    use crate::site::Site;
+    #[pymodule_export]
+    use crate::watch::end_with_parent;
+}
+
+/// The object as one piece of bytes: each part after its length, the structure first.
+#[pyfunction]
+fn dumps<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+    let outgoing = values::to_bytes(object)?;
+    let mut bytes = vec![];
+    for part in std::iter::once(outgoing.head.as_slice()).chain(outgoing.buffers.iter().map(|part| (**part).as_ref())) {
+        bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(part);
+    }
+    Ok(PyBytes::new(object.py(), &bytes))
+}
+
+/// The object that `dumps` turned into bytes.
+#[pyfunction]
+fn loads<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+    let mut parts = vec![];
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let cut = || PyValueError::new_err("these bytes are not an encoded value: cut short");
+        let (len, after) = rest.split_first_chunk().ok_or_else(cut)?;
+        let len = usize::try_from(u64::from_le_bytes(*len)).map_err(|_| cut())?;
+        let (part, after) = after.split_at_checked(len).ok_or_else(cut)?;
+        parts.push(part.to_vec());
+        rest = after;
+    }
+    let mut parts = parts.into_iter();
+    let head = parts.next().unwrap_or_default();
+    values::from_bytes(py, Incoming { head, buffers: parts.map(Part::Inline).collect() })
+}

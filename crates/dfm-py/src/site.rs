@@ -1,0 +1,324 @@
+//! What does Python see of a site that runs in this process?
+//!
+//! A [`Site`] belongs to the thread of its event loop: its methods may call Python code that encodes or decodes a
+//! value, but never an adapter, and are never called from another thread meanwhile.
+
+use std::collections::HashMap;
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
+
+use dfm_net::{Argument, Failure, Frame, NodeId, Outcome, Selector, Step, Token, Value};
+use dfm_runtime::{Event, Host, Incoming, Link, Outgoing, Room, Yielded};
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyString, PyTuple};
+use serde_json::Value as Json;
+
+use crate::plan::Plan;
+use crate::values;
+
+/// What tokens carry: the Python object itself.
+#[derive(Clone)]
+struct Object(Py<PyAny>);
+
+impl Value for Object {
+    fn select(&self, path: &[Selector]) -> Result<Self, String> {
+        Python::attach(|py| {
+            let mut at = self.0.bind(py).clone();
+            for selector in path {
+                let found = match selector {
+                    Selector::Attribute(name) => at.getattr(name.as_str()),
+                    Selector::Index(index) => at.get_item(index),
+                    Selector::Key(key) => at.get_item(key),
+                };
+                at = found.map_err(|error| not_found(&at, selector, &error))?;
+            }
+            Ok(Self(at.unbind()))
+        })
+    }
+}
+
+fn not_found(at: &Bound<'_, PyAny>, selector: &Selector, error: &PyErr) -> String {
+    let of = at.get_type().name().map_or_else(|_| "object".to_owned(), |name| name.to_string());
+    let what = match selector {
+        Selector::Attribute(name) => format!("attribute '{name}'"),
+        Selector::Index(index) => format!("element [{index}]"),
+        Selector::Key(key) => format!("element [{key:?}]"),
+    };
+    format!("the result, of type {of}, has no {what}: {}", sentence(at.py(), error))
+}
+
+/// An exception as one line.
+fn sentence(py: Python<'_>, error: &PyErr) -> String {
+    let text = error.value(py).str().map(|text| text.to_string()).unwrap_or_default();
+    if text.is_empty() { error.get_type(py).to_string() } else { text }
+}
+
+struct PythonHost;
+
+impl Host for PythonHost {
+    type Value = Object;
+
+    fn encode(&mut self, value: &Object) -> Result<Outgoing, String> {
+        Python::attach(|py| values::to_bytes(value.0.bind(py)).map_err(|error| sentence(py, &error)))
+    }
+
+    fn decode(&mut self, value: Incoming) -> Result<Object, String> {
+        Python::attach(|py| match values::from_bytes(py, value) {
+            Ok(object) => Ok(Object(object.unbind())),
+            Err(error) => Err(sentence(py, &error)),
+        })
+    }
+}
+
+/// One site of a session, in this process.
+#[pyclass(module = "dfm._native")]
+pub struct Site {
+    site: dfm_runtime::Site<PythonHost>,
+}
+
+#[pymethods]
+impl Site {
+    #[new]
+    #[pyo3(signature = (name, home=None))]
+    fn new(name: String, home: Option<String>) -> Self {
+        Self { site: dfm_runtime::Site::new(name, home, PythonHost) }
+    }
+
+    /// Takes over the socket `fd`, which leads to `site`.
+    fn add_link(&mut self, site: &str, fd: i32) -> PyResult<()> {
+        // SAFETY: the caller gives the descriptor away, as the method's contract says.
+        #[allow(unsafe_code)]
+        let socket = unsafe { OwnedFd::from_raw_fd(fd) };
+        Ok(self.site.add_link(site, socket)?)
+    }
+
+    /// Makes a link to `site` and returns the descriptor of its other end, which the caller owns.
+    fn connect(&mut self, site: &str) -> PyResult<i32> {
+        let (here, there) = Link::pair()?;
+        self.site.add_link(site, here)?;
+        Ok(there.into_raw_fd())
+    }
+
+    /// Links two other sites with each other.
+    fn introduce(&mut self, a: &str, b: &str) -> PyResult<()> {
+        let (to_b, to_a) = Link::pair()?;
+        self.site.introduce(a, b, to_b);
+        self.site.introduce(b, a, to_a);
+        Ok(())
+    }
+
+    /// The sockets to wait on, by site: (the link's number, the descriptor).
+    fn sockets(&self) -> HashMap<String, (u64, i32)> {
+        self.site.sockets().map(|(site, number, socket)| (site.to_owned(), (number, socket.as_raw_fd()))).collect()
+    }
+
+    /// Reads what the link to `site` holds and acts on it.
+    fn readable(&mut self, site: &str) {
+        self.site.readable(site);
+    }
+
+    /// Writes what the sockets take; the sites whose sockets take no more for now.
+    fn flush(&mut self) -> Vec<String> {
+        self.site.flush()
+    }
+
+    /// The next call that is due: (call, job, frame, operation, provider, parameters).
+    fn next_call<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
+        let Some(call) = self.site.next_call() else { return Ok(None) };
+        let net = self.site.net(call.job).ok_or_else(|| PyRuntimeError::new_err("a call without its job"))?;
+        let Step::Call { operation, provider, arguments, .. } = &net.transitions[call.transition as usize].step else {
+            return Err(PyRuntimeError::new_err("a call without an operation"));
+        };
+        let given = PyDict::new(py);
+        for (name, argument) in arguments {
+            let value = match argument {
+                Argument::Literal(json) => literal(py, json)?,
+                Argument::Slot(slot) => match call.inputs.get(usize::from(*slot)).and_then(Option::as_ref) {
+                    Some(object) => object.0.bind(py).clone(),
+                    None => continue,
+                },
+            };
+            given.set_item(name, value)?;
+        }
+        let frame = PyTuple::new(py, call.frame.levels())?;
+        Ok(Some((call.id, call.job, frame, operation.as_str(), provider.as_deref(), given).into_pyobject(py)?))
+    }
+
+    /// Takes a call's result.
+    fn complete(&mut self, call: u64, value: Py<PyAny>) {
+        self.site.complete(call, Outcome::Value(Object(value)));
+    }
+
+    /// Takes the end of a call's items; `items` is the list of them, if `gathers` asked for one.
+    #[pyo3(signature = (call, items=None))]
+    fn streamed(&mut self, call: u64, items: Option<Py<PyAny>>) {
+        self.site.complete(call, Outcome::Streamed(items.map(Object)));
+    }
+
+    /// Takes a call's error.
+    fn fail(&mut self, call: u64, kind: String, message: String, stack_trace: String) {
+        self.site.fail_call(call, kind, message, stack_trace);
+    }
+
+    /// Whether a call's items are also needed as a list.
+    fn gathers(&self, call: u64) -> bool {
+        self.site.gathers(call)
+    }
+
+    /// Takes an item of a call's generator. 0: go on; 1: wait for room; 2: nobody wants it any more.
+    fn item(&mut self, call: u64, value: Py<PyAny>) -> u8 {
+        match self.site.item(call, &Object(value)) {
+            Room::More => 0,
+            Room::Wait => 1,
+            Room::Gone => 2,
+        }
+    }
+
+    /// What happened since the last time, each a tuple that begins with its kind.
+    fn events<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let list = PyList::empty(py);
+        for event in self.site.take_events() {
+            list.append(seen(py, event)?)?;
+        }
+        Ok(list)
+    }
+
+    /// At home: begins a job.
+    fn open(&mut self, job: u64, name: &str, plan: &Plan) {
+        self.site.open(job, name, plan.nets().to_vec());
+    }
+
+    /// At home: begins the next frame of a job.
+    fn start(&mut self, job: u64, params: HashMap<String, Py<PyAny>>) {
+        self.site.start(job, &params.into_iter().map(|(name, value)| (name, Object(value))).collect());
+    }
+
+    /// At home: ends a job's input.
+    fn stop(&mut self, job: u64) {
+        self.site.stop(job);
+    }
+
+    /// At home: forgets a job everywhere; the sites that will say `cancelled`.
+    fn cancel(&mut self, job: u64) -> Vec<String> {
+        self.site.cancel(job)
+    }
+
+    /// At home: gives up on what a site still owes.
+    fn lose(&mut self, site: &str, message: &str) {
+        self.site.lose(site, message);
+    }
+
+    /// At home: says hello to a site that was just started.
+    fn set_up(&mut self, site: &str, text: &str) {
+        self.site.set_up(site, text);
+    }
+
+    /// At home: asks a site whether it can call these operations.
+    fn check(&mut self, site: &str, request: u64, operations: Vec<(String, Option<String>)>) {
+        self.site.check(site, request, operations);
+    }
+
+    /// Answers `check`: what is wrong with each operation, empty for nothing.
+    fn checked(&mut self, request: u64, problems: Vec<String>) {
+        self.site.checked(request, problems);
+    }
+
+    /// At home: the application has had `count` items of a stream.
+    fn consumed(&mut self, job: u64, transition: u32, frame: Vec<u32>, count: u64) {
+        let Some((first, inner)) = frame.split_first() else { return };
+        let frame = inner.iter().fold(Frame::of_param_set(*first), |frame, index| frame.child(*index));
+        self.site.consumed(job, transition, &frame, count);
+    }
+
+    /// At home: ends the session at a site.
+    fn say_bye(&mut self, site: &str) {
+        self.site.say_bye(site);
+    }
+}
+
+fn seen(py: Python<'_>, event: Event<Object>) -> PyResult<Bound<'_, PyTuple>> {
+    match event {
+        Event::Setup(text) => ("setup", text).into_pyobject(py),
+        Event::Check(request, operations) => ("check", request, operations).into_pyobject(py),
+        Event::Checked(site, request, problems) => ("checked", site, request, problems).into_pyobject(py),
+        Event::Opened(job, name) => ("opened", job, name).into_pyobject(py),
+        Event::Item(of, value) => {
+            let Yielded { job, site, node, place, frame, transition } = of;
+            let frame = PyTuple::new(py, frame.levels())?;
+            ("item", job, site, named(py, &node)?, place, frame, transition, value.0).into_pyobject(py)
+        }
+        Event::Yielded(of, token) => {
+            let Yielded { job, site, node, place, frame, .. } = of;
+            let (frame, node) = (PyTuple::new(py, frame.levels())?, named(py, &node)?);
+            match token {
+                Token::Value(value) => ("value", job, site, node, place, frame, value.0).into_pyobject(py),
+                Token::End => ("end", job, site, node, place, frame).into_pyobject(py),
+                Token::Error(failures) => {
+                    let failures = failures.iter().map(|one| failure(py, one)).collect::<PyResult<Vec<_>>>()?;
+                    ("errors", job, site, node, place, frame, failures).into_pyobject(py)
+                }
+            }
+        }
+        Event::Reported(job, one) => ("reported", job, failure(py, &one)?).into_pyobject(py),
+        Event::Ended(job) => ("ended", job).into_pyobject(py),
+        Event::Abandoned(calls) => ("abandoned", calls).into_pyobject(py),
+        Event::Room(call) => ("room", call).into_pyobject(py),
+        Event::Closed(site) => ("closed", site).into_pyobject(py),
+        Event::Cancelled(site, job) => ("cancelled", site, job).into_pyobject(py),
+        Event::Bye => ("bye",).into_pyobject(py),
+    }
+}
+
+fn failure<'py>(py: Python<'py>, failure: &Failure) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    dict.set_item(intern!(py, "site"), &failure.site)?;
+    dict.set_item(intern!(py, "node"), failure.node.as_ref().map(|node| named(py, node)).transpose()?)?;
+    dict.set_item(intern!(py, "operation"), &failure.operation)?;
+    let frame = failure.frame.as_ref().map(|frame| PyTuple::new(py, frame.levels())).transpose()?;
+    dict.set_item(intern!(py, "frame"), frame)?;
+    dict.set_item(intern!(py, "type"), &failure.kind)?;
+    dict.set_item(intern!(py, "message"), &failure.message)?;
+    dict.set_item(intern!(py, "stack_trace"), &failure.stack_trace)?;
+    Ok(dict)
+}
+
+fn named<'py>(py: Python<'py>, node: &NodeId) -> PyResult<Bound<'py, PyAny>> {
+    Ok(match node {
+        NodeId::Number(number) => number.into_pyobject(py)?.into_any(),
+        NodeId::Name(name) => PyString::new(py, name).into_any(),
+    })
+}
+
+/// A literal of the pipeline as a fresh object, so that an adapter that changes it changes only its own.
+fn literal<'py>(py: Python<'py>, json: &Json) -> PyResult<Bound<'py, PyAny>> {
+    Ok(match json {
+        Json::Null => py.None().into_bound(py),
+        Json::Bool(flag) => flag.into_pyobject(py)?.to_owned().into_any(),
+        Json::Number(number) => match (number.as_i64(), number.as_u64()) {
+            (Some(number), _) => number.into_pyobject(py)?.into_any(),
+            (None, Some(number)) => number.into_pyobject(py)?.into_any(),
+            (None, None) => number.as_f64().unwrap_or(f64::NAN).into_pyobject(py)?.into_any(),
+        },
+        Json::String(text) => PyString::new(py, text).into_any(),
+        Json::Array(items) => {
+            let list = PyList::empty(py);
+            for item in items {
+                list.append(literal(py, item)?)?;
+            }
+            list.into_any()
+        }
+        Json::Object(entries) => match (entries.get("$dfm"), entries.get("data")) {
+            (Some(Json::String(kind)), Some(Json::String(data))) if kind == "encoded" => {
+                py.import(intern!(py, "dfm._values"))?.call_method1(intern!(py, "from_text"), (data,))?
+            }
+            _ => {
+                let dict = PyDict::new(py);
+                for (key, value) in entries {
+                    dict.set_item(key, literal(py, value)?)?;
+                }
+                dict.into_any()
+            }
+        },
+    })
+}

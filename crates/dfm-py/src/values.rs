@@ -1,0 +1,330 @@
+//! How does a Python object become bytes for another process, and back?
+//!
+//! MessagePack, for what it has a form for, and four extensions: a tuple, an integer beyond 64 bits, a buffer that
+//! travels beside the structure, and an object that `dfm._values.reduce` turned into a name and a simpler value.
+
+use dfm_runtime::{Incoming, Outgoing, Part};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyInt, PyList, PyMemoryView, PyString, PyTuple};
+use rmp::Marker;
+use rmp::decode::RmpRead;
+use rmp::encode;
+
+use crate::buffers::{Held, Memory};
+
+const TUPLE: i8 = 1;
+const BIG_INTEGER: i8 = 2;
+const BUFFER: i8 = 3;
+const REDUCED: i8 = 4;
+
+/// Bytes from this length on travel beside the structure.
+const BESIDE_FROM: usize = 4096;
+/// What is nested deeper contains itself, or would exhaust the receiver's stack.
+const MAX_DEPTH: usize = 200;
+
+/// What a buffer was.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Bytes = 0,
+    ByteArray = 1,
+    View = 2,
+}
+
+/// The object as bytes.
+///
+/// # Errors
+/// A `TypeError` or `ValueError` that says what cannot travel, and what to do.
+pub fn to_bytes(object: &Bound<'_, PyAny>) -> PyResult<Outgoing> {
+    let mut writer = Writer { head: vec![], buffers: vec![] };
+    writer.write(object, 0)?;
+    Ok(Outgoing { head: writer.head, buffers: writer.buffers })
+}
+
+/// The object that another process turned into bytes.
+///
+/// # Errors
+/// A `ValueError` for bytes that are no value; whatever `dfm._values.restore` refuses.
+pub fn from_bytes<'py>(py: Python<'py>, incoming: Incoming) -> PyResult<Bound<'py, PyAny>> {
+    let mut reader = Reader { py, buffers: incoming.buffers.into_iter().map(Some).collect() };
+    let mut rest = incoming.head.as_slice();
+    let object = reader.read(&mut rest, 0)?;
+    if rest.is_empty() { Ok(object) } else { Err(broken("more than one value")) }
+}
+
+struct Writer {
+    head: Vec<u8>,
+    buffers: Vec<Box<dyn AsRef<[u8]>>>,
+}
+
+impl Writer {
+    fn write(&mut self, object: &Bound<'_, PyAny>, depth: usize) -> PyResult<()> {
+        if depth > MAX_DEPTH {
+            return Err(PyValueError::new_err(format!(
+                "a value that is nested more than {MAX_DEPTH} levels deep, or contains itself, cannot be sent"
+            )));
+        }
+        let out = &mut self.head;
+        if object.is_none() {
+            encode::write_nil(out).map_err(unwritable)?;
+        } else if let Ok(text) = object.cast_exact::<PyString>() {
+            encode::write_str(out, text.to_str()?).map_err(unwritable)?;
+        } else if let Ok(flag) = object.cast_exact::<PyBool>() {
+            encode::write_bool(out, flag.is_true()).map_err(unwritable)?;
+        } else if object.is_exact_instance_of::<PyInt>() {
+            if let Ok(number) = object.extract::<i64>() {
+                encode::write_sint(out, number).map_err(unwritable)?;
+            } else if let Ok(number) = object.extract::<u64>() {
+                encode::write_uint(out, number).map_err(unwritable)?;
+            } else {
+                let digits = object.call_method1(intern!(object.py(), "__format__"), ("x",))?;
+                self.extension(BIG_INTEGER, digits.cast::<PyString>()?.to_str()?.as_bytes())?;
+            }
+        } else if let Ok(number) = object.cast_exact::<PyFloat>() {
+            encode::write_f64(out, number.value()).map_err(unwritable)?;
+        } else if let Ok(list) = object.cast_exact::<PyList>() {
+            encode::write_array_len(out, length(list.len())?).map_err(unwritable)?;
+            for item in list {
+                self.write(&item, depth + 1)?;
+            }
+        } else if let Ok(dict) = object.cast_exact::<PyDict>() {
+            encode::write_map_len(out, length(dict.len())?).map_err(unwritable)?;
+            for (key, value) in dict {
+                self.write(&key, depth + 1)?;
+                self.write(&value, depth + 1)?;
+            }
+        } else if let Ok(tuple) = object.cast_exact::<PyTuple>() {
+            let outer = std::mem::take(&mut self.head);
+            encode::write_array_len(&mut self.head, length(tuple.len())?).map_err(unwritable)?;
+            for item in tuple {
+                self.write(&item, depth + 1)?;
+            }
+            let inner = std::mem::replace(&mut self.head, outer);
+            self.extension(TUPLE, &inner)?;
+        } else if let Ok(bytes) = object.cast_exact::<PyBytes>() {
+            if bytes.as_bytes().len() < BESIDE_FROM {
+                encode::write_bin(out, bytes.as_bytes()).map_err(unwritable)?;
+            } else {
+                self.buffer(object, Kind::Bytes)?;
+            }
+        } else if object.is_exact_instance_of::<PyByteArray>() {
+            self.buffer(object, Kind::ByteArray)?;
+        } else if object.is_exact_instance_of::<PyMemoryView>() {
+            let bytes = object.call_method1(intern!(object.py(), "cast"), ("B",))?;
+            self.buffer(&bytes, Kind::View)?;
+        } else {
+            let reduced = python_side(object.py())?.call_method1(intern!(object.py(), "reduce"), (object,))?;
+            let outer = std::mem::take(&mut self.head);
+            let (name, state): (Bound<'_, PyAny>, Bound<'_, PyAny>) = reduced.extract()?;
+            self.write(&name, depth + 1)?;
+            self.write(&state, depth + 1)?;
+            let inner = std::mem::replace(&mut self.head, outer);
+            self.extension(REDUCED, &inner)?;
+        }
+        Ok(())
+    }
+
+    fn extension(&mut self, tag: i8, payload: &[u8]) -> PyResult<()> {
+        encode::write_ext_meta(&mut self.head, length(payload.len())?, tag).map_err(unwritable)?;
+        self.head.extend_from_slice(payload);
+        Ok(())
+    }
+
+    fn buffer(&mut self, object: &Bound<'_, PyAny>, kind: Kind) -> PyResult<()> {
+        let held = Held::new(object)?;
+        let mut payload = [kind as u8; 5];
+        payload[1..].copy_from_slice(&length(self.buffers.len())?.to_le_bytes());
+        self.buffers.push(Box::new(held));
+        self.extension(BUFFER, &payload)
+    }
+}
+
+struct Reader<'py> {
+    py: Python<'py>,
+    buffers: Vec<Option<Part>>,
+}
+
+impl<'py> Reader<'py> {
+    fn read(&mut self, rest: &mut &[u8], depth: usize) -> PyResult<Bound<'py, PyAny>> {
+        if depth > MAX_DEPTH {
+            return Err(broken("nested too deeply"));
+        }
+        let py = self.py;
+        let marker = Marker::from_u8(rest.read_u8().map_err(short)?);
+        Ok(match marker {
+            Marker::Null => py.None().into_bound(py),
+            Marker::True => PyBool::new(py, true).to_owned().into_any(),
+            Marker::False => PyBool::new(py, false).to_owned().into_any(),
+            Marker::FixPos(number) => integer(py, number),
+            Marker::FixNeg(number) => integer(py, number),
+            Marker::U8 => integer(py, rest.read_data_u8().map_err(short)?),
+            Marker::U16 => integer(py, rest.read_data_u16().map_err(short)?),
+            Marker::U32 => integer(py, rest.read_data_u32().map_err(short)?),
+            Marker::U64 => integer(py, rest.read_data_u64().map_err(short)?),
+            Marker::I8 => integer(py, rest.read_data_i8().map_err(short)?),
+            Marker::I16 => integer(py, rest.read_data_i16().map_err(short)?),
+            Marker::I32 => integer(py, rest.read_data_i32().map_err(short)?),
+            Marker::I64 => integer(py, rest.read_data_i64().map_err(short)?),
+            Marker::F32 => PyFloat::new(py, rest.read_data_f32().map_err(short)?.into()).into_any(),
+            Marker::F64 => PyFloat::new(py, rest.read_data_f64().map_err(short)?).into_any(),
+            Marker::FixStr(len) => self.text(rest, len.into())?,
+            Marker::Str8 => {
+                let len = rest.read_data_u8().map_err(short)?.into();
+                self.text(rest, len)?
+            }
+            Marker::Str16 => {
+                let len = rest.read_data_u16().map_err(short)?.into();
+                self.text(rest, len)?
+            }
+            Marker::Str32 => {
+                let len = rest.read_data_u32().map_err(short)? as usize;
+                self.text(rest, len)?
+            }
+            Marker::Bin8 => {
+                let len = rest.read_data_u8().map_err(short)?.into();
+                PyBytes::new(py, take(rest, len)?).into_any()
+            }
+            Marker::Bin16 => {
+                let len = rest.read_data_u16().map_err(short)?.into();
+                PyBytes::new(py, take(rest, len)?).into_any()
+            }
+            Marker::Bin32 => {
+                let len = rest.read_data_u32().map_err(short)? as usize;
+                PyBytes::new(py, take(rest, len)?).into_any()
+            }
+            Marker::FixArray(len) => self.list(rest, len.into(), depth)?,
+            Marker::Array16 => {
+                let len = rest.read_data_u16().map_err(short)?.into();
+                self.list(rest, len, depth)?
+            }
+            Marker::Array32 => {
+                let len = rest.read_data_u32().map_err(short)?;
+                self.list(rest, len, depth)?
+            }
+            Marker::FixMap(len) => self.dict(rest, len.into(), depth)?,
+            Marker::Map16 => {
+                let len = rest.read_data_u16().map_err(short)?.into();
+                self.dict(rest, len, depth)?
+            }
+            Marker::Map32 => {
+                let len = rest.read_data_u32().map_err(short)?;
+                self.dict(rest, len, depth)?
+            }
+            Marker::FixExt1 => self.extension(rest, 1, depth)?,
+            Marker::FixExt2 => self.extension(rest, 2, depth)?,
+            Marker::FixExt4 => self.extension(rest, 4, depth)?,
+            Marker::FixExt8 => self.extension(rest, 8, depth)?,
+            Marker::FixExt16 => self.extension(rest, 16, depth)?,
+            Marker::Ext8 => {
+                let len = rest.read_data_u8().map_err(short)?.into();
+                self.extension(rest, len, depth)?
+            }
+            Marker::Ext16 => {
+                let len = rest.read_data_u16().map_err(short)?.into();
+                self.extension(rest, len, depth)?
+            }
+            Marker::Ext32 => {
+                let len = rest.read_data_u32().map_err(short)? as usize;
+                self.extension(rest, len, depth)?
+            }
+            Marker::Reserved => return Err(broken("a reserved marker")),
+        })
+    }
+
+    fn text(&self, rest: &mut &[u8], len: usize) -> PyResult<Bound<'py, PyAny>> {
+        let text = str::from_utf8(take(rest, len)?).map_err(|_| broken("text that is not UTF-8"))?;
+        Ok(PyString::new(self.py, text).into_any())
+    }
+
+    fn list(&mut self, rest: &mut &[u8], len: u32, depth: usize) -> PyResult<Bound<'py, PyAny>> {
+        let list = PyList::empty(self.py);
+        for _ in 0..len {
+            list.append(self.read(rest, depth + 1)?)?;
+        }
+        Ok(list.into_any())
+    }
+
+    fn dict(&mut self, rest: &mut &[u8], len: u32, depth: usize) -> PyResult<Bound<'py, PyAny>> {
+        let dict = PyDict::new(self.py);
+        for _ in 0..len {
+            let key = self.read(rest, depth + 1)?;
+            dict.set_item(key, self.read(rest, depth + 1)?)?;
+        }
+        Ok(dict.into_any())
+    }
+
+    fn extension(&mut self, rest: &mut &[u8], len: usize, depth: usize) -> PyResult<Bound<'py, PyAny>> {
+        let py = self.py;
+        let tag = rest.read_data_i8().map_err(short)?;
+        let mut payload = take(rest, len)?;
+        let object = match tag {
+            TUPLE => self.read(&mut payload, depth)?.cast_into::<PyList>()?.to_tuple().into_any(),
+            BIG_INTEGER => {
+                let digits = str::from_utf8(payload).map_err(|_| broken("an integer that is none"))?;
+                payload = &[];
+                py.get_type::<PyInt>().call1((digits, 16))?
+            }
+            BUFFER => {
+                let (&[kind, a, b, c, d], _) = payload.split_first_chunk().ok_or_else(|| broken("cut short"))?;
+                payload = &[];
+                let part = self.buffers.get_mut(u32::from_le_bytes([a, b, c, d]) as usize).and_then(Option::take);
+                let part = part.ok_or_else(|| broken("a buffer is missing"))?;
+                match (kind, &part) {
+                    (kind, Part::Inline(bytes)) if kind == Kind::Bytes as u8 => PyBytes::new(py, bytes).into_any(),
+                    (kind, Part::Shared(segment)) if kind == Kind::Bytes as u8 => {
+                        PyBytes::new(py, segment.bytes()).into_any()
+                    }
+                    (kind, _) if kind == Kind::ByteArray as u8 => {
+                        let memory = Bound::new(py, Memory::new(part))?;
+                        PyByteArray::from(memory.as_any())?.into_any()
+                    }
+                    _ => PyMemoryView::from(Bound::new(py, Memory::new(part))?.as_any())?.into_any(),
+                }
+            }
+            REDUCED => {
+                let name = self.read(&mut payload, depth + 1)?;
+                let state = self.read(&mut payload, depth + 1)?;
+                python_side(py)?.call_method1(intern!(py, "restore"), (name, state))?
+            }
+            _ => return Err(broken("an unknown extension")),
+        };
+        if payload.is_empty() { Ok(object) } else { Err(broken("more than one value")) }
+    }
+}
+
+fn python_side(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {
+    py.import(intern!(py, "dfm._values"))
+}
+
+fn integer<'py, T: IntoPyObject<'py, Target = PyInt, Output = Bound<'py, PyInt>>>(
+    py: Python<'py>,
+    number: T,
+) -> Bound<'py, PyAny> {
+    match number.into_pyobject(py) {
+        Ok(number) => number.into_any(),
+        Err(_) => unreachable!("an integer of a machine word is always a Python integer"),
+    }
+}
+
+fn take<'a>(rest: &mut &'a [u8], len: usize) -> PyResult<&'a [u8]> {
+    let (taken, left) = rest.split_at_checked(len).ok_or_else(|| broken("cut short"))?;
+    *rest = left;
+    Ok(taken)
+}
+
+fn length(len: usize) -> PyResult<u32> {
+    u32::try_from(len).map_err(|_| PyValueError::new_err("a value with more than 2³² parts cannot be sent"))
+}
+
+fn short<E>(_: E) -> PyErr {
+    broken("cut short")
+}
+
+fn broken(what: &str) -> PyErr {
+    PyValueError::new_err(format!("these bytes are not an encoded value: {what}"))
+}
+
+fn unwritable<E: std::fmt::Display>(error: E) -> PyErr {
+    PyTypeError::new_err(error.to_string())
+}

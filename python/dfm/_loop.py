@@ -1,0 +1,377 @@
+"""How does an event loop drive one site?
+
+The site says what is due; this calls the adapters and tells it what they returned. A coroutine is started on the spot,
+inside the task that found it due, and only if it really waits does that task stay with it while a fresh one goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextlib
+import functools
+import inspect
+import threading
+import types
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator
+from typing import Any
+
+from dfm import _native
+from dfm._threads import Threads
+from dfm.exec._adapters import Adapters, BindingError, Bound, user_traceback
+
+_CALLS_A_TURN = 200
+"""After so many calls the loop serves its sockets again."""
+_ITEMS_A_TURN = 256
+"""After so many items of one stream, likewise."""
+_ITEMS_AHEAD = 1024
+"""So many items of a generator may wait for the loop."""
+_WAIT, _GONE = 1, 2
+"""What `Site.item` may answer, beside 0."""
+
+
+class SiteLoop:
+    """Drives a site on the running event loop. All methods but `soon` are called on that loop's thread."""
+
+    adapters: Adapters
+    """What it can call; known before its first job."""
+
+    def __init__(self, site: _native.Site, on_event: Callable[[tuple[Any, ...]], None]) -> None:
+        """`on_event` takes what is not the site's own business, as `Site.events` gives it."""
+        self.site = site
+        self._on_event = on_event
+        self._loop = asyncio.get_running_loop()
+        self._watched: dict[str, tuple[int, int]] = {}
+        self._blocked: set[int] = set()
+        self._carrying = False
+        self._calls: dict[int, asyncio.Task[None] | _Stream] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._threads = Threads()
+
+    def watch(self) -> None:
+        """Waits on the sockets that the site has now, and on no others."""
+        sockets = self.site.sockets()
+        if sockets == self._watched:
+            return
+        # A closed socket's number may serve another already, so what is gone is left before what is new is joined.
+        for name, (number, fd) in self._watched.items():
+            if sockets.get(name) != (number, fd):
+                self._loop.remove_reader(fd)
+                if fd in self._blocked:
+                    self._blocked.discard(fd)
+                    self._loop.remove_writer(fd)
+        for name, (number, fd) in sockets.items():
+            if self._watched.get(name) != (number, fd):
+                self._loop.add_reader(fd, self._readable, name)
+        self._watched = sockets
+
+    def turn(self) -> None:
+        """Does what is due, and writes what it led to."""
+        self._tell()
+        if not self._carrying:
+            self._carry_on()
+        self._flush()
+
+    def close(self) -> None:
+        """Ends everything that runs."""
+        for _, fd in self._watched.values():
+            self._loop.remove_reader(fd)
+        for fd in self._blocked:
+            self._loop.remove_writer(fd)
+        self._watched.clear()
+        self._blocked.clear()
+        self._abandon(list(self._calls))
+        self._threads.close()
+
+    def _readable(self, name: str) -> None:
+        self.site.readable(name)
+        self.watch()
+        self.turn()
+
+    def _tell(self) -> None:
+        for event in self.site.events():
+            match event:
+                case ("room", call):
+                    if isinstance(stream := self._calls.get(call), _Stream):
+                        stream.go_on()
+                case ("abandoned", calls):
+                    self._abandon(calls)
+                case ("check", request, operations):
+                    self.site.checked(request, [self.adapters.problem(name, provider) for name, provider in operations])
+                case _:
+                    self._on_event(event)
+
+    def _abandon(self, calls: list[int]) -> None:
+        for call in calls:
+            match self._calls.pop(call, None):
+                case None:
+                    pass
+                case _Stream() as stream:
+                    stream.abandon()
+                case task:
+                    task.cancel()
+
+    def _flush(self) -> None:
+        blocked = self.site.flush()
+        if not blocked and not self._blocked:
+            return
+        fds = {self._watched[name][1] for name in blocked if name in self._watched}
+        for fd in self._blocked - fds:
+            self._loop.remove_writer(fd)
+        for fd in fds - self._blocked:
+            self._loop.add_writer(fd, self._flush)
+        self._blocked = fds
+
+    def _carry_on(self) -> None:
+        if (call := self.site.next_call()) is not None:
+            self._carrying = True
+            self._spawn(self._carry(call))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _carry(self, due: tuple[Any, ...] | None) -> None:
+        """Makes the calls that are due, until one of them really waits: then this task stays with that one."""
+        site, made = self.site, 0
+        while due is not None:
+            call, operation, provider, given = due[0], due[3], due[4], due[5]
+            made += 1
+            try:
+                bound = self.adapters.bound(operation, provider)
+                arguments = bound.arguments(given)
+            except BindingError as error:
+                site.fail(call, "BindingError", str(error), "")
+            except Exception as error:
+                site.fail(call, type(error).__name__, str(error), user_traceback(error))
+            else:
+                if bound.kind == "coroutine":
+                    body = bound.body(**arguments)
+                    try:
+                        waits_for = body.send(None)
+                    except StopIteration as done:
+                        site.complete(call, done.value)
+                    except BaseException as error:
+                        self._fail(call, error)
+                    else:
+                        self._carrying = False
+                        self.turn()
+                        await self._stay(call, body, waits_for)
+                        return
+                else:
+                    self._start(call, bound, arguments)
+            if made == _CALLS_A_TURN:
+                break
+            due = site.next_call()
+        self._carrying = False
+        if made == _CALLS_A_TURN:
+            self._flush()
+            self._loop.call_soon(self.turn)
+        else:
+            self.turn()
+
+    async def _stay(self, call: int, body: Coroutine[Any, Any, Any], waits_for: Any) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._calls[call] = task
+        try:
+            value = await _continued(body, waits_for)
+        except asyncio.CancelledError as error:
+            if call not in self._calls:
+                raise
+            self._fail(call, error)
+        except BaseException as error:
+            self._fail(call, error)
+        else:
+            self.site.complete(call, value)
+        finally:
+            self._calls.pop(call, None)
+        self.turn()
+
+    def _fail(self, call: int, error: BaseException) -> None:
+        message = str(error) or type(error).__name__
+        self.site.fail(call, type(error).__name__, message, user_traceback(error))
+
+    def _start(self, call: int, bound: Bound, arguments: dict[str, Any]) -> None:
+        if bound.kind == "thread":
+            self._threads.run(lambda: self._run_body(call, bound.body, arguments))
+            return
+        stream = self._calls[call] = _Stream(self, call)
+        if bound.kind == "generator":
+            self._threads.run(lambda: stream.run(bound.body, arguments))
+        else:
+            stream.task = self._spawn(stream.drain(bound.body(**arguments)))
+
+    def end_stream(self, call: int, gathered: list[Any] | None, error: BaseException | None) -> None:
+        """Takes the end of a call's items."""
+        self._calls.pop(call, None)
+        if error is None:
+            self.site.streamed(call, gathered)
+        else:
+            self._fail(call, error)
+        self.turn()
+
+    def _run_body(self, call: int, body: Callable[..., Any], arguments: dict[str, Any]) -> None:
+        """On a thread: runs a body that is neither a coroutine nor a generator function, whatever it returns."""
+        try:
+            value = body(**arguments)
+        except BaseException as error:
+            self.soon(functools.partial(self._fail, call, error))
+        else:
+            if inspect.isgenerator(value):
+                done = self._start_stream
+            elif inspect.isawaitable(value):
+                done = self._await
+            else:
+                done = self.site.complete
+            self.soon(functools.partial(done, call, value))
+
+    def _start_stream(self, call: int, items: Iterator[Any]) -> None:
+        stream = self._calls[call] = _Stream(self, call)
+        self._threads.run(lambda: stream.run(lambda: items, {}))
+
+    def _await(self, call: int, value: Any) -> None:
+        async def wait() -> Any:
+            return await value
+
+        self._spawn(self._stay(call, wait(), None))
+
+    def soon(self, done: Callable[[], None]) -> None:
+        """From another thread: does something on the loop, and what follows from it."""
+
+        def do() -> None:
+            done()
+            self.turn()
+
+        # Once the loop is closed, nobody waits for it any more.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(do)
+
+
+@types.coroutine
+def _continued(body: Any, waits_for: Any) -> Generator[Any, Any, Any]:
+    """Goes on with a coroutine that has already been started and waits for `waits_for`."""
+    while True:
+        try:
+            sent = yield waits_for
+        except GeneratorExit:
+            body.close()
+            raise
+        except BaseException as error:
+            try:
+                waits_for = body.throw(error)
+            except StopIteration as done:
+                return done.value
+        else:
+            try:
+                waits_for = body.send(sent)
+            except StopIteration as done:
+                return done.value
+
+
+class _Stream:
+    """A generator's items on their way to the site."""
+
+    def __init__(self, driver: SiteLoop, call: int) -> None:
+        self.task: asyncio.Task[None] | None = None
+        """What takes an asynchronous generator's items."""
+        self._driver = driver
+        self._call = call
+        self._gathered: list[Any] | None = [] if driver.site.gathers(call) else None
+        self._gone = False
+        self._full = False
+        # An asynchronous generator waits for this; one on a thread for `_go`.
+        self._room = asyncio.Event()
+        self._go = threading.Event()
+        # What a thread's generator made and the loop has not seen yet; whether the loop was told; how it ended.
+        self._items: collections.deque[Any] = collections.deque()
+        self._told = False
+        self._ended: tuple[BaseException | None] | None = None
+
+    def go_on(self) -> None:
+        """The consumers have caught up."""
+        self._full = False
+        self._room.set()
+        self._take()
+
+    def abandon(self) -> None:
+        """Nobody wants the items any more."""
+        self._gone = True
+        if self.task is not None:
+            self.task.cancel()
+        self._go.set()
+
+    async def drain(self, generator: AsyncGenerator[Any, None]) -> None:
+        """Takes an asynchronous generator's items."""
+        taken = 0
+        try:
+            async for item in generator:
+                if self._gone or not self._give(item):
+                    await generator.aclose()
+                    return
+                taken += 1
+                if self._full:
+                    self._driver.turn()
+                    await self._room.wait()
+                elif taken % _ITEMS_A_TURN == 0:
+                    self._driver.turn()
+                    await asyncio.sleep(0)
+        except BaseException as error:
+            self._end(error)
+        else:
+            self._end(None)
+
+    def run(self, body: Callable[..., Iterator[Any]], arguments: dict[str, Any]) -> None:
+        """On a thread: takes a generator's items."""
+        error: BaseException | None = None
+        try:
+            items = body(**arguments)
+            for item in items:
+                if self._gone:
+                    break
+                self._items.append(item)
+                if not self._told:
+                    self._told = True
+                    self._driver.soon(self._take)
+                if self._full or len(self._items) >= _ITEMS_AHEAD:
+                    self._wait()
+        except BaseException as raised:
+            error = raised
+        self._driver.soon(lambda: self._finish(error))
+
+    def _wait(self) -> None:
+        while True:
+            self._go.clear()
+            if self._gone or not (self._full or len(self._items) >= _ITEMS_AHEAD):
+                return
+            self._go.wait()
+
+    def _take(self) -> None:
+        self._told = False
+        items = self._items
+        while items and not self._full and not self._gone:
+            if not self._give(items.popleft()):
+                self.abandon()
+        self._go.set()
+        if self._ended is not None and not items:
+            self._end(*self._ended)
+
+    def _give(self, item: Any) -> bool:
+        if self._gathered is not None:
+            self._gathered.append(item)
+        room = self._driver.site.item(self._call, item)
+        if room == _WAIT:
+            self._full = True
+            self._room.clear()
+        return room != _GONE
+
+    def _finish(self, error: BaseException | None) -> None:
+        self._ended = (error,)
+        self._take()
+
+    def _end(self, error: BaseException | None) -> None:
+        if not self._gone:
+            self._gone = True
+            self._driver.end_stream(self._call, self._gathered, error)

@@ -1,0 +1,227 @@
+"""How do objects that are not plain data travel between sites?
+
+The native codec carries what JSON knows, bytes, tuples and buffers. Everything else comes here: `reduce` names a
+safe way to rebuild the object and the simpler value that it needs; `restore` does it. No name leads to code that the
+receiving site has not already configured: classes are rebuilt only from the packages that the site allows.
+"""
+
+import base64
+import dataclasses
+import datetime
+import decimal
+import enum
+import fractions
+import importlib
+import pathlib
+import pickle
+import sys
+import uuid
+from collections.abc import Callable
+from typing import Any, cast
+
+from dfm import _foreign, _native
+
+
+@dataclasses.dataclass
+class Policy:
+    """What this process takes from others."""
+
+    allow_pickle: bool = False
+    """Whether objects without another encoding may travel as pickles, which run code where they are opened."""
+    packages: tuple[str, ...] = ()
+    """Top-level packages whose pydantic models, dataclasses and enums may be rebuilt here."""
+
+
+policy = Policy()
+
+
+def dumps(value: object) -> bytes:
+    """The value as one piece of bytes.
+
+    Raises:
+        TypeError, ValueError: what cannot be encoded, and what to do.
+    """
+    return _native.dumps(value)
+
+
+def loads(data: bytes) -> Any:
+    """The value that `dumps` turned into bytes.
+
+    Raises:
+        ValueError, TypeError: what does not fit, or what this process does not accept.
+    """
+    return _native.loads(data)
+
+
+def from_text(text: str) -> Any:
+    """The value whose bytes were written as base64."""
+    return loads(base64.b64decode(text))
+
+
+def reduce(value: Any) -> tuple[str, Any]:
+    """A name for `restore`, and a simpler value for it.
+
+    Raises:
+        TypeError: the value's type has no encoding.
+    """
+    kind = cast("type[Any]", type(value))
+    if (simple := _SIMPLE.get(kind)) is not None:
+        name, to_plain = simple
+        return name, to_plain(value)
+    module = kind.__module__.partition(".")[0]
+    if (special := _foreign.REDUCE.get(module)) is not None and (reduced := special(value)) is not None:
+        return reduced
+    if isinstance(value, enum.Enum):
+        return "enum", [_path(kind), value.name]
+    if hasattr(kind, "__pydantic_fields__"):
+        fields = {name: getattr(value, name) for name in kind.__pydantic_fields__}
+        return "model", [_path(kind), fields | (value.__pydantic_extra__ or {})]
+    if dataclasses.is_dataclass(kind):
+        return "dataclass", [
+            _path(kind),
+            {field.name: getattr(value, field.name) for field in dataclasses.fields(kind)},
+        ]
+    if isinstance(value, pathlib.PurePath):
+        return "path", str(value)
+    if policy.allow_pickle:
+        return _pickled(value)
+    raise TypeError(
+        f"a value of type {kind.__module__}.{kind.__qualname__} has no encoding that is safe to send; return plain "
+        "data, an array, a table, an image, a dataclass or a pydantic model, or allow pickle at the sites concerned"
+    )
+
+
+def restore(name: str, state: Any) -> Any:
+    """The object that `reduce` took apart.
+
+    Raises:
+        ValueError: no such name.
+        TypeError: this process does not accept it.
+    """
+    if (rebuild := _RESTORE.get(name)) is None:
+        raise ValueError(f"no encoding is called {name!r} here; the other site runs another version of dfm")
+    return rebuild(state)
+
+
+def _path(kind: type[Any]) -> str:
+    return f"{kind.__module__}:{kind.__qualname__}"
+
+
+def _class(path: str) -> type[Any]:
+    module, _, name = path.partition(":")
+    package = module.partition(".")[0]
+    if not policy.allow_pickle and package not in policy.packages:
+        raise TypeError(
+            f"this site does not rebuild objects of package '{package}' ({path}); its federation names only "
+            f"{', '.join(policy.packages) or 'no packages'}"
+        )
+    found: Any = sys.modules.get(module) or importlib.import_module(module)
+    try:
+        for part in name.split("."):
+            found = getattr(found, part)
+    except AttributeError:
+        raise TypeError(
+            f"there is no class {name} in module {module} here; a class that crosses to another site must be in a "
+            "module that can be imported there"
+        ) from None
+    if not isinstance(found, type):
+        raise TypeError(f"{path} is not a class")
+    return cast("type[Any]", found)
+
+
+def _restore_model(state: Any) -> Any:
+    kind, fields = _class(state[0]), state[1]
+    if not hasattr(kind, "__pydantic_fields__"):
+        raise TypeError(f"{state[0]} is not a pydantic model here")
+    return kind.model_validate(fields, by_name=True)
+
+
+def _restore_dataclass(state: Any) -> Any:
+    kind, fields = _class(state[0]), state[1]
+    if not dataclasses.is_dataclass(kind):
+        raise TypeError(f"{state[0]} is not a dataclass here")
+    inits = {field.name for field in dataclasses.fields(kind) if field.init}
+    made = kind(**{name: value for name, value in fields.items() if name in inits})
+    for name, value in fields.items():
+        if name not in inits:
+            object.__setattr__(made, name, value)
+    return made
+
+
+def _restore_enum(state: Any) -> Any:
+    kind = _class(state[0])
+    if not issubclass(kind, enum.Enum):
+        raise TypeError(f"{state[0]} is not an enumeration here")
+    return kind[state[1]]
+
+
+def _pickled(value: Any) -> tuple[str, Any]:
+    buffers: list[pickle.PickleBuffer] = []
+    try:
+        data = pickle.dumps(value, protocol=5, buffer_callback=buffers.append)
+    except Exception as error:
+        kind = cast("type[Any]", type(value))
+        raise TypeError(f"a value of type {kind.__module__}.{kind.__qualname__} cannot be sent: {error}") from None
+    return "pickle", [data, [memoryview(buffer.raw()) for buffer in buffers]]
+
+
+def _restore_pickle(state: Any) -> Any:
+    if not policy.allow_pickle:
+        raise TypeError("this site does not accept pickled objects")
+    return pickle.loads(state[0], buffers=state[1])
+
+
+def _time_with_zone(value: datetime.datetime | datetime.time) -> Any:
+    zone = getattr(value.tzinfo, "key", None)
+    return [value.replace(tzinfo=None).isoformat(), zone, value.fold] if zone else value.isoformat()
+
+
+def _restore_time(kind: type[Any]) -> Callable[[Any], Any]:
+    def rebuild(state: Any) -> Any:
+        if isinstance(state, str):
+            return kind.fromisoformat(state)
+        import zoneinfo
+
+        text, zone, fold = cast("list[Any]", state)
+        return kind.fromisoformat(text).replace(tzinfo=zoneinfo.ZoneInfo(zone), fold=fold)
+
+    return rebuild
+
+
+def _span(value: datetime.timedelta) -> list[int]:
+    return [value.days, value.seconds, value.microseconds]
+
+
+_SIMPLE: dict[type[Any], tuple[str, Callable[[Any], Any]]] = {
+    set: ("set", list),
+    frozenset: ("frozenset", list),
+    complex: ("complex", lambda value: [value.real, value.imag]),
+    range: ("range", lambda value: [value.start, value.stop, value.step]),
+    datetime.datetime: ("datetime", _time_with_zone),
+    datetime.date: ("date", lambda value: value.isoformat()),
+    datetime.time: ("time", _time_with_zone),
+    datetime.timedelta: ("timedelta", _span),
+    decimal.Decimal: ("decimal", str),
+    fractions.Fraction: ("fraction", str),
+    uuid.UUID: ("uuid", lambda value: value.bytes),
+}
+
+_RESTORE: dict[str, Callable[[Any], Any]] = {
+    "set": set,
+    "frozenset": frozenset,
+    "complex": lambda state: complex(*state),
+    "range": lambda state: range(*state),
+    "datetime": _restore_time(datetime.datetime),
+    "date": datetime.date.fromisoformat,
+    "time": _restore_time(datetime.time),
+    "timedelta": lambda state: datetime.timedelta(*state),
+    "decimal": decimal.Decimal,
+    "fraction": fractions.Fraction,
+    "uuid": lambda state: uuid.UUID(bytes=state),
+    "path": pathlib.Path,
+    "enum": _restore_enum,
+    "model": _restore_model,
+    "dataclass": _restore_dataclass,
+    "pickle": _restore_pickle,
+    **_foreign.RESTORE,
+}

@@ -1,0 +1,61 @@
+"""What does the process of a site do that is not the application's own?
+
+It is started with one socket, which leads to the application's site, as its standard input; everything else comes
+through that. It ends when that socket does.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import sys
+from typing import Any
+
+from dfm import _native, _values
+from dfm._loop import SiteLoop
+from dfm.exec._adapters import Adapters
+
+
+def main() -> None:
+    """Serves the site `argv[1]` of a session whose homesite is `argv[2]`."""
+    site, home = sys.argv[1:3]
+    control = os.dup(0)
+    with open(os.devnull, "rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
+    _native.end_with_parent(control)
+    asyncio.run(_serve(site, home, control))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Threads that are still inside an adapter would keep the interpreter from exiting.
+    os._exit(0)
+
+
+async def _serve(site: str, home: str, control: int) -> None:
+    over = asyncio.Event()
+
+    def on_event(event: tuple[Any, ...]) -> None:
+        match event:
+            case ("setup", text):
+                driver.adapters = _set_up(home, json.loads(text))
+            case ("bye",):
+                over.set()
+            case ("closed", lost) if lost == home:
+                over.set()
+            case _:
+                pass
+
+    native = _native.Site(site, home)
+    native.add_link(home, control)
+    driver = SiteLoop(native, on_event)
+    driver.watch()
+    await over.wait()
+    driver.close()
+
+
+def _set_up(home: str, setup: dict[str, Any]) -> Adapters:
+    sys.path[:] = setup["sys_path"]
+    _values.policy.allow_pickle = setup["allow_pickle"]
+    _values.policy.packages = tuple(setup["packages"])
+    site = setup["settings"]["site"]
+    logging.basicConfig(level=setup["log_level"], format=f"%(levelname)s {site}: %(message)s")
+    return Adapters(setup["settings"], home, setup["session"], logging.getLogger(f"dfm.site.{site}"))

@@ -1,0 +1,267 @@
+"""How do a site's bindings become calls of its adapters?
+
+Reads a site's `site.json`, and nothing else: what it does not bind cannot be called here.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import logging
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any, cast
+
+from dfm.exec._site import DfmContext, EnvironmentVault, Provider, SecretsVault, Site, SiteSettings
+
+Operation = tuple[str, str | None]
+"""An operation's name, and the provider that is meant, if any."""
+
+
+class BindingError(Exception):
+    """What is wrong with the configuration of an operation at this site, for its administrator."""
+
+
+class Bound:
+    """An adapter that is ready to be called."""
+
+    __slots__ = ("body", "exposed", "fixed", "kind", "models", "params", "plain")
+
+    def __init__(self, body: Callable[..., Any], kind: str) -> None:
+        self.body = body
+        self.kind = kind
+        """`coroutine`, `async generator`, `thread` or `generator`."""
+        self.fixed: dict[str, Any] = {}
+        """Arguments whose value does not depend on the call."""
+        self.params: list[tuple[str, str]] = []
+        """(argument, the operation's parameter)."""
+        self.exposed: list[tuple[str, str]] = []
+        """(argument, the parameter that overrides its source)."""
+        self.models: list[tuple[str, type[Any]]] = []
+        """(parameter, the class that a literal is rebuilt into)."""
+        self.plain = False
+        """Whether the parameters are the arguments, under their own names."""
+
+    def arguments(self, given: dict[str, Any]) -> dict[str, Any]:
+        """The adapter's arguments for a call with these parameters."""
+        for name, model in self.models:
+            if isinstance(given.get(name), dict):
+                given[name] = cast(Any, model).model_validate(given[name])
+        if self.plain:
+            return given
+        arguments = dict(self.fixed)
+        for argument, param in self.params:
+            if param in given:
+                arguments[argument] = given[param]
+        for argument, param in self.exposed:
+            if param in given:
+                arguments[argument] = given[param]
+        return arguments
+
+
+class Adapters:
+    """All that one site can call. Adapters are imported and constructed on first use, once."""
+
+    def __init__(self, settings: dict[str, Any], homesite: str, session: str, logger: logging.Logger) -> None:
+        """`settings` is the content of the site's `site.json`."""
+        self._settings = settings
+        self._homesite = homesite
+        self._session = session
+        self._logger = logger
+        self._bindings = {(b["operation"], b["provider"]): b for b in cast(list[dict[str, Any]], settings["bindings"])}
+        self._bound: dict[Operation, Bound] = {}
+        self._site: Site | None = None
+        self._providers: dict[str, Provider] = {}
+
+    def bound(self, operation: str, provider: str | None) -> Bound:
+        """The adapter for an operation.
+
+        Raises:
+            BindingError: the site does not offer it, or its configuration does not fit its code.
+        """
+        key = (operation, provider)
+        if (found := self._bound.get(key)) is None:
+            found = self._bound[key] = self._bind(key)
+        return found
+
+    def problem(self, operation: str, provider: str | None) -> str:
+        """What is wrong with an operation; an empty text for nothing."""
+        try:
+            self.bound(operation, provider)
+        except BindingError as error:
+            return str(error)
+        return ""
+
+    def _bind(self, key: Operation) -> Bound:
+        operation, provider = key
+        if (binding := self._bindings.get(key)) is None:
+            by = f" by provider '{provider}'" if provider else ""
+            raise BindingError(f"site '{self._settings['site']}' does not offer '{operation}'{by}")
+        path, args = binding["adapter"]["path"], binding["adapter"]["args"]
+        what = f"the adapter {path} of '{operation}' at site '{self._settings['site']}'"
+        adapter = import_class(path, what)
+        made = construct(what, adapter, self.site(), self._provider(provider), **args)
+        body = getattr(made, "body", None)
+        if not callable(body):
+            raise BindingError(f"{what} has no method 'body'")
+        bound = Bound(body, _kind(body))
+        for name, source in cast(dict[str, dict[str, Any]], binding["arguments"]).items():
+            if "param" in source:
+                bound.params.append((name, source["param"]))
+                if source["param"] in binding["defaults"]:
+                    bound.fixed[name] = binding["defaults"][source["param"]]
+            else:
+                bound.fixed[name] = self._value(source, f"the argument '{name}' of {what}")
+            if "exposed" in source:
+                bound.exposed.append((name, source["exposed"]))
+        _check_signature(body, set(binding["arguments"]), what)
+        bound.models = [(name, import_class(model, what)) for name, model in binding["models"].items()]
+        bound.plain = not bound.fixed and not bound.exposed and all(name == param for name, param in bound.params)
+        return bound
+
+    def _value(self, source: dict[str, Any], what: str) -> Any:
+        try:
+            if "const" in source:
+                return source["const"]
+            if "secret" in source:
+                return self.site().secret_for_key(source["secret"])
+            if "site" in source:
+                return getattr(self.site(), source["site"])
+            provider, name = source["provider"]
+            return getattr(self._provider(provider), name)
+        except KeyError as error:
+            raise BindingError(f"{what}: {error.args[0] if error.args else error}") from None
+        except AttributeError as error:
+            raise BindingError(f"{what}: {error}") from None
+
+    def site(self) -> Site:
+        """The site's object, constructed on first use.
+
+        Raises:
+            BindingError: its class cannot be imported or constructed.
+        """
+        if self._site is None:
+            settings = self._settings
+            name = settings["site"]
+            context = DfmContext(
+                federation_name=settings["federation"],
+                api_version=settings["api_version"],
+                this_site=name,
+                homesite=self._homesite,
+                job_id=self._session,
+                logger=self._logger,
+                settings=SiteSettings(
+                    info=settings["info"],
+                    cache=settings["cache"],
+                    vault=_vault(settings["vault"], f"the secrets vault of site '{name}'"),
+                    providers={name: provider["info"] for name, provider in settings["providers"].items()},
+                ),
+            )
+            impl: dict[str, Any] = settings["impl"] or {"path": "dfm.exec.Site", "args": {}}
+            what = f"the class {impl['path']} of site '{name}'"
+            self._site = cast(Site, construct(what, import_class(impl["path"], what), context, **impl["args"]))
+        return self._site
+
+    def _provider(self, name: str | None) -> Provider | None:
+        if name is None:
+            return None
+        if name not in self._providers:
+            impl: dict[str, Any] = self._settings["providers"][name]["impl"] or {
+                "path": "dfm.exec.Provider",
+                "args": {},
+            }
+            what = f"the class {impl['path']} of provider '{name}'"
+            made = construct(what, import_class(impl["path"], what), self.site(), name, **impl["args"])
+            self._providers[name] = cast(Provider, made)
+        return self._providers[name]
+
+
+def _vault(settings: dict[str, Any], what: str) -> SecretsVault:
+    if settings["path"] is None:
+        return cast(SecretsVault, construct(what, EnvironmentVault, **settings["args"]))
+    return cast(SecretsVault, construct(what, import_class(settings["path"], what), **settings["args"]))
+
+
+def import_class(path: str, what: str) -> type[Any]:
+    """The class with this dotted path; `what` names it in an error.
+
+    Raises:
+        BindingError: there is no such module or class, or importing it fails.
+    """
+    module_name, _, name = path.rpartition(".")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name and (module_name + ".").startswith(error.name + "."):
+            raise BindingError(
+                f"{what}: there is no module '{error.name}'; is the path spelt as its file is?"
+            ) from None
+        raise BindingError(f"{what}: importing '{module_name}' failed: {error}") from None
+    except Exception as error:
+        raise BindingError(f"{what}: importing '{module_name}' failed:\n{user_traceback(error)}") from None
+    found = getattr(module, name, None)
+    if not isinstance(found, type):
+        import difflib
+
+        near = difflib.get_close_matches(name, [key for key, kept in vars(module).items() if isinstance(kept, type)], 1)
+        hint = f"; did you mean '{near[0]}'?" if near else ""
+        raise BindingError(f"{what}: module '{module_name}' has no class '{name}'{hint}")
+    return cast("type[Any]", found)
+
+
+def construct(what: str, kind: Callable[..., Any], *args: Any, **kwargs: Any) -> object:
+    """An object of the user's class.
+
+    Raises:
+        BindingError: its constructor raised.
+    """
+    try:
+        return kind(*args, **kwargs)
+    except Exception as error:
+        raise BindingError(f"{what} could not be constructed:\n{user_traceback(error)}") from None
+
+
+def _kind(body: Callable[..., Any]) -> str:
+    if inspect.isasyncgenfunction(body):
+        return "async generator"
+    if inspect.isgeneratorfunction(body):
+        return "generator"
+    return "coroutine" if inspect.iscoroutinefunction(body) else "thread"
+
+
+def _check_signature(body: Callable[..., Any], names: set[str], what: str) -> None:
+    try:
+        parameters = inspect.signature(body).parameters.values()
+    except (TypeError, ValueError):
+        return
+    if not any(one.kind is one.VAR_KEYWORD for one in parameters):
+        unknown = sorted(names - {one.name for one in parameters if one.kind is not one.POSITIONAL_ONLY})
+        if unknown:
+            names_text = ", ".join(map(repr, unknown))
+            raise BindingError(f"{what}: its body takes no argument {names_text}, but the binding gives it")
+    needed = {
+        one.name
+        for one in parameters
+        if one.default is one.empty and one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)
+    }
+    if missing := sorted(needed - names):
+        raise BindingError(f"{what}: its body needs {', '.join(map(repr, missing))}, which the binding does not give")
+
+
+def user_traceback(error: BaseException) -> str:
+    """An exception's traceback without dfm's own frames."""
+    from dfm import exec as this_package
+
+    own = (this_package.__path__[0].rpartition("/")[0], "<frozen importlib", importlib.__path__[0])
+    report = traceback.TracebackException.from_exception(error)
+    pending = [report]
+    while pending:
+        one = pending.pop()
+        one.stack = traceback.StackSummary.from_list(
+            [frame for frame in one.stack if not frame.filename.startswith(own)]
+        )
+        pending.extend(nested for nested in (one.__cause__, one.__context__) if nested is not None)
+    if not report.stack and sys.exc_info()[0] is None:
+        return "".join(report.format_exception_only())
+    return "".join(report.format()).rstrip()

@@ -1,0 +1,335 @@
+"""What can an application do with a job that it has started?"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import enum
+import functools
+import threading
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any, cast
+
+from dfm.api import ErrorToken, StopToken
+from dfm.errors import JobError
+from dfm.exec import Frame
+from dfm.session._dispatch import CallbackRunner, guarded
+from dfm.session._home import Home
+
+STATUS_PLACE = "_dfm_status_"
+"""Where errors and the end of a job are told."""
+
+NodeId = int | str
+Callback = Callable[[str, NodeId | None, Frame, str, Any], Any]
+"""Takes (from_site, node, frame, place, data)."""
+
+_CREDIT = 64
+"""So many consumed items are told to their sender at once."""
+
+
+class JobStatus(enum.Enum):
+    """How far a job is."""
+
+    SUBMITTED = "SUBMITTED"
+    RUNNING = "RUNNING"
+    FINISHED = "FINISHED"
+    """Everything was done, without any error."""
+    FAILED = "FAILED"
+    """Everything that could be done was, and there were errors."""
+    ABORTED = "ABORTED"
+    """It was cancelled, or its session closed."""
+    UNKNOWN = "UNKNOWN"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Token:
+    """What arrived for the application."""
+
+    from_site: str
+    """Where it was made."""
+    node: NodeId | None
+    """The `Yield` that sent it; on the status place, the node that failed."""
+    frame: Frame
+    """The run that it belongs to."""
+    place: str
+    """The place that the pipeline names."""
+    data: Any
+    """The value; an `ErrorToken` or `StopToken`."""
+
+
+class Job:
+    """One execution of a pipeline."""
+
+    def __init__(
+        self,
+        home: Home,
+        number: int,
+        job_id: str,
+        homesite: str,
+        lines: Mapping[NodeId, str],
+        params: frozenset[str],
+        callbacks: tuple[Callback | None, Mapping[str, Callback]],
+        runner: CallbackRunner | None,
+    ) -> None:
+        self.job_id = job_id
+        """Its name, unique among all jobs."""
+        self._home = home
+        self._number = number
+        self._homesite = homesite
+        self._lines = lines
+        self._params = params
+        self._default, self._by_place = callbacks
+        self._runner = runner
+        self._status = JobStatus.SUBMITTED
+        self._input_open = True
+        self._detached = False
+        self._frames = 0
+        self._tokens: list[Token] = []
+        self._errors: list[ErrorToken] = []
+        self._finished = threading.Event()
+        self._lock = threading.Lock()
+        self._watchers: list[Callable[[], None]] = []
+        self._uncredited: dict[tuple[int, tuple[int, ...]], int] = {}
+
+    # The application's side.
+
+    @property
+    def callback_runner(self) -> CallbackRunner:
+        """What calls this job's callbacks.
+
+        Raises:
+            JobError: it has none.
+        """
+        if self._runner is None:
+            raise JobError("this job has no callbacks; give execute() a default_callback or place_callbacks")
+        return self._runner
+
+    def get_status(self) -> JobStatus:
+        """How far it is."""
+        return self._status
+
+    @property
+    def errors(self) -> list[ErrorToken]:
+        """Every original error so far, once each."""
+        return list(self._errors)
+
+    def raise_for_errors(self) -> None:
+        """Raises:
+        JobError: there were errors; it tells all of them.
+        """
+        if self._errors:
+            raise JobError("\n\n".join(_told(error) for error in self._errors))
+        if self._status is JobStatus.ABORTED:
+            raise JobError("the job was cancelled")
+
+    def wait_until_finished(self, timeout: float | None = None) -> bool:
+        """Waits for the end of the job and of the callbacks that run on a thread of dfm's own.
+
+        Args:
+            timeout: seconds; None for as long as it takes.
+
+        Returns:
+            Whether it is at its end.
+        """
+        return self._finished.wait(timeout)
+
+    def results(self, place: str = "yield") -> list[Any]:
+        """Waits for the end of the job; the values that came to `place`, in the order of frames and of streams' items.
+
+        A frame that failed has an `ErrorToken`.
+
+        Raises:
+            JobError: the place's tokens go to a callback, or the job was cancelled.
+        """
+        self._check_kept(place)
+        self.wait_until_finished()
+        if self._status is JobStatus.ABORTED:
+            raise JobError("the job was cancelled, so its results are not complete")
+        tokens = [token for token in self._tokens if token.place == place]
+        return [token.data for token in sorted(tokens, key=lambda token: token.frame.frame)]
+
+    async def __aiter__(self) -> AsyncIterator[Token]:
+        """The tokens that no callback takes, as they come, errors included, from the first one on."""
+        if self._default is not None:
+            raise JobError("this job's tokens go to its default_callback")
+        loop, changed = asyncio.get_running_loop(), asyncio.Event()
+
+        def wake() -> None:
+            loop.call_soon_threadsafe(changed.set)
+
+        with self._lock:
+            self._watchers.append(wake)
+        seen = 0
+        try:
+            while True:
+                over = self._finished.is_set()
+                while seen < len(self._tokens):
+                    seen += 1
+                    yield self._tokens[seen - 1]
+                if over:
+                    return
+                await changed.wait()
+                changed.clear()
+        finally:
+            with self._lock:
+                self._watchers.remove(wake)
+
+    def send_input_params(self, params: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
+        """Adds a frame for each parameter set.
+
+        Raises:
+            JobError: the input has ended, or the parameters are not the pipeline's.
+        """
+        frames = checked_frames(params, self._params, self._frames)
+        if not self._input_open or self._finished.is_set():
+            raise JobError("the job's input has ended; execute with autostop=False to send more parameters later")
+        self._frames += len(frames)
+
+        def send() -> None:
+            for frame in frames:
+                self._home.start(self._number, frame)
+
+        self._home.soon(send)
+
+    def send_stop_frame(self) -> None:
+        """Ends the job's input: it finishes when what it has is done."""
+        if self._input_open:
+            self._input_open = False
+            self._home.soon(lambda: self._home.stop(self._number))
+
+    def cancel(self) -> None:
+        """Ends the job at once; what its adapters still do is dropped. Without effect on one that is at its end."""
+        self.cancel_at(self._home)
+
+    def cancel_at(self, home: Home) -> None:
+        """As `cancel`, and waits until the homesite knows."""
+
+        async def cancel() -> None:
+            home.cancel(self._number)
+            self.end(JobStatus.ABORTED)
+
+        home.run(cancel())
+
+    def detach(self) -> None:
+        """Stops receiving: callbacks are called no more, and later tokens are dropped. The job goes on."""
+        self._detached = True
+
+    # The homesite's side, on its thread.
+
+    def opened(self, frames: int, stop: bool) -> None:
+        """Notes that the job has begun with so many frames."""
+        self._frames = frames
+        self._input_open = not stop
+
+    def receive(self, event: tuple[Any, ...]) -> None:
+        """Takes one of its events."""
+        match event:
+            case ("item", _, site, node, place, frame, transition, value):
+                consumed = functools.partial(self._consumed, transition, frame)
+                self._deliver(Token(site, node, Frame(frame), place, value), consumed)
+            case ("value", _, site, node, place, frame, value):
+                self._deliver(Token(site, node, Frame(frame), place, value))
+            case ("errors", _, site, node, place, frame, failures):
+                self._deliver(Token(site, node, Frame(frame), place, self._error(failures)))
+            case ("opened", *_):
+                self._status = JobStatus.RUNNING
+            case ("reported", _, failure):
+                error = self._error([failure])
+                self._errors.append(error)
+                frame = Frame(failure["frame"] or (0,))
+                self._deliver(Token(failure["site"], failure["node"], frame, STATUS_PLACE, error))
+            case ("ended", _):
+                self.end(JobStatus.FAILED if self._errors else JobStatus.FINISHED)
+            case _:
+                pass
+
+    def end(self, status: JobStatus) -> None:
+        """Says the job's end, once."""
+        if self._status in (JobStatus.FINISHED, JobStatus.FAILED, JobStatus.ABORTED):
+            return
+        self._input_open = False
+        if self._default is not None:
+            self._deliver(Token(self._homesite, None, Frame(), STATUS_PLACE, StopToken()))
+        self._status = status
+
+        def finish() -> None:
+            self._finished.set()
+            with self._lock:
+                for wake in self._watchers:
+                    wake()
+
+        if self._runner is not None and self._runner.waits_for_callbacks:
+            self._runner.submit(finish)
+            self._runner.finish()
+        else:
+            finish()
+
+    def _deliver(self, token: Token, consumed: Callable[[], None] | None = None) -> None:
+        callback = self._by_place.get(token.place, self._default)
+        if self._detached or callback is None or self._runner is None:
+            if not self._detached:
+                self._tokens.append(token)
+                with self._lock:
+                    for wake in self._watchers:
+                        wake()
+            if consumed is not None:
+                consumed()
+            return
+        work = guarded(callback, token.from_site, token.node, token.frame, token.place, token.data, after=consumed)
+        self._runner.submit(work)
+
+    def _consumed(self, transition: int, frame: tuple[int, ...]) -> None:
+        """Notes, on whatever thread, that the application has had an item."""
+        count = self._uncredited.get((transition, frame), 0) + 1
+        if count == _CREDIT:
+            self._home.soon(lambda: self._home.consumed(self._number, transition, frame, _CREDIT))
+            count = 0
+        self._uncredited[transition, frame] = count
+
+    def _error(self, failures: Sequence[dict[str, Any]]) -> ErrorToken:
+        records: list[Any] = []
+        for failure in failures:
+            frame = cast("tuple[int, ...] | None", failure["frame"])
+            line = self._lines.get(failure["node"]) if failure["node"] is not None else None
+            records.append(failure | {"frame": None if frame is None else list(frame), "line": line})
+        return ErrorToken(errors=records)
+
+    def _check_kept(self, place: str) -> None:
+        if place in self._by_place or self._default is not None:
+            raise JobError(f"the tokens of place '{place}' go to a callback; results() has what no callback takes")
+
+
+def checked_frames(
+    params: Mapping[str, Any] | Sequence[Mapping[str, Any]], wanted: frozenset[str], before: int = 0
+) -> list[dict[str, Any]]:
+    """The parameter sets, each of which has just the parameters that the pipeline wants.
+
+    Raises:
+        JobError: one has not.
+    """
+    sets = [params] if isinstance(params, Mapping) else list(params)
+    for index, one in enumerate(sets, start=before):
+        if not isinstance(cast(object, one), Mapping):
+            raise JobError(f"parameter set {index} is not a dictionary but {type(one).__name__}")
+        unknown, missing = sorted(set(one) - wanted), sorted(wanted - set(one))
+        if unknown:
+            known = ", ".join(f"'{name}'" for name in sorted(wanted)) or "none"
+            raise JobError(
+                f"parameter set {index} has '{unknown[0]}', which the pipeline does not take; it takes: {known}"
+            )
+        if missing:
+            raise JobError(f"parameter set {index} has no value for the parameter place '{missing[0]}'")
+    return [dict(one) for one in sets]
+
+
+def _told(error: ErrorToken) -> str:
+    lines: list[str] = []
+    for one in error.errors:
+        what = f"{one.operation} " if one.operation else ""
+        where = f"{what}at site '{one.site}'"
+        frame = "" if one.frame is None else f", frame {one.frame}"
+        line = f", from {one.line}" if one.line else ""
+        lines.append(f"{one.type}: {one.message}\n  in {where}{frame}{line}")
+        if one.stack_trace:
+            lines.append("  " + one.stack_trace.rstrip().replace("\n", "\n  "))
+    return "\n".join(lines)

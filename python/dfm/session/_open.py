@@ -1,0 +1,123 @@
+"""How is a session opened from generated code, or from what `dfm fed submit` says?"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import os
+import secrets
+from pathlib import Path
+from typing import Any, Literal, TypedDict, cast
+
+from dfm.errors import SessionError
+from dfm.session._dispatch import Dispatcher
+from dfm.session._home import Settings
+from dfm.session._session import Session
+
+Target = Literal["flare", "local"]
+
+
+class SessionOptions(TypedDict, total=False):
+    """What `get_session` takes beside the target and the logger."""
+
+    callback_dispatcher: Dispatcher
+    """Where callbacks are called; a `DirectDispatcher` if not given."""
+    admin_package: str | Path
+    """For Flare: the user's startup kit."""
+    user: str
+    """For Flare: the user's name."""
+    flare_workspace: str | Path
+    """For Flare: where provisioned kits are."""
+    job_workspace: str | Path
+    """For Flare: where jobs are prepared."""
+
+
+def open_session(
+    *,
+    fed_package: str,
+    homesite: str,
+    target: Target,
+    logger: logging.Logger | None,
+    api_version: str,
+    callback_dispatcher: Dispatcher | None = None,
+    **options: Any,
+) -> Session:
+    """The session of a federation whose generated code is in `fed_package`, for an application at `homesite`.
+
+    Raises:
+        SessionError: the generated code is not there, of another version, or the target is not available.
+    """
+    if unknown := sorted(set(options) - SessionOptions.__optional_keys__):
+        raise SessionError(f"get_session takes no '{unknown[0]}'")
+    if target != "local":
+        if cast(str, target) != "flare":
+            raise SessionError(f"there is no target '{target}'; choose 'local' or 'flare'")
+        raise SessionError("the target 'flare' is not available yet; use get_session(target='local')")
+    folder = _folder(fed_package)
+    fed_info = _read(folder / "fed_info.json", fed_package)
+    info = json.loads(fed_info)
+    if api_version.partition(".")[0] != str(info["api_version"]).partition(".")[0]:
+        raise SessionError(
+            f"the runtime of '{homesite}' is for version {api_version} of '{info['code_package']}', but the federation "
+            f"speaks {info['api_version']}; generate the code again: dfm fed gen code {info['code_package']}"
+        )
+    sites: dict[str, dict[str, Any]] = {}
+    for path in sorted((folder / "runtime").glob("*/site.json")):
+        site = json.loads(_read(path, fed_package))
+        sites[site["site"]] = site
+    if homesite not in sites:
+        raise SessionError(f"there is no generated runtime for site '{homesite}' in {folder / 'runtime'}")
+    settings = Settings(
+        homesite=homesite,
+        sites=sites,
+        packages=(str(info["code_package"]),),
+        session=secrets.token_hex(4),
+        logger=logger or logging.getLogger("dfm.session"),
+    )
+    return Session(
+        settings=settings,
+        fed_info=fed_info,
+        package=info["code_package"],
+        api_version=info["api_version"],
+        dispatcher=callback_dispatcher,
+    )
+
+
+def from_env(logger: logging.Logger | None = None, **options: Any) -> Session:
+    """The session that `dfm fed submit` started this process for.
+
+    Raises:
+        SessionError: the process was not started by it.
+    """
+    try:
+        package, homesite = os.environ["DFM_PACKAGE"], os.environ["DFM_HOMESITE"]
+        target = cast(Target, os.environ["DFM_TARGET"])
+    except KeyError as error:
+        raise SessionError(
+            f"the environment variable {error.args[0]} is not set; from_env() works in what `dfm fed submit` starts"
+        ) from None
+    name = homesite.replace("-", "_")
+    try:
+        runtime = importlib.import_module(f"{package}.fed.runtime.{name}")
+    except ImportError as error:
+        raise SessionError(f"the generated runtime of site '{homesite}' cannot be imported: {error}") from None
+    return cast(Session, runtime.get_session(target=target, logger=logger, **options))
+
+
+def _folder(fed_package: str) -> Path:
+    try:
+        package = importlib.import_module(fed_package)
+    except ImportError as error:
+        raise SessionError(f"the generated package '{fed_package}' cannot be imported: {error}") from None
+    return Path(next(iter(package.__path__)))
+
+
+def _read(path: Path, fed_package: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        federation = fed_package.partition(".")[0]
+        raise SessionError(
+            f"{path} cannot be read: {error.strerror}; generate the code again: dfm fed gen code {federation}"
+        ) from None

@@ -1,0 +1,270 @@
+"""How does an application plan pipelines and run them?"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import weakref
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType, TracebackType
+from typing import Any, Literal, Self, TypedDict, cast
+
+from dfm import _native
+from dfm.api import Pipeline
+from dfm.errors import PipelineError, PlanError, SessionError
+from dfm.exec._adapters import Operation
+from dfm.session._dispatch import DirectDispatcher, Dispatcher
+from dfm.session._home import Home, Settings
+from dfm.session._job import Callback, Job, JobStatus, NodeId, checked_frames
+
+
+class Placement(TypedDict):
+    """Where one node runs, and why."""
+
+    node: NodeId
+    operation: str
+    site: str
+    provider: str | None
+    why: str
+
+
+class PreparedPipeline:
+    """A pipeline that was checked, placed and compiled; it can be executed any number of times."""
+
+    def __init__(self, pipeline: Pipeline, plan: _native.Plan) -> None:
+        self.pipeline = pipeline
+        self.plan = plan
+        report = json.loads(plan.report())
+        self.placements = cast(list[Placement], report["placements"])
+        """Where each node runs, in the order of the pipeline."""
+        self.params = frozenset(cast(list[str], report["params"]))
+        """The parameter places that each parameter set has to give."""
+        self.yields = cast(list[str], report["yields"])
+        """The places that values come to."""
+        self.warnings = cast(list[str], report["warnings"])
+        """What works, but probably not as it was meant."""
+
+    def operations(self) -> dict[str, list[Operation]]:
+        """What each site has to be able to call."""
+        wanted: dict[str, dict[Operation, None]] = {}
+        for one in self.placements:
+            wanted.setdefault(one["site"], {})[one["operation"], one["provider"]] = None
+        return {site: list(operations) for site, operations in wanted.items()}
+
+    def explain(self) -> str:
+        """For people: where each node runs, and why."""
+        lines = [
+            f"{one['node']!s:>4}  {one['operation']} at {one['site']}"
+            + (f" by {one['provider']}" if one["provider"] else "")
+            + f": {one['why']}"
+            for one in self.placements
+        ]
+        return "\n".join(lines + [f"warning: {warning}" for warning in self.warnings])
+
+
+class Session:
+    """A connection to a federation. Used as a context manager, it is connected and closed by itself."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        fed_info: str,
+        package: str,
+        api_version: str,
+        dispatcher: Dispatcher | None = None,
+    ) -> None:
+        """Generated code makes sessions: `<package>.fed.runtime.<site>.get_session()`."""
+        self._settings = settings
+        self._fed_info = fed_info
+        self._package = package
+        self._api_version = api_version
+        self._dispatcher = dispatcher or DirectDispatcher()
+        self._home: Home | None = None
+        self._jobs: weakref.WeakSet[Job] = weakref.WeakSet()
+        self._made = 0
+
+    @property
+    def homesite(self) -> str:
+        """The site of this application."""
+        return self._settings.homesite
+
+    def connect(self) -> None:
+        """Makes the session ready. The processes of other sites are started when the first pipeline needs them."""
+        if self._home is None:
+            self._home = Home(self._settings)
+            _open.add(self)
+
+    def close(self) -> None:
+        """Cancels the jobs that are not at their end, and ends all processes of the session."""
+        home, self._home = self._home, None
+        if home is None:
+            return
+        _open.discard(self)
+        for job in list(self._jobs):
+            if job.get_status() in (JobStatus.SUBMITTED, JobStatus.RUNNING):
+                job.cancel_at(home)
+        home.close()
+
+    def __enter__(self) -> Self:
+        self.connect()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def prepare(
+        self,
+        pipeline: Pipeline,
+        restrict_to_sites: Literal["homesite"] | Sequence[str] | None = None,
+        debug: bool = False,
+    ) -> PreparedPipeline:
+        """Checks a pipeline, chooses a site for each node, and makes sure that the sites can call what they offer.
+
+        Args:
+            pipeline: what is to be executed.
+            restrict_to_sites: the only sites that may be used.
+            debug: log where each node will run.
+
+        Raises:
+            PlanError: the federation cannot run it; has every reason.
+            SessionError: the session is not connected, or a site's adapters cannot be called.
+        """
+        home = self._connected()
+        self._check_version(pipeline)
+        if restrict_to_sites is None:
+            allowed = None
+        elif restrict_to_sites == "homesite":
+            allowed = [self.homesite]
+        else:
+            allowed = list(restrict_to_sites)
+        try:
+            plan = _native.plan(self._fed_info, pipeline.model_dump_json(), self.homesite, allowed)
+        except ValueError as error:
+            raise PlanError(str(error), pipeline.dfm_lines()) from None
+        prepared = PreparedPipeline(pipeline, plan)
+        wrong = home.run(home.check(prepared.operations()))
+        if wrong:
+            raise SessionError("\n".join(dict.fromkeys(wrong.values())))
+        logger = self._settings.logger
+        for warning in prepared.warnings:
+            logger.warning("%s", warning)
+        if debug:
+            logger.info("%s", prepared.explain())
+        return prepared
+
+    def execute(
+        self,
+        pipeline: PreparedPipeline | Pipeline,
+        input_params: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = MappingProxyType({}),
+        autostop: bool = True,
+        default_callback: Callback | None = None,
+        place_callbacks: Mapping[str, Callback] | None = None,
+    ) -> Job:
+        """Starts a job and returns at once.
+
+        Args:
+            pipeline: what to execute; one that is not prepared is prepared first.
+            input_params: one parameter set, or a list of them: one frame each.
+            autostop: whether the input ends with these parameter sets. With False, None leaves it open without any.
+            default_callback: gets every token that no other callback takes, those of the status place included.
+            place_callbacks: a yield place's name → the callback for its tokens.
+
+        Raises:
+            PlanError, SessionError: as `prepare`.
+            JobError: the parameter sets are not what the pipeline wants.
+        """
+        prepared = pipeline if isinstance(pipeline, PreparedPipeline) else self.prepare(pipeline)
+        home = self._connected()
+        frames = [] if input_params is None else checked_frames(input_params, prepared.params)
+        by_place = dict(place_callbacks or {})
+        if unknown := sorted(set(by_place) - set(prepared.yields)):
+            raise SessionError(
+                f"place_callbacks names '{unknown[0]}', which is not a yield place of the pipeline; it has: "
+                + (", ".join(f"'{place}'" for place in prepared.yields) or "none")
+            )
+        self._made += 1
+        runner = self._dispatcher.runner() if default_callback is not None or by_place else None
+        job = Job(
+            home,
+            self._made,
+            f"{self._settings.session}-{self._made}",
+            self.homesite,
+            prepared.pipeline.dfm_lines(),
+            prepared.params,
+            (default_callback, by_place),
+            runner,
+        )
+        job.opened(len(frames), autostop)
+        self._jobs.add(job)
+        sites = list(prepared.operations())
+        name = prepared.pipeline.name or job.job_id
+        home.begin(home.open(self._made, job, name, prepared.plan, sites, frames, autostop))
+        return job
+
+    def run(self, pipeline: PreparedPipeline | Pipeline, **params: Any) -> dict[str, list[Any]]:
+        """Executes a pipeline with one parameter set and waits for its end.
+
+        Returns:
+            For each yield place its values, in order.
+
+        Raises:
+            JobError: an operation failed or a site was lost.
+        """
+        prepared = pipeline if isinstance(pipeline, PreparedPipeline) else self.prepare(pipeline)
+        job = self.execute(prepared, params)
+        try:
+            job.wait_until_finished()
+        except BaseException:
+            job.cancel()
+            raise
+        job.raise_for_errors()
+        return {place: job.results(place) for place in dict.fromkeys(prepared.yields)}
+
+    def discover(self, pipeline: Pipeline) -> Any:
+        """Which values may the parameters take? Not available yet.
+
+        Raises:
+            PipelineError: always.
+        """
+        raise PipelineError("discovery is not available yet")
+
+    def reattach(self, job_id: str) -> Job:
+        """Goes on receiving the tokens of a job after the application was started again.
+
+        Raises:
+            SessionError: on the local target, where a job ends with its application.
+        """
+        raise SessionError(f"the job '{job_id}' ended with its application: jobs of the local target do not outlive it")
+
+    def _connected(self) -> Home:
+        if self._home is None:
+            raise SessionError(
+                "the session is not connected; call connect(), or use it as `with get_session(...) as s:`"
+            )
+        return self._home
+
+    def _check_version(self, pipeline: Pipeline) -> None:
+        package, version = pipeline.dfm_federation()
+        if package is None or version is None:
+            return
+        if package != self._package:
+            raise SessionError(
+                f"the pipeline is for the federation '{package}', but this session's is '{self._package}'"
+            )
+        if version.partition(".")[0] != self._api_version.partition(".")[0]:
+            raise SessionError(
+                f"the pipeline was written for version {version} of '{package}', but the federation speaks "
+                f"{self._api_version}; generate the code again: dfm fed gen code {package}"
+            )
+
+
+_open: weakref.WeakSet[Session] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    for session in list(_open):
+        session.close()
