@@ -120,6 +120,7 @@ impl<'a> Types<'a> {
                 let key = self.builtin("str");
                 Expr::Subscript(self.imports.name("builtins", "dict"), vec![key, value])
             }
+            path if path.contains('.') => self.of(&Type::Class(path.to_owned())),
             _ => self.builtin("object"),
         }
     }

@@ -1,6 +1,5 @@
 //! Which federations does the user have, and where is each?
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use dfm_diag::{Diagnostic, Report, Sources};
@@ -8,6 +7,7 @@ use indexmap::IndexMap;
 
 use crate::registry_edit;
 use crate::tree::{self, Entries, Node};
+use crate::write::write_file;
 
 /// The file `federations.yaml`, as it was read.
 #[derive(Clone, Debug)]
@@ -150,27 +150,7 @@ impl Registry {
 /// # Errors
 /// Whatever the file system says.
 pub fn write(path: &Path, text: &str) -> Result<(), Diagnostic> {
-    // A link is followed, so that it stays one.
-    let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let folder = target.parent().unwrap_or(Path::new("."));
-    let attempt = || -> std::io::Result<()> {
-        std::fs::create_dir_all(folder)?;
-        let mut builder = tempfile::Builder::new();
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            builder.permissions(std::fs::Permissions::from_mode(0o666));
-        }
-        let mut file = builder.prefix(".federations-").tempfile_in(folder)?;
-        file.write_all(text.as_bytes())?;
-        if let Ok(old) = std::fs::metadata(&target) {
-            file.as_file().set_permissions(old.permissions())?;
-        }
-        file.as_file().sync_all()?;
-        file.persist(&target)?;
-        Ok(())
-    };
-    attempt().map_err(|error| {
+    write_file(path, text).map_err(|error| {
         Diagnostic::error("registry-not-written", format!("cannot write `{}`: {error}", path.display()))
             .help("nothing has changed; check the folder's permissions, or name another file with --config")
     })
