@@ -26,7 +26,7 @@ pub fn run(context: &Context, args: &GenCode) -> Result<(), Failure> {
     };
     let package = Path::new(&chosen.federation.info.code_package);
     let mut files = generate(&chosen.federation, &options);
-    let unreadable = |(path, error)| Failure::failed(refused(context, "read", &path, &error));
+    let unreadable = |fault| refused(context, "read", fault);
     // With --cleanup, what is not asked for goes; otherwise what no run would generate any more is only mentioned.
     let everything = Options { api: true, runtime_sites: None };
     let kept = if args.cleanup { files.clone() } else { generate(&chosen.federation, &everything) };
@@ -45,12 +45,11 @@ pub fn run(context: &Context, args: &GenCode) -> Result<(), Failure> {
     for file in files.iter().filter(|file| changes.missing.contains(&file.path) || changes.changed.contains(&file.path))
     {
         let path = folder.join(&file.path);
-        write_file(&path, &file.text).map_err(|error| Failure::failed(refused(context, "write", &path, &error)))?;
+        write_file(&path, &file.text).map_err(|error| refused(context, "write", (path.clone(), error)))?;
         context.output.detail(&format!("wrote {}", context.shown(&path).display()));
     }
     if args.cleanup {
-        remove(&folder, &package.join("fed"), &old)
-            .map_err(|(path, error)| Failure::failed(refused(context, "remove", &path, &error)))?;
+        remove(&folder, &package.join("fed"), &old).map_err(|fault| refused(context, "remove", fault))?;
         for path in &old {
             context.output.detail(&format!("removed {}", context.shown(&folder.join(path)).display()));
         }
@@ -139,10 +138,10 @@ fn foreign(context: &Context, folder: &Path, paths: &[PathBuf]) -> Diagnostic {
         .help("nothing has been written; move the file, delete it if another tool generated it, or use --output-dir")
 }
 
-fn refused(context: &Context, what: &str, path: &Path, error: &io::Error) -> Diagnostic {
-    let message = format!("cannot {what} `{}`: {error}", context.shown(path).display());
-    Diagnostic::error("gen-code-files", message)
-        .help("mend the folder's permissions, or use --output-dir; then run it again")
+fn refused(context: &Context, what: &str, (path, error): (PathBuf, io::Error)) -> Failure {
+    let message = format!("cannot {what} `{}`: {error}", context.shown(&path).display());
+    let help = "mend the folder's permissions, or use --output-dir; then run it again";
+    Failure::failed(Diagnostic::error("gen-code-files", message).help(help))
 }
 
 fn files(count: usize) -> String {
