@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use dfm_diag::{Diagnostic, Sources};
+use dfm_diag::{Diagnostic, Sources, Span};
 
 /// Reads a file and adds its text to the sources under its path; `wanted` says what it should be, for the message.
 ///
@@ -17,13 +17,12 @@ pub fn read(path: &Path, wanted: &str, sources: &mut Sources) -> Result<u32, Dia
         Diagnostic::error(code, format!("cannot read {wanted} `{name}`: {what}"))
     })?;
     let text = String::from_utf8(bytes).map_err(|error| {
-        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
-        Diagnostic::error(
-            "config-not-utf8",
-            format!("`{name}` is not UTF-8: line {line} holds a byte that fits nowhere"),
-        )
-        .help("save the file as UTF-8")
+        let start = error.utf8_error().valid_up_to();
+        let file = sources.add(&name, String::from_utf8_lossy(error.as_bytes()));
+        let span = Span { file, start, end: start + char::REPLACEMENT_CHARACTER.len_utf8() };
+        Diagnostic::error("config-not-utf8", format!("`{name}` is not UTF-8"))
+            .at(span, "no character is written like this")
+            .help("save the file as UTF-8")
     })?;
     Ok(sources.add(name, text.strip_prefix('\u{feff}').unwrap_or(&text)))
 }

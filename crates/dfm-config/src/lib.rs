@@ -1,8 +1,19 @@
 //! From a `.dfm.yaml` to a validated [`Federation`], and the registry of federations.
 
+mod decode;
+mod decode_binding;
+mod decode_operation;
+mod decode_provision;
+mod decode_schema;
+mod decode_site;
+mod documents;
+mod fields;
 mod files;
 mod load;
 mod model;
+mod names;
+mod patch;
+mod refs;
 pub mod registry;
 mod registry_edit;
 mod registry_find;

@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use dfm_diag::{Diagnostic, Report, Sources};
+use dfm_diag::{Diagnostic, Report};
 
 use crate::Federation;
+use crate::documents::Documents;
+use crate::{decode, patch, refs};
 
 /// What a load may do besides reading the file.
 #[derive(Clone, Debug, Default)]
@@ -26,11 +28,35 @@ pub struct Loaded {
 ///
 /// # Errors
 /// Everything that is wrong with it, warnings included, in the order of the files.
-pub fn load(path: &Path, _options: &Options) -> Result<Loaded, Report> {
-    let mut sources = Sources::default();
-    let file = crate::files::read(path, "the configuration", &mut sources)?;
-    match crate::tree::parse(sources.text(file), file) {
-        Ok(_) => Err(Diagnostic::error("config-not-decoded", "decoding is being built").into()),
-        Err(diagnostics) => Err(Report { diagnostics, sources }),
+pub fn load(path: &Path, options: &Options) -> Result<Loaded, Report> {
+    let mut documents = Documents::default();
+    let root = documents.open(path, "the configuration", None).map(|file| {
+        let mut root = refs::expand_root(&mut documents, file);
+        if let Some(patch) = options.patch.as_ref().and_then(|path| documents.open(path, "the patch", None)) {
+            let patch = refs::expand_root(&mut documents, patch);
+            patch::apply(&mut root, &patch, &mut documents);
+        }
+        root
+    });
+    let mut decoded = Vec::new();
+    let federation = root.and_then(|root| decode::federation(&root, &mut decoded));
+    let mut faults = documents.faults;
+    if !faults.is_empty() {
+        decoded.retain(is_certain);
     }
+    faults.extend(decoded);
+    faults.sort_by_key(|fault| fault.span.map(|span| (span.file, span.start)));
+    faults.dedup();
+    let report = Report { diagnostics: faults, sources: documents.sources };
+    match federation {
+        Some(federation) if !report.diagnostics.iter().any(Diagnostic::is_error) => Ok(Loaded { federation, report }),
+        _ => Err(report),
+    }
+}
+
+/// Whether a fault is one even where a broken reference or a duplicate key hides some of the configuration.
+fn is_certain(fault: &Diagnostic) -> bool {
+    !matches!(fault.code, "config-missing-key" | "config-argument-source" | "config-unused-parameter")
+        && !fault.code.starts_with("config-unknown-")
+        || fault.code == "config-unknown-key"
 }

@@ -125,7 +125,7 @@ impl Registry {
     }
 
     fn tree(&self) -> Option<Node> {
-        tree::parse(&self.text, 0).ok().flatten()
+        tree::parse(&self.text, 0).0
     }
 
     /// Writes a new text, if it says what it should: no edit may damage a file that the user wrote in an unusual way.
@@ -163,7 +163,8 @@ fn joined(folder: &Path, path: &str) -> PathBuf {
 
 fn records(text: &str, file: u32) -> Result<IndexMap<String, Record>, Vec<Diagnostic>> {
     let mut faults = Vec::new();
-    let root = tree::parse(text, file)?;
+    let (root, found) = tree::parse(text, file);
+    faults.extend(found);
     let empty = Entries::new();
     let entries = root.as_ref().and_then(|root| dictionary(root, "the registry", &empty, &mut faults));
     let federations = entries.and_then(|entries| entries.get("federations"));

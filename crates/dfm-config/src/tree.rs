@@ -34,6 +34,8 @@ pub enum Data {
     List(Vec<Node>),
     /// A dictionary.
     Map(Entries),
+    /// What a broken reference stands for, which has been complained about.
+    Unknown,
 }
 
 /// The entries of a dictionary in the order of the file.
@@ -71,15 +73,15 @@ impl Node {
         }
     }
 
-    /// Whether nothing is there.
+    /// Whether nothing is there, or nothing that is known.
     pub fn is_null(&self) -> bool {
-        matches!(self.data, Data::Null)
+        matches!(self.data, Data::Null | Data::Unknown)
     }
 
     /// The same without places.
     pub fn to_json(&self) -> Value {
         match &self.data {
-            Data::Null => Value::Null,
+            Data::Null | Data::Unknown => Value::Null,
             Data::Bool(value) => Value::Bool(*value),
             Data::Number(number) => Value::Number(number.clone()),
             Data::Text(text) => Value::String(text.clone()),
@@ -97,6 +99,7 @@ impl Node {
             Data::Text(_) => "a text",
             Data::List(_) => "a list",
             Data::Map(_) => "a dictionary",
+            Data::Unknown => "unknown",
         }
     }
 
@@ -115,11 +118,8 @@ pub fn to_json_map(entries: &Entries) -> Map<String, Value> {
     entries.iter().map(|(key, entry)| (key.clone(), entry.value.to_json())).collect()
 }
 
-/// Reads a text that has been given the number `file`. `None` for a text without any value.
-///
-/// # Errors
-/// All duplicate keys, unknown tags and the like; the text's first fault when it is no YAML at all.
-pub fn parse(text: &str, file: u32) -> Result<Option<Node>, Vec<Diagnostic>> {
+/// Reads a text that has been given the number `file`: what it says, if it says anything, and what is wrong with it.
+pub fn parse(text: &str, file: u32) -> (Option<Node>, Vec<Diagnostic>) {
     let mut builder = Builder { offsets: Offsets::new(text), file, ..Builder::default() };
     for event in Parser::new_from_str(text) {
         let fault = match event {
@@ -134,7 +134,7 @@ pub fn parse(text: &str, file: u32) -> Result<Option<Node>, Vec<Diagnostic>> {
             break;
         }
     }
-    if builder.faults.is_empty() { Ok(builder.root) } else { Err(builder.faults) }
+    (builder.root, builder.faults)
 }
 
 fn not_yaml(error: &ScanError, offsets: &Offsets, file: u32) -> Diagnostic {
@@ -373,11 +373,13 @@ mod tests {
     use super::*;
 
     fn json(text: &str) -> Value {
-        parse(text, 0).unwrap().unwrap().to_json()
+        let (root, faults) = parse(text, 0);
+        assert_eq!(faults, []);
+        root.unwrap().to_json()
     }
 
     fn codes(text: &str) -> Vec<(&'static str, usize)> {
-        let faults = parse(text, 0).unwrap_err();
+        let (_, faults) = parse(text, 0);
         faults.iter().map(|fault| (fault.code, fault.span.unwrap().start)).collect()
     }
 
@@ -390,7 +392,7 @@ mod tests {
             serde_json::json!({"a": 1, "b": [1.5, 1e6, 16, -3, 18446744073709551615u64], "c": "no", "d": "yes",
                 "e": null, "f": "1.0.0", "g": 0.5, "h": "1"})
         );
-        assert!(parse("# only a comment\n", 0).unwrap().is_none());
+        assert!(parse("# only a comment\n", 0).0.is_none());
     }
 
     #[test]
@@ -404,7 +406,7 @@ mod tests {
     #[test]
     fn spans_are_bytes_and_end_where_the_value_ends() {
         let text = "ä: {x: 1}\nb:\n  c: [1,\n    2]\n\n  # later\nd: 'öl'\ne:\n";
-        let root = parse(text, 7).unwrap().unwrap();
+        let root = parse(text, 7).0.unwrap();
         let entries = root.map().unwrap();
         let at = |span: Span| {
             assert_eq!(span.file, 7);

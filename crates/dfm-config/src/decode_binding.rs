@@ -1,0 +1,340 @@
+//! How does a site, or one of its providers, implement operations?
+
+use dfm_diag::{Diagnostic, Span, nearest};
+use indexmap::IndexMap;
+
+use crate::decode_operation::{no_parameter, typed_parameter};
+use crate::decode_schema::named_type;
+use crate::decode_site::class;
+use crate::fields::{Faults, Fields, Others, listed, text, wrong_type};
+use crate::names::{advice, is_identifier};
+use crate::tree::{Data, Entries, Entry, Node};
+use crate::{Accepts, Argument, ArgumentSource, Binding, ComputeCost, Operation, Parameter, Type};
+
+const KEYS: &[&str] = &["adapter", "description", "returns", "is-async", "args", "compute_cost"];
+
+const SOURCES: &[&str] = &["from-param", "from-secrets", "const", "from-provider", "from-site"];
+
+const ARGUMENT_KEYS: &[&str] =
+    &["from-param", "from-secrets", "const", "from-provider", "from-site", "doc", "expose-as"];
+
+/// What a binding may speak of.
+pub struct Scope<'a> {
+    /// All declared operations; `None` for one that has faults of its own.
+    pub operations: &'a IndexMap<String, Option<Operation>>,
+    /// The site's providers.
+    pub providers: &'a [&'a str],
+}
+
+/// Decodes an `interface`.
+pub fn interface(fields: &Fields<'_>, scope: &Scope<'_>, faults: &mut Faults) -> IndexMap<String, Binding> {
+    let mut bindings = IndexMap::new();
+    let named: Vec<_> = fields.named("interface", faults).collect();
+    for (key, entry) in named {
+        let Some(name) = operation_name(key, entry.key, scope, faults) else { continue };
+        if let Some(binding) = binding(&name, entry, scope, faults) {
+            bindings.insert(name, binding);
+        }
+    }
+    bindings
+}
+
+fn operation_name(key: &str, span: Span, scope: &Scope<'_>, faults: &mut Faults) -> Option<String> {
+    let Some(pointer) = key.strip_prefix("#/operations/") else {
+        let fault = Diagnostic::error("config-unknown-operation", format!("`{key}` does not refer to an operation"))
+            .at(span, "expected \"#/operations/<name>\"");
+        faults.push(match scope.operations.contains_key(key) {
+            true => fault.help(format!("write \"#/operations/{key}\", in quotes")),
+            false => fault.help("write the reference in quotes: what begins with a bare `#` is a comment"),
+        });
+        return None;
+    };
+    let name = pointer.replace("~1", "/").replace("~0", "~");
+    if !scope.operations.contains_key(&name) {
+        let fault = Diagnostic::error("config-unknown-operation", format!("there is no operation `{name}`"))
+            .at(span, "expected an operation declared under `operations`");
+        let names: Vec<&str> = scope.operations.keys().map(String::as_str).collect();
+        faults.push(match nearest(&name, names.iter().copied()) {
+            Some(near) => fault.help(format!("did you mean \"#/operations/{near}\"?")),
+            None if names.is_empty() => fault.help("the configuration declares no operations"),
+            None => fault.help(format!("the operations: {}", listed(&names))),
+        });
+    }
+    Some(name)
+}
+
+fn binding(name: &str, entry: &Entry, scope: &Scope<'_>, faults: &mut Faults) -> Option<Binding> {
+    let fields = Fields::of("an adapter binding", &entry.value, entry.key, KEYS, Others::Refused, faults)?;
+    let operation = scope.operations.get(name).and_then(Option::as_ref);
+    let adapter = fields.need("adapter", faults).and_then(|entry| class(entry, "adapter", faults));
+    let given = fields.get("args");
+    let arguments = given.map_or_else(|| Some(IndexMap::new()), |entry| arguments(entry, operation, scope, faults));
+    if let (Some(operation), Some(arguments)) = (operation, &arguments) {
+        let place = fields.get("args").map_or(entry.key, |entry| entry.key);
+        check_exposed(arguments, operation, faults);
+        check_used(name, arguments, operation, place, faults);
+    }
+    Some(Binding {
+        span: entry.key,
+        description: fields.text("description", faults),
+        returns: fields.get("returns").and_then(|entry| named_type(&entry.value, "returns", faults)),
+        is_async: fields.flag("is-async", faults).unwrap_or(true),
+        compute_cost: compute_cost(&fields, faults),
+        adapter: adapter?,
+        arguments: arguments?,
+    })
+}
+
+fn compute_cost(fields: &Fields<'_>, faults: &mut Faults) -> ComputeCost {
+    let known = ["fixed_time", "compute_throughput", "fixed_size", "output_factor"];
+    let fields = fields
+        .get("compute_cost")
+        .and_then(|entry| Fields::of("a `compute_cost`", &entry.value, entry.key, &known, Others::Refused, faults));
+    let Some(fields) = fields else { return ComputeCost::default() };
+    ComputeCost {
+        fixed_time: fields.amount("fixed_time", false, faults).unwrap_or_default(),
+        compute_throughput: fields.amount("compute_throughput", true, faults),
+        fixed_size: fields.amount("fixed_size", false, faults).unwrap_or_default(),
+        output_factor: fields.amount("output_factor", false, faults).unwrap_or_default(),
+    }
+}
+
+/// What the adapter is called with. An operation with faults of its own is not asked which parameters it has.
+fn arguments(
+    entry: &Entry,
+    operation: Option<&Operation>,
+    scope: &Scope<'_>,
+    faults: &mut Faults,
+) -> Option<IndexMap<String, Argument>> {
+    let node = &entry.value;
+    if node.text().is_some_and(|text| text.replace('_', "-") == "from-operation") {
+        let parameters = operation.into_iter().flat_map(|operation| operation.parameters.keys());
+        let argument = |name: &String| plain_argument(node.span, ArgumentSource::Param(name.clone()));
+        return Some(parameters.map(|name| (name.clone(), argument(name))).collect());
+    }
+    let Some(entries) = node.map() else {
+        let fault = wrong_type(node, "`args`", "`from-operation`, or a dictionary of arguments and their sources");
+        faults.push(match node.text().and_then(|text| nearest(text, ["from-operation"])) {
+            Some(near) => fault.help(format!("did you mean `{near}`?")),
+            None => fault,
+        });
+        return None;
+    };
+    let mut arguments = IndexMap::new();
+    for (name, entry) in entries {
+        if !is_identifier(name) {
+            faults.push(
+                Diagnostic::error("config-invalid-name", format!("`{name}` cannot be the name of an argument"))
+                    .at(entry.key, "the adapter is called with it")
+                    .help(advice(name)),
+            );
+        }
+        if let Some(argument) = argument(entry, operation, scope, faults) {
+            arguments.insert(name.clone(), argument);
+        }
+    }
+    Some(arguments)
+}
+
+fn plain_argument(span: Span, source: ArgumentSource) -> Argument {
+    Argument { span, source, doc: None, exposed: None }
+}
+
+fn argument(entry: &Entry, operation: Option<&Operation>, scope: &Scope<'_>, faults: &mut Faults) -> Option<Argument> {
+    if let Some(name) = entry.value.text() {
+        check_parameter(name, entry.value.span, operation, faults);
+        return Some(plain_argument(entry.key, ArgumentSource::Param(name.to_owned())));
+    }
+    if entry.value.map().is_none() && !entry.value.is_null() {
+        faults.push(wrong_type(&entry.value, "an argument's source", "a dictionary, or the name of a parameter"));
+        return None;
+    }
+    let before = faults.len();
+    let fields = Fields::of("an argument", &entry.value, entry.key, ARGUMENT_KEYS, Others::Refused, faults)?;
+    let given: Vec<(&str, &Entry)> =
+        SOURCES.iter().filter_map(|source| fields.raw(source).map(|entry| (*source, entry))).collect();
+    let [(key, written)] = given[..] else {
+        if given.is_empty() && faults.len() > before {
+            // The source is probably among the unknown keys.
+            return None;
+        }
+        let fault = Diagnostic::error("config-argument-source", "an argument has exactly one source");
+        faults.push(match given[..] {
+            [(first, _), (second, entry), ..] => fault
+                .at(entry.key, format!("`{second}` comes on top of `{first}`"))
+                .related(given[0].1.key, "first here"),
+            _ => fault.at(entry.key, "has none").help(format!("write one of {}", listed(SOURCES))),
+        });
+        return None;
+    };
+    let source = source(key, &written.value, operation, scope, faults)?;
+    let exposed = fields.get("expose-as").and_then(|entry| {
+        if key == "from-param" {
+            faults.push(
+                Diagnostic::error("config-argument-source", "what comes from a parameter cannot be exposed again")
+                    .at(entry.key, "not together with `from-param`")
+                    .help("users give the parameter itself; leave `expose-as` out"),
+            );
+        }
+        exposed(entry, faults)
+    });
+    Some(Argument { span: entry.key, source, doc: fields.text("doc", faults), exposed })
+}
+
+fn source(
+    key: &str,
+    node: &Node,
+    operation: Option<&Operation>,
+    scope: &Scope<'_>,
+    faults: &mut Faults,
+) -> Option<ArgumentSource> {
+    if key == "const" {
+        return Some(ArgumentSource::Const(node.to_json()));
+    }
+    let name = text(node, key, faults)?;
+    match key {
+        "from-param" => {
+            check_parameter(name, node.span, operation, faults);
+            Some(ArgumentSource::Param(name.to_owned()))
+        }
+        "from-secrets" => Some(ArgumentSource::Secret(name.to_owned())),
+        "from-site" => {
+            if !is_identifier(name) {
+                faults.push(not_a_property(name, node.span));
+            }
+            Some(ArgumentSource::Site(name.to_owned()))
+        }
+        _ => {
+            let Some((provider, property)) = name.split_once('.') else {
+                faults.push(
+                    Diagnostic::error("config-wrong-value", "`from-provider` names a provider and its property")
+                        .at(node.span, "expected `provider.property`"),
+                );
+                return None;
+            };
+            if !scope.providers.contains(&provider) {
+                let fault =
+                    Diagnostic::error("config-unknown-provider", format!("the site has no provider `{provider}`"))
+                        .at(node.span, "expected `provider.property`");
+                faults.push(match nearest(provider, scope.providers.iter().copied()) {
+                    Some(near) => fault.help(format!("did you mean `{near}`?")),
+                    None if scope.providers.is_empty() => {
+                        fault.help("the site has none; declare it under the site's `providers`")
+                    }
+                    None => fault.help(format!("its providers: {}", listed(scope.providers))),
+                });
+            }
+            if !is_identifier(property) {
+                faults.push(not_a_property(property, node.span));
+            }
+            Some(ArgumentSource::Provider(provider.to_owned(), property.to_owned()))
+        }
+    }
+}
+
+fn not_a_property(name: &str, span: Span) -> Diagnostic {
+    Diagnostic::error("config-invalid-name", format!("`{name}` cannot be the name of a property"))
+        .at(span, "expected a Python identifier")
+        .help(advice(name))
+}
+
+fn check_parameter(name: &str, span: Span, operation: Option<&Operation>, faults: &mut Faults) {
+    if let Some(operation) = operation.filter(|operation| !operation.parameters.contains_key(name)) {
+        let fault = no_parameter(name, span, operation.parameters.keys().map(String::as_str));
+        faults.push(fault.related(operation.span, "the operation"));
+    }
+}
+
+/// The parameter that `expose-as` adds.
+fn exposed(entry: &Entry, faults: &mut Faults) -> Option<(String, Parameter)> {
+    let known = [
+        "param",
+        "type",
+        "description",
+        "accepts-literal-input",
+        "accepts-node-input",
+        "accepts-place-input",
+        "discoverable",
+    ];
+    let (name, parameter) = match &entry.value.data {
+        Data::Text(_) => (&entry.value, anything(entry.value.span)),
+        Data::Map(entries) => {
+            let fields = Fields::of("`expose-as`", &entry.value, entry.key, &known, Others::Refused, faults)?;
+            let name = &fields.need("param", faults)?.value;
+            let schema: Entries = entries
+                .iter()
+                .filter(|(key, _)| *key != "param")
+                .map(|(key, entry)| (key.clone(), entry.clone()))
+                .collect();
+            let mut parameter = typed_parameter(&fields, &schema, name.span, faults);
+            if fields.get("type").is_none() {
+                parameter.of = anything(name.span).of;
+            }
+            (name, parameter)
+        }
+        _ => {
+            faults.push(wrong_type(&entry.value, "`expose-as`", "a name, or a dictionary with `param`"));
+            return None;
+        }
+    };
+    let text = text(name, "param", faults)?;
+    if !is_identifier(text) {
+        faults.push(
+            Diagnostic::error("config-invalid-name", format!("`{text}` cannot be the name of a parameter"))
+                .at(name.span, "it becomes a Python argument")
+                .help(advice(text)),
+        );
+    }
+    Some((text.to_owned(), parameter))
+}
+
+/// An optional parameter that may be any object.
+fn anything(span: Span) -> Parameter {
+    Parameter {
+        span,
+        description: String::new(),
+        of: Type::Schema(serde_json::json!({"type": "object"})),
+        required: false,
+        default: None,
+        accepts: Accepts { literal: true, node: true, place: true, advise: true },
+    }
+}
+
+/// Exposed parameters must not clash with the operation's, nor with each other.
+fn check_exposed(arguments: &IndexMap<String, Argument>, operation: &Operation, faults: &mut Faults) {
+    let mut seen: Vec<(&str, Span)> =
+        operation.parameters.iter().map(|(name, parameter)| (name.as_str(), parameter.span)).collect();
+    for (name, parameter) in arguments.values().filter_map(|argument| argument.exposed.as_ref()) {
+        if let Some((_, first)) = seen.iter().find(|(other, _)| other == name) {
+            faults.push(
+                Diagnostic::error("config-name-clash", format!("there is a parameter `{name}` already"))
+                    .at(parameter.span, "expected another name")
+                    .related(*first, "the first one"),
+            );
+        }
+        seen.push((name, parameter.span));
+    }
+}
+
+/// What users must give should reach the adapter.
+fn check_used(
+    name: &str,
+    arguments: &IndexMap<String, Argument>,
+    operation: &Operation,
+    span: Span,
+    faults: &mut Faults,
+) {
+    let used = |parameter: &str| {
+        arguments.values().any(|argument| matches!(&argument.source, ArgumentSource::Param(name) if name == parameter))
+    };
+    for (parameter, _) in operation.parameters.iter().filter(|(name, parameter)| parameter.required && !used(name)) {
+        faults.push(
+            Diagnostic::warning(
+                "config-unused-parameter",
+                format!("`{name}` requires `{parameter}`, but this adapter never gets it"),
+            )
+            .at(span, format!("no argument is from `{parameter}`"))
+            .help(format!("add the argument that takes it, as in `{parameter}: {{from-param: {parameter}}}`")),
+        );
+    }
+}

@@ -1,0 +1,241 @@
+//! What operations does a configuration declare?
+
+use dfm_diag::{Diagnostic, Span, nearest};
+use indexmap::IndexMap;
+use serde_json::{Map, Value, json};
+
+use crate::decode_schema::{check_entries, may_be, named_type};
+use crate::fields::{Faults, Fields, Others, listed, text, wrong_type};
+use crate::names::{advice, is_identifier, is_name};
+use crate::tree::{Data, Entries, Entry, to_json_map};
+use crate::{Accepts, Operation, Parameter, Type};
+
+const KEYS: &[&str] = &["description", "type", "parameters", "required", "returns"];
+
+/// The flags of a parameter.
+const FLAGS: &[&str] = &["accepts-literal-input", "accepts-node-input", "accepts-place-input", "discoverable"];
+
+/// What else dfm reads in a parameter, for recognising slips.
+const KEYWORDS: &[&str] = &[
+    "accepts-literal-input",
+    "accepts-node-input",
+    "accepts-place-input",
+    "discoverable",
+    "type",
+    "description",
+    "default",
+    "enum",
+    "const",
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "multipleOf",
+    "pattern",
+    "minLength",
+    "maxLength",
+    "minItems",
+    "maxItems",
+    "uniqueItems",
+    "items",
+    "prefixItems",
+    "properties",
+    "required",
+    "additionalProperties",
+    "format",
+    "title",
+    "examples",
+    "anyOf",
+    "oneOf",
+    "allOf",
+    "not",
+    "$ref",
+    "nullable",
+    "deprecated",
+    "readOnly",
+    "writeOnly",
+    "contains",
+    "patternProperties",
+    "minProperties",
+    "maxProperties",
+    "$defs",
+    "definitions",
+    "$comment",
+    "$id",
+    "$schema",
+];
+
+/// Decodes `operations`: every name that is declared, with the operation where it is free of faults.
+pub fn operations(fields: &Fields<'_>, faults: &mut Faults) -> IndexMap<String, Option<Operation>> {
+    let named: Vec<_> = fields.named("operations", faults).collect();
+    named.into_iter().map(|(name, entry)| (name.clone(), operation(name, entry, faults))).collect()
+}
+
+fn operation(name: &str, entry: &Entry, faults: &mut Faults) -> Option<Operation> {
+    let before = faults.len();
+    check_name(name, entry.key, faults);
+    let fields = Fields::of("an operation", &entry.value, entry.key, KEYS, Others::Allowed, faults)?;
+    for (key, other) in entry.value.map().into_iter().flatten() {
+        if let Some(near) = nearest(key, KEYS.iter().copied()).filter(|near| key != near) {
+            faults.push(
+                Diagnostic::warning("config-unused-key", format!("an operation has no key `{key}`"))
+                    .at(other.key, "this has no effect")
+                    .help(format!("did you mean `{near}`?")),
+            );
+        }
+    }
+    if let Some(kind) = fields.get("type")
+        && kind.value.text() != Some("object")
+    {
+        faults.push(
+            Diagnostic::error("config-wrong-value", "an operation's `type` can only be `object`")
+                .at(kind.value.span, "expected `object`")
+                .help("leave it out; what the operation gives back is named by `returns`"),
+        );
+    }
+    let declared: Vec<_> = fields.named("parameters", faults).collect();
+    let required = required(&fields, &declared, faults);
+    let mut parameters = IndexMap::new();
+    for (name, entry) in declared {
+        if !is_identifier(name) {
+            faults.push(
+                Diagnostic::error("config-invalid-name", format!("`{name}` cannot be the name of a parameter"))
+                    .at(entry.key, "it becomes a Python argument")
+                    .help(advice(name)),
+            );
+        }
+        if let Some(mut parameter) = parameter(entry, faults) {
+            parameter.required = required.contains(&name.as_str());
+            parameters.insert(name.clone(), parameter);
+        }
+    }
+    let description = fields.text("description", faults).unwrap_or_default();
+    let returns = fields.get("returns").and_then(|entry| named_type(&entry.value, "returns", faults));
+    let good = !faults[before..].iter().any(Diagnostic::is_error);
+    good.then_some(Operation { span: entry.key, description, parameters, returns })
+}
+
+fn check_name(name: &str, span: Span, faults: &mut Faults) {
+    let fault = Diagnostic::error("config-invalid-name", format!("`{name}` cannot be the name of an operation"));
+    match name.split_once('.') {
+        Some((namespace, own)) if is_name(namespace) && is_name(own) => {}
+        Some((namespace, own)) if !own.contains('.') => {
+            let bad = if is_name(namespace) { own } else { namespace };
+            faults.push(fault.at(span, "both parts become Python names").help(advice(bad)));
+        }
+        _ => faults.push(
+            fault
+                .at(span, "expected `namespace.Name`")
+                .help("the namespace becomes a Python module, the name a class in it"),
+        ),
+    }
+}
+
+fn required<'n>(fields: &Fields<'n>, declared: &[(&'n String, &'n Entry)], faults: &mut Faults) -> Vec<&'n str> {
+    let Some(entry) = fields.get("required") else { return Vec::new() };
+    let Data::List(items) = &entry.value.data else {
+        faults.push(wrong_type(&entry.value, "`required`", "a list of parameters"));
+        return Vec::new();
+    };
+    let mut required = Vec::new();
+    for item in items {
+        let Some(name) = text(item, "required", faults) else { continue };
+        if !declared.iter().any(|(parameter, _)| *parameter == name) {
+            faults.push(no_parameter(name, item.span, declared.iter().map(|(parameter, _)| parameter.as_str())));
+        }
+        required.push(name);
+    }
+    required
+}
+
+/// That an operation has no such parameter.
+pub fn no_parameter<'n>(name: &str, span: Span, parameters: impl Iterator<Item = &'n str>) -> Diagnostic {
+    let parameters: Vec<&str> = parameters.collect();
+    let fault = Diagnostic::error("config-unknown-parameter", format!("the operation has no parameter `{name}`"))
+        .at(span, "unknown parameter");
+    match nearest(name, parameters.iter().copied()) {
+        Some(near) => fault.help(format!("did you mean `{near}`?")),
+        None if parameters.is_empty() => fault.help("it has no parameters; declare them under `parameters`"),
+        None => fault.help(format!("its parameters: {}", listed(&parameters))),
+    }
+}
+
+fn parameter(entry: &Entry, faults: &mut Faults) -> Option<Parameter> {
+    let fields = Fields::of("a parameter", &entry.value, entry.key, FLAGS, Others::Allowed, faults)?;
+    let empty = Entries::new();
+    let entries = entry.value.map().unwrap_or(&empty);
+    if let Some(required) = entries.get("required").filter(|required| matches!(required.value.data, Data::Bool(_))) {
+        faults.push(
+            Diagnostic::error("config-wrong-type", "a parameter cannot say that it is required")
+                .at(required.key, "expected in the operation")
+                .help("list the parameter's name in the operation's `required: […]`"),
+        );
+    }
+    Some(typed_parameter(&fields, entries, entry.key, faults))
+}
+
+/// Decodes a parameter's schema and flags.
+pub fn typed_parameter(fields: &Fields<'_>, entries: &Entries, span: Span, faults: &mut Faults) -> Parameter {
+    for (key, other) in entries {
+        let canonical = key.replace('_', "-");
+        if KEYWORDS.contains(&key.as_str()) || FLAGS.contains(&canonical.as_str()) {
+            continue;
+        }
+        if let Some(near) = nearest(key, KEYWORDS.iter().copied()) {
+            faults.push(
+                Diagnostic::warning("config-unused-key", format!("a parameter has no key `{key}`"))
+                    .at(other.key, "this has no effect")
+                    .help(format!("did you mean `{near}`?")),
+            );
+        }
+    }
+    check_entries(entries, faults);
+    let mut flag = |key| fields.flag(key, faults).unwrap_or(true);
+    let accepts = Accepts {
+        literal: flag("accepts-literal-input"),
+        node: flag("accepts-node-input"),
+        place: flag("accepts-place-input"),
+        advise: flag("discoverable"),
+    };
+    let own = |key: &str| {
+        matches!(key, "description" | "default" | "required") || FLAGS.contains(&key.replace('_', "-").as_str())
+    };
+    let mut schema: Map<String, Value> = to_json_map(entries);
+    if schema.get("type").and_then(Value::as_str) == Some("object")
+        && let Some(required) = schema.get("required").cloned()
+    {
+        schema.retain(|key, _| !own(key));
+        schema.insert("required".to_owned(), required);
+    } else {
+        schema.retain(|key, _| !own(key));
+    }
+    let of = match schema.get("type").and_then(Value::as_str) {
+        Some(path) if path.contains('.') => Type::Class(path.to_owned()),
+        _ => Type::Schema(Value::Object(schema)),
+    };
+    let default = fields.raw("default").map(|entry| (entry.value.to_json(), entry.value.span));
+    if let Some((value, span)) = default.as_ref().filter(|(value, _)| !value.is_null()) {
+        check_default(&of, value, *span, faults);
+    }
+    Parameter {
+        span,
+        description: fields.text("description", faults).unwrap_or_default(),
+        of,
+        required: false,
+        default: default.map(|(value, _)| value),
+        accepts,
+    }
+}
+
+fn check_default(of: &Type, value: &Value, span: Span, faults: &mut Faults) {
+    let fault = Diagnostic::error("config-wrong-default", "the default is not a value that the parameter may have");
+    if !may_be(of, value) {
+        let Type::Schema(schema) = of else { return };
+        faults.push(fault.at(span, format!("expected a value of type {}", schema["type"])));
+    } else if let Type::Schema(schema) = of
+        && let Some(Value::Array(choices)) = schema.get("enum")
+        && !choices.contains(value)
+    {
+        faults.push(fault.at(span, format!("expected one of {}", json!(choices))));
+    }
+}

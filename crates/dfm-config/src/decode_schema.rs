@@ -1,0 +1,155 @@
+//! What types does the configuration name, and are they types at all?
+
+use dfm_diag::{Diagnostic, Span, nearest};
+use indexmap::IndexMap;
+use serde_json::{Value, json};
+
+use crate::Type;
+use crate::fields::{Faults, Fields, listed, wrong_type};
+use crate::names::{advice, is_class_path, is_name};
+use crate::tree::{Data, Entries, Node};
+
+/// The types of JSON Schema.
+const TYPES: &[&str] = &["string", "integer", "number", "boolean", "object", "array", "null"];
+
+/// What people write for them in Python.
+const PYTHON_TYPES: &[(&str, &str)] = &[
+    ("str", "string"),
+    ("int", "integer"),
+    ("float", "number"),
+    ("bool", "boolean"),
+    ("dict", "object"),
+    ("any", "object"),
+    ("list", "array"),
+    ("tuple", "array"),
+    ("none", "null"),
+];
+
+/// Decodes `schemas`.
+pub fn schemas(fields: &Fields<'_>, faults: &mut Faults) -> IndexMap<String, Value> {
+    let mut schemas = IndexMap::new();
+    let named: Vec<_> = fields.named("schemas", faults).collect();
+    for (name, entry) in named {
+        if !is_name(name) {
+            faults.push(
+                Diagnostic::error("config-invalid-name", format!("`{name}` cannot be the name of a schema"))
+                    .at(entry.key, "it becomes a Python class")
+                    .help(advice(name)),
+            );
+        }
+        check(&entry.value, "a schema", faults);
+        schemas.insert(name.clone(), entry.value.to_json());
+    }
+    schemas
+}
+
+/// A type written as a single name, or as a schema.
+pub fn named_type(node: &Node, key: &str, faults: &mut Faults) -> Option<Type> {
+    match &node.data {
+        Data::Text(name) if name.contains('.') => {
+            class_path(name, key, node.span, faults);
+            Some(Type::Class(name.clone()))
+        }
+        Data::Text(name) => {
+            check_name(name, key, node.span, faults);
+            Some(Type::Schema(json!({"type": name})))
+        }
+        Data::Map(_) => {
+            check(node, key, faults);
+            Some(Type::Schema(node.to_json()))
+        }
+        _ => {
+            faults.push(wrong_type(node, &format!("`{key}`"), "the name of a type"));
+            None
+        }
+    }
+}
+
+/// Complains about what is not a dotted path of a class.
+pub fn class_path(path: &str, key: &str, span: Span, faults: &mut Faults) {
+    if !is_class_path(path) {
+        faults.push(
+            Diagnostic::error("config-wrong-value", format!("`{key}` cannot be `{path}`"))
+                .at(span, "expected the dotted path of a Python class")
+                .help("write its module and its name, as in `package.module.Class`"),
+        );
+    }
+}
+
+/// Complains about what is no schema, as far as its form shows.
+pub fn check(node: &Node, what: &str, faults: &mut Faults) {
+    match &node.data {
+        Data::Map(entries) => check_entries(entries, faults),
+        Data::Bool(_) | Data::Unknown => {}
+        _ => faults.push(wrong_type(node, what, "a JSON Schema, which is a dictionary")),
+    }
+}
+
+/// The same for the entries of a schema.
+pub fn check_entries(entries: &Entries, faults: &mut Faults) {
+    for (key, entry) in entries {
+        let node = &entry.value;
+        match (key.as_str(), &node.data) {
+            ("type", Data::Text(name)) if !name.contains('.') => check_name(name, key, node.span, faults),
+            ("type", Data::Text(path)) => class_path(path, key, node.span, faults),
+            ("type", Data::List(names)) => {
+                for name in names {
+                    match name.text() {
+                        Some(text) => check_name(text, key, name.span, faults),
+                        None => faults.push(wrong_type(name, "`type`", "the name of a type")),
+                    }
+                }
+            }
+            ("type", _) => faults.push(wrong_type(node, "`type`", "the name of a type")),
+            ("enum", data) if !matches!(data, Data::List(_)) => {
+                faults.push(wrong_type(node, "`enum`", "a list of values"));
+            }
+            ("minimum" | "maximum" | "minLength" | "maxLength" | "minItems" | "maxItems", data)
+                if !matches!(data, Data::Number(_)) =>
+            {
+                faults.push(wrong_type(node, &format!("`{key}`"), "a number"));
+            }
+            ("properties", Data::Map(properties)) => {
+                properties.values().for_each(|entry| check(&entry.value, "a property", faults));
+            }
+            ("properties", data) if !matches!(data, Data::Null) => {
+                faults.push(wrong_type(node, "`properties`", "a dictionary"));
+            }
+            ("items", Data::Map(_)) => check(node, "`items`", faults),
+            ("anyOf" | "oneOf" | "allOf", Data::List(schemas)) => {
+                schemas.iter().for_each(|schema| check(schema, "a schema", faults));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn check_name(name: &str, key: &str, span: Span, faults: &mut Faults) {
+    if TYPES.contains(&name) {
+        return;
+    }
+    let folded = name.to_ascii_lowercase();
+    let python = PYTHON_TYPES.iter().find(|(word, _)| *word == folded).map(|(_, json)| *json);
+    let fault = Diagnostic::error("config-unknown-type", format!("`{key}` names no type: `{name}`"))
+        .at(span, "expected a type of JSON Schema, or the dotted path of a class");
+    faults.push(match python.or_else(|| nearest(name, TYPES.iter().copied())) {
+        Some(near) => fault.help(format!("did you mean `{near}`?")),
+        None => fault.help(format!("the types of JSON Schema: {}", listed(TYPES))),
+    });
+}
+
+/// Whether a value may be of a schema's type, as far as the type's name says.
+pub fn may_be(of: &Type, value: &Value) -> bool {
+    let Type::Schema(schema) = of else { return true };
+    let Some(name) = schema.get("type").and_then(Value::as_str) else { return true };
+    match name {
+        "string" => value.is_string(),
+        "integer" => value.is_i64() || value.is_u64() || value.as_f64().is_some_and(|number| number.fract() == 0.0),
+        "number" => value.is_number(),
+        "boolean" => value.is_boolean(),
+        "array" => value.is_array(),
+        "null" => value.is_null(),
+        // `object` is any Python object.
+        _ => true,
+    }
+}

@@ -1,0 +1,153 @@
+//! What sites does a configuration describe?
+
+use dfm_diag::{Diagnostic, nearest};
+use indexmap::IndexMap;
+use serde_json::Map;
+
+use crate::decode_binding::{Scope, interface};
+use crate::decode_schema::class_path;
+use crate::fields::{Faults, Fields, Others, listed, text, wrong_type};
+use crate::names::{advice, is_name};
+use crate::tree::{Data, Entry};
+use crate::{Cache, Class, Operation, Provider, SendCost, Site, Vault};
+
+const KEYS: &[&str] = &["info", "impl", "cache_config", "secrets_vault", "interface", "providers", "send_cost"];
+
+/// Decodes `sites`.
+pub fn sites(
+    fields: &Fields<'_>,
+    operations: &IndexMap<String, Option<Operation>>,
+    faults: &mut Faults,
+) -> IndexMap<String, Site> {
+    let named: Vec<_> = fields.named("sites", faults).collect();
+    let names: Vec<&str> = named.iter().map(|(name, _)| name.as_str()).collect();
+    let mut sites = IndexMap::new();
+    for (name, entry) in &named {
+        if !is_name(name) {
+            faults.push(
+                Diagnostic::error("config-invalid-name", format!("`{name}` cannot be the name of a site"))
+                    .at(entry.key, "it becomes a Python module")
+                    .help(advice(name)),
+            );
+        }
+        if let Some(site) = site(entry, name, &names, operations, faults) {
+            sites.insert((*name).clone(), site);
+        }
+    }
+    sites
+}
+
+fn site(
+    entry: &Entry,
+    name: &str,
+    names: &[&str],
+    operations: &IndexMap<String, Option<Operation>>,
+    faults: &mut Faults,
+) -> Option<Site> {
+    let fields = Fields::of("a site", &entry.value, entry.key, KEYS, Others::Refused, faults)?;
+    let provided: Vec<_> = fields.named("providers", faults).collect();
+    let providers: Vec<&str> = provided.iter().map(|(name, _)| name.as_str()).collect();
+    let scope = Scope { operations, providers: &providers };
+    Some(Site {
+        span: entry.key,
+        info: fields.free("info", faults),
+        implementation: fields.get("impl").and_then(|entry| class(entry, "impl", faults)),
+        cache: cache(&fields, faults),
+        vault: vault(&fields, faults),
+        interface: interface(&fields, &scope, faults),
+        providers: provided
+            .iter()
+            .filter_map(|(name, entry)| Some(((*name).clone(), provider(name, entry, &scope, faults)?)))
+            .collect(),
+        send_cost: send_costs(&fields, name, names, faults),
+    })
+}
+
+fn provider(name: &str, entry: &Entry, scope: &Scope<'_>, faults: &mut Faults) -> Option<Provider> {
+    if name.is_empty() || name.contains('.') {
+        faults.push(
+            Diagnostic::error("config-invalid-name", format!("`{name}` cannot be the name of a provider"))
+                .at(entry.key, "a dot separates it from its properties")
+                .help("leave the dot out"),
+        );
+    }
+    let known = ["info", "impl", "interface"];
+    let fields = Fields::of("a provider", &entry.value, entry.key, &known, Others::Refused, faults)?;
+    Some(Provider {
+        info: fields.free("info", faults),
+        implementation: fields.get("impl").and_then(|entry| class(entry, "impl", faults)),
+        interface: interface(&fields, scope, faults),
+    })
+}
+
+/// A dotted path of a class, or `{path, args}`.
+pub fn class(entry: &Entry, key: &'static str, faults: &mut Faults) -> Option<Class> {
+    let (path, args) = match &entry.value.data {
+        Data::Text(_) => (&entry.value, Map::new()),
+        Data::Map(_) => {
+            let what = if key == "adapter" { "an adapter" } else { "an `impl`" };
+            let fields = Fields::of(what, &entry.value, entry.key, &["path", "args"], Others::Refused, faults)?;
+            (&fields.need("path", faults)?.value, fields.free("args", faults))
+        }
+        _ => {
+            faults.push(wrong_type(&entry.value, &format!("`{key}`"), "the dotted path of a class, or `{path, args}`"));
+            return None;
+        }
+    };
+    let dotted = text(path, "path", faults)?;
+    class_path(dotted, key, path.span, faults);
+    Some(Class { path: dfm_diag::Spanned { value: dotted.to_owned(), span: path.span }, args })
+}
+
+fn cache(fields: &Fields<'_>, faults: &mut Faults) -> Cache {
+    let default = || Cache { protocol: "file".to_owned(), storage_options: Map::new(), base_path: None };
+    let Some(entry) = fields.get("cache_config") else { return default() };
+    let known = ["protocol", "storage_options", "base_path"];
+    let fields = Fields::of("`cache_config`", &entry.value, entry.key, &known, Others::Refused, faults);
+    fields.map_or_else(default, |fields| Cache {
+        protocol: fields.text("protocol", faults).unwrap_or_else(|| "file".to_owned()),
+        storage_options: fields.free("storage_options", faults),
+        base_path: fields.text("base_path", faults),
+    })
+}
+
+fn vault(fields: &Fields<'_>, faults: &mut Faults) -> Vault {
+    let fields = fields.get("secrets_vault").and_then(|entry| {
+        Fields::of("`secrets_vault`", &entry.value, entry.key, &["path", "args"], Others::Refused, faults)
+    });
+    let Some(fields) = fields else { return Vault { path: None, args: Map::new() } };
+    if let Some(path) = fields.get("path")
+        && let Some(dotted) = path.value.text()
+    {
+        class_path(dotted, "path", path.value.span, faults);
+    }
+    Vault { path: fields.text("path", faults), args: fields.free("args", faults) }
+}
+
+fn send_costs(fields: &Fields<'_>, own: &str, names: &[&str], faults: &mut Faults) -> IndexMap<String, SendCost> {
+    let mut costs = IndexMap::new();
+    let named: Vec<_> = fields.named("send_cost", faults).collect();
+    for (name, entry) in named {
+        if !names.contains(&name.as_str()) {
+            let fault = Diagnostic::error("config-unknown-site", format!("there is no site `{name}`"))
+                .at(entry.key, "expected the name of another site");
+            let others: Vec<&str> = names.iter().copied().filter(|other| *other != own).collect();
+            faults.push(match nearest(name, others.iter().copied()) {
+                Some(near) => fault.help(format!("did you mean `{near}`?")),
+                None if others.is_empty() => fault.help("this is the only site"),
+                None => fault.help(format!("the other sites: {}", listed(&others))),
+            });
+        } else if name == own {
+            faults.push(
+                Diagnostic::warning("config-unused-key", "sending within a site costs nothing")
+                    .at(entry.key, "this has no effect"),
+            );
+        }
+        let known = ["fixed_time", "bandwidth"];
+        if let Some(fields) = Fields::of("a `send_cost`", &entry.value, entry.key, &known, Others::Refused, faults) {
+            let fixed_time = fields.amount("fixed_time", false, faults).unwrap_or_default();
+            costs.insert(name.clone(), SendCost { fixed_time, bandwidth: fields.amount("bandwidth", true, faults) });
+        }
+    }
+    costs
+}

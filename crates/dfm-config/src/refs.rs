@@ -1,0 +1,355 @@
+//! What does a configuration say once every `$ref` is replaced by what it stands for?
+
+use std::collections::HashMap;
+
+use dfm_diag::{Diagnostic, Span, nearest};
+
+use crate::documents::Documents;
+use crate::tree::{Data, Entries, Entry, MAX_DEPTH, MAX_NODES, Node};
+
+/// A place that a reference can name: a file and a JSON pointer in it.
+type Place = (u32, String);
+
+/// The references followed to get somewhere: what each leads to, and where it is written.
+type Chain = Vec<(Place, Span)>;
+
+/// Writes out the references of a whole document. A reference to one of the federation's `schemas` stays, in the form
+/// `{"$ref": "#/schemas/<name>"}`, so that schemas can speak of each other. Faults go to the documents.
+pub fn expand_root(documents: &mut Documents, file: u32) -> Node {
+    let mut expander = Expander { documents, schemas: HashMap::new(), nodes: 0, chain: Chain::new() };
+    let root = expander.documents.tree(file);
+    if root.map().is_none() {
+        return root.as_ref().clone();
+    }
+    let top = expander.shallow(&root, &(file, String::new()));
+    let schemas = top.get("schemas").map(|(entry, place)| expander.shallow(&entry.value, place)).unwrap_or_default();
+    expander.name_schemas(file, &schemas);
+    let mut entries = Entries::new();
+    for (key, (Entry { key: span, value }, _)) in top {
+        let value = if key == "schemas" && value.map().is_some() {
+            let mut definitions = Entries::new();
+            for (name, (entry, _)) in &schemas {
+                let value = expander.definition(&entry.value);
+                definitions.insert(name.clone(), Entry { key: entry.key, value });
+            }
+            Node { span: value.span, data: Data::Map(definitions) }
+        } else {
+            expander.expand(&value, 0)
+        };
+        entries.insert(key, Entry { key: span, value });
+    }
+    Node { span: root.span, data: Data::Map(entries) }
+}
+
+struct Expander<'d> {
+    documents: &'d mut Documents,
+    /// Where the federation's schemas are defined, with the names they are known by.
+    schemas: HashMap<Place, String>,
+    /// How many values have been written out.
+    nodes: usize,
+    chain: Chain,
+}
+
+/// What the key `$ref` of a dictionary says; `None` where there is none, or where it is an ordinary key.
+enum Reference<'n> {
+    /// The dictionary stands for one object.
+    One(&'n str, Span),
+    /// The dictionary takes in the entries of others.
+    Many(Vec<(&'n str, Span)>),
+}
+
+fn reference(entries: &Entries) -> Option<Reference<'_>> {
+    let value = &entries.get("$ref")?.value;
+    match &value.data {
+        Data::Text(text) => Some(Reference::One(text, value.span)),
+        Data::List(items) => {
+            let targets: Option<Vec<_>> = items.iter().map(|item| Some((item.text()?, item.span))).collect();
+            targets.map(Reference::Many)
+        }
+        _ => None,
+    }
+}
+
+impl Expander<'_> {
+    /// Remembers where the schemas are, so that a reference to one is recognised whichever way it is written.
+    fn name_schemas(&mut self, root: u32, schemas: &Shallow) {
+        for (name, (_, place)) in schemas {
+            self.schemas.insert(place.clone(), name.clone());
+            self.schemas.insert((root, format!("/schemas/{}", escaped(name))), name.clone());
+        }
+        for (name, (entry, _)) in schemas {
+            let mut node = entry.value.clone();
+            for _ in 0..MAX_DEPTH {
+                let Some(Reference::One(text, span)) = node.map().and_then(reference) else { break };
+                let Some(place) = self.place(text, span) else { break };
+                let Some(next) = self.find(&place, span) else { break };
+                self.schemas.entry(place).or_insert_with(|| name.clone());
+                node = next;
+            }
+        }
+    }
+
+    /// A schema under its own name: a reference there is replaced, whatever it leads to.
+    fn definition(&mut self, node: &Node) -> Node {
+        let Some(entries) = node.map() else { return self.expand(node, 0) };
+        let Some(Reference::One(text, span)) = reference(entries) else { return self.expand(node, 0) };
+        self.follow(text, span, |expander, target| expander.definition(target)).map_or_else(
+            || unknown(node.span),
+            |target| {
+                let own = own_entries(entries);
+                let own = own.map(|(key, entry)| (key.clone(), self.entry(entry, 1))).collect();
+                joined(node.span, target, own)
+            },
+        )
+    }
+
+    fn expand(&mut self, node: &Node, depth: usize) -> Node {
+        self.nodes += 1;
+        if depth > MAX_DEPTH || self.nodes > MAX_NODES {
+            self.documents.faults.push(if depth > MAX_DEPTH {
+                Diagnostic::error("config-too-deep", format!("more than {MAX_DEPTH} levels of nesting"))
+                    .at(node.span, "reached through references")
+            } else {
+                Diagnostic::error("config-too-large", format!("more than {MAX_NODES} values"))
+                    .help("references multiply what they stand for")
+            });
+            return unknown(node.span);
+        }
+        let data = match &node.data {
+            Data::List(items) => Data::List(items.iter().map(|item| self.expand(item, depth + 1)).collect()),
+            Data::Map(entries) => match reference(entries) {
+                None => Data::Map(self.entries(entries, depth + 1)),
+                Some(Reference::One(text, span)) => return self.one(node, entries, text, span, depth),
+                Some(Reference::Many(targets)) => {
+                    let mut merged = Entries::new();
+                    for (text, span) in targets {
+                        for (key, entry) in self.merged(text, span, depth) {
+                            merged.insert(key, entry);
+                        }
+                    }
+                    merged.extend(self.own(entries, depth + 1));
+                    Data::Map(merged)
+                }
+            },
+            other => other.clone(),
+        };
+        Node { span: node.span, data }
+    }
+
+    fn entries(&mut self, entries: &Entries, depth: usize) -> Entries {
+        entries.iter().map(|(key, entry)| (key.clone(), self.entry(entry, depth))).collect()
+    }
+
+    fn own(&mut self, entries: &Entries, depth: usize) -> Entries {
+        own_entries(entries).map(|(key, entry)| (key.clone(), self.entry(entry, depth))).collect()
+    }
+
+    fn entry(&mut self, entry: &Entry, depth: usize) -> Entry {
+        Entry { key: entry.key, value: self.expand(&entry.value, depth) }
+    }
+
+    /// A dictionary that stands for one object, with the keys of its own that win over the object's.
+    fn one(&mut self, node: &Node, entries: &Entries, text: &str, span: Span, depth: usize) -> Node {
+        let own = self.own(entries, depth + 1);
+        let Some(place) = self.place(text, span) else { return unknown(node.span) };
+        if let Some(name) = self.schemas.get(&place) {
+            let pointer = format!("#/schemas/{}", escaped(name));
+            let mut kept = own;
+            let value = Node { span, data: Data::Text(pointer) };
+            kept.insert("$ref".to_owned(), Entry { key: entries["$ref"].key, value });
+            return Node { span: node.span, data: Data::Map(kept) };
+        }
+        let target = self.follow(text, span, |expander, target| expander.expand(target, depth + 1));
+        target.map_or_else(|| unknown(node.span), |target| joined(node.span, target, own))
+    }
+
+    /// The entries of a dictionary that is to be taken in.
+    fn merged(&mut self, text: &str, span: Span, depth: usize) -> Entries {
+        let Some(target) = self.follow(text, span, |expander, target| expander.expand(target, depth + 1)) else {
+            return Entries::new();
+        };
+        match target.data {
+            Data::Map(entries) => entries,
+            Data::Null => Entries::new(),
+            _ => {
+                self.documents.faults.push(
+                    Diagnostic::error("config-bad-ref", "only a dictionary can be merged")
+                        .at(span, format!("this leads to {}", target.kind()))
+                        .related(target.span, "here"),
+                );
+                Entries::new()
+            }
+        }
+    }
+
+    /// Goes to what a reference leads to and does something there; not twice on one way, for that would never end.
+    fn follow<T>(&mut self, text: &str, span: Span, work: impl FnOnce(&mut Self, &Node) -> T) -> Option<T> {
+        let place = self.place(text, span)?;
+        if !self.enter(&place, span) {
+            return None;
+        }
+        let target = self.find(&place, span);
+        let result = target.map(|target| work(self, &target));
+        self.chain.pop();
+        result
+    }
+
+    /// Adds a step to the chain, unless that closes a circle, which is reported.
+    fn enter(&mut self, place: &Place, span: Span) -> bool {
+        let Some(start) = self.chain.iter().position(|(earlier, _)| earlier == place) else {
+            self.chain.push((place.clone(), span));
+            return true;
+        };
+        let circle = &self.chain[start..];
+        let shown: Vec<String> =
+            circle.iter().map(|(place, _)| place).chain([place]).map(|place| self.shown(place)).collect();
+        let mut fault =
+            Diagnostic::error("config-ref-cycle", format!("references go in a circle: {}", shown.join(" -> ")))
+                .at(span, "this leads back");
+        for (_, step) in circle.iter().skip(1) {
+            fault = fault.related(*step, "by way of this");
+        }
+        self.documents.faults.push(fault.help("replace one of them by what it should stand for"));
+        false
+    }
+
+    fn shown(&self, (file, pointer): &Place) -> String {
+        format!("{}#{pointer}", self.documents.sources.name(*file))
+    }
+
+    /// What a reference's text names; `None`, with a report, for one that names nothing.
+    fn place(&mut self, text: &str, span: Span) -> Option<Place> {
+        if text.starts_with("http://") || text.starts_with("https://") {
+            self.documents.faults.push(
+                Diagnostic::error(
+                    "config-url-ref",
+                    format!("`{text}` is a URL, and dfm reads no configuration from the network"),
+                )
+                .at(span, "a path was expected")
+                .help("save what is there as a file beside this one, and refer to the file"),
+            );
+            return None;
+        }
+        let (path, pointer) = text.split_once('#').unwrap_or((text, ""));
+        if !pointer.is_empty() && !pointer.starts_with('/') {
+            self.documents.faults.push(
+                Diagnostic::error("config-bad-ref", format!("`{pointer}` is not a JSON pointer"))
+                    .at(span, "a pointer begins with `/`")
+                    .help(format!("write `{path}#/{pointer}`")),
+            );
+            return None;
+        }
+        let file = if path.is_empty() {
+            span.file
+        } else {
+            let path = self.documents.folder(span.file).join(path);
+            self.documents.open(&path, "the referenced file", Some(span))?
+        };
+        Some((file, pointer.to_owned()))
+    }
+
+    /// What is at a place, references on the way followed, but not one at its end.
+    fn find(&mut self, place: &Place, from: Span) -> Option<Node> {
+        let tree = self.documents.tree(place.0);
+        let mut node: &Node = &tree;
+        let tokens: Vec<&str> = place.1.split('/').skip(1).collect();
+        for (index, token) in tokens.iter().enumerate() {
+            let name = token.replace("~1", "/").replace("~0", "~");
+            let next = match &node.data {
+                Data::Map(entries) => match (entries.get(&name), reference(entries)) {
+                    (Some(entry), _) => Some(&entry.value),
+                    (None, Some(reference)) => {
+                        let rest: String = tokens[index..].iter().map(|token| format!("/{token}")).collect();
+                        return self.find_beyond(reference, &rest, from);
+                    }
+                    (None, None) => None,
+                },
+                Data::List(items) => name.parse().ok().and_then(|index: usize| items.get(index)),
+                _ => None,
+            };
+            let Some(next) = next else {
+                let before: String = tokens[..index].iter().map(|token| format!("/{token}")).collect();
+                let inside = self.shown(&(place.0, before));
+                let mut fault = Diagnostic::error("config-bad-ref", format!("`{inside}` has no `{name}`"))
+                    .at(from, "this leads nowhere");
+                if let Some(near) = node.map().and_then(|entries| nearest(&name, entries.keys().map(String::as_str))) {
+                    fault = fault.help(format!("did you mean `{near}`?"));
+                }
+                self.documents.faults.push(fault);
+                return None;
+            };
+            node = next;
+        }
+        Some(node.clone())
+    }
+
+    /// What is under a pointer in that which a reference stands for.
+    fn find_beyond(&mut self, reference: Reference<'_>, rest: &str, from: Span) -> Option<Node> {
+        let targets = match reference {
+            Reference::One(text, span) => vec![(text, span)],
+            Reference::Many(targets) => targets,
+        };
+        let before = self.documents.faults.len();
+        for (text, span) in targets.iter().rev() {
+            let Some((file, pointer)) = self.place(text, *span) else { continue };
+            let place = (file, pointer + rest);
+            if !self.enter(&place, *span) {
+                return None;
+            }
+            let found = self.find(&place, from);
+            self.chain.pop();
+            if found.is_some() {
+                self.documents.faults.truncate(before);
+                return found;
+            }
+        }
+        None
+    }
+
+    /// The entries of a dictionary with those that its references bring, and where each is written; values untouched.
+    fn shallow(&mut self, node: &Node, place: &Place) -> Shallow {
+        let mut result = Shallow::new();
+        let Some(entries) = node.map() else { return result };
+        let targets = match reference(entries) {
+            None => Vec::new(),
+            Some(Reference::One(text, span)) => vec![(text, span)],
+            Some(Reference::Many(targets)) => targets,
+        };
+        for (text, span) in &targets {
+            let Some(target_place) = self.place(text, *span) else { continue };
+            let found = self.follow(text, *span, |expander, target| expander.shallow(target, &target_place));
+            for (key, value) in found.unwrap_or_default() {
+                result.insert(key, value);
+            }
+        }
+        for (key, entry) in entries.iter().filter(|(key, _)| targets.is_empty() || *key != "$ref") {
+            let place = (place.0, format!("{}/{}", place.1, escaped(key)));
+            result.insert(key.clone(), (entry.clone(), place));
+        }
+        result
+    }
+}
+
+type Shallow = indexmap::IndexMap<String, (Entry, Place)>;
+
+fn own_entries(entries: &Entries) -> impl Iterator<Item = (&String, &Entry)> {
+    entries.iter().filter(|(key, _)| *key != "$ref")
+}
+
+fn joined(span: Span, target: Node, own: Entries) -> Node {
+    match target.data {
+        Data::Map(mut entries) if !own.is_empty() => {
+            entries.extend(own);
+            Node { span, data: Data::Map(entries) }
+        }
+        _ => target,
+    }
+}
+
+fn unknown(span: Span) -> Node {
+    Node { span, data: Data::Unknown }
+}
+
+fn escaped(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}

@@ -1,0 +1,126 @@
+//! Are valid configurations read as they are meant, and invalid ones refused in words that help?
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use dfm_config::{Accepts, ArgumentSource, Options, Type, load};
+use dfm_diag::{Report, render};
+use serde_json::json;
+
+fn configs() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/configs")
+}
+
+fn files(folder: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(configs().join(folder)).unwrap();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.to_string_lossy().ends_with(".dfm.yaml"));
+    paths.sort();
+    paths
+}
+
+/// A report as text, with paths that are the same everywhere.
+fn text(report: &Report) -> String {
+    let mut text = String::new();
+    for diagnostic in &report.diagnostics {
+        writeln!(text, "{}\n", render(diagnostic, &report.sources, false)).unwrap();
+    }
+    text.replace(&format!("{}/", configs().display()), "")
+}
+
+#[test]
+fn valid_configurations_load() {
+    for path in files("valid") {
+        let loaded = load(&path, &Options::default());
+        let loaded = loaded.unwrap_or_else(|report| panic!("{}:\n{}", path.display(), text(&report)));
+        assert!(loaded.report.diagnostics.is_empty(), "{}:\n{}", path.display(), text(&loaded.report));
+    }
+}
+
+#[test]
+fn invalid_configurations_are_explained() {
+    for path in files("invalid") {
+        let name = path.file_name().unwrap().to_string_lossy().replace(".dfm.yaml", "");
+        let Err(report) = load(&path, &Options::default()) else { panic!("{name} was accepted") };
+        insta::assert_snapshot!(name, text(&report));
+    }
+}
+
+#[test]
+fn every_construct_means_what_the_format_says() {
+    let path = configs().join("valid/everything.dfm.yaml");
+    let federation = load(&path, &Options::default()).unwrap().federation;
+    assert_eq!(federation.info.code_package, "everything");
+
+    // Schemas speak of each other by name, whichever way the reference was written.
+    let region = &federation.schemas["Region"]["properties"];
+    assert_eq!(region["corner"], json!({"$ref": "#/schemas/Point"}));
+    assert_eq!(region["parts"]["items"], json!({"$ref": "#/schemas/Region"}));
+    assert_eq!(federation.schemas["Tree"]["properties"]["children"]["items"], json!({"$ref": "#/schemas/Tree"}));
+
+    let forecast = &federation.operations["weather.Forecast"].parameters;
+    assert_eq!(forecast["place"].of, Type::Schema(json!({"$ref": "#/schemas/Point"})));
+    assert_eq!((forecast["place"].required, forecast["place"].description.as_str()), (true, "Where"));
+    assert_eq!(forecast["region"].of, Type::Schema(json!({"$ref": "#/schemas/Region"})));
+    assert_eq!(forecast["hours"].of, Type::Schema(json!({"type": "integer", "minimum": 1, "maximum": 240})));
+    assert_eq!((forecast["hours"].required, &forecast["hours"].default), (false, &Some(json!(24))));
+    assert_eq!(forecast["model"].of, Type::Class("everything.lib.models.Model".to_owned()));
+    assert_eq!(forecast["model"].accepts, Accepts { literal: false, node: true, place: true, advise: false });
+    assert_eq!(federation.operations["weather.Smooth"].parameters["field"].description, "What is smoothed");
+
+    let smooth = &federation.sites["home"].interface["weather.Smooth"];
+    let sources: Vec<&ArgumentSource> = smooth.arguments.values().map(|argument| &argument.source).collect();
+    let parameter = |name: &str| ArgumentSource::Param(name.to_owned());
+    assert_eq!(sources, [&parameter("field"), &parameter("width")]);
+    assert!(!smooth.is_async);
+    assert_eq!(smooth.compute_cost.compute_throughput, Some(1e6));
+    assert_eq!(federation.sites["home"].send_cost["archive"].bandwidth, None);
+
+    let archive = &federation.sites["archive"];
+    let arguments = &archive.interface["weather.Forecast"].arguments;
+    assert_eq!(arguments["place"].source, parameter("place"));
+    assert_eq!(arguments["retries"].source, ArgumentSource::Const(json!(null)));
+    assert_eq!(arguments["source"].source, ArgumentSource::Provider("fast".to_owned(), "url".to_owned()));
+    let (name, exposed) = arguments["source"].exposed.as_ref().unwrap();
+    assert_eq!((name.as_str(), &exposed.of), ("source", &Type::Schema(json!({"type": "string"}))));
+    assert!(!exposed.accepts.advise);
+    assert_eq!(archive.providers["fast"].interface["weather.Forecast"].arguments.len(), 5);
+    assert_eq!(federation.provision.helm.unwrap()["chartVersion"], json!("0.1.0"));
+}
+
+#[test]
+fn a_patch_is_merged_and_its_faults_are_in_the_patch() {
+    let folder = tempfile::tempdir().unwrap();
+    let patch = folder.path().join("patch.yaml");
+    let options = Options { patch: Some(patch.clone()) };
+    let path = configs().join("valid/everything.dfm.yaml");
+    std::fs::write(&patch, "provision: {docker: {tag: nightly, dockerfile: null}, helm: null}\n").unwrap();
+    let provision = load(&path, &options).unwrap().federation.provision;
+    let docker = provision.docker.unwrap();
+    assert_eq!((&docker["image"], &docker["tag"]), (&json!("everything"), &json!("nightly")));
+    assert_eq!((docker.get("dockerfile"), provision.helm), (None, None));
+
+    std::fs::write(&patch, "provision:\n  docker:\n    tag: 1\n    build: {arch: arm}\nsites: {}\n").unwrap();
+    let report = load(&path, &options).unwrap_err();
+    let found: Vec<(&str, usize)> = report
+        .diagnostics
+        .iter()
+        .map(|fault| (fault.code, report.sources.position(fault.span.unwrap()).line))
+        .collect();
+    assert_eq!(found, [("config-wrong-type", 3), ("config-wrong-value", 4), ("config-unknown-key", 5)]);
+    assert!(
+        report.diagnostics.iter().all(|fault| report.sources.name(fault.span.unwrap().file).ends_with("patch.yaml"))
+    );
+}
+
+#[test]
+fn the_examples_load() {
+    let folder = configs().join("../../examples");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let Some(name) = path.file_name().filter(|_| path.is_dir()) else { continue };
+        let config = path.join(name).join("configs/federation.dfm.yaml");
+        let loaded = load(&config, &Options::default()).unwrap_or_else(|report| panic!("{}", text(&report)));
+        assert!(loaded.report.diagnostics.is_empty(), "{}", text(&loaded.report));
+    }
+}
