@@ -2,10 +2,13 @@
 
 import argparse
 import os
+import sys
 from typing import Literal
 
-from dfm.api import Pipeline, PlaceParam, Yield
+from dfm.api import ErrorToken, Pipeline, PlaceParam, Yield
+from dfm.errors import DfmError
 from dfm.exec import Frame
+from dfm.session import SessionOptions
 
 from examplefed.fed.api.users import GreetMe
 from examplefed.fed.runtime.concierge import get_session
@@ -29,15 +32,19 @@ def make_pipeline(greetme_from: str, message: str | None) -> Pipeline:
 
 
 def show(from_site: str, node: int | str | None, frame: Frame, place: str, data: object) -> None:
-    """Prints one token."""
-    print(f"{from_site}, place {place}, frame {frame.frame}: {data}", flush=True)
+    """Prints one token; an error is told at the end of the job."""
+    if not isinstance(data, ErrorToken):
+        print(f"{from_site}, place {place}, frame {frame.frame}: {data}", flush=True)
 
 
 def greet(
     name: str, greetme_from: str, message: str | None, target: Literal["flare", "local"], federation_path: str | None
 ) -> None:
     """Greets once; raises what the sites report."""
-    with get_session(target=target, user=USER, flare_workspace=federation_path) as session:
+    options: SessionOptions = {"user": USER}
+    if federation_path is not None:
+        options["flare_workspace"] = federation_path
+    with get_session(target=target, **options) as session:
         job = session.execute(
             make_pipeline(greetme_from, message), input_params={"name": name}, place_callbacks={"greeting": show}
         )
@@ -64,7 +71,10 @@ def main() -> None:
     args = parser.parse_args()
     if args.message is not None and args.greetme_from != "app":
         parser.error(f"--message: {args.greetme_from} greets in its own words; use --greetme-from app")
-    greet(args.name, args.greetme_from, args.message, args.target, args.federation_path)
+    try:
+        greet(args.name, args.greetme_from, args.message, args.target, args.federation_path)
+    except DfmError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

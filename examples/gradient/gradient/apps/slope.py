@@ -1,10 +1,12 @@
 """How does an application get a picture of how steep a terrain is?"""
 
 import argparse
+import sys
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 
 from dfm.api import Pipeline, PlaceParam, Yield
+from dfm.errors import DfmError
 from PIL import Image
 
 from gradient.fed.api.images import Render
@@ -24,7 +26,7 @@ def make_pipeline() -> Pipeline:
 def draw(size: int, seed: int, target: Literal["flare", "local"]) -> Image.Image:
     """The picture; raises what the sites report."""
     with get_session(target=target) as session:
-        return cast(Image.Image, session.run(make_pipeline(), size=size, seed=seed))
+        return session.run(make_pipeline(), size=size, seed=seed)["picture"][0]
 
 
 def main() -> None:
@@ -35,7 +37,10 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("slope.png"), help="the picture (default: %(default)s)")
     parser.add_argument("--target", choices=["local", "flare"], default="local", help="where (default: local)")
     args = parser.parse_args()
-    picture = draw(args.size, args.seed, args.target)
+    try:
+        picture = draw(args.size, args.seed, args.target)
+    except DfmError as error:
+        sys.exit(str(error))
     picture.save(args.output)
     print(f"{args.output}: {picture.width} x {picture.height} pixels")
 

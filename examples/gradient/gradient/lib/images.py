@@ -20,5 +20,5 @@ class Render:
         span = float(np.ptp(field))
         position = (field - field.min()) / (span or 1.0) * (len(PALETTE) - 1)
         stops = np.arange(len(PALETTE))
-        channels = [np.interp(position, stops, PALETTE[:, channel]) for channel in range(3)]
+        channels: list[NDArray[np.float64]] = [np.interp(position, stops, PALETTE[:, channel]) for channel in range(3)]
         return Image.fromarray(np.stack(channels, axis=-1).astype(np.uint8))

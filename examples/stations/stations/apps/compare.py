@@ -1,10 +1,12 @@
 """How does an application compare stations whose records it never sees?"""
 
 import argparse
+import sys
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 
 from dfm.api import Pipeline, PlaceParam, Yield
+from dfm.errors import DfmError
 from PIL import Image
 
 from stations.fed.api.charts import DrawMonths
@@ -28,7 +30,7 @@ def make_pipeline() -> Pipeline:
 def draw(unit: Literal["celsius", "fahrenheit"], target: Literal["flare", "local"]) -> Image.Image:
     """The chart; raises what the sites report."""
     with get_session(target=target) as session:
-        return cast(Image.Image, session.run(make_pipeline(), unit=unit))
+        return session.run(make_pipeline(), unit=unit)["chart"][0]
 
 
 def main() -> None:
@@ -38,7 +40,10 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("stations.png"), help="the chart (default: %(default)s)")
     parser.add_argument("--target", choices=["local", "flare"], default="local", help="where (default: local)")
     args = parser.parse_args()
-    chart = draw(args.unit, args.target)
+    try:
+        chart = draw(args.unit, args.target)
+    except DfmError as error:
+        sys.exit(str(error))
     chart.save(args.output)
     print(f"{args.output}: {chart.width} x {chart.height} pixels")
 
