@@ -113,7 +113,9 @@ pub fn load(context: &Context, name: &str, paths: &Paths) -> Result<Loaded, Repo
             .help(format!("run `dfm fed config set {name} --config-path FILE`"))
             .into());
     };
-    dfm_config::load(&context.shown(config), &Options::default())
+    // A program may read the result in another folder.
+    let shown = if context.output.json { config.clone() } else { context.shown(config) };
+    dfm_config::load(&shown, &Options::default())
 }
 
 /// That there is no federation of this name.

@@ -140,7 +140,8 @@ pub fn parse(text: &str, file: u32) -> (Option<Node>, Vec<Diagnostic>) {
 fn not_yaml(error: &ScanError, offsets: &Offsets, file: u32) -> Diagnostic {
     let start = offsets.byte(error.marker().index());
     let diagnostic = Diagnostic::error("config-not-yaml", format!("this is not YAML: {}", error.info()));
-    let diagnostic = diagnostic.at(Span { file, start, end: start + 1 }, "");
+    let end = start + offsets.text[start..].chars().next().map_or(0, char::len_utf8);
+    let diagnostic = diagnostic.at(Span { file, start, end }, "");
     if offsets.text[..start].ends_with('\t') || offsets.text[start..].starts_with('\t') || error.info().contains("tab")
     {
         return diagnostic.help("indent with spaces: YAML allows no tabs there");

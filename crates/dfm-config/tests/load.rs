@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use dfm_config::{Accepts, ArgumentSource, Options, Type, load};
-use dfm_diag::{Report, render};
+use dfm_diag::{Report, render, to_json};
 use serde_json::json;
 
 fn configs() -> PathBuf {
@@ -122,5 +122,28 @@ fn the_examples_load() {
         let config = path.join(name).join("configs/federation.dfm.yaml");
         let loaded = load(&config, &Options::default()).unwrap_or_else(|report| panic!("{}", text(&report)));
         assert!(loaded.report.diagnostics.is_empty(), "{}", text(&loaded.report));
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config { failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn no_text_makes_it_panic(edits in proptest::collection::vec((0..5000usize, 0..40usize, "[ \\-:{}\\[\\]#&*\"'|>\\t\\n$~<a-z1é]{0,6}"), 1..4)) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f.dfm.yaml");
+        let mut text: Vec<char> = std::fs::read_to_string(configs().join("valid/everything.dfm.yaml")).unwrap().chars().collect();
+        for (start, length, new) in edits {
+            let start = start.min(text.len());
+            let end = (start + length).min(text.len());
+            text.splice(start..end, new.chars());
+        }
+        std::fs::write(&path, text.into_iter().collect::<String>()).unwrap();
+        if let Err(report) = load(&path, &Options::default()) {
+            for diagnostic in &report.diagnostics {
+                render(diagnostic, &report.sources, true);
+                to_json(diagnostic, &report.sources);
+            }
+        }
     }
 }

@@ -65,11 +65,12 @@ fn label(words: &str) -> Option<&str> {
     Some(words).filter(|words| !words.is_empty())
 }
 
-/// A caret under forty lines helps nobody: a span over several lines is shown by its first.
+/// A caret under forty lines helps nobody: a span over several lines is shown by its first. Characters stay whole.
 fn within(span: Span, text: &str) -> Range<usize> {
-    let start = span.start.min(text.len());
-    let end = span.end.clamp(start, text.len());
-    let line = text.get(start..end).and_then(|piece| piece.find('\n')).map_or(end, |newline| start + newline);
+    let whole = |byte: usize| (0..=byte.min(text.len())).rev().find(|byte| text.is_char_boundary(*byte)).unwrap_or(0);
+    let start = whole(span.start);
+    let end = whole(span.end).max(start);
+    let line = text[start..end].find('\n').map_or(end, |newline| start + newline);
     start..line
 }
 
@@ -90,6 +91,15 @@ mod tests {
         insta::assert_snapshot!(render(&diagnostic, &sources, false));
         insta::assert_snapshot!("json", serde_json::to_string_pretty(&to_json(&diagnostic, &sources)).unwrap());
         assert!(render(&diagnostic, &sources, true).contains("\u{1b}["));
+    }
+
+    #[test]
+    fn a_span_that_fits_badly_is_shown_all_the_same() {
+        let mut sources = Sources::default();
+        let file = sources.add("a", "éé\n");
+        for (start, end) in [(1, 3), (3, 1), (0, 1), (5, 9), (9, 99)] {
+            render(&Diagnostic::error("x", "y").at(Span { file, start, end }, "z"), &sources, false);
+        }
     }
 
     #[test]

@@ -1,0 +1,140 @@
+//! Does `dfm fed config` keep the registry as documented, from any folder?
+
+mod common;
+
+use common::{World, repository};
+
+const SMALL: &str = "dfm: 1.0.0\ninfo: {api-version: 0.0.1, code-package: small}\nsites: {home: {}}\n";
+
+/// A world with a registry beside two federations, one of them broken.
+fn two_federations() -> World {
+    let world = World::new();
+    world.write("federations.yaml", "# ours\nfederations:\n  good: # the good one\n    federation_dir: good\n");
+    world.write("good/configs/f.dfm.yaml", &repository("examples/examplefed/examplefed/configs/federation.dfm.yaml"));
+    world.write("bad/f.dfm.yaml", "dfm: 1.0.0\ninfo: {api-version: 0.0.1}\nsites: {home: {interfaces: {}}}\n");
+    assert_eq!(world.dfm(".", "fed config set good --config-path configs/f.dfm.yaml").exit, 0);
+    world.write(
+        "federations.yaml",
+        &(world.read("federations.yaml") + "  bad: {federation_dir: bad, config_path: f.dfm.yaml}\n"),
+    );
+    world
+}
+
+#[test]
+fn list_all_shows_every_federation_from_any_folder() {
+    let world = two_federations();
+    insta::assert_snapshot!("list_all", world.dfm(".", "fed config list-all").all());
+    let inside = world.dfm("good/configs", "fed config list-all");
+    assert!(inside.stdout.contains("[ROOT]/good ") && inside.stdout.contains("2 errors"), "{}", inside.stdout);
+    insta::assert_snapshot!("list_all_json", world.dfm("elsewhere", "fed config list-all --json").all());
+}
+
+#[test]
+fn show_tells_the_record_the_paths_and_who_offers_what() {
+    let world = two_federations();
+    insta::assert_snapshot!("show", world.dfm("good", "fed config show good").all());
+    insta::assert_snapshot!("show_json", world.dfm(".", "fed --json config show good").all());
+    insta::assert_snapshot!("show_broken", world.dfm(".", "fed config show bad").all());
+    insta::assert_snapshot!("show_broken_json", world.dfm(".", "fed config show bad --json").all());
+    insta::assert_snapshot!("show_unknown", world.dfm(".", "fed config show goof").all());
+}
+
+#[test]
+fn set_keeps_what_is_not_given_and_what_the_user_wrote() {
+    let world = two_federations();
+    let ran = world.dfm(".", "fed config set --project-path project.yaml good");
+    insta::assert_snapshot!("set_with_a_missing_file", ran.all());
+    insta::assert_snapshot!("set_registry", world.read("federations.yaml"));
+    let before = world.read("federations.yaml");
+    let ran = world.dfm(".", "fed config set bad --federation-dir bad");
+    assert_eq!(ran.exit, 2);
+    assert!(ran.stderr.contains("`bad` was not saved"), "{}", ran.stderr);
+    assert_eq!(world.read("federations.yaml"), before);
+}
+
+#[test]
+fn set_makes_the_users_own_registry_when_there_is_none() {
+    let world = World::new();
+    world.write("fed/x.dfm.yaml", SMALL);
+    let incomplete = world.dfm("fed", "fed config set small --federation-dir .");
+    assert_eq!((incomplete.exit, incomplete.stdout.as_str()), (2, ""));
+    // A path that the federation's folder does not have is one from the current folder.
+    let ran = world.dfm(".", "fed config set small --federation-dir fed --config-path fed/x.dfm.yaml");
+    assert_eq!(ran.exit, 0, "{}", ran.stderr);
+    let text = world.read("home/.config/dfm/federations.yaml");
+    let expected = format!(
+        "federations:\n  small:\n    federation_dir: {}\n    config_path: x.dfm.yaml\n",
+        world.root().join("fed").display()
+    );
+    assert_eq!(text, expected);
+    assert!(world.dfm("else/where", "fed config list-all").stdout.contains("small"));
+}
+
+#[test]
+fn the_registry_is_the_one_asked_for_then_the_environments_then_the_nearest() {
+    let world = World::new();
+    for (path, name) in [("a.yaml", "asked"), ("e.yaml", "environment"), ("in/federations.yaml", "nearest")] {
+        world.write(path, &format!("federations: {{{name}: {{}}}}"));
+    }
+    let environment = world.root().join("e.yaml");
+    let environment = [("DFM_CONFIG", environment.to_str().unwrap())];
+    let named = |words: &str, environment: &[(&str, &str)]| world.dfm_with("in/side", words, environment).stdout;
+    assert!(named("--config ../../a.yaml fed config list-all", &environment).contains("asked"));
+    assert!(named("fed config list-all --config ../../a.yaml", &environment).contains("asked"));
+    assert!(named("fed config list-all", &environment).contains("environment"));
+    assert!(named("fed config list-all", &[]).contains("nearest"));
+}
+
+#[test]
+fn delete_forgets_and_deletes_no_file() {
+    let world = two_federations();
+    let ran = world.dfm("bad", "fed config delete good");
+    assert_eq!(ran.exit, 0, "{}", ran.stderr);
+    assert_eq!(
+        world.read("federations.yaml"),
+        "# ours\nfederations:\n  bad: {federation_dir: bad, config_path: f.dfm.yaml}\n"
+    );
+    assert!(world.root().join("good/configs/f.dfm.yaml").exists());
+    let again = world.dfm(".", "fed config delete good");
+    insta::assert_snapshot!("delete_unknown", again.all());
+}
+
+#[test]
+fn create_default_never_overwrites() {
+    let world = World::new();
+    let made = world.dfm("here", "fed config create-default --path .");
+    assert_eq!(made.exit, 0, "{}", made.stderr);
+    let text = world.read("here/federations.yaml");
+    assert!(text.starts_with('#'));
+    let again = world.dfm("here", "fed config create-default");
+    assert_eq!(again.exit, 1);
+    assert_eq!(world.read("here/federations.yaml"), text);
+    // What it wrote can be filled, and keeps its comments.
+    assert_eq!(world.dfm("here", "fed config set x --federation-dir . --config-path x.dfm.yaml").exit, 0);
+    let filled = world.read("here/federations.yaml");
+    assert!(text.lines().all(|line| filled.contains(line)), "{filled}");
+}
+
+#[test]
+fn a_registry_that_cannot_be_read_is_explained_and_left_alone() {
+    let world = World::new();
+    world.write("federations.yaml", "federations:\n  a: [1]\n  b: {federation_dir: 3}\n");
+    insta::assert_snapshot!("broken_registry", world.dfm(".", "fed config list-all").all());
+    let ran = world.dfm(".", "fed config set c --federation-dir c --config-path c");
+    assert_eq!(ran.exit, 2);
+    assert_eq!(world.read("federations.yaml"), "federations:\n  a: [1]\n  b: {federation_dir: 3}\n");
+}
+
+#[test]
+fn results_are_on_stdout_and_only_there() {
+    let world = two_federations();
+    let quiet = world.dfm(".", "-q fed config set good --project-path p.yaml");
+    assert_eq!((quiet.exit, quiet.stdout.as_str()), (0, ""));
+    let coloured = world.dfm(".", "fed config show bad --color always");
+    assert!(coloured.stderr.contains("\u{1b}[") && !coloured.stdout.contains("\u{1b}["));
+    assert!(!world.dfm(".", "fed config show bad").stderr.contains("\u{1b}["));
+    let unknown = world.dfm(".", "fed config show goof --json");
+    assert_eq!((unknown.exit, unknown.stderr.as_str()), (2, ""));
+    assert!(unknown.stdout.starts_with("{\"problems\":[{\"code\":\"registry-unknown-federation\""));
+    assert_eq!(world.dfm(".", "fed config shwo good").exit, 2);
+}
