@@ -1,0 +1,242 @@
+//! Does a pipeline hold together, and can this federation run it?
+//!
+//! Everything is checked and every problem reported, not only the first.
+
+use std::collections::{HashMap, HashSet};
+
+use dfm_net::NodeId;
+use indexmap::IndexMap;
+
+use crate::graph::{Candidate, Graph, Input, Known, Limits, Node};
+use crate::offers::{Offers, site_index};
+use crate::{Argument, FedInfo, Pipeline, Problem, Statement};
+
+/// The most inputs that one node can have.
+const MAX_INPUTS: usize = u16::MAX as usize;
+
+/// Checks `pipeline`, whose yields go to the site `home`. Operations may run at the `allowed` sites; `None` for all.
+pub(crate) fn check<'a>(
+    fed: &'a FedInfo,
+    pipeline: &'a Pipeline,
+    home: &str,
+    allowed: Option<&[String]>,
+) -> Result<Graph<'a>, Vec<Problem>> {
+    let mut problems = check_header(fed, pipeline);
+    let home = site_index(fed, home, "the homesite", None, &mut problems);
+    let allowed: Option<HashSet<usize>> = allowed.map(|names| {
+        let of = "a site that the session is restricted to";
+        names.iter().filter_map(|name| site_index(fed, name, of, None, &mut problems)).collect()
+    });
+    let known = check_kinds(pipeline, &mut problems);
+    let ids = check_ids(&known, &mut problems);
+    check_places(&known, &mut problems);
+
+    let offers = Offers::new(fed, allowed);
+    let mut nodes: Vec<Node<'a>> = Vec::with_capacity(known.len());
+    for statement in &known {
+        let inputs = check_references(*statement, &known, &ids, &mut problems);
+        let (candidates, limits) = match statement {
+            Known::Operation(operation) => offers.candidates(operation, &mut problems),
+            Known::Yield(_) => {
+                let home = home.map(|site| Candidate { site, offer: None });
+                (home.into_iter().collect(), Limits::default())
+            }
+        };
+        nodes.push(Node { statement: *statement, inputs, outputs: vec![], candidates, limits });
+    }
+    for node in 0..nodes.len() {
+        for at in 0..nodes[node].inputs.len() {
+            let Input { node: from, signal } = nodes[node].inputs[at];
+            nodes[from].outputs.push(Input { node, signal });
+        }
+    }
+    let order = check_order(&nodes, &mut problems);
+    if problems.is_empty() { Ok(Graph { nodes, order }) } else { Err(problems) }
+}
+
+fn check_header(fed: &FedInfo, pipeline: &Pipeline) -> Vec<Problem> {
+    let mut problems = vec![];
+    let mut add = |code, message, help| problems.push(Problem::new(code, None, message, help));
+    if pipeline.mode != "execute" {
+        add("plan-not-available", format!("the mode '{}' is not available yet", pipeline.mode), None);
+    }
+    if let Some(package) = pipeline.package.as_ref().filter(|package| **package != fed.code_package) {
+        let message = format!("the pipeline is for the federation {package}, but this one is {}", fed.code_package);
+        add("plan-other-federation", message, None);
+    } else if let Some(version) = &pipeline.api_version {
+        let major = |version: &str| version.split('.').next().map(str::to_owned);
+        if major(version) != major(&fed.api_version) {
+            let message = format!("the pipeline speaks API version {version}, but the federation {}", fed.api_version);
+            let help = "build the pipeline with code generated from the same federation: dfm fed gen code".to_owned();
+            add("plan-api-version", message, Some(help));
+        }
+    }
+    problems
+}
+
+fn check_kinds<'a>(pipeline: &'a Pipeline, problems: &mut Vec<Problem>) -> Vec<Known<'a>> {
+    let mut known = Vec::with_capacity(pipeline.statements.len());
+    for statement in &pipeline.statements {
+        match statement {
+            Statement::Operation(statement) => known.push(Known::Operation(statement)),
+            Statement::Yield(statement) => known.push(Known::Yield(statement)),
+            Statement::Other { kind, node } => {
+                let message = format!("a statement of kind '{kind}' is not available yet");
+                problems.push(Problem::new("plan-not-available", node.as_ref(), message, None));
+            }
+        }
+    }
+    known
+}
+
+fn check_ids<'a>(known: &[Known<'a>], problems: &mut Vec<Problem>) -> HashMap<&'a NodeId, usize> {
+    let mut ids = HashMap::with_capacity(known.len());
+    for (index, statement) in known.iter().enumerate() {
+        let node = statement.node();
+        if ids.insert(node, index).is_some() {
+            let message = format!("two statements have the node id {}", shown(node));
+            problems.push(Problem::new("plan-duplicate-node", Some(node), message, None));
+        }
+    }
+    ids
+}
+
+/// A place's name → its first use, and whether that says `multiuse`.
+type Places<'a> = IndexMap<&'a str, (&'a NodeId, bool)>;
+
+fn check_places(known: &[Known<'_>], problems: &mut Vec<Problem>) {
+    let (mut params, mut yields): (Places<'_>, Places<'_>) = Default::default();
+    for statement in known {
+        let node = statement.node();
+        for argument in statement.arguments() {
+            if let Argument::Param { param, multiuse } = argument {
+                use_place(&mut params, "parameter", param, *multiuse, node, problems);
+            }
+        }
+        if let Known::Yield(statement) = statement {
+            use_place(&mut yields, "yield", &statement.place, statement.multiuse, node, problems);
+        }
+    }
+    for (place, (node, ..)) in yields {
+        if params.contains_key(place) {
+            let message = format!("the place '{place}' is both a parameter place and a yield place");
+            let help = Some("give one of them another name".to_owned());
+            problems.push(Problem::new("plan-place-shared", Some(node), message, help));
+        }
+    }
+}
+
+fn use_place<'a>(
+    places: &mut Places<'a>,
+    kind: &str,
+    place: &'a str,
+    multiuse: bool,
+    node: &'a NodeId,
+    problems: &mut Vec<Problem>,
+) {
+    let Some(&(first, may_repeat)) = places.get(place) else {
+        places.insert(place, (node, multiuse));
+        return;
+    };
+    if !(may_repeat && multiuse) {
+        let message = format!("the {kind} place '{place}' is used more than once, first by node {}", shown(first));
+        let help = Some("use it once, or let every use say multiuse=True".to_owned());
+        problems.push(Problem::new("plan-place-reused", Some(node), message, help));
+    }
+}
+
+fn check_references(
+    statement: Known<'_>,
+    known: &[Known<'_>],
+    ids: &HashMap<&NodeId, usize>,
+    problems: &mut Vec<Problem>,
+) -> Vec<Input> {
+    let node = statement.node();
+    let mut inputs = vec![];
+    let mut slots = 0;
+    let mut refer = |to: &NodeId, signal| match ids.get(to) {
+        None => {
+            let message = format!("it refers to the node {}, which the pipeline does not have", shown(to));
+            problems.push(Problem::new("plan-unknown-node", Some(node), message, None));
+        }
+        Some(index) if matches!(known[*index], Known::Yield(_)) => {
+            let message = format!("it depends on the node {}, which is a Yield and has no result", shown(to));
+            let help = Some("depend on the node whose value is yielded".to_owned());
+            problems.push(Problem::new("plan-yield-as-input", Some(node), message, help));
+        }
+        Some(index) => inputs.push(Input { node: *index, signal }),
+    };
+    for argument in statement.arguments() {
+        slots += 1;
+        if let Argument::Node { node, .. } = argument {
+            refer(node, false);
+        }
+    }
+    for to in statement.after() {
+        slots += 1;
+        refer(to, true);
+    }
+    let mut add = |code, message, help: &str| {
+        problems.push(Problem::new(code, Some(node), message, Some(help.to_owned())));
+    };
+    if slots > MAX_INPUTS {
+        let message = format!("it has {slots} inputs; a node can have at most {MAX_INPUTS}");
+        add("plan-too-many-inputs", message, "gather them through operations in between");
+    }
+    if let Known::Yield(statement) = statement
+        && matches!(statement.value, Argument::Literal { .. } | Argument::Encoded { .. })
+    {
+        let message = format!("the Yield at place '{}' has a literal, which needs no pipeline", statement.place);
+        add("plan-yield-literal", message, "yield a node's result or a PlaceParam");
+    }
+    inputs
+}
+
+/// Sorts the nodes so that each comes after those it depends on, in the order of the statements where that is free.
+fn check_order(nodes: &[Node<'_>], problems: &mut Vec<Problem>) -> Vec<usize> {
+    let mut missing: Vec<usize> = nodes.iter().map(|node| node.inputs.len()).collect();
+    let mut order: Vec<usize> = (0..nodes.len()).filter(|node| missing[*node] == 0).collect();
+    let mut at = 0;
+    while let Some(&node) = order.get(at) {
+        at += 1;
+        for output in &nodes[node].outputs {
+            missing[output.node] -= 1;
+            if missing[output.node] == 0 {
+                order.push(output.node);
+            }
+        }
+    }
+    if order.len() < nodes.len() {
+        let cycle = find_cycle(nodes, &missing);
+        let names: Vec<String> = cycle.iter().map(|node| shown(nodes[*node].statement.node())).collect();
+        let message = format!("these nodes wait for each other: {} → {}", names.join(" → "), names[0]);
+        let help = Some("remove one of these dependencies".to_owned());
+        problems.push(Problem::new("plan-cycle", Some(nodes[cycle[0]].statement.node()), message, help));
+    }
+    order
+}
+
+/// One cycle among the nodes that still miss an input, in the order of the data.
+fn find_cycle(nodes: &[Node<'_>], missing: &[usize]) -> Vec<usize> {
+    let mut path: Vec<usize> = vec![];
+    let mut seen: HashMap<usize, usize> = HashMap::new();
+    let mut node = missing.iter().position(|missing| *missing > 0).expect("some node was left over");
+    loop {
+        if let Some(start) = seen.insert(node, path.len()) {
+            let mut cycle = path.split_off(start);
+            cycle.reverse();
+            return cycle;
+        }
+        path.push(node);
+        let inputs = &nodes[node].inputs;
+        node = inputs.iter().find(|input| missing[input.node] > 0).expect("it waits for one that was left over").node;
+    }
+}
+
+/// A node id, for a message.
+pub(crate) fn shown(node: &NodeId) -> String {
+    match node {
+        NodeId::Number(number) => number.to_string(),
+        NodeId::Name(name) => format!("'{name}'"),
+    }
+}

@@ -1,0 +1,21 @@
+//! How does a pipeline become one net for each site?
+//!
+//! [`plan`] checks the pipeline against what the federation offers, places each node at a site, and cuts the graph at
+//! the borders between sites. It reads only what is public in a federation, and a [`Plan`] is plain data.
+
+mod check;
+mod cost;
+mod cut;
+mod explain;
+mod fed_info;
+mod graph;
+mod offers;
+mod pipeline;
+mod place;
+mod plan;
+mod problem;
+
+pub use fed_info::{ComputeCost, FedInfo, Offer, OperationInfo, ParameterInfo, SendCost, SiteInfo};
+pub use pipeline::{Argument, OperationStatement, Pipeline, SiteChoice, Statement, YieldStatement};
+pub use plan::{Alternative, Placement, Plan, plan};
+pub use problem::Problem;

@@ -1,0 +1,99 @@
+//! What does a pipeline become, and how?
+
+use dfm_net::{Net, NodeId};
+use serde::{Deserialize, Serialize};
+
+use crate::check::check;
+use crate::cost::Costs;
+use crate::cut::cut_at_borders;
+use crate::explain::{placements, warnings};
+use crate::graph::{Graph, Known};
+use crate::place::place_nodes;
+use crate::{Argument, FedInfo, Pipeline, Problem};
+
+/// What every site has to do, and why there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The version of this format, 1.
+    pub format: u32,
+    /// The pipeline's name; `pipeline` if it has none.
+    pub name: String,
+    /// The application's site.
+    pub home: String,
+    /// One net for the home, which comes first and may be empty, and for each other site that has something to do.
+    pub nets: Vec<Net>,
+    /// Where each operation runs, in the order of the statements.
+    pub placements: Vec<Placement>,
+    /// The parameter places, each once, in the order of their first use.
+    pub params: Vec<String>,
+    /// The yield places, each once, in the order of their first use.
+    pub yields: Vec<String>,
+    /// What the user should know, although the plan stands.
+    pub warnings: Vec<String>,
+}
+
+/// Where an operation runs, and why.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Placement {
+    /// The pipeline's node.
+    pub node: NodeId,
+    /// `namespace.Name`.
+    pub operation: String,
+    /// The site.
+    pub site: String,
+    /// The site's provider; `None` for the site itself.
+    pub provider: Option<String>,
+    /// The reason, for the user.
+    pub why: String,
+    /// Where else it could run, the best first.
+    pub alternatives: Vec<Alternative>,
+}
+
+/// Where an operation could run too.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Alternative {
+    /// The site.
+    pub site: String,
+    /// The site's provider; `None` for the site itself.
+    pub provider: Option<String>,
+    /// The estimated seconds from the start of a run until its result would be where it is needed, with all other
+    /// nodes where they are.
+    pub seconds: f64,
+}
+
+/// Plans a pipeline for an application at the site `home`. Operations may run at the `allowed` sites; `None` for all.
+///
+/// # Errors
+/// Every reason why the federation cannot run it.
+pub fn plan(fed: &FedInfo, pipeline: &Pipeline, home: &str, allowed: Option<&[String]>) -> Result<Plan, Vec<Problem>> {
+    let graph = check(fed, pipeline, home, allowed)?;
+    let home_index = fed.sites.get_index_of(home).expect("it was checked");
+    let costs = Costs::new(fed, &graph, home_index);
+    let placed = place_nodes(&graph, &costs);
+    let (params, yields) = place_names(&graph);
+    Ok(Plan {
+        format: 1,
+        name: pipeline.name.clone().unwrap_or_else(|| "pipeline".to_owned()),
+        home: home.to_owned(),
+        nets: cut_at_borders(fed, &graph, &placed, home_index),
+        placements: placements(fed, &graph, &costs, &placed),
+        params,
+        yields,
+        warnings: warnings(fed, &graph, &costs, &placed),
+    })
+}
+
+fn place_names(graph: &Graph<'_>) -> (Vec<String>, Vec<String>) {
+    let (mut params, mut yields) = (indexmap::IndexSet::new(), indexmap::IndexSet::new());
+    for node in &graph.nodes {
+        for argument in node.statement.arguments() {
+            if let Argument::Param { param, .. } = argument {
+                params.insert(param.clone());
+            }
+        }
+        if let Known::Yield(statement) = node.statement {
+            yields.insert(statement.place.clone());
+        }
+    }
+    (params.into_iter().collect(), yields.into_iter().collect())
+}

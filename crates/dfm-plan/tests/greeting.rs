@@ -1,0 +1,182 @@
+//! The greeting federation's plans, and what is said of pipelines that it cannot run.
+
+use dfm_plan::{FedInfo, Pipeline, Plan, Problem, plan};
+use serde_json::{Value, json};
+
+fn federation() -> FedInfo {
+    let offer = |provider: Value, parameters: Value, fixed_time: f64| {
+        json!({"operation": "users.GreetMe", "provider": provider, "parameters": parameters, "required": ["name"],
+            "compute_cost": {"fixed_time": fixed_time}})
+    };
+    let info = json!({
+        "format": 1, "code_package": "examplefed", "api_version": "0.0.1",
+        "operations": {
+            "users.GreetMe": {"description": "", "returns": "string", "parameters": {"name": {"required": true}}},
+            "users.Forget": {"description": "", "returns": null, "parameters": {}},
+        },
+        "sites": {
+            "server": {"offers": [offer(json!(null), json!(["name"]), 0.5)],
+                "send_cost": {"concierge": {"fixed_time": 0.25, "bandwidth": 1e6}}},
+            "concierge": {"offers": [offer(json!(null), json!(["name", "greeting"]), 2.0)],
+                "send_cost": {"server": {"fixed_time": 0.25}}},
+            "reception": {"offers": [
+                offer(json!("day"), json!(["name"]), 0.1), offer(json!("night"), json!(["name"]), 0.2)]},
+        },
+    });
+    FedInfo::from_json(&info.to_string()).expect("it is written here")
+}
+
+fn planned_for(statements: Value, allowed: Option<&[&str]>) -> Result<Plan, Vec<Problem>> {
+    let document = json!({"dfm_pipeline": 1, "name": "greet", "mode": "execute", "package": "examplefed",
+        "api_version": "0.0.1", "statements": statements});
+    let pipeline = Pipeline::from_json(&document.to_string()).map_err(|problem| vec![problem])?;
+    let allowed: Option<Vec<String>> = allowed.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
+    plan(&federation(), &pipeline, "concierge", allowed.as_deref())
+}
+
+fn planned(statements: Value) -> Result<Plan, Vec<Problem>> {
+    planned_for(statements, None)
+}
+
+fn greet(node: u32, site: Value, arguments: Value) -> Value {
+    json!({"kind": "operation", "node": node, "operation": "users.GreetMe", "class": "examplefed.fed.api.users.GreetMe",
+        "site": site, "provider": null, "after": [], "arguments": arguments})
+}
+
+fn yields(node: u32, place: &str, value: Value) -> Value {
+    json!({"kind": "yield", "node": node, "place": place, "multiuse": false, "after": [], "value": value})
+}
+
+fn anywhere() -> Value {
+    json!({"best_of": null})
+}
+
+#[test]
+fn a_chain_over_two_sites_is_cut_at_their_border() {
+    let mut last = yields(2, "greetings", json!({"node": 1, "path": []}));
+    last["after"] = json!([0]);
+    let statements = json!([
+        greet(0, json!("server"), json!({"name": {"param": "who", "multiuse": false}})),
+        greet(
+            1,
+            anywhere(),
+            json!({"name": {"node": 0, "path": [{"attribute": "x"}]}, "greeting": {"encoded": "AAAA"}})
+        ),
+        last,
+    ]);
+    insta::assert_json_snapshot!(planned(statements).expect("it is valid"));
+}
+
+#[test]
+fn the_best_site_is_chosen_and_said_why() {
+    let literal = || json!({"name": {"literal": "World"}});
+    let statements = json!([
+        greet(0, anywhere(), literal()),
+        yields(1, "a", json!({"node": 0})),
+        greet(2, json!("reception"), literal()),
+        greet(3, json!({"best_of": ["server"]}), literal()),
+        greet(4, anywhere(), json!({"name": {"node": 2}})),
+        yields(5, "echo", json!({"param": "said"})),
+        greet(6, json!({"best_of": ["reception"]}), literal()),
+        yields(7, "far", json!({"node": 6})),
+    ]);
+    let plan = planned_for(statements, Some(&["server", "reception", "concierge"])).expect("it is valid");
+    let said: Vec<String> = plan
+        .placements
+        .iter()
+        .map(|at| format!("{:?}: {} {:?}: {}", at.node, at.site, at.provider, at.why))
+        .chain(plan.warnings.iter().map(|warning| format!("warning: {warning}")))
+        .collect();
+    insta::assert_snapshot!(said.join("\n"));
+}
+
+#[test]
+fn every_problem_is_told() {
+    let mut unknown = greet(3, anywhere(), json!({}));
+    unknown["operation"] = json!("users.GretMe");
+    let mut forget = greet(4, anywhere(), json!({}));
+    forget["operation"] = json!("users.Forget");
+    let mut other = greet(5, anywhere(), json!({"name": {"literal": "x"}}));
+    other["provider"] = json!("dai");
+    let mut late = greet(17, anywhere(), json!({"name": {"literal": "x"}}));
+    late["after"] = json!([1]);
+    let statements = json!([
+        greet(0, json!("recepton"), json!({"name": {"literal": "x"}})),
+        yields(1, "yield", json!({"node": 0})),
+        yields(1, "yield", json!({"node": 0})),
+        unknown,
+        forget,
+        other,
+        greet(6, json!("server"), json!({"name": {"literal": "x"}, "greeting": {"literal": "y"}})),
+        greet(7, anywhere(), json!({"nme": {"literal": "x"}})),
+        greet(8, anywhere(), json!({})),
+        greet(9, anywhere(), json!({"name": {"param": "p"}})),
+        greet(10, anywhere(), json!({"name": {"param": "p", "multiuse": true}})),
+        yields(11, "p", json!({"node": 9})),
+        yields(12, "literal", json!({"literal": 1})),
+        greet(13, anywhere(), json!({"name": {"node": 99}})),
+        greet(14, anywhere(), json!({"name": {"node": 16}})),
+        greet(15, anywhere(), json!({"name": {"node": 14}})),
+        greet(16, anywhere(), json!({"name": {"node": 15}})),
+        late,
+        {"kind": "for_each", "node": 18},
+    ]);
+    let problems = planned(statements).expect_err("it is full of mistakes");
+    let told: Vec<String> = problems
+        .iter()
+        .map(|problem| {
+            let help = problem.help.as_ref().map(|help| format!("\n    {help}")).unwrap_or_default();
+            format!("{} {:?}: {}{help}", problem.code, problem.node, problem.message)
+        })
+        .collect();
+    insta::assert_snapshot!(told.join("\n"));
+}
+
+#[test]
+fn sites_that_are_not_there_or_not_allowed_are_told() {
+    let statements = || {
+        json!([
+            greet(0, json!("server"), json!({"name": {"literal": "x"}})),
+            greet(1, json!({"best_of": ["server", "reception"]}), json!({"name": {"literal": "x"}})),
+        ])
+    };
+    let told = |problems: Vec<Problem>| -> Vec<String> {
+        problems.iter().map(|problem| format!("{}: {} ({:?})", problem.code, problem.message, problem.help)).collect()
+    };
+    let restricted = told(planned_for(statements(), Some(&["concierge", "receptin"])).expect_err("it is restricted"));
+    insta::assert_snapshot!(restricted.join("\n"));
+    let empty =
+        Pipeline::from_json(r#"{"dfm_pipeline": 1, "mode": "discovery", "package": "other", "statements": []}"#);
+    let problems = plan(&federation(), &empty.expect("it is valid"), "lobby", None).expect_err("nothing is right");
+    insta::assert_snapshot!(told(problems).join("\n"));
+}
+
+#[test]
+fn literals_keep_their_last_digit() {
+    let numbers = json!([5.551115123125783e-17, 1.7976931348623157e308, 0.1 + 0.2, u64::MAX]);
+    let plan = planned(json!([greet(0, anywhere(), json!({"name": {"literal": numbers}}))])).expect("it is valid");
+    let again: Plan = serde_json::from_str(&serde_json::to_string(&plan).expect("it is data")).expect("it is data");
+    assert_eq!(again, plan);
+    assert!(format!("{plan:?}").contains("0.30000000000000004"));
+}
+
+#[test]
+fn what_is_no_pipeline_is_told() {
+    let told = |text: &str| Pipeline::from_json(text).expect_err("it is no pipeline").message;
+    let statement = |statement: &str| format!(r#"{{"dfm_pipeline":1,"mode":"execute","statements":[{statement}]}}"#);
+    let all = [
+        told("{"),
+        told(r#"{"dfm_pipeline": 2, "mode": "execute", "statements": []}"#),
+        told(&statement(r#"{"kind": "operation", "node": 0}"#)),
+        told(&statement(r#"{"node": 0}"#)),
+        told(&statement(r#"{"kind": "yield", "node": 0, "place": "p", "value": {}}"#)),
+    ];
+    insta::assert_snapshot!(all.join("\n"));
+}
+
+#[test]
+fn an_empty_pipeline_has_an_empty_net_at_home() {
+    let plan = planned(json!([])).expect("it is valid");
+    assert_eq!(plan.nets.len(), 1);
+    assert!(plan.nets[0].site == "concierge" && plan.nets[0].transitions.is_empty());
+}
