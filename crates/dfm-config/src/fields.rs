@@ -183,9 +183,11 @@ pub fn unknown_key(what: &str, key: &str, span: Span, known: &[&'static str]) ->
     })
 }
 
-/// `a`, `b`, `c`.
+/// `a`, `b`, `c`; not more of them than anybody reads.
 pub fn listed(words: &[&str]) -> String {
-    words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+    const MOST: usize = 20;
+    let shown: Vec<String> = words.iter().take(MOST).map(|word| format!("`{word}`")).collect();
+    format!("{}{}", shown.join(", "), if words.len() > MOST { ", …" } else { "" })
 }
 
 /// Whether two spellings of a key mean the same: a hyphen is as good as an underscore.
