@@ -82,7 +82,8 @@ pub(crate) fn warnings(fed: &FedInfo, graph: &Graph<'_>, costs: &Costs, placed: 
             let (from, to) = (placed.site(graph, input.node), placed.site(graph, index));
             let is_named =
                 |node: usize| graph.nodes[node].limits.named || graph.nodes[node].candidates[0].offer.is_none();
-            if !costs.is_known(from, to) && !(is_named(input.node) && is_named(index)) {
+            let is_asked_for = is_named(input.node) && is_named(index);
+            if !is_asked_for && !costs.is_known(from, to) {
                 pairs.insert((from, to));
             }
         }
