@@ -62,3 +62,14 @@ fn each_python_file_says_who_made_it() {
         assert!(file.text.ends_with('\n') && !file.text.ends_with("\n\n"), "{}", file.path.display());
     }
 }
+
+#[test]
+fn the_planner_reads_all_of_fed_info() {
+    for federation in [examplefed(), rich()] {
+        let files = generate(&federation, &ALL);
+        let file = files.iter().find(|file| file.path.ends_with("fed_info.json")).unwrap();
+        let info: dfm_plan::FedInfo = serde_json::from_str(&file.text).unwrap();
+        let again: serde_json::Value = serde_json::to_value(info).unwrap();
+        assert_eq!(again, serde_json::from_str::<serde_json::Value>(&file.text).unwrap());
+    }
+}
