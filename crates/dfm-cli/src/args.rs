@@ -148,6 +148,9 @@ pub struct Submit {
     /// Use the federation that `dfm poc` runs on this machine.
     #[arg(long)]
     pub poc: bool,
+    /// The site that the application belongs to [default: the one outside of the NVFlare project, else the first].
+    #[arg(long, value_name = "SITE")]
+    pub homesite: Option<String>,
     /// End the job after so many seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 3600.0)]
     pub timeout: f64,

@@ -1,9 +1,11 @@
 //! What does `dfm` do?
 
 mod args;
+mod child;
 mod commands;
 mod output;
 mod package;
+mod python;
 
 use std::process::ExitCode;
 

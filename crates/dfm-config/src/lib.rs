@@ -13,7 +13,9 @@ mod load;
 mod model;
 mod names;
 mod patch;
+mod project;
 mod refs;
+
 pub mod registry;
 mod registry_edit;
 mod registry_find;
@@ -23,5 +25,6 @@ mod write;
 
 pub use load::{Loaded, Options, load};
 pub use model::*;
+pub use project::participants;
 pub use registry_find::{FILE_NAME, find as find_registry};
 pub use write::write_file;

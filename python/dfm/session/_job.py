@@ -10,6 +10,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, cast
 
+from dfm._results import error_text
 from dfm.api import ErrorToken, StopToken
 from dfm.errors import JobError
 from dfm.exec import Frame
@@ -118,7 +119,7 @@ class Job:
         JobError: there were errors; it tells all of them.
         """
         if self._errors:
-            raise JobError("\n\n".join(_told(error) for error in self._errors))
+            raise JobError("\n\n".join(error_text(one) for error in self._errors for one in error.errors))
         if self._status is JobStatus.ABORTED:
             raise JobError("the job was cancelled")
 
@@ -320,16 +321,3 @@ def checked_frames(
         if missing:
             raise JobError(f"parameter set {index} has no value for the parameter place '{missing[0]}'")
     return [dict(one) for one in sets]
-
-
-def _told(error: ErrorToken) -> str:
-    lines: list[str] = []
-    for one in error.errors:
-        what = f"{one.operation} " if one.operation else ""
-        where = f"{what}at site '{one.site}'"
-        frame = "" if one.frame is None else f", frame {one.frame}"
-        line = f", from {one.line}" if one.line else ""
-        lines.append(f"{one.type}: {one.message}\n  in {where}{frame}{line}")
-        if one.stack_trace:
-            lines.append("  " + one.stack_trace.rstrip().replace("\n", "\n  "))
-    return "\n".join(lines)

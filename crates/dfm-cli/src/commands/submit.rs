@@ -1,15 +1,138 @@
 //! How does `dfm fed submit` run a pipeline or a script?
 
-use dfm_diag::Diagnostic;
+use std::env;
+use std::ffi::OsString;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
 
-use super::{Context, Failure, federation};
-use crate::args::Submit;
+use dfm_diag::{Diagnostic, nearest};
 
-/// Runs it.
+use super::{Chosen, Context, Failure, federation};
+use crate::args::{Kind, Submit, Target};
+use crate::{child, python};
+
+/// Runs it to its end; a failure's exit code is that of the pipeline or script.
 ///
 /// # Errors
-/// A federation that cannot be loaded.
+/// Wrong usage; a file or federation that is not there; or that the pipeline or script failed, which has been told.
 pub fn run(context: &Context, args: &Submit) -> Result<(), Failure> {
     let chosen = federation(context, &args.name)?;
-    Err(Failure::failed(Diagnostic::error("submit-not-built", format!("cannot submit to `{}` yet", chosen.name))))
+    let limit = Duration::try_from_secs_f64(args.timeout).map_err(|_| {
+        Failure::wrong(Diagnostic::error("submit-timeout", "--timeout takes a positive number of seconds"))
+    })?;
+    if args.target == Target::Flare {
+        let message = "the target `flare` is not available yet";
+        return Err(Failure::wrong(Diagnostic::error("submit-no-flare", message).help("add `--target local`")));
+    }
+    if !args.path.is_file() {
+        let what = if args.path.exists() { "is not a file" } else { "does not exist" };
+        let message = format!("`{}` {what}", args.path.display());
+        return Err(Failure::wrong(Diagnostic::error("submit-no-file", message)));
+    }
+    let homesite = homesite(&chosen, args)?;
+    let mut command = match args.kind {
+        Kind::Pipeline => pipeline(context, args)?,
+        Kind::Script => script(context, &args.path)?,
+    };
+    command.args(&args.args);
+    set_environment(&mut command, context, &chosen, &homesite)?;
+    context.output.detail(&format!("homesite: {homesite}"));
+    let code = child::run(&mut command, limit).map_err(|error| {
+        let message = format!("`{}` cannot be started: {error}", args.path.display());
+        Failure::failed(Diagnostic::error("submit-not-started", message))
+    })?;
+    match code {
+        0 => Ok(()),
+        124 => {
+            context.output.status(&format!("the time was up after {} s; everything was ended", args.timeout));
+            Err(Failure { exit: 124, report: Default::default() })
+        }
+        exit => Err(Failure { exit, report: Default::default() }),
+    }
+}
+
+fn pipeline(context: &Context, args: &Submit) -> Result<Command, Failure> {
+    let mut command = interpreter(context)?;
+    let format = if context.output.json { "json" } else { "text" };
+    let output = args.output.as_ref().map(|folder| folder.clone().into_os_string()).unwrap_or_default();
+    command.args(["-m", "dfm._submit"]).arg(&args.path).arg(format).arg(output);
+    Ok(command)
+}
+
+fn script(context: &Context, path: &Path) -> Result<Command, Failure> {
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("py") => {
+            let mut command = interpreter(context)?;
+            command.arg(path);
+            Ok(command)
+        }
+        Some("sh") => {
+            let mut command = Command::new("bash");
+            command.arg(path);
+            Ok(command)
+        }
+        _ => {
+            let mode = path.metadata().map(|facts| facts.permissions().mode()).unwrap_or_default();
+            if mode & 0o111 == 0 {
+                let message = format!("`{}` is neither executable nor a .py or .sh file", path.display());
+                let help = format!("make it executable: `chmod +x {}`", path.display());
+                return Err(Failure::wrong(Diagnostic::error("submit-not-executable", message).help(help)));
+            }
+            // Without a slash, the system would look for it on the PATH.
+            Ok(Command::new(context.here.join(path)))
+        }
+    }
+}
+
+fn interpreter(context: &Context) -> Result<Command, Failure> {
+    let python = python::find().map_err(Failure::failed)?;
+    context.output.detail(&format!("python: {}", python.display()));
+    Ok(Command::new(python))
+}
+
+fn set_environment(command: &mut Command, context: &Context, chosen: &Chosen, home: &str) -> Result<(), Failure> {
+    let around = chosen.paths.dir.parent().unwrap_or(&chosen.paths.dir);
+    let before = env::var_os("PYTHONPATH").unwrap_or_default();
+    let path = std::iter::once(around.to_owned()).chain(env::split_paths(&before));
+    let path: OsString = env::join_paths(path.filter(|folder| !folder.as_os_str().is_empty())).map_err(|error| {
+        Failure::wrong(Diagnostic::error("submit-path", format!("the federation's folder has a bad name: {error}")))
+    })?;
+    command
+        .env("PYTHONPATH", path)
+        .env("DFM_FEDERATION", &chosen.name)
+        .env("DFM_TARGET", "local")
+        .env("DFM_PACKAGE", &chosen.federation.info.code_package)
+        .env("DFM_HOMESITE", home)
+        .env("DFM_FEDERATION_WORKSPACE_PATH", context.workspace.join(&chosen.name));
+    Ok(())
+}
+
+/// The site that the application belongs to: the one that the user names, else the only one which is no participant of
+/// the NVFlare project and so runs nowhere else, else the first of the configuration.
+fn homesite(chosen: &Chosen, args: &Submit) -> Result<String, Failure> {
+    let sites: Vec<&str> = chosen.federation.sites.keys().map(String::as_str).collect();
+    if let Some(wanted) = &args.homesite {
+        if sites.contains(&wanted.as_str()) {
+            return Ok(wanted.clone());
+        }
+        let diagnostic = Diagnostic::error("submit-unknown-site", format!("`{}` has no site `{wanted}`", chosen.name));
+        return Err(Failure::wrong(diagnostic.help(match nearest(wanted, sites.iter().copied()) {
+            Some(other) => format!("did you mean `{other}`? It has: {}", sites.join(", ")),
+            None => format!("it has: {}", sites.join(", ")),
+        })));
+    }
+    let project = chosen.paths.project.as_ref().filter(|path| path.exists());
+    if let Some(project) = project {
+        let participants = dfm_config::participants(project).map_err(Failure::wrong)?;
+        let mut others = sites.iter().filter(|site| !participants.iter().any(|name| name == *site));
+        if let (Some(only), None) = (others.next(), others.next()) {
+            return Ok((*only).to_owned());
+        }
+    }
+    sites
+        .first()
+        .map(|site| (*site).to_owned())
+        .ok_or_else(|| Failure::wrong(Diagnostic::error("submit-no-sites", format!("`{}` has no sites", chosen.name))))
 }
