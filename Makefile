@@ -1,8 +1,61 @@
-.PHONY: lint test
+PYTHON ?= python3
+BIN := .venv/bin
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+EXAMPLES := examplefed gradient stations
+RUST := $(shell git ls-files 'crates/*' Cargo.toml Cargo.lock)
 
-lint:
+.PHONY: demo test test-rust test-python lint bench wheel generated
+
+# The main job on real data: three sites greet, three cities' weather is compared.
+demo: generated
+	@for site in app server reception; do \
+	  $(BIN)/python examples/examplefed/examplefed/apps/concierge.py --greetme-from $$site || exit 1; \
+	done
+	@$(BIN)/python examples/stations/stations/apps/compare.py
+
+test: test-rust test-python
+
+test-rust:
+	cargo test --workspace --release --locked
+
+test-python: generated target/wheels/.built
+	$(BIN)/python -m pytest
+
+lint: .venv/dfm generated
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy --workspace --all-targets --release --locked -- -D warnings
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
 
-test:
-	cargo test --workspace --locked
+bench: generated
+	$(BIN)/python benches/run.py
+
+# A wheel that installs into an empty environment: package, extension module and command.
+wheel: target/wheels/.built
+	@ls target/wheels/*.whl
+
+target/wheels/.built: .venv/tools target/wheel-data/scripts/dfm $(RUST) $(shell git ls-files python) pyproject.toml
+	rm -f target/wheels/*.whl
+	$(BIN)/maturin build --release --locked --quiet --out target/wheels
+	touch $@
+
+target/wheel-data/scripts/dfm: $(RUST)
+	cargo build --package dfm-cli --release --locked --quiet
+	mkdir -p $(@D)
+	cp $(TARGET)/release/dfm $@
+
+# The environment for working on dfm: its own code in place, the command beside it.
+.venv/dfm: .venv/tools target/wheel-data/scripts/dfm $(RUST) pyproject.toml
+	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/maturin develop --release --locked --quiet >/dev/null
+	cp target/wheel-data/scripts/dfm $(BIN)/dfm
+	touch $@
+
+.venv/tools: requirements-dev.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+	touch $@
+
+# The examples' generated code, which is not kept in the repository; unchanged files keep their time.
+generated: .venv/dfm
+	@for name in $(EXAMPLES); do $(BIN)/dfm --quiet --config examples/federations.yaml fed gen code $$name || exit 1; done

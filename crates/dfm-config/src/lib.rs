@@ -15,7 +15,6 @@ mod names;
 mod patch;
 mod project;
 mod refs;
-
 pub mod registry;
 mod registry_edit;
 mod registry_find;
