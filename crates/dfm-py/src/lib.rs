@@ -18,7 +18,7 @@ mod _native {
     #[pymodule_export]
     use crate::buffers::Memory;
     #[pymodule_export]
-    use crate::plan::Plan;
+    use crate::plan::{Plan, plan};
     #[pymodule_export]
     use crate::site::Site;
     #[pymodule_export]

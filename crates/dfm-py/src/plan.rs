@@ -1,28 +1,59 @@
-//! What does Python see of a plan?
+//! How does Python have a pipeline planned?
 
 use dfm_net::Net;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use serde::Serialize;
+use serde_json::json;
 
 /// A pipeline as one net per site.
 #[pyclass(frozen, module = "dfm._native")]
 pub struct Plan {
-    nets: Vec<Net>,
+    plan: dfm_plan::Plan,
 }
 
 impl Plan {
     /// The nets, one for each site.
     pub fn nets(&self) -> &[Net] {
-        &self.nets
+        &self.plan.nets
     }
 }
 
 #[pymethods]
 impl Plan {
-    /// Reads nets from JSON.
-    #[staticmethod]
-    fn parse(text: &str) -> PyResult<Self> {
-        let nets = serde_json::from_str(text).map_err(|error| PyValueError::new_err(error.to_string()))?;
-        Ok(Self { nets })
+    /// All but the nets, as JSON.
+    fn report(&self) -> PyResult<String> {
+        let dfm_plan::Plan { placements, params, yields, warnings, .. } = &self.plan;
+        to_json(&json!({"placements": placements, "params": params, "yields": yields, "warnings": warnings}))
     }
+}
+
+/// Plans a pipeline for an application at `homesite`. A `ValueError` has the problems as JSON.
+#[pyfunction]
+#[pyo3(signature = (fed_info, pipeline, homesite, restrict_to_sites))]
+pub fn plan(
+    py: Python<'_>,
+    fed_info: &str,
+    pipeline: &str,
+    homesite: &str,
+    restrict_to_sites: Option<Vec<String>>,
+) -> PyResult<Plan> {
+    let unreadable = |what: &str, error: serde_json::Error| {
+        let message = format!("{what} cannot be read: {error}");
+        vec![dfm_plan::Problem { code: "plan-unreadable".to_owned(), node: None, message, help: None }]
+    };
+    let made = py.detach(|| {
+        let fed_info =
+            serde_json::from_str(fed_info).map_err(|error| unreadable("the federation's fed_info.json", error))?;
+        let pipeline = serde_json::from_str(pipeline).map_err(|error| unreadable("the pipeline", error))?;
+        dfm_plan::plan(&fed_info, &pipeline, homesite, restrict_to_sites.as_deref())
+    });
+    match made {
+        Ok(plan) => Ok(Plan { plan }),
+        Err(problems) => Err(PyValueError::new_err(to_json(&json!({"problems": problems}))?)),
+    }
+}
+
+fn to_json(value: &impl Serialize) -> PyResult<String> {
+    serde_json::to_string(value).map_err(|error| PyValueError::new_err(error.to_string()))
 }
