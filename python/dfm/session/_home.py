@@ -34,6 +34,8 @@ class Settings:
     homesite: str
     sites: Mapping[str, dict[str, Any]]
     """The content of each site's `site.json`."""
+    folder: str
+    """Where the federation's package is, for sites whose Python would not find it by itself."""
     packages: tuple[str, ...]
     """Packages whose classes may be rebuilt from what another site sent."""
     session: str
@@ -167,11 +169,11 @@ class Home:
             # Without a process the site counts as lost as soon as a job needs it.
             settings.logger.error("the process of site '%s' could not be started: %s", site, error)
             return
-        path = [os.path.abspath(entry) for entry in sys.path]
+        path = [os.path.abspath(entry) for entry in (*sys.path, settings.folder)]
         setup = {
             "settings": settings.sites[site],
             "session": settings.session,
-            "sys_path": path,
+            "sys_path": list(dict.fromkeys(path)),
             "allow_pickle": True,
             "packages": settings.packages,
             "log_level": settings.logger.getEffectiveLevel(),

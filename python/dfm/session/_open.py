@@ -71,6 +71,7 @@ def open_session(
     settings = Settings(
         homesite=homesite,
         sites=sites,
+        folder=str(folder.parent.parent),
         packages=(str(info["code_package"]),),
         session=secrets.token_hex(4),
         logger=logger or logging.getLogger("dfm.session"),
