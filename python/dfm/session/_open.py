@@ -39,11 +39,13 @@ def open_session(
     homesite: str,
     target: Target,
     logger: logging.Logger | None,
-    api_version: str,
+    api_version: str | None,
     callback_dispatcher: Dispatcher | None = None,
     **options: Any,
 ) -> Session:
     """The session of a federation whose generated code is in `fed_package`, for an application at `homesite`.
+
+    `api_version` is that of the code which calls this, if it is generated itself.
 
     Raises:
         SessionError: the generated code is not there, of another version, or the target is not available.
@@ -57,7 +59,7 @@ def open_session(
     folder = _folder(fed_package)
     fed_info = _read(folder / "fed_info.json", fed_package)
     info = json.loads(fed_info)
-    if api_version.partition(".")[0] != str(info["api_version"]).partition(".")[0]:
+    if api_version is not None and api_version.partition(".")[0] != str(info["api_version"]).partition(".")[0]:
         raise SessionError(
             f"the runtime of '{homesite}' is for version {api_version} of '{info['code_package']}', but the federation "
             f"speaks {info['api_version']}; generate the code again: dfm fed gen code {info['code_package']}"
@@ -98,12 +100,9 @@ def from_env(logger: logging.Logger | None = None, **options: Any) -> Session:
         raise SessionError(
             f"the environment variable {error.args[0]} is not set; from_env() works in what `dfm fed submit` starts"
         ) from None
-    name = homesite.replace("-", "_")
-    try:
-        runtime = importlib.import_module(f"{package}.fed.runtime.{name}")
-    except ImportError as error:
-        raise SessionError(f"the generated runtime of site '{homesite}' cannot be imported: {error}") from None
-    return cast(Session, runtime.get_session(target=target, logger=logger, **options))
+    return open_session(
+        fed_package=f"{package}.fed", homesite=homesite, target=target, logger=logger, api_version=None, **options
+    )
 
 
 def _folder(fed_package: str) -> Path:
