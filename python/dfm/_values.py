@@ -71,6 +71,8 @@ def reduce(value: Any) -> tuple[str, Any]:
     module = kind.__module__.partition(".")[0]
     if (special := _foreign.REDUCE.get(module)) is not None and (reduced := special(value)) is not None:
         return reduced
+    if module == "dfm" and kind.__name__ == "PickledObject":  # its user asked for it; the receiver still may refuse
+        return _pickled(value.value)
     if isinstance(value, enum.Enum):
         return "enum", [_path(kind), value.name]
     if hasattr(kind, "__pydantic_fields__"):

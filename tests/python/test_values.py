@@ -14,10 +14,10 @@ import zoneinfo
 import numpy
 import pydantic
 import pytest
+from dfm import _values
+from dfm.api import PickledObject
 from hypothesis import given
 from hypothesis import strategies as st
-
-from dfm import _values
 
 
 class Colour(enum.Enum):
@@ -161,6 +161,14 @@ def test_a_class_of_another_package_is_not_rebuilt():
     _values.policy.packages = ("elsewhere",)
     with pytest.raises(TypeError, match="does not rebuild objects of package 'test_values'.*only elsewhere"):
         _values.loads(data)
+
+
+def test_a_pickled_object_is_pickled_anywhere_but_opened_only_where_that_is_allowed():
+    data = _values.dumps(PickledObject(value=collections.deque([1, 2])))
+    with pytest.raises(TypeError, match="does not accept pickled objects"):
+        _values.loads(data)
+    _values.policy.allow_pickle = True
+    assert _values.loads(data) == collections.deque([1, 2])
 
 
 def test_a_pickle_is_opened_only_where_the_site_allows_it():

@@ -35,8 +35,11 @@ struct Offer {
 struct Shape {
     ops: Vec<Op>,
     /// From → to; a cost that is missing is unknown.
-    send: Vec<Vec<Option<(u8, Option<u8>)>>>,
+    send: Vec<Vec<Option<SendCost>>>,
 }
+
+/// Seconds, and bytes a second.
+type SendCost = (u8, Option<u8>);
 
 fn offers() -> impl Strategy<Value = Vec<Option<Offer>>> {
     let offer =

@@ -67,7 +67,24 @@ class Pipeline(BaseModel, frozen=True, extra="forbid", defer_build=True):
 
     @model_serializer
     def _write(self) -> dict[str, Any]:
+        return self.model_dump()
+
+    def model_dump(self, **options: Any) -> dict[str, Any]:
+        """The pipeline as JSON-like data; there are no options.
+
+        Raises:
+            PipelineError: a literal has no encoding.
+        """
         return {"dfm_pipeline": FORMAT, "name": self.name, "mode": self.mode, **write_document(self._graph)}
+
+    def model_dump_json(self, *, indent: int | None = None, **options: Any) -> str:
+        """The pipeline as JSON; there are no options but `indent`.
+
+        Raises:
+            PipelineError: a literal has no encoding.
+        """
+        separators = (",", ":") if indent is None else None
+        return json.dumps(self.model_dump(), indent=indent, separators=separators)
 
     @model_validator(mode="wrap")
     @classmethod
