@@ -60,6 +60,7 @@ class Home:
         self._checks: dict[tuple[str, int], asyncio.Future[list[str]]] = {}
         self._cancelling: dict[tuple[str, int], asyncio.TimerHandle] = {}
         self._jobs: dict[int, Receiver] = {}
+        self._opening: dict[int, asyncio.Task[None]] = {}
         self._numbers = 0
         ready: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._thread = threading.Thread(target=self._run, args=(ready,), name="dfm-home", daemon=True)
@@ -87,10 +88,6 @@ class Home:
     def soon(self, work: Callable[[], None]) -> None:
         """Does something on the homesite's loop, and what follows from it. Without effect once it is closed."""
         self._driver.soon(work)
-
-    def begin(self, work: Coroutine[Any, Any, None]) -> None:
-        """Starts `work` on the homesite's loop."""
-        asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def close(self) -> None:
         """Ends all processes of the session."""
@@ -183,7 +180,7 @@ class Home:
             self._site.introduce(site, other)
         self._workers[site] = worker
 
-    async def open(
+    def open(
         self,
         job: int,
         receiver: Receiver,
@@ -193,23 +190,40 @@ class Home:
         frames: Sequence[dict[str, Any]],
         stop: bool,
     ) -> None:
-        """Begins a job with its first frames."""
-        await self.ensure(sites)
+        """Begins a job with its first frames, as soon as its sites run."""
         self._jobs[job] = receiver
-        self._site.open(job, name, plan)
-        for params in frames:
-            self._site.start(job, params)
-        if stop:
-            self._site.stop(job)
-        self._driver.turn()
+        opening = self._opening[job] = self._loop.create_task(self.ensure(sites))
+
+        def begin() -> None:
+            del self._opening[job]
+            self._site.open(job, name, plan)
+            for params in frames:
+                self._site.start(job, params)
+            if stop:
+                self._site.stop(job)
+
+        self._when(opening, begin)
 
     def start(self, job: int, params: dict[str, Any]) -> None:
         """Begins the next frame of a job."""
-        self._site.start(job, params)
+        self._once_open(job, lambda: self._site.start(job, params))
 
     def stop(self, job: int) -> None:
         """Ends a job's input."""
-        self._site.stop(job)
+        self._once_open(job, lambda: self._site.stop(job))
+
+    def _once_open(self, job: int, work: Callable[[], None]) -> None:
+        if opening := self._opening.get(job):
+            self._when(opening, work)
+        else:
+            work()
+
+    def _when(self, opening: asyncio.Task[None], work: Callable[[], None]) -> None:
+        def do(_: object) -> None:
+            work()
+            self._driver.turn()
+
+        opening.add_done_callback(do)
 
     def consumed(self, job: int, transition: int, frame: Sequence[int], count: int) -> None:
         """Tells the sender of a stream that the application has had some of it."""
@@ -218,6 +232,9 @@ class Home:
     def cancel(self, job: int) -> None:
         """Forgets a job. A site that does not answer in time, because an adapter blocks it, is ended."""
         self._jobs.pop(job, None)
+        self._once_open(job, lambda: self._cancel(job))
+
+    def _cancel(self, job: int) -> None:
         for site in self._site.cancel(job):
             if worker := self._workers.get(site):
                 self._cancelling[site, job] = self._loop.call_later(_GRACE, worker.kill)

@@ -201,7 +201,8 @@ class Session:
         self._jobs.add(job)
         sites = list(prepared.operations())
         name = prepared.pipeline.name or job.job_id
-        home.begin(home.open(self._made, job, name, prepared.plan, sites, frames, autostop))
+        number = self._made
+        home.soon(lambda: home.open(number, job, name, prepared.plan, sites, frames, autostop))
         return job
 
     def run(self, pipeline: PreparedPipeline | Pipeline, **params: Any) -> dict[str, list[Any]]:

@@ -1,0 +1,90 @@
+"""What do the sites of the test federation run?"""
+# pyright: basic
+
+import asyncio
+import os
+import signal
+import time
+
+
+class Adapter:
+    def __init__(self, site, provider):
+        self.site = site
+
+
+class Add(Adapter):
+    async def body(self, a, b):
+        return a + b
+
+
+class AddOnThread(Adapter):
+    def body(self, a):
+        return a + 1
+
+
+class Wait(Adapter):
+    async def body(self, seconds):
+        await asyncio.sleep(seconds)
+        return seconds
+
+
+class Block(Adapter):
+    async def body(self, seconds):
+        time.sleep(seconds)
+        return seconds
+
+
+class Fail(Adapter):
+    async def body(self, value):
+        return refuse(value)
+
+
+def refuse(value):
+    raise ValueError(f"no luck with {value}")
+
+
+class Die(Adapter):
+    async def body(self, how):
+        if how == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        os._exit(3)
+
+
+class Count(Adapter):
+    def body(self, to):
+        yield from range(to)
+
+
+class CountInto(Adapter):
+    def body(self, to, path):
+        with open(path, "w", buffering=1) as log:
+            for number in range(to):
+                print(number, file=log)
+                yield number
+
+
+class CountAsync(Adapter):
+    async def body(self, to):
+        for number in range(to):
+            if number % 10 == 0:
+                await asyncio.sleep(0)
+            yield number
+
+
+class Total(Adapter):
+    async def body(self, items):
+        return sum(items)
+
+
+class Echo(Adapter):
+    async def body(self, value):
+        return value
+
+
+class WhoAmI:
+    def __init__(self, site, provider, extra):
+        self.extra = extra
+        self.made_in = os.getpid()
+
+    async def body(self, site, secret, limit):
+        return {"site": site, "pid": os.getpid(), "secret": secret, "limit": limit, "extra": self.extra}

@@ -1,0 +1,493 @@
+"""Does a session on the local target keep what its reference promises, whatever happens to its sites?"""
+# pyright: basic
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from dfm.api import BestOf, ErrorToken, Pipeline, PlaceParam, StopToken, Yield, well_known_id
+from dfm.errors import JobError, PlanError, SessionError
+from dfm.exec import Frame
+from dfm.session import STATUS_PLACE, AsyncioDispatcher, JobStatus, ManualDispatcher
+
+pytestmark = pytest.mark.timeout(60)
+
+
+@pytest.fixture(scope="module")
+def fed(small):
+    from small.fed.api import work
+
+    return work
+
+
+@pytest.fixture(scope="module")
+def shared(small):
+    """One session for the tests that leave no mark on it."""
+    from small.fed.runtime.home import get_session
+
+    with get_session(target="local") as session:
+        yield session
+
+
+@pytest.fixture
+def session(small):
+    """A session of the test's own."""
+    from small.fed.runtime.home import get_session
+
+    with get_session(target="local") as session:
+        yield session
+
+
+def written(build):
+    with Pipeline() as pipeline:
+        build()
+    return pipeline
+
+
+def workers(session) -> dict[str, int]:
+    return {site: worker._process.pid for site, worker in session._home._workers.items()}
+
+
+def gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    stat = Path(f"/proc/{pid}/stat")
+    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+def until(condition, seconds=20.0):
+    """Waits for a condition that another process brings about."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.01)
+
+
+def test_a_chain_over_all_sites(shared, fed):
+    def build():
+        value = PlaceParam(place="start")
+        for site in ["east", "west", "home", "west", "east", "home"] * 3:
+            value = fed.Add(a=value, site=site)
+        Yield(value=value)
+
+    assert shared.run(written(build), start=5) == {"yield": [5 + 18]}
+
+
+def test_frames_keep_apart_and_in_order(shared, fed):
+    def build():
+        Yield(value=fed.Add(a=PlaceParam(place="a"), b=fed.Add(a=PlaceParam(place="b"), site="west"), site="east"))
+
+    job = shared.execute(written(build), [{"a": n, "b": 1000 * n} for n in range(50)])
+    assert job.results() == [1001 * n + 1 for n in range(50)]
+    assert job.get_status() is JobStatus.FINISHED
+
+
+def test_several_jobs_at_once_in_one_session(shared, fed):
+    prepared = shared.prepare(written(lambda: Yield(value=fed.Add(a=PlaceParam(place="a"), site="east"))))
+    jobs = [shared.execute(prepared, {"a": n}) for n in range(20)]
+    assert [job.results() for job in jobs] == [[n + 1] for n in range(20)]
+    assert len({job.job_id for job in jobs}) == 20
+
+
+@pytest.mark.parametrize("site", ["home", "east"])
+@pytest.mark.parametrize("kind", ["Count", "CountAsync"])
+def test_a_generators_items_come_one_by_one_and_as_a_list(shared, fed, site, kind):
+    def build():
+        items = getattr(fed, kind)(to=5000, site=site)
+        Yield(value=items, place="items")
+        Yield(value=fed.Total(items=items, site="west"), place="total")
+
+    results = shared.run(written(build))
+    assert results == {"items": list(range(5000)), "total": [sum(range(5000))]}
+
+
+def test_a_slow_consumer_slows_the_producer(session, fed, tmp_path):
+    """While the first item is being looked at, the producer gets only so far ahead."""
+    log, seen = tmp_path / "made", []
+
+    def made():
+        return len(log.read_text().splitlines())
+
+    def slow(site, node, frame, place, data):
+        seen.append(data)
+        if len(seen) == 1:
+            until(lambda: made() >= 1024)
+            threading.Event().wait(0.3)
+            assert made() < 6000
+
+    pipeline = written(lambda: Yield(value=fed.CountInto(to=20_000, path=str(log), site="east")))
+    job = session.execute(pipeline, place_callbacks={"yield": slow})
+    assert job.wait_until_finished(30)
+    assert seen == list(range(20_000)) and made() == 20_000
+
+
+def test_bodies_on_threads_overlap(shared, fed):
+    def build():
+        for place in "abc":
+            Yield(value=fed.AddOnThread(a=1, site="east"), place=place)
+
+    assert shared.run(written(build)) == {"a": [2], "b": [2], "c": [2]}
+
+
+def test_an_adapter_gets_what_its_site_is_configured_with(shared, small):
+    from small.fed.site.east import work
+
+    def build():
+        Yield(value=work.WhoAmI(), place="default")
+        Yield(value=work.WhoAmI(limit=0), place="zero")
+
+    results = shared.run(written(build))
+    (default,), (zero,) = results["default"], results["zero"]
+    assert default["site"] == "east" and default["secret"] == "sesame" and default["extra"] == 7
+    assert default["limit"] == 5 and zero["limit"] == 0
+    assert default["pid"] == zero["pid"] == workers(shared)["east"] != os.getpid()
+
+
+def test_order_without_data(shared, fed):
+    def build():
+        first = fed.Add(a=1, site="east")
+        Yield(value=fed.Add(a=2, site="west", dfm_after=first))
+
+    assert shared.run(written(build)) == {"yield": [3]}
+
+
+def test_fieldref_takes_a_part_where_the_result_is(shared, fed):
+    def build():
+        value = fed.Echo(value={"rows": [10, 20]}, site="east")
+        Yield(value=fed.Add(a=value.fieldref("rows", issubs=True).fieldref(1), site="west"))
+
+    assert shared.run(written(build)) == {"yield": [21]}
+
+
+def test_an_error_reaches_what_depends_on_it_and_nothing_else(shared, fed):
+    tokens = []
+
+    def build():
+        bad = fed.Fail(value=PlaceParam(place="x"), site="east", dfm_node_id=well_known_id("bad"))
+        Yield(value=fed.Add(a=bad, site="west"), place="bad")
+        Yield(value=fed.Add(a=1, site="west"), place="good")
+
+    job = shared.execute(written(build), {"x": 3}, default_callback=lambda *token: tokens.append(token))
+    assert job.wait_until_finished(20)
+    assert job.get_status() is JobStatus.FAILED
+    by_place = {place: data for _, _, _, place, data in tokens if place != STATUS_PLACE}
+    assert by_place["good"] == 2
+    assert isinstance(by_place["bad"], ErrorToken)
+    status = [(site, node, frame, data) for site, node, frame, place, data in tokens if place == STATUS_PLACE]
+    (site, node, frame, token), (_, _, last, stop) = status
+    assert (site, node, frame) == ("east", "bad", Frame([0]))
+    assert isinstance(stop, StopToken) and last.is_stop_frame()
+    (error,) = token.errors
+    assert (error.type, error.message, error.operation) == ("ValueError", "no luck with 3", "work.Fail")
+    assert error.line and error.line.startswith(__file__)
+    assert "in refuse" in error.stack_trace and "/dfm/" not in error.stack_trace
+    assert by_place["bad"].errors == token.errors
+    assert job.errors == [token]
+    with pytest.raises(JobError, match=r"ValueError: no luck with 3\n  in work.Fail at site 'east', frame \[0\]"):
+        job.raise_for_errors()
+
+
+def test_a_failed_frame_leaves_the_others_alone(shared, fed):
+    def build():
+        Yield(value=fed.Add(a=PlaceParam(place="a"), b=fed.Echo(value=PlaceParam(place="b"), site="east"), site="west"))
+
+    job = shared.execute(written(build), [{"a": 1, "b": 1}, {"a": 1, "b": None}, {"a": 1, "b": 2}])
+    first, second, third = job.results()
+    assert (first, third) == (2, 3) and isinstance(second, ErrorToken)
+    assert job.get_status() is JobStatus.FAILED
+
+
+@pytest.mark.parametrize(("how", "cause"), [("exit", "exited with code 3"), ("kill", r"signal 9 \(SIGKILL\)")])
+def test_a_dead_worker_is_an_error_that_names_its_site_and_the_next_job_gets_a_fresh_one(session, fed, how, cause):
+    def build():
+        Yield(value=fed.Die(how=how, site="west"), place="dead")
+        Yield(value=fed.Add(a=1, site="east"), place="alive")
+
+    job = session.execute(written(build))
+    (dead,), (alive,) = job.results("dead"), job.results("alive")
+    assert alive == 2
+    assert dead.errors[0].site == "west" and dead.errors[0].type == "SiteLostError"
+    assert job.get_status() is JobStatus.FAILED
+    assert len(job.errors) == 1
+    with pytest.raises(JobError, match=f"the process of site 'west' .*{cause}"):
+        job.raise_for_errors()
+    assert session.run(written(lambda: Yield(value=fed.Add(a=fed.Add(a=1, site="west"), site="east")))) == {
+        "yield": [3]
+    }
+
+
+def test_a_worker_that_is_killed_from_outside(session, fed):
+    job = session.execute(written(lambda: Yield(value=fed.Wait(seconds=1000, site="east"))))
+    until(lambda: job.get_status() is JobStatus.RUNNING and "east" in workers(session))
+    os.kill(workers(session)["east"], signal.SIGKILL)
+    assert job.wait_until_finished(10)
+    assert job.get_status() is JobStatus.FAILED
+    assert job.results()[0].errors[0].site == "east"
+
+
+def test_a_worker_that_dies_while_importing(session, fed):
+    job = session.execute(written(lambda: Yield(value=fed.DieOnImport(site="west"))))
+    with pytest.raises(JobError, match="the process of site 'west' exited with code 4"):
+        job.wait_until_finished(20)
+        job.raise_for_errors()
+    assert session.run(written(lambda: Yield(value=fed.Add(a=1, site="west")))) == {"yield": [2]}
+
+
+def test_a_misspelt_adapter_is_an_error_at_prepare(session, fed):
+    with pytest.raises(
+        SessionError, match=r"small.adapters.Ad of 'work.Misspelt' at site 'west'.*no class 'Ad'.*'Add'"
+    ):
+        session.prepare(written(lambda: Yield(value=fed.Misspelt(site="west"))))
+
+
+def test_what_the_federation_does_not_offer_is_said_with_the_users_line(shared, fed):
+    with pytest.raises(PlanError, match=rf"{__file__}:\d+: .*work.Misspelt") as caught:
+        shared.prepare(written(lambda: Yield(value=fed.Misspelt(site="east"))))
+    assert "west" in str(caught.value)
+
+
+def test_best_of_may_be_restricted(shared, fed):
+    pipeline = written(lambda: Yield(value=fed.Add(a=1, site=BestOf())))
+    assert shared.prepare(pipeline, restrict_to_sites=["west"]).placements[0]["site"] == "west"
+    assert shared.prepare(pipeline, restrict_to_sites="homesite").placements[0]["site"] == "home"
+    assert "work.Add at" in shared.prepare(pipeline).explain()
+
+
+@pytest.mark.parametrize("site", ["home", "east"])
+def test_cancelling_ends_a_job_at_once_and_leaves_the_site_usable(session, fed, site):
+    pids = session.run(written(lambda: Yield(value=fed.Add(a=1, site="east"))))
+    before = workers(session)
+    job = session.execute(written(lambda: Yield(value=fed.Wait(seconds=1000, site=site))))
+    until(lambda: job.get_status() is JobStatus.RUNNING)
+    job.cancel()
+    assert job.get_status() is JobStatus.ABORTED
+    assert job.wait_until_finished(0)
+    with pytest.raises(JobError, match="cancelled"):
+        job.results()
+    assert session.run(written(lambda: Yield(value=fed.Add(a=1, site="east")))) == pids
+    assert workers(session) == before
+
+
+def test_a_site_that_an_adapter_blocks_is_ended_after_cancelling(session, fed):
+    session.run(written(lambda: Yield(value=fed.Add(a=1, site="east"))))
+    blocked = workers(session)["east"]
+    job = session.execute(written(lambda: Yield(value=fed.Block(seconds=1000, site="east"))))
+    until(lambda: job.get_status() is JobStatus.RUNNING)
+    job.cancel()
+    assert job.get_status() is JobStatus.ABORTED
+    until(lambda: gone(blocked))
+    assert session.run(written(lambda: Yield(value=fed.Add(a=1, site="east")))) == {"yield": [2]}
+
+
+def test_input_may_come_later(shared, fed):
+    pipeline = written(lambda: Yield(value=fed.Add(a=PlaceParam(place="a"), site="east")))
+    job = shared.execute(pipeline, None, autostop=False)
+    job.send_input_params({"a": 1})
+    job.send_input_params([{"a": 2}, {"a": 3}])
+    assert not job.wait_until_finished(0.05)
+    job.send_stop_frame()
+    assert job.results() == [2, 3, 4]
+    with pytest.raises(JobError, match="the job's input has ended"):
+        job.send_input_params({"a": 4})
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({}, "parameter set 0 has no value for the parameter place 'a'"),
+        ([{"a": 1}, {"b": 1}], "parameter set 1 has 'b', which the pipeline does not take; it takes: 'a'"),
+        ([3], "parameter set 0 is not a dictionary but int"),
+    ],
+)
+def test_parameters_that_do_not_fit_are_refused_before_anything_runs(shared, fed, params, message):
+    pipeline = written(lambda: Yield(value=fed.Add(a=PlaceParam(place="a"), site="east")))
+    with pytest.raises(JobError, match=message):
+        shared.execute(pipeline, params)
+
+
+def test_place_callbacks_get_their_place_and_the_default_all_others(shared, fed):
+    ours, others = [], []
+
+    def build():
+        Yield(value=fed.Add(a=1, site="east"), place="ours")
+        Yield(value=fed.Add(a=2, site="east"), place="theirs")
+
+    job = shared.execute(
+        written(build),
+        default_callback=lambda *token: others.append(token[3]),
+        place_callbacks={"ours": lambda *token: ours.append(token)},
+    )
+    assert job.wait_until_finished(20)
+    assert [(token[0], token[2:]) for token in ours] == [("east", (Frame([0]), "ours", 2))]
+    assert others == ["theirs", STATUS_PLACE]
+    with pytest.raises(SessionError, match="'our', which is not a yield place.*'ours', 'theirs'"):
+        shared.execute(written(build), place_callbacks={"our": print})
+
+
+def test_a_callback_that_raises_is_logged_and_stops_nothing(shared, fed, caplog):
+    seen = []
+
+    def broken(*token):
+        seen.append(token[4])
+        raise RuntimeError("in the callback")
+
+    job = shared.execute(written(lambda: Yield(value=fed.Count(to=3, site="east"))), place_callbacks={"yield": broken})
+    assert job.wait_until_finished(20)
+    assert seen == [0, 1, 2] and job.get_status() is JobStatus.FINISHED
+    assert "RuntimeError: in the callback" in caplog.text
+
+
+def test_callbacks_on_the_applications_own_loop(small, fed):
+    from small.fed.runtime.home import get_session
+
+    with get_session(target="local", callback_dispatcher=ManualDispatcher()) as session:
+        seen = []
+        job = session.execute(
+            written(lambda: Yield(value=fed.Add(a=1, site="east"))),
+            default_callback=lambda *token: seen.append(token[4]),
+        )
+        assert job.wait_until_finished(20)
+        assert seen == [] and job.callback_runner.has_pending()
+        assert job.callback_runner.process_pending() == 2
+        assert seen == [2, StopToken()]
+
+
+def test_callbacks_on_an_event_loop(small, fed):
+    from small.fed.runtime.home import get_session
+
+    async def application():
+        seen = asyncio.Queue()
+
+        async def callback(*token):
+            await asyncio.sleep(0)
+            seen.put_nowait(token[4])
+
+        with get_session(target="local", callback_dispatcher=AsyncioDispatcher()) as session:
+            prepared = session.prepare(written(lambda: Yield(value=fed.Count(to=3, site="east"))))
+            session.execute(prepared, default_callback=callback)
+            return [await seen.get() for _ in range(4)]
+
+    assert asyncio.run(application()) == [0, 1, 2, StopToken()]
+
+
+def test_tokens_in_an_async_loop(shared, fed):
+    async def application():
+        job = shared.execute(written(lambda: Yield(value=fed.Count(to=3, site="east"))))
+        return [(token.place, token.data) async for token in job]
+
+    assert asyncio.run(application()) == [("yield", 0), ("yield", 1), ("yield", 2)]
+
+
+def test_large_values_and_objects_cross_between_sites(shared, fed):
+    numpy = pytest.importorskip("numpy")
+    array = numpy.arange(1_000_000.0).reshape(1000, 1000)
+
+    def build():
+        Yield(value=fed.Echo(value=fed.Echo(value=PlaceParam(place="x"), site="east"), site="west"))
+
+    (back,) = shared.run(written(build), x={"array": array, "pair": (1, b"x" * 100_000)})["yield"]
+    assert (back["array"] == array).all() and back["pair"] == (1, b"x" * 100_000)
+
+
+def test_what_cannot_be_sent_is_an_error_of_its_node(shared, fed):
+    job = shared.execute(
+        written(lambda: Yield(value=fed.Echo(value=PlaceParam(place="x"), site="east"))), {"x": threading.Lock()}
+    )
+    with pytest.raises(JobError, match="parameter place 'x' cannot be sent: .*lock"):
+        job.wait_until_finished(20)
+        job.raise_for_errors()
+
+
+def test_a_saved_pipeline_runs_like_the_one_it_was(shared, fed, tmp_path):
+    pipeline = written(lambda: Yield(value=fed.Add(a=PlaceParam(place="a"), site="east")))
+    pipeline.save_to_file(tmp_path / "p.json")
+    assert shared.run(Pipeline.load_from_file(tmp_path / "p.json"), a=1) == {"yield": [2]}
+
+
+def test_closing_a_session_ends_its_jobs_and_processes(small, fed):
+    from small.fed.runtime.home import get_session
+
+    with get_session(target="local") as session:
+        job = session.execute(written(lambda: Yield(value=fed.Wait(seconds=1000, site="east"))))
+        until(lambda: "east" in workers(session))
+        pids = workers(session)
+    assert job.get_status() is JobStatus.ABORTED
+    assert all(gone(pid) for pid in pids.values())
+    with pytest.raises(SessionError, match="the session is not connected"):
+        session.run(written(lambda: Yield(value=fed.Add(a=1, site="east"))))
+
+
+APPLICATION = """
+import sys
+sys.path.insert(0, {folder!r})
+from dfm.api import Pipeline, Yield
+from small.fed.api.work import Block, WhoAmI
+from small.fed.runtime.home import get_session
+
+session = get_session(target="local")
+session.connect()
+with Pipeline() as pipeline:
+    Yield(value=WhoAmI(site="east"))
+print(session.run(pipeline)["yield"][0]["pid"], flush=True)
+with Pipeline() as pipeline:
+    Yield(value=Block(seconds=1000, site="east"))
+session.execute(pipeline)
+{end}
+"""
+
+
+@pytest.mark.parametrize(
+    "end",
+    ["", "input()", "import os; os._exit(0)", "raise SystemExit(3)"],
+    ids=["exits", "is killed", "_exit", "raises"],
+)
+def test_an_application_leaves_no_process_behind(small, end):
+    """Neither when it ends without closing its session, nor when it is killed, with a site that is blocked."""
+    code = APPLICATION.format(folder=str(small), end=end)
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as app:
+        assert app.stdout
+        pid = int(app.stdout.readline())
+        if end == "input()":
+            app.kill()
+        app.wait(30)
+    until(lambda: gone(pid))
+
+
+def test_a_plain_script_finds_its_package_and_needs_no_main_guard(small, tmp_path):
+    """Run from anywhere; its folder is inside the federation's."""
+    script = small / "small" / "apps" / "script.py"
+    script.parent.mkdir(exist_ok=True)
+    script.write_text(
+        "from dfm.api import Pipeline, Yield\n"
+        "from small.fed.api.work import Add\n"
+        "from small.fed.runtime.home import get_session\n"
+        "with Pipeline() as p:\n    Yield(value=Add(a=1, site='east'))\n"
+        "with get_session(target='local') as session:\n    print(session.run(p))\n"
+    )
+    run = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=30)
+    assert (run.stdout, run.stderr) == ("{'yield': [2]}\n", "")
+
+
+def test_an_idle_session_uses_no_processor_time(session, fed):
+    session.run(written(lambda: Yield(value=fed.Add(a=1, site="east"))))
+    pids = [os.getpid(), *workers(session).values()]
+
+    def used():
+        return sum(
+            sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13])) for pid in pids
+        )
+
+    before = used()
+    threading.Event().wait(1.0)
+    assert used() - before <= 2  # ticks of 10 ms, of which this test itself takes some
