@@ -1,6 +1,7 @@
 //! How does Python have a pipeline planned?
 
 use dfm_net::Net;
+use dfm_plan::{FedInfo, Pipeline};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use serde::Serialize;
@@ -38,14 +39,9 @@ pub fn plan(
     homesite: &str,
     restrict_to_sites: Option<Vec<String>>,
 ) -> PyResult<Plan> {
-    let unreadable = |what: &str, error: serde_json::Error| {
-        let message = format!("{what} cannot be read: {error}");
-        vec![dfm_plan::Problem { code: "plan-unreadable".to_owned(), node: None, message, help: None }]
-    };
     let made = py.detach(|| {
-        let fed_info =
-            serde_json::from_str(fed_info).map_err(|error| unreadable("the federation's fed_info.json", error))?;
-        let pipeline = serde_json::from_str(pipeline).map_err(|error| unreadable("the pipeline", error))?;
+        let fed_info = FedInfo::from_json(fed_info).map_err(|problem| vec![problem])?;
+        let pipeline = Pipeline::from_json(pipeline).map_err(|problem| vec![problem])?;
         dfm_plan::plan(&fed_info, &pipeline, homesite, restrict_to_sites.as_deref())
     });
     match made {
