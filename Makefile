@@ -26,7 +26,7 @@ lint: .venv/dfm generated
 	cargo clippy --workspace --all-targets --release --locked -- -D warnings
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/pyright
+	$(BIN)/pyright --project . --pythonpath $(BIN)/python
 
 bench: generated
 	$(BIN)/python benches/run.py

@@ -104,7 +104,7 @@ def _described(value: Any) -> str | None:
 def _plain(value: Any) -> Any:
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+    if dataclasses.is_dataclass(type(value)):
         return dataclasses.asdict(value)
     if isinstance(value, set | frozenset | tuple):
         return list(cast("set[Any]", value))

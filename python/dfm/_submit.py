@@ -88,12 +88,13 @@ def _load(path: Path, arguments: list[str]) -> tuple[Pipeline, Any]:
     if not isinstance(pipeline, Pipeline):
         raise _WrongInput(f"get_pipeline in {path} returned {type(pipeline).__name__}, not a dfm.api.Pipeline")
     get_parameters = getattr(module, "get_pipeline_parameters", None)
-    parameters = _called(path, get_parameters, arguments) if callable(get_parameters) else {}
+    parameters: Any = _called(path, get_parameters, arguments) if callable(get_parameters) else {}
     if not isinstance(parameters, Mapping | Sequence) or isinstance(parameters, str):
         raise _WrongInput(
-            f"get_pipeline_parameters in {path} returned {type(parameters).__name__}, not a dictionary or a list of them"
+            f"get_pipeline_parameters in {path} returned {type(parameters).__name__}, not a dictionary or a list of "
+            "them"
         )
-    return pipeline, cast(Any, parameters)
+    return pipeline, parameters
 
 
 def _import(path: Path) -> ModuleType:

@@ -1,5 +1,5 @@
 """Does a session on the local target keep what its reference promises, whatever happens to its sites?"""
-# pyright: basic
+# pyright: basic, reportMissingImports=false
 
 import asyncio
 import os
@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 
 import pytest
-
 from dfm.api import BestOf, ErrorToken, Pipeline, PlaceParam, StopToken, Yield, well_known_id
 from dfm.errors import JobError, PlanError, SessionError
 from dfm.exec import Frame
