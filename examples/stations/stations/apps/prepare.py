@@ -6,9 +6,9 @@ from the public-domain NOAA records that the package `vega_datasets` carries.
 
 import shutil
 from importlib.resources import as_file, files
+from pathlib import Path
 
-from stations.lib.records import DATA
-
+DATA = Path(__file__).parents[1] / "data"
 RECORDS = {
     "seattle/temperatures.csv": "seattle-temps.csv",
     "san_francisco/temperatures.csv": "sf-temps.csv",

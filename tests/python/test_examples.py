@@ -1,0 +1,168 @@
+"""Do the examples do what their READMEs say, through the installed `dfm` command?"""
+
+import csv
+import os
+import shutil
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+DFM = Path(sys.executable).with_name("dfm")
+# Python runs this first in every process. A site's process has a socket to home as its standard input, and no other way
+# to the world; it gets another one, and all that goes up from there is written down on its way.
+TAP = """
+import os, socket, stat, threading
+
+def forward(source, target, record):
+    while True:
+        data, files, _, _ = socket.recv_fds(source, 1 << 20, 253)
+        if record is not None:
+            record.write(data + b"<descriptor>" * len(files))
+        if not data:
+            target.shutdown(socket.SHUT_WR)
+            return
+        sent = socket.send_fds(target, [data], files) if files else 0
+        target.sendall(data[sent:])
+        for file in files:
+            os.close(file)
+
+if stat.S_ISSOCK(os.fstat(0).st_mode):
+    home = socket.socket(fileno=os.dup(0))
+    site, inner = socket.socketpair()
+    os.dup2(inner.fileno(), 0)
+    inner.close()
+    record = open(os.path.join(os.environ["TAP_RECORDS"], str(os.getpid())), "wb", buffering=0)
+    threading.Thread(target=forward, args=(site, home, record), daemon=True).start()
+    threading.Thread(target=forward, args=(home, site, None), daemon=True).start()
+"""
+
+
+@pytest.fixture(scope="module")
+def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the examples with their generated code."""
+    copy = tmp_path_factory.mktemp("checkout") / "examples"
+    shutil.copytree(EXAMPLES, copy, ignore=shutil.ignore_patterns("fed", "data", "deploy", "workspace", "*.egg-info"))
+    for name in ("examplefed", "gradient", "stations"):
+        run([str(DFM), "fed", "gen", "code", name], copy / name, {})
+    return copy
+
+
+def run(command: list[str], folder: Path, variables: dict[str, str]) -> str:
+    """What a command prints that runs in an example's folder; a failure shows what it said."""
+    done = start(command, folder, variables)
+    assert done.returncode == 0, f"{command}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def start(command: list[str], folder: Path, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Runs a command in an example's folder."""
+    path = os.pathsep.join(filter(None, [str(folder), variables.get("PYTHONPATH")]))
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, **variables, "PYTHONPATH": path},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def run_module(folder: Path, module: str, *arguments: str, **variables: str) -> str:
+    """What a program of an example prints."""
+    return run([sys.executable, "-m", module, *arguments], folder, variables)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        (
+            ["--greetme-from", "app"],
+            "concierge, place greeting, frame [0]: Hello from the local app, World! How are you?",
+        ),
+        (
+            ["--greetme-from", "server", "--name", "Ada"],
+            "server, place greeting, frame [0]: Hello from the server, Ada! How are you?",
+        ),
+        (
+            ["--greetme-from", "reception"],
+            "reception, place greeting, frame [0]: Welcome to the reception desk at examplefed, World. "
+            "Today is Thursday, 2025-04-17 and it is 10 o'clock. We hope you are having a good experience.",
+        ),
+        (["--message", "Good morning, {name}."], "concierge, place greeting, frame [0]: Good morning, World."),
+    ],
+)
+def test_every_site_greets_in_its_own_way(examples: Path, arguments: list[str], answer: str) -> None:
+    assert run_module(examples / "examplefed", "examplefed.apps.concierge", *arguments) == answer + "\n"
+
+
+def test_only_the_app_takes_a_message(examples: Path) -> None:
+    arguments = ["-m", "examplefed.apps.concierge", "--greetme-from", "server", "--message", "Hi, {name}"]
+    done = start([sys.executable, *arguments], examples / "examplefed", {})
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--message: server greets in its own words; use --greetme-from app" in done.stderr
+
+
+def test_a_failure_is_told_without_a_traceback_of_the_application(examples: Path) -> None:
+    arguments = ["-m", "examplefed.apps.concierge", "--message", "Good morning, {who}."]
+    done = start([sys.executable, *arguments], examples / "examplefed", {})
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("KeyError: 'who'\n  in users.GreetMe at site 'concierge', frame [0], from ")
+    assert "apps/concierge.py" not in done.stderr.partition("Traceback")[2]
+
+
+def test_the_pipeline_is_submitted_without_an_application(examples: Path) -> None:
+    path = str(examples / "examplefed" / "examplefed" / "apps" / "pipeline.py")
+    submit = [str(DFM), "fed", "submit", "examplefed", "--target", "local", "pipeline", path]
+    assert "Welcome to the reception desk at examplefed, World." in run(submit, examples / "examplefed", {})
+
+
+def test_the_picture_of_the_slope_is_drawn(examples: Path, tmp_path: Path) -> None:
+    output = tmp_path / "slope.png"
+    run_module(examples / "gradient", "gradient.apps.slope", "--size", "96", "--output", str(output))
+    with Image.open(output) as picture:
+        assert (picture.format, picture.size) == ("PNG", (96, 96))
+        colours = {colour for _, colour in picture.getcolors(96 * 96) or []}
+    # The flattest and the steepest place have the ends of the palette.
+    assert {(68, 1, 84), (253, 231, 37)} <= colours
+
+
+def test_the_stations_are_compared_and_no_record_leaves_one(examples: Path, tmp_path: Path) -> None:
+    stations = examples / "stations"
+    run_module(stations, "stations.apps.prepare")
+    canary = -61.728181828
+    files = {file.parent.name: file for file in (stations / "stations" / "data").glob("*/*.csv")}
+    assert set(files) == {"seattle", "san_francisco", "puget_sound"}
+    for file in files.values():
+        with file.open(newline="") as text:
+            columns = next(csv.reader(text))
+        with file.open("a") as text:
+            text.write("\n" + ",".join("2015/12/31 23:00" if column == "date" else str(canary) for column in columns))
+
+    tap, records, output = tmp_path / "tap", tmp_path / "records", tmp_path / "chart.png"
+    tap.mkdir()
+    records.mkdir()
+    (tap / "sitecustomize.py").write_text(TAP)
+    tapped = {"PYTHONPATH": str(tap), "TAP_RECORDS": str(records)}
+    run_module(stations, "stations.apps.compare", "--output", str(output), **tapped)
+
+    with Image.open(output) as chart:
+        assert (chart.format, chart.size) == ("PNG", (960, 540))
+        # The paper and all three lines.
+        colours = {colour for _, colour in chart.getcolors(960 * 540) or []}
+        assert {(255, 255, 255), (0, 114, 178), (86, 180, 233), (213, 94, 0)} <= colours
+    crossed = sorted(file.read_bytes() for file in records.iterdir())
+    assert len(crossed) == 3
+    for label in (b"Seattle, 2010", b"San Francisco, 2010", b"Seattle, 2012 to 2015"):
+        assert any(label in said for said in crossed), "each station's means went through the tap"
+    for said in crossed:
+        assert len(said) < 2000
+        assert b"<descriptor>" not in said
+        for temperature in (canary, (canary - 32) * 5 / 9):
+            for trace in (str(temperature).encode(), struct.pack("<d", temperature), struct.pack(">d", temperature)):
+                assert trace not in said
