@@ -6,12 +6,13 @@ RUST := $(shell git ls-files 'crates/*' Cargo.toml Cargo.lock)
 
 .PHONY: demo test test-rust test-python lint bench wheel generated
 
-# The main job on real data: three sites greet, three cities' weather is compared.
+# The main job on real data: three sites greet, three weather stations are compared.
 demo: generated
 	@for site in app server reception; do \
 	  $(BIN)/python examples/examplefed/examplefed/apps/concierge.py --greetme-from $$site || exit 1; \
 	done
-	@$(BIN)/python examples/stations/stations/apps/compare.py
+	@$(BIN)/python examples/stations/stations/apps/prepare.py
+	@$(BIN)/python examples/stations/stations/apps/compare.py --output target/stations.png
 
 test: test-rust test-python
 
