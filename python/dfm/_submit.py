@@ -73,7 +73,10 @@ def _wait(job: Job, printer: _Printer, begin: float) -> None:
         print("\r\033[K", end="", file=sys.stderr)
 
 
-def _load(path: Path, arguments: list[str]) -> tuple[Pipeline, Any]:
+Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+
+
+def _load(path: Path, arguments: list[str]) -> tuple[Pipeline, Parameters]:
     if path.suffix == ".json":
         return Pipeline.load_from_file(path), {}
     sys.path.insert(0, str(path.resolve().parent))
@@ -88,13 +91,13 @@ def _load(path: Path, arguments: list[str]) -> tuple[Pipeline, Any]:
     if not isinstance(pipeline, Pipeline):
         raise _WrongInput(f"get_pipeline in {path} returned {type(pipeline).__name__}, not a dfm.api.Pipeline")
     get_parameters = getattr(module, "get_pipeline_parameters", None)
-    parameters: Any = _called(path, get_parameters, arguments) if callable(get_parameters) else {}
+    parameters: object = _called(path, get_parameters, arguments) if callable(get_parameters) else {}
     if not isinstance(parameters, Mapping | Sequence) or isinstance(parameters, str):
         raise _WrongInput(
             f"get_pipeline_parameters in {path} returned {type(parameters).__name__}, not a dictionary or a list of "
             "them"
         )
-    return pipeline, parameters
+    return pipeline, cast(Parameters, parameters)
 
 
 def _import(path: Path) -> ModuleType:
