@@ -5,6 +5,7 @@ Reads a site's `site.json`, and nothing else: what it does not bind cannot be ca
 
 from __future__ import annotations
 
+import copy
 import importlib
 import inspect
 import logging
@@ -26,7 +27,7 @@ class BindingError(Exception):
 class Bound:
     """An adapter that is ready to be called."""
 
-    __slots__ = ("body", "exposed", "fixed", "kind", "models", "params", "plain")
+    __slots__ = ("body", "copied", "exposed", "fixed", "kind", "models", "params", "plain")
 
     def __init__(self, body: Callable[..., Any], kind: str) -> None:
         self.body = body
@@ -34,6 +35,8 @@ class Bound:
         """`coroutine`, `async generator`, `thread` or `generator`."""
         self.fixed: dict[str, Any] = {}
         """Arguments whose value does not depend on the call."""
+        self.copied: dict[str, Any] = {}
+        """Those of them that an adapter could change: each call gets its own."""
         self.params: list[tuple[str, str]] = []
         """(argument, the operation's parameter)."""
         self.exposed: list[tuple[str, str]] = []
@@ -43,6 +46,10 @@ class Bound:
         self.plain = False
         """Whether the parameters are the arguments, under their own names."""
 
+    def keep(self, argument: str, value: Any) -> None:
+        """Takes a value of the configuration."""
+        (self.copied if isinstance(value, list | dict) else self.fixed)[argument] = value
+
     def arguments(self, given: dict[str, Any]) -> dict[str, Any]:
         """The adapter's arguments for a call with these parameters."""
         for name, model in self.models:
@@ -51,6 +58,8 @@ class Bound:
         if self.plain:
             return given
         arguments = dict(self.fixed)
+        if self.copied:
+            arguments |= copy.deepcopy(self.copied)
         for argument, param in self.params:
             if param in given:
                 arguments[argument] = given[param]
@@ -106,24 +115,33 @@ class Adapters:
         if not callable(body):
             raise BindingError(f"{what} has no method 'body'")
         bound = Bound(body, _kind(body))
+        models = {name: import_class(model, what) for name, model in binding["models"].items()}
         for name, source in cast(dict[str, dict[str, Any]], binding["arguments"]).items():
             if "param" in source:
-                bound.params.append((name, source["param"]))
-                if source["param"] in binding["defaults"]:
-                    bound.fixed[name] = binding["defaults"][source["param"]]
+                param = source["param"]
+                bound.params.append((name, param))
+                if param in binding["defaults"]:
+                    default = binding["defaults"][param]
+                    if param in models:
+                        default = cast(Any, models[param]).model_validate(default)
+                    bound.keep(name, default)
+            elif "const" in source:
+                bound.keep(name, source["const"])
             else:
                 bound.fixed[name] = self._value(source, f"the argument '{name}' of {what}")
             if "exposed" in source:
                 bound.exposed.append((name, source["exposed"]))
         _check_signature(body, set(binding["arguments"]), what)
-        bound.models = [(name, import_class(model, what)) for name, model in binding["models"].items()]
-        bound.plain = not bound.fixed and not bound.exposed and all(name == param for name, param in bound.params)
+        bound.models = list(models.items())
+        bound.plain = (
+            not (bound.fixed or bound.copied or bound.exposed)
+            and all(name == param for name, param in bound.params)
+            and {param for _, param in bound.params} >= set(binding["defaults"])
+        )
         return bound
 
     def _value(self, source: dict[str, Any], what: str) -> Any:
         try:
-            if "const" in source:
-                return source["const"]
             if "secret" in source:
                 return self.site().secret_for_key(source["secret"])
             if "site" in source:
