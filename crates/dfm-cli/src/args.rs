@@ -53,6 +53,9 @@ pub enum Command {
     /// Work with federations.
     #[command(subcommand)]
     Fed(Fed),
+    /// Run a whole federation on this machine, each site in its own process.
+    #[command(subcommand)]
+    Poc(Poc),
 }
 
 #[derive(Debug, Subcommand)]
@@ -111,6 +114,88 @@ pub struct Set {
 pub enum Gen {
     /// Generate the typed Python package that pipelines and sites import.
     Code(GenCode),
+    /// Make a startup kit for every participant, with its certificate; those that there are keep theirs.
+    Provision(GenProvision),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct GenProvision {
+    /// The federation.
+    pub name: String,
+    /// Remove all kits and the root of trust first, so that everybody needs a new kit.
+    #[arg(long)]
+    pub clean: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Poc {
+    /// Start the sites that do not run; make kits for those that have none.
+    Start(PocStart),
+    /// Wait until every site is connected.
+    Wait {
+        /// The federation [default: the only one, or the only one that runs].
+        #[arg(short, long, value_name = "NAME")]
+        federation: Option<String>,
+        /// Give up after so many seconds.
+        #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
+        timeout: f64,
+    },
+    /// End all processes; kits, results and logs stay.
+    Stop {
+        /// The federation [default: the only one, or the only one that runs].
+        #[arg(short, long, value_name = "NAME")]
+        federation: Option<String>,
+    },
+    /// Stop, then start.
+    Restart {
+        #[command(flatten)]
+        start: PocStart,
+        /// Remove kits, results and logs in between.
+        #[arg(long)]
+        do_cleanup: bool,
+    },
+    /// Stop, and remove kits, results and logs.
+    Cleanup {
+        /// The federation [default: the only one, or the only one that runs].
+        #[arg(short, long, value_name = "NAME")]
+        federation: Option<String>,
+    },
+    /// Say how far each site is: stopped, starting, connected or failed.
+    Status {
+        /// The federation [default: the only one, or the only one that runs].
+        #[arg(short, long, value_name = "NAME")]
+        federation: Option<String>,
+    },
+    /// Show what the sites say.
+    Logs {
+        /// The site [default: all].
+        site: Option<String>,
+        /// The federation [default: the only one, or the only one that runs].
+        #[arg(long, value_name = "NAME")]
+        federation: Option<String>,
+        /// Also show what comes, until interrupted.
+        #[arg(short, long)]
+        follow: bool,
+    },
+    /// Watch the processes that `start` starts.
+    #[command(hide = true)]
+    Supervise,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct PocStart {
+    /// The federation [default: the only one, or the only one that runs].
+    #[arg(short, long, value_name = "NAME")]
+    pub federation: Option<String>,
+    /// Only make the kits.
+    #[arg(long, conflicts_with = "skip_prepare")]
+    pub prepare_only: bool,
+    /// Use the kits that there are.
+    #[arg(long)]
+    pub skip_prepare: bool,
+    /// Let the sites say everything they do.
+    #[arg(long)]
+    pub debug: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -207,6 +292,16 @@ mod tests {
             "dfm fed gen code my_federation --output-dir /path/to/output",
             "dfm fed gen code my_federation --no-api",
             "dfm fed gen code my_federation --runtime-site site1 --runtime-site site2",
+            "dfm fed gen provision my_federation",
+            "dfm fed gen provision my_federation --clean",
+            "dfm poc start -f my_federation --prepare-only",
+            "dfm poc start --skip-prepare --debug",
+            "dfm poc wait",
+            "dfm poc stop",
+            "dfm poc restart --do-cleanup",
+            "dfm poc cleanup",
+            "dfm poc status --json",
+            "dfm poc logs -f server",
         ] {
             parsed(line);
         }

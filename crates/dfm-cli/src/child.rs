@@ -1,17 +1,16 @@
 //! How does a command run another program, end it in time, and leave nothing of it behind?
 
-use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, getpid, kill_process, kill_process_group, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, getpid, kill_process_group, pidfd_open};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+
+use crate::processes::{self, wait_for};
 
 /// Between the request to end and the end by force.
 const GRACE: Duration = Duration::from_secs(5);
@@ -31,7 +30,8 @@ pub fn run(command: &mut Command, limit: Duration) -> io::Result<u8> {
     let mut child = command.process_group(0).spawn()?;
     give_terminal_to(&child);
     let code = wait(&mut child, signals, limit);
-    end_descendants();
+    // What the program left running.
+    processes::end(GRACE, processes::descendants);
     code
 }
 
@@ -65,21 +65,6 @@ fn wait(child: &mut Child, mut signals: Signals, limit: Duration) -> io::Result<
     Ok(TIME_IS_UP)
 }
 
-/// Whether the process ends within `limit`.
-fn wait_for(process: &OwnedFd, limit: Duration) -> io::Result<bool> {
-    let deadline = Instant::now().checked_add(limit);
-    loop {
-        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        let timeout = left.and_then(|left| Timespec::try_from(left).ok());
-        match poll(&mut [PollFd::new(process, PollFlags::IN)], timeout.as_ref()) {
-            Ok(0) => return Ok(false),
-            Ok(_) => return Ok(true),
-            Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-}
-
 fn named(signal: i32) -> Signal {
     match signal {
         SIGINT => Signal::INT,
@@ -90,46 +75,4 @@ fn named(signal: i32) -> Signal {
 
 fn pid(child: &Child) -> Option<Pid> {
     Pid::from_raw(i32::try_from(child.id()).ok()?)
-}
-
-/// Ends what the program left running, by force where asking does not help.
-fn end_descendants() {
-    for (signal, grace) in [(Signal::TERM, GRACE), (Signal::KILL, Duration::MAX)] {
-        let left: Vec<OwnedFd> = descendants()
-            .into_iter()
-            .filter_map(|one| {
-                let process = pidfd_open(one, PidfdFlags::empty()).ok()?;
-                kill_process(one, signal).ok().map(|()| process)
-            })
-            .collect();
-        let begin = Instant::now();
-        for process in left {
-            let _ = wait_for(&process, grace.saturating_sub(begin.elapsed()));
-        }
-    }
-}
-
-/// All processes that come from this one.
-fn descendants() -> Vec<Pid> {
-    let mut parents = vec![];
-    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Some(id) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
-        let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else { continue };
-        // The name, in parentheses, may hold anything; the state and the parent's number follow it.
-        let mut fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-        let (Some(state), Some(parent)) = (fields.next(), fields.next().and_then(|id| id.parse::<i32>().ok())) else {
-            continue;
-        };
-        if state != "Z" {
-            parents.push((id, parent));
-        }
-    }
-    let mut found = vec![getpid().as_raw_nonzero().get()];
-    let mut seen = 0;
-    while seen < found.len() {
-        let parent = found[seen];
-        found.extend(parents.iter().filter(|(_, of)| *of == parent).map(|(id, _)| *id));
-        seen += 1;
-    }
-    found.into_iter().skip(1).filter_map(Pid::from_raw).collect()
 }

@@ -2,6 +2,8 @@
 
 mod config;
 mod gen_code;
+mod gen_provision;
+mod poc;
 mod submit;
 
 use std::path::{Path, PathBuf};
@@ -87,6 +89,8 @@ pub fn run(context: &Context, command: Command) -> Result<(), Failure> {
     match command {
         Command::Fed(Fed::Config(config)) => config::run(context, config),
         Command::Fed(Fed::Gen(Gen::Code(args))) => gen_code::run(context, &args),
+        Command::Fed(Fed::Gen(Gen::Provision(args))) => gen_provision::run(context, &args),
+        Command::Poc(command) => poc::run(context, command),
         Command::Fed(Fed::Submit(args)) => submit::run(context, &args),
     }
 }

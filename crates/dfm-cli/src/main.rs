@@ -3,8 +3,10 @@
 mod args;
 mod child;
 mod commands;
+mod flare;
 mod output;
 mod package;
+mod processes;
 mod python;
 
 use std::process::ExitCode;

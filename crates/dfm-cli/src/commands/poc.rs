@@ -1,0 +1,222 @@
+//! How does `dfm poc` run a whole federation on this machine?
+
+mod kits;
+mod logs;
+mod records;
+mod stop;
+mod supervisor;
+mod wait;
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use dfm_config::registry::Registry;
+use dfm_config::write_file;
+use dfm_diag::Diagnostic;
+use serde_json::json;
+
+use self::kits::{Kind, Kit};
+use super::gen_provision::{provision, tell_notices};
+use super::{Context, Failure, federation, unknown};
+use crate::args::{Poc, PocStart};
+use crate::{processes, python};
+
+/// Does what a command says.
+///
+/// # Errors
+/// Whatever kept it from its work.
+pub fn run(context: &Context, command: Poc) -> Result<(), Failure> {
+    match command {
+        Poc::Start(args) => start(context, &args),
+        Poc::Wait { federation, timeout } => wait::run(context, &Place::find(context, federation.as_deref())?, timeout),
+        Poc::Status { federation } => wait::status(context, &Place::find(context, federation.as_deref())?),
+        Poc::Stop { federation } => stop::run(context, &Place::find(context, federation.as_deref())?),
+        Poc::Restart { start: args, do_cleanup } => {
+            let place = Place::find(context, args.federation.as_deref())?;
+            stop::run(context, &place)?;
+            if do_cleanup {
+                stop::clean(context, &place)?;
+            }
+            start(context, &args)
+        }
+        Poc::Cleanup { federation } => {
+            let place = Place::find(context, federation.as_deref())?;
+            stop::run(context, &place)?;
+            stop::clean(context, &place)
+        }
+        Poc::Logs { site, federation, follow } => {
+            logs::run(context, &Place::find(context, federation.as_deref())?, site.as_deref(), follow)
+        }
+        Poc::Supervise => supervisor::run().map_err(|error| refused("watch the processes", &error)),
+    }
+}
+
+/// A federation's POC.
+pub struct Place {
+    /// The federation.
+    pub name: String,
+    /// The folder of its kits and records.
+    pub folder: PathBuf,
+}
+
+impl Place {
+    /// The POC of the federation that the user names, else of the only one that there is or that runs here.
+    fn find(context: &Context, name: Option<&str>) -> Result<Self, Failure> {
+        let registry = Registry::read(&context.registry).map_err(Failure::wrong)?;
+        let place = |name: &str| Self { name: name.to_owned(), folder: context.workspace.join(format!("{name}_poc")) };
+        if let Some(name) = name {
+            return match registry.records.contains_key(name) {
+                true => Ok(place(name)),
+                false => Err(Failure::wrong(unknown(context, &registry, name))),
+            };
+        }
+        let names: Vec<&str> = registry.records.keys().map(String::as_str).collect();
+        if let [only] = names[..] {
+            return Ok(place(only));
+        }
+        let mut running = names.iter().map(|name| place(name)).filter(|place| !place.processes().is_empty());
+        match (running.next(), running.next()) {
+            (Some(only), None) => Ok(only),
+            _ => {
+                let help = format!("add `-f NAME`; there are: {}", names.join(", "));
+                Err(Failure::wrong(
+                    Diagnostic::error("poc-which", "it is not clear which federation is meant").help(help),
+                ))
+            }
+        }
+    }
+
+    /// All processes of it, whoever started them.
+    pub fn processes(&self) -> Vec<rustix::process::Pid> {
+        self.folder.to_str().map_or_else(Vec::new, |folder| processes::with_environment(supervisor::MARK, folder))
+    }
+
+    /// The kits that were started last.
+    pub fn kits(&self) -> Vec<Kit> {
+        records::current(&self.folder).map_or_else(Vec::new, |folder| kits::read(&folder))
+    }
+}
+
+fn start(context: &Context, args: &PocStart) -> Result<(), Failure> {
+    let place = Place::find(context, args.federation.as_deref())?;
+    let chosen = federation(context, &place.name)?;
+    if !args.skip_prepare {
+        let answer = provision(context, &chosen, &place.folder, false, true)?;
+        tell_notices(context, &answer);
+        let folder = PathBuf::from(answer["folder"].as_str().unwrap_or_default());
+        records::set_current(&place.folder, &folder).map_err(|error| refused("write its kits down", &error))?;
+    }
+    let kits = place.kits();
+    let Some(server) = kits.iter().find(|kit| kit.kind == Kind::Server) else {
+        let help = format!("run `dfm poc start -f {}` without --skip-prepare", place.name);
+        return Err(Failure::wrong(
+            Diagnostic::error("poc-no-kits", format!("`{}` has no kits", place.name)).help(help),
+        ));
+    };
+    if args.prepare_only {
+        context.output.status(&format!(
+            "the kits are in {}",
+            context.shown(server.folder.parent().unwrap_or(&server.folder)).display()
+        ));
+        return Ok(());
+    }
+    let records = records::of(&place.folder, kits.iter().filter(|kit| kit.kind != Kind::Admin));
+    let (running, missing): (Vec<_>, Vec<_>) =
+        records.into_iter().partition(|(_, record)| record.as_ref().is_some_and(|record| record.alive().is_some()));
+    for (kit, record) in &running {
+        if record.as_ref().is_some_and(|record| record.kit != kit.folder) {
+            context
+                .output
+                .status(&format!("note: `{}` runs from an older kit; `dfm poc restart` changes that", kit.name));
+        }
+    }
+    if missing.is_empty() {
+        context.output.status(&format!("`{}` is running already", place.name));
+        return Ok(());
+    }
+    let port = choose_port(&place, &kits, server, &running.iter().map(|(kit, _)| *kit).collect::<Vec<_>>())?;
+    let missing: Vec<&Kit> = missing.into_iter().map(|(kit, _)| kit).collect();
+    for kit in &missing {
+        set_log_level(&kit.folder, args.debug).map_err(|error| refused("set the log level", &error))?;
+    }
+    let python = python::find().map_err(Failure::failed)?;
+    let around = chosen.paths.dir.parent().unwrap_or(&chosen.paths.dir);
+    let request = supervisor::Request {
+        poc: place.folder.clone(),
+        sites: missing.iter().map(|kit| site(kit, &python)).collect(),
+        python_path: python_path(around)?,
+    };
+    supervisor::launch(&request).map_err(|error| refused("start its processes", &error))?;
+    let names: Vec<&str> = missing.iter().map(|kit| kit.name.as_str()).collect();
+    if context.output.json {
+        let folder = server.folder.parent();
+        context.output.document(&json!({"federation": place.name, "started": names, "port": port, "kits": folder}));
+    } else {
+        context.output.status(&format!(
+            "started {} on port {port}; `dfm poc wait -f {}` returns when all are connected",
+            names.join(", "),
+            place.name
+        ));
+    }
+    Ok(())
+}
+
+fn choose_port(place: &Place, kits: &[Kit], server: &Kit, running: &[&Kit]) -> Result<u16, Failure> {
+    let old = kits::port(server);
+    if let Some(port) = old.filter(|_| running.iter().any(|kit| kit.kind == Kind::Server)) {
+        return Ok(port);
+    }
+    // NVFlare's own port is a placeholder: other federations would choose it too.
+    if let Some(port) = old.filter(|port| kits::is_ours(*port) && kits::is_free(*port)) {
+        return Ok(port);
+    }
+    if !running.is_empty() {
+        let message = format!("the server's port {} is taken by another program", old.unwrap_or_default());
+        let help = format!("run `dfm poc stop -f {0}`, then `dfm poc start -f {0}`", place.name);
+        return Err(Failure::failed(Diagnostic::error("poc-port", message).help(help)));
+    }
+    let port = kits::free_port().ok_or_else(|| refused("find a free port", &io::ErrorKind::AddrInUse.into()))?;
+    kits::set_port(kits, port).map_err(|error| refused("write the port into the kits", &error))?;
+    Ok(port)
+}
+
+fn site(kit: &Kit, python: &Path) -> supervisor::Site {
+    let (module, settings) = match kit.kind {
+        Kind::Server => ("nvflare.private.fed.app.server.server_train", "fed_server.json"),
+        _ => ("nvflare.private.fed.app.client.client_train", "fed_client.json"),
+    };
+    let mut command: Vec<OsString> = vec![python.into(), "-u".into(), "-m".into(), module.into(), "-m".into()];
+    command.extend([kit.folder.clone().into(), "-s".into(), settings.into(), "--set".into()]);
+    let mut set = vec!["secure_train=true".to_owned(), format!("org={}", kit.org), "config_folder=config".to_owned()];
+    if kit.kind == Kind::Client {
+        set.push(format!("uid={}", kit.name));
+    }
+    command.extend(set.into_iter().map(OsString::from));
+    supervisor::Site { name: kit.name.clone(), kit: kit.folder.clone(), command }
+}
+
+/// So that sites find the federation's own package.
+fn python_path(around: &Path) -> Result<OsString, Failure> {
+    let before = env::var_os("PYTHONPATH").unwrap_or_default();
+    let folders = std::iter::once(around.to_owned()).chain(env::split_paths(&before));
+    env::join_paths(folders.filter(|folder| !folder.as_os_str().is_empty()))
+        .map_err(|error| Failure::wrong(Diagnostic::error("poc-path", format!("a folder has a bad name: {error}"))))
+}
+
+fn set_log_level(kit: &Path, debug: bool) -> io::Result<()> {
+    let path = kit.join("local/log_config.json");
+    if debug {
+        let mut config: serde_json::Value =
+            serde_json::from_slice(&fs::read(kit.join("local/log_config.json.default"))?)?;
+        config["loggers"]["root"]["level"] = json!("DEBUG");
+        write_file(&path, &format!("{config:#}\n"))
+    } else {
+        fs::remove_file(path).or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
+    }
+}
+
+fn refused(what: &str, error: &io::Error) -> Failure {
+    Failure::failed(Diagnostic::error("poc-system", format!("cannot {what}: {error}")))
+}

@@ -1,0 +1,113 @@
+//! What is known of the processes of a federation on this machine?
+
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use dfm_config::write_file;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use serde::{Deserialize, Serialize};
+
+use super::kits::Kit;
+use crate::processes;
+
+/// The process of a site, as its supervisor writes it down.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Record {
+    /// Its number.
+    pub process: i32,
+    /// When it began, in the system's ticks.
+    pub began: u64,
+    /// The kit that it runs from.
+    pub kit: PathBuf,
+    /// How it ended, once it has.
+    pub ended: Option<End>,
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum End {
+    /// By itself, with this exit code.
+    Code(i32),
+    /// By this signal.
+    Signal(i32),
+}
+
+/// Where a site's record is, below the folder of the federation's POC.
+pub fn path(poc: &Path, site: &str) -> PathBuf {
+    poc.join("run").join(format!("{site}.json"))
+}
+
+/// The record of a site that has been started.
+pub fn read(poc: &Path, site: &str) -> Option<Record> {
+    serde_json::from_slice(&fs::read(path(poc, site)).ok()?).ok()
+}
+
+impl Record {
+    /// Keeps it.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub fn write(&self, poc: &Path, site: &str) -> io::Result<()> {
+        write_file(&path(poc, site), &serde_json::to_string(self)?)
+    }
+
+    /// The process, if it has not ended; to wait for.
+    pub fn alive(&self) -> Option<OwnedFd> {
+        let process = Pid::from_raw(self.process)?;
+        let held = pidfd_open(process, PidfdFlags::empty()).ok()?;
+        // The number may be another process's by now.
+        (processes::began(process) == Some(self.began)).then_some(held)
+    }
+}
+
+/// Where a kit's process writes what it says.
+pub fn log(kit: &Path) -> PathBuf {
+    kit.join("poc.log")
+}
+
+/// Why a site does not run, as its end and its log tell.
+pub fn reason(record: &Record) -> String {
+    match record.ended {
+        Some(End::Code(code)) => match last_problem(&record.kit) {
+            Some(problem) => format!("it ended with exit code {code}; its log says: {problem}"),
+            None => format!("it ended with exit code {code}"),
+        },
+        // Whatever its log says last, that was not why.
+        Some(End::Signal(signal)) => format!("it was ended by signal {signal}"),
+        None => "it is gone, and so is what watched it".to_owned(),
+    }
+}
+
+/// The last problem that a kit's log tells.
+pub fn last_problem(kit: &Path) -> Option<String> {
+    let text = fs::read(log(kit)).ok()?;
+    let text = String::from_utf8_lossy(&text);
+    let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let told = lines().rfind(|line| [" - ERROR - ", " - CRITICAL - "].iter().any(|mark| line.contains(mark)));
+    // A process that cannot even begin says why in Python's words.
+    let raised =
+        || lines().next_back().filter(|line| line.split(' ').next().is_some_and(|word| word.ends_with("Error:")));
+    Some(told.or_else(raised)?.to_owned())
+}
+
+/// The kits that were started last.
+pub fn current(poc: &Path) -> Option<PathBuf> {
+    let text = fs::read_to_string(poc.join("run/kits")).ok()?;
+    Some(PathBuf::from(text.trim_end())).filter(|folder| folder.is_dir())
+}
+
+/// Keeps which kits these are.
+///
+/// # Errors
+/// The file system's.
+pub fn set_current(poc: &Path, kits: &Path) -> io::Result<()> {
+    write_file(&poc.join("run/kits"), &format!("{}\n", kits.display()))
+}
+
+/// The record of each kit, in their order.
+pub fn of<'a>(poc: &Path, kits: impl IntoIterator<Item = &'a Kit>) -> Vec<(&'a Kit, Option<Record>)> {
+    kits.into_iter().map(|kit| (kit, read(poc, &kit.name))).collect()
+}

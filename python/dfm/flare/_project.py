@@ -1,0 +1,227 @@
+"""What does an NVFlare project file mean for the NVFlare that is installed?
+
+Files written for NVFlare 2.6 are understood where their meaning is clear, with a notice; where it is not, the lines to
+change are named.
+"""
+# pyright: reportMissingImports=false, reportMissingModuleSource=false, reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownParameterType=false
+# pyright: reportUntypedBaseClass=false
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+
+_BUILDERS = "nvflare.lighter.impl"
+_WORKSPACE, _STATIC, _CERT, _SIGNATURE = (
+    f"{_BUILDERS}.workspace.WorkspaceBuilder",
+    f"{_BUILDERS}.static_file.StaticFileBuilder",
+    f"{_BUILDERS}.cert.CertBuilder",
+    f"{_BUILDERS}.signature.SignatureBuilder",
+)
+_TEMPLATE = f"{_BUILDERS}.template.TemplateBuilder"
+_GONE_BUILDERS = {
+    "Helm": "remove these lines; `dfm fed gen helm` writes the chart",
+    "AuthPolicy": "remove these lines, and write the policy into each kit's local/authorization.json",
+    "LocalCert": "write `path: nvflare.lighter.impl.cert.CertBuilder` instead",
+}
+
+
+class ProjectError(Exception):
+    """A project file that cannot be used; what to do about it is `help`."""
+
+    def __init__(self, message: str, help: str | None = None):
+        super().__init__(message)
+        self.help = help
+
+
+class Project:
+    """A project file as the installed NVFlare takes it."""
+
+    def __init__(self, content: dict[str, Any], notices: list[str]):
+        self.content = content
+        self.notices = notices
+
+    def participants(self, kind: str) -> list[dict[str, Any]]:
+        """The participants of a type, as they are written."""
+        return [one for one in self.content["participants"] if one.get("type") == kind]
+
+
+def load(path: Path) -> Project:
+    """Reads a project file.
+
+    Raises:
+        ProjectError: it cannot be read, or nobody can say what it means for this NVFlare.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = yaml.safe_load(text)
+        root = yaml.compose(text)
+    except OSError as error:
+        raise ProjectError(f"{path} cannot be read: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise ProjectError(f"{path} is not YAML: {error}") from None
+    if not isinstance(content, dict) or root is None:
+        raise ProjectError(f"{path} holds no NVFlare project", "it needs `api_version: 3`, `name` and `participants`")
+    return _Reader(path, cast(dict[str, Any], content), root).project()
+
+
+def derived(name: str, sites: Sequence[str]) -> Project:
+    """The project of a federation that has no file: the site `server` is NVFlare's server, the first other site is the
+    application's, the rest are clients."""
+    others = [site for site in sites if site != "server"]
+    home, clients = (others[0], others[1:]) if others else ("application", [])
+    project = name.replace("_", "-")
+    participants: list[dict[str, Any]] = [
+        {"name": "server", "type": "server", "org": "dfm", "fed_learn_port": 8002}
+        | {"default_host": "localhost", "host_names": ["127.0.0.1"]}
+    ]
+    participants += [{"name": client, "type": "client", "org": "dfm"} for client in clients]
+    participants.append({"name": f"{home}@{project}.org", "type": "admin", "org": "dfm", "role": "project_admin"})
+    content = {"api_version": 3, "name": project, "description": f"The federation {name}"}
+    return Project(content | {"participants": participants, "builders": _default_builders()}, [])
+
+
+def _default_builders() -> list[dict[str, Any]]:
+    static = {"path": _STATIC, "args": {"config_folder": "config", "scheme": "tcp"}}
+    return [{"path": _WORKSPACE}, static, {"path": _CERT}, {"path": _SIGNATURE}]
+
+
+class _Reader:
+    def __init__(self, path: Path, content: dict[str, Any], root: yaml.Node):
+        self._path = path
+        self._content = content
+        self._root = root
+        self._notices: list[str] = []
+
+    def project(self) -> Project:
+        version = self._content.get("api_version")
+        if version not in (3, 4):
+            raise self._error(f"api_version is {version!r}", "write `api_version: 3`", "api_version")
+        if not isinstance(self._content.get("name"), str):
+            raise self._error("there is no name", "write `name: …`; it becomes the name of the root certificate")
+        self._content["participants"] = self._participants()
+        self._content["builders"] = self._builders()
+        return Project(self._content, self._notices)
+
+    def _participants(self) -> list[dict[str, Any]]:
+        given = self._content.get("participants")
+        if not isinstance(given, list) or not given:
+            raise self._error("there are no participants", "list the server, the clients and at least one admin")
+        kept: list[dict[str, Any]] = []
+        for index, one in enumerate(cast(list[Any], given)):
+            where = ("participants", index)
+            if not isinstance(one, dict) or not {"name", "type", "org"} <= one.keys():
+                raise self._error("a participant needs `name`, `type` and `org`", "add what is missing", *where)
+            if one["type"] == "overseer":
+                self._notice(f"the overseer `{one['name']}` is left out, NVFlare has none any more", *where)
+            else:
+                kept.append(cast(dict[str, Any], one))
+        servers = [index for index, one in enumerate(given) if isinstance(one, dict) and one["type"] == "server"]
+        if not servers:
+            raise self._error("there is no participant of type `server`", "add one", "participants")
+        if len(servers) > 1:
+            raise self._error(
+                "there is a second server, and NVFlare has one only", "keep one server", *where_of(servers)
+            )
+        if not any(one["type"] == "admin" for one in kept):
+            raise self._error("there is no participant of type `admin`, so nobody could submit", "add one")
+        return kept
+
+    def _builders(self) -> list[dict[str, Any]]:
+        given = self._content.get("builders")
+        if not given:
+            return _default_builders()
+        kept: list[dict[str, Any]] = []
+        for index, one in enumerate(cast(list[Any], given)):
+            where = ("builders", index)
+            if not isinstance(one, dict) or not isinstance(path := one.get("path"), str):
+                raise self._error("a builder needs a `path`", "write `path: package.module.Class`", *where)
+            if path == _TEMPLATE:
+                self._notice("TemplateBuilder is left out, the templates are part of NVFlare now", *where)
+                continue
+            kept.append({"path": path, "args": self._arguments(path, dict(one.get("args") or {}), where)})
+        paths = [one["path"] for one in kept]
+        for needed in (_WORKSPACE, _STATIC, _CERT):
+            if needed not in paths:
+                help = f"add `- path: {needed}`, or remove `builders` for the usual ones"
+                raise self._error(f"the builder {needed.rpartition('.')[2]} is missing", help, "builders")
+        if paths[0] != _WORKSPACE:
+            raise self._error(
+                "WorkspaceBuilder must be the first builder", f"put `- path: {_WORKSPACE}` first", "builders"
+            )
+        return kept
+
+    def _arguments(self, path: str, args: dict[str, Any], where: tuple[str | int, ...]) -> dict[str, Any]:
+        builder = self._builder(path, where)
+        left_out: dict[str, str] = {}
+        if path == _WORKSPACE:
+            left_out = {"template_file": "the templates are part of NVFlare now"}
+        elif path == _STATIC:
+            left_out = {
+                "overseer_agent": "NVFlare has no overseer any more",
+                "snapshot_persistor": "each kit keeps its storage in its own folder",
+            }
+            if "scheme" not in args:
+                self._notice("scheme is tcp where none is written", *where)
+                args["scheme"] = "tcp"
+        for name, why in left_out.items():
+            if args.pop(name, None) is not None:
+                self._notice(f"`{name}` is left out: {why}", *where, "args", name)
+        known = inspect.signature(builder).parameters.values()
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in known):
+            names = [parameter.name for parameter in known]
+            for name in args:
+                if name not in names:
+                    takes = f"it takes: {', '.join(names)}" if names else "it takes no arguments"
+                    what = f"{path.rpartition('.')[2]} takes no `{name}`"
+                    raise self._error(what, f"remove this line; {takes}", *where, "args", name)
+        return args
+
+    def _builder(self, path: str, where: tuple[str | int, ...]) -> Any:
+        module, _, name = path.rpartition(".")
+        try:
+            return getattr(importlib.import_module(module), name)
+        except (ImportError, ValueError, AttributeError):
+            pass
+        help = next((text for start, text in _GONE_BUILDERS.items() if name.startswith(start)), None)
+        raise self._error(f"NVFlare has no builder {path}", help or "remove or correct these lines", *where)
+
+    def _notice(self, text: str, *where: str | int) -> None:
+        self._notices.append(f"{self._lines(where)}: {text}")
+
+    def _error(self, text: str, help: str, *where: str | int) -> ProjectError:
+        return ProjectError(f"{self._lines(where)}: {text}", help)
+
+    def _lines(self, where: tuple[str | int, ...]) -> str:
+        start = end = self._root
+        for step in where:
+            found = _child(end, step)
+            if found is None:
+                break
+            start, end = found
+        if end is self._root:
+            return str(self._path)
+        first, last = start.start_mark.line + 1, end.end_mark.line
+        # The end of a block is where the next one begins; the end of a scalar is on its own line.
+        last = max(first, last if end.end_mark.column == 0 or not isinstance(end, yaml.ScalarNode) else last + 1)
+        return f"{self._path}, line {first}" if first == last else f"{self._path}, lines {first} to {last}"
+
+
+def where_of(servers: list[int]) -> tuple[str | int, ...]:
+    """Where the second server is."""
+    return ("participants", servers[1])
+
+
+def _child(node: yaml.Node, step: str | int) -> tuple[yaml.Node, yaml.Node] | None:
+    """The node of a key or of an item, and the node of its value."""
+    if isinstance(node, yaml.SequenceNode) and isinstance(step, int):
+        return node.value[step], node.value[step]
+    if isinstance(node, yaml.MappingNode):
+        return next(((key, value) for key, value in node.value if key.value == step), None)
+    return None

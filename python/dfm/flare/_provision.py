@@ -1,0 +1,225 @@
+"""What does `dfm fed gen provision` run?
+
+The command starts `python -m dfm.flare._provision` with a request on stdin, and reads the answer from stdout, both
+JSON.
+"""
+# pyright: reportMissingImports=false, reportMissingModuleSource=false, reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownParameterType=false
+# pyright: reportUntypedBaseClass=false
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import fcntl
+import json
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Generator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from cryptography import x509
+from nvflare.lighter.constants import CtxKey
+from nvflare.lighter.prov_utils import prepare_builders
+from nvflare.lighter.provision import prepare_project
+from nvflare.lighter.provisioner import Provisioner
+
+from dfm.flare._builder import KitBuilder
+from dfm.flare._project import Project, ProjectError, derived, load
+
+_POC_PORT = 8002
+"""Stands in new POC kits until a start chooses a free port."""
+
+
+def main() -> None:
+    """Provisions, and exits with 0, or with 2 when the project cannot be used."""
+    request = json.load(sys.stdin)
+    # NVFlare tells its progress on stdout, which belongs to the answer.
+    answer, sys.stdout = sys.stdout, sys.stderr
+    os.umask(0o077)
+    try:
+        result = _provision(request)
+    except ProjectError as error:
+        result = {"error": str(error), "help": error.help}
+    json.dump(result, answer)
+    answer.flush()
+    sys.exit(2 if "error" in result else 0)
+
+
+def _provision(request: dict[str, Any]) -> dict[str, Any]:
+    sites: dict[str, Any] = request["sites"]
+    project = load(Path(request["project"])) if request["project"] else derived(request["federation"], list(sites))
+    notices = list(project.notices)
+    workspace = Path(request["workspace"])
+    workspace.mkdir(parents=True, exist_ok=True)
+    with _alone(workspace):
+        folder = workspace / project.content["name"]
+        if request["clean"] and folder.exists():
+            shutil.rmtree(folder)
+        last = _last_kits(folder)
+        port = None
+        if request["poc"]:
+            port = _port(last) or _POC_PORT
+            _make_local(project, port)
+        kits = _build(project, workspace, _files(request, project, notices), port)
+        if last is not None and _holds(last, kits):
+            shutil.rmtree(kits)
+            kits, unchanged = last, True
+        else:
+            unchanged = False
+        if not request["project"]:
+            _write_derived(workspace / "project.yaml", project)
+            notices.append(f"there is no project file; one was derived: {workspace / 'project.yaml'}")
+        known = _participants(last) if last is not None else ()
+        participants = [_described(kits, one, known) for one in project.content["participants"]]
+        return {
+            "folder": str(kits),
+            "unchanged": unchanged,
+            "participants": participants,
+            "root_expires": _expiry(kits / participants[0]["name"] / "startup" / "rootCA.pem"),
+            "notices": notices,
+        }
+
+
+@contextlib.contextmanager
+def _alone(workspace: Path) -> Generator[None]:
+    """Two runs at once would write the same keys twice."""
+    with open(workspace / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _last_kits(folder: Path) -> Path | None:
+    return max(folder.glob("prod_[0-9][0-9]"), default=None)
+
+
+def _participants(kits: Path) -> Sequence[str]:
+    return [path.parent.name for path in kits.glob("*/startup")]
+
+
+def _port(kits: Path | None) -> int | None:
+    """The port of POC kits that are there already."""
+    for path in kits.glob("*/startup/fed_server.json") if kits else ():
+        return int(json.loads(path.read_text())["servers"][0]["service"]["target"].rpartition(":")[2])
+    return None
+
+
+def _make_local(project: Project, port: int) -> None:
+    """Turns a project into one whose participants are all on this machine."""
+    for one in project.content["participants"]:
+        if one["type"] == "relay":
+            raise ProjectError(
+                f"the participant `{one['name']}` is a relay, and dfm poc runs none", "use provisioned kits"
+            )
+        if one["type"] == "server":
+            one |= {
+                "fed_learn_port": port,
+                "admin_port": port,
+                "default_host": "localhost",
+                "host_names": ["127.0.0.1"],
+            }
+        for elsewhere in ("connect_to", "listening_host"):
+            one.pop(elsewhere, None)
+
+
+def _files(request: dict[str, Any], project: Project, notices: list[str]) -> dict[str, dict[str, str]]:
+    """By participant, what its folder `dfm` holds: its own runtime, and nobody else's."""
+    sites: dict[str, Any] = request["sites"]
+    servers, clients = ([one["name"] for one in project.participants(kind)] for kind in ("server", "client"))
+    # A server may be named for its host; to dfm it is the site `server`.
+    site_of = {name: name for name in clients} | {servers[0]: servers[0] if servers[0] in sites else "server"}
+    homes = [site for site in sites if site not in site_of.values()]
+    files: dict[str, dict[str, str]] = {}
+    for one in project.content["participants"]:
+        name, kind = one["name"], one["type"]
+        site = site_of.get(name) if kind != "admin" else _home(name, homes)
+        kit = {"format": 1, "federation": request["federation"], "package": request["package"], "participant": name}
+        kit |= {"type": kind, "org": one["org"], "role": one.get("role"), "site": site if site in sites else None}
+        files[name] = {"kit.json": json.dumps(kit, indent=2) + "\n"}
+        if site in sites:
+            files[name]["site.json"] = json.dumps(sites[site], indent=2) + "\n"
+        elif kind == "client":
+            notices.append(f"the client `{name}` is no site of the configuration; it will run nothing")
+        if kind == "admin":
+            files[name]["fed_info.json"] = json.dumps(request["fed_info"], indent=2) + "\n"
+    return files
+
+
+def _home(admin: str, homes: Sequence[str]) -> str | None:
+    """The site whose application an admin starts: the one it is named for, else the only one that runs nowhere else."""
+    name = admin.partition("@")[0]
+    return name if name in homes else homes[0] if len(homes) == 1 else None
+
+
+def _build(project: Project, workspace: Path, files: Mapping[str, Mapping[str, str]], port: int | None) -> Path:
+    content = project.content
+    log = _Log()
+    try:
+        # NVFlare takes things out of what it is given.
+        nvflare_project = prepare_project(json.loads(json.dumps(content)))
+        builders = prepare_builders(content)
+        builders.insert(1, KitBuilder(files, port))
+        with contextlib.redirect_stderr(None):
+            context = Provisioner(str(workspace), builders).provision(nvflare_project, logger=log)
+    except (ValueError, RuntimeError, TypeError) as error:
+        raise ProjectError(f"NVFlare refuses the project `{content['name']}`: {error}") from None
+    finally:
+        for path in (workspace / content["name"] / "state").glob("*"):
+            path.chmod(0o600)
+    if context.get(CtxKey.BUILD_ERROR) or not (kits := context.get_result_location()):
+        raise ProjectError(f"NVFlare cannot provision `{content['name']}`: {log.problem or 'it does not say why'}")
+    return Path(kits)
+
+
+class _Log:
+    """Keeps the last problem that NVFlare tells."""
+
+    problem = ""
+
+    def debug(self, text: str) -> None: ...
+
+    info = debug
+
+    def warning(self, text: str) -> None:
+        logging.getLogger(__name__).warning(text)
+
+    def error(self, text: str) -> None:
+        self.problem = text.removesuffix("  Incomplete prod_n folder removed.").removeprefix("Exception ")
+
+
+def _holds(old: Path, new: Path) -> bool:
+    """Whether all files of `new` are in `old` already, under the same participants."""
+    files = [path.relative_to(new) for path in new.rglob("*") if path.is_file()]
+    same = all((old / path).is_file() and _same(old / path, new / path) for path in files)
+    return same and set(_participants(old)) == set(_participants(new))
+
+
+def _same(old: Path, new: Path) -> bool:
+    if old.read_bytes() == new.read_bytes():
+        return True
+    return new.suffix == ".json" and json.loads(old.read_text()) == json.loads(new.read_text())
+
+
+def _write_derived(path: Path, project: Project) -> None:
+    path.write_text(yaml.safe_dump(project.content, sort_keys=False), encoding="utf-8")
+
+
+def _described(kits: Path, one: dict[str, Any], known: Sequence[str]) -> dict[str, Any]:
+    kit = kits / one["name"]
+    certificate = kit / "startup" / ("server.crt" if one["type"] == "server" else "client.crt")
+    described = {"name": one["name"], "type": one["type"], "role": one.get("role"), "new": one["name"] not in known}
+    site = json.loads((kit / "dfm" / "kit.json").read_text())["site"]
+    return described | {"site": site, "expires": _expiry(certificate)}
+
+
+def _expiry(path: Path) -> dict[str, Any]:
+    end = x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc
+    return {"date": end.date().isoformat(), "days": (end - datetime.datetime.now(datetime.UTC)).days}
+
+
+if __name__ == "__main__":
+    main()
