@@ -13,8 +13,8 @@ from typing import Any
 from nvflare.lighter.entity import Participant, Project
 from nvflare.lighter.spec import Builder, ProvisionContext
 
-ALLOWED = "dfm.flare."
-"""What jobs may name beyond NVFlare's own components."""
+ALLOWED = ("dfm.flare.server.SessionController", "dfm.flare.client.SessionExecutor")
+"""What jobs may name beyond NVFlare's own components; a whole package would let them name all that it imports."""
 
 # A running server or client has its kit as its current folder; NVFlare insists on an absolute path, and kits move.
 _KIT = "/proc/self/cwd"
@@ -56,7 +56,7 @@ class KitBuilder(Builder):
 
 def _open_allow_list(local: Path) -> None:
     if (default := local / "resources.json.default").exists() and "class_allow_list" in (resources := _read(default)):
-        resources["class_allow_list"].append(ALLOWED)
+        resources["class_allow_list"].extend(ALLOWED)
         _write(local / "resources.json", resources)
 
 

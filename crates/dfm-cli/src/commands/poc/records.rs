@@ -83,14 +83,18 @@ pub fn reason(record: &Record) -> String {
 
 /// The last problem that a kit's log tells.
 pub fn last_problem(kit: &Path) -> Option<String> {
-    let text = fs::read(log(kit)).ok()?;
-    let text = String::from_utf8_lossy(&text);
-    let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let told = lines().rfind(|line| [" - ERROR - ", " - CRITICAL - "].iter().any(|mark| line.contains(mark)));
+    problem(&String::from_utf8_lossy(&fs::read(log(kit)).ok()?))
+}
+
+fn problem(log: &str) -> Option<String> {
+    // NVFlare logs the sentence first, then where in its code that was.
+    let told = |line: &str| {
+        let mark = [" - ERROR - ", " - CRITICAL - "].into_iter().find(|mark| line.contains(mark))?;
+        line.split_once(mark).map(|(_, text)| text.trim().to_owned()).filter(|text| !text.starts_with("Traceback"))
+    };
     // A process that cannot even begin says why in Python's words.
-    let raised =
-        || lines().next_back().filter(|line| line.split(' ').next().is_some_and(|word| word.ends_with("Error:")));
-    Some(told.or_else(raised)?.to_owned())
+    let raised = |line: &&str| line.split(' ').next().is_some_and(|word| word.ends_with("Error:"));
+    log.lines().rev().find_map(told).or_else(|| log.lines().rfind(raised).map(str::to_owned))
 }
 
 /// The kits that were started last.
@@ -110,4 +114,19 @@ pub fn set_current(poc: &Path, kits: &Path) -> io::Result<()> {
 /// The record of each kit, in their order.
 pub fn of<'a>(poc: &Path, kits: impl IntoIterator<Item = &'a Kit>) -> Vec<(&'a Kit, Option<Record>)> {
     kits.into_iter().map(|kit| (kit, read(poc, &kit.name))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::problem;
+
+    #[test]
+    fn a_problem_is_the_sentence_that_says_it() {
+        let log = "2026-01-01 - MPM - ERROR - Execute exception: FileNotFoundError: no such file: server.key\n\
+                   2026-01-01 - MPM - ERROR - Traceback (most recent call last):\n  File \"mpm.py\", line 1\n";
+        assert_eq!(problem(log).as_deref(), Some("Execute exception: FileNotFoundError: no such file: server.key"));
+        let log = "Traceback (most recent call last):\n  File \"a.py\"\nModuleNotFoundError: No module named 'x'\n";
+        assert_eq!(problem(log).as_deref(), Some("ModuleNotFoundError: No module named 'x'"));
+        assert_eq!(problem("2026-01-01 - MPM - INFO - Good Bye!\n"), None);
+    }
 }

@@ -1,0 +1,207 @@
+"""Does `dfm poc` run a whole federation on this machine, tell the truth about it, and leave nothing of it?
+
+All tests share one federation that runs; those that break it come last.
+"""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("nvflare")
+pytestmark = pytest.mark.flare
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "examplefed" / "examplefed"
+
+
+class World:
+    """A registry with two federations whose sites have the same names, and their workspace."""
+
+    def __init__(self, folder: Path, command: Path):
+        self.folder = folder
+        self.command = command
+        self.registry = folder / "federations.yaml"
+        for name in ("greet", "other"):
+            shutil.copytree(EXAMPLE, folder / name / "examplefed", ignore=shutil.ignore_patterns("fed"))
+        record = "config_path: configs/federation.dfm.yaml, project_path: configs/project.yaml"
+        lines = [f"  {name}: {{federation_dir: {name}/examplefed, {record}}}\n" for name in ("greet", "other")]
+        self.registry.write_text("federations:\n" + "".join(lines))
+
+    def dfm(self, *words: str, exit: int = 0) -> str:
+        done = subprocess.run([self.command, "--config", self.registry, *words], capture_output=True, text=True)
+        assert done.returncode == exit, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def states(self, name: str) -> dict[str, str]:
+        """Each site's state, and the reason where there is one."""
+        sites = json.loads(self.dfm("--json", "poc", "status", "-f", name))["sites"]
+        return {site: ": ".join(filter(None, (one["state"], one["reason"]))) for site, one in sites.items()}
+
+    def record(self, name: str, site: str) -> dict[str, Any]:
+        return json.loads((self.poc(name) / "run" / f"{site}.json").read_text())
+
+    def poc(self, name: str) -> Path:
+        return self.folder / "workspace" / f"{name}_poc"
+
+    def add_lounge(self, name: str) -> None:
+        configs = self.folder / name / "examplefed" / "configs"
+        config, project = configs / "federation.dfm.yaml", configs / "project.yaml"
+        config.write_text(config.read_text() + "\n  lounge:\n    interface: {}\n")
+        lounge = "  - name: lounge\n    type: client\n    org: examplefed\n"
+        project.write_text(project.read_text().replace("builders:", f"{lounge}\nbuilders:"))
+
+    def processes(self, name: str) -> list[int]:
+        """All that were started for a federation, by what is in their environment."""
+        mark = f"DFM_POC={self.poc(name)}".encode()
+        found: list[int] = []
+        for path in Path("/proc").glob("[0-9]*/environ"):
+            try:
+                if mark in path.read_bytes().split(b"\0"):
+                    found.append(int(path.parent.name))
+            except OSError:
+                continue
+        return found
+
+    def listens(self, name: str) -> set[tuple[str, int]]:
+        """The addresses that a federation's processes listen on."""
+        sockets: set[str] = set()
+        for process in self.processes(name):
+            for path in Path(f"/proc/{process}/fd").glob("*"):
+                try:
+                    sockets.add(os.readlink(path).removeprefix("socket:[").removesuffix("]"))
+                except OSError:
+                    continue
+        addresses: set[tuple[str, int]] = set()
+        for table in ("tcp", "tcp6"):
+            for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+                fields = line.split()
+                if fields[3] == "0A" and fields[9] in sockets:
+                    host, port = fields[1].split(":")
+                    addresses.add((host, int(port, 16)))
+        return addresses
+
+    def kill(self, process: int) -> None:
+        descriptor = os.pidfd_open(process)
+        signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+        # Readable when it has ended.
+        import select
+
+        select.select([descriptor], [], [], 5)
+        os.close(descriptor)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory, command: Path) -> Iterator[World]:
+    world = World(tmp_path_factory.mktemp("poc"), command)
+    try:
+        yield world
+    finally:
+        for name in ("greet", "other"):
+            world.dfm("poc", "cleanup", "-f", name)
+
+
+@pytest.fixture(scope="module")
+def running(world: World) -> World:
+    """With the federation `greet` that is ready."""
+    assert "`greet` is not running" in world.dfm("poc", "wait", "-f", "greet", exit=1)
+    world.dfm("poc", "start", "-f", "greet")
+    answer = json.loads(world.dfm("--json", "poc", "wait", "-f", "greet", "--timeout", "30").splitlines()[0])
+    assert answer["ready"]
+    return world
+
+
+def test_every_site_is_connected(running: World) -> None:
+    assert running.states("greet") == {"server": "connected", "reception": "connected"}
+    # The only one that runs needs no name.
+    assert running.dfm("poc", "status").split() == ["server", "connected", "reception", "connected"]
+
+
+def test_nothing_listens_beyond_the_loopback(running: World) -> None:
+    addresses = running.listens("greet")
+    assert {host for host, _ in addresses} == {"0100007F"}
+
+
+def test_keys_are_their_owners(running: World) -> None:
+    for path in [*running.poc("greet").rglob("*.key"), *running.poc("greet").rglob("cert.json")]:
+        assert path.stat().st_mode & 0o077 == 0
+
+
+def test_storage_is_in_the_kit(running: World) -> None:
+    server = Path(running.record("greet", "server")["kit"])
+    assert (server / "jobs").is_dir()
+    assert (server / "snapshots").is_dir()
+
+
+def test_a_start_leaves_alone_what_runs(running: World) -> None:
+    before = running.record("greet", "server")
+    assert "is running already" in running.dfm("poc", "start", "-f", "greet")
+    assert running.record("greet", "server") == before
+
+
+def test_the_logs_are_shown(running: World) -> None:
+    assert "Successfully registered client:reception" in running.dfm("poc", "logs", "reception")
+    assert "did you mean `reception`?" in running.dfm("poc", "logs", "recepton", "--federation", "greet", exit=2)
+
+
+def test_two_federations_do_not_meet(running: World) -> None:
+    running.dfm("poc", "start", "-f", "other")
+    running.dfm("poc", "wait", "-f", "other", "--timeout", "30")
+    assert not running.listens("greet") & running.listens("other")
+    assert "add `-f NAME`" in running.dfm("poc", "status", exit=2)
+    running.dfm("poc", "stop", "-f", "other")
+    assert running.processes("other") == []
+    assert running.states("other") == {"server": "stopped", "reception": "stopped"}
+    assert running.states("greet") == {"server": "connected", "reception": "connected"}
+
+
+def test_a_new_site_joins_what_runs(running: World) -> None:
+    before = [running.record("greet", site) for site in ("server", "reception")]
+    running.add_lounge("greet")
+    assert "started lounge" in running.dfm("poc", "start", "-f", "greet")
+    running.dfm("poc", "wait", "-f", "greet", "--timeout", "30")
+    assert running.states("greet")["lounge"] == "connected"
+    assert [running.record("greet", site) for site in ("server", "reception")] == before
+
+
+def test_a_client_that_was_killed_is_told_and_comes_back(running: World) -> None:
+    running.kill(running.record("greet", "reception")["process"])
+    deadline = time.monotonic() + 5
+    while running.record("greet", "reception")["ended"] is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    refusal = running.dfm("poc", "wait", "-f", "greet", exit=1)
+    assert "`reception` failed: it was ended by signal 9" in refusal
+    assert running.states("greet")["reception"] == "failed: it was ended by signal 9"
+    running.dfm("poc", "start", "-f", "greet")
+    running.dfm("poc", "wait", "-f", "greet", "--timeout", "30")
+
+
+def test_a_server_that_cannot_start_says_why(running: World) -> None:
+    running.dfm("poc", "start", "-f", "other", "--prepare-only")
+    kits = Path((running.poc("other") / "run" / "kits").read_text().strip())
+    (kits / "server" / "startup" / "server.key").unlink()
+    running.dfm("poc", "start", "-f", "other", "--skip-prepare")
+    refusal = running.dfm("poc", "wait", "-f", "other", "--timeout", "20", exit=1)
+    assert "`server` failed: it ended with exit code" in refusal
+    assert "server.key" in refusal
+
+
+def test_nothing_is_left_whatever_was_killed(running: World) -> None:
+    addresses = running.listens("greet")
+    sites = {running.record("greet", site)["process"] for site in ("server", "reception", "lounge")}
+    for supervisor in set(running.processes("greet")) - sites:
+        running.kill(supervisor)
+    running.kill(running.record("greet", "server")["process"])
+    assert running.states("greet")["server"] == "failed: it is gone, and so is what watched it"
+    running.dfm("poc", "stop", "-f", "greet")
+    assert running.processes("greet") == []
+    for _, port in addresses:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", port))

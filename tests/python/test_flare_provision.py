@@ -1,0 +1,242 @@
+"""Does `dfm fed gen provision` make kits that each hold what their participant needs, and nothing of anybody else?"""
+
+import json
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("nvflare")
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "examplefed" / "examplefed"
+OLD_PROJECT = """\
+api_version: 3
+name: old
+description: Written for NVFlare 2.6
+participants:
+  - name: overseer
+    type: overseer
+    org: dfm
+    protocol: https
+    api_root: /api/v1
+    port: 8443
+  - name: server
+    type: server
+    org: dfm
+    fed_learn_port: 8002
+    admin_port: 8003
+  - name: reception
+    type: client
+    org: dfm
+  - name: concierge@examplefed.com
+    type: admin
+    org: dfm
+    role: lead
+builders:
+  - path: nvflare.lighter.impl.workspace.WorkspaceBuilder
+    args:
+      template_file: master_template.yml
+  - path: nvflare.lighter.impl.template.TemplateBuilder
+  - path: nvflare.lighter.impl.static_file.StaticFileBuilder
+    args:
+      config_folder: config
+      overseer_agent:
+        path: nvflare.ha.dummy_overseer_agent.DummyOverseerAgent
+        overseer_exists: false
+        args:
+          sp_end_point: server:8002:8003
+  - path: nvflare.lighter.impl.cert.CertBuilder
+  - path: nvflare.lighter.impl.signature.SignatureBuilder
+"""
+
+
+class Federation:
+    """A copy of the greeting federation, and its workspace."""
+
+    def __init__(self, folder: Path, command: Path):
+        self.config = folder / "examplefed" / "configs" / "federation.dfm.yaml"
+        self.project = folder / "examplefed" / "configs" / "project.yaml"
+        shutil.copytree(EXAMPLE, folder / "examplefed", ignore=shutil.ignore_patterns("fed"))
+        self.registry = folder / "federations.yaml"
+        record = "federation_dir: examplefed, config_path: configs/federation.dfm.yaml"
+        project = ", project_path: configs/project.yaml"
+        self.registry.write_text(f"federations:\n  greet: {{{record}{project}}}\n  bare: {{{record}}}\n")
+        self.workspace = folder / "workspace"
+        self.command = command
+
+    def dfm(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        command = [self.command, "--config", self.registry, *words]
+        return subprocess.run(command, capture_output=True, text=True, env=variables or None)
+
+    def provision(self, *words: str, name: str = "greet") -> dict[str, Any]:
+        done = self.dfm("--json", "fed", "gen", "provision", name, *words)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads(done.stdout)
+
+    def refusal(self) -> str:
+        done = self.dfm("fed", "gen", "provision", "greet")
+        assert done.returncode == 2, done.stdout + done.stderr
+        return done.stderr.replace(str(self.project), "project.yaml")
+
+
+@pytest.fixture
+def federation(tmp_path: Path, command: Path) -> Federation:
+    return Federation(tmp_path, command)
+
+
+def text_of(kit: Path) -> str:
+    return "".join(path.read_text() for path in kit.rglob("*") if path.is_file())
+
+
+def test_a_kit_holds_its_own_runtime_and_nobody_elses(federation: Federation) -> None:
+    answer = federation.provision()
+    kits = Path(answer["folder"])
+    assert kits == federation.workspace / "greet" / "examplefed" / "prod_00"
+    assert {one["name"]: one["site"] for one in answer["participants"]} == {
+        "server": "server",
+        "reception": "reception",
+        "concierge@examplefed.com": "concierge",
+    }
+    texts = {kit.name: text_of(kit) for kit in kits.iterdir()}
+    own = {
+        "server": "Hello from the server",
+        "reception": "GreetMeReception",
+        "concierge@examplefed.com": "Hello from the local app",
+    }
+    keys = {path.parents[1].name: path.read_text() for path in kits.glob("*/startup/*.key")}
+    root = json.loads((kits.parent / "state" / "cert.json").read_text())["root_pri_key"]
+    for name, text in texts.items():
+        assert [other for other, mark in own.items() if mark in text] == [name]
+        assert [other for other, key in keys.items() if key in text] == [name]
+        assert root not in text
+
+
+def test_only_their_owner_may_read_keys(federation: Federation) -> None:
+    kits = Path(federation.provision()["folder"])
+    keys = [*kits.glob("*/startup/*.key"), kits.parent / "state" / "cert.json"]
+    assert len(keys) == 4
+    for path in keys:
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_kits_open_nvflare_for_dfm_and_for_nothing_more(federation: Federation) -> None:
+    kits = Path(federation.provision()["folder"])
+    for name in ("server", "reception"):
+        local = kits / name / "local"
+        default, own = (json.loads((local / f"resources.json{end}").read_text()) for end in (".default", ""))
+        assert own["class_allow_list"][: len(default["class_allow_list"])] == default["class_allow_list"]
+        assert all(
+            name.startswith("dfm.flare.") for name in own["class_allow_list"][len(default["class_allow_list"]) :]
+        )
+        assert own["class_list_enforcement_mode"] == "enforce"
+        assert "/tmp" not in json.dumps(own)
+        lead = json.loads((local / "authorization.json").read_text())["permissions"]["lead"]
+        assert (lead["app_command"], lead["byoc"]) == ("n:submitter", "none")
+
+
+def test_a_second_run_keeps_everything_and_adds_what_is_new(federation: Federation) -> None:
+    first = federation.provision()
+    second = federation.provision()
+    assert (second["folder"], second["unchanged"]) == (first["folder"], True)
+    config = federation.config.read_text()
+    federation.config.write_text(config + "\n  lounge:\n    interface: {}\n")
+    project = federation.project.read_text()
+    lounge = "  - name: lounge\n    type: client\n    org: examplefed\n"
+    federation.project.write_text(project.replace("builders:", f"{lounge}\nbuilders:"))
+    third = federation.provision()
+    assert [one["name"] for one in third["participants"] if one["new"]] == ["lounge"]
+    old, new = Path(first["folder"]), Path(third["folder"])
+    root = (new / "server/startup/rootCA.pem").read_bytes()
+    assert (old.name, new.name) == ("prod_00", "prod_01")
+    for path in old.rglob("startup/*"):
+        if path.suffix in {".crt", ".key", ".pem"}:
+            assert (new / path.relative_to(old)).read_bytes() == path.read_bytes()
+    clean = federation.provision("--clean")
+    assert Path(clean["folder"]).name == "prod_00"
+    assert (Path(clean["folder"]) / "server/startup/rootCA.pem").read_bytes() != root
+    assert not new.exists()
+
+
+def test_a_project_for_nvflare_2_6_is_understood(federation: Federation) -> None:
+    federation.project.write_text(OLD_PROJECT)
+    answer = federation.provision()
+    notices = [notice.replace(str(federation.project), "project.yaml") for notice in answer["notices"]]
+    assert notices == [
+        "project.yaml, lines 5 to 10: the overseer `overseer` is left out, NVFlare has none any more",
+        "project.yaml, line 26: `template_file` is left out: the templates are part of NVFlare now",
+        "project.yaml, line 27: TemplateBuilder is left out, the templates are part of NVFlare now",
+        "project.yaml, lines 28 to 35: scheme is tcp where none is written",
+        "project.yaml, lines 31 to 35: `overseer_agent` is left out: NVFlare has no overseer any more",
+    ]
+    settings = json.loads((Path(answer["folder"]) / "server/startup/fed_server.json").read_text())
+    assert settings["servers"][0]["service"] == {"target": "server:8002", "scheme": "tcp"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("api_version: 3", "api_version: 2", "project.yaml, line 1: api_version is 2"),
+        ("    type: client\n", "    type: server\n", "project.yaml, lines 16 to 18: there is a second server"),
+        (
+            "cert.CertBuilder\n",
+            "cert.CertBuilder\n    args:\n      days: 3\n",
+            "project.yaml, line 38: CertBuilder takes no `days`",
+        ),
+        (
+            "impl.signature.SignatureBuilder",
+            "impl.helm.HelmBuilder",
+            "project.yaml, line 37: NVFlare has no builder nvflare.lighter.impl.helm.HelmBuilder",
+        ),
+        ("role: lead", "role: [lead]", "NVFlare refuses the project `old`"),
+        ("participants:", "participants: [", "project.yaml is not YAML"),
+    ],
+)
+def test_what_nobody_can_understand_is_refused_with_its_lines(
+    federation: Federation, old: str, new: str, message: str
+) -> None:
+    assert old in OLD_PROJECT
+    federation.project.write_text(OLD_PROJECT.replace(old, new, 1))
+    refusal = federation.refusal()
+    assert message in refusal
+    assert "Traceback" not in refusal
+    assert not list((federation.workspace / "greet").glob("*/prod_*"))
+
+
+def test_without_a_project_one_is_derived(federation: Federation) -> None:
+    answer = federation.provision(name="bare")
+    described = [(one["name"], one["type"], one["site"]) for one in answer["participants"]]
+    assert described == [
+        ("server", "server", "server"),
+        ("reception", "client", "reception"),
+        ("concierge@bare.org", "admin", "concierge"),
+    ]
+    assert answer["notices"] == [
+        f"there is no project file; one was derived: {federation.workspace / 'bare' / 'project.yaml'}"
+    ]
+
+
+def test_certificates_that_end_soon_are_warned_about(federation: Federation) -> None:
+    project = federation.project.read_text()
+    builder = "cert.CertBuilder\n"
+    federation.project.write_text(project.replace(builder, f"{builder}    args:\n      root_valid_days: 10\n"))
+    said = federation.dfm("fed", "gen", "provision", "greet").stderr
+    assert "warning: the certificate of reception ends in 9 days" in said
+    assert "warning: the certificate of the root of trust ends in 9 days" in said
+
+
+def test_without_nvflare_it_says_how_to_get_it(federation: Federation, tmp_path: Path) -> None:
+    absent = tmp_path / "absent" / "nvflare"
+    absent.mkdir(parents=True)
+    (absent / "__init__.py").write_text("raise ModuleNotFoundError(\"No module named 'nvflare'\")\n")
+    done = federation.dfm("fed", "gen", "provision", "greet", PYTHONPATH=str(absent.parent))
+    assert done.returncode == 1
+    assert "pip install 'dfm[flare]'" in done.stderr
+
+
+def test_nothing_else_imports_nvflare() -> None:
+    program = "import sys, dfm.api, dfm.exec, dfm.session; sys.exit('nvflare' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)
