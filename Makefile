@@ -30,7 +30,7 @@ lint: .venv/dfm generated
 	$(BIN)/pyright --project . --pythonpath $(BIN)/python
 
 bench: generated
-	$(BIN)/python benches/run.py
+	$(BIN)/python -B benches/run.py $(QUESTIONS)
 
 # A wheel that installs into an empty environment: package, extension module and command.
 wheel: target/wheels/.built
