@@ -175,11 +175,24 @@ impl Site {
         }
     }
 
-    /// What happened since the last time, each a tuple that begins with its kind.
+    /// What happened since the last time, each a tuple that begins with its kind. A stream's items that follow each
+    /// other are one event with a list of them.
     fn events<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let list = PyList::empty(py);
+        let mut stream: Option<(Yielded, Bound<'py, PyList>)> = None;
         for event in self.site.take_events() {
-            list.append(seen(py, event)?)?;
+            if let Event::Item(of, value) = event {
+                if let Some((_, items)) = stream.as_ref().filter(|(before, _)| *before == of) {
+                    items.append(value.0)?;
+                    continue;
+                }
+                let items = PyList::new(py, [value.0])?;
+                list.append(seen_items(py, &of, &items)?)?;
+                stream = Some((of, items));
+            } else {
+                stream = None;
+                list.append(seen(py, event)?)?;
+            }
         }
         Ok(list)
     }
@@ -243,11 +256,7 @@ fn seen(py: Python<'_>, event: Event<Object>) -> PyResult<Bound<'_, PyTuple>> {
         Event::Check(request, operations) => ("check", request, operations).into_pyobject(py),
         Event::Checked(site, request, problems) => ("checked", site, request, problems).into_pyobject(py),
         Event::Opened(job, name) => ("opened", job, name).into_pyobject(py),
-        Event::Item(of, value) => {
-            let Yielded { job, site, node, place, frame, transition } = of;
-            let frame = PyTuple::new(py, frame.levels())?;
-            ("item", job, site, named(py, &node)?, place, frame, transition, value.0).into_pyobject(py)
-        }
+        Event::Item(of, value) => seen_items(py, &of, &PyList::new(py, [value.0])?),
         Event::Yielded(of, token) => {
             let Yielded { job, site, node, place, frame, .. } = of;
             let (frame, node) = (PyTuple::new(py, frame.levels())?, named(py, &node)?);
@@ -268,6 +277,12 @@ fn seen(py: Python<'_>, event: Event<Object>) -> PyResult<Bound<'_, PyTuple>> {
         Event::Cancelled(site, job) => ("cancelled", site, job).into_pyobject(py),
         Event::Bye => ("bye",).into_pyobject(py),
     }
+}
+
+fn seen_items<'py>(py: Python<'py>, of: &Yielded, items: &Bound<'py, PyList>) -> PyResult<Bound<'py, PyTuple>> {
+    let Yielded { job, site, node, place, frame, transition } = of;
+    let frame = PyTuple::new(py, frame.levels())?;
+    ("items", job, site, named(py, node)?, place, frame, transition, items).into_pyobject(py)
 }
 
 fn failure<'py>(py: Python<'py>, failure: &Failure) -> PyResult<Bound<'py, PyDict>> {

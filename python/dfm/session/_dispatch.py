@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import functools
 import inspect
 import logging
 import queue
@@ -107,7 +108,7 @@ class _DirectRunner:
 
     def _serve(self) -> None:
         while (work := self._work.get()) is not None:
-            if inspect.isawaitable(waiting := work()):
+            if (waiting := work()) is not None:
                 _log.error("a callback is a coroutine; use get_session(callback_dispatcher=AsyncioDispatcher())")
                 if inspect.iscoroutine(waiting):
                     waiting.close()
@@ -167,7 +168,7 @@ class _AsyncioRunner:
     async def _serve(self) -> None:
         try:
             while self._work:
-                if inspect.isawaitable(waiting := self._work.popleft()()):
+                if (waiting := self._work.popleft()()) is not None:
                     await waiting
         finally:
             self._task = None
@@ -175,26 +176,30 @@ class _AsyncioRunner:
 
 def guarded(callback: Callable[..., Any], *arguments: Any, after: Callable[[], None] | None) -> Work:
     """One call whose error is logged with its traceback and stops nothing; `after` follows it in any case."""
+    return functools.partial(_call, callback, arguments, after)
 
-    async def finish(waiting: Awaitable[Any]) -> None:
-        try:
-            await waiting
-        except Exception:
-            _log.exception("a callback raised")
-        finally:
-            if after is not None:
-                after()
 
-    def work() -> Awaitable[None] | None:
-        try:
-            result = callback(*arguments)
-        except Exception:
-            _log.exception("a callback raised")
-        else:
-            if inspect.isawaitable(result):
-                return finish(result)
+def _call(
+    callback: Callable[..., Any], arguments: tuple[Any, ...], after: Callable[[], None] | None
+) -> Awaitable[None] | None:
+    try:
+        result = callback(*arguments)
+    except Exception:
+        _log.exception("a callback raised")
+    else:
+        # Most callbacks return nothing, and asking is not cheap.
+        if result is not None and inspect.isawaitable(result):
+            return _finish(result, after)
+    if after is not None:
+        after()
+    return None
+
+
+async def _finish(waiting: Awaitable[Any], after: Callable[[], None] | None) -> None:
+    try:
+        await waiting
+    except Exception:
+        _log.exception("a callback raised")
+    finally:
         if after is not None:
             after()
-        return None
-
-    return work

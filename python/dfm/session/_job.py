@@ -25,7 +25,7 @@ Callback = Callable[[str, NodeId | None, Frame, str, Any], Any]
 """Takes (from_site, node, frame, place, data)."""
 
 _CREDIT = 64
-"""So many consumed items are told to their sender at once."""
+"""So many consumed items, at least, are told to their sender at once."""
 
 
 class JobStatus(enum.Enum):
@@ -225,20 +225,23 @@ class Job:
     def receive(self, event: tuple[Any, ...]) -> None:
         """Takes one of its events."""
         match event:
-            case ("item", _, site, node, place, frame, transition, value):
-                consumed = functools.partial(self._consumed, transition, frame)
-                self._deliver(Token(site, node, Frame(frame), place, value), consumed)
+            case ("items", _, site, node, place, frame, transition, values):
+                at = Frame(frame)
+                for first in range(0, len(values), _CREDIT):
+                    some = values[first : first + _CREDIT]
+                    consumed = functools.partial(self._consumed, transition, frame, len(some))
+                    self._deliver(site, node, at, place, some, consumed)
             case ("value", _, site, node, place, frame, value):
-                self._deliver(Token(site, node, Frame(frame), place, value))
+                self._deliver(site, node, Frame(frame), place, [value])
             case ("errors", _, site, node, place, frame, failures):
-                self._deliver(Token(site, node, Frame(frame), place, self._error(failures)))
+                self._deliver(site, node, Frame(frame), place, [self._error(failures)])
             case ("opened", *_):
                 self._status = JobStatus.RUNNING
             case ("reported", _, failure):
                 error = self._error([failure])
                 self._errors.append(error)
                 frame = Frame(failure["frame"] or (0,))
-                self._deliver(Token(failure["site"], failure["node"], frame, STATUS_PLACE, error))
+                self._deliver(failure["site"], failure["node"], frame, STATUS_PLACE, [error])
             case ("ended", _):
                 self.end(JobStatus.FAILED if self._errors else JobStatus.FINISHED)
             case _:
@@ -250,7 +253,7 @@ class Job:
             return
         self._input_open = False
         if self._default is not None:
-            self._deliver(Token(self._homesite, None, Frame(), STATUS_PLACE, StopToken()))
+            self._deliver(self._homesite, None, Frame(), STATUS_PLACE, [StopToken()])
         self._status = status
 
         def finish() -> None:
@@ -265,27 +268,38 @@ class Job:
         else:
             finish()
 
-    def _deliver(self, token: Token, consumed: Callable[[], None] | None = None) -> None:
-        callback = self._by_place.get(token.place, self._default)
-        if self._detached or callback is None or self._runner is None:
-            if not self._detached:
-                self._tokens.append(token)
-                with self._lock:
-                    for wake in self._watchers:
-                        wake()
-            if consumed is not None:
-                consumed()
+    def _deliver(
+        self,
+        site: str,
+        node: NodeId | None,
+        frame: Frame,
+        place: str,
+        values: Sequence[Any],
+        consumed: Callable[[], None] | None = None,
+    ) -> None:
+        """Keeps the values, or has them called back; `consumed` follows the last of them."""
+        callback = self._by_place.get(place, self._default)
+        if not self._detached and callback is not None and self._runner is not None:
+            last = len(values) - 1
+            for at, value in enumerate(values):
+                after = consumed if at == last else None
+                self._runner.submit(guarded(callback, site, node, frame, place, value, after=after))
             return
-        work = guarded(callback, token.from_site, token.node, token.frame, token.place, token.data, after=consumed)
-        self._runner.submit(work)
+        if not self._detached:
+            self._tokens.extend(Token(site, node, frame, place, value) for value in values)
+            with self._lock:
+                for wake in self._watchers:
+                    wake()
+        if consumed is not None:
+            consumed()
 
-    def _consumed(self, transition: int, frame: tuple[int, ...]) -> None:
-        """Notes, on whatever thread, that the application has had an item."""
-        count = self._uncredited.get((transition, frame), 0) + 1
-        if count == _CREDIT:
-            self._home.soon(lambda: self._home.consumed(self._number, transition, frame, _CREDIT))
-            count = 0
-        self._uncredited[transition, frame] = count
+    def _consumed(self, transition: int, frame: tuple[int, ...], count: int) -> None:
+        """Notes, on whatever thread, that the application has had so many items."""
+        count += self._uncredited.pop((transition, frame), 0)
+        if count < _CREDIT:
+            self._uncredited[transition, frame] = count
+        else:
+            self._home.soon(lambda: self._home.consumed(self._number, transition, frame, count))
 
     def _error(self, failures: Sequence[dict[str, Any]]) -> ErrorToken:
         records: list[Any] = []
