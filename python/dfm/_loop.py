@@ -39,6 +39,8 @@ class SiteLoop:
     def __init__(self, site: _native.Site, on_event: Callable[[tuple[Any, ...]], None]) -> None:
         """`on_event` takes what is not the site's own business, as `Site.events` gives it."""
         self.site = site
+        self.carry: Callable[[str, bytes], None] | None = None
+        """Takes (site, packet), for links that are no sockets; called in the packets' order."""
         self._on_event = on_event
         self._loop = asyncio.get_running_loop()
         self._watched: dict[str, tuple[int, int]] = {}
@@ -113,6 +115,9 @@ class SiteLoop:
 
     def _flush(self) -> None:
         blocked = self.site.flush()
+        if self.carry is not None:
+            for site, packet in self.site.take_packets():
+                self.carry(site, packet)
         if not blocked and not self._blocked:
             return
         fds = {self._watched[name][1] for name in blocked if name in self._watched}

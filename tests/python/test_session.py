@@ -51,7 +51,7 @@ def written(build):
 
 
 def workers(session) -> dict[str, int]:
-    return {site: worker._process.pid for site, worker in session._home._workers.items()}
+    return {site: worker._process.pid for site, worker in session._home._links._workers.items()}
 
 
 def gone(pid: int) -> bool:

@@ -1,5 +1,7 @@
 //! What does a site know of itself, and how does an application at it open a session?
 
+use std::collections::BTreeSet;
+
 use dfm_config::{Argument, ArgumentSource, Binding, Class, Federation, Site, Type};
 use serde_json::{Map, Value, json};
 
@@ -73,12 +75,14 @@ fn binding(
     of: &Binding,
     classes: impl Fn(&str) -> Option<String>,
 ) -> Value {
-    let exposed = of.arguments.values().filter_map(|argument| argument.exposed.as_ref());
+    let exposed = || of.arguments.values().filter_map(|argument| argument.exposed.as_ref());
     let declared = federation.operations.get(operation).map(|operation| &operation.parameters);
     let declared = || declared.into_iter().flatten();
     let defaults: Map<String, Value> =
         declared().filter_map(|(name, of)| Some((name.clone(), of.default.clone()?))).collect();
-    let models: Map<String, Value> = exposed
+    let parameters: BTreeSet<&String> =
+        declared().map(|(name, _)| name).chain(exposed().map(|(name, _)| name)).collect();
+    let models: Map<String, Value> = exposed()
         .map(|(name, of)| (name, of))
         .chain(declared())
         .filter_map(|(name, parameter)| {
@@ -99,6 +103,7 @@ fn binding(
         "provider": provider,
         "adapter": class(&of.adapter),
         "is_async": of.is_async,
+        "parameters": parameters,
         "arguments": arguments,
         "defaults": defaults,
         "models": models,

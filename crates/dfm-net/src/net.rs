@@ -131,3 +131,55 @@ pub enum Carry {
     /// Only that it happened: order without data.
     Signal,
 }
+
+impl Net {
+    /// Why an engine cannot run this net, as it can any that the planner made.
+    pub fn problem(&self) -> Option<String> {
+        let mut slots = vec![vec![]; self.transitions.len()];
+        for (at, place) in self.places.iter().enumerate() {
+            match slots.get_mut(place.transition as usize) {
+                Some(slots) => slots.push(usize::from(place.slot)),
+                None => {
+                    return Some(format!("place {at} belongs to transition {}, which is not there", place.transition));
+                }
+            }
+        }
+        for (at, (transition, mut slots)) in self.transitions.iter().zip(slots).enumerate() {
+            slots.sort_unstable();
+            if slots.is_empty() || slots.iter().enumerate().any(|(expected, slot)| expected != *slot) {
+                return Some(format!("the inputs of transition {at} are not numbered from 0"));
+            }
+            let missing = |arc: &&Arc| {
+                let place = self.places.get(arc.place as usize);
+                arc.site.is_none() && !place.is_some_and(|place| place.source == Source::Here)
+            };
+            if let Some(arc) = transition.outputs.iter().find(missing) {
+                return Some(format!("an output of transition {at} leads to place {}, which takes none", arc.place));
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_net_whose_parts_do_not_fit_is_told_from_one_that_can_run() {
+        let step = Step::Yield { node: NodeId::Number(0), place: "yield".into() };
+        let place = |transition, slot| Place { transition, slot, source: Source::Start };
+        let net = |places, outputs| Net {
+            site: "a".into(),
+            places,
+            transitions: vec![Transition { step: step.clone(), outputs }],
+        };
+        assert_eq!(net(vec![place(0, 0)], vec![]).problem(), None);
+        assert!(net(vec![place(1, 0)], vec![]).problem().is_some());
+        assert!(net(vec![place(0, 1)], vec![]).problem().is_some());
+        assert!(net(vec![], vec![]).problem().is_some());
+        let arc = |site: Option<&str>| vec![Arc { site: site.map(Into::into), place: 7, carry: Carry::Signal }];
+        assert!(net(vec![place(0, 0)], arc(None)).problem().is_some());
+        assert_eq!(net(vec![place(0, 0)], arc(Some("b"))).problem(), None);
+    }
+}

@@ -11,9 +11,10 @@ use dfm_runtime::{Event, Host, Incoming, Link, Outgoing, Room, Yielded};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 use serde_json::Value as Json;
 
+use crate::buffers::Held;
 use crate::plan::Plan;
 use crate::values;
 
@@ -98,6 +99,27 @@ impl Site {
         let (here, there) = Link::pair()?;
         self.site.add_link(site, here)?;
         Ok(there.into_raw_fd())
+    }
+
+    /// Makes a link to `site` whose packets the caller carries.
+    fn add_pipe(&mut self, site: &str) {
+        self.site.add_pipe(site);
+    }
+
+    /// The packets to carry: (the site each is for, its bytes).
+    fn take_packets<'py>(&mut self, py: Python<'py>) -> Vec<(String, Bound<'py, PyBytes>)> {
+        self.site.take_packets().into_iter().map(|(site, packet)| (site, PyBytes::new(py, &packet))).collect()
+    }
+
+    /// Acts on a packet that was carried here from `site`.
+    fn receive_packet(&mut self, site: &str, packet: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.site.receive_packet(site, Held::new(packet)?.as_ref());
+        Ok(())
+    }
+
+    /// Ends the link to a site that cannot be reached any more.
+    fn close_link(&mut self, site: &str) {
+        self.site.close_link(site);
     }
 
     /// Links two other sites with each other.

@@ -40,11 +40,28 @@ pub struct Site<H: Host> {
 }
 
 struct Peer {
-    link: Link,
+    way: Way,
     /// Tells this link from an earlier one to the same site.
     number: u64,
     /// Segments lent to this peer.
     lent: HashSet<u64>,
+}
+
+/// How packets get to a peer.
+enum Way {
+    /// Through a socket, with large buffers beside them in shared memory.
+    Socket(Link),
+    /// Through whatever the host has: it takes them here, in their order, and brings the others.
+    Pipe(Vec<Vec<u8>>),
+}
+
+impl Way {
+    fn push(&mut self, packet: Vec<u8>, files: Vec<Arc<OwnedFd>>) {
+        match self {
+            Self::Socket(link) => link.push(&packet, files),
+            Self::Pipe(packets) => packets.push(packet),
+        }
+    }
 }
 
 struct Job<V> {
@@ -119,16 +136,54 @@ impl<H: Host> Site<H> {
             self.readable(site);
             self.close(site);
         }
-        self.links_made += 1;
-        let peer = Peer { link: Link::new(socket)?, number: self.links_made, lent: HashSet::new() };
-        self.links.insert(site.to_owned(), peer);
+        self.insert_link(site, Way::Socket(Link::new(socket)?));
         Ok(())
+    }
+
+    /// Makes a link to another site whose packets the host carries: it gets them from [`Site::take_packets`] and gives
+    /// what came to [`Site::receive_packet`], each in order and once.
+    pub fn add_pipe(&mut self, site: &str) {
+        self.close(site);
+        self.insert_link(site, Way::Pipe(vec![]));
+    }
+
+    fn insert_link(&mut self, site: &str, way: Way) {
+        self.links_made += 1;
+        self.links.insert(site.to_owned(), Peer { way, number: self.links_made, lent: HashSet::new() });
+    }
+
+    /// The packets to carry: the site that each is for, and its bytes.
+    pub fn take_packets(&mut self) -> Vec<(String, Vec<u8>)> {
+        let mut taken = vec![];
+        for (site, peer) in &mut self.links {
+            if let Way::Pipe(packets) = &mut peer.way {
+                taken.extend(mem::take(packets).into_iter().map(|packet| (site.clone(), packet)));
+            }
+        }
+        taken
+    }
+
+    /// Acts on a packet that the host carried here from `site`. One from a site without a link is dropped.
+    pub fn receive_packet(&mut self, site: &str, packet: &[u8]) {
+        let Some(peer) = self.links.get(site) else { return };
+        match Message::from_bytes(packet) {
+            Ok(message) => self.receive(site, peer.number, message, vec![]),
+            Err(_) => self.close(site),
+        }
+    }
+
+    /// Ends the link to a site that the host cannot reach any more.
+    pub fn close_link(&mut self, site: &str) {
+        self.close(site);
     }
 
     /// The sockets to wait on: the site that each leads to, the link's number, the socket. A descriptor's number may
     /// serve again for a later link, a link's never does.
     pub fn sockets(&self) -> impl Iterator<Item = (&str, u64, BorrowedFd<'_>)> {
-        self.links.iter().map(|(site, peer)| (site.as_str(), peer.number, peer.link.socket()))
+        self.links.iter().filter_map(|(site, peer)| match &peer.way {
+            Way::Socket(link) => Some((site.as_str(), peer.number, link.socket())),
+            Way::Pipe(_) => None,
+        })
     }
 
     /// The next call that is due.
@@ -151,13 +206,16 @@ impl<H: Host> Site<H> {
         let released = mem::take(&mut *self.released.lock().expect("no holder panics"));
         for (number, id) in released {
             if let Some(peer) = self.links.values_mut().find(|peer| peer.number == number) {
-                peer.link.push(&Message::Release(id).to_bytes(), vec![]);
+                peer.way.push(Message::Release(id).to_bytes(), vec![]);
             }
         }
         // A link that cannot be written to is at its end; reading it tells so, after what it still holds.
         self.links
             .iter_mut()
-            .filter_map(|(site, peer)| (!peer.link.flush().unwrap_or(true)).then(|| site.clone()))
+            .filter_map(|(site, peer)| match &mut peer.way {
+                Way::Socket(link) => (!link.flush().unwrap_or(true)).then(|| site.clone()),
+                Way::Pipe(_) => None,
+            })
             .collect()
     }
 
@@ -165,9 +223,11 @@ impl<H: Host> Site<H> {
     pub fn readable(&mut self, site: &str) {
         let Some(peer) = self.links.get_mut(site) else { return };
         let number = peer.number;
-        let open = peer.link.fill().unwrap_or(false);
+        let Way::Socket(link) = &mut peer.way else { return };
+        let open = link.fill().unwrap_or(false);
         while let Some(peer) = self.links.get_mut(site).filter(|peer| peer.number == number) {
-            let Some(packet) = peer.link.next_packet() else { break };
+            let Way::Socket(link) = &mut peer.way else { break };
+            let Some(packet) = link.next_packet() else { break };
             let Ok(message) = Message::from_bytes(&packet.payload) else {
                 self.close(site);
                 return;
@@ -210,6 +270,9 @@ impl<H: Host> Site<H> {
     }
 
     fn receive(&mut self, from: &str, number: u64, message: Message, mut files: Vec<OwnedFd>) {
+        if !self.may_say(from, &message) {
+            return;
+        }
         if let Message::Link(site) = &message {
             // A link that cannot be made is a lost site, which the jobs that need it will say.
             if let Some(socket) = files.pop() {
@@ -219,6 +282,30 @@ impl<H: Host> Site<H> {
         }
         let buffers = self.map_segments(&message, number, files);
         self.handle(Arrived { from: from.to_owned(), message, buffers });
+    }
+
+    /// Whether a message comes from a site that has a say in it. What it says of a job is checked where it is acted on.
+    fn may_say(&self, from: &str, message: &Message) -> bool {
+        match message {
+            Message::Setup(_)
+            | Message::Link(_)
+            | Message::Check(..)
+            | Message::Open(..)
+            | Message::Start(..)
+            | Message::Stop(..)
+            | Message::Cancel(_)
+            | Message::Bye => self.home.as_deref() == Some(from),
+            Message::Checked(..) | Message::Cancelled(_) | Message::Done(_) | Message::Report(..) => {
+                self.home.is_none()
+            }
+            Message::Token(..) | Message::Item(..) | Message::Credit(..) | Message::Release(_) => true,
+        }
+    }
+
+    /// Whether this place of a job's net takes its tokens from that site.
+    fn expects(&self, job: JobId, place: PlaceId, from: &str) -> bool {
+        let place = self.jobs.get(&job).and_then(|job| job.engine.net().places.get(place as usize));
+        place.is_some_and(|place| matches!(&place.source, Source::Site(site) if site == from))
     }
 
     /// Maps a message's segments in their order. One that cannot be mapped is missing when the value is decoded.
@@ -249,6 +336,11 @@ impl<H: Host> Site<H> {
             return;
         }
         let Arrived { from, message, buffers } = arrived;
+        if let Message::Token(job, place, ..) | Message::Item(job, place, ..) = &message
+            && !self.expects(*job, *place, &from)
+        {
+            return;
+        }
         let mut buffers = buffers.into_iter();
         match message {
             Message::Setup(text) => self.events.push(Event::Setup(text)),
@@ -321,10 +413,9 @@ impl<H: Host> Site<H> {
             }
             Message::Credit(job, place, frame, count) => self.credit(job, &from, place, &frame, count),
             Message::Release(id) => {
-                if let Some(peer) = self.links.get_mut(&from) {
-                    peer.lent.remove(&id);
+                if self.links.get_mut(&from).is_some_and(|peer| peer.lent.remove(&id)) {
+                    self.pool.release(id);
                 }
-                self.pool.release(id);
             }
             Message::Bye => self.events.push(Event::Bye),
             Message::Link(_) => unreachable!("handled where its descriptor is at hand"),
@@ -332,6 +423,15 @@ impl<H: Host> Site<H> {
     }
 
     fn opened(&mut self, id: JobId, name: String, net: Net) {
+        let wrong = if net.site == self.name { net.problem() } else { Some(format!("it is for site '{}'", net.site)) };
+        if let Some(wrong) = wrong {
+            self.newest = self.newest.max(id);
+            self.early.remove(&id);
+            let message = format!("site '{}' refuses its part of the plan: {wrong}", self.name);
+            self.fail(id, None, None, "PlanRefusedError", message);
+            self.send_home(&Message::Done(id));
+            return;
+        }
         self.insert_job(id, name, net, None);
         self.early.retain(|job, _| *job >= id);
         for arrived in self.early.remove(&id).unwrap_or_default() {
@@ -374,7 +474,7 @@ impl<H: Host> Site<H> {
             if net.site == self.name {
                 own = Some(net);
             } else if let Some(peer) = self.links.get_mut(&net.site) {
-                peer.link.push(&Message::Open(id, name.to_owned(), net).to_bytes(), vec![]);
+                peer.way.push(Message::Open(id, name.to_owned(), net).to_bytes(), vec![]);
             }
         }
         let gone: Vec<String> =
@@ -744,7 +844,7 @@ impl<H: Host> Site<H> {
     /// Queues a message. One to a site that is gone is dropped: whoever waits for it learns of the loss by itself.
     fn push(&mut self, site: &str, message: &Message, files: Vec<Arc<OwnedFd>>) {
         if let Some(peer) = self.links.get_mut(site) {
-            peer.link.push(&message.to_bytes(), files);
+            peer.way.push(message.to_bytes(), files);
         }
     }
 
@@ -753,7 +853,9 @@ impl<H: Host> Site<H> {
         let mut buffers = vec![];
         for buffer in outgoing.buffers {
             let bytes = (*buffer).as_ref();
-            let peer = self.links.get_mut(site).filter(|_| bytes.len() >= SEGMENT_FROM && files.len() < MAX_FILES);
+            let peer = self.links.get_mut(site).filter(|peer| {
+                matches!(peer.way, Way::Socket(_)) && bytes.len() >= SEGMENT_FROM && files.len() < MAX_FILES
+            });
             buffers.push(match peer {
                 Some(peer) => {
                     let (id, file) = self

@@ -6,6 +6,8 @@ use dfm_net::{
     Arc, Carry, Failure, Frame, Net, NodeId, Outcome, Place, Selector, Source, Step, Token, Transition, Value,
 };
 use dfm_runtime::{Call, CallId, Event, Host, Incoming, Link, Outgoing, Part, Room, STREAM_WINDOW, Site};
+use dfm_wire::{Buffer, Encoded, Message, Payload};
+use serde_bytes::ByteBuf;
 
 /// A value of the test: bytes. A first byte of 255 cannot be sent, one of 254 cannot be read.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,6 +67,18 @@ impl Session {
         Self { sites, seen: vec![], calls: vec![] }
     }
 
+    /// The same, with packets that the test carries.
+    fn piped() -> Self {
+        let mut session = Self::new();
+        for (one, other) in NAMES.into_iter().flat_map(|one| NAMES.map(|other| (one, other))) {
+            if one != other {
+                session.site(one).add_pipe(other);
+                session.site(one).take_events();
+            }
+        }
+        session
+    }
+
     fn site(&mut self, name: &str) -> &mut TestSite {
         self.sites.get_mut(name).unwrap()
     }
@@ -77,6 +91,10 @@ impl Session {
             for name in NAMES {
                 let Some(site) = self.sites.get_mut(name) else { continue };
                 site.flush();
+                for (to, packet) in site.take_packets() {
+                    self.sites.get_mut(to.as_str()).unwrap().receive_packet(name, &packet);
+                }
+                let Some(site) = self.sites.get_mut(name) else { continue };
                 for peer in NAMES {
                     site.readable(peer);
                 }
@@ -165,7 +183,12 @@ fn append(site: &str, call: &Call<Bytes>) -> Outcome<Bytes> {
 
 #[test]
 fn tokens_pass_from_site_to_site_in_every_frame_of_every_job() {
-    let mut session = Session::new();
+    for session in [Session::new(), Session::piped()] {
+        tokens_pass(session);
+    }
+}
+
+fn tokens_pass(mut session: Session) {
     let large = vec![1; 300_000];
     for job in [1, 2] {
         session.site("home").open(job, "job", chain(Carry::Value(vec![])));
@@ -291,4 +314,49 @@ fn a_stream_runs_ahead_only_as_far_as_its_window() {
     assert_eq!(session.yields().pop().unwrap().2, Token::End);
     assert_eq!(session.ended(), 1);
     assert_eq!(session.site(name).item(stream.id, &Bytes(vec![])), Room::Gone);
+}
+
+#[test]
+fn a_site_heeds_only_whom_a_message_may_come_from() {
+    let mut session = Session::piped();
+    let net_of_a = chain(Carry::Value(vec![])).swap_remove(1);
+    let frame = Frame::of_param_set(0);
+    let value = Payload::Value(Encoded { head: ByteBuf::new(), buffers: vec![Buffer::Inline(ByteBuf::from(vec![1]))] });
+    session.site("a").receive_packet("b", &Message::Open(1, "job".into(), net_of_a).to_bytes());
+    session.site("a").receive_packet("b", &Message::Bye.to_bytes());
+    session.site("a").receive_packet("home", &Message::Report(1, failure("b")).to_bytes());
+    session.site("a").receive_packet("stranger", &Message::Bye.to_bytes());
+    assert!(session.site("a").take_events().is_empty());
+
+    session.site("home").open(2, "job", chain(Carry::Value(vec![])));
+    session.site("home").start(2, &param(b"1"));
+    session.settle();
+    session.site("b").receive_packet("home", &Message::Token(2, 0, frame.clone(), value.clone()).to_bytes());
+    session.site("a").receive_packet("b", &Message::Token(2, 0, frame, value).to_bytes());
+    session.settle();
+    let due: Vec<&str> = session.calls.iter().map(|(site, _)| *site).collect();
+    assert_eq!(due, ["a"], "neither forged token has made a call due");
+}
+
+#[test]
+fn a_net_that_does_not_fit_is_refused_with_an_error() {
+    let mut session = Session::piped();
+    let mut nets = chain(Carry::Value(vec![]));
+    nets[1].places[0].transition = 9;
+    session.site("home").open(1, "job", nets);
+    session.settle();
+    let reports = session.reports();
+    assert_eq!((reports[0].site.as_str(), reports[0].kind.as_str()), ("a", "PlanRefusedError"));
+}
+
+fn failure(site: &str) -> Failure {
+    Failure {
+        site: site.into(),
+        node: None,
+        operation: None,
+        frame: None,
+        kind: "ValueError".into(),
+        message: String::new(),
+        stack_trace: String::new(),
+    }
 }

@@ -27,7 +27,7 @@ class BindingError(Exception):
 class Bound:
     """An adapter that is ready to be called."""
 
-    __slots__ = ("body", "copied", "exposed", "fixed", "kind", "models", "params", "plain")
+    __slots__ = ("accepted", "body", "copied", "exposed", "fixed", "kind", "models", "params", "plain")
 
     def __init__(self, body: Callable[..., Any], kind: str) -> None:
         self.body = body
@@ -43,6 +43,8 @@ class Bound:
         """(argument, the parameter that overrides its source)."""
         self.models: list[tuple[str, type[Any]]] = []
         """(parameter, the class that a literal is rebuilt into)."""
+        self.accepted: set[str] = set()
+        """The parameters that it takes."""
         self.plain = False
         """Whether the parameters are the arguments, under their own names."""
 
@@ -51,7 +53,14 @@ class Bound:
         (self.copied if isinstance(value, list | dict) else self.fixed)[argument] = value
 
     def arguments(self, given: dict[str, Any]) -> dict[str, Any]:
-        """The adapter's arguments for a call with these parameters."""
+        """The adapter's arguments for a call with these parameters.
+
+        Raises:
+            BindingError: one of them is not offered.
+        """
+        if not self.accepted.issuperset(given):
+            unknown = next(name for name in given if name not in self.accepted)
+            raise BindingError(f"this site takes no parameter '{unknown}' there")
         for name, model in self.models:
             if isinstance(given.get(name), dict):
                 given[name] = cast(Any, model).model_validate(given[name])
@@ -133,10 +142,11 @@ class Adapters:
                 bound.exposed.append((name, source["exposed"]))
         _check_signature(body, set(binding["arguments"]), what)
         bound.models = list(models.items())
+        bound.accepted = set(binding["parameters"])
         bound.plain = (
             not (bound.fixed or bound.copied or bound.exposed)
             and all(name == param for name, param in bound.params)
-            and {param for _, param in bound.params} >= set(binding["defaults"])
+            and {param for _, param in bound.params} == bound.accepted
         )
         return bound
 

@@ -1,4 +1,4 @@
-"""How does the application's process run its own site and start the others?
+"""How does the application's process run its own site, and what does that tell the others?
 
 A thread of its own has the event loop of the homesite. Everything here but `Home`'s public methods runs on it.
 """
@@ -8,10 +8,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import dataclasses
-import json
 import logging
-import os
-import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
@@ -19,27 +16,56 @@ from typing import Any, Protocol, TypeVar
 from dfm import _native, _values
 from dfm._loop import SiteLoop
 from dfm.exec._adapters import Adapters, Operation
-from dfm.session._workers import Worker
 
 T = TypeVar("T")
 
 _GRACE = 5.0
-"""Seconds that a site has to answer before its process is ended."""
+"""Seconds that a site has to answer a cancellation before it is given up."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What a local session needs to know of its federation."""
+    """What a session needs to know of its federation."""
 
     homesite: str
-    sites: Mapping[str, dict[str, Any]]
-    """The content of each site's `site.json`."""
-    folder: str
-    """Where the federation's package is, for sites whose Python would not find it by itself."""
-    packages: tuple[str, ...]
-    """Packages whose classes may be rebuilt from what another site sent."""
+    site: dict[str, Any]
+    """The content of the homesite's `site.json`."""
+    api_version: str
+    """The federation's, `X.Y.Z`."""
+    package: str
+    """The federation's; its classes may be rebuilt from what another site sent."""
+    allow_pickle: bool
+    """Whether the homesite sends and accepts pickled objects."""
     session: str
     logger: logging.Logger
+
+
+class Links(Protocol):
+    """How the homesite comes to its links with other sites. Called on the homesite's thread."""
+
+    async def ensure(self, sites: Iterable[str]) -> None:
+        """Makes links to these sites, as far as there are none. A site that gets none counts as lost in a job.
+
+        Raises:
+            SessionError: a site cannot be reached, and why.
+        """
+        ...
+
+    def linked(self, site: str) -> bool:
+        """Whether there is a link to it, whose end would be told."""
+        ...
+
+    def closed(self, site: str) -> None:
+        """The link to it has ended; `Home.lose` follows once the cause is known."""
+        ...
+
+    def give_up(self, site: str) -> None:
+        """It has not answered a cancellation in time: ends the link, and what blocks the site, if that is possible."""
+        ...
+
+    async def close(self) -> None:
+        """Ends all links."""
+        ...
 
 
 class Receiver(Protocol):
@@ -51,12 +77,15 @@ class Receiver(Protocol):
 
 
 class Home:
-    """The homesite in this process, and the workers of the others."""
+    """The homesite in this process, and its jobs."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._workers: dict[str, Worker] = {}
-        self._burials: dict[str, asyncio.Task[None]] = {}
+    loop: asyncio.AbstractEventLoop
+    site: _native.Site
+    driver: SiteLoop
+
+    def __init__(self, settings: Settings, make_links: Callable[[Home], Links]) -> None:
+        self.settings = settings
+        self._make_links = make_links
         self._checks: dict[tuple[str, int], asyncio.Future[list[str]]] = {}
         self._cancelling: dict[tuple[str, int], asyncio.TimerHandle] = {}
         self._jobs: dict[int, Receiver] = {}
@@ -78,7 +107,7 @@ class Home:
         if threading.current_thread() is self._thread:
             work.close()
             raise RuntimeError("an adapter cannot use the session that it runs in")
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        future = asyncio.run_coroutine_threadsafe(work, self.loop)
         try:
             return future.result()
         except BaseException:
@@ -87,10 +116,10 @@ class Home:
 
     def soon(self, work: Callable[[], None]) -> None:
         """Does something on the homesite's loop, and what follows from it. Without effect once it is closed."""
-        self._driver.soon(work)
+        self.driver.soon(work)
 
     def close(self) -> None:
-        """Ends all processes of the session."""
+        """Ends the session at all sites."""
         self.run(self._close())
         self._thread.join()
 
@@ -105,80 +134,58 @@ class Home:
             raise
 
     async def _serve(self, ready: concurrent.futures.Future[None]) -> None:
-        settings = self._settings
-        self._loop = asyncio.get_running_loop()
+        settings = self.settings
+        self.loop = asyncio.get_running_loop()
         self._over = asyncio.Event()
-        self._site = _native.Site(settings.homesite)
-        self._driver = SiteLoop(self._site, self._on_event)
+        self.site = _native.Site(settings.homesite)
+        self.driver = SiteLoop(self.site, self._on_event)
         logger = settings.logger.getChild(settings.homesite)
-        self._driver.adapters = Adapters(settings.sites[settings.homesite], settings.homesite, settings.session, logger)
-        _values.policy.allow_pickle = True
+        self.driver.adapters = Adapters(settings.site, settings.homesite, settings.session, logger)
+        _values.policy.allow_pickle = settings.allow_pickle
+        _values.policy.packages = (settings.package,)
+        self._links = self._make_links(self)
         ready.set_result(None)
         await self._over.wait()
-        self._driver.close()
+        self.driver.close()
 
     async def _close(self) -> None:
-        for worker in self._workers.values():
-            worker.asked_to_end = True
-            self._site.say_bye(worker.site)
-        self._driver.turn()
-        await asyncio.gather(*(worker.ended(_GRACE / 2) for worker in self._workers.values()), *self._burials.values())
+        await self._links.close()
         self._over.set()
 
+    def has_jobs(self) -> bool:
+        """Whether any job has begun and not ended."""
+        return any(job not in self._opening for job in self._jobs)
+
     async def check(self, operations: Mapping[str, Sequence[Operation]]) -> dict[tuple[str, Operation], str]:
-        """Starts the sites that are not running and asks each whether it can call its operations.
+        """Makes the links that are missing and asks each site whether it can call its operations.
 
         Returns:
-            What is wrong, by site and operation. A site whose process ends instead of answering is not in it: that
-            will be told as the error of each job that needs it.
+            What is wrong, by site and operation. A site that is lost instead of answering is not in it: that will be
+            told as the error of each job that needs it.
+
+        Raises:
+            SessionError: no site can be reached, and why.
         """
-        await self.ensure(operations)
+        await self._ensure(operations)
         asked: dict[str, asyncio.Future[list[str]]] = {}
         wrong: dict[tuple[str, Operation], str] = {}
         for site, wanted in operations.items():
-            if site == self._settings.homesite:
-                answer = [self._driver.adapters.problem(*one) for one in wanted]
+            if site == self.settings.homesite:
+                answer = [self.driver.adapters.problem(*one) for one in wanted]
                 wrong |= {(site, one): text for one, text in zip(wanted, answer, strict=True) if text}
-            elif site in self._workers:
+            elif self._links.linked(site):
                 self._numbers += 1
-                asked[site] = self._checks[site, self._numbers] = self._loop.create_future()
-                self._site.check(site, self._numbers, list(wanted))
-        self._driver.turn()
+                asked[site] = self._checks[site, self._numbers] = self.loop.create_future()
+                self.site.check(site, self._numbers, list(wanted))
+        self.driver.turn()
         for site, answered in asked.items():
             answer = await answered
             wrong |= {(site, one): text for one, text in zip(operations[site], answer, strict=False) if text}
         return wrong
 
-    async def ensure(self, sites: Iterable[str]) -> None:
-        """Starts the processes of these sites, as far as they are not running."""
-        for site in sites:
-            if burial := self._burials.get(site):
-                await burial
-            if site not in self._workers and site != self._settings.homesite:
-                self._start(site)
-        self._driver.watch()
-
-    def _start(self, site: str) -> None:
-        settings = self._settings
-        try:
-            worker = Worker(site, settings.homesite, self._site.connect(site))
-        except OSError as error:
-            # Without a process the site counts as lost as soon as a job needs it.
-            settings.logger.error("the process of site '%s' could not be started: %s", site, error)
-            return
-        path = [os.path.abspath(entry) for entry in (*sys.path, settings.folder)]
-        setup = {
-            "settings": settings.sites[site],
-            "session": settings.session,
-            "sys_path": list(dict.fromkeys(path)),
-            "allow_pickle": True,
-            "packages": settings.packages,
-            "log_level": settings.logger.getEffectiveLevel(),
-        }
-        self._site.set_up(site, json.dumps(setup))
-        for other in self._workers:
-            self._site.introduce(site, other)
-        self._workers[site] = worker
+    async def _ensure(self, sites: Iterable[str]) -> None:
+        await self._links.ensure([site for site in sites if site != self.settings.homesite])
+        self.driver.watch()
 
     def open(
         self,
@@ -190,27 +197,37 @@ class Home:
         frames: Sequence[dict[str, Any]],
         stop: bool,
     ) -> None:
-        """Begins a job with its first frames, as soon as its sites run."""
+        """Begins a job with its first frames, as soon as its sites can be reached."""
         self._jobs[job] = receiver
-        opening = self._opening[job] = self._loop.create_task(self.ensure(sites))
+        opening = self._opening[job] = self.loop.create_task(self._ensure(sites))
 
         def begin() -> None:
             del self._opening[job]
-            self._site.open(job, name, plan)
+            if (error := opening.exception()) is not None:
+                self._cannot_open(job, str(error))
+                return
+            self.site.open(job, name, plan)
             for params in frames:
-                self._site.start(job, params)
+                self.site.start(job, params)
             if stop:
-                self._site.stop(job)
+                self.site.stop(job)
 
         self._when(opening, begin)
 
+    def _cannot_open(self, job: int, message: str) -> None:
+        if receiver := self._jobs.pop(job, None):
+            failure = {"site": self.settings.homesite, "node": None, "operation": None, "frame": None}
+            failure |= {"type": "SessionError", "message": message, "stack_trace": ""}
+            receiver.receive(("reported", job, failure))
+            receiver.receive(("ended", job))
+
     def start(self, job: int, params: dict[str, Any]) -> None:
         """Begins the next frame of a job."""
-        self._once_open(job, lambda: self._site.start(job, params))
+        self._once_open(job, lambda: self.site.start(job, params))
 
     def stop(self, job: int) -> None:
         """Ends a job's input."""
-        self._once_open(job, lambda: self._site.stop(job))
+        self._once_open(job, lambda: self.site.stop(job))
 
     def _once_open(self, job: int, work: Callable[[], None]) -> None:
         if opening := self._opening.get(job):
@@ -221,32 +238,28 @@ class Home:
     def _when(self, opening: asyncio.Task[None], work: Callable[[], None]) -> None:
         def do(_: object) -> None:
             work()
-            self._driver.turn()
+            self.driver.turn()
 
         opening.add_done_callback(do)
 
     def consumed(self, job: int, transition: int, frame: Sequence[int], count: int) -> None:
         """Tells the sender of a stream that the application has had some of it."""
-        self._site.consumed(job, transition, list(frame), count)
+        self.site.consumed(job, transition, list(frame), count)
 
     def cancel(self, job: int) -> None:
-        """Forgets a job. A site that does not answer in time, because an adapter blocks it, is ended."""
+        """Forgets a job. A site that does not answer in time, because an adapter blocks it, is given up."""
         self._jobs.pop(job, None)
         self._once_open(job, lambda: self._cancel(job))
 
     def _cancel(self, job: int) -> None:
-        for site in self._site.cancel(job):
-            if worker := self._workers.get(site):
-                self._cancelling[site, job] = self._loop.call_later(_GRACE, worker.kill)
-        self._driver.turn()
+        for site in self.site.cancel(job):
+            self._cancelling[site, job] = self.loop.call_later(_GRACE, self._links.give_up, site)
+        self.driver.turn()
 
     def _on_event(self, event: tuple[Any, ...]) -> None:
         match event:
             case ("closed", site):
-                if (worker := self._workers.pop(site, None)) is not None and not worker.asked_to_end:
-                    self._burials[site] = self._loop.create_task(self._bury(worker))
-                elif worker is not None:
-                    self._workers[site] = worker
+                self._links.closed(site)
             case ("checked", site, request, problems):
                 if answered := self._checks.pop((site, request), None):
                     answered.set_result(problems)
@@ -262,14 +275,12 @@ class Home:
             case _:
                 pass
 
-    async def _bury(self, worker: Worker) -> None:
-        site = worker.site
+    def lose(self, site: str, message: str) -> None:
+        """Says what became of a site whose link has ended, to every job that needs it."""
         for key in [key for key in self._cancelling if key[0] == site]:
             self._cancelling.pop(key).cancel()
-        how = await worker.ended(_GRACE)
         for key in [key for key in self._checks if key[0] == site]:
             self._checks.pop(key).set_result([])
-        del self._burials[site]
-        self._site.lose(site, f"the process of site '{site}' {how}")
-        self._driver.watch()
-        self._driver.turn()
+        self.site.lose(site, message)
+        self.driver.watch()
+        self.driver.turn()

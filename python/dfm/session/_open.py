@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
+import importlib.util
 import json
 import logging
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, TypedDict, cast
 
 from dfm.errors import SessionError
 from dfm.session._dispatch import Dispatcher
-from dfm.session._home import Settings
+from dfm.session._home import Home, Links, Settings
 from dfm.session._session import Session
+from dfm.session._workers import Workers
 
 Target = Literal["flare", "local"]
 
@@ -52,10 +56,8 @@ def open_session(
     """
     if unknown := sorted(set(options) - SessionOptions.__optional_keys__):
         raise SessionError(f"get_session takes no '{unknown[0]}'")
-    if target != "local":
-        if cast(str, target) != "flare":
-            raise SessionError(f"there is no target '{target}'; choose 'local' or 'flare'")
-        raise SessionError("the target 'flare' is not available yet; use get_session(target='local')")
+    if target not in ("local", "flare"):
+        raise SessionError(f"there is no target '{target}'; choose 'local' or 'flare'")
     folder = _folder(fed_package)
     fed_info = _read(folder / "fed_info.json", fed_package)
     info = json.loads(fed_info)
@@ -72,19 +74,34 @@ def open_session(
         raise SessionError(f"there is no generated runtime for site '{homesite}' in {folder / 'runtime'}")
     settings = Settings(
         homesite=homesite,
-        sites=sites,
-        folder=str(folder.parent.parent),
-        packages=(str(info["code_package"]),),
+        site=sites[homesite],
+        api_version=info["api_version"],
+        package=info["code_package"],
+        allow_pickle=target == "local",  # where all processes are the user's own
         session=secrets.token_hex(4),
         logger=logger or logging.getLogger("dfm.session"),
     )
-    return Session(
-        settings=settings,
-        fed_info=fed_info,
-        package=info["code_package"],
-        api_version=info["api_version"],
-        dispatcher=callback_dispatcher,
-    )
+    if target == "local":
+        make_links = functools.partial(Workers, sites=sites, folder=str(folder.parent.parent))
+    else:
+        make_links = _flare_links(options)
+    return Session(settings=settings, make_links=make_links, fed_info=fed_info, dispatcher=callback_dispatcher)
+
+
+def _flare_links(options: dict[str, Any]) -> Callable[[Home], Links]:
+    if importlib.util.find_spec("nvflare") is None:
+        raise SessionError(
+            "the target 'flare' needs NVIDIA FLARE, which is not installed here: pip install 'dfm[flare]'"
+        )
+    from dfm.flare._kit import find_kit
+    from dfm.flare._links import FlareLinks
+
+    def option(name: str) -> str | None:
+        value = options.get(name) or os.environ.get(f"DFM_FLARE_{name.removeprefix('flare_').upper()}")
+        return str(value) if value else None
+
+    kit = find_kit(option("admin_package"), option("flare_workspace"), option("user"))
+    return functools.partial(FlareLinks, kit=kit, job_workspace=option("job_workspace"))
 
 
 def from_env(logger: logging.Logger | None = None, **options: Any) -> Session:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import json
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType, TracebackType
 from typing import Any, Literal, Self, TypedDict, cast
 
@@ -14,7 +14,7 @@ from dfm.api import Pipeline
 from dfm.errors import PipelineError, PlanError, SessionError
 from dfm.exec._adapters import Operation
 from dfm.session._dispatch import DirectDispatcher, Dispatcher
-from dfm.session._home import Home, Settings
+from dfm.session._home import Home, Links, Settings
 from dfm.session._job import Callback, Job, JobStatus, NodeId, checked_frames
 
 
@@ -69,16 +69,14 @@ class Session:
         self,
         *,
         settings: Settings,
+        make_links: Callable[[Home], Links],
         fed_info: str,
-        package: str,
-        api_version: str,
         dispatcher: Dispatcher | None = None,
     ) -> None:
         """Generated code makes sessions: `<package>.fed.runtime.<site>.get_session()`."""
         self._settings = settings
+        self._make_links = make_links
         self._fed_info = fed_info
-        self._package = package
-        self._api_version = api_version
         self._dispatcher = dispatcher or DirectDispatcher()
         self._home: Home | None = None
         self._jobs: weakref.WeakSet[Job] = weakref.WeakSet()
@@ -90,13 +88,17 @@ class Session:
         return self._settings.homesite
 
     def connect(self) -> None:
-        """Makes the session ready. The processes of other sites are started when the first pipeline needs them."""
+        """Makes the session ready, and returns at once: what it needs of other sites is awaited when a pipeline does.
+
+        On the local target their processes are started by the first pipeline that needs them; on Flare the session's
+        job is submitted now, in the background.
+        """
         if self._home is None:
-            self._home = Home(self._settings)
+            self._home = Home(self._settings, self._make_links)
             _open.add(self)
 
     def close(self) -> None:
-        """Cancels the jobs that are not at their end, and ends all processes of the session."""
+        """Cancels the jobs that are not at their end, and ends the session at all sites."""
         home, self._home = self._home, None
         if home is None:
             return
@@ -251,14 +253,15 @@ class Session:
         package, version = pipeline.dfm_federation()
         if package is None or version is None:
             return
-        if package != self._package:
+        settings = self._settings
+        if package != settings.package:
             raise SessionError(
-                f"the pipeline is for the federation '{package}', but this session's is '{self._package}'"
+                f"the pipeline is for the federation '{package}', but this session's is '{settings.package}'"
             )
-        if version.partition(".")[0] != self._api_version.partition(".")[0]:
+        if version.partition(".")[0] != settings.api_version.partition(".")[0]:
             raise SessionError(
                 f"the pipeline was written for version {version} of '{package}', but the federation speaks "
-                f"{self._api_version}; generate the code again: dfm fed gen code {package}"
+                f"{settings.api_version}; generate the code again: dfm fed gen code {package}"
             )
 
 

@@ -1,15 +1,22 @@
-"""How is the process of another site started, and how is its end told?"""
+"""How does a local session come to the processes of its other sites, and how is their end told?"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import dfm
+from dfm.session._home import Home
+
+_GRACE = 5.0
+"""Seconds that a process has to end by itself."""
 
 _START = "import sys; sys.path.append(sys.argv[3]); from dfm._worker import main; main()"
 
@@ -57,3 +64,74 @@ class Worker:
     def kill(self) -> None:
         """Ends it at once."""
         self._process.kill()
+
+
+class Workers:
+    """The links of a local session: a process for each site, started when a job first needs it."""
+
+    def __init__(self, home: Home, sites: Mapping[str, dict[str, Any]], folder: str) -> None:
+        """`sites` has the content of each site's `site.json`, `folder` the federation's package."""
+        self._home = home
+        self._sites = sites
+        self._folder = folder
+        self._workers: dict[str, Worker] = {}
+        self._burials: dict[str, asyncio.Task[None]] = {}
+
+    async def ensure(self, sites: Iterable[str]) -> None:
+        """As `Links`."""
+        for site in sites:
+            if burial := self._burials.get(site):
+                await burial
+            if site not in self._workers:
+                self._start(site)
+
+    def linked(self, site: str) -> bool:
+        """As `Links`."""
+        return site in self._workers
+
+    def closed(self, site: str) -> None:
+        """As `Links`."""
+        worker = self._workers.get(site)
+        if worker is not None and not worker.asked_to_end:
+            del self._workers[site]
+            self._burials[site] = self._home.loop.create_task(self._bury(worker))
+
+    def give_up(self, site: str) -> None:
+        """As `Links`."""
+        if worker := self._workers.get(site):
+            worker.kill()
+
+    async def close(self) -> None:
+        """As `Links`."""
+        for worker in self._workers.values():
+            worker.asked_to_end = True
+            self._home.site.say_bye(worker.site)
+        self._home.driver.turn()
+        await asyncio.gather(*(worker.ended(_GRACE / 2) for worker in self._workers.values()), *self._burials.values())
+
+    def _start(self, site: str) -> None:
+        settings, native = self._home.settings, self._home.site
+        try:
+            worker = Worker(site, settings.homesite, native.connect(site))
+        except OSError as error:
+            # Without a process the site counts as lost as soon as a job needs it.
+            settings.logger.error("the process of site '%s' could not be started: %s", site, error)
+            return
+        path = [os.path.abspath(entry) for entry in (*sys.path, self._folder)]
+        setup = {
+            "settings": self._sites[site],
+            "session": settings.session,
+            "sys_path": list(dict.fromkeys(path)),
+            "allow_pickle": settings.allow_pickle,
+            "packages": [settings.package],
+            "log_level": settings.logger.getEffectiveLevel(),
+        }
+        native.set_up(site, json.dumps(setup))
+        for other in self._workers:
+            native.introduce(site, other)
+        self._workers[site] = worker
+
+    async def _bury(self, worker: Worker) -> None:
+        how = await worker.ended(_GRACE)
+        del self._burials[worker.site]
+        self._home.lose(worker.site, f"the process of site '{worker.site}' {how}")

@@ -2,8 +2,9 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -22,9 +23,9 @@ pub fn run(context: &Context, args: &Submit) -> Result<(), Failure> {
     let limit = Duration::try_from_secs_f64(args.timeout).map_err(|_| {
         Failure::wrong(Diagnostic::error("submit-timeout", "--timeout takes a positive number of seconds"))
     })?;
-    if args.target == Target::Flare {
-        let message = "the target `flare` is not available yet";
-        return Err(Failure::wrong(Diagnostic::error("submit-no-flare", message).help("add `--target local`")));
+    if args.poc && args.target == Target::Local {
+        let message = "`--poc` chooses among Flare's federations, and `--target local` uses none";
+        return Err(Failure::wrong(Diagnostic::error("submit-poc-local", message).help("leave one of them out")));
     }
     if !args.path.is_file() {
         let what = if args.path.exists() { "is not a file" } else { "does not exist" };
@@ -37,7 +38,8 @@ pub fn run(context: &Context, args: &Submit) -> Result<(), Failure> {
         Kind::Script => script(context, &args.path)?,
     };
     command.args(&args.args);
-    set_environment(&mut command, context, &chosen, &homesite)?;
+    set_environment(&mut command, &chosen, &homesite)?;
+    set_target(&mut command, context, &chosen, args)?;
     context.output.detail(&format!("homesite: {homesite}"));
     let code = child::run(&mut command, limit).map_err(|error| {
         let message = format!("`{}` cannot be started: {error}", args.path.display());
@@ -92,7 +94,7 @@ fn interpreter(context: &Context) -> Result<Command, Failure> {
     Ok(Command::new(python))
 }
 
-fn set_environment(command: &mut Command, context: &Context, chosen: &Chosen, home: &str) -> Result<(), Failure> {
+fn set_environment(command: &mut Command, chosen: &Chosen, home: &str) -> Result<(), Failure> {
     let around = chosen.paths.dir.parent().unwrap_or(&chosen.paths.dir);
     let before = env::var_os("PYTHONPATH").unwrap_or_default();
     let path = std::iter::once(around.to_owned()).chain(env::split_paths(&before));
@@ -102,11 +104,44 @@ fn set_environment(command: &mut Command, context: &Context, chosen: &Chosen, ho
     command
         .env("PYTHONPATH", path)
         .env("DFM_FEDERATION", &chosen.name)
-        .env("DFM_TARGET", "local")
         .env("DFM_PACKAGE", &chosen.federation.info.code_package)
-        .env("DFM_HOMESITE", home)
-        .env("DFM_FEDERATION_WORKSPACE_PATH", context.workspace.join(&chosen.name));
+        .env("DFM_HOMESITE", home);
     Ok(())
+}
+
+fn set_target(command: &mut Command, context: &Context, chosen: &Chosen, args: &Submit) -> Result<(), Failure> {
+    if args.target == Target::Local {
+        let folder = context.workspace.join(&chosen.name);
+        command.env("DFM_TARGET", "local").env("DFM_FEDERATION_WORKSPACE_PATH", folder);
+        return Ok(());
+    }
+    let folder = context.workspace.join(if args.poc { format!("{}_poc", chosen.name) } else { chosen.name.clone() });
+    let project = provisioned(&folder).ok_or_else(|| {
+        let message = format!("`{}` has no startup kits in {}", chosen.name, folder.display());
+        Failure::wrong(Diagnostic::error("submit-not-provisioned", message).help(if args.poc {
+            format!("start it: `dfm poc start -f {}`", chosen.name)
+        } else {
+            format!(
+                "run `dfm fed gen provision {}` and start its sites, or add `--poc` or `--target local`",
+                chosen.name
+            )
+        }))
+    })?;
+    context.output.detail(&format!("startup kits: {}", project.display()));
+    command
+        .env("DFM_TARGET", "flare")
+        .env("DFM_FEDERATION_WORKSPACE_PATH", &project)
+        .env("DFM_FLARE_WORKSPACE", &project);
+    Ok(())
+}
+
+/// The folder of the project that was provisioned last.
+fn provisioned(folder: &Path) -> Option<PathBuf> {
+    let entries = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten();
+    let kits = entries(folder)
+        .flat_map(|project| entries(&project.path()).map(|kits| kits.path()).collect::<Vec<_>>())
+        .filter(|kits| kits.file_name().is_some_and(|name| name.to_string_lossy().starts_with("prod_")));
+    kits.max_by_key(|kits| kits.metadata().and_then(|facts| facts.modified()).ok())?.parent().map(Path::to_owned)
 }
 
 /// The site that the application belongs to: the one that the user names, else the only one which is no participant of

@@ -1,0 +1,95 @@
+"""How do a session's messages use NVFlare's cells?
+
+Small ones go straight through the core cell, large ones as a stream. `core_cell` is internal to NVFlare, whose version
+is pinned for that; nothing else uses it.
+"""
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false, reportMissingParameterType=false
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from typing import Any, cast
+
+from nvflare.fuel.f3.cellnet.defs import MessageHeaderKey, ReturnCode
+from nvflare.fuel.f3.cellnet.utils import make_reply
+from nvflare.fuel.f3.message import Message
+from typing_extensions import Buffer
+
+from dfm.flare._lane import Unreachable
+
+CHANNEL = "dfm"
+JOIN, BATCH = "join", "batch"
+"""Topics: a participant's request to be let into the session; a lane's batches."""
+
+_TOKEN, _NUMBER = "dfm_token", "dfm_number"
+_STREAM_FROM = 1 << 20
+"""Batches from this size on are streamed."""
+_TIMEOUT = 3.0
+"""Seconds for an answer; a stream has as long as it makes progress."""
+_GONE = (ReturnCode.COMM_ERROR, ReturnCode.INVALID_TARGET, ReturnCode.TARGET_UNREACHABLE)
+_REFUSED = (ReturnCode.INVALID_SESSION, ReturnCode.INVALID_REQUEST)
+
+
+def job_cell(participant: str, job: str) -> str:
+    """The name of the cell of a participant's process for a job."""
+    return f"{participant}.{job}"
+
+
+def ask(cell: Any, target: str, topic: str, headers: dict[str, Any], content: bytes) -> bytes:
+    """Sends a request and returns the answer's content.
+
+    Raises:
+        Unreachable: there was none.
+    """
+    request = Message(dict(headers), content)
+    arguments = {"channel": CHANNEL, "topic": topic, "target": target, "request": request}
+    way = cell if len(content) >= _STREAM_FROM else cell.core_cell
+    reply = way.send_request(**arguments, timeout=_TIMEOUT, optional=True)
+    code = reply.get_header(MessageHeaderKey.RETURN_CODE, ReturnCode.OK)
+    if code != ReturnCode.OK:
+        reason = reply.get_header(MessageHeaderKey.ERROR) or f"it does not answer ({code})"
+        raise Unreachable(str(reason), gone=code in _GONE, refused=code in _REFUSED)
+    return bytes(reply.payload or b"")
+
+
+def poster(cell: Any, target: str, token: str) -> Callable[[int, bytes], None]:
+    """What a lane to that cell posts with."""
+
+    def post(number: int, batch: bytes) -> None:
+        ask(cell, target, BATCH, {_TOKEN: token, _NUMBER: number}, batch)
+
+    return post
+
+
+def serve_batches(cell: Any, token_of: Callable[[], str | None], receive: Callable[[str, int, Buffer], bool]) -> None:
+    """Has `receive(origin, number, batch)` take the batches that carry the session's token; it says whether it expects
+    that cell to send any."""
+
+    def batch(request: Any) -> Any:
+        token, given = token_of(), request.get_header(_TOKEN)
+        number, origin = request.get_header(_NUMBER), str(request.get_header(MessageHeaderKey.ORIGIN))
+        if token is None or not isinstance(given, str) or not hmac.compare_digest(token, given):
+            return make_reply(ReturnCode.INVALID_SESSION, "the message has not the session's token")
+        try:
+            expected = isinstance(number, int) and receive(origin, number, cast(Buffer, request.payload or b""))
+        except ValueError as error:
+            return make_reply(ReturnCode.INVALID_REQUEST, str(error))
+        if not expected:
+            return make_reply(ReturnCode.INVALID_SESSION, f"no messages are expected from {origin}")
+        return make_reply(ReturnCode.OK)
+
+    cell.register_request_cb(channel=CHANNEL, topic=BATCH, cb=batch)
+
+
+def serve_joins(cell: Any, join: Callable[[str, bytes], bytes | None]) -> None:
+    """Has `join(origin, request)` answer requests to be let in; None refuses."""
+
+    def answer(request: Any) -> Any:
+        found = join(str(request.get_header(MessageHeaderKey.ORIGIN)), bytes(request.payload or b""))
+        if found is None:
+            return make_reply(ReturnCode.INVALID_REQUEST, "it takes no part in this session")
+        return make_reply(ReturnCode.OK, body=found)
+
+    cell.register_request_cb(channel=CHANNEL, topic=JOIN, cb=answer)

@@ -1,0 +1,36 @@
+"""What is the NVFlare job of a session? Only data, which names dfm's own components; no code travels."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+OPEN = "dfm_open"
+"""The application's command that opens the session, which NVFlare checks against the user's role."""
+
+_SERVER: dict[str, Any] = {
+    "format_version": 2,
+    "workflows": [{"id": "session", "path": "dfm.flare.server.SessionController", "args": {}}],
+    "components": [],
+}
+_CLIENT: dict[str, Any] = {
+    "format_version": 2,
+    "executors": [{"tasks": ["*"], "executor": {"path": "dfm.flare.client.SessionExecutor", "args": {}}}],
+    "components": [],
+}
+
+
+def write_job(folder: Path, name: str) -> Path:
+    """Writes the job into a folder of its own below `folder`."""
+    job = folder / name
+    config = job / "app" / "config"
+    config.mkdir(parents=True)
+    meta = {"name": name, "resource_spec": {}, "min_clients": 1, "deploy_map": {"app": ["@ALL"]}}
+    for path, content in (
+        (job / "meta.json", meta),
+        (config / "config_fed_server.json", _SERVER),
+        (config / "config_fed_client.json", _CLIENT),
+    ):
+        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    return job

@@ -1,0 +1,64 @@
+"""Which startup kit does an application connect with?"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+from dfm.errors import SessionError
+
+
+@dataclasses.dataclass(frozen=True)
+class Kit:
+    """A user's startup kit."""
+
+    folder: Path
+    user: str
+
+
+def find_kit(package: str | None, workspace: str | None, user: str | None) -> Kit:
+    """The kit in the folder `package`, or else the newest one of `user` in a provisioned project, `workspace`.
+
+    Raises:
+        SessionError: there is none, or more than one that it may be.
+    """
+    if package is not None:
+        folder = Path(package)
+        if not _is_kit(folder):
+            raise SessionError(
+                f"{folder} is not a user's startup kit: it has no startup/fed_admin.json; give admin_package the "
+                "folder that was provisioned for the user"
+            )
+        return Kit(folder.resolve(), user or _user(folder))
+    if workspace is None:
+        raise SessionError(
+            "the target 'flare' needs the user's startup kit: give get_session(admin_package=...) its folder, or set "
+            "DFM_FLARE_ADMIN_PACKAGE"
+        )
+    kits = [path for path in sorted(Path(workspace).glob("prod_*/*"), key=_age) if _is_kit(path)]
+    named = {_user(path): path for path in kits}
+    if user is not None and user not in named:
+        raise SessionError(f"there is no startup kit of user '{user}' in {workspace}; it has: {', '.join(named)}")
+    if not named:
+        raise SessionError(f"there is no user's startup kit in {workspace}; provision the federation first")
+    if user is None and len(named) > 1:
+        raise SessionError(f"{workspace} has kits of several users; set DFM_FLARE_USER to one of: {', '.join(named)}")
+    name = user or next(iter(named))
+    return Kit(named[name].resolve(), name)
+
+
+def _age(path: Path) -> tuple[int, str]:
+    number = path.parent.name.removeprefix("prod_")
+    return (int(number) if number.isdigit() else -1, path.name)
+
+
+def _is_kit(folder: Path) -> bool:
+    return (folder / "startup" / "fed_admin.json").is_file()
+
+
+def _user(folder: Path) -> str:
+    try:
+        return str(json.loads((folder / "dfm" / "kit.json").read_text(encoding="utf-8"))["participant"])
+    except (OSError, ValueError, KeyError):
+        return folder.resolve().name

@@ -1,0 +1,185 @@
+"""How do packets get to another process in order and exactly once, over messages that may fail?
+
+A lane sends one batch at a time and sends it again until it is acknowledged; an inbox takes each batch once. What came
+to one of them while a batch was under way goes with the next one.
+"""
+
+from __future__ import annotations
+
+import collections
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from typing_extensions import Buffer
+
+HEARTBEAT = 1.0
+"""Seconds of silence after which a lane asks whether the other end is there."""
+LOST_AFTER = 10.0
+"""Seconds without an answer after which the other end counts as lost."""
+_GONE_AFTER = 3.0
+"""The same, where it is known that nothing leads there."""
+_RETRY = 0.2
+_BATCH = 1 << 20
+_HEAD = struct.Struct("<HHQ")
+
+
+class Packet(NamedTuple):
+    """What one site says to another. Without a receiver it is for the session's job itself."""
+
+    sender: str
+    receiver: str
+    content: Buffer
+
+
+class Unreachable(Exception):
+    """A message was not acknowledged."""
+
+    def __init__(self, reason: str, *, gone: bool = False, refused: bool = False) -> None:
+        """`gone`: nothing leads there; `refused`: the other end answered that it does not want it."""
+        super().__init__(reason)
+        self.gone = gone
+        self.refused = refused
+
+
+def pack(packets: list[Packet]) -> bytes:
+    """A batch as bytes."""
+    parts: list[Buffer] = []
+    for packet in packets:
+        names = packet.sender.encode(), packet.receiver.encode()
+        parts += [_HEAD.pack(len(names[0]), len(names[1]), memoryview(packet.content).nbytes), *names, packet.content]
+    return b"".join(parts)
+
+
+def unpack(batch: Buffer) -> Iterator[Packet]:
+    """The packets of a batch, whose contents are parts of it.
+
+    Raises:
+        ValueError: it is cut short.
+    """
+    rest = memoryview(batch).cast("B")
+    while rest.nbytes:
+        if rest.nbytes < _HEAD.size:
+            raise ValueError("a batch is cut short")
+        sender, receiver, content = _HEAD.unpack_from(rest)
+        start = _HEAD.size + sender + receiver
+        if rest.nbytes < start + content:
+            raise ValueError("a batch is cut short")
+        names = str(rest[_HEAD.size : start], "utf-8")
+        yield Packet(names[:sender], names[sender:], rest[start : start + content])
+        rest = rest[start + content :]
+
+
+class Lane:
+    """The way to one other process. `push` is called from any thread."""
+
+    def __init__(
+        self,
+        name: str,
+        post: Callable[[int, bytes], None],
+        lost: Callable[[str], None],
+        heartbeat: bool = True,
+    ) -> None:
+        """`post` sends a batch with its number, 0 for a heartbeat, and returns when it is acknowledged, or raises
+        `Unreachable`; `lost` is told once why the lane has ended, unless it was closed."""
+        self._post = post
+        self._lost = lost
+        self._heartbeat = HEARTBEAT if heartbeat else None
+        self._queue: collections.deque[Packet] = collections.deque()
+        self._changed = threading.Condition()
+        self._closed = False
+        self._idle = True
+        self._number = 0
+        self._thread = threading.Thread(target=self._run, name=f"dfm-to-{name}", daemon=True)
+        self._thread.start()
+
+    def push(self, packet: Packet) -> None:
+        """Sends a packet after those that were pushed before."""
+        with self._changed:
+            self._queue.append(packet)
+            self._changed.notify_all()
+
+    def drain(self, timeout: float) -> None:
+        """Waits until all packets are acknowledged, at most `timeout` seconds."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or (self._idle and not self._queue), timeout)
+
+    def close(self) -> None:
+        """Sends no more."""
+        with self._changed:
+            self._closed = True
+            self._queue.clear()
+            self._changed.notify_all()
+
+    def _run(self) -> None:
+        while (batch := self._next()) is not None:
+            number = 0
+            if batch:
+                self._number += 1
+                number = self._number
+            if (reason := self._deliver(number, pack(batch))) is not None:
+                closed = self._closed
+                self.close()
+                if not closed:
+                    self._lost(reason)
+                return
+
+    def _next(self) -> list[Packet] | None:
+        with self._changed:
+            self._idle = True
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._queue or self._closed, self._heartbeat)
+            if self._closed:
+                return None
+            self._idle = False
+            batch: list[Packet] = []
+            size = 0
+            while self._queue and (not batch or size + memoryview(self._queue[0].content).nbytes <= _BATCH):
+                batch.append(self._queue.popleft())
+                size += memoryview(batch[-1].content).nbytes
+            return batch
+
+    def _deliver(self, number: int, batch: bytes) -> str | None:
+        """Says why it could not."""
+        begin = time.monotonic()
+        while not self._closed:
+            try:
+                self._post(number, batch)
+            except Unreachable as error:
+                patience = 0.0 if error.refused else _GONE_AFTER if error.gone else LOST_AFTER
+                if time.monotonic() - begin >= patience:
+                    return str(error)
+                time.sleep(_RETRY)
+            else:
+                return None
+        return "it was closed"
+
+
+class Inbox:
+    """Where one other process's batches arrive, on whatever thread. `take` gets each once, in order."""
+
+    def __init__(self, take: Callable[[list[Packet]], None]) -> None:
+        self._take = take
+        self._lock = threading.Lock()
+        self._seen = 0
+        self.heard = time.monotonic()
+        """When something came."""
+
+    def receive(self, number: int, batch: Buffer) -> None:
+        """Takes a batch; it may be acknowledged when this returns.
+
+        Raises:
+            ValueError: it is damaged, or an earlier one is missing.
+        """
+        self.heard = time.monotonic()
+        if number == 0:
+            return
+        with self._lock:
+            if number <= self._seen:
+                return
+            if number != self._seen + 1:
+                raise ValueError(f"batch {number} came after batch {self._seen}")
+            self._take(list(unpack(batch)))
+            self._seen = number

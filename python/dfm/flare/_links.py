@@ -1,0 +1,182 @@
+"""How does a Flare session come to its links with other sites?
+
+One job carries all executions of the session. It is started when the session connects, and replaced by the next
+execution that needs a site which was lost, as soon as no other execution runs in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+from collections.abc import Iterable
+from importlib import metadata
+from typing import Any
+
+from dfm.errors import SessionError
+from dfm.flare._connection import Connection
+from dfm.flare._kit import Kit
+from dfm.flare._lane import Packet
+from dfm.session._home import Home
+
+_JOIN = 60.0
+"""Seconds for a site's process to start and join the session."""
+
+
+class FlareLinks:
+    """The links of a Flare session."""
+
+    def __init__(self, home: Home, kit: Kit, job_workspace: str | None) -> None:
+        self._home = home
+        self._kit = kit
+        self._folder = job_workspace
+        self._changed = asyncio.Event()
+        self._sites: dict[str, str | None] = {}
+        """What each site lacks; None for one that is ready."""
+        self._reasons: dict[str, str] = {}
+        self._over = False
+        home.driver.carry = self._carry
+        self._start()
+
+    def _start(self) -> None:
+        home, loop = self._home, self._home.loop
+        settings = home.settings
+
+        def take(packets: list[Packet]) -> None:
+            home.driver.soon(functools.partial(self._take, connection, packets))
+
+        def lost(reason: str) -> None:
+            home.driver.soon(functools.partial(self._job_lost, connection, reason))
+
+        self._sites = {}
+        self._reasons = {}
+        self._over = False
+        self._connection = connection = Connection(
+            self._kit, self._folder, settings.homesite, settings.session, settings.logger, take, lost
+        )
+        self._opened: asyncio.Task[None] = loop.create_task(self._open(connection))
+        # Who needs the job will hear of its failure; without anybody it is no news.
+        self._opened.add_done_callback(lambda task: task.cancelled() or task.exception())
+
+    async def _open(self, connection: Connection) -> None:
+        for site in await asyncio.to_thread(connection.open):
+            self._sites.setdefault(site, "it has not joined yet")
+            self._home.site.add_pipe(site)
+        self._changed.set()
+
+    async def ensure(self, sites: Iterable[str]) -> None:
+        """As `Links`."""
+        wanted = list(sites)
+        if not wanted:
+            return
+        if not self._home.has_jobs() and (self._failed() or await self._is_stale(wanted)):
+            await asyncio.to_thread(self._connection.close)
+            self._start()
+        await asyncio.shield(self._opened)
+        if absent := [site for site in wanted if site not in self._sites]:
+            here = ", ".join(f"'{site}'" for site in sorted(self._sites)) or "none"
+            raise SessionError(
+                f"site '{absent[0]}' has no part in the session: it is not connected to the federation, of which there "
+                f"are: {here}"
+            )
+        await self._joined(wanted)
+
+    def _failed(self) -> bool:
+        return self._over or (self._opened.done() and self._opened.exception() is not None)
+
+    async def _is_stale(self, wanted: list[str]) -> bool:
+        if not self._opened.done():
+            return False
+        if any(site in self._reasons for site in wanted):
+            return True
+        absent = {site for site in wanted if site not in self._sites}
+        return bool(absent) and not absent.isdisjoint(await asyncio.to_thread(self._connection.connected))
+
+    async def _joined(self, wanted: list[str]) -> None:
+        logger = self._home.settings.logger
+        deadline = self._home.loop.time() + _JOIN
+        told = None
+        while waiting := [site for site in wanted if self._sites.get(site) is not None and site not in self._reasons]:
+            if waiting != told:
+                told = waiting
+                logger.info("waiting for %s to join the session", ", ".join(waiting))
+            self._changed.clear()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await self._changed.wait()
+            except TimeoutError:
+                raise SessionError(
+                    f"site '{waiting[0]}' has not joined the session within {_JOIN:.0f} s: {self._sites[waiting[0]]}; "
+                    f"the log of NVFlare's job {self._connection.job} at that site has the reason"
+                ) from None
+        for site in wanted:
+            if reason := self._reasons.get(site):
+                raise SessionError(f"site '{site}' cannot be used: {reason}")
+
+    def linked(self, site: str) -> bool:
+        """As `Links`."""
+        return site in self._sites and self._sites[site] is None and site not in self._reasons
+
+    def closed(self, site: str) -> None:
+        """As `Links`."""
+        reason = self._reasons.setdefault(site, f"site '{site}' sent what is no message of dfm")
+        self._home.loop.call_soon(self._home.lose, site, reason)
+
+    def give_up(self, site: str) -> None:
+        """As `Links`. Its process ends with the job, which the next execution replaces."""
+        self._lose(site, f"site '{site}' did not answer a cancellation: an adapter blocks it")
+        self._home.driver.turn()
+
+    async def close(self) -> None:
+        """As `Links`."""
+        self._home.driver.turn()
+        await asyncio.to_thread(self._connection.close)
+
+    def _carry(self, site: str, packet: bytes) -> None:
+        self._connection.push(Packet(self._home.settings.homesite, site, packet))
+
+    def _take(self, connection: Connection, packets: list[Packet]) -> None:
+        if connection is not self._connection:
+            return
+        for packet in packets:
+            if packet.receiver:
+                self._home.site.receive_packet(packet.sender, packet.content)
+            else:
+                self._heed(json.loads(bytes(packet.content)))
+
+    def _heed(self, told: dict[str, Any]) -> None:
+        match told:
+            case {"ready": str(site)}:
+                if problem := self._problem(site, told):
+                    self._reasons[site] = problem
+                self._sites[site] = None
+                self._changed.set()
+            case {"lost": str(site), "reason": reason}:
+                self._lose(site, f"the process of site '{site}' ended or cannot be reached: {reason}")
+            case _:
+                pass
+
+    def _problem(self, site: str, told: dict[str, Any]) -> str | None:
+        settings = self._home.settings
+        if told.get("site") != site:
+            return f"the kit of participant '{site}' has no runtime of that site; provision the federation again"
+        if (version := metadata.version("dfm")) != told.get("dfm"):
+            return f"it runs dfm {told.get('dfm')}, but this application dfm {version}; install the same at both"
+        there = str(told.get("api_version"))
+        if there.partition(".")[0] != settings.api_version.partition(".")[0]:
+            return (
+                f"it speaks version {there} of '{settings.package}', but this application {settings.api_version}; "
+                "provision the federation again, or generate the application's code again"
+            )
+        return None
+
+    def _lose(self, site: str, reason: str) -> None:
+        self._reasons[site] = reason
+        self._home.site.close_link(site)
+        self._changed.set()
+
+    def _job_lost(self, connection: Connection, reason: str) -> None:
+        if connection is self._connection:
+            self._over = True
+            for site in self._sites:
+                self._lose(site, reason)

@@ -1,0 +1,97 @@
+"""How does one site run inside a job's process?
+
+A thread of its own has the event loop of the site. What the site may do comes from its own kit alone; the application
+tells it nothing but nets, parameters and tokens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import functools
+import json
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from dfm import _native, _values
+from dfm._loop import SiteLoop
+from dfm.exec._adapters import Adapters
+from dfm.flare._lane import Packet
+
+
+def read_settings(kit: Path) -> dict[str, Any] | None:
+    """The content of the site's `site.json`; None where the participant is no site of the federation."""
+    path = kit / "dfm" / "site.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def description(settings: dict[str, Any] | None) -> dict[str, Any]:
+    """What the application has to know of a participant before it relies on it."""
+    version = settings["api_version"] if settings else None
+    return {"site": settings["site"] if settings else None, "api_version": version, "dfm": metadata.version("dfm")}
+
+
+class Participant:
+    """A site of a session, on a thread of its own. Its methods are called from any thread."""
+
+    def __init__(
+        self,
+        settings: dict[str, Any],
+        homesite: str,
+        session: str,
+        others: Iterable[str],
+        carry: Callable[[Packet], None],
+    ) -> None:
+        """`others` are the sites that it may exchange packets with, the homesite included."""
+        self._settings = settings
+        self._homesite = homesite
+        self._session = session
+        self._others = list(others)
+        self._carry = carry
+        ready: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self._thread = threading.Thread(target=self._run, args=(ready,), name="dfm-site", daemon=True)
+        self._thread.start()
+        ready.result()
+
+    def receive(self, packets: list[Packet]) -> None:
+        """Takes packets for the site."""
+        self._driver.soon(functools.partial(self._receive, packets))
+
+    def lose(self, site: str) -> None:
+        """Another site is gone."""
+        self._driver.soon(functools.partial(self._native.close_link, site))
+
+    def close(self) -> None:
+        """Ends it. What an adapter still does on a thread ends with the process."""
+        self._driver.soon(self._over.set)
+        self._thread.join(1.0)
+
+    def _run(self, ready: concurrent.futures.Future[None]) -> None:
+        asyncio.run(self._serve(ready))
+
+    async def _serve(self, ready: concurrent.futures.Future[None]) -> None:
+        site = self._settings["site"]
+        self._over = asyncio.Event()
+        self._native = _native.Site(site, self._homesite)
+        for other in self._others:
+            self._native.add_pipe(other)
+        self._driver = SiteLoop(self._native, self._on_event)
+        logger = logging.getLogger(f"dfm.site.{site}")
+        self._driver.adapters = Adapters(self._settings, self._homesite, self._session, logger)
+        self._driver.carry = lambda receiver, packet: self._carry(Packet(site, receiver, packet))
+        _values.policy.allow_pickle = False
+        _values.policy.packages = (self._settings["federation"],)
+        ready.set_result(None)
+        await self._over.wait()
+        self._driver.close()
+
+    def _receive(self, packets: list[Packet]) -> None:
+        for packet in packets:
+            self._native.receive_packet(packet.sender, packet.content)
+
+    def _on_event(self, event: tuple[Any, ...]) -> None:
+        """Neither a set-up nor an end comes from the application here: the kit has the one, the job the other."""
