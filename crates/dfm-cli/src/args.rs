@@ -114,6 +114,10 @@ pub struct Set {
 pub enum Gen {
     /// Generate the typed Python package that pipelines and sites import.
     Code(GenCode),
+    /// Generate the Dockerfile, the scripts and the compose file of a federation.
+    Docker(GenDocker),
+    /// Generate the Helm chart and its deploy.sh, for one server and any number of clients.
+    Helm(GenHelm),
     /// Make a startup kit for every participant, with its certificate; those that there are keep theirs.
     Provision(GenProvision),
 }
@@ -220,6 +224,42 @@ pub struct GenCode {
 }
 
 #[derive(Debug, clap::Args)]
+pub struct GenDocker {
+    /// The federation.
+    pub name: String,
+    /// Replace files that are different from what would be generated.
+    #[arg(long)]
+    pub force: bool,
+    /// Merge the `provision` of this file into the configuration's first.
+    #[arg(long, value_name = "FILE")]
+    pub patch: Option<PathBuf>,
+    /// Leave out the Dockerfile with its .dockerignore, or the scripts with the compose file; may be repeated.
+    #[arg(long, value_name = "WHAT")]
+    pub skip: Vec<Skip>,
+}
+
+/// What `gen docker` can leave out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Skip {
+    /// Dockerfile and .dockerignore.
+    Dockerfile,
+    /// build_image.sh, run.sh and compose.yaml.
+    Scripts,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct GenHelm {
+    /// The federation.
+    pub name: String,
+    /// Replace files that are different from what would be generated.
+    #[arg(long)]
+    pub force: bool,
+    /// Merge the `provision` of this file into the configuration's first.
+    #[arg(long, value_name = "FILE")]
+    pub patch: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
 pub struct Submit {
     /// The federation.
     pub name: String,
@@ -302,6 +342,14 @@ mod tests {
             "dfm poc cleanup",
             "dfm poc status --json",
             "dfm poc logs -f server",
+            "dfm fed gen docker my_federation",
+            "dfm fed gen docker my_federation --force",
+            "dfm fed gen docker my_federation --patch /path/to/custom-patch.yaml",
+            "dfm fed gen docker --skip dockerfile my_federation",
+            "dfm fed gen docker my_federation --skip scripts",
+            "dfm fed gen helm my_federation",
+            "dfm fed gen helm my_federation --force",
+            "dfm fed gen helm my_federation --patch /path/to/custom-patch.yaml",
         ] {
             parsed(line);
         }

@@ -2,6 +2,8 @@
 
 mod config;
 mod gen_code;
+mod gen_docker;
+mod gen_helm;
 mod gen_provision;
 mod poc;
 mod submit;
@@ -10,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use dfm_config::registry::{Paths, Registry};
 use dfm_config::{Federation, Loaded, Options};
-use dfm_diag::{Diagnostic, Report, nearest};
+use dfm_diag::{Diagnostic, Report, Sources, nearest};
 
 use crate::args::{Command, Fed, Gen, Global};
 use crate::output::Output;
@@ -55,6 +57,8 @@ pub struct Chosen {
     pub paths: Paths,
     /// What its configuration says.
     pub federation: Federation,
+    /// The texts that it was read from.
+    pub sources: Sources,
 }
 
 impl Context {
@@ -91,6 +95,8 @@ pub fn run(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Fed(Fed::Gen(Gen::Code(args))) => gen_code::run(context, &args),
         Command::Fed(Fed::Gen(Gen::Provision(args))) => gen_provision::run(context, &args),
         Command::Poc(command) => poc::run(context, command),
+        Command::Fed(Fed::Gen(Gen::Docker(args))) => gen_docker::run(context, &args),
+        Command::Fed(Fed::Gen(Gen::Helm(args))) => gen_helm::run(context, &args),
         Command::Fed(Fed::Submit(args)) => submit::run(context, &args),
     }
 }
@@ -100,11 +106,20 @@ pub fn run(context: &Context, command: Command) -> Result<(), Failure> {
 /// # Errors
 /// An unknown name, or whatever is wrong with its configuration.
 pub fn federation(context: &Context, name: &str) -> Result<Chosen, Failure> {
+    federation_patched(context, name, None)
+}
+
+/// The same, with the `provision` of a patch merged into it.
+///
+/// # Errors
+/// An unknown name, or whatever is wrong with its configuration or with the patch.
+pub fn federation_patched(context: &Context, name: &str, patch: Option<&Path>) -> Result<Chosen, Failure> {
     let registry = Registry::read(&context.registry).map_err(Failure::wrong)?;
     let paths = registry.paths(name).ok_or_else(|| Failure::wrong(unknown(context, &registry, name)))?;
-    let loaded = load(context, name, &paths).map_err(Failure::wrong)?;
+    let options = Options { patch: patch.map(Path::to_owned) };
+    let loaded = load_with(context, name, &paths, &options).map_err(Failure::wrong)?;
     context.output.problems(&loaded.report);
-    Ok(Chosen { name: name.to_owned(), paths, federation: loaded.federation })
+    Ok(Chosen { name: name.to_owned(), paths, federation: loaded.federation, sources: loaded.report.sources })
 }
 
 /// Loads a federation's configuration.
@@ -112,6 +127,10 @@ pub fn federation(context: &Context, name: &str) -> Result<Chosen, Failure> {
 /// # Errors
 /// Whatever is wrong with it.
 pub fn load(context: &Context, name: &str, paths: &Paths) -> Result<Loaded, Report> {
+    load_with(context, name, paths, &Options::default())
+}
+
+fn load_with(context: &Context, name: &str, paths: &Paths, options: &Options) -> Result<Loaded, Report> {
     let Some(config) = &paths.config else {
         return Err(Diagnostic::error("registry-no-config", format!("the registry has no config_path for `{name}`"))
             .help(format!("run `dfm fed config set {name} --config-path FILE`"))
@@ -119,7 +138,7 @@ pub fn load(context: &Context, name: &str, paths: &Paths) -> Result<Loaded, Repo
     };
     // A program may read the result in another folder.
     let shown = if context.output.json { config.clone() } else { context.shown(config) };
-    dfm_config::load(&shown, &Options::default())
+    dfm_config::load(&shown, options)
 }
 
 /// That there is no federation of this name.

@@ -3,6 +3,7 @@
 mod args;
 mod child;
 mod commands;
+mod deployment;
 mod flare;
 mod output;
 mod package;

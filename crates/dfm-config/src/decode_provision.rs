@@ -1,6 +1,6 @@
 //! How are deployment files to be made?
 
-use dfm_diag::Diagnostic;
+use dfm_diag::{Diagnostic, Spanned};
 use serde_json::{Map, Value};
 
 use crate::Provision;
@@ -12,8 +12,9 @@ pub fn provision(entry: &Entry, faults: &mut Faults) -> Provision {
     let fields = Fields::of("`provision`", &entry.value, entry.key, &["docker", "helm"], Others::Refused, faults);
     let Some(fields) = fields else { return Provision::default() };
     Provision {
-        docker: fields.get("docker").map(|entry| docker(entry, faults)),
-        helm: fields.get("helm").map(|entry| helm(entry, faults)),
+        span: Some(entry.key),
+        docker: fields.get("docker").map(|entry| Spanned { value: docker(entry, faults), span: entry.key }),
+        helm: fields.get("helm").map(|entry| Spanned { value: helm(entry, faults), span: entry.key }),
     }
 }
 
@@ -32,8 +33,8 @@ fn docker(entry: &Entry, faults: &mut Faults) -> Map<String, Value> {
     let mut result = normal(entry, &known);
     let fields = Fields::of("`provision.docker`", &entry.value, entry.key, &known, Others::Refused, faults);
     let Some(fields) = fields else { return result };
-    need_text(&fields, "image", faults);
-    need_text(&fields, "tag", faults);
+    need_word(&fields, "image", "my-federation", IMAGE, faults);
+    need_word(&fields, "tag", "0.0.1", TAG, faults);
     if let Some(entry) = fields.get("dockerfile")
         && !matches!(entry.value.data, Data::Text(_))
         && let Some(fields) =
@@ -53,11 +54,13 @@ fn build(entry: &Entry, faults: &mut Faults) -> Map<String, Value> {
     let result = normal(entry, &known);
     let fields = Fields::of("`build`", &entry.value, entry.key, &known, Others::Refused, faults);
     let Some(fields) = fields else { return result };
-    need_text(&fields, "context", faults);
-    if let Some(engine) = fields.need("engine", faults) {
+    if let Some(context) = need(&fields, "context", "..", faults) {
+        text(&context.value, "context", faults);
+    }
+    if let Some(engine) = need(&fields, "engine", "docker", faults) {
         choice(&engine.value, "engine", &["docker", "podman"], faults);
     }
-    if let Some(arch) = fields.need("arch", faults) {
+    if let Some(arch) = need(&fields, "arch", "amd64", faults) {
         choice(&arch.value, "arch", &["amd64", "arm64"], faults);
     }
     if let Some(save) = fields.get("save")
@@ -100,19 +103,87 @@ fn helm(entry: &Entry, faults: &mut Faults) -> Map<String, Value> {
     let known = ["path", "name", "chartVersion", "appVersion", "startup_package_source"];
     let fields = Fields::of("`provision.helm`", &entry.value, entry.key, &known, Others::Refused, faults);
     if let Some(fields) = fields {
-        need_text(&fields, "path", faults);
-        need_text(&fields, "name", faults);
-        fields.text("chartVersion", faults);
+        if let Some(path) = need(&fields, "path", "deploy/helm", faults) {
+            text(&path.value, "path", faults);
+        }
+        need_word(&fields, "name", "my-federation", CHART, faults);
+        if let Some(version) = fields.get("chartVersion") {
+            word(version, "chartVersion", VERSION, faults);
+        }
         fields.text("appVersion", faults);
-        if let Some(source) = fields.need("startup_package_source", faults) {
+        if let Some(source) = need(&fields, "startup_package_source", "env", faults) {
             choice(&source.value, "startup_package_source", &["env", "workspace"], faults);
         }
     }
     normal(entry, &known)
 }
 
-fn need_text(fields: &Fields<'_>, key: &'static str, faults: &mut Faults) {
-    if let Some(entry) = fields.need(key, faults) {
-        text(&entry.value, key, faults);
+/// A form that a text must have, for tools that read it: what it is, and whether a text has it.
+type Form = (&'static str, fn(&str) -> bool);
+
+const IMAGE: Form =
+    ("lower-case words with `.`, `_`, `-` and `/` between them, as in `registry.example/fed`", is_image);
+const TAG: Form = ("at most 128 letters, digits, `.`, `_` and `-`, beginning with a letter, a digit or `_`", is_tag);
+const CHART: Form = ("at most 30 lower-case letters, digits and `-`, beginning with a letter", is_chart);
+const VERSION: Form =
+    ("three numbers, as in `1.2.3`, and maybe `-` and words for what is not yet released", is_version);
+
+fn is_image(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let part = |part: &str| {
+        part.starts_with(plain) && part.ends_with(plain) && part.chars().all(|c| plain(c) || ".-_:".contains(c))
+    };
+    let (host, name) = text.split_once('/').unwrap_or(("", text));
+    text.split('/').all(part) && !name.contains(':') && host.matches(':').count() < 2
+}
+
+fn is_tag(text: &str) -> bool {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    text.len() <= 128 && text.starts_with(word) && text.chars().all(|c| word(c) || ".-".contains(c))
+}
+
+fn is_chart(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    text.len() <= 30
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.ends_with(plain)
+        && text.chars().all(|c| plain(c) || c == '-')
+}
+
+fn is_version(text: &str) -> bool {
+    let (release, rest) = text.split_at(text.find(['-', '+']).unwrap_or(text.len()));
+    let number = |part: &str| {
+        !part.is_empty() && part.bytes().all(|c| c.is_ascii_digit()) && (part.len() == 1 || !part.starts_with('0'))
+    };
+    release.split('.').count() == 3
+        && release.split('.').all(number)
+        && rest.chars().skip(1).all(|c| c.is_ascii_alphanumeric() || ".-+".contains(c))
+        && rest.len() != 1
+}
+
+/// The entry of a key that must be there; otherwise the fault has the line to add.
+fn need<'n>(fields: &Fields<'n>, key: &'static str, example: &str, faults: &mut Faults) -> Option<&'n Entry> {
+    let found = fields.need(key, faults);
+    if let (None, Some(fault)) = (found, faults.last_mut()) {
+        fault.help = Some(format!("add a line as `{key}: {example}`"));
+    }
+    found
+}
+
+fn need_word(fields: &Fields<'_>, key: &'static str, example: &str, form: Form, faults: &mut Faults) {
+    if let Some(entry) = need(fields, key, example, faults) {
+        word(entry, key, form, faults);
+    }
+}
+
+/// A text that other tools only take in one form.
+fn word(entry: &Entry, key: &'static str, (wanted, good): Form, faults: &mut Faults) {
+    if let Some(text) = text(&entry.value, key, faults)
+        && !good(text)
+    {
+        faults.push(
+            Diagnostic::error("config-wrong-value", format!("`{key}` cannot be `{text}`"))
+                .at(entry.value.span, format!("expected {wanted}")),
+        );
     }
 }

@@ -24,6 +24,6 @@ mod write;
 
 pub use load::{Loaded, Options, load};
 pub use model::*;
-pub use project::participants;
+pub use project::{Project, participants, project};
 pub use registry_find::{FILE_NAME, find as find_registry};
 pub use write::write_file;

@@ -217,8 +217,10 @@ pub struct SendCost {
 /// How deployment files are made.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Provision {
-    /// `provision.docker`, checked for its shape.
-    pub docker: Option<Map<String, Value>>,
-    /// `provision.helm`, checked for its shape.
-    pub helm: Option<Map<String, Value>>,
+    /// Where the section's key is written, if it is.
+    pub span: Option<Span>,
+    /// `provision.docker`, checked for its shape; its span is that of its key.
+    pub docker: Option<Spanned<Map<String, Value>>>,
+    /// `provision.helm`, checked for its shape; its span is that of its key.
+    pub helm: Option<Spanned<Map<String, Value>>>,
 }

@@ -1,25 +1,70 @@
-//! Who takes part in a federation's NVFlare project?
+//! Who takes part in a federation's NVFlare project, and where is its server?
 
 use std::path::Path;
 
 use dfm_diag::{Report, Sources};
 
-use crate::tree::Data;
+use crate::tree::{Data, Node};
 
-/// The names of a project's server and clients. What else the file holds, or lacks, is for others to judge.
+/// What others need to know of an NVFlare project. What else its file holds, or lacks, is for others to judge.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Project {
+    /// Its name, which is also that of its folder in a workspace.
+    pub name: Option<String>,
+    /// The names of its servers.
+    pub servers: Vec<String>,
+    /// The names of its clients.
+    pub clients: Vec<String>,
+    /// The port that the first server listens on for clients, where the file says so.
+    pub port: Option<u16>,
+    /// The port that the first server listens on for applications, where the file says so.
+    pub admin_port: Option<u16>,
+}
+
+/// Reads an NVFlare project.
 ///
 /// # Errors
 /// A file that cannot be read, or is not YAML.
-pub fn participants(path: &Path) -> Result<Vec<String>, Report> {
+pub fn project(path: &Path) -> Result<Project, Report> {
     let mut sources = Sources::default();
     let file = crate::files::read(path, "the NVFlare project", &mut sources)?;
     let (root, diagnostics) = crate::tree::parse(sources.text(file), file);
     if !diagnostics.is_empty() {
         return Err(Report { diagnostics, sources });
     }
-    let entries = root.as_ref().and_then(|root| root.map()).and_then(|root| root.get("participants"));
-    let Some(Data::List(list)) = entries.map(|entry| &entry.value.data) else { return Ok(vec![]) };
-    let text = |one: &crate::tree::Node, key| Some(one.map()?.get(key)?.value.text()?.to_owned());
-    let runs = |one: &&crate::tree::Node| matches!(text(one, "type").as_deref(), Some("server" | "client"));
-    Ok(list.iter().filter(runs).filter_map(|one| text(one, "name")).collect())
+    let mut project = Project::default();
+    let Some(root) = root else { return Ok(project) };
+    project.name = text(&root, "name");
+    let entries = root.map().and_then(|root| root.get("participants"));
+    let Some(Data::List(list)) = entries.map(|entry| &entry.value.data) else { return Ok(project) };
+    for one in list {
+        match (text(one, "type").as_deref(), text(one, "name")) {
+            (Some("server"), Some(name)) => {
+                project.servers.push(name);
+                project.port = project.port.or_else(|| port(one, "fed_learn_port"));
+                project.admin_port = project.admin_port.or_else(|| port(one, "admin_port"));
+            }
+            (Some("client"), Some(name)) => project.clients.push(name),
+            _ => (),
+        }
+    }
+    Ok(project)
+}
+
+/// The names of a project's server and clients.
+///
+/// # Errors
+/// A file that cannot be read, or is not YAML.
+pub fn participants(path: &Path) -> Result<Vec<String>, Report> {
+    let mut project = project(path)?;
+    project.servers.append(&mut project.clients);
+    Ok(project.servers)
+}
+
+fn text(node: &Node, key: &str) -> Option<String> {
+    Some(node.map()?.get(key)?.value.text()?.to_owned())
+}
+
+fn port(node: &Node, key: &str) -> Option<u16> {
+    u16::try_from(node.map()?.get(key)?.value.to_json().as_u64()?).ok()
 }

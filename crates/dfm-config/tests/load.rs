@@ -85,7 +85,7 @@ fn every_construct_means_what_the_format_says() {
     assert_eq!((name.as_str(), &exposed.of), ("source", &Type::Schema(json!({"type": "string"}))));
     assert!(!exposed.accepts.advise);
     assert_eq!(archive.providers["fast"].interface["weather.Forecast"].arguments.len(), 5);
-    assert_eq!(federation.provision.helm.unwrap()["chartVersion"], json!("0.1.0"));
+    assert_eq!(federation.provision.helm.unwrap().value["chartVersion"], json!("0.1.0"));
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn a_patch_is_merged_and_its_faults_are_in_the_patch() {
     let path = configs().join("valid/everything.dfm.yaml");
     std::fs::write(&patch, "provision: {docker: {tag: nightly, dockerfile: null}, helm: null}\n").unwrap();
     let provision = load(&path, &options).unwrap().federation.provision;
-    let docker = provision.docker.unwrap();
+    let docker = provision.docker.unwrap().value;
     assert_eq!((&docker["image"], &docker["tag"]), (&json!("everything"), &json!("nightly")));
     assert_eq!((docker.get("dockerfile"), provision.helm), (None, None));
 

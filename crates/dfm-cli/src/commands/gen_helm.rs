@@ -1,0 +1,21 @@
+//! How does `dfm fed gen helm` write a federation's chart?
+
+use dfm_deploy::{Helm, helm};
+
+use super::{Context, Failure, federation_patched};
+use crate::args::GenHelm;
+use crate::deployment::{self, Order};
+
+/// Generates the files.
+///
+/// # Errors
+/// A federation that cannot be loaded, settings that are missing, files that are different where `--force` is not
+/// given, and what the file system refuses.
+pub fn run(context: &Context, args: &GenHelm) -> Result<(), Failure> {
+    let chosen = federation_patched(context, &args.name, args.patch.as_deref())?;
+    let settings = Helm::of(&chosen.federation).map_err(|diagnostic| deployment::wrong(&chosen, diagnostic))?;
+    let members = deployment::members(&chosen)?;
+    let scene = deployment::scene(context, &chosen, None);
+    let files = helm(&chosen.federation, &settings, &members, &scene);
+    deployment::write(context, &chosen, &files, &Order { command: "helm", force: args.force })
+}

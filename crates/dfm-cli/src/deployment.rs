@@ -1,0 +1,123 @@
+//! How do generated deployment files get into the federation's folder without replacing what is there?
+
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use dfm_config::write_file;
+use dfm_deploy::{File, Members, Scene, relative};
+use dfm_diag::{Diagnostic, Report};
+use serde_json::json;
+use similar::TextDiff;
+
+use crate::commands::{Chosen, Context, Failure};
+
+/// What was asked for.
+pub struct Order {
+    /// The command after `dfm fed gen`.
+    pub command: &'static str,
+    /// Whether files that are different are replaced.
+    pub force: bool,
+}
+
+/// That the configuration lacks something that a command needs.
+pub fn wrong(chosen: &Chosen, diagnostic: Diagnostic) -> Failure {
+    Failure::wrong(Report { diagnostics: vec![diagnostic], sources: chosen.sources.clone() })
+}
+
+/// The sites that are deployed.
+///
+/// # Errors
+/// An NVFlare project that cannot be read, or whose members cannot be deployed.
+pub fn members(chosen: &Chosen) -> Result<Members, Failure> {
+    let project = chosen.paths.project.as_deref().map(dfm_config::project).transpose().map_err(Failure::wrong)?;
+    dfm_deploy::members(&chosen.federation, project.as_ref()).map_err(Failure::wrong)
+}
+
+/// The folders around the files; `build` is the build context, relative to the federation's folder.
+pub fn scene(context: &Context, chosen: &Chosen, build: Option<&Path>) -> Scene {
+    let folder = context.here.join(&chosen.paths.dir);
+    let build = build.map(|build| folder.join(build)).unwrap_or_default();
+    Scene {
+        name: chosen.name.clone(),
+        workspace: context.here.join(&context.workspace),
+        packaged: ["pyproject.toml", "setup.py"].iter().any(|file| build.join(file).is_file()),
+        folder,
+    }
+}
+
+/// Writes the files; where others are in their place, shows the difference and writes nothing, unless forced.
+///
+/// # Errors
+/// Files that are different, or what the file system refuses.
+pub fn write(context: &Context, chosen: &Chosen, files: &[File], order: &Order) -> Result<(), Failure> {
+    let folder = context.here.join(&chosen.paths.dir);
+    let place = |file: &File| Path::new("/").join(relative(Path::new("/"), &folder.join(&file.path)));
+    let mut written = Vec::new();
+    let mut different = Vec::new();
+    for file in files {
+        match std::fs::read(place(file)) {
+            Ok(old) if old == file.text.as_bytes() => (),
+            Ok(old) => different.push((file, old)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => written.push(file),
+            Err(error) => return Err(refused(context, "read", &place(file), &error)),
+        }
+    }
+    if !different.is_empty() && !order.force {
+        return Err(kept(context, chosen, &different, order, &place));
+    }
+    written.extend(different.iter().map(|(file, _)| *file));
+    for file in &written {
+        let path = place(file);
+        let done =
+            write_file(&path, &file.text).and_then(|()| if file.executable { run_by_all(&path) } else { Ok(()) });
+        done.map_err(|error| refused(context, "write", &path, &error))?;
+        context.output.detail(&format!("wrote {}", context.shown(&path).display()));
+    }
+    if context.output.json {
+        let all: Vec<_> = files.iter().map(&place).collect();
+        let written: Vec<_> = written.iter().map(|file| place(file)).collect();
+        context.output.document(&json!({"files": all, "written": written}));
+        return Ok(());
+    }
+    for file in files {
+        context.output.result(&context.shown(&place(file)).display().to_string());
+    }
+    let unchanged = files.len() - written.len();
+    context.output.status(&format!("wrote {} of {} files, {unchanged} unchanged", written.len(), files.len()));
+    Ok(())
+}
+
+/// Shows what is different, and says that nothing has been written.
+fn kept(
+    context: &Context,
+    chosen: &Chosen,
+    different: &[(&File, Vec<u8>)],
+    order: &Order,
+    place: &dyn Fn(&File) -> std::path::PathBuf,
+) -> Failure {
+    let mut names = Vec::new();
+    for (file, old) in different {
+        let name = context.shown(&place(file)).display().to_string();
+        if !context.output.json {
+            let old = String::from_utf8_lossy(old);
+            let diff = TextDiff::from_lines(old.as_ref(), file.text.as_str());
+            let diff = diff.unified_diff().context_radius(2).header(&name, "as it would be generated").to_string();
+            context.output.result(diff.trim_end());
+        }
+        names.push(name);
+    }
+    let message = format!("`{}` would change, so nothing has been written", names.join("`, `"));
+    let help = format!("`dfm fed gen {} {} --force` replaces what is there", order.command, chosen.name);
+    Failure::failed(Diagnostic::error("deploy-existing-files", message).help(help))
+}
+
+fn run_by_all(path: &Path) -> io::Result<()> {
+    let mode = std::fs::metadata(path)?.permissions().mode();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode | ((mode & 0o444) >> 2)))
+}
+
+fn refused(context: &Context, what: &str, path: &Path, error: &io::Error) -> Failure {
+    let message = format!("cannot {what} `{}`: {error}", context.shown(path).display());
+    Failure::failed(Diagnostic::error("deploy-files", message).help("mend its permissions, then run the command again"))
+}

@@ -1,0 +1,139 @@
+//! Which files make the image of a federation's sites, and run it?
+
+use std::path::{Path, PathBuf};
+
+use dfm_config::Federation;
+use dfm_diag::Diagnostic;
+use serde_json::json;
+
+use crate::names::{project, variable};
+use crate::render::{render, shell};
+use crate::settings::Docker;
+use crate::{File, Member, Members, relative};
+
+/// What the files need to know of the folders around them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scene {
+    /// The federation's name in the registry.
+    pub name: String,
+    /// The federation's folder, absolute.
+    pub folder: PathBuf,
+    /// Where provisioned kits are, absolute.
+    pub workspace: PathBuf,
+    /// Whether Python can install what is in the build context.
+    pub packaged: bool,
+}
+
+/// The Dockerfile with its ignore file, then the scripts and the compose file.
+///
+/// # Errors
+/// A build context that lacks the federation's package, or the Dockerfile's folder.
+pub fn docker(
+    federation: &Federation,
+    settings: &Docker,
+    members: &Members,
+    scene: &Scene,
+) -> Result<(Vec<File>, Vec<File>), Diagnostic> {
+    let info = &federation.info;
+    let dir = settings.dockerfile.parent().unwrap_or(Path::new("")).to_owned();
+    let absolute = |path: &Path| scene.folder.join(path);
+    let context_folder = absolute(&settings.build.context);
+    let package = scene.folder.parent().unwrap_or(&scene.folder).join(&info.code_package);
+    let inside = |what: &str, path: &Path| {
+        let way = relative(&context_folder, path);
+        if way.starts_with("..") {
+            let message = format!("`build.context` does not hold {what}");
+            let help = format!("let `context` be a folder that `{}` is in", path.display());
+            return Err(Diagnostic::error("deploy-outside-context", message).help(help));
+        }
+        Ok(text(&way))
+    };
+    let package_in_context = inside("the federation's package", &package)?;
+    let run_in_context = inside("the folder of the Dockerfile", &absolute(&dir.join("run.sh")))?;
+    let kits = relative(&absolute(&dir), &scene.workspace.join(&scene.name).join(&members.project).join("prod_00"));
+    let all: Vec<_> = std::iter::once(&members.server)
+        .chain(&members.clients)
+        .map(|site| json!({ "name": site.name, "slug": site.slug(), "kit": kit(site, members, &text(&kits)) }))
+        .collect();
+    let names: Vec<&str> =
+        std::iter::once(&members.server).chain(&members.clients).map(|site| site.name.as_str()).collect();
+    let example = members.clients.first().unwrap_or(&members.server);
+    let login = settings.build.push.login.as_ref();
+    let context = json!({
+        "name": scene.name,
+        "project": project(&scene.name),
+        "prefix": variable(&scene.name),
+        "package": info.code_package,
+        "version": info.api_version,
+        "description": one_line(&info.description),
+        "dfm_version": env!("CARGO_PKG_VERSION"),
+        "packaged": scene.packaged,
+        "image": settings.reference(),
+        "tag": settings.tag,
+        "engine": settings.build.engine,
+        "platform": format!("linux/{}", settings.build.arch),
+        "save": settings.build.save.as_ref().map(|file| text(&relative(&absolute(&dir), &absolute(file)))),
+        "push": settings.build.push.enabled,
+        "registry": settings.build.push.registry,
+        "username": credential(login.map(|login| login.username.as_str())),
+        "password": credential(login.map(|login| login.password.as_str())),
+        "package_in_context": package_in_context,
+        "run_in_context": run_in_context,
+        "context_from_dir": text(&relative(&absolute(&dir), &context_folder)),
+        "dockerfile_name": settings.dockerfile.file_name().map(|name| name.to_string_lossy()),
+        "dockerfile_in_context": text(&relative(&context_folder, &absolute(&settings.dockerfile))),
+        "server": json!({ "name": members.server.name, "slug": members.server.slug() }),
+        "example": json!({ "variable": variable(&example.name) }),
+        "port": members.ports[0],
+        "ports": members.ports,
+        "sites": all,
+        "site_names": names.join(", "),
+    });
+    let file = |path: PathBuf, template: &str| File {
+        path,
+        text: render(template, &context),
+        executable: template.ends_with(".sh"),
+    };
+    let image = vec![
+        file(settings.dockerfile.clone(), "docker/Dockerfile"),
+        file(settings.build.context.join(".dockerignore"), "docker/dockerignore"),
+    ];
+    let scripts = vec![
+        file(dir.join("build_image.sh"), "docker/build_image.sh"),
+        file(dir.join("run.sh"), "docker/run.sh"),
+        file(dir.join("compose.yaml"), "docker/compose.yaml"),
+    ];
+    Ok((image, scripts))
+}
+
+/// Where compose finds a site's kit.
+fn kit(site: &Member, members: &Members, kits: &str) -> String {
+    let default = format!("{kits}/{}", site.name);
+    if site == &members.server {
+        return format!("${{DFM_WORKSPACE_SERVER_INIT_PATH:-{default}}}");
+    }
+    let only = members.clients.len() == 1;
+    let default = if only { format!("${{DFM_WORKSPACE_CLIENT_INIT_PATH:-{default}}}") } else { default };
+    format!("${{DFM_WORKSPACE_{}_INIT_PATH:-{default}}}", variable(&site.name))
+}
+
+/// A literal as the shell takes it, or an environment variable's value.
+fn credential(given: Option<&str>) -> String {
+    match given {
+        None => "''".to_owned(),
+        Some(given) => match given.strip_prefix('$') {
+            Some(name) => format!("${{{}:-}}", name.trim_start_matches('{').trim_end_matches('}')),
+            None => shell(given),
+        },
+    }
+}
+
+/// A description without line breaks.
+pub fn one_line(description: &str) -> String {
+    description.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A path as generated files have it.
+pub fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}

@@ -1,0 +1,28 @@
+//! From a [`Federation`](dfm_config::Federation) to the files it is deployed with, as plain values: nothing is written.
+
+mod docker;
+mod helm;
+mod members;
+mod names;
+mod paths;
+mod render;
+mod settings;
+
+use std::path::PathBuf;
+
+pub use docker::{Scene, docker};
+pub use helm::helm;
+pub use members::{Member, Members, members};
+pub use paths::relative;
+pub use settings::{Build, Docker, Helm, KitSource, Login, Push};
+
+/// A file to be written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct File {
+    /// Relative to the federation's folder.
+    pub path: PathBuf,
+    /// The whole content.
+    pub text: String,
+    /// Whether it is a program.
+    pub executable: bool,
+}

@@ -1,0 +1,77 @@
+//! Which sites run somewhere of their own, and on which ports does their server listen?
+
+use dfm_config::{Federation, Project};
+use dfm_diag::Diagnostic;
+
+/// The sites that are deployed: a Flare server and its clients.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Members {
+    /// The server.
+    pub server: Member,
+    /// The clients.
+    pub clients: Vec<Member>,
+    /// The project's name, which is also that of its folder in a workspace.
+    pub project: String,
+    /// The server's ports, that of the clients first.
+    pub ports: Vec<u16>,
+}
+
+/// One site that is deployed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Member {
+    /// Its name in the NVFlare project, and in the configuration.
+    pub name: String,
+}
+
+/// The port that a server listens on where no project says otherwise.
+const PORT: u16 = 8002;
+
+/// The members that the NVFlare project names, else `server` and all sites.
+///
+/// # Errors
+/// A project without exactly one server, or with two members that would have one name.
+pub fn members(federation: &Federation, project: Option<&Project>) -> Result<Members, Diagnostic> {
+    let member = |name: &String| Member { name: name.clone() };
+    let package = &federation.info.code_package;
+    let members = if let Some(project) = project {
+        let [server] = &project.servers[..] else {
+            let count = project.servers.len();
+            let message = format!("the NVFlare project has {count} servers instead of one");
+            let help = "give it one participant of `type: server`";
+            return Err(Diagnostic::error("deploy-servers", message).help(help));
+        };
+        let port = project.port.unwrap_or(PORT);
+        let mut ports = vec![port];
+        ports.extend(project.admin_port.filter(|admin| *admin != port));
+        Members {
+            server: member(server),
+            clients: project.clients.iter().map(member).collect(),
+            project: project.name.clone().unwrap_or_else(|| package.clone()),
+            ports,
+        }
+    } else {
+        let clients = federation.sites.keys().filter(|name| *name != "server").map(member).collect();
+        let server = Member { name: "server".to_owned() };
+        Members { server, clients, project: package.clone(), ports: vec![PORT] }
+    };
+    let all: Vec<&Member> = std::iter::once(&members.server).chain(&members.clients).collect();
+    for (index, one) in all.iter().enumerate() {
+        let same = |other: &&&Member| {
+            other.slug() == one.slug() || crate::names::variable(&other.name) == crate::names::variable(&one.name)
+        };
+        if let Some(other) = all[..index].iter().find(same) {
+            let message =
+                format!("the sites `{}` and `{}` would have the same name in containers", other.name, one.name);
+            let help = "let their first 20 letters or digits be different";
+            return Err(Diagnostic::error("deploy-same-name", message).help(help));
+        }
+    }
+    Ok(members)
+}
+
+impl Member {
+    /// As Kubernetes and compose take it.
+    pub fn slug(&self) -> String {
+        crate::names::slug(&self.name)
+    }
+}

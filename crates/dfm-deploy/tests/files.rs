@@ -1,0 +1,142 @@
+//! Are the generated files as they have been reviewed, and are wrong settings explained?
+
+use std::path::{Path, PathBuf};
+
+use dfm_config::{Federation, Options, load};
+use dfm_deploy::{Docker, File, Helm, Scene, docker, helm, members};
+use dfm_diag::{Report, render};
+
+fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
+}
+
+/// A federation of two clients beyond one, with everything that can be said about its image and chart.
+const ORCHARD: &str = r#"
+dfm: 1.0.0
+info: {api-version: 2.1.0, code-package: orchard, description: "Costs $5 \"each\""}
+provision:
+  docker:
+    image: teams/orchard
+    tag: nightly
+    dockerfile: {dir: images, file: Containerfile}
+    build:
+      context: .
+      engine: podman
+      arch: arm64
+      save: {enabled: true, file: images/orchard.tar}
+      push: {enabled: yes, registry: {url: "https://registry.example:5000/", username: $REGISTRY_USER, password: $REGISTRY_PASSWORD}}
+  helm: {path: chart, name: orchard, chartVersion: 0.3.0, startup_package_source: workspace}
+operations: {fruit.Count: {}}
+sites: {server: {}, north_field: {}, south_field: {}, cellar: {}}
+"#;
+
+fn loaded(text: &str) -> Result<(Federation, Report), Report> {
+    let folder =
+        std::env::temp_dir().join(format!("dfm-deploy-{}-{:?}", std::process::id(), std::thread::current().id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("f.dfm.yaml");
+    std::fs::write(&path, text).unwrap();
+    let loaded = load(&path, &Options::default());
+    std::fs::remove_dir_all(&folder).unwrap();
+    loaded.map(|loaded| (loaded.federation, loaded.report))
+}
+
+fn scene(name: &str, packaged: bool) -> Scene {
+    let (folder, workspace) = (PathBuf::from("/home/u/project").join(name), PathBuf::from("/home/u/workspace"));
+    Scene { name: name.to_owned(), folder, workspace, packaged }
+}
+
+fn snapshots(prefix: &str, files: Vec<File>) {
+    for file in files {
+        let mode = if file.executable { "executable" } else { "plain" };
+        let name = file.path.display().to_string().replace("..", "up").replace('/', "__");
+        insta::assert_snapshot!(
+            format!("{prefix}__{name}"),
+            format!("{} ({mode})\n{}", file.path.display(), file.text)
+        );
+    }
+}
+
+#[test]
+fn the_greeting_federations_files() {
+    let folder = repository("examples/examplefed/examplefed/configs");
+    let federation = load(&folder.join("federation.dfm.yaml"), &Options::default()).unwrap().federation;
+    let project = dfm_config::project(&folder.join("project.yaml")).unwrap();
+    let members = members(&federation, Some(&project)).unwrap();
+    let scene = scene("examplefed", true);
+    let (image, scripts) = docker(&federation, &Docker::of(&federation).unwrap(), &members, &scene).unwrap();
+    snapshots("examplefed", image);
+    snapshots("examplefed", scripts);
+    snapshots("examplefed", helm(&federation, &Helm::of(&federation).unwrap(), &members, &scene));
+}
+
+#[test]
+fn the_files_of_a_federation_with_three_clients() {
+    let (federation, _) = loaded(ORCHARD).unwrap_or_else(|report| panic!("{}", text(&report)));
+    let members = members(&federation, None).unwrap();
+    let scene = scene("orchard", false);
+    let (image, scripts) = docker(&federation, &Docker::of(&federation).unwrap(), &members, &scene).unwrap();
+    snapshots("orchard", image);
+    snapshots("orchard", scripts);
+    // The templates that nothing of this federation is in are the same for all.
+    let files = helm(&federation, &Helm::of(&federation).unwrap(), &members, &scene);
+    snapshots("orchard", files.into_iter().filter(|file| !file.path.starts_with("chart/templates")).collect());
+}
+
+#[test]
+fn missing_settings_come_with_the_lines_to_add() {
+    let head = "dfm: 1.0.0\ninfo: {api-version: 2.1.0, code-package: Fruit, description: x}\n";
+    let mut explained = String::new();
+    for provision in [
+        "",
+        "provision: {}\n",
+        "provision:\n  docker: {image: fruit, tag: x}\n",
+        "provision:\n  docker: {image: fruit, tag: x, dockerfile: a}\n  helm: {}\n",
+        "provision:\n  docker: {image: Fruit, tag: \"a b\"}\n  helm: {path: x, name: Fruit_1, chartVersion: \"1\", startup_package_source: env}\n",
+    ] {
+        let report = match loaded(&format!("{head}{provision}")) {
+            Err(report) => report,
+            Ok((federation, report)) => {
+                let faults = [Docker::of(&federation).err(), Helm::of(&federation).err()];
+                Report { diagnostics: faults.into_iter().flatten().collect(), sources: report.sources }
+            }
+        };
+        explained.push_str(&format!("=== {provision}\n{}", text(&report)));
+    }
+    insta::assert_snapshot!(explained);
+}
+
+#[test]
+fn what_cannot_be_deployed_is_refused() {
+    let (mut federation, _) = loaded(ORCHARD).unwrap_or_else(|report| panic!("{}", text(&report)));
+    let project = |servers: &[&str], clients: &[&str]| dfm_config::Project {
+        servers: servers.iter().map(|name| (*name).to_owned()).collect(),
+        clients: clients.iter().map(|name| (*name).to_owned()).collect(),
+        ..Default::default()
+    };
+    let code = |project| members(&federation, Some(&project)).map(|_| ()).map_err(|fault| fault.code);
+    assert_eq!(code(project(&[], &["a"])), Err("deploy-servers"));
+    assert_eq!(code(project(&["server"], &["a_b", "a-b"])), Err("deploy-same-name"));
+    assert_eq!(code(project(&["server"], &["a", "b"])), Ok(()));
+    let members = members(&federation, None).unwrap();
+    let scene = Scene { folder: PathBuf::from("/home/u/elsewhere"), ..scene("orchard", false) };
+    let settings = Docker::of(&federation).unwrap();
+    let fault = docker(&federation, &settings, &members, &scene).unwrap_err();
+    assert_eq!(fault.code, "deploy-outside-context");
+    federation.info.code_package = "elsewhere".to_owned();
+    assert!(docker(&federation, &settings, &members, &scene).is_ok());
+}
+
+fn text(report: &Report) -> String {
+    let mut text = String::new();
+    for diagnostic in &report.diagnostics {
+        text.push_str(&render(diagnostic, &report.sources, false));
+        text.push_str("\n\n");
+    }
+    let folder = std::env::temp_dir().display().to_string();
+    let lines = text.lines().map(|line| match line.find(&folder) {
+        Some(start) => format!("{}[FOLDER]{}", &line[..start], &line[line.find("/f.dfm.yaml").unwrap_or(start)..]),
+        None => line.to_owned(),
+    });
+    lines.collect::<Vec<_>>().join("\n") + "\n"
+}
