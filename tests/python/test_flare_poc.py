@@ -5,10 +5,14 @@ All tests share one federation that runs; those that break it come last.
 
 import json
 import os
+import select
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +24,37 @@ pytest.importorskip("nvflare")
 pytestmark = pytest.mark.flare
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "examplefed" / "examplefed"
+
+# Does nothing until it is aborted, in a process at the server and one at each client.
+JOB = """
+from nvflare.apis.executor import Executor
+from nvflare.apis.impl.controller import Controller, Task
+from nvflare.apis.shareable import Shareable
+
+
+class Waits(Controller):
+    def start_controller(self, fl_ctx): ...
+
+    def stop_controller(self, fl_ctx): ...
+
+    def control_flow(self, abort_signal, fl_ctx):
+        self.broadcast_and_wait(Task("wait", Shareable()), fl_ctx, min_responses=1, abort_signal=abort_signal)
+
+
+class Idle(Executor):
+    def execute(self, task_name, shareable, fl_ctx, abort_signal):
+        while not abort_signal.triggered:
+            __import__("time").sleep(0.1)
+        return Shareable()
+"""
+SUBMIT = """
+import os, sys, time
+from nvflare.fuel.flare_api.flare_api import new_secure_session
+
+session = new_secure_session(os.path.basename(sys.argv[1]), sys.argv[1])
+session.submit_job(sys.argv[2])
+os._exit(0)
+"""
 
 
 class World:
@@ -70,6 +105,29 @@ class World:
                 continue
         return found
 
+    def job_processes(self, name: str) -> int:
+        commands = [Path(f"/proc/{process}/cmdline").read_bytes() for process in self.processes(name)]
+        return sum(b"runner_process" in command or b"worker_process" in command for command in commands)
+
+    def start_job(self, name: str, processes: int) -> None:
+        """Submits a job that never ends, and returns when it has so many processes."""
+        job = Path(tempfile.mkdtemp(dir=self.folder))
+        (job / "app" / "config").mkdir(parents=True)
+        (job / "app" / "custom").mkdir()
+        (job / "app" / "custom" / "waits.py").write_text(JOB)
+        meta = {"name": "waits", "resource_spec": {}, "min_clients": 1, "deploy_map": {"app": ["@ALL"]}}
+        server = {"format_version": 2, "workflows": [{"id": "waits", "path": "waits.Waits", "args": {}}]}
+        client = {"format_version": 2, "executors": [{"tasks": ["*"], "executor": {"path": "waits.Idle", "args": {}}}]}
+        (job / "meta.json").write_text(json.dumps(meta))
+        (job / "app" / "config" / "config_fed_server.json").write_text(json.dumps(server))
+        (job / "app" / "config" / "config_fed_client.json").write_text(json.dumps(client))
+        admin = Path((self.poc(name) / "run" / "kits").read_text().strip()) / "concierge@examplefed.com"
+        subprocess.run([sys.executable, "-c", SUBMIT, admin, job], check=True, capture_output=True)
+        deadline = time.monotonic() + 20
+        while self.job_processes(name) < processes and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert self.job_processes(name) == processes
+
     def listens(self, name: str) -> set[tuple[str, int]]:
         """The addresses that a federation's processes listen on."""
         sockets: set[str] = set()
@@ -92,8 +150,6 @@ class World:
         descriptor = os.pidfd_open(process)
         signal.pidfd_send_signal(descriptor, signal.SIGKILL)
         # Readable when it has ended.
-        import select
-
         select.select([descriptor], [], [], 5)
         os.close(descriptor)
 
@@ -121,7 +177,11 @@ def running(world: World) -> World:
 def test_every_site_is_connected(running: World) -> None:
     assert running.states("greet") == {"server": "connected", "reception": "connected"}
     # The only one that runs needs no name.
-    assert running.dfm("poc", "status").split() == ["server", "connected", "reception", "connected"]
+    lines = [line.split() for line in running.dfm("poc", "status").splitlines()]
+    assert [(words[:2], words[3]) for words in lines] == [
+        (["server", "connected"], "MB"),
+        (["reception", "connected"], "MB"),
+    ]
 
 
 def test_nothing_listens_beyond_the_loopback(running: World) -> None:
@@ -162,6 +222,27 @@ def test_two_federations_do_not_meet(running: World) -> None:
     assert running.states("greet") == {"server": "connected", "reception": "connected"}
 
 
+def test_a_kit_of_another_federation_is_refused(running: World) -> None:
+    def answer(name: str) -> str:
+        """What the server of `greet` says to a client of federation `name` that believes anybody."""
+        kit = Path((running.poc(name) / "run" / "kits").read_text().strip()) / "reception" / "startup"
+        target = json.loads((server / "fed_server.json").read_text())["servers"][0]["service"]["target"]
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.load_cert_chain(kit / "client.crt", kit / "client.key")
+        try:
+            with socket.create_connection(("127.0.0.1", int(target.split(":")[1])), timeout=1) as plain:
+                return "accepted" if context.wrap_socket(plain).recv(1) else "closed"
+        except TimeoutError:
+            return "accepted"
+        except (ssl.SSLError, OSError) as error:
+            return str(error)
+
+    server = Path(running.record("greet", "server")["kit"]) / "startup"
+    assert answer("greet") == "accepted"
+    assert "unknown ca" in answer("other").lower()
+
+
 def test_a_new_site_joins_what_runs(running: World) -> None:
     before = [running.record("greet", site) for site in ("server", "reception")]
     running.add_lounge("greet")
@@ -194,14 +275,18 @@ def test_a_server_that_cannot_start_says_why(running: World) -> None:
 
 
 def test_nothing_is_left_whatever_was_killed(running: World) -> None:
+    running.start_job("greet", processes=3)
     addresses = running.listens("greet")
     sites = {running.record("greet", site)["process"] for site in ("server", "reception", "lounge")}
-    for supervisor in set(running.processes("greet")) - sites:
-        running.kill(supervisor)
-    running.kill(running.record("greet", "server")["process"])
+    for other in set(running.processes("greet")) - sites:
+        if b"poc\0supervise" in Path(f"/proc/{other}/cmdline").read_bytes():
+            running.kill(other)
+    for site in ("server", "lounge"):
+        running.kill(running.record("greet", site)["process"])
     assert running.states("greet")["server"] == "failed: it is gone, and so is what watched it"
     running.dfm("poc", "stop", "-f", "greet")
     assert running.processes("greet") == []
+    assert addresses
     for _, port in addresses:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", port))
+        with socket.socket() as client:
+            assert client.connect_ex(("127.0.0.1", port)) != 0

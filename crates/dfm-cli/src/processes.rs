@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -44,6 +46,13 @@ fn all() -> Vec<Pid> {
     numbers.filter_map(|entry| Pid::from_raw(entry.file_name().to_str()?.parse().ok()?)).collect()
 }
 
+/// How many bytes of memory a process uses, as it is counted for it alone and for what it shares.
+pub fn memory(process: Pid) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{}/status", process.as_raw_nonzero())).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
+}
+
 /// All processes that come from this one and have not ended.
 pub fn descendants() -> Vec<Pid> {
     let parents: Vec<(Pid, i32)> = all()
@@ -64,11 +73,11 @@ pub fn descendants() -> Vec<Pid> {
 }
 
 /// All processes that were started with this entry in their environment, and whatever they started, but not this one.
-pub fn with_environment(name: &str, value: &str) -> Vec<Pid> {
-    let entry = format!("{name}={value}");
+pub fn with_environment(name: &str, value: &Path) -> Vec<Pid> {
+    let entry = [name.as_bytes(), b"=", value.as_os_str().as_bytes()].concat();
     let has = |process: &Pid| {
         let environment = fs::read(format!("/proc/{}/environ", process.as_raw_nonzero())).unwrap_or_default();
-        environment.split(|byte| *byte == 0).any(|one| one == entry.as_bytes())
+        environment.split(|byte| *byte == 0).any(|one| one == entry)
     };
     all().into_iter().filter(|process| *process != getpid() && has(process)).collect()
 }

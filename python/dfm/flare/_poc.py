@@ -14,6 +14,7 @@ import logging
 import os
 import socket
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from nvflare.fuel.hci.proto import MetaStatusValue
 
 _BETWEEN = 0.1
 """Seconds between two questions."""
+_LATE = 2.0
+"""Seconds after the end of a request's time until its process ends, whatever it waits for."""
 _LOGIN = 2.0
 """Seconds; an attempt that begins too early fails only when this is over."""
 
@@ -41,6 +44,8 @@ def main() -> None:
         answer.write(json.dumps(document) + "\n")
         answer.flush()
 
+    # NVFlare waits for some answers for ever.
+    threading.Timer(request["timeout"] + _LATE, os._exit, (1,)).start()
     federation = _Federation(Path(request["kit"]), request["sites"], time.monotonic() + request["timeout"])
     done = {"wait": federation.wait, "once": federation.look, "abort": federation.abort}[sys.argv[1]](tell)
     # NVFlare's threads would keep the interpreter for seconds.

@@ -15,6 +15,7 @@ use std::{env, fs};
 use dfm_config::registry::Registry;
 use dfm_config::write_file;
 use dfm_diag::Diagnostic;
+use rustix::fs::{FlockOperation, flock};
 use serde_json::json;
 
 use self::kits::{Kind, Kit};
@@ -90,7 +91,26 @@ impl Place {
 
     /// All processes of it, whoever started them.
     pub fn processes(&self) -> Vec<rustix::process::Pid> {
-        self.folder.to_str().map_or_else(Vec::new, |folder| processes::with_environment(supervisor::MARK, folder))
+        processes::with_environment(supervisor::MARK, &self.mark())
+    }
+
+    /// What its processes are known by: its folder, however it was spelt.
+    fn mark(&self) -> PathBuf {
+        fs::canonicalize(&self.folder).unwrap_or_else(|_| self.folder.clone())
+    }
+
+    /// Keeps others from starting or stopping it at the same time, as long as the file is there.
+    ///
+    /// # Errors
+    /// The file system's.
+    fn lock(&self) -> Result<fs::File, Failure> {
+        let lock = || {
+            fs::create_dir_all(&self.folder)?;
+            let file = fs::File::create(self.folder.join(".poc"))?;
+            flock(&file, FlockOperation::LockExclusive)?;
+            Ok(file)
+        };
+        lock().map_err(|error| refused("lock its folder", &error))
     }
 
     /// The kits that were started last.
@@ -102,6 +122,7 @@ impl Place {
 fn start(context: &Context, args: &PocStart) -> Result<(), Failure> {
     let place = Place::find(context, args.federation.as_deref())?;
     let chosen = federation(context, &place.name)?;
+    let _lock = place.lock()?;
     if !args.skip_prepare {
         let answer = provision(context, &chosen, &place.folder, false, true)?;
         tell_notices(context, &answer);
@@ -144,7 +165,7 @@ fn start(context: &Context, args: &PocStart) -> Result<(), Failure> {
     let python = python::find().map_err(Failure::failed)?;
     let around = chosen.paths.dir.parent().unwrap_or(&chosen.paths.dir);
     let request = supervisor::Request {
-        poc: place.folder.clone(),
+        poc: place.mark(),
         sites: missing.iter().map(|kit| site(kit, &python)).collect(),
         python_path: python_path(around)?,
     };

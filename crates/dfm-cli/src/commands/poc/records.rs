@@ -4,6 +4,8 @@ use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use dfm_config::write_file;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -11,6 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use super::kits::Kit;
 use crate::processes;
+
+/// So long a supervisor has to write down how a process ended; one that was killed never does.
+const WRITING: Duration = Duration::from_secs(1);
 
 /// The process of a site, as its supervisor writes it down.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -43,6 +48,18 @@ pub fn path(poc: &Path, site: &str) -> PathBuf {
 /// The record of a site that has been started.
 pub fn read(poc: &Path, site: &str) -> Option<Record> {
     serde_json::from_slice(&fs::read(path(poc, site)).ok()?).ok()
+}
+
+/// The record of a site whose process has ended; waits a little for its supervisor to write down how.
+pub fn of_ended(poc: &Path, site: &str) -> Option<Record> {
+    let begin = Instant::now();
+    loop {
+        let record = read(poc, site)?;
+        if record.ended.is_some() || begin.elapsed() > WRITING {
+            return Some(record);
+        }
+        thread::sleep(WRITING / 50);
+    }
 }
 
 impl Record {

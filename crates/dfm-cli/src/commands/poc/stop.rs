@@ -6,18 +6,19 @@ use std::io;
 use serde_json::json;
 
 use super::{Context, Failure, Place, refused};
-use crate::commands::poc::kits::Kind;
+use crate::commands::poc::kits::{Kind, Kit};
 use crate::commands::poc::{records, supervisor};
 use crate::{flare, processes};
 
 /// Seconds that jobs have to end before their processes are ended.
-const JOBS: f64 = 10.0;
+const JOBS: f64 = 8.0;
 
 /// Ends the jobs, then all processes, by force where asking does not help.
 ///
 /// # Errors
 /// What the file system refuses.
 pub fn run(context: &Context, place: &Place) -> Result<(), Failure> {
+    let _lock = if place.folder.is_dir() { Some(place.lock()?) } else { None };
     let found = place.processes();
     if found.iter().any(|process| is_job(*process)) {
         abort_jobs(context, place);
@@ -52,7 +53,11 @@ fn is_job(process: rustix::process::Pid) -> bool {
 /// So that NVFlare knows their end, and does not find them running at the next start.
 fn abort_jobs(context: &Context, place: &Place) {
     let kits = place.kits();
+    let runs = |kit: &Kit| records::read(&place.folder, &kit.name).is_some_and(|record| record.alive().is_some());
     let Some(admin) = kits.iter().find(|kit| kit.kind == Kind::Admin) else { return };
+    if !kits.iter().any(|kit| kit.kind == Kind::Server && runs(kit)) {
+        return;
+    }
     let request = json!({"kit": admin.folder, "sites": [], "timeout": JOBS});
     // Where the server does not answer any more, its processes are ended without it.
     if let Ok(child) = flare::start(context, "dfm.flare._poc", &["abort"], &request) {

@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 
 use dfm_diag::Diagnostic;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::Pid;
 use serde_json::{Value, json};
 
 use super::kits::{Kind, Kit};
 use super::records::{self, Record};
 use super::{Context, Failure, Place};
-use crate::flare;
+use crate::{flare, processes};
 
 /// Seconds for a look at a server that listens.
 const LOOK: f64 = 5.0;
@@ -129,8 +130,10 @@ pub fn status(context: &Context, place: &Place) -> Result<(), Failure> {
         context.output.status(&format!("`{0}` has no kits yet; `dfm poc start -f {0}` makes them", place.name));
     }
     for (kit, state) in &states {
+        let memory = process(place, kit).and_then(processes::memory);
+        let memory = memory.map(|bytes| format!("{} MB", bytes / 1_000_000)).unwrap_or_default();
         let reason = state.reason().unwrap_or_default();
-        context.output.result(format!("{:<20} {:<10} {reason}", kit.name, state.word()).trim_end());
+        context.output.result(format!("{:<20} {:<10} {memory:>7} {reason}", kit.name, state.word()).trim_end());
     }
     Ok(())
 }
@@ -139,8 +142,7 @@ fn states<'a>(place: &Place, sites: &[&'a Kit], connected: &BTreeSet<String>) ->
     let state = |kit: &Kit, record: Option<Record>| match record {
         None => State::Stopped,
         Some(record) if record.alive().is_none() => {
-            // How it ended may have been written since.
-            State::Failed(records::reason(&records::read(&place.folder, &kit.name).unwrap_or(record)))
+            State::Failed(records::reason(&records::of_ended(&place.folder, &kit.name).unwrap_or(record)))
         }
         Some(_) if connected.contains(&kit.name) => State::Connected,
         Some(record) => State::Starting(records::last_problem(&record.kit)),
@@ -149,10 +151,22 @@ fn states<'a>(place: &Place, sites: &[&'a Kit], connected: &BTreeSet<String>) ->
     records.into_iter().map(|(kit, record)| (kit, state(kit, record))).collect()
 }
 
+/// The process of a site, while it runs.
+fn process(place: &Place, kit: &Kit) -> Option<Pid> {
+    let record = records::read(&place.folder, &kit.name)?;
+    record.alive().and_then(|_| Pid::from_raw(record.process))
+}
+
 fn document(place: &Place, states: &[(&Kit, State)], ready: bool) -> Value {
     let sites: serde_json::Map<String, Value> = states
         .iter()
-        .map(|(kit, state)| (kit.name.clone(), json!({"state": state.word(), "reason": state.reason()})))
+        .map(|(kit, state)| {
+            let process = process(place, kit);
+            let memory = process.and_then(processes::memory);
+            let process = process.map(|process| process.as_raw_nonzero());
+            let facts = json!({"state": state.word(), "reason": state.reason(), "process": process, "memory": memory});
+            (kit.name.clone(), facts)
+        })
         .collect();
     json!({"federation": place.name, "ready": ready, "sites": sites})
 }
