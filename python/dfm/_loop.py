@@ -1,7 +1,7 @@
 """How does an event loop drive one site?
 
 The site says what is due; this calls the adapters and tells it what they returned. A coroutine is started on the spot,
-inside the task that found it due, and only if it really waits does that task stay with it while a fresh one goes on.
+in the name of a task that is kept at hand, and only if it really waits does that task go on with it.
 """
 
 from __future__ import annotations
@@ -9,10 +9,13 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
+import contextvars
 import functools
 import inspect
 import threading
 import types
+from asyncio.tasks import _enter_task as enter_task  # pyright: ignore[reportPrivateUsage]
+from asyncio.tasks import _leave_task as leave_task  # pyright: ignore[reportPrivateUsage]
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator
 from typing import Any
 
@@ -43,6 +46,7 @@ class SiteLoop:
         """Takes (site, packet), for links that are no sockets; called in the packets' order."""
         self._on_event = on_event
         self._loop = asyncio.get_running_loop()
+        self._helper: _Helper | None = None
         self._watched: dict[str, tuple[int, int]] = {}
         self._blocked: set[int] = set()
         self._carrying = False
@@ -70,8 +74,8 @@ class SiteLoop:
     def turn(self) -> None:
         """Does what is due, and writes what it led to."""
         self._tell()
-        if not self._carrying:
-            self._carry_on()
+        while self._carry_on():
+            self._tell()
         self._flush()
 
     def close(self) -> None:
@@ -127,10 +131,67 @@ class SiteLoop:
             self._loop.add_writer(fd, self._flush)
         self._blocked = fds
 
-    def _carry_on(self) -> None:
-        if (call := self.site.next_call()) is not None:
-            self._carrying = True
-            self._spawn(self._carry(call))
+    def _carry_on(self) -> bool:
+        """Makes the calls that are due, if it may; whether it did."""
+        if self._carrying or (due := self.site.next_call()) is None:
+            return False
+        self._carrying = True
+        if asyncio.current_task(self._loop) is None:
+            self._carry(due)
+            return True
+        # Bodies are started in the name of their own task, and another one is at work.
+        self._loop.call_soon(self._carry_later, due)
+        return False
+
+    def _carry_later(self, due: tuple[Any, ...]) -> None:
+        self._carry(due)
+        self.turn()
+
+    def _go_on(self) -> None:
+        self._carrying = False
+        self.turn()
+
+    def _carry(self, due: tuple[Any, ...] | None) -> None:
+        """Starts bodies, each in the name of a task of its own if it turns out to need one."""
+        site, made = self.site, 0
+        helper = self._enter_helper()
+        try:
+            while due is not None and made < _CALLS_A_TURN:
+                call, operation, provider, given = due[0], due[3], due[4], due[5]
+                made += 1
+                try:
+                    bound = self.adapters.bound(operation, provider)
+                    arguments = bound.arguments(given)
+                except BindingError as error:
+                    site.fail(call, "BindingError", str(error), "")
+                except Exception as error:
+                    site.fail(call, type(error).__name__, str(error), user_traceback(error))
+                else:
+                    if bound.kind == "coroutine":
+                        body = bound.body(**arguments)
+                        try:
+                            waits_for = helper.context.run(body.send, None)
+                        except StopIteration as done:
+                            site.complete(call, done.value)
+                        except BaseException as error:
+                            self._fail(call, error)
+                        else:
+                            leave_task(self._loop, helper.task)
+                            if helper.task.cancelling():
+                                body.close()
+                                self._fail(call, asyncio.CancelledError("the adapter cancelled its own task"))
+                            else:
+                                helper.go_on_with(call, body, waits_for)
+                            helper = self._enter_helper()
+                    else:
+                        self._start(call, bound, arguments)
+                due = site.next_call() if made < _CALLS_A_TURN else None
+        finally:
+            leave_task(self._loop, helper.task)
+            if made < _CALLS_A_TURN:
+                self._carrying = False
+            else:
+                self._loop.call_soon(self._go_on)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work)
@@ -138,49 +199,19 @@ class SiteLoop:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _carry(self, due: tuple[Any, ...] | None) -> None:
-        """Makes the calls that are due, until one of them really waits: then this task stays with that one."""
-        site, made = self.site, 0
-        while due is not None:
-            call, operation, provider, given = due[0], due[3], due[4], due[5]
-            made += 1
-            try:
-                bound = self.adapters.bound(operation, provider)
-                arguments = bound.arguments(given)
-            except BindingError as error:
-                site.fail(call, "BindingError", str(error), "")
-            except Exception as error:
-                site.fail(call, type(error).__name__, str(error), user_traceback(error))
-            else:
-                if bound.kind == "coroutine":
-                    body = bound.body(**arguments)
-                    try:
-                        waits_for = body.send(None)
-                    except StopIteration as done:
-                        site.complete(call, done.value)
-                    except BaseException as error:
-                        self._fail(call, error)
-                    else:
-                        self._carrying = False
-                        self.turn()
-                        await self._stay(call, body, waits_for)
-                        return
-                else:
-                    self._start(call, bound, arguments)
-            if made == _CALLS_A_TURN:
-                break
-            due = site.next_call()
-        self._carrying = False
-        if made == _CALLS_A_TURN:
-            self._flush()
-            self._loop.call_soon(self.turn)
-        else:
-            self.turn()
+    def _enter_helper(self) -> _Helper:
+        helper = self._helper
+        if helper is None or helper.taken is not None or helper.task.cancelling():
+            helper = self._helper = _Helper(self, self._loop)
+        enter_task(self._loop, helper.task)
+        return helper
 
-    async def _stay(self, call: int, body: Coroutine[Any, Any, Any], waits_for: Any) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+    def goes_on(self, call: int, task: asyncio.Task[None]) -> None:
+        """Notes that a call has not ended at once, and which task is with it."""
         self._calls[call] = task
+
+    async def stay(self, call: int, body: Coroutine[Any, Any, Any], waits_for: Any) -> None:
+        """Goes on with a body that has been started, in the call's task."""
         try:
             value = await _continued(body, waits_for)
         except asyncio.CancelledError as error:
@@ -241,7 +272,7 @@ class SiteLoop:
         async def wait() -> Any:
             return await value
 
-        self._spawn(self._stay(call, wait(), None))
+        self._calls[call] = self._spawn(self.stay(call, wait(), None))
 
     def soon(self, done: Callable[[], None]) -> None:
         """From another thread: does something on the loop, and what follows from it."""
@@ -253,6 +284,37 @@ class SiteLoop:
         # Once the loop is closed, nobody waits for it any more.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(do)
+
+
+class _Helper:
+    """A task in whose name bodies are started, and which goes on with the first of them that really waits."""
+
+    def __init__(self, driver: SiteLoop, loop: asyncio.AbstractEventLoop) -> None:
+        self.context = contextvars.copy_context()
+        self.taken: tuple[int, Coroutine[Any, Any, Any], Any] | None = None
+        """The call, its body, and what that waits for."""
+        self._driver = driver
+        self._wanted: asyncio.Future[None] = loop.create_future()
+        self.task = loop.create_task(self._serve(), context=self.context)
+
+    def go_on_with(self, call: int, body: Coroutine[Any, Any, Any], waits_for: Any) -> None:
+        """Goes on with a body that waits."""
+        self.taken = call, body, waits_for
+        self._driver.goes_on(call, self.task)
+        if not self._wanted.done():
+            self._wanted.set_result(None)
+
+    async def _serve(self) -> None:
+        try:
+            await self._wanted
+        except asyncio.CancelledError:
+            if self.taken is None:
+                raise
+            # It is the body that was meant, where it waits.
+            self.task.uncancel()
+            self.task.cancel()
+        assert self.taken is not None
+        await self._driver.stay(*self.taken)
 
 
 @types.coroutine

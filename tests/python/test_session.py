@@ -224,6 +224,19 @@ def test_a_dead_worker_is_an_error_that_names_its_site_and_the_next_job_gets_a_f
     }
 
 
+@pytest.mark.parametrize("site", ["home", "east"])
+def test_a_body_is_in_one_task_before_and_after_it_waits(shared, fed, site):
+    def build():
+        for how in ["timeout", "group", "cancel", "group", "timeout"]:
+            Yield(value=fed.OfATask(how=how, site=site), place=how, multiuse=True)
+
+    job = shared.execute(written(build))
+    assert job.wait_until_finished(20)
+    assert job.results("timeout") == ["timeout"] * 2
+    assert job.results("group") == ["group"] * 2
+    assert [error.errors[0].type for error in job.errors] == ["CancelledError"]
+
+
 def test_a_worker_that_is_killed_from_outside(session, fed):
     job = session.execute(written(lambda: Yield(value=fed.Wait(seconds=1000, site="east"))))
     until(lambda: job.get_status() is JobStatus.RUNNING and "east" in workers(session))
@@ -276,11 +289,12 @@ def test_cancelling_ends_a_job_at_once_and_leaves_the_site_usable(session, fed, 
     assert workers(session) == before
 
 
-def test_a_site_that_an_adapter_blocks_is_ended_after_cancelling(session, fed):
+def test_a_site_that_an_adapter_blocks_is_ended_after_cancelling(session, fed, tmp_path):
     session.run(written(lambda: Yield(value=fed.Add(a=1, site="east"))))
     blocked = workers(session)["east"]
-    job = session.execute(written(lambda: Yield(value=fed.Block(seconds=1000, site="east"))))
-    until(lambda: job.get_status() is JobStatus.RUNNING)
+    begun = tmp_path / "begun"
+    job = session.execute(written(lambda: Yield(value=fed.Block(seconds=1000, path=str(begun), site="east"))))
+    until(begun.exists)
     job.cancel()
     assert job.get_status() is JobStatus.ABORTED
     until(lambda: gone(blocked))

@@ -2,6 +2,7 @@
 # pyright: basic
 
 import asyncio
+import contextvars
 import os
 import signal
 import time
@@ -28,8 +29,31 @@ class Wait(Adapter):
         return seconds
 
 
+variable = contextvars.ContextVar("variable", default="")
+
+
+class OfATask(Adapter):
+    async def body(self, how):
+        if how == "cancel":
+            asyncio.current_task().cancel()
+            await asyncio.sleep(1000)
+        if how == "timeout":
+            try:
+                async with asyncio.timeout(0.01):
+                    await asyncio.sleep(1000)
+            except TimeoutError:
+                return how
+        before = asyncio.current_task()
+        variable.set(how)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(asyncio.sleep(0))
+            group.create_task(asyncio.sleep(0.01))
+        return variable.get() if asyncio.current_task() is before else "another task"
+
+
 class Block(Adapter):
-    async def body(self, seconds):
+    async def body(self, seconds, path):
+        open(path, "w").close()
         time.sleep(seconds)
         return seconds
 
