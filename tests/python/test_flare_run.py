@@ -1,0 +1,356 @@
+"""Does a session on a real NVFlare federation do what one on the local target does, and say what goes wrong?
+
+All tests share one federation that runs; those that break it come last.
+"""
+# pyright: basic
+
+import datetime
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from dfm.api import ErrorToken, PickledObject, Pipeline, PlaceParam, Yield
+from dfm.errors import JobError, SessionError
+from dfm.session import JobStatus
+
+pytest.importorskip("nvflare")
+pytestmark = pytest.mark.flare
+
+
+class Federation:
+    """The POC of the federation `small`."""
+
+    def __init__(self, command, folder):
+        self.command, self.registry = command, folder / "federations.yaml"
+        self.folder = folder / "workspace" / "small_poc"
+
+    def dfm(self, *words):
+        done = subprocess.run([self.command, "--config", self.registry, *words], capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def kit(self, participant):
+        (kit,) = self.folder.glob(f"small/prod_00/{participant}")
+        return kit
+
+    def processes(self):
+        mark = f"DFM_POC={self.folder}".encode()
+        return [
+            int(path.parent.name) for path in Path("/proc").glob("[0-9]*/environ") if mark in read(path).split(b"\0")
+        ]
+
+    def process(self, participant, job=None):
+        """A participant's process, or that of one of its jobs."""
+        for pid in self.processes():
+            words = read(Path(f"/proc/{pid}/cmdline")).decode().split("\0")
+            if str(self.kit(participant)) in words and (words[-1] == job or job in words if job else "-n" not in words):
+                return pid
+        raise AssertionError(f"{participant} has no such process")
+
+
+def read(path):
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+@pytest.fixture(scope="module")
+def federation(command, small):
+    federation = Federation(command, small)
+    federation.dfm("poc", "start", "-f", "small")
+    try:
+        federation.dfm("poc", "wait", "-f", "small")
+        yield federation
+    finally:
+        federation.dfm("poc", "stop", "-f", "small")
+    assert not federation.processes()
+
+
+def opened(federation, **options):
+    from small.fed.runtime.home import get_session
+
+    return get_session(target="flare", admin_package=federation.kit("home@*"), **options)
+
+
+@pytest.fixture(scope="module")
+def flare(federation):
+    with opened(federation) as session:
+        yield session
+
+
+@pytest.fixture(scope="module")
+def local(small):
+    from small.fed.runtime.home import get_session
+
+    with get_session(target="local") as session:
+        yield session
+
+
+@pytest.fixture
+def fed(small):
+    from small.fed.api import work
+
+    return work
+
+
+def written(build):
+    with Pipeline() as pipeline:
+        build()
+    return pipeline
+
+
+SITES = ["home", "server", "east", "west"]
+
+
+def chain(fed):
+    value = PlaceParam(place="start")
+    for site in [*SITES, *reversed(SITES)] * 3:
+        value = fed.Add(a=value, site=site)
+    Yield(value=value)
+
+
+def fan(fed):
+    for site in SITES:
+        Yield(
+            value=fed.Add(a=PlaceParam(place="start", multiuse=True), b=fed.Add(a=1, site="east"), site=site),
+            place=site,
+        )
+
+
+def streams(fed):
+    for site in ("home", "server", "east"):
+        items = fed.Count(to=3000, site=site)
+        Yield(value=items, place=site)
+        Yield(value=fed.Total(items=items, site="west"), place=f"total_{site}")
+
+
+def echoes(fed):
+    value = PlaceParam(place="start")
+    for site in SITES:
+        value = fed.Echo(value=value, site=site)
+    Yield(value=value)
+
+
+def parts(fed):
+    value = fed.Echo(value={"rows": [10, 20]}, site="east")
+    Yield(value=fed.Add(a=value.fieldref("rows", issubs=True).fieldref(1), site="west", dfm_after=value))
+
+
+def errors(fed):
+    bad = fed.Fail(value=PlaceParam(place="start"), site="east")
+    Yield(value=fed.Add(a=bad, site="west"), place="bad")
+    Yield(value=fed.Add(a=1, site="server"), place="good")
+
+
+def no_such_part(fed):
+    Yield(value=fed.Add(a=fed.Echo(value={}, site="east").fieldref("x", issubs=True), site="server"))
+
+
+def numpy_array():
+    import numpy
+
+    return numpy.arange(700_000, dtype="f8").reshape(700, 1000)
+
+
+def table():
+    import pyarrow
+
+    return pyarrow.table({"n": [1, 2, None], "name": ["a", "b", "c"]})
+
+
+CASES = {
+    "chain": (chain, [{"start": 0}]),
+    "frames": (chain, [{"start": n} for n in range(30)]),
+    "fan": (fan, [{"start": 4}]),
+    "streams": (streams, [{}]),
+    "plain data": (echoes, [{"start": [1, 2.5, None, "ä", b"\0", {"k": (1, {2})}]}]),
+    "dates": (echoes, [{"start": datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC)}]),
+    "an array": (echoes, [{"start": numpy_array}]),
+    "a table": (echoes, [{"start": table}]),
+    "parts": (parts, [{}]),
+    "errors": (errors, [{"start": 1}, {"start": 2}]),
+    "a missing part": (no_such_part, [{}]),
+}
+
+
+def tokens(session, fed, case):
+    """All that an application sees, in an order of its own: by place and frame, the items of a stream as they came."""
+    build, frames = CASES[case]
+    frames = [{name: value() if callable(value) else value for name, value in one.items()} for one in frames]
+    seen = []
+    job = session.execute(written(lambda: build(fed)), frames, default_callback=lambda *token: seen.append(token))
+    assert job.wait_until_finished(60)
+    told = [(place, str(frame.frame), str(node), site, shown(data)) for site, node, frame, place, data in seen]
+    return job.get_status(), sorted(told, key=lambda token: token[:4])
+
+
+def shown(data):
+    if isinstance(data, ErrorToken):
+        return [(one.site, one.node, one.operation, one.frame, one.type, one.message, one.line) for one in data.errors]
+    if hasattr(data, "tobytes"):
+        return (str(data.dtype), data.shape, data.tobytes())
+    return f"{type(data).__name__} {data}"
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_flare_gives_the_tokens_that_local_gives(local, flare, fed, case):
+    expected = tokens(local, fed, case)
+    assert len(expected[1]) > 1
+    assert tokens(flare, fed, case) == expected
+
+
+def test_only_the_first_execution_pays_for_the_jobs_start(flare, fed):
+    prepared = flare.prepare(written(lambda: chain(fed)))
+    job = flare._home._links._connection.job
+    begin = time.perf_counter()
+    for _ in range(10):
+        flare.run(prepared, start=1)
+    assert time.perf_counter() - begin < 5
+    assert flare._home._links._connection.job == job
+
+
+def test_operations_run_in_the_process_of_their_site(flare, fed, federation):
+    results = flare.run(written(lambda: [Yield(value=fed.WhoAmI(site=s), place=s) for s in ("home", "server", "east")]))
+    pids = {site: values[0]["pid"] for site, values in results.items()}
+    job = flare._home._links._connection.job
+    assert pids["home"] == os.getpid()
+    for site in ("server", "east"):
+        assert job in read(Path(f"/proc/{pids[site]}/cmdline")).decode()
+        assert pids[site] in federation.processes()
+        assert results[site][0]["site"] == site
+
+
+def test_several_executions_at_once(flare, fed):
+    prepared = flare.prepare(written(lambda: chain(fed)))
+    jobs = [flare.execute(prepared, {"start": n}) for n in range(20)]
+    assert [job.results() for job in jobs] == [[n + 24] for n in range(20)]
+
+
+def test_two_sessions_at_once(federation, flare, fed):
+    with opened(federation) as other:
+        for session in (other, flare):
+            assert session.run(written(lambda: chain(fed)), start=1) == {"yield": [25]}
+        assert other._home._links._connection.job != flare._home._links._connection.job
+
+
+def test_a_cancelled_execution_ends_at_once_and_the_session_goes_on(flare, fed):
+    job = flare.execute(written(lambda: Yield(value=fed.Wait(seconds=60, site="east"))))
+    time.sleep(0.2)
+    begin = time.perf_counter()
+    job.cancel()
+    assert job.get_status() is JobStatus.ABORTED
+    assert flare.run(written(lambda: chain(fed)), start=0) == {"yield": [24]}
+    assert time.perf_counter() - begin < 3
+
+
+def test_a_value_that_needs_pickle_is_refused(flare, fed):
+    job = flare.execute(written(lambda: echoes(fed)), {"start": PickledObject(value={1})})
+    assert job.wait_until_finished(20)
+    assert job.get_status() is JobStatus.FAILED
+    assert "pickle" in job.errors[0].errors[0].message
+
+
+def test_a_site_refuses_what_it_does_not_offer(federation, fed):
+    """Even when the application's own copy of the federation claims that it does."""
+    with opened(federation) as session:
+        info = json.loads(session._fed_info)
+        east = info["sites"]["east"]["offers"]
+        who = next(offer for offer in east if offer["operation"] == "work.WhoAmI")
+        who["parameters"].append("secret")
+        east.append(next(offer for offer in info["sites"]["west"]["offers"] if offer["operation"] == "work.Die"))
+        session._fed_info = json.dumps(info)
+
+        with pytest.raises(SessionError, match=r"site 'east' does not offer 'work\.Die'"):
+            session.prepare(written(lambda: Yield(value=fed.Die(how="exit", site="east"))))
+
+        document = json.loads(written(lambda: Yield(value=fed.WhoAmI(site="east"))).model_dump_json())
+        document["statements"][0]["arguments"]["secret"] = {"literal": "none"}
+        job = session.execute(Pipeline.model_validate_json(json.dumps(document)))
+        with pytest.raises(JobError, match="takes no parameter 'secret'"):
+            job.wait_until_finished(20)
+            job.raise_for_errors()
+
+
+def test_messages_without_the_token_or_from_elsewhere_are_refused(federation, flare, fed):
+    from dfm.flare._cells import BATCH, JOIN, ask, poster
+    from dfm.flare._lane import Packet, Unreachable, pack
+
+    assert flare.run(written(lambda: chain(fed)), start=0) == {"yield": [24]}
+    connection = flare._home._links._connection
+    cell, token = connection._flare.api.get_cell(), connection._token
+    bye = pack([Packet("home", "", b'{"bye": true}')])
+    with pytest.raises(Unreachable, match="has not the session's token"):
+        ask(cell, connection._cell, BATCH, {"dfm_number": 1}, bye)
+    with pytest.raises(Unreachable, match="has not the session's token"):
+        poster(cell, connection._cell, "0" * 64)(1, bye)
+    with pytest.raises(Unreachable, match="takes no part"):
+        ask(cell, connection._cell, JOIN, {}, b"{}")
+    with opened(federation) as other:
+        assert other.run(written(lambda: chain(fed)), start=0) == {"yield": [24]}
+        stranger = other._home._links._connection._flare.api.get_cell()
+        with pytest.raises(Unreachable, match="no messages are expected from"):
+            poster(stranger, connection._cell, token)(1, bye)
+    assert flare.run(written(lambda: chain(fed)), start=0) == {"yield": [24]}
+
+
+def test_submit_runs_a_pipeline_on_the_running_federation(federation, tmp_path):
+    file = tmp_path / "pipeline.py"
+    file.write_text(
+        "from dfm.api import Pipeline, Yield\nfrom small.fed.api import work\n"
+        "def get_pipeline(args):\n    with Pipeline() as p:\n"
+        "        Yield(value=work.Add(a=work.Add(a=int(args[0]), site='east'), site='server'))\n    return p\n"
+    )
+    begin = time.perf_counter()
+    out = federation.dfm("fed", "submit", "small", "--poc", "pipeline", str(file), "--", "5")
+    assert out == "yield [0]: 7\n"
+    assert time.perf_counter() - begin < 15
+
+
+def test_a_kit_that_is_none_is_told(tmp_path, small):
+    from small.fed.runtime.home import get_session
+
+    with pytest.raises(SessionError, match=r"no startup/fed_admin\.json"):
+        get_session(target="flare", admin_package=tmp_path)
+
+
+@pytest.mark.parametrize("how", ["exit", "kill"])
+def test_a_site_whose_process_dies_is_an_error_of_what_needs_it(federation, fed, how):
+    with opened(federation) as session:
+
+        def build():
+            Yield(value=fed.Die(how=how, site="west"), place="dead")
+            Yield(value=fed.Add(a=1, site="east"), place="alive")
+
+        prepared = session.prepare(written(build))
+        begin = time.perf_counter()
+        job = session.execute(prepared)
+        assert job.wait_until_finished(20)
+        assert time.perf_counter() - begin < 12
+        assert job.get_status() is JobStatus.FAILED
+        assert job.results("alive") == [2]
+        (error,) = job.errors[0].errors
+        assert (error.site, error.type) == ("west", "SiteLostError")
+        # A new job takes its place.
+        assert session.run(written(lambda: chain(fed)), start=0) == {"yield": [24]}
+
+
+def test_a_server_that_dies_is_told_and_a_restarted_one_serves_again(federation, fed):
+    with opened(federation) as session:
+        prepared = session.prepare(written(lambda: Yield(value=fed.Wait(seconds=60, site="east"))))
+        job = session.execute(prepared)
+        os.kill(federation.process("server"), signal.SIGKILL)
+        begin = time.perf_counter()
+        assert job.wait_until_finished(40)
+        assert time.perf_counter() - begin < 30
+        assert job.get_status() is JobStatus.FAILED
+        (error,) = job.errors[0].errors
+        assert (error.site, error.type) == ("east", "SiteLostError")
+    federation.dfm("poc", "start", "-f", "small")
+    federation.dfm("poc", "wait", "-f", "small")
+    with opened(federation) as session:
+        assert session.run(written(lambda: chain(fed)), start=0) == {"yield": [24]}
