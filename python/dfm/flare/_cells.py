@@ -26,7 +26,7 @@ JOIN, BATCH = "join", "batch"
 _TOKEN, _NUMBER = "dfm_token", "dfm_number"
 _STREAM_FROM = 1 << 20
 """Batches from this size on are streamed."""
-_TIMEOUT = 3.0
+_TIMEOUT = 2.0
 """Seconds for an answer; a stream has as long as it makes progress."""
 _GONE = (ReturnCode.COMM_ERROR, ReturnCode.INVALID_TARGET, ReturnCode.TARGET_UNREACHABLE)
 _REFUSED = (ReturnCode.INVALID_SESSION, ReturnCode.INVALID_REQUEST)

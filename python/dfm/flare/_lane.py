@@ -17,7 +17,7 @@ from typing_extensions import Buffer
 
 HEARTBEAT = 1.0
 """Seconds of silence after which a lane asks whether the other end is there."""
-LOST_AFTER = 10.0
+LOST_AFTER = 6.0
 """Seconds without an answer after which the other end counts as lost."""
 _GONE_AFTER = 3.0
 """The same, where it is known that nothing leads there."""
