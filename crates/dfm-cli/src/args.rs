@@ -56,6 +56,22 @@ pub enum Command {
     /// Run a whole federation on this machine, each site in its own process.
     #[command(subcommand)]
     Poc(Poc),
+    /// Run a program for another dfm, and end it with that.
+    #[command(hide = true)]
+    Supervise(Supervise),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Supervise {
+    /// The process that wants this one.
+    #[arg(long)]
+    pub caller: i32,
+    /// End the program after so many seconds.
+    #[arg(long)]
+    pub timeout: f64,
+    /// The program and its arguments.
+    #[arg(last = true, required = true)]
+    pub program: Vec<OsString>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -7,6 +7,7 @@ mod gen_helm;
 mod gen_provision;
 mod poc;
 mod submit;
+mod supervise;
 
 use std::path::{Path, PathBuf};
 
@@ -98,6 +99,7 @@ pub fn run(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Fed(Fed::Gen(Gen::Docker(args))) => gen_docker::run(context, &args),
         Command::Fed(Fed::Gen(Gen::Helm(args))) => gen_helm::run(context, &args),
         Command::Fed(Fed::Submit(args)) => submit::run(context, &args),
+        Command::Supervise(args) => supervise::run(context, &args),
     }
 }
 

@@ -32,6 +32,13 @@ impl Output {
         Self { json: global.json, quiet: global.quiet, verbose: global.verbose, colour }
     }
 
+    /// The options that let another `dfm` speak in the same way.
+    pub fn options(self) -> impl Iterator<Item = &'static str> {
+        let colour = if self.colour { "--color=always" } else { "--color=never" };
+        let set = [(self.json, "--json"), (self.quiet, "--quiet"), (self.verbose, "--verbose")];
+        set.into_iter().filter_map(|(is, option)| is.then_some(option)).chain([colour])
+    }
+
     /// A result, for people.
     pub fn result(self, text: &str) {
         // Whoever closed the pipe has read enough.

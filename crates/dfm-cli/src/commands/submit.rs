@@ -10,9 +10,20 @@ use std::time::Duration;
 
 use dfm_diag::{Diagnostic, nearest};
 
-use super::{Chosen, Context, Failure, federation};
+use super::{Chosen, Context, Failure, federation, supervise};
 use crate::args::{Kind, Submit, Target};
 use crate::{child, python};
+
+/// The program of a pipeline's interpreter. Until it has begun, an interrupt ends it without a traceback.
+const START: &str = "\
+import signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+try:
+    import dfm
+except ModuleNotFoundError:
+    sys.exit(f'error: dfm is not installed for {sys.executable}; use the dfm command of an environment that it is in')
+from dfm._submit import main
+main()";
 
 /// Runs it to its end; a failure's exit code is that of the pipeline or script.
 ///
@@ -20,9 +31,10 @@ use crate::{child, python};
 /// Wrong usage; a file or federation that is not there; or that the pipeline or script failed, which has been told.
 pub fn run(context: &Context, args: &Submit) -> Result<(), Failure> {
     let chosen = federation(context, &args.name)?;
-    let limit = Duration::try_from_secs_f64(args.timeout).map_err(|_| {
-        Failure::wrong(Diagnostic::error("submit-timeout", "--timeout takes a positive number of seconds"))
-    })?;
+    if Duration::try_from_secs_f64(args.timeout).is_err() {
+        let message = format!("--timeout takes a number of seconds from 0 on, not {}", args.timeout);
+        return Err(Failure::wrong(Diagnostic::error("submit-timeout", message)));
+    }
     if args.poc && args.target == Target::Local {
         let message = "`--poc` chooses among Flare's federations, and `--target local` uses none";
         return Err(Failure::wrong(Diagnostic::error("submit-poc-local", message).help("leave one of them out")));
@@ -41,25 +53,17 @@ pub fn run(context: &Context, args: &Submit) -> Result<(), Failure> {
     set_environment(&mut command, &chosen, &homesite)?;
     set_target(&mut command, context, &chosen, args)?;
     context.output.detail(&format!("homesite: {homesite}"));
-    let code = child::run(&mut command, limit).map_err(|error| {
-        let message = format!("`{}` cannot be started: {error}", args.path.display());
-        Failure::failed(Diagnostic::error("submit-not-started", message))
+    let code = child::run(&mut supervise::command(context, &command, args.timeout)).map_err(|error| {
+        Failure::failed(Diagnostic::error("submit-not-started", format!("dfm cannot start a process: {error}")))
     })?;
-    match code {
-        0 => Ok(()),
-        124 => {
-            context.output.status(&format!("the time was up after {} s; everything was ended", args.timeout));
-            Err(Failure { exit: 124, report: Default::default() })
-        }
-        exit => Err(Failure { exit, report: Default::default() }),
-    }
+    if code == 0 { Ok(()) } else { Err(Failure { exit: code, report: Default::default() }) }
 }
 
 fn pipeline(context: &Context, args: &Submit) -> Result<Command, Failure> {
     let mut command = interpreter(context)?;
     let format = if context.output.json { "json" } else { "text" };
     let output = args.output.as_ref().map(|folder| folder.clone().into_os_string()).unwrap_or_default();
-    command.args(["-m", "dfm._submit"]).arg(&args.path).arg(format).arg(output);
+    command.args(["-P", "-c", START]).arg(&args.path).arg(format).arg(output);
     Ok(command)
 }
 
