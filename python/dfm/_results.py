@@ -30,8 +30,9 @@ def as_text(value: Any) -> str:
 def as_json(value: Any) -> Any:
     """One value as JSON can say it; what it cannot is described."""
     try:
-        return json.loads(json.dumps(value, default=_plain))
-    except (TypeError, ValueError):
+        # As JSON has it, what is not a number is null.
+        return json.loads(json.dumps(value, default=_plain), parse_constant=lambda _: None)
+    except (TypeError, ValueError, RecursionError):
         return {"description": as_text(value)}
 
 

@@ -1,13 +1,16 @@
 """What does `dfm fed submit NAME pipeline PATH` run?
 
-The command starts this module with everything decided: `python -m dfm._submit PATH FORMAT OUTPUT [ARGUMENT…]`, FORMAT
-being `text` or `json`, and OUTPUT the folder for results or empty.
+The command calls `main` in a process of its own with everything decided: PATH FORMAT OUTPUT [ARGUMENT…] in `sys.argv`,
+FORMAT being `text` or `json`, and OUTPUT the folder for results or empty.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import json
+import logging
+import os
 import signal
 import sys
 import time
@@ -18,32 +21,50 @@ from typing import Any, cast
 
 from dfm import _results
 from dfm.api import ErrorToken, Pipeline
-from dfm.errors import DfmError
+from dfm.errors import DfmError, PipelineError, PlanError
 from dfm.exec import Frame
 from dfm.exec._adapters import user_traceback
 from dfm.session import STATUS_PLACE, Job, JobStatus, from_env
 
-_WRONG, _FAILED, _INTERRUPTED, _TERMINATED = 2, 1, 130, 143
+_WRONG, _FAILED, _INTERRUPTED, _NOBODY_READS, _TERMINATED = 2, 1, 130, 141, 143
 
 
 class _WrongInput(Exception):
-    """What is wrong with the user's file."""
+    """What is wrong with what the user gave."""
 
 
 def main() -> None:
     """Runs the pipeline and exits with what came of it."""
-    path, format, output = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+    path, format, output, *arguments = sys.argv[1:]
+    # As if the user's file were run by itself.
+    sys.argv = [path, *arguments]
+    for stream in (sys.stdout, sys.stderr):
+        cast(Any, stream).reconfigure(errors="backslashreplace")
+    _show_warnings()
     signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    printer = _Printer(format == "json", Path(output) if output else None)
     try:
-        sys.exit(_submit(path, sys.argv[4:], _Printer(format == "json", Path(output) if output else None)))
+        sys.exit(_submit(Path(path), arguments, printer))
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
-    except _WrongInput as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(_WRONG)
-    except DfmError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(_FAILED)
+    except (_WrongInput, DfmError) as error:
+        printer.refuse(error)
+        sys.exit(_WRONG if isinstance(error, _WrongInput) else _FAILED)
+
+
+def _show_warnings() -> None:
+    """Shows dfm's own warnings as the command shows its; the log of the user's file is the user's."""
+    logger, handler = logging.getLogger("dfm"), logging.StreamHandler()
+    handler.setLevel(logging.WARNING)
+    handler.setFormatter(_Labelled())
+    logger.addHandler(handler)
+    logger.propagate = False
+
+
+class _Labelled(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return f"{record.levelname.lower()}: {super().format(record)}"
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
@@ -51,15 +72,17 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 
 
 def _submit(path: Path, arguments: list[str], printer: _Printer) -> int:
+    session = from_env()
     pipeline, parameters = _load(path, arguments)
-    with from_env() as session:
+    printer.prepare()
+    with session:
         prepared = session.prepare(pipeline)
         begin = time.perf_counter()
         job = session.execute(prepared, parameters, default_callback=printer)
         _wait(job, printer, begin)
         status = job.get_status()
         printer.summary(status, time.perf_counter() - begin)
-    return 0 if status is JobStatus.FINISHED else _FAILED
+    return 0 if status is JobStatus.FINISHED and printer.saved_all else _FAILED
 
 
 def _wait(job: Job, printer: _Printer, begin: float) -> None:
@@ -87,15 +110,16 @@ def _load(path: Path, arguments: list[str]) -> tuple[Pipeline, Parameters]:
             f"{path} has no function get_pipeline; it needs `def get_pipeline(args: list[str] | None = None)`, which "
             "returns a dfm.api.Pipeline"
         )
-    pipeline = _called(path, get_pipeline, arguments)
+    pipeline = _called(path, "get_pipeline", get_pipeline, arguments)
     if not isinstance(pipeline, Pipeline):
-        raise _WrongInput(f"get_pipeline in {path} returned {type(pipeline).__name__}, not a dfm.api.Pipeline")
+        raise _WrongInput(f"get_pipeline in {path} returned {_kind(pipeline)}, not a dfm.api.Pipeline")
     get_parameters = getattr(module, "get_pipeline_parameters", None)
-    parameters: object = _called(path, get_parameters, arguments) if callable(get_parameters) else {}
+    parameters: object = {}
+    if get_parameters is not None:
+        parameters = _called(path, "get_pipeline_parameters", get_parameters, arguments)
     if not isinstance(parameters, Mapping | Sequence) or isinstance(parameters, str):
         raise _WrongInput(
-            f"get_pipeline_parameters in {path} returned {type(parameters).__name__}, not a dictionary or a list of "
-            "them"
+            f"get_pipeline_parameters in {path} returned {_kind(parameters)}, not a dictionary or a list of them"
         )
     return pipeline, cast(Parameters, parameters)
 
@@ -115,13 +139,23 @@ def _import(path: Path) -> ModuleType:
     return module
 
 
-def _called(path: Path, function: Any, arguments: list[str]) -> Any:
+def _called(path: Path, name: str, function: Any, arguments: list[str]) -> Any:
+    try:
+        inspect.signature(function).bind(arguments)
+    except (TypeError, ValueError) as error:
+        raise _WrongInput(
+            f"{name} in {path} cannot be called with the list of arguments: {error}; write it as `def {name}(args)`"
+        ) from None
     try:
         return function(arguments)
     except DfmError:
         raise
     except Exception as error:
-        raise _WrongInput(f"{function.__name__} in {path} raised:\n{user_traceback(error)}") from None
+        raise _WrongInput(f"{name} in {path} raised:\n{user_traceback(error)}") from None
+
+
+def _kind(value: object) -> str:
+    return "None" if value is None else type(value).__name__
 
 
 class _Printer:
@@ -133,16 +167,30 @@ class _Printer:
         self._values = 0
         self._errors = 0
         self._saved: dict[str, int] = {}
+        self.saved_all = True
+        """Whether every value was saved that was to be."""
+
+    def prepare(self) -> None:
+        """Makes the folder for results."""
+        if self._output is not None:
+            try:
+                self._output.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise _WrongInput(f"--output: the folder {self._output} cannot be made: {error.strerror}") from None
 
     def __call__(self, from_site: str, node: int | str | None, frame: Frame, place: str, data: Any) -> None:
         if frame.is_stop_frame():
             return
-        if place == STATUS_PLACE:
-            self._errors += 1
-            self._error(cast(ErrorToken, data))
-        elif not isinstance(data, ErrorToken):
-            self._values += 1
-            self._value(from_site, frame, place, data)
+        try:
+            if place == STATUS_PLACE:
+                self._errors += 1
+                self._error(cast(ErrorToken, data))
+            elif not isinstance(data, ErrorToken):
+                self._values += 1
+                self._value(from_site, frame, place, data)
+        except BrokenPipeError:
+            # Whoever closed the pipe has read enough. The other sites' processes end with this one.
+            os._exit(_NOBODY_READS)
 
     def _value(self, from_site: str, frame: Frame, place: str, data: Any) -> None:
         where = self._save(frame, place, data)
@@ -162,9 +210,41 @@ class _Printer:
     def _save(self, frame: Frame, place: str, data: Any) -> Path | None:
         if self._output is None:
             return None
-        name = "-".join([place, *map(str, frame.frame)])
+        name = "-".join([place.replace("/", "%2F"), *map(str, frame.frame)])
         count = self._saved[name] = self._saved.get(name, -1) + 1
-        return _results.save(data, self._output, name if count == 0 else f"{name}-item{count}")
+        try:
+            return _results.save(data, self._output, name if count == 0 else f"{name}-item{count}")
+        except Exception as error:
+            self.saved_all = False
+            self._tell(
+                [
+                    _problem(
+                        f"the value of place '{place}' in frame {frame.frame} cannot be saved: {error}",
+                        code="submit-save",
+                    )
+                ]
+            )
+            return None
+
+    def refuse(self, error: _WrongInput | DfmError) -> None:
+        """Says why there is no job."""
+        if isinstance(error, PlanError) and self._json:
+            lines = error.locations
+            self._tell(
+                [
+                    _problem(one["message"], lines.get(cast(int, one["node"])), one["code"], one["help"])
+                    for one in error.problems
+                ]
+            )
+        else:
+            self._tell([_problem(str(error), error.line if isinstance(error, PipelineError) else None)])
+
+    def _tell(self, problems: list[dict[str, Any]]) -> None:
+        if self._json:
+            print(json.dumps({"problems": problems}), flush=True)
+        else:
+            for problem in problems:
+                print(f"error: {problem['message']}", file=sys.stderr, flush=True)
 
     def progress(self) -> str:
         """What has come so far."""
@@ -179,9 +259,13 @@ class _Printer:
             print(f"{status.value.lower()}: {counts} in {seconds:.2f} s", file=sys.stderr)
 
 
+def _problem(
+    message: str, line: str | None = None, code: str = "submit-pipeline", help: str | None = None
+) -> dict[str, Any]:
+    file, _, number = (line or "").rpartition(":")
+    at = {"file": file, "line": int(number)} if number.isdigit() else None
+    return {"code": code, "severity": "error", "message": message, "at": at, "help": help}
+
+
 def _counted(count: int, word: str) -> str:
     return f"{count} {word}" if count == 1 else f"{count} {word}s"
-
-
-if __name__ == "__main__":
-    main()

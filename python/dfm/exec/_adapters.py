@@ -281,7 +281,7 @@ def user_traceback(error: BaseException) -> str:
     """An exception's traceback without dfm's own frames."""
     from dfm import exec as this_package
 
-    own = (this_package.__path__[0].rpartition("/")[0], "<frozen importlib", importlib.__path__[0])
+    own = (this_package.__path__[0].rpartition("/")[0] + "/", "<frozen importlib", importlib.__path__[0])
     report = traceback.TracebackException.from_exception(error)
     pending = [report]
     while pending:

@@ -126,7 +126,11 @@ def _folder(fed_package: str) -> Path:
     try:
         package = importlib.import_module(fed_package)
     except ImportError as error:
-        raise SessionError(f"the generated package '{fed_package}' cannot be imported: {error}") from None
+        package = fed_package.partition(".")[0]
+        raise SessionError(
+            f"the generated package '{fed_package}' cannot be imported: {error}; generate the code, and run this from "
+            f"a folder where the package is found: dfm fed gen code {os.environ.get('DFM_FEDERATION', package)}"
+        ) from None
     return Path(next(iter(package.__path__)))
 
 
