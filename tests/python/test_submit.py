@@ -530,7 +530,11 @@ BAD_USES: list[tuple[str, int, list[str]]] = [
         ["twice.dfm.yaml:3:1", "the key `info` is there twice", "first here"],
     ),
     ("fed submit ungenerated --target local pipeline fine.py", 1, ["ungenerated", "dfm fed gen code ungenerated"]),
-    ("fed submit small script fine.sh", 2, ["the target `flare` is not available yet", "--target local"]),
+    (
+        "fed submit small script fine.sh",
+        2,
+        ["`small` has no startup kits", "dfm fed gen provision small", "--target local"],
+    ),
     (
         "fed submit small --target local script no_interpreter",
         1,
