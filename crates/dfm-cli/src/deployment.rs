@@ -31,7 +31,7 @@ pub fn wrong(chosen: &Chosen, diagnostic: Diagnostic) -> Failure {
 /// An NVFlare project that cannot be read, or whose members cannot be deployed.
 pub fn members(chosen: &Chosen) -> Result<Members, Failure> {
     let project = chosen.paths.project.as_deref().map(dfm_config::project).transpose().map_err(Failure::wrong)?;
-    dfm_deploy::members(&chosen.federation, project.as_ref()).map_err(Failure::wrong)
+    dfm_deploy::members(&chosen.federation, &chosen.name, project.as_ref()).map_err(Failure::wrong)
 }
 
 /// The folders around the files; `build` is the build context, relative to the federation's folder.

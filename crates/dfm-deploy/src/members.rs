@@ -26,13 +26,13 @@ pub struct Member {
 /// The port that a server listens on where no project says otherwise.
 const PORT: u16 = 8002;
 
-/// The members that the NVFlare project names, else `server` and all sites.
+/// The members that the NVFlare project names. Without one they are those that provisioning makes up: a server, and all
+/// other sites but the first, which is the application's. `name` is the federation's in the registry.
 ///
 /// # Errors
 /// A project without exactly one server, or with two members that would have one name.
-pub fn members(federation: &Federation, project: Option<&Project>) -> Result<Members, Diagnostic> {
+pub fn members(federation: &Federation, name: &str, project: Option<&Project>) -> Result<Members, Diagnostic> {
     let member = |name: &String| Member { name: name.clone() };
-    let package = &federation.info.code_package;
     let members = if let Some(project) = project {
         let [server] = &project.servers[..] else {
             let count = project.servers.len();
@@ -46,13 +46,13 @@ pub fn members(federation: &Federation, project: Option<&Project>) -> Result<Mem
         Members {
             server: member(server),
             clients: project.clients.iter().map(member).collect(),
-            project: project.name.clone().unwrap_or_else(|| package.clone()),
+            project: project.name.clone().unwrap_or_else(|| name.to_owned()),
             ports,
         }
     } else {
-        let clients = federation.sites.keys().filter(|name| *name != "server").map(member).collect();
+        let clients = federation.sites.keys().filter(|name| *name != "server").skip(1).map(member).collect();
         let server = Member { name: "server".to_owned() };
-        Members { server, clients, project: package.clone(), ports: vec![PORT] }
+        Members { server, clients, project: name.replace('_', "-"), ports: vec![PORT] }
     };
     let all: Vec<&Member> = std::iter::once(&members.server).chain(&members.clients).collect();
     for (index, one) in all.iter().enumerate() {

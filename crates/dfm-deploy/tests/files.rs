@@ -10,7 +10,7 @@ fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
 }
 
-/// A federation of two clients beyond one, with everything that can be said about its image and chart.
+/// A federation without an NVFlare project and with three clients, with everything that can be said about its image and chart.
 const ORCHARD: &str = r#"
 dfm: 1.0.0
 info: {api-version: 2.1.0, code-package: orchard, description: "Costs $5 \"each\""}
@@ -27,7 +27,7 @@ provision:
       push: {enabled: yes, registry: {url: "https://registry.example:5000/", username: $REGISTRY_USER, password: $REGISTRY_PASSWORD}}
   helm: {path: chart, name: orchard, chartVersion: 0.3.0, startup_package_source: workspace}
 operations: {fruit.Count: {}}
-sites: {server: {}, north_field: {}, south_field: {}, cellar: {}}
+sites: {house: {}, server: {}, north_field: {}, south_field: {}, cellar: {}}
 "#;
 
 fn loaded(text: &str) -> Result<(Federation, Report), Report> {
@@ -62,7 +62,7 @@ fn the_greeting_federations_files() {
     let folder = repository("examples/examplefed/examplefed/configs");
     let federation = load(&folder.join("federation.dfm.yaml"), &Options::default()).unwrap().federation;
     let project = dfm_config::project(&folder.join("project.yaml")).unwrap();
-    let members = members(&federation, Some(&project)).unwrap();
+    let members = members(&federation, "examplefed", Some(&project)).unwrap();
     let scene = scene("examplefed", true);
     let (image, scripts) = docker(&federation, &Docker::of(&federation).unwrap(), &members, &scene).unwrap();
     snapshots("examplefed", image);
@@ -73,7 +73,7 @@ fn the_greeting_federations_files() {
 #[test]
 fn the_files_of_a_federation_with_three_clients() {
     let (federation, _) = loaded(ORCHARD).unwrap_or_else(|report| panic!("{}", text(&report)));
-    let members = members(&federation, None).unwrap();
+    let members = members(&federation, "orchard", None).unwrap();
     let scene = scene("orchard", false);
     let (image, scripts) = docker(&federation, &Docker::of(&federation).unwrap(), &members, &scene).unwrap();
     snapshots("orchard", image);
@@ -114,11 +114,11 @@ fn what_cannot_be_deployed_is_refused() {
         clients: clients.iter().map(|name| (*name).to_owned()).collect(),
         ..Default::default()
     };
-    let code = |project| members(&federation, Some(&project)).map(|_| ()).map_err(|fault| fault.code);
+    let code = |project| members(&federation, "examplefed", Some(&project)).map(|_| ()).map_err(|fault| fault.code);
     assert_eq!(code(project(&[], &["a"])), Err("deploy-servers"));
     assert_eq!(code(project(&["server"], &["a_b", "a-b"])), Err("deploy-same-name"));
     assert_eq!(code(project(&["server"], &["a", "b"])), Ok(()));
-    let members = members(&federation, None).unwrap();
+    let members = members(&federation, "orchard", None).unwrap();
     let scene = Scene { folder: PathBuf::from("/home/u/elsewhere"), ..scene("orchard", false) };
     let settings = Docker::of(&federation).unwrap();
     let fault = docker(&federation, &settings, &members, &scene).unwrap_err();

@@ -67,7 +67,8 @@ prepare() {
     find "$kit/startup" "$kit/local" -type f ! -readable -print -quit | while read -r part; do
         fail "$part belongs to another user: run the container as its owner, with DFM_USER=\"\$(id -u):\$(id -g)\""
     done
-    for part in startup local; do
+    for part in startup local dfm; do
+        [ -d "$kit/$part" ] || continue
         rm -rf "${root:?}/$part.new"
         cp -R "$kit/$part" "$root/$part.new"
         rm -rf "${root:?}/$part"
@@ -93,8 +94,9 @@ print(service["target"])' "$@"
 }
 
 start() {
-    local site=$1 said address kind org status
-    prepare "$(kit_path "$site")"
+    local site=$1 kit said address kind org status
+    kit=$(kit_path "$site")
+    prepare "$kit"
     org=$(sed -n 's/.*--set .*org=\([^ "]*\).*/\1/p' "$root/startup/sub_start.sh" | head -n 1)
     if [ -f "$root/startup/fed_server.json" ]; then
         kind=server

@@ -98,18 +98,19 @@ kubectl get namespace "$namespace" >/dev/null 2>&1 || kubectl create namespace "
 found=0
 # install_site SITE SLUG VALUES-KEY: makes the Secret and tells helm, or leaves the site out.
 install_site() {
-    local kit secret="$release-$2-kit" archive checksum
+    local kit secret="$release-$2-kit" archive checksum parts=(startup local)
     kit=$(kit_of "$1")
     if [ -n "$kit" ]; then
         [ -d "$kit/startup" ] && [ -d "$kit/local" ] || fail "$kit is not the startup kit of $1: it needs startup and local"
+        [ ! -d "$kit/dfm" ] || parts+=(dfm)
         archive=$(mktemp -d)
-        tar -czf "$archive/kit.tar.gz" -C "$kit" startup local
+        tar -czf "$archive/kit.tar.gz" -C "$kit" "${parts[@]}"
         kube create secret generic "$secret" --from-file="$archive/kit.tar.gz" --dry-run=client --output yaml |
             kube label --local --filename - "$mine" "dfm/kit=$2" --output yaml |
             kube apply --server-side --force-conflicts --field-manager dfm --filename - >/dev/null
         rm -rf "$archive"
         # What is inside, not when it was packed: the same kit restarts nothing.
-        checksum=$(find "$kit/startup" "$kit/local" -type f | LC_ALL=C sort | while read -r file; do cat "$file"; done | cksum)
+        checksum=$(cd "$kit" && find "${parts[@]}" -type f | LC_ALL=C sort | while read -r file; do cat "$file"; done | cksum)
         values+=(--set-string "$3.kit.checksum=${checksum%% *}")
         echo "$1: kit from $kit" >&2
     elif kube get secret "$secret" >/dev/null 2>&1; then

@@ -1,0 +1,383 @@
+"""Do the tools that read generated deployment files accept them, and do the scripts do what they say?"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+pytestmark = pytest.mark.deploy
+
+BIN = Path(sys.executable).parent
+KUBERNETES = ("1.25", "1.37")
+ORCHARD = """
+dfm: 1.0.0
+info: {api-version: 2.1.0, code-package: orchard, description: Fruit}
+provision:
+  docker:
+    image: teams/orchard
+    tag: nightly
+    dockerfile: deploy/Dockerfile
+    build: {context: ., engine: podman, arch: arm64, save: {enabled: true, file: deploy/orchard.tar}}
+  helm: {path: chart, name: orchard, startup_package_source: workspace}
+sites: {house: {}, server: {}, north_field: {}, south_field: {}, cellar: {}}
+"""
+HELD = {"cidr": "192.0.2.0/24"}
+VALUES: dict[str, dict[str, Any]] = {
+    "default": {},
+    "only the server": {"clients": {name: {"enabled": False} for name in ("north_field", "south_field", "cellar")}},
+    "only one client": {
+        "server": {"enabled": False, "address": "fed.example:443"},
+        "clients": {"north_field": None, "south_field": None},
+    },
+    "one more client": {"clients": {"far_hill": {"enabled": True}}},
+    "for others": {
+        "server": {
+            "service": {
+                "type": "LoadBalancer",
+                "annotations": {"a": "b"},
+                "loadBalancerSourceRanges": ["192.0.2.0/24"],
+            },
+            "allowFrom": [{"ipBlock": HELD}],
+        }
+    },
+    "everything": {
+        "image": {"digest": f"sha256:{'0' * 64}", "pullSecrets": [{"name": "registry"}], "pullPolicy": "Always"},
+        "fullnameOverride": "fruit",
+        "clients": {
+            "cellar": {
+                "kit": {"secret": "kit", "checksum": "12"},
+                "env": [{"name": "DATA", "value": "/data"}],
+                "envFrom": [{"secretRef": {"name": "cellar"}}],
+                "egress": [{"to": [{"ipBlock": HELD}], "ports": [{"port": 5432}]}],
+                "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}],
+                "volumeMounts": [{"name": "data", "mountPath": "/data"}],
+                "resources": {"limits": {"memory": "2Gi"}},
+                "persistence": {"size": "5Gi", "storageClass": "fast"},
+                "nodeSelector": {"kubernetes.io/arch": "amd64"},
+                "tolerations": [{"key": "data", "operator": "Exists"}],
+                "podAnnotations": {"a": "b"},
+                "terminationGracePeriodSeconds": 60,
+            }
+        },
+        "networkPolicy": {"dns": [{"ipBlock": HELD}]},
+    },
+    "nothing kept": {"sites": {"persistence": {"enabled": False}}, "networkPolicy": {"enabled": False}},
+}
+
+
+def run(*words: object, cwd: Path | None = None, exit: int = 0, env: dict[str, str] | None = None) -> str:
+    """Runs a program that must end as expected; its output."""
+    program = BIN / str(words[0])
+    if not program.exists() and shutil.which(str(words[0])) is None:
+        pytest.fail(f"{words[0]} is not installed; run `make tools`")
+    command = [str(program) if program.exists() else str(words[0]), *map(str, words[1:])]
+    environment = {**os.environ, **(env or {}), "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(
+        command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120
+    )
+    assert done.returncode == exit, f"{' '.join(command)}\n{done.stdout}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files of two federations, made from elsewhere."""
+    root = tmp_path_factory.mktemp("deploy")
+    examples = Path(__file__).parents[2] / "examples"
+    for name in ("configs", "__init__.py"):
+        source, target = examples / "examplefed/examplefed" / name, root / "greeting/examplefed" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
+    shutil.copy(examples / "examplefed/pyproject.toml", root / "greeting")
+    (root / "orchard").mkdir()
+    (root / "orchard/f.dfm.yaml").write_text(ORCHARD)
+    federations = {
+        "examplefed": {
+            "federation_dir": "greeting/examplefed",
+            "config_path": "configs/federation.dfm.yaml",
+            "project_path": "configs/project.yaml",
+        },
+        "orchard": {"federation_dir": "orchard", "config_path": "f.dfm.yaml"},
+    }
+    (root / "federations.yaml").write_text(yaml.safe_dump({"federations": federations}))
+    for name in federations:
+        for kind in ("docker", "helm"):
+            run("dfm", "--config", root / "federations.yaml", "fed", "gen", kind, name, cwd=Path("/"))
+    return root
+
+
+def docker_folders(folder: Path) -> list[Path]:
+    return [folder / "greeting/examplefed/deploy/docker", folder / "orchard/deploy"]
+
+
+def charts(folder: Path) -> list[Path]:
+    return [folder / "greeting/examplefed/deploy/helm", folder / "orchard/chart"]
+
+
+def rendered(chart: Path, values: dict[str, Any], tmp_path: Path, release: str = "r") -> list[dict[str, Any]]:
+    file = tmp_path / "values.json"
+    file.write_text(json.dumps(values))
+    return [one for one in yaml.safe_load_all(run("helm", "template", release, chart, "--values", file)) if one]
+
+
+def test_linters_have_nothing_to_say(folder: Path) -> None:
+    for place in docker_folders(folder):
+        assert run("hadolint", place / "Dockerfile") == ""
+        assert run("shellcheck", *place.glob("*.sh")) == ""
+        assert run("yamllint", "--strict", place / "compose.yaml") == ""
+    for chart in charts(folder):
+        assert run("shellcheck", chart / "deploy.sh") == ""
+        assert run("yamllint", "--strict", chart / "Chart.yaml", chart / "values.yaml") == ""
+
+
+def test_compose_gives_each_site_its_own_kit_alone(folder: Path) -> None:
+    orchard = yaml.safe_load((folder / "orchard/deploy/compose.yaml").read_text())
+    kits: dict[str, list[str]] = {
+        str(name): [one["source"] for one in service["volumes"] if isinstance(one, dict)]  # pyright: ignore
+        for name, service in orchard["services"].items()
+    }
+    assert list(kits) == ["server", "north-field", "south-field", "cellar"]
+    for name, sources in kits.items():
+        site = name.replace("-", "_")
+        assert sources == [
+            f"${{DFM_WORKSPACE_{site.upper()}_INIT_PATH:-../../workspace/orchard/orchard/prod_00/{site}}}"
+        ]
+    greeting = yaml.safe_load((docker_folders(folder)[0] / "compose.yaml").read_text())
+    assert "DFM_WORKSPACE_CLIENT_INIT_PATH" in greeting["services"]["reception"]["volumes"][1]["source"]
+    assert greeting["name"] != orchard["name"]
+
+
+def test_helm_takes_the_charts(folder: Path, tmp_path: Path) -> None:
+    for chart in charts(folder):
+        assert "0 chart(s) failed" in run("helm", "lint", "--strict", chart)
+        package = run("helm", "package", chart, "--destination", tmp_path).split()[-1]
+        with tarfile.open(package) as archive:
+            assert not any(name.endswith("deploy.sh") for name in archive.getnames())
+        run("helm", "template", "r", package)
+
+
+@pytest.mark.parametrize("values", VALUES.values(), ids=VALUES.keys())
+def test_every_object_is_valid_for_all_supported_versions(folder: Path, tmp_path: Path, values: dict[str, Any]) -> None:
+    chart = folder / "orchard/chart"
+    objects = rendered(chart, values, tmp_path)
+    (tmp_path / "values.json").write_text(json.dumps(values))
+    run("helm", "lint", "--strict", chart, "--values", tmp_path / "values.json")
+    for version in KUBERNETES:
+        all_objects = tmp_path / f"{version}.yaml"
+        all_objects.write_text(yaml.safe_dump_all(objects))
+        run("kubernetes-validate", "--strict", "-k", version, all_objects)
+
+
+def test_values_decide_which_sites_run_and_what_they_reach(folder: Path, tmp_path: Path) -> None:
+    chart = folder / "orchard/chart"
+
+    def named(values: str, kind: str) -> dict[str, dict[str, Any]]:
+        objects = rendered(chart, VALUES[values], tmp_path)
+        return {one["metadata"]["name"]: one for one in objects if one["kind"] == kind}
+
+    assert list(named("default", "StatefulSet")) == ["r-server", "r-cellar", "r-north-field", "r-south-field"]
+    assert list(named("only the server", "StatefulSet")) == ["r-server"]
+    assert "r-far-hill" in named("one more client", "StatefulSet")
+    alone = named("only one client", "StatefulSet")
+    assert list(alone) == ["r-cellar"]
+    container = alone["r-cellar"]["spec"]["template"]["spec"]["containers"][0]
+    assert {"name": "DFM_SERVER_ADDRESS", "value": "fed.example:443"} in container["env"]
+    policies = named("only one client", "NetworkPolicy")
+    assert [port["port"] for port in policies["r-from-clients"]["spec"]["egress"][0]["ports"]] == [443]
+    for pod in named("default", "StatefulSet").values():
+        spec = pod["spec"]["template"]["spec"]
+        assert spec["automountServiceAccountToken"] is False and spec["securityContext"]["runAsNonRoot"] is True
+        assert spec["containers"][0]["image"] == "teams/orchard:nightly"
+        secrets = [one["secret"]["secretName"] for one in spec["volumes"] if "secret" in one]
+        assert secrets == [f"{pod['metadata']['name']}-kit"]
+
+
+def test_wrong_values_are_refused(folder: Path, tmp_path: Path) -> None:
+    chart = folder / "orchard/chart"
+    for wrong in ("server.port=1", "image.pullPolicy=Sometimes", "clients.cellar.replicas=2", "server.ports={}"):
+        assert "schema" in run("helm", "template", "r", chart, "--set", wrong, exit=1)
+    twice = ("--set", "clients.north-field.enabled=true")
+    assert "same name" in run("helm", "template", "r", chart, *twice, exit=1)
+
+
+def test_two_releases_share_no_name(folder: Path, tmp_path: Path) -> None:
+    def names(chart: Path, release: str) -> set[tuple[str, str]]:
+        return {(one["kind"], one["metadata"]["name"]) for one in rendered(chart, {}, tmp_path, release)}
+
+    one, other = charts(folder)
+    assert not names(one, "examplefed") & names(other, "orchard")
+    for chart in charts(folder):
+        for policy in rendered(chart, {}, tmp_path, "mine"):
+            if policy["kind"] == "NetworkPolicy":
+                assert policy["spec"]["podSelector"]["matchLabels"]["app.kubernetes.io/instance"] == "mine"
+
+
+@pytest.fixture
+def kit(tmp_path: Path) -> Callable[[str], Path]:
+    """Makes startup kits that have what scripts look at."""
+
+    def make(site: str) -> Path:
+        kit = tmp_path / "kits" / site
+        for part in ("startup", "local", "dfm"):
+            (kit / part).mkdir(parents=True)
+            (kit / part / "note").write_text(site)
+        kind = "server" if site == "server" else "client"
+        config = {"servers": [{"service": {"target": "localhost:8002"}}]}
+        (kit / f"startup/fed_{kind}.json").write_text(json.dumps(config))
+        uid = "" if kind == "server" else f"uid={site}"
+        (kit / "startup/sub_start.sh").write_text(
+            f"exec python3 --set secure_train=true {uid} org=fruit config_folder=c\n"
+        )
+        return kit
+
+    return make
+
+
+def site_process(folder: Path, tmp_path: Path, **env: str) -> subprocess.Popen[str]:
+    """A site of the greeting federation, with a stand-in for NVFlare that tells its arguments and waits."""
+    module = tmp_path / "path/nvflare/private/fed/app"
+    for kind in ("server", "client"):
+        (module / kind).mkdir(parents=True, exist_ok=True)
+        (module / kind / f"{kind}_train.py").write_text(
+            "import sys, time\nprint(*sys.argv[1:], flush=True)\nif 'uid=brief' in sys.argv:\n    sys.exit(7)\n"
+            "time.sleep(60)\n"
+        )
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(tmp_path / "path"),
+        "DFM_WORKSPACE_ROOT": str(tmp_path / "root"),
+        **env,
+    }
+    (tmp_path / "root").mkdir(exist_ok=True)
+    script = docker_folders(folder)[0] / "run.sh"
+    return subprocess.Popen([script], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def test_a_site_starts_from_its_kit_and_ends_when_told(
+    folder: Path, tmp_path: Path, kit: Callable[[str], Path]
+) -> None:
+    env = {"DFM_SITE": "reception", "DFM_WORKSPACE_RECEPTION_INIT_PATH": str(kit("reception"))}
+    site = site_process(folder, tmp_path, DFM_SERVER_ADDRESS="server:8002", **env)
+    assert site.stdout is not None
+    assert "starting reception, a client; server at server:8002" in site.stdout.readline()
+    assert "uid=reception org=fruit config_folder=config" in site.stdout.readline()
+    assert (tmp_path / "root/dfm/note").read_text() == "reception"
+    began = time.monotonic()
+    site.send_signal(signal.SIGTERM)
+    rest = site.communicate(timeout=20)[0]
+    assert site.returncode == 143 and "ended with exit code 143" in rest and time.monotonic() - began < 10
+    # The kit itself is as it was.
+    assert "localhost:8002" in (tmp_path / "kits/reception/startup/fed_client.json").read_text()
+
+
+def test_a_sites_exit_code_is_the_scripts(folder: Path, tmp_path: Path, kit: Callable[[str], Path]) -> None:
+    site = site_process(folder, tmp_path, DFM_SITE="brief", DFM_WORKSPACE_CLIENT_INIT_PATH=str(kit("brief")))
+    assert "exit code 7" in site.communicate(timeout=20)[0] and site.returncode == 7
+
+
+@pytest.mark.parametrize(
+    ("env", "said"),
+    [
+        ({}, "which site?"),
+        ({"DFM_SITE": "reception"}, "set DFM_WORKSPACE_RECEPTION_INIT_PATH"),
+        ({"DFM_SITE": "reception", "DFM_WORKSPACE_CLIENT_INIT_PATH": "/none"}, "but nothing is there"),
+        ({"DFM_SITE": "reception", "DFM_WORKSPACE_CLIENT_INIT_PATH": "{other}"}, "its startup kit is for other"),
+        ({"DFM_SITE": "reception", "DFM_WORKSPACE_CLIENT_INIT_PATH": "/usr"}, "is no startup kit"),
+    ],
+)
+def test_a_site_that_cannot_start_says_why(
+    folder: Path, tmp_path: Path, kit: Callable[[str], Path], env: dict[str, str], said: str
+) -> None:
+    other = str(kit("other"))
+    site = site_process(folder, tmp_path, **{name: value.replace("{other}", other) for name, value in env.items()})
+    output = site.communicate(timeout=20)[0]
+    assert site.returncode == 2 and said in output, output
+
+
+CLUSTER = """#!/usr/bin/env bash
+# Stands in for a cluster: keeps what it is told, and has the Secrets of the sites that SECRETS names.
+echo "$(basename "$0") $*" >>"$CALLS"
+case "$*" in
+*"get secret"*) for site in $SECRETS; do [[ "$*" != *"-$site-kit"* ]] || exit 0; done; exit 1 ;;
+*"get statefulset"*) echo 77 ;;
+*"create secret"*) echo "kind: Secret" ;;
+*label*) cat ;;
+*apply*) cat >>"$CALLS" ;;
+*upgrade*) exit "${FAILS:-0}" ;;
+esac
+"""
+
+
+def deploy(
+    chart: Path, tmp_path: Path, *words: str, exit: int = 0, env: dict[str, str] | None = None
+) -> tuple[str, list[str]]:
+    """Runs a chart's deploy.sh before a stand-in for the cluster; what it says, and what it does there."""
+    programs = tmp_path / "cluster"
+    programs.mkdir(exist_ok=True)
+    for name in ("helm", "kubectl"):
+        (programs / name).write_text(CLUSTER)
+        (programs / name).chmod(0o755)
+    calls = tmp_path / "calls"
+    calls.write_text("")
+    environment = {**os.environ, "SECRETS": "", "CALLS": str(calls), **(env or {})}
+    environment["PATH"] = f"{programs}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        [chart / "deploy.sh", *words], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert done.returncode == exit, done.stdout
+    return done.stdout, calls.read_text().splitlines()
+
+
+def test_deploy_installs_the_sites_whose_kits_are_here(
+    folder: Path, tmp_path: Path, kit: Callable[[str], Path]
+) -> None:
+    chart = folder / "greeting/examplefed/deploy/helm"
+    output, _ = deploy(chart, tmp_path, exit=2)
+    assert "no startup kit is here" in output
+    reception = kit("reception")
+    env = {"DFM_WORKSPACE_CLIENT_INIT_PATH": str(reception)}
+    output, calls = deploy(chart, tmp_path, "--", "--dry-run", env=env)
+    assert "server: left out" in output
+    upgrade = next(call for call in calls if " upgrade " in f" {call} ")
+    assert "--set server.enabled=false" in upgrade and "--set-string clients.reception.kit.checksum=" in upgrade
+    assert upgrade.endswith("--dry-run")
+    assert any("create secret generic examplefed-reception-kit" in call for call in calls)
+    _, again = deploy(chart, tmp_path, "--", "--dry-run", env=env)
+    assert upgrade in again, "the same kit is not a new one"
+    (reception / "startup/note").write_text("renewed")
+    _, renewed = deploy(chart, tmp_path, "--", "--dry-run", env=env)
+    assert upgrade not in renewed, "a renewed kit restarts the site"
+    _, calls = deploy(chart, tmp_path, env={"SECRETS": "server reception"})
+    upgrade = next(call for call in calls if " upgrade " in f" {call} ")
+    assert "server.kit.checksum=77" in upgrade and "enabled=false" not in upgrade
+    output, calls = deploy(chart, tmp_path, "--uninstall")
+    assert "helm uninstall examplefed" in calls[0] and "delete persistentvolumeclaim" in output
+
+
+def test_deploy_says_what_is_wrong(folder: Path, tmp_path: Path, kit: Callable[[str], Path]) -> None:
+    chart = folder / "greeting/examplefed/deploy/helm"
+    env = {"DFM_WORKSPACE_SERVER_INIT_PATH": str(kit("server")), "FAILS": "1"}
+    output, calls = deploy(chart, tmp_path, exit=1, env=env)
+    assert "not all sites came up" in output and any("get events" in call for call in calls)
+    assert "there is no file" in deploy(chart, tmp_path, "--values", "none", exit=2)[0]
+    assert "stands after --" in deploy(chart, tmp_path, "--dry-run", exit=2)[0]
+
+
+def test_deploy_takes_the_newest_kits_of_the_workspace(
+    folder: Path, tmp_path: Path, kit: Callable[[str], Path]
+) -> None:
+    for number, site in (("prod_00", "cellar"), ("prod_00", "north_field"), ("prod_01", "cellar")):
+        target = tmp_path / "workspace/orchard/orchard" / number / site
+        shutil.copytree(tmp_path / "kits" / site if (tmp_path / "kits" / site).exists() else kit(site), target)
+    output, _ = deploy(folder / "orchard/chart", tmp_path, env={"DFM_WORKSPACE": str(tmp_path / "workspace")})
+    assert "prod_01/cellar" in output and "prod_00/north_field" in output and "south_field: left out" in output
