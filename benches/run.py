@@ -97,12 +97,12 @@ def line(row: Row, ours: dict[str, float], peer: dict[str, float], with_peer: bo
     if row.possible:
         goals.append(("possible", True))
     if row.faster is not None:
-        goals.append((f"{row.faster:g} times faster", other / value >= row.faster if other else None))
+        goals.append((f"{row.faster:g} times faster", other >= row.faster * value if other else None))
     if row.slower is not None and other:
         goals.append((f"at most {row.slower:g} times as long", value / other <= row.slower))
     if row.below is not None:
         goals.append((f"below {row.below:g} {row.unit}", value <= row.below))
-    if not other:
+    if not other or not value:
         ratio = ""
     elif of_peer:
         ratio = f"{float(f'{other / value:.2g}'):,.4g} times better"
@@ -128,6 +128,7 @@ def main() -> None:
     for question in args.questions or QUESTIONS:
         print(f"{question} …", file=sys.stderr)
         figures = {side: ask(question, side) for side in sides}
+        (environments.TARGET / "benches" / f"{question}.json").write_text(json.dumps(figures))
         rows: list[Row] = importlib.import_module(f"questions.{question}").ROWS
         table += [line(row, figures["ours"], figures.get("peer", {}), not args.no_peer) for row in rows]
     widths = [max(len(row[column]) for row in table) for column in range(6)]
