@@ -212,7 +212,7 @@ def test_without_a_project_one_is_derived(federation: Federation) -> None:
     assert described == [
         ("server", "server", "server"),
         ("reception", "client", "reception"),
-        ("concierge@bare.org", "admin", "concierge"),
+        ("concierge@bare.local", "admin", "concierge"),
     ]
     assert answer["notices"] == [
         f"there is no project file; one was derived: {federation.workspace / 'bare' / 'project.yaml'}"

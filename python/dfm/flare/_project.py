@@ -82,7 +82,7 @@ def derived(name: str, sites: Sequence[str]) -> Project:
         | {"default_host": "localhost", "host_names": ["127.0.0.1"]}
     ]
     participants += [{"name": client, "type": "client", "org": "dfm"} for client in clients]
-    participants.append({"name": f"{home}@{project}.org", "type": "admin", "org": "dfm", "role": "project_admin"})
+    participants.append({"name": f"{home}@{project}.local", "type": "admin", "org": "dfm", "role": "project_admin"})
     content = {"api_version": 3, "name": project, "description": f"The federation {name}"}
     return Project(content | {"participants": participants, "builders": _default_builders()}, [])
 
