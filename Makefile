@@ -4,7 +4,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 EXAMPLES := examplefed gradient stations
 RUST := $(shell git ls-files 'crates/*' Cargo.toml Cargo.lock)
 
-.PHONY: demo test test-rust test-python test-deploy tools lint bench wheel generated
+.PHONY: demo test test-rust test-python test-deploy test-containers tools lint bench wheel generated
 
 # The main job on real data: three sites greet, three cities are compared.
 demo: generated
@@ -25,6 +25,10 @@ test-python: generated target/wheels/.built
 # Deployment files before the tools that will read them: Helm, Kubernetes' schemas, linters.
 test-deploy: generated tools
 	$(BIN)/python -m pytest -m deploy
+
+# A federation in containers, from the generated image; needs Debian and root.
+test-containers: generated target/wheels/.built
+	tests/containers.sh
 
 tools: .venv/deploy-tools
 
