@@ -68,6 +68,7 @@ target/wheel-data/scripts/dfm: $(RUST)
 	touch $@
 
 .venv/tools: requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit("dfm needs Python 3.11 or newer; run make PYTHON=…" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
 	touch $@
