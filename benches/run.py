@@ -28,7 +28,7 @@ QUESTIONS = [
     "hop",
     "idle",
 ]
-_LIMIT = {"ours": 90.0, "peer": 45.0}
+_LIMIT = {"ours": 90.0, "peer": 60.0}
 """Seconds for one question."""
 
 
@@ -52,6 +52,9 @@ def ask(question: str, side: str) -> dict[str, float]:
         except subprocess.TimeoutExpired:
             _end(process.pid)
             out, _ = process.communicate()
+        except BaseException:
+            _end(process.pid)
+            raise
     if side == "ours" and process.returncode != 0:
         sys.exit(f"{question} failed:\n{(folder / f'{question}.log').read_text()}")
     figures: dict[str, float] = {}
