@@ -41,6 +41,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         cast(Any, stream).reconfigure(errors="backslashreplace")
     _show_warnings()
+    _tell_progress()
     signal.signal(signal.SIGTERM, _terminate)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     printer = _Printer(format == "json", Path(output) if output else None)
@@ -65,6 +66,15 @@ def _show_warnings() -> None:
 class _Labelled(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         return f"{record.levelname.lower()}: {super().format(record)}"
+
+
+def _tell_progress() -> None:
+    """Says on stderr what a session waits for. NVFlare's own messages are about what the session tells more clearly."""
+    logger, handler = logging.getLogger("dfm.session"), logging.StreamHandler()
+    handler.addFilter(lambda record: record.levelno < logging.WARNING)
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logging.getLogger("nvflare").setLevel(logging.CRITICAL)
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

@@ -308,8 +308,10 @@ def test_submit_runs_a_pipeline_on_the_running_federation(federation, tmp_path):
         "        Yield(value=work.Add(a=work.Add(a=int(args[0]), site='east'), site='server'))\n    return p\n"
     )
     begin = time.perf_counter()
-    out = federation.dfm("fed", "submit", "small", "--poc", "pipeline", str(file), "--", "5")
-    assert out == "yield [0]: 7\n"
+    words = ["fed", "submit", "small", "--poc", "pipeline", str(file), "--", "5"]
+    done = subprocess.run([federation.command, "--config", federation.registry, *words], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "yield [0]: 7\n")
+    assert "waiting for the server to start it" in done.stderr and "nvflare" not in done.stderr.lower()
     assert time.perf_counter() - begin < 15
 
 
@@ -318,6 +320,42 @@ def test_a_kit_that_is_none_is_told(tmp_path, small):
 
     with pytest.raises(SessionError, match=r"no startup/fed_admin\.json"):
         get_session(target="flare", admin_package=tmp_path)
+
+
+def test_an_adapter_that_hangs_costs_its_site_and_not_the_session(federation, fed):
+    with opened(federation) as session:
+        job = session.execute(session.prepare(written(lambda: Yield(value=fed.Block(seconds=40, site="east")))))
+        time.sleep(0.5)
+        begin = time.perf_counter()
+        job.cancel()
+        assert job.get_status() is JobStatus.ABORTED
+        # The site does not answer, so a new job takes the old one's place.
+        assert session.run(written(lambda: chain(fed)), start=0) == {"yield": [24]}
+        assert time.perf_counter() - begin < 35
+
+
+def test_a_version_that_does_not_match_is_told_before_anything_runs(federation, fed):
+    runtime = federation.kit("east") / "dfm" / "site.json"
+    before = runtime.read_text()
+    runtime.write_text(json.dumps(json.loads(before) | {"api_version": "9.0.0"}))
+    try:
+        with opened(federation) as session, pytest.raises(SessionError, match=r"speaks version 9\.0\.0 of 'small'"):
+            session.prepare(written(lambda: chain(fed)))
+    finally:
+        runtime.write_text(before)
+
+
+def test_a_component_that_the_allow_list_refuses_is_told(federation, fed):
+    resources = federation.kit("server") / "local" / "resources.json"
+    before = resources.read_text()
+    resources.write_text(before.replace("dfm.flare.", "elsewhere."))
+    try:
+        begin = time.perf_counter()
+        with opened(federation) as session, pytest.raises(SessionError, match="ended before it began"):
+            session.prepare(written(lambda: chain(fed)))
+        assert time.perf_counter() - begin < 30
+    finally:
+        resources.write_text(before)
 
 
 @pytest.mark.parametrize("how", ["exit", "kill"])
