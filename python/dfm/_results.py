@@ -77,10 +77,10 @@ def save(value: Any, folder: Path, name: str) -> Path:
 
 def error_text(error: ErrorRecord) -> str:
     """One error for people: what happened, where, and the adapter's own traceback."""
-    what = f"{error.operation} " if error.operation else ""
+    what = f"in {error.operation} " if error.operation else ""
     frame = "" if error.frame is None else f", frame {error.frame}"
     line = f", from {error.line}" if error.line else ""
-    text = f"{error.type}: {error.message}\n  in {what}at site '{error.site}'{frame}{line}"
+    text = f"{error.type}: {error.message}\n  {what}at site '{error.site}'{frame}{line}"
     if error.stack_trace:
         text += "\n    " + error.stack_trace.rstrip().replace("\n", "\n    ")
     return text

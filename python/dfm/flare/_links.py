@@ -31,6 +31,7 @@ class FlareLinks:
         self._kit = kit
         self._folder = job_workspace
         self._changed = asyncio.Event()
+        self._replacing = asyncio.Lock()
         self._sites: dict[str, str | None] = {}
         """What each site lacks; None for one that is ready."""
         self._reasons: dict[str, str] = {}
@@ -69,9 +70,9 @@ class FlareLinks:
         wanted = list(sites)
         if not wanted:
             return
-        if not self._home.has_jobs() and (self._failed() or await self._is_stale(wanted)):
-            await asyncio.to_thread(self._connection.close)
-            self._start()
+        async with self._replacing:
+            if not self._home.has_jobs() and (self._failed() or await self._is_stale(wanted)):
+                await self._replace()
         await asyncio.shield(self._opened)
         if absent := [site for site in wanted if site not in self._sites]:
             here = ", ".join(f"'{site}'" for site in sorted(self._sites)) or "none"
@@ -80,6 +81,13 @@ class FlareLinks:
                 f"are: {here}"
             )
         await self._joined(wanted)
+
+    async def _replace(self) -> None:
+        await asyncio.to_thread(self._connection.close)
+        for site in self._sites:
+            self._home.site.close_link(site)
+        self._home.driver.turn()
+        self._start()
 
     def _failed(self) -> bool:
         return self._over or (self._opened.done() and self._opened.exception() is not None)
