@@ -1,15 +1,20 @@
 //! How does one site's net move from marking to marking?
 //!
 //! Invariants, upheld here and checked over random nets and orders of events in `tests/properties.rs`:
-//! 1. In every started frame each transition fires exactly once.
+//! 1. In every frame in which a block is entered each of its transitions fires exactly once.
 //! 2. A place takes one token a frame; a second one is refused, never merged.
-//! 3. A token meets only tokens of its own frame.
+//! 3. A token meets only tokens of its own frame, and of the frames that this is nested in.
 //! 4. A token that an error has reached moves on like any other, so every job ends.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync;
 
-use crate::{Carry, Failure, Frame, Net, Outcome, PlaceId, Source, Step, Token, TransitionId, Value};
+use crate::blocks::{Blocks, Way};
+use crate::{
+    Arc, Argument, BlockId, Carry, Condition, Failure, Frame, Net, OnError, Outcome, PlaceId, Source, Step, Token,
+    TransitionId, Value,
+};
 
 /// What the host has to do next.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,19 +83,43 @@ struct Pending<V> {
 /// What an input holds: a token, or `None` inside for a signal.
 type Input<V> = Option<Token<V>>;
 
+/// Tokens by their place and frame.
+type Kept<V> = HashMap<(PlaceId, Frame), Input<V>>;
+
+/// What a place has gathered in one frame.
+struct Gathered<V> {
+    /// Element → its token; `None` if it has none, being of a branch that was not taken.
+    tokens: BTreeMap<u32, Option<Token<V>>>,
+    /// How many elements there are, once that is known.
+    count: Option<u32>,
+}
+
 /// The marking of one net, and the rules by which it changes.
 pub struct Engine<V> {
     net: sync::Arc<Net>,
+    blocks: Blocks,
     slots: Vec<usize>,
+    params: Vec<PlaceId>,
     pending: HashMap<(TransitionId, Frame), Pending<V>>,
     running: HashSet<(TransitionId, Frame)>,
     fired: HashSet<(TransitionId, Frame)>,
-    frames: HashSet<Frame>,
+    /// Block → the frames in which it was entered; those of a parameter set are forgotten with its last firing, but
+    /// for the pipeline's own body.
+    entered: Vec<BTreeSet<Frame>>,
+    /// Parameter set → the tokens that blocks nested in their frames may still need.
+    kept: HashMap<u32, Kept<V>>,
+    gathered: HashMap<(PlaceId, Frame), Gathered<V>>,
+    /// Parameter set → how many firings it is known to have left.
+    left: HashMap<u32, u64>,
     lost: HashMap<String, sync::Arc<Failure>>,
-    /// Errors that passed a transition and have not been put out yet.
-    passing: VecDeque<(TransitionId, Frame, Vec<sync::Arc<Failure>>)>,
+    /// Place → the frames in all of whose nested ones its tokens are errors, as their sender cannot enter its block.
+    barred: HashMap<PlaceId, BTreeMap<Frame, Vec<sync::Arc<Failure>>>>,
+    /// Firings that need nothing of the host, not carried out yet: a chain of them may be longer than any stack.
+    due: VecDeque<(TransitionId, Frame, Vec<Input<V>>)>,
     finished: u64,
-    expected: Option<u64>,
+    /// How many firings the blocks entered so far have.
+    inner: u64,
+    stopped: Option<u64>,
     done: bool,
     actions: VecDeque<Action<V>>,
 }
@@ -102,17 +131,26 @@ impl<V: Value> Engine<V> {
         for place in &net.places {
             slots[place.transition as usize] += 1;
         }
+        let params = |place: &PlaceId| matches!(net.places[*place as usize].source, Source::Param(_));
+        let blocks = Blocks::new(&net);
         Self {
+            params: (0..net.places.len() as PlaceId).filter(params).collect(),
+            entered: blocks.blocks.iter().map(|_| BTreeSet::new()).collect(),
+            blocks,
             net,
             slots,
             pending: HashMap::new(),
             running: HashSet::new(),
             fired: HashSet::new(),
-            frames: HashSet::new(),
+            kept: HashMap::new(),
+            gathered: HashMap::new(),
+            left: HashMap::new(),
             lost: HashMap::new(),
-            passing: VecDeque::new(),
+            barred: HashMap::new(),
+            due: VecDeque::new(),
             finished: 0,
-            expected: None,
+            inner: 0,
+            stopped: None,
             done: false,
             actions: VecDeque::new(),
         }
@@ -130,38 +168,33 @@ impl<V: Value> Engine<V> {
 
     /// Starts a frame with the parameters this site needs. A frame that has started already stays as it is.
     pub fn start(&mut self, frame: &Frame, params: &HashMap<String, V>) {
-        if !self.frames.insert(frame.clone()) {
+        if self.entered[0].contains(frame) {
             return;
         }
+        self.left_in(frame);
         let net = self.net.clone();
-        for (place, kept) in net.places.iter().enumerate() {
-            let input = match &kept.source {
-                Source::Start => None,
-                Source::Param(name) => match params.get(name) {
-                    Some(value) => Some(Token::Value(value.clone())),
-                    None => {
-                        let failure = self.failure(kept.transition, frame, "MissingParameter", {
-                            format!("no value was given for the parameter place '{name}'")
-                        });
-                        Some(Token::Error(vec![self.report(failure)]))
-                    }
-                },
-                Source::Site(site) => match self.lost.get(site) {
-                    Some(failure) => Some(Token::Error(vec![failure.clone()])),
-                    None => continue,
-                },
-                Source::Here => continue,
+        for place in self.params.clone() {
+            let kept = &net.places[place as usize];
+            let Source::Param(name) = &kept.source else { continue };
+            let token = match params.get(name) {
+                Some(value) => Token::Value(value.clone()),
+                None => {
+                    let message = format!("no value was given for the parameter place '{name}'");
+                    let failure = self.failure(kept.transition, frame, "MissingParameter", message);
+                    Token::Error(vec![self.report(failure)])
+                }
             };
-            self.fill(place as PlaceId, frame, input);
+            self.put(place, frame, Some(token));
         }
-        self.pass_errors();
+        self.enter(0, frame);
+        self.settle();
     }
 
     /// Takes a token from another site. One that is there already, or is not the net's, is refused with `false`.
     pub fn deposit(&mut self, place: PlaceId, frame: &Frame, token: Option<Token<V>>) -> bool {
         let known = self.net.places.get(place as usize).is_some_and(|place| matches!(place.source, Source::Site(_)));
-        let taken = known && self.fill(place, frame, token);
-        self.pass_errors();
+        let taken = known && self.put(place, frame, token);
+        self.settle();
         taken
     }
 
@@ -217,13 +250,13 @@ impl<V: Value> Engine<V> {
                 self.put_out(transition, frame, &token, false);
             }
         }
-        self.pass_errors();
+        self.settle();
         true
     }
 
     /// Ends the input: `frames` frames were started in all.
     pub fn stop(&mut self, frames: u64) {
-        self.expected = Some(frames * self.net.transitions.len() as u64);
+        self.stopped = Some(frames * self.blocks.blocks[0].transitions.len() as u64);
         self.finish_if_done();
     }
 
@@ -233,34 +266,128 @@ impl<V: Value> Engine<V> {
         let failure = sync::Arc::new(failure);
         self.lost.insert(site.to_owned(), failure.clone());
         let net = self.net.clone();
-        let mut frames: Vec<Frame> = self.frames.iter().cloned().collect();
-        frames.sort();
-        for frame in frames {
-            for (place, kept) in net.places.iter().enumerate() {
-                if matches!(&kept.source, Source::Site(from) if from == site) {
-                    self.fill(place as PlaceId, &frame, Some(Token::Error(vec![failure.clone()])));
+        for block in 0..self.entered.len() {
+            let frames: Vec<Frame> = self.entered[block].iter().cloned().collect();
+            let from_there =
+                |place: &PlaceId| matches!(&net.places[*place as usize].source, Source::Site(from) if from == site);
+            let owed: Vec<PlaceId> = self.blocks.blocks[block].owed.iter().copied().filter(from_there).collect();
+            for frame in frames {
+                for place in &owed {
+                    self.put(*place, &frame, Some(Token::Error(vec![failure.clone()])));
                 }
             }
         }
-        self.pass_errors();
+        self.settle();
     }
 
-    /// Puts out what errors have reached, one transition after the other: a chain may be longer than any stack.
-    fn pass_errors(&mut self) {
-        while let Some((transition, frame, errors)) = self.passing.pop_front() {
-            self.put_out(transition, &frame, &Token::Error(errors), false);
+    /// Enters a block in a frame: what its transitions need without its being sent comes now.
+    fn enter(&mut self, block: BlockId, frame: &Frame) {
+        let net = self.net.clone();
+        let at = block as usize;
+        self.entered[at].insert(frame.clone());
+        for place in self.blocks.blocks[at].outer.clone() {
+            let kept = &net.places[place as usize];
+            let key = (place, frame.prefix(self.blocks.blocks[kept.block as usize].levels));
+            if let Some(input) = self.use_kept(&key) {
+                self.fill(kept.transition, kept.slot as usize, frame, input);
+            }
+        }
+        for index in 0..self.blocks.blocks[at].owed.len() {
+            let place = self.blocks.blocks[at].owed[index];
+            let input = match &net.places[place as usize].source {
+                Source::Site(site) => match self.lost.get(site) {
+                    Some(failure) => Some(Token::Error(vec![failure.clone()])),
+                    None => match self.barred_in(place, frame) {
+                        Some(errors) => Some(Token::Error(errors)),
+                        None => continue,
+                    },
+                },
+                _ => None,
+            };
+            self.put(place, frame, input);
+        }
+        if block > 0 {
+            for index in 0..self.blocks.blocks[at].transitions.len() {
+                let transition = self.blocks.blocks[at].transitions[index];
+                self.fill(transition, self.slots[transition as usize], frame, None);
+            }
         }
     }
 
-    /// Fills a place for a frame, and fires its transition when that was the last input missing.
-    fn fill(&mut self, place: PlaceId, frame: &Frame, input: Input<V>) -> bool {
+    /// Puts a token into a place.
+    fn put(&mut self, place: PlaceId, frame: &Frame, input: Input<V>) -> bool {
         let kept = &self.net.places[place as usize];
         let (transition, slot) = (kept.transition, kept.slot as usize);
+        if frame.levels().len() < self.blocks.blocks[kept.block as usize].levels {
+            return self.bar(place, frame, input);
+        }
+        match self.blocks.ways[place as usize] {
+            Way::Plain => self.fill(transition, slot, frame, input),
+            Way::Gather => self.gather(place, frame, input),
+            Way::Outer => {
+                let param_set = root(frame);
+                if self.left.get(&param_set) == Some(&0) {
+                    return false;
+                }
+                let key = (place, frame.clone());
+                match self.kept.entry(param_set).or_default().entry(key.clone()) {
+                    Entry::Occupied(_) => return false,
+                    Entry::Vacant(vacant) => vacant.insert(input),
+                };
+                let block = self.net.transitions[transition as usize].block;
+                for inner in self.entered_under(block, frame) {
+                    if let Some(input) = self.use_kept(&key) {
+                        self.fill(transition, slot, &inner, input);
+                    }
+                }
+                true
+            }
+        }
+    }
+
+    /// The frames under `frame`, itself included, in which a block was entered.
+    fn entered_under(&self, block: BlockId, frame: &Frame) -> Vec<Frame> {
+        let inner = self.entered[block as usize].range(frame.clone()..);
+        inner.take_while(|inner| *inner == frame || frame.is_ancestor_of(inner)).cloned().collect()
+    }
+
+    /// Takes an error for all frames nested in `frame`, entered now or later.
+    fn bar(&mut self, place: PlaceId, frame: &Frame, input: Input<V>) -> bool {
+        let Some(Token::Error(errors)) = input else { return false };
+        let barred = self.barred.entry(place).or_default();
+        if barred.insert(frame.clone(), errors.clone()).is_some() {
+            return false;
+        }
+        for inner in self.entered_under(self.net.places[place as usize].block, frame) {
+            self.put(place, &inner, Some(Token::Error(errors.clone())));
+        }
+        true
+    }
+
+    fn barred_in(&self, place: PlaceId, frame: &Frame) -> Option<Vec<sync::Arc<Failure>>> {
+        let barred = self.barred.get(&place)?;
+        (1..frame.levels().len()).find_map(|levels| barred.get(&frame.prefix(levels))).cloned()
+    }
+
+    /// A token that a block's frames share. With its first use, a missing part becomes an error.
+    fn use_kept(&mut self, key: &(PlaceId, Frame)) -> Option<Input<V>> {
+        let input = self.kept.get_mut(&root(&key.1))?.get_mut(key)?;
+        if let Some(Token::Missing(failure)) = input {
+            let failure = failure.clone();
+            *input = Some(Token::Error(vec![failure.clone()]));
+            self.actions.push_back(Action::Report(failure));
+        }
+        self.kept.get(&root(&key.1))?.get(key).cloned()
+    }
+
+    /// Fills an input in a frame, and fires its transition when that was the last one missing. In a block, one input
+    /// more than the net's own tells that the block was entered.
+    fn fill(&mut self, transition: TransitionId, slot: usize, frame: &Frame, input: Input<V>) -> bool {
         let key = (transition, frame.clone());
         if self.fired.contains(&key) {
             return false;
         }
-        let slots = self.slots[transition as usize];
+        let slots = self.slots[transition as usize] + usize::from(self.net.transitions[transition as usize].block > 0);
         let pending = self
             .pending
             .entry(key.clone())
@@ -271,90 +398,301 @@ impl<V: Value> Engine<V> {
         pending.inputs[slot] = Some(input);
         pending.missing -= 1;
         if pending.missing == 0 {
-            let inputs = self.pending.remove(&key).expect("it was just filled").inputs;
+            let mut inputs = self.pending.remove(&key).expect("it was just filled").inputs;
+            inputs.truncate(self.slots[transition as usize]);
             self.fired.insert(key);
             self.fire(transition, frame, inputs.into_iter().map(|input| input.expect("none is missing")).collect());
         }
         true
     }
 
-    fn fire(&mut self, transition: TransitionId, frame: &Frame, inputs: Vec<Input<V>>) {
-        let mut errors: Vec<sync::Arc<Failure>> = Vec::new();
-        for input in &inputs {
-            if let Some(Token::Error(more)) = input {
-                for error in more {
-                    if !errors.contains(error) {
-                        errors.push(error.clone());
-                    }
-                }
+    /// Takes the token of one element; `None` if it has none.
+    fn gather(&mut self, place: PlaceId, frame: &Frame, token: Option<Token<V>>) -> bool {
+        let transition = self.net.places[place as usize].transition;
+        let block = self.net.transitions[transition as usize].block as usize;
+        let levels = self.blocks.blocks[block].levels;
+        let outer = frame.prefix(levels);
+        let gathered = self.gathered_in(place, &outer);
+        let Some(gathered) = gathered else { return false };
+        if gathered.tokens.contains_key(&frame.levels()[levels]) {
+            return false;
+        }
+        gathered.tokens.insert(frame.levels()[levels], token);
+        self.end_gathering(place, &outer);
+        true
+    }
+
+    /// What a place has gathered in a frame; `None` if that is over.
+    fn gathered_in(&mut self, place: PlaceId, frame: &Frame) -> Option<&mut Gathered<V>> {
+        let kept = &self.net.places[place as usize];
+        let key = (kept.transition, frame.clone());
+        let filled = |pending: &Pending<V>| pending.inputs[kept.slot as usize].is_some();
+        if self.fired.contains(&key) || self.pending.get(&key).is_some_and(filled) {
+            return None;
+        }
+        let empty = || Gathered { tokens: BTreeMap::new(), count: None };
+        Some(self.gathered.entry((place, frame.clone())).or_insert_with(empty))
+    }
+
+    fn end_gathering(&mut self, place: PlaceId, frame: &Frame) {
+        let key = (place, frame.clone());
+        let whole = |gathered: &Gathered<V>| gathered.count == u32::try_from(gathered.tokens.len()).ok();
+        if !self.gathered.get(&key).is_some_and(whole) {
+            return;
+        }
+        let tokens = self.gathered.remove(&key).expect("it was just looked at").tokens.into_values().flatten();
+        let kept = &self.net.places[place as usize];
+        let (transition, slot) = (kept.transition, kept.slot as usize);
+        let Step::Collect { errors: on_error, .. } = self.net.transitions[transition as usize].step else { return };
+        let mut items = vec![];
+        let mut failures = vec![];
+        for token in tokens {
+            match token {
+                Token::Value(value) => items.push(Ok(value)),
+                Token::Error(errors) if on_error == OnError::Keep => items.push(Err(errors)),
+                Token::Error(errors) if on_error == OnError::Fail => add_new(&mut failures, &errors),
+                Token::Error(_) | Token::Missing(_) | Token::End | Token::Count(_) => {}
             }
         }
-        let net = self.net.clone();
-        match &net.transitions[transition as usize].step {
+        let token = if failures.is_empty() { Token::Value(V::list(items)) } else { Token::Error(failures) };
+        self.fill(transition, slot, frame, Some(token));
+    }
+
+    fn fire(&mut self, transition: TransitionId, frame: &Frame, inputs: Vec<Input<V>>) {
+        let fails = inputs.iter().any(|input| matches!(input, Some(Token::Error(_))));
+        match &self.net.transitions[transition as usize].step {
             Step::Yield { .. } => {
+                let errors = errors_of(&inputs);
                 let value = inputs.into_iter().flatten().next();
                 let token = if errors.is_empty() { value } else { Some(Token::Error(errors)) };
                 if let Some(token) = token {
                     self.actions.push_back(Action::Yield { transition, frame: frame.clone(), token });
                 }
-                self.finished += 1;
-                self.finish_if_done();
+                self.finish(frame);
             }
-            Step::Call { .. } if !errors.is_empty() => self.passing.push_back((transition, frame.clone(), errors)),
-            Step::Call { .. } => {
-                let value = |input| match input {
-                    Some(Token::Value(value)) => Some(value),
-                    _ => None,
-                };
-                let inputs = inputs.into_iter().map(value).collect();
+            Step::Call { .. } if !fails => {
+                let inputs = inputs.into_iter().map(value_of).collect();
                 self.running.insert((transition, frame.clone()));
                 self.actions.push_back(Action::Call { transition, frame: frame.clone(), inputs });
             }
+            _ => self.due.push_back((transition, frame.clone(), inputs)),
         }
+    }
+
+    /// Carries out the firings that need nothing of the host, one after the other.
+    fn settle(&mut self) {
+        let net = self.net.clone();
+        while let Some((transition, frame, inputs)) = self.due.pop_front() {
+            let errors = errors_of(&inputs);
+            let step = &net.transitions[transition as usize].step;
+            if let Step::Enter { block, .. } = step {
+                if !errors.is_empty() && self.from_lost(transition) {
+                    self.bar_others(*block, &frame, &errors);
+                }
+                self.enter_all(*block, &frame, inputs.into_iter().flatten().next(), errors);
+                continue;
+            }
+            if !errors.is_empty() {
+                self.put_out(transition, &frame, &Token::Error(errors), false);
+                continue;
+            }
+            let inputs: Vec<Option<V>> = inputs.into_iter().map(value_of).collect();
+            let done = match step {
+                Step::Split { sequence, .. } => match operand(sequence, &inputs).and_then(|all| all.elements()) {
+                    Ok(elements) => {
+                        self.part(transition, &frame, &elements);
+                        Ok(())
+                    }
+                    Err(error) => Err(error),
+                },
+                Step::Decide { condition, .. } => match holds(condition, &inputs) {
+                    Ok(holds) => {
+                        self.put_out(transition, &frame, &Token::Count(u32::from(holds)), false);
+                        Ok(())
+                    }
+                    Err(error) => Err(error),
+                },
+                _ => {
+                    if let Some(value) = inputs.into_iter().flatten().next() {
+                        self.put_out(transition, &frame, &Token::Value(value), false);
+                    }
+                    Ok(())
+                }
+            };
+            if let Err((kind, message)) = done {
+                let failure = self.failure(transition, &frame, &kind, message);
+                let errors = vec![self.report(failure)];
+                self.put_out(transition, &frame, &Token::Error(errors), false);
+            }
+        }
+    }
+
+    /// Whether an input of a transition comes from a lost site.
+    fn from_lost(&self, transition: TransitionId) -> bool {
+        let mut places = self.net.places.iter().filter(|place| place.transition == transition);
+        !self.lost.is_empty()
+            && places.any(|place| matches!(&place.source, Source::Site(site) if self.lost.contains_key(site)))
+    }
+
+    /// Tells others that nothing will come from a block here: a site that was lost may have let them enter it.
+    fn bar_others(&mut self, block: BlockId, frame: &Frame, errors: &[sync::Arc<Failure>]) {
+        let net = self.net.clone();
+        for &transition in &self.blocks.blocks[block as usize].awaited {
+            let kept = &net.transitions[transition as usize];
+            let splits = matches!(kept.step, Step::Split { .. });
+            for arc in kept.outputs.iter().filter(|arc| !splits || matches!(arc.carry, Carry::Count(_))) {
+                let Some(site) = arc.site.clone() else { continue };
+                let (frame, token) = (frame.clone(), Some(Token::Error(errors.to_vec())));
+                self.actions.push_back(Action::Send { site, place: arc.place, frame, token });
+            }
+        }
+    }
+
+    /// Enters a block as often as the token says. Where there is an error instead, nothing in it runs, and its yields
+    /// and collections say why.
+    fn enter_all(&mut self, block: BlockId, frame: &Frame, token: Input<V>, errors: Vec<sync::Arc<Failure>>) {
+        let at = block as usize;
+        let each = self.blocks.blocks[at].each;
+        let gathering = self.blocks.blocks[at].gathering.clone();
+        if !errors.is_empty() {
+            for place in gathering {
+                if !each {
+                    self.gather(place, frame, Some(Token::Error(errors.clone())));
+                } else if self.gathered_in(place, frame).is_some() {
+                    self.gathered.remove(&(place, frame.clone()));
+                    let kept = &self.net.places[place as usize];
+                    let (transition, slot) = (kept.transition, kept.slot as usize);
+                    self.fill(transition, slot, frame, Some(Token::Error(errors.clone())));
+                }
+            }
+            for &transition in &self.blocks.blocks[at].yields {
+                let (frame, token) = (frame.clone(), Token::Error(errors.clone()));
+                self.actions.push_back(Action::Yield { transition, frame, token });
+            }
+        } else if let Some(Token::Count(count)) = token {
+            let firings = u64::from(count) * self.blocks.blocks[at].transitions.len() as u64;
+            self.inner += firings;
+            *self.left_in(frame) += firings;
+            for place in gathering {
+                if each {
+                    if let Some(gathered) = self.gathered_in(place, frame) {
+                        gathered.count = Some(count);
+                    }
+                    self.end_gathering(place, frame);
+                } else if count == 0 {
+                    self.gather(place, frame, None);
+                }
+            }
+            for index in 0..count {
+                if each {
+                    self.enter(block, &frame.child(index));
+                } else {
+                    self.enter(block, frame);
+                }
+            }
+        }
+        self.finish(frame);
+    }
+
+    /// Puts out a sequence: how many elements it has, then each of them in its own frame.
+    fn part(&mut self, transition: TransitionId, frame: &Frame, elements: &[V]) {
+        let net = self.net.clone();
+        let (counts, items): (Vec<&Arc>, Vec<&Arc>) =
+            net.transitions[transition as usize].outputs.iter().partition(|arc| matches!(arc.carry, Carry::Count(_)));
+        for arc in counts {
+            self.move_along(arc, frame, Some(Token::Count(elements.len() as u32)));
+        }
+        for (index, element) in elements.iter().enumerate() {
+            let inner = frame.child(index as u32);
+            for arc in &items {
+                let carried = self.carried(transition, &inner, arc, &Token::Value(element.clone()), false);
+                self.move_along(arc, &inner, carried);
+            }
+        }
+        self.finish(frame);
     }
 
     /// Moves a result along every arc that leaves the transition. After a stream's items only its end follows them.
     fn put_out(&mut self, transition: TransitionId, frame: &Frame, token: &Token<V>, streamed: bool) {
         let net = self.net.clone();
-        for arc in &net.transitions[transition as usize].outputs {
-            let carried = match (&arc.carry, token) {
-                (Carry::Value(path), Token::Value(value)) if !path.is_empty() => match value.select(path) {
-                    Ok(part) => Some(Token::Value(part)),
-                    Err(message) => {
-                        let failure = self.failure(transition, frame, "SelectError", message);
-                        Some(Token::Error(vec![self.report(failure)]))
-                    }
-                },
-                (Carry::Signal, Token::Value(_) | Token::End) => None,
-                (Carry::Stream, Token::Value(_)) if streamed => Some(Token::End),
-                (_, token) => Some(token.clone()),
-            };
-            match &arc.site {
-                None => {
-                    self.fill(arc.place, frame, carried);
-                }
-                Some(site) => self.actions.push_back(Action::Send {
-                    site: site.clone(),
-                    place: arc.place,
-                    frame: frame.clone(),
-                    token: carried,
-                }),
+        let kept = &net.transitions[transition as usize];
+        let splits = matches!(kept.step, Step::Split { .. });
+        for arc in &kept.outputs {
+            // A split that failed has no elements; whoever enters its block learns why.
+            if !splits || matches!(arc.carry, Carry::Count(_)) {
+                let carried = self.carried(transition, frame, arc, token, streamed);
+                self.move_along(arc, frame, carried);
             }
         }
+        self.finish(frame);
+    }
+
+    fn carried(
+        &mut self,
+        transition: TransitionId,
+        frame: &Frame,
+        arc: &Arc,
+        token: &Token<V>,
+        streamed: bool,
+    ) -> Input<V> {
+        match (&arc.carry, token) {
+            (Carry::Value(path), Token::Value(value)) if !path.is_empty() => match value.select(path) {
+                Ok(part) => Some(Token::Value(part)),
+                Err(message) => {
+                    let failure = self.failure(transition, frame, "SelectError", message);
+                    Some(match arc.inward {
+                        true => Token::Missing(sync::Arc::new(failure)),
+                        false => Token::Error(vec![self.report(failure)]),
+                    })
+                }
+            },
+            (Carry::Signal, Token::Value(_) | Token::End) => None,
+            (Carry::Stream, Token::Value(_)) if streamed => Some(Token::End),
+            (Carry::Count(so), Token::Count(came_out)) => Some(Token::Count(u32::from(*so == (*came_out == 1)))),
+            (_, token) => Some(token.clone()),
+        }
+    }
+
+    fn move_along(&mut self, arc: &Arc, frame: &Frame, token: Input<V>) {
+        match &arc.site {
+            None => {
+                self.put(arc.place, frame, token);
+            }
+            Some(site) => {
+                let (site, frame) = (site.clone(), frame.clone());
+                self.actions.push_back(Action::Send { site, place: arc.place, frame, token });
+            }
+        }
+    }
+
+    /// Counts a firing. With the last one of a parameter set, what its blocks have needed is forgotten.
+    fn finish(&mut self, frame: &Frame) {
         self.finished += 1;
+        let left = self.left_in(frame);
+        *left -= 1;
+        if *left == 0 {
+            self.kept.remove(&root(frame));
+            for block in 1..self.entered.len() {
+                for inner in self.entered_under(block as BlockId, &frame.prefix(1)) {
+                    self.entered[block].remove(&inner);
+                }
+            }
+        }
         self.finish_if_done();
     }
 
+    fn left_in(&mut self, frame: &Frame) -> &mut u64 {
+        let body = self.blocks.blocks[0].transitions.len() as u64;
+        self.left.entry(root(frame)).or_insert(body)
+    }
+
     fn failure(&self, transition: TransitionId, frame: &Frame, kind: &str, message: String) -> Failure {
-        let (Step::Call { node, .. } | Step::Yield { node, .. }) = &self.net.transitions[transition as usize].step;
+        let step = &self.net.transitions[transition as usize].step;
         Failure {
             site: self.net.site.clone(),
-            node: Some(node.clone()),
+            node: Some(step.node().clone()),
             frame: Some(frame.clone()),
-            operation: match &self.net.transitions[transition as usize].step {
-                Step::Call { operation, .. } => Some(operation.clone()),
-                Step::Yield { .. } => None,
-            },
+            operation: step.operation().map(str::to_owned),
             kind: kind.to_owned(),
             message,
             stack_trace: String::new(),
@@ -368,17 +706,87 @@ impl<V: Value> Engine<V> {
     }
 
     fn finish_if_done(&mut self) {
-        if self.expected == Some(self.finished) && !self.done {
+        if self.stopped.is_some_and(|body| body + self.inner == self.finished) && !self.done {
             self.done = true;
             self.actions.push_back(Action::Done);
         }
     }
 }
 
+/// The index of a frame's parameter set.
+fn root(frame: &Frame) -> u32 {
+    frame.levels()[0]
+}
+
+fn value_of<V>(input: Input<V>) -> Option<V> {
+    match input {
+        Some(Token::Value(value)) => Some(value),
+        _ => None,
+    }
+}
+
+/// The errors of all inputs, each once.
+fn errors_of<V>(inputs: &[Input<V>]) -> Vec<sync::Arc<Failure>> {
+    let mut errors = vec![];
+    for input in inputs {
+        if let Some(Token::Error(more)) = input {
+            add_new(&mut errors, more);
+        }
+    }
+    errors
+}
+
+fn add_new(errors: &mut Vec<sync::Arc<Failure>>, more: &[sync::Arc<Failure>]) {
+    for error in more {
+        if !errors.contains(error) {
+            errors.push(error.clone());
+        }
+    }
+}
+
+/// The kind and the message of what went wrong.
+type Wrong = (String, String);
+
+fn operand<V: Value>(argument: &Argument, inputs: &[Option<V>]) -> Result<V, Wrong> {
+    match argument {
+        Argument::Literal(json) => V::literal(json),
+        Argument::Slot(slot) => {
+            let found = inputs.get(usize::from(*slot)).cloned().flatten();
+            found.ok_or_else(|| ("ValueError".to_owned(), "there is no value, only a signal".to_owned()))
+        }
+    }
+}
+
+fn holds<V: Value>(condition: &Condition, inputs: &[Option<V>]) -> Result<bool, Wrong> {
+    match condition {
+        Condition::And(all) => {
+            for one in all {
+                if !holds(one, inputs)? {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        }
+        Condition::Or(all) => {
+            for one in all {
+                if holds(one, inputs)? {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        }
+        Condition::Not(one) => Ok(!holds(one, inputs)?),
+        Condition::Compare(comparison, left, right) => {
+            operand(left, inputs)?.compare(*comparison, &operand(right, inputs)?)
+        }
+        Condition::Truth(one) => operand(one, inputs)?.truth(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Arc, NodeId, Place, Selector, Transition};
+    use crate::{Block, Comparison, Limits, NodeId, Place, Selector, Transition};
 
     #[derive(Clone, Debug, PartialEq)]
     struct Nothing;
@@ -386,6 +794,26 @@ mod tests {
     impl Value for Nothing {
         fn select(&self, _: &[Selector]) -> Result<Self, String> {
             Ok(Self)
+        }
+
+        fn elements(&self) -> Result<Vec<Self>, Wrong> {
+            Ok(vec![])
+        }
+
+        fn list(_: Vec<Result<Self, Vec<sync::Arc<Failure>>>>) -> Self {
+            Self
+        }
+
+        fn literal(_: &serde_json::Value) -> Result<Self, Wrong> {
+            Ok(Self)
+        }
+
+        fn compare(&self, _: Comparison, _: &Self) -> Result<bool, Wrong> {
+            Ok(true)
+        }
+
+        fn truth(&self) -> Result<bool, Wrong> {
+            Ok(true)
         }
     }
 
@@ -398,16 +826,19 @@ mod tests {
                 operation: "a.B".into(),
                 provider: None,
                 arguments: vec![],
+                limits: Limits::default(),
             },
+            block: 0,
             outputs: (at + 1 < length)
-                .then(|| Arc { site: None, place: at + 1, carry: Carry::Value(vec![]) })
+                .then(|| Arc { site: None, place: at + 1, carry: Carry::Value(vec![]), inward: false })
                 .into_iter()
                 .collect(),
         };
         let source = |at| if at == 0 { Source::Start } else { Source::Here };
         let net = Net {
             site: "a".into(),
-            places: (0..length).map(|at| Place { transition: at, slot: 0, source: source(at) }).collect(),
+            blocks: vec![Block::body()],
+            places: (0..length).map(|at| Place { transition: at, slot: 0, block: 0, source: source(at) }).collect(),
             transitions: (0..length).map(transition).collect(),
         };
         let mut engine: Engine<Nothing> = Engine::new(sync::Arc::new(net));

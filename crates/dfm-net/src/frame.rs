@@ -30,6 +30,11 @@ impl Frame {
         other.0.len() > self.0.len() && other.0.starts_with(&self.0)
     }
 
+    /// The frame of this many levels that this one is nested in; itself, if it has no more.
+    pub fn prefix(&self, levels: usize) -> Self {
+        Self(SmallVec::from_slice(&self.0[..levels.min(self.0.len())]))
+    }
+
     /// The numbers, outermost first; never empty.
     pub fn levels(&self) -> &[u32] {
         &self.0

@@ -4,6 +4,7 @@
 //! (a frame starts, a token arrives, a call ends), [`Action`]s come out (call this, send that). It does no I/O, knows no
 //! clock and no thread, so the same engine serves every target and can be tested over any order of events.
 
+mod blocks;
 mod engine;
 mod frame;
 mod net;
@@ -11,5 +12,8 @@ mod token;
 
 pub use engine::{Action, Engine};
 pub use frame::Frame;
-pub use net::{Arc, Argument, Carry, Net, NodeId, Place, PlaceId, Selector, Source, Step, Transition, TransitionId};
+pub use net::{
+    Arc, Argument, Block, BlockId, Carry, Comparison, Condition, Limits, Net, NodeId, OnError, Place, PlaceId,
+    Selector, Source, Step, Transition, TransitionId,
+};
 pub use token::{Failure, Outcome, Token, Value};

@@ -7,6 +7,9 @@ pub type PlaceId = u32;
 /// The index of a transition in [`Net::transitions`].
 pub type TransitionId = u32;
 
+/// The index of a block in [`Net::blocks`]; 0 is the pipeline's own body.
+pub type BlockId = u32;
+
 /// A node's id in its pipeline: automatic ids are numbers, well-known ones names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -34,10 +37,28 @@ pub enum Selector {
 pub struct Net {
     /// The site that runs it.
     pub site: String,
+    /// The pipeline's blocks, the same at every site, outer ones before inner ones.
+    pub blocks: Vec<Block>,
     /// Every input of every transition.
     pub places: Vec<Place>,
     /// What the site does.
     pub transitions: Vec<Transition>,
+}
+
+/// What runs once in each frame in which it is entered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Block {
+    /// The block around it; `None` for the pipeline's own body.
+    pub parent: Option<BlockId>,
+    /// Whether it is entered once for each element of a sequence, which adds a level to its frames.
+    pub each: bool,
+}
+
+impl Block {
+    /// The only block of a pipeline without others.
+    pub fn body() -> Self {
+        Self { parent: None, each: false }
+    }
 }
 
 /// One input of one transition. A frame's token rests here until the transition's other inputs have theirs.
@@ -47,6 +68,9 @@ pub struct Place {
     pub transition: TransitionId,
     /// Which input, counted from 0.
     pub slot: u16,
+    /// The block whose frames its tokens have. Where that is around the transition's block, a token serves every frame
+    /// nested in its own; where it is inside, tokens are gathered until their block has been left.
+    pub block: BlockId,
     /// Where its tokens come from.
     pub source: Source,
 }
@@ -65,11 +89,13 @@ pub enum Source {
     Site(String),
 }
 
-/// Something that fires once in each frame, when all its inputs have a token.
+/// Something that fires once in each frame in which its block is entered, when all its inputs have a token.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Transition {
     /// What firing means.
     pub step: Step,
+    /// The block it belongs to.
+    pub block: BlockId,
     /// Where the result goes.
     pub outputs: Vec<Arc>,
 }
@@ -88,6 +114,8 @@ pub enum Step {
         provider: Option<String>,
         /// The operation's arguments by name.
         arguments: Vec<(String, Argument)>,
+        /// How often and how long the host tries.
+        limits: Limits,
     },
     /// Hand the token to the application.
     Yield {
@@ -96,6 +124,113 @@ pub enum Step {
         /// The place the application knows it by.
         place: String,
     },
+    /// Part a sequence into its elements, each in a frame of its own.
+    Split {
+        /// The pipeline's node.
+        node: NodeId,
+        /// The sequence.
+        sequence: Argument,
+    },
+    /// See whether a condition holds.
+    Decide {
+        /// The pipeline's node.
+        node: NodeId,
+        /// The condition, over the inputs.
+        condition: Condition,
+    },
+    /// Enter a block, as often as the token in the only input says.
+    Enter {
+        /// The block's own node, for errors.
+        node: NodeId,
+        /// The block.
+        block: BlockId,
+    },
+    /// Make a list of the tokens that its first input has gathered.
+    Collect {
+        /// The pipeline's node.
+        node: NodeId,
+        /// What becomes of elements that failed.
+        errors: OnError,
+    },
+}
+
+impl Step {
+    /// The pipeline's node.
+    pub fn node(&self) -> &NodeId {
+        match self {
+            Self::Call { node, .. }
+            | Self::Yield { node, .. }
+            | Self::Split { node, .. }
+            | Self::Decide { node, .. }
+            | Self::Enter { node, .. }
+            | Self::Collect { node, .. } => node,
+        }
+    }
+
+    /// The operation, if it calls one.
+    pub fn operation(&self) -> Option<&str> {
+        match self {
+            Self::Call { operation, .. } => Some(operation),
+            _ => None,
+        }
+    }
+}
+
+/// How often and how long a host tries a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Limits {
+    /// How many more times after a failure.
+    pub retries: u32,
+    /// Seconds before the first retry; twice as many before each further one.
+    pub backoff: f64,
+    /// Seconds that one try may take; `None` for as long as it takes.
+    pub timeout: Option<f64>,
+}
+
+/// What becomes of a collection's elements that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnError {
+    /// The collection fails with their errors.
+    Fail,
+    /// They are left out.
+    Skip,
+    /// The list has their errors in their place.
+    Keep,
+}
+
+/// A condition over values.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Condition {
+    /// All of them hold; they are tried in their order, up to the first that does not.
+    And(Vec<Condition>),
+    /// One of them holds; they are tried in their order, up to the first that does.
+    Or(Vec<Condition>),
+    /// It does not hold.
+    Not(Box<Condition>),
+    /// Two values compare so.
+    Compare(Comparison, Argument, Argument),
+    /// The value counts as true.
+    Truth(Argument),
+}
+
+/// How two values compare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Comparison {
+    /// `==`
+    Equal,
+    /// `!=`
+    NotEqual,
+    /// `>`
+    Greater,
+    /// `>=`
+    GreaterOrEqual,
+    /// `<`
+    Less,
+    /// `<=`
+    LessOrEqual,
 }
 
 /// Where an operation's argument comes from.
@@ -117,19 +252,23 @@ pub struct Arc {
     pub place: PlaceId,
     /// What of the result it carries.
     pub carry: Carry,
+    /// Whether it leads into a block: what it should select and does not find is an error only where that is entered.
+    pub inward: bool,
 }
 
 /// What of a result an arc carries.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Carry {
-    /// The part of the result under this path; all of it for an empty one. Selecting happens before the token leaves,
+    /// The part of the result under this path; all of it for an empty one. From a split, that of each element. Selecting happens before the token leaves,
     /// so that no more than was asked for crosses a border.
     Value(Vec<Selector>),
     /// All of the result, to a `Yield`; a generator's items go one by one, as they come.
     Stream,
     /// Only that it happened: order without data.
     Signal,
+    /// From a split: how many elements there are. From a decision: 1 if it came out so, otherwise 0.
+    Count(bool),
 }
 
 impl Net {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Frame, NodeId, Selector};
+use crate::{Comparison, Frame, NodeId, Selector};
 
 /// What an engine's tokens carry. A host decides: a Python object, bytes, or a number in a test.
 pub trait Value: Clone {
@@ -13,6 +13,33 @@ pub trait Value: Clone {
     /// # Errors
     /// The sentence that tells the user what could not be found, and where it was looked for.
     fn select(&self, path: &[Selector]) -> Result<Self, String>;
+
+    /// The elements of a sequence, in its order.
+    ///
+    /// # Errors
+    /// The kind and the sentence that tell the user why it has none.
+    fn elements(&self) -> Result<Vec<Self>, (String, String)>;
+
+    /// A list of values; errors stand in it for elements that have none.
+    fn list(items: Vec<Result<Self, Vec<Arc<Failure>>>>) -> Self;
+
+    /// A pipeline's literal.
+    ///
+    /// # Errors
+    /// The kind and the sentence that tell the user why it cannot be read here.
+    fn literal(json: &serde_json::Value) -> Result<Self, (String, String)>;
+
+    /// Whether the two compare so.
+    ///
+    /// # Errors
+    /// The kind and the sentence that tell the user why they cannot be compared.
+    fn compare(&self, comparison: Comparison, other: &Self) -> Result<bool, (String, String)>;
+
+    /// Whether it counts as true.
+    ///
+    /// # Errors
+    /// The kind and the sentence that tell the user why that cannot be said.
+    fn truth(&self) -> Result<bool, (String, String)>;
 }
 
 /// One original error: an adapter raised, a selector found nothing, or a site was lost.
@@ -41,8 +68,12 @@ pub enum Token<V> {
     Value(V),
     /// Why there is no result; never empty.
     Error(Vec<Arc<Failure>>),
+    /// Why there is no result, if anything needs it; not reported yet.
+    Missing(Arc<Failure>),
     /// The end of a generator's items, which have gone before it.
     End,
+    /// How often a block is entered.
+    Count(u32),
 }
 
 /// How a call ended.

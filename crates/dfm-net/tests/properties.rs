@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use dfm_net::{
-    Action, Arc as NetArc, Argument, Carry, Engine, Failure, Frame, Net, NodeId, Outcome, Place, PlaceId, Selector,
-    Source, Step, Token, Transition, TransitionId, Value,
+    Action, Arc as NetArc, Argument, Block, Carry, Comparison, Engine, Failure, Frame, Limits, Net, NodeId, Outcome,
+    Place, PlaceId, Selector, Source, Step, Token, Transition, TransitionId, Value,
 };
 use proptest::prelude::*;
 
@@ -19,6 +19,26 @@ struct Trace {
 impl Value for Trace {
     fn select(&self, path: &[Selector]) -> Result<Self, String> {
         Err(format!("nothing is at {path:?}"))
+    }
+
+    fn elements(&self) -> Result<Vec<Self>, (String, String)> {
+        unreachable!("there are no blocks here")
+    }
+
+    fn list(_: Vec<Result<Self, Vec<Arc<Failure>>>>) -> Self {
+        unreachable!("there are no blocks here")
+    }
+
+    fn literal(_: &serde_json::Value) -> Result<Self, (String, String)> {
+        unreachable!("there are no blocks here")
+    }
+
+    fn compare(&self, _: Comparison, _: &Self) -> Result<bool, (String, String)> {
+        unreachable!("there are no blocks here")
+    }
+
+    fn truth(&self) -> Result<bool, (String, String)> {
+        unreachable!("there are no blocks here")
     }
 }
 
@@ -55,24 +75,30 @@ fn connect(nets: &mut [Net], from: (usize, TransitionId), to: (usize, Transition
     let place = nets[to.0].places.len() as PlaceId;
     let here = from.0 == to.0;
     let source = if here { Source::Here } else { Source::Site(site_name(from.0)) };
-    nets[to.0].places.push(Place { transition: to.1, slot, source });
+    nets[to.0].places.push(Place { transition: to.1, slot, block: 0, source });
     let site = (!here).then(|| site_name(to.0));
-    nets[from.0].transitions[from.1 as usize].outputs.push(NetArc { site, place, carry });
+    nets[from.0].transitions[from.1 as usize].outputs.push(NetArc { site, place, carry, inward: false });
 }
 
 fn compile(shape: &Shape) -> Vec<Net> {
-    let mut nets: Vec<Net> =
-        (0..SITES).map(|site| Net { site: site_name(site), places: vec![], transitions: vec![] }).collect();
+    let mut nets: Vec<Net> = (0..SITES)
+        .map(|site| Net { site: site_name(site), blocks: vec![Block::body()], places: vec![], transitions: vec![] })
+        .collect();
     let mut made: Vec<(usize, TransitionId)> = vec![];
     let mut read = HashSet::new();
     for (node, (site, reads)) in shape.nodes.iter().enumerate() {
         let transition = nets[*site].transitions.len() as TransitionId;
         let arguments = (0..reads.len()).map(|slot| (format!("a{slot}"), Argument::Slot(slot as u16))).collect();
-        let step =
-            Step::Call { node: NodeId::Number(node as u64), operation: "test.Op".into(), provider: None, arguments };
-        nets[*site].transitions.push(Transition { step, outputs: vec![] });
+        let step = Step::Call {
+            node: NodeId::Number(node as u64),
+            operation: "test.Op".into(),
+            provider: None,
+            arguments,
+            limits: Limits::default(),
+        };
+        nets[*site].transitions.push(Transition { step, block: 0, outputs: vec![] });
         if reads.is_empty() {
-            nets[*site].places.push(Place { transition, slot: 0, source: Source::Start });
+            nets[*site].places.push(Place { transition, slot: 0, block: 0, source: Source::Start });
         }
         for (slot, (from, signal)) in reads.iter().enumerate() {
             let carry = if *signal { Carry::Signal } else { Carry::Value(vec![]) };
@@ -85,7 +111,7 @@ fn compile(shape: &Shape) -> Vec<Net> {
         if !read.contains(&node) {
             let transition = nets[0].transitions.len() as TransitionId;
             let step = Step::Yield { node: NodeId::Number(node as u64), place: format!("yield{node}") };
-            nets[0].transitions.push(Transition { step, outputs: vec![] });
+            nets[0].transitions.push(Transition { step, block: 0, outputs: vec![] });
             connect(&mut nets, *from, (0, transition), 0, Carry::Value(vec![]));
         }
     }
@@ -278,15 +304,24 @@ proptest! {
 #[test]
 fn a_missing_parameter_and_a_bad_selector_are_errors_of_their_node() {
     let call = |node, outputs| Transition {
-        step: Step::Call { node: NodeId::Number(node), operation: "test.Op".into(), provider: None, arguments: vec![] },
+        step: Step::Call {
+            node: NodeId::Number(node),
+            operation: "test.Op".into(),
+            provider: None,
+            arguments: vec![],
+            limits: Limits::default(),
+        },
+        block: 0,
         outputs,
     };
-    let arc = NetArc { site: None, place: 1, carry: Carry::Value(vec![Selector::Attribute("x".into())]) };
+    let arc =
+        NetArc { site: None, place: 1, carry: Carry::Value(vec![Selector::Attribute("x".into())]), inward: false };
     let net = Arc::new(Net {
         site: "home".into(),
+        blocks: vec![Block::body()],
         places: vec![
-            Place { transition: 0, slot: 0, source: Source::Param("who".into()) },
-            Place { transition: 1, slot: 0, source: Source::Here },
+            Place { transition: 0, slot: 0, block: 0, source: Source::Param("who".into()) },
+            Place { transition: 1, slot: 0, block: 0, source: Source::Here },
         ],
         transitions: vec![call(0, vec![arc]), call(1, vec![])],
     });
@@ -312,23 +347,35 @@ fn a_missing_parameter_and_a_bad_selector_are_errors_of_their_node() {
 
 #[test]
 fn items_go_ahead_of_the_streams_end_and_gather_where_a_list_is_needed() {
-    let arc = |site: Option<&str>, place, carry| NetArc { site: site.map(str::to_owned), place, carry };
+    let arc = |site: Option<&str>, place, carry| NetArc { site: site.map(str::to_owned), place, carry, inward: false };
     let call = |node, outputs| Transition {
-        step: Step::Call { node: NodeId::Number(node), operation: "test.Op".into(), provider: None, arguments: vec![] },
+        step: Step::Call {
+            node: NodeId::Number(node),
+            operation: "test.Op".into(),
+            provider: None,
+            arguments: vec![],
+            limits: Limits::default(),
+        },
+        block: 0,
         outputs,
     };
     let outputs =
         vec![arc(None, 1, Carry::Stream), arc(None, 2, Carry::Value(vec![])), arc(Some("away"), 0, Carry::Stream)];
     let net = Arc::new(Net {
         site: "home".into(),
+        blocks: vec![Block::body()],
         places: vec![
-            Place { transition: 0, slot: 0, source: Source::Start },
-            Place { transition: 1, slot: 0, source: Source::Here },
-            Place { transition: 2, slot: 0, source: Source::Here },
+            Place { transition: 0, slot: 0, block: 0, source: Source::Start },
+            Place { transition: 1, slot: 0, block: 0, source: Source::Here },
+            Place { transition: 2, slot: 0, block: 0, source: Source::Here },
         ],
         transitions: vec![
             call(0, outputs),
-            Transition { step: Step::Yield { node: NodeId::Number(1), place: "out".into() }, outputs: vec![] },
+            Transition {
+                step: Step::Yield { node: NodeId::Number(1), place: "out".into() },
+                block: 0,
+                outputs: vec![],
+            },
             call(2, vec![]),
         ],
     });

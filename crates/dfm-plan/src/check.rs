@@ -7,9 +7,10 @@ use std::collections::{HashMap, HashSet};
 use dfm_net::NodeId;
 use indexmap::IndexMap;
 
+use crate::blocks::Blocks;
 use crate::graph::{Candidate, Graph, Input, Known, Limits, Node};
 use crate::offers::{Offers, site_index};
-use crate::{Argument, FedInfo, Pipeline, Problem, Statement};
+use crate::{Argument, FedInfo, OperationStatement, Pipeline, Problem};
 
 /// The most inputs that one node can have.
 const MAX_INPUTS: usize = u16::MAX as usize;
@@ -27,22 +28,36 @@ pub(crate) fn check<'a>(
         let of = "a site that the session is restricted to";
         names.iter().filter_map(|name| site_index(fed, name, of, None, &mut problems)).collect()
     });
-    let known = check_kinds(pipeline, &mut problems);
+    let blocks = Blocks::new(pipeline, &mut problems);
+    let known: Vec<Known<'a>> = blocks.known.iter().map(|(known, _)| *known).collect();
     let ids = check_ids(&known, &mut problems);
     check_places(&known, &mut problems);
 
     let offers = Offers::new(fed, allowed);
     let mut nodes: Vec<Node<'a>> = Vec::with_capacity(known.len());
-    for statement in &known {
-        let inputs = check_references(*statement, &known, &ids, &mut problems);
+    for (index, &(statement, block)) in blocks.known.iter().enumerate() {
+        let mut inputs = check_references(index, &blocks, &ids, &mut problems);
+        let first = inputs.iter().find(|input| !input.signal).map(|input| input.node);
+        let mut follows = None;
         let (candidates, limits) = match statement {
-            Known::Operation(operation) => offers.candidates(operation, &mut problems),
-            Known::Yield(_) => {
+            Known::Operation(operation) => {
+                check_limits(operation, &mut problems);
+                offers.candidates(operation, &mut problems)
+            }
+            Known::Yield(_) | Known::ForEach(_) | Known::Collect(_) | Known::If(_) => {
+                follows = first.filter(|_| !matches!(statement, Known::Yield(_)));
                 let home = home.map(|site| Candidate { site, offer: None });
                 (home.into_iter().collect(), Limits::default())
             }
         };
-        nodes.push(Node { statement: *statement, inputs, outputs: vec![], candidates, limits });
+        let enters = if let Known::Collect(_) = statement {
+            blocks.collection(index, first, &mut problems)
+        } else {
+            blocks.blocks[block].node
+        };
+        inputs.extend(enters.map(|node| Input { node, signal: true }));
+        let result = blocks.result_of(index);
+        nodes.push(Node { statement, block, result, follows, inputs, outputs: vec![], candidates, limits });
     }
     for node in 0..nodes.len() {
         for at in 0..nodes[node].inputs.len() {
@@ -51,7 +66,25 @@ pub(crate) fn check<'a>(
         }
     }
     let order = check_order(&nodes, &mut problems);
-    if problems.is_empty() { Ok(Graph { nodes, order }) } else { Err(problems) }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    for &node in &order {
+        if let Some(leader) = nodes[node].follows {
+            let there = nodes[leader].candidates.iter();
+            nodes[node].candidates = there.map(|kept| Candidate { site: kept.site, offer: None }).collect();
+        }
+    }
+    Ok(Graph { nodes, order, blocks: blocks.blocks })
+}
+
+fn check_limits(operation: &OperationStatement, problems: &mut Vec<Problem>) {
+    let fits = |seconds: f64| seconds.is_finite() && seconds >= 0.0;
+    let backoff = operation.retry.is_none_or(|retry| fits(retry.backoff));
+    if !backoff || !operation.timeout.is_none_or(|timeout| fits(timeout) && timeout > 0.0) {
+        let message = "its retry or its timeout is not a number of seconds".to_owned();
+        problems.push(Problem::new("plan-limits", Some(&operation.node), message, None));
+    }
 }
 
 fn check_header(fed: &FedInfo, pipeline: &Pipeline) -> Vec<Problem> {
@@ -72,21 +105,6 @@ fn check_header(fed: &FedInfo, pipeline: &Pipeline) -> Vec<Problem> {
         }
     }
     problems
-}
-
-fn check_kinds<'a>(pipeline: &'a Pipeline, problems: &mut Vec<Problem>) -> Vec<Known<'a>> {
-    let mut known = Vec::with_capacity(pipeline.statements.len());
-    for statement in &pipeline.statements {
-        match statement {
-            Statement::Operation(statement) => known.push(Known::Operation(statement)),
-            Statement::Yield(statement) => known.push(Known::Yield(statement)),
-            Statement::Other { kind, node } => {
-                let message = format!("a statement of kind '{kind}' is not available yet");
-                problems.push(Problem::new("plan-not-available", node.as_ref(), message, None));
-            }
-        }
-    }
-    known
 }
 
 fn check_ids<'a>(known: &[Known<'a>], problems: &mut Vec<Problem>) -> HashMap<&'a NodeId, usize> {
@@ -146,25 +164,30 @@ fn use_place<'a>(
 }
 
 fn check_references(
-    statement: Known<'_>,
-    known: &[Known<'_>],
+    from: usize,
+    blocks: &Blocks<'_>,
     ids: &HashMap<&NodeId, usize>,
     problems: &mut Vec<Problem>,
 ) -> Vec<Input> {
+    let (statement, _) = blocks.known[from];
     let node = statement.node();
     let mut inputs = vec![];
     let mut slots = 0;
-    let mut refer = |to: &NodeId, signal| match ids.get(to) {
+    let mut refer = |to: &NodeId, signal: bool| match ids.get(to) {
         None => {
             let message = format!("it refers to the node {}, which the pipeline does not have", shown(to));
             problems.push(Problem::new("plan-unknown-node", Some(node), message, None));
         }
-        Some(index) if matches!(known[*index], Known::Yield(_)) => {
+        Some(index) if matches!(blocks.known[*index].0, Known::Yield(_)) => {
             let message = format!("it depends on the node {}, which is a Yield and has no result", shown(to));
             let help = Some("depend on the node whose value is yielded".to_owned());
             problems.push(Problem::new("plan-yield-as-input", Some(node), message, help));
         }
-        Some(index) => inputs.push(Input { node: *index, signal }),
+        Some(index) => {
+            let collects = !signal && matches!(statement, Known::Collect(_));
+            problems.extend(blocks.refusal(from, *index, collects));
+            inputs.push(Input { node: *index, signal });
+        }
     };
     for argument in statement.arguments() {
         slots += 1;

@@ -50,7 +50,11 @@ impl Costs {
                 literal_bytes: statement.arguments.values().map(literal_bytes).sum(),
                 params: statement.arguments.values().any(|argument| matches!(argument, Argument::Param { .. })),
             },
-            Known::Yield(_) => Given { literal_bytes: 0.0, params: false },
+            _ => Given {
+                literal_bytes: 0.0,
+                params: node.statement.arguments().any(|argument| matches!(argument, Argument::Param { .. }))
+                    && !matches!(node.statement, Known::Yield(_)),
+            },
         });
         Self { send: send.collect(), home, given: given.collect() }
     }
@@ -104,6 +108,8 @@ impl Costs {
             run.compute = cost.fixed_time + time_at(cost.compute_throughput, bytes);
             run.finish += run.compute;
             run.size = cost.fixed_size + cost.output_factor * bytes;
+        } else {
+            run.size = bytes;
         }
         run
     }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use dfm_net::{Arc, Carry, Net, Place, PlaceId, Source, Step, Transition, TransitionId};
+use dfm_net::{Arc, Block, BlockId, Carry, Limits, Net, Place, PlaceId, Source, Step, Transition, TransitionId};
 use serde_json::json;
 
 use crate::graph::{Graph, Known};
 use crate::place::Placed;
-use crate::{Argument, FedInfo};
+use crate::{Argument, Condition, FedInfo};
 
 /// One net for each site that has something to do, and for the home, which comes first.
 pub(crate) fn cut_at_borders(fed: &FedInfo, graph: &Graph<'_>, placed: &Placed, home: usize) -> Vec<Net> {
@@ -23,7 +23,12 @@ pub(crate) fn cut_at_borders(fed: &FedInfo, graph: &Graph<'_>, placed: &Placed, 
         }
     }
     let name = |site: usize| fed.sites.get_index(site).expect("it is a site of the federation").0.clone();
-    let net = |site: &usize| Net { site: name(*site), places: vec![], transitions: vec![] };
+    let blocks = graph.blocks.iter().enumerate().map(|(at, block)| {
+        let parent = (at > 0).then_some(block.parent as BlockId);
+        Block { parent, each: block.each }
+    });
+    let blocks: Vec<Block> = blocks.collect();
+    let net = |site: &usize| Net { site: name(*site), blocks: blocks.clone(), places: vec![], transitions: vec![] };
     let mut nets: Vec<Net> = order.iter().map(net).collect();
 
     let mut made: Vec<TransitionId> = Vec::with_capacity(sites.len());
@@ -32,31 +37,42 @@ pub(crate) fn cut_at_borders(fed: &FedInfo, graph: &Graph<'_>, placed: &Placed, 
         made.push(net.transitions.len() as TransitionId);
         let offer = node.candidates[placed.choice[index]].offer;
         let provider = offer.and_then(|offer| offer.provider.clone());
-        net.transitions.push(Transition { step: step(node.statement, provider), outputs: vec![] });
+        let block = node.block as BlockId;
+        net.transitions.push(Transition { step: step(node.statement, provider), block, outputs: vec![] });
     }
     for (index, node) in graph.nodes.iter().enumerate() {
         let here = sites[index];
         let net = at[here].expect("a site with a node has a net");
         let mut slot = 0;
-        let mut add = |nets: &mut Vec<Net>, source| {
-            nets[net].places.push(Place { transition: made[index], slot, source });
+        let mut add = |nets: &mut Vec<Net>, block: usize, source| {
+            nets[net].places.push(Place { transition: made[index], slot, block: block as BlockId, source });
             slot += 1;
             nets[net].places.len() as PlaceId - 1
         };
         let mut inputs = node.inputs.iter();
-        let mut connect = |nets: &mut Vec<Net>, carry, add: &mut dyn FnMut(&mut Vec<Net>, Source) -> PlaceId| {
+        let mut connect = |nets: &mut Vec<Net>, carry, add: &mut dyn FnMut(&mut Vec<Net>, usize, Source) -> PlaceId| {
             let from = inputs.next().expect("there is one for each reference").node;
             let near = sites[from] == here;
-            let place = add(nets, if near { Source::Here } else { Source::Site(name(sites[from])) });
+            let source = if near { Source::Here } else { Source::Site(name(sites[from])) };
+            let made_in = &graph.nodes[from];
+            // Items of a stream are told in the frame where they are made.
+            let carry = match carry {
+                Carry::Stream if made_in.result != node.block || !matches!(made_in.statement, Known::Operation(_)) => {
+                    Carry::Value(vec![])
+                }
+                carry => carry,
+            };
+            let place = add(nets, made_in.result, source);
+            let inward = made_in.result < node.block;
             let site = (!near).then(|| name(here));
             let from_net = at[sites[from]].expect("a site with a node has a net");
-            nets[from_net].transitions[made[from] as usize].outputs.push(Arc { site, place, carry });
+            nets[from_net].transitions[made[from] as usize].outputs.push(Arc { site, place, carry, inward });
         };
         for argument in node.statement.arguments() {
             match argument {
                 Argument::Literal { .. } | Argument::Encoded { .. } => {}
                 Argument::Param { param, .. } => {
-                    add(&mut nets, Source::Param(param.clone()));
+                    add(&mut nets, 0, Source::Param(param.clone()));
                 }
                 Argument::Node { path, .. } => {
                     let streams = path.is_empty() && matches!(node.statement, Known::Yield(_));
@@ -68,10 +84,43 @@ pub(crate) fn cut_at_borders(fed: &FedInfo, graph: &Graph<'_>, placed: &Placed, 
             connect(&mut nets, Carry::Signal, &mut add);
         }
         if slot == 0 {
-            nets[net].places.push(Place { transition: made[index], slot, source: Source::Start });
+            let block = node.block as BlockId;
+            nets[net].places.push(Place { transition: made[index], slot, block, source: Source::Start });
         }
     }
+    for (block, site) in entered(graph, &sites) {
+        let kept = &graph.blocks[block];
+        let node = kept.node.expect("only the pipeline's own body has none");
+        let id = graph.nodes[node].statement.node().clone();
+        let (from, near) = (sites[node], sites[node] == site);
+        let net = &mut nets[at[site].expect("a site with a node has a net")];
+        let step = Step::Enter { node: id, block: block as BlockId };
+        let parent = kept.parent as BlockId;
+        let source = if near { Source::Here } else { Source::Site(name(from)) };
+        let transition = net.transitions.len() as TransitionId;
+        net.transitions.push(Transition { step, block: parent, outputs: vec![] });
+        net.places.push(Place { transition, slot: 0, block: parent, source });
+        let place = net.places.len() as PlaceId - 1;
+        let net = at[from].expect("a site with a node has a net");
+        let arc = Arc { site: (!near).then(|| name(site)), place, carry: Carry::Count(kept.so), inward: false };
+        nets[net].transitions[made[node] as usize].outputs.push(arc);
+    }
     nets
+}
+
+/// Which blocks are entered at which sites: wherever one of their nodes is, or something is collected from them.
+fn entered(graph: &Graph<'_>, sites: &[usize]) -> BTreeSet<(usize, usize)> {
+    let mut entered = BTreeSet::new();
+    for (node, &site) in graph.nodes.iter().zip(sites) {
+        let collected = node.inputs.first().filter(|_| matches!(node.statement, Known::Collect(_)));
+        for mut block in [Some(node.block), collected.map(|input| graph.nodes[input.node].result)].into_iter().flatten()
+        {
+            while block > 0 && entered.insert((block, site)) {
+                block = graph.blocks[block].parent;
+            }
+        }
+    }
+    entered
 }
 
 fn step(statement: Known<'_>, provider: Option<String>) -> Step {
@@ -79,25 +128,53 @@ fn step(statement: Known<'_>, provider: Option<String>) -> Step {
         Known::Yield(statement) => Step::Yield { node: statement.node.clone(), place: statement.place.clone() },
         Known::Operation(statement) => {
             let mut slot = 0;
-            let arguments = statement.arguments.iter().map(|(name, argument)| {
-                let argument = match argument {
-                    Argument::Literal { literal } => dfm_net::Argument::Literal(literal.clone()),
-                    Argument::Encoded { encoded } => {
-                        dfm_net::Argument::Literal(json!({"$dfm": "encoded", "data": encoded}))
-                    }
-                    Argument::Param { .. } | Argument::Node { .. } => {
-                        slot += 1;
-                        dfm_net::Argument::Slot(slot - 1)
-                    }
-                };
-                (name.clone(), argument)
-            });
+            let arguments = statement.arguments.iter();
+            let arguments = arguments.map(|(name, given)| (name.clone(), argument(given, &mut slot))).collect();
+            let retry = statement.retry;
             Step::Call {
                 node: statement.node.clone(),
                 operation: statement.operation.clone(),
                 provider,
-                arguments: arguments.collect(),
+                arguments,
+                limits: Limits {
+                    retries: retry.map_or(0, |retry| retry.times),
+                    backoff: retry.map_or(0.0, |retry| retry.backoff),
+                    timeout: statement.timeout,
+                },
             }
         }
+        Known::ForEach(statement) => {
+            Step::Split { node: statement.node.clone(), sequence: argument(&statement.sequence, &mut 0) }
+        }
+        Known::Collect(statement) => Step::Collect { node: statement.node.clone(), errors: statement.errors },
+        Known::If(statement) => {
+            Step::Decide { node: statement.node.clone(), condition: condition(&statement.condition, &mut 0) }
+        }
+    }
+}
+
+/// An argument, which takes the next input unless it is a literal.
+fn argument(given: &Argument, slot: &mut u16) -> dfm_net::Argument {
+    match given {
+        Argument::Literal { literal } => dfm_net::Argument::Literal(literal.clone()),
+        Argument::Encoded { encoded } => dfm_net::Argument::Literal(json!({"$dfm": "encoded", "data": encoded})),
+        Argument::Param { .. } | Argument::Node { .. } => {
+            *slot += 1;
+            dfm_net::Argument::Slot(*slot - 1)
+        }
+    }
+}
+
+fn condition(given: &Condition, slot: &mut u16) -> dfm_net::Condition {
+    use dfm_net::Condition as To;
+    match given {
+        Condition::And { and } => To::And(and.iter().map(|one| condition(one, slot)).collect()),
+        Condition::Or { or } => To::Or(or.iter().map(|one| condition(one, slot)).collect()),
+        Condition::Not { not } => To::Not(Box::new(condition(not, slot))),
+        Condition::Compare { compare, left, right } => {
+            let left = argument(left, slot);
+            To::Compare(*compare, left, argument(right, slot))
+        }
+        Condition::Truth { truth } => To::Truth(argument(truth, slot)),
     }
 }

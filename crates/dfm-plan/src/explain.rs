@@ -80,8 +80,12 @@ pub(crate) fn warnings(fed: &FedInfo, graph: &Graph<'_>, costs: &Costs, placed: 
     for (index, node) in graph.nodes.iter().enumerate() {
         for input in &node.inputs {
             let (from, to) = (placed.site(graph, input.node), placed.site(graph, index));
-            let is_named =
-                |node: usize| graph.nodes[node].limits.named || graph.nodes[node].candidates[0].offer.is_none();
+            let is_named = |mut node: usize| {
+                while let Some(leader) = graph.nodes[node].follows {
+                    node = leader;
+                }
+                graph.nodes[node].limits.named || graph.nodes[node].candidates[0].offer.is_none()
+            };
             let is_asked_for = is_named(input.node) && is_named(index);
             if !is_asked_for && !costs.is_known(from, to) {
                 pairs.insert((from, to));

@@ -2,7 +2,7 @@
 
 use dfm_net::NodeId;
 
-use crate::{Argument, Offer, OperationStatement, YieldStatement};
+use crate::{Argument, CollectStatement, ForEachStatement, IfStatement, Offer, OperationStatement, YieldStatement};
 
 /// A pipeline whose references hold, with every site where each node may run.
 pub(crate) struct Graph<'a> {
@@ -10,16 +10,38 @@ pub(crate) struct Graph<'a> {
     pub nodes: Vec<Node<'a>>,
     /// The indices of `nodes`, each after those it depends on.
     pub order: Vec<usize>,
+    /// The pipeline's own body, then each block after the one around it.
+    pub blocks: Vec<Block>,
+}
+
+/// A body that statements stand in.
+#[derive(Clone, Copy)]
+pub(crate) struct Block {
+    /// The block around it; the pipeline's own body is around itself.
+    pub parent: usize,
+    /// The node that enters it; `None` for the pipeline's own body.
+    pub node: Option<usize>,
+    /// Whether it is entered once for each element of a sequence.
+    pub each: bool,
+    /// How the condition has to come out for it to be entered.
+    pub so: bool,
 }
 
 /// One statement.
 pub(crate) struct Node<'a> {
     pub statement: Known<'a>,
-    /// The nodes it depends on, in the order of the arguments; a signal is only order.
+    /// The block it stands in.
+    pub block: usize,
+    /// The block whose frames its result belongs to: its own, but for the element of a `ForEach`.
+    pub result: usize,
+    /// The node at whose site it is, if it goes with another.
+    pub follows: Option<usize>,
+    /// The nodes it depends on, in the order of the arguments; a signal is only order. After those that it names, the
+    /// nodes that enter its blocks.
     pub inputs: Vec<Input>,
     /// The nodes that depend on it, once for each of their inputs.
     pub outputs: Vec<Input>,
-    /// Where it may run, never empty; a `Yield` only at home.
+    /// Where it may run, never empty; a `Yield` only at home. One that follows another has that one's, in its order.
     pub candidates: Vec<Candidate<'a>>,
     /// What left so few candidates.
     pub limits: Limits,
@@ -30,6 +52,9 @@ pub(crate) struct Node<'a> {
 pub(crate) enum Known<'a> {
     Operation(&'a OperationStatement),
     Yield(&'a YieldStatement),
+    ForEach(&'a ForEachStatement),
+    Collect(&'a CollectStatement),
+    If(&'a IfStatement),
 }
 
 /// One end of a dependency.
@@ -46,7 +71,7 @@ pub(crate) struct Input {
 pub(crate) struct Candidate<'a> {
     /// The site's index in the federation.
     pub site: usize,
-    /// What it offers; `None` for a `Yield`.
+    /// What it offers; `None` for what is no operation.
     pub offer: Option<&'a Offer>,
 }
 
@@ -68,6 +93,9 @@ impl<'a> Known<'a> {
         match self {
             Self::Operation(statement) => &statement.node,
             Self::Yield(statement) => &statement.node,
+            Self::ForEach(statement) => &statement.node,
+            Self::Collect(statement) => &statement.node,
+            Self::If(statement) => &statement.node,
         }
     }
 
@@ -75,6 +103,9 @@ impl<'a> Known<'a> {
         match self {
             Self::Operation(statement) => &statement.after,
             Self::Yield(statement) => &statement.after,
+            Self::ForEach(statement) => &statement.after,
+            Self::Collect(statement) => &statement.after,
+            Self::If(statement) => &statement.after,
         }
     }
 
@@ -83,6 +114,9 @@ impl<'a> Known<'a> {
         match self {
             Self::Operation(statement) => Box::new(statement.arguments.values()),
             Self::Yield(statement) => Box::new(std::iter::once(&statement.value)),
+            Self::ForEach(statement) => Box::new(std::iter::once(&statement.sequence)),
+            Self::Collect(statement) => Box::new(std::iter::once(&statement.value)),
+            Self::If(statement) => Box::new(statement.condition.arguments().into_iter()),
         }
     }
 }

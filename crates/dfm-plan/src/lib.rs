@@ -3,6 +3,7 @@
 //! [`plan`] checks the pipeline against what the federation offers, places each node at a site, and cuts the graph at
 //! the borders between sites. It reads only what is public in a federation, and a [`Plan`] is plain data.
 
+mod blocks;
 mod check;
 mod cost;
 mod cut;
@@ -16,6 +17,9 @@ mod plan;
 mod problem;
 
 pub use fed_info::{ComputeCost, FedInfo, Offer, OperationInfo, ParameterInfo, SendCost, SiteInfo};
-pub use pipeline::{Argument, OperationStatement, Pipeline, SiteChoice, Statement, YieldStatement};
+pub use pipeline::{
+    Argument, CollectStatement, Condition, ForEachStatement, IfStatement, OperationStatement, OtherwiseStatement,
+    Pipeline, Retry, SiteChoice, Statement, YieldStatement,
+};
 pub use plan::{Alternative, Placement, Plan, plan};
 pub use problem::Problem;

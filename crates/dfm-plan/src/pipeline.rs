@@ -1,6 +1,6 @@
 //! What is a pipeline, as data?
 
-use dfm_net::{NodeId, Selector};
+use dfm_net::{Comparison, NodeId, OnError, Selector};
 use indexmap::IndexMap;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
@@ -35,6 +35,14 @@ pub enum Statement {
     Operation(OperationStatement),
     /// Hand a value to the application.
     Yield(YieldStatement),
+    /// Run a body for each element of a sequence.
+    ForEach(ForEachStatement),
+    /// Make a list of what a body made for each element.
+    Collect(CollectStatement),
+    /// Run a body if a condition holds.
+    If(IfStatement),
+    /// Run a body if it does not.
+    Otherwise(OtherwiseStatement),
     /// A kind that this planner does not know.
     Other {
         /// The kind.
@@ -61,6 +69,133 @@ pub struct OperationStatement {
     pub after: Vec<NodeId>,
     /// The arguments that are given.
     pub arguments: IndexMap<String, Argument>,
+    /// The block it stands in; `None` for the pipeline's own body.
+    #[serde(default)]
+    pub block: Option<NodeId>,
+    /// Whether a failure is tried again.
+    #[serde(default)]
+    pub retry: Option<Retry>,
+    /// Seconds that one try may take.
+    #[serde(default)]
+    pub timeout: Option<f64>,
+}
+
+/// How a failed operation is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+pub struct Retry {
+    /// How many more times.
+    pub times: u32,
+    /// Seconds before the first retry; twice as many before each further one.
+    pub backoff: f64,
+}
+
+/// Run a body for each element of a sequence. In the body, its node is the element.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct ForEachStatement {
+    /// Its id.
+    pub node: NodeId,
+    /// The block it stands in.
+    #[serde(default)]
+    pub block: Option<NodeId>,
+    /// The nodes it comes after, without using their results.
+    #[serde(default)]
+    pub after: Vec<NodeId>,
+    /// The sequence.
+    pub sequence: Argument,
+}
+
+/// Make a list of what a `ForEach`'s body made for each element.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct CollectStatement {
+    /// Its id.
+    pub node: NodeId,
+    /// The block it stands in, which is the one around the `ForEach`.
+    #[serde(default)]
+    pub block: Option<NodeId>,
+    /// The nodes it comes after, without using their results.
+    #[serde(default)]
+    pub after: Vec<NodeId>,
+    /// The `ForEach`.
+    pub for_each: NodeId,
+    /// A node of its body.
+    pub value: Argument,
+    /// What becomes of elements that failed.
+    pub errors: OnError,
+}
+
+/// Run a body if a condition holds.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct IfStatement {
+    /// Its id.
+    pub node: NodeId,
+    /// The block it stands in.
+    #[serde(default)]
+    pub block: Option<NodeId>,
+    /// The nodes it comes after, without using their results.
+    #[serde(default)]
+    pub after: Vec<NodeId>,
+    /// The condition.
+    pub condition: Condition,
+}
+
+/// Run a body if an `If`'s condition does not hold.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct OtherwiseStatement {
+    /// Its id, which only its body's statements use.
+    pub node: NodeId,
+    /// The block it stands in, which is that of the `If`.
+    #[serde(default)]
+    pub block: Option<NodeId>,
+    /// The `If`.
+    #[serde(rename = "if")]
+    pub of: NodeId,
+}
+
+/// A condition.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(untagged, expecting = "a condition is an and, an or, a not, a compare or a truth")]
+pub enum Condition {
+    /// All of them hold.
+    And {
+        /// They.
+        and: Vec<Condition>,
+    },
+    /// One of them holds.
+    Or {
+        /// They.
+        or: Vec<Condition>,
+    },
+    /// It does not hold.
+    Not {
+        /// It.
+        not: Box<Condition>,
+    },
+    /// Two values compare so.
+    Compare {
+        /// How.
+        compare: Comparison,
+        /// The one.
+        left: Argument,
+        /// The other.
+        right: Argument,
+    },
+    /// The value counts as true.
+    Truth {
+        /// It.
+        truth: Argument,
+    },
+}
+
+impl Condition {
+    /// The values it looks at, in order.
+    pub fn arguments(&self) -> Vec<&Argument> {
+        match self {
+            Self::And { and: all } | Self::Or { or: all } => all.iter().flat_map(Self::arguments).collect(),
+            Self::Not { not } => not.arguments(),
+            Self::Compare { left, right, .. } => vec![left, right],
+            Self::Truth { truth } => vec![truth],
+        }
+    }
 }
 
 /// Hand a value to the application.
@@ -78,6 +213,9 @@ pub struct YieldStatement {
     pub after: Vec<NodeId>,
     /// What to hand over.
     pub value: Argument,
+    /// The block it stands in; `None` for the pipeline's own body.
+    #[serde(default)]
+    pub block: Option<NodeId>,
 }
 
 /// Where an operation runs.
@@ -153,6 +291,10 @@ impl<'de> Deserialize<'de> for Statement {
         match kind {
             "operation" => OperationStatement::deserialize(&value).map(Statement::Operation).map_err(named),
             "yield" => YieldStatement::deserialize(&value).map(Statement::Yield).map_err(named),
+            "for_each" => ForEachStatement::deserialize(&value).map(Statement::ForEach).map_err(named),
+            "collect" => CollectStatement::deserialize(&value).map(Statement::Collect).map_err(named),
+            "if" => IfStatement::deserialize(&value).map(Statement::If).map_err(named),
+            "otherwise" => OtherwiseStatement::deserialize(&value).map(Statement::Otherwise).map_err(named),
             other => Ok(Statement::Other {
                 kind: other.to_owned(),
                 node: value.get("node").and_then(|node| NodeId::deserialize(node).ok()),

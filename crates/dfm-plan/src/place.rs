@@ -6,7 +6,7 @@
 //! nothing but the input.
 
 use crate::cost::{Costs, Run};
-use crate::graph::Graph;
+use crate::graph::{Graph, Node};
 
 /// The most free nodes, of those that depend on each other, for a search.
 const SEARCHED: usize = 16;
@@ -82,11 +82,13 @@ impl Placed {
 /// Places every node.
 pub(crate) fn place_nodes(graph: &Graph<'_>, costs: &Costs) -> Placed {
     let mut placed = Placed { choice: first_choice(graph, costs), runs: vec![Run::default(); graph.nodes.len()] };
+    follow(graph, &graph.order, &mut placed);
     placed.run_all(graph, costs, &graph.order);
     let mut budget = SEARCH_BUDGET;
     let mut rest = vec![0.0; graph.nodes.len()];
     for nodes in components(graph) {
-        let free = nodes.iter().filter(|node| graph.nodes[**node].candidates.len() > 1).count();
+        let is_free = |node: &Node<'_>| node.candidates.len() > 1 && node.follows.is_none();
+        let free = nodes.iter().filter(|node| is_free(&graph.nodes[**node])).count();
         if free > 0 {
             improve(graph, costs, &nodes, &mut placed, &mut rest);
         }
@@ -95,6 +97,15 @@ pub(crate) fn place_nodes(graph: &Graph<'_>, costs: &Costs) -> Placed {
         }
     }
     placed
+}
+
+/// Lets each node that follows another have that one's candidate.
+fn follow(graph: &Graph<'_>, nodes: &[usize], placed: &mut Placed) {
+    for &node in nodes {
+        if let Some(leader) = graph.nodes[node].follows {
+            placed.choice[node] = placed.choice[leader];
+        }
+    }
 }
 
 /// The groups of nodes that depend on each other, each in the graph's order.
@@ -186,7 +197,10 @@ fn improve(graph: &Graph<'_>, costs: &Costs, nodes: &[usize], placed: &mut Place
                 let after = time_after(graph, costs, placed, rest, node, candidate);
                 Score { end: run.finish + after.end, work: run.compute + run.sending + after.work }
             };
-            let candidate = best_of(graph.nodes[node].candidates.len(), score);
+            let candidate = match graph.nodes[node].follows {
+                Some(leader) => placed.choice[leader],
+                None => best_of(graph.nodes[node].candidates.len(), score),
+            };
             placed.choose(graph, costs, node, candidate);
         }
         let score = placed.run_all(graph, costs, nodes);
@@ -252,9 +266,11 @@ impl Search<'_, '_> {
     fn from(&mut self, mut at: usize, mut score: Score) {
         while let Some(&node) = self.nodes.get(at) {
             at += 1;
-            let count = self.graph.nodes[node].candidates.len();
-            if count == 1 {
-                match self.with(node, 0, score) {
+            let kept = &self.graph.nodes[node];
+            let count = kept.candidates.len();
+            let leader = kept.follows.map(|leader| self.placed.choice[leader]);
+            if let Some(only) = leader.or((count == 1).then_some(0)) {
+                match self.with(node, only, score) {
                     Some(next) => score = next,
                     None => return,
                 }

@@ -3,7 +3,9 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
-use dfm_net::{Action, Carry, Engine, Frame, Net, NodeId, Outcome, Selector, Source, Step, Token, Value};
+use dfm_net::{
+    Action, Carry, Comparison, Engine, Failure, Frame, Net, NodeId, Outcome, Selector, Source, Step, Token, Value,
+};
 use dfm_plan::{FedInfo, Pipeline, Plan, plan};
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -193,6 +195,26 @@ struct Trace(BTreeSet<usize>);
 impl Value for Trace {
     fn select(&self, path: &[Selector]) -> Result<Self, String> {
         Err(format!("nothing is at {path:?}"))
+    }
+
+    fn elements(&self) -> Result<Vec<Self>, (String, String)> {
+        unreachable!("there are no blocks here")
+    }
+
+    fn list(_: Vec<Result<Self, Vec<Arc<Failure>>>>) -> Self {
+        unreachable!("there are no blocks here")
+    }
+
+    fn literal(_: &serde_json::Value) -> Result<Self, (String, String)> {
+        unreachable!("there are no blocks here")
+    }
+
+    fn compare(&self, _: Comparison, _: &Self) -> Result<bool, (String, String)> {
+        unreachable!("there are no blocks here")
+    }
+
+    fn truth(&self) -> Result<bool, (String, String)> {
+        unreachable!("there are no blocks here")
     }
 }
 

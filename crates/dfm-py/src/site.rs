@@ -5,9 +5,11 @@
 
 use std::collections::HashMap;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::sync::Arc;
 
-use dfm_net::{Argument, Failure, Frame, NodeId, Outcome, Selector, Step, Token, Value};
+use dfm_net::{Argument, Comparison, Failure, Frame, Limits, NodeId, Outcome, Selector, Step, Token, Value};
 use dfm_runtime::{Event, Host, Incoming, Link, Outgoing, Room, Yielded};
+use pyo3::basic::CompareOp;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -37,6 +39,64 @@ impl Value for Object {
             Ok(Self(at.unbind()))
         })
     }
+
+    fn elements(&self) -> Result<Vec<Self>, (String, String)> {
+        Python::attach(|py| {
+            let value = self.0.bind(py);
+            let items = if value.is_exact_instance_of::<PyList>() || value.is_exact_instance_of::<PyTuple>() {
+                value.clone()
+            } else {
+                let elements = py.import(intern!(py, "dfm._values")).and_then(|values| values.getattr("elements"));
+                elements.and_then(|elements| elements.call1((value,))).map_err(|error| wrong(py, &error))?
+            };
+            let items = items.try_iter().map_err(|error| wrong(py, &error))?;
+            items.map(|item| item.map(|item| Self(item.unbind())).map_err(|error| wrong(py, &error))).collect()
+        })
+    }
+
+    fn list(items: Vec<Result<Self, Vec<Arc<Failure>>>>) -> Self {
+        Python::attach(|py| {
+            let item = |item: Result<Self, Vec<Arc<Failure>>>| match item {
+                Ok(value) => Ok(value.0.into_bound(py)),
+                Err(errors) => {
+                    let errors = errors.iter().map(|one| failure(py, one)).collect::<PyResult<Vec<_>>>()?;
+                    py.import(intern!(py, "dfm._values"))?.call_method1(intern!(py, "error_token"), (errors,))
+                }
+            };
+            let items: Vec<Bound<'_, PyAny>> =
+                items.into_iter().map(|one| item(one).unwrap_or_else(|_| py.None().into_bound(py))).collect();
+            Self(PyList::new(py, items).map_or_else(|_| py.None(), |list| list.into_any().unbind()))
+        })
+    }
+
+    fn literal(json: &Json) -> Result<Self, (String, String)> {
+        Python::attach(|py| literal(py, json).map(|value| Self(value.unbind())).map_err(|error| wrong(py, &error)))
+    }
+
+    fn compare(&self, comparison: Comparison, other: &Self) -> Result<bool, (String, String)> {
+        let how = match comparison {
+            Comparison::Equal => CompareOp::Eq,
+            Comparison::NotEqual => CompareOp::Ne,
+            Comparison::Greater => CompareOp::Gt,
+            Comparison::GreaterOrEqual => CompareOp::Ge,
+            Comparison::Less => CompareOp::Lt,
+            Comparison::LessOrEqual => CompareOp::Le,
+        };
+        Python::attach(|py| {
+            let outcome = self.0.bind(py).rich_compare(other.0.bind(py), how);
+            outcome.and_then(|outcome| outcome.is_truthy()).map_err(|error| wrong(py, &error))
+        })
+    }
+
+    fn truth(&self) -> Result<bool, (String, String)> {
+        Python::attach(|py| self.0.bind(py).is_truthy().map_err(|error| wrong(py, &error)))
+    }
+}
+
+/// An exception's class and sentence.
+fn wrong(py: Python<'_>, error: &PyErr) -> (String, String) {
+    let kind = error.get_type(py).name().map_or_else(|_| "Exception".to_owned(), |name| name.to_string());
+    (kind, sentence(py, error))
 }
 
 fn not_found(at: &Bound<'_, PyAny>, selector: &Selector, error: &PyErr) -> String {
@@ -145,11 +205,13 @@ impl Site {
         self.site.flush()
     }
 
-    /// The next call that is due: (call, job, frame, operation, provider, parameters).
+    /// The next call that is due: (call, job, frame, operation, provider, parameters, limits), the last being
+    /// (retries, backoff, timeout), or None for a single try of any length.
     fn next_call<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
         let Some(call) = self.site.next_call() else { return Ok(None) };
         let net = self.site.net(call.job).ok_or_else(|| PyRuntimeError::new_err("a call without its job"))?;
-        let Step::Call { operation, provider, arguments, .. } = &net.transitions[call.transition as usize].step else {
+        let Step::Call { operation, provider, arguments, limits, .. } = &net.transitions[call.transition as usize].step
+        else {
             return Err(PyRuntimeError::new_err("a call without an operation"));
         };
         let given = PyDict::new(py);
@@ -164,7 +226,9 @@ impl Site {
             given.set_item(name, value)?;
         }
         let frame = PyTuple::new(py, call.frame.levels())?;
-        Ok(Some((call.id, call.job, frame, operation.as_str(), provider.as_deref(), given).into_pyobject(py)?))
+        let limits = (*limits != Limits::default()).then_some((limits.retries, limits.backoff, limits.timeout));
+        let operation = operation.as_str();
+        Ok(Some((call.id, call.job, frame, operation, provider.as_deref(), given, limits).into_pyobject(py)?))
     }
 
     /// Takes a call's result.
@@ -285,7 +349,12 @@ fn seen(py: Python<'_>, event: Event<Object>) -> PyResult<Bound<'_, PyTuple>> {
             match token {
                 Token::Value(value) => ("value", job, site, node, place, frame, value.0).into_pyobject(py),
                 Token::End => ("end", job, site, node, place, frame).into_pyobject(py),
-                Token::Error(failures) => {
+                Token::Error(_) | Token::Missing(_) | Token::Count(_) => {
+                    let failures = match &token {
+                        Token::Error(failures) => failures.as_slice(),
+                        Token::Missing(failure) => std::slice::from_ref(failure),
+                        _ => &[],
+                    };
                     let failures = failures.iter().map(|one| failure(py, one)).collect::<PyResult<Vec<_>>>()?;
                     ("errors", job, site, node, place, frame, failures).into_pyobject(py)
                 }

@@ -388,6 +388,8 @@ impl<H: Host> Site<H> {
                 let token = match payload {
                     Payload::Signal => None,
                     Payload::End => Some(Token::End),
+                    Payload::Count(count) => Some(Token::Count(count)),
+                    Payload::Missing(failure) => Some(Token::Missing(Arc::new(failure))),
                     Payload::Errors(failures) => Some(Token::Error(failures.into_iter().map(Arc::new).collect())),
                     Payload::Value(value) => Some(self.decode_token(job, place, &frame, value, &mut buffers)),
                 };
@@ -479,7 +481,12 @@ impl<H: Host> Site<H> {
         }
         let gone: Vec<String> =
             waiting.iter().filter(|site| **site != self.name && !self.links.contains_key(*site)).cloned().collect();
-        let net = own.unwrap_or_else(|| Net { site: self.name.clone(), places: vec![], transitions: vec![] });
+        let net = own.unwrap_or_else(|| Net {
+            site: self.name.clone(),
+            blocks: vec![dfm_net::Block::body()],
+            places: vec![],
+            transitions: vec![],
+        });
         self.insert_job(id, name.to_owned(), net, Some(HomeSide { frames: 0, params, waiting }));
         for site in gone {
             self.lose(&site, &format!("the process of site '{site}' is not running"));
@@ -745,6 +752,8 @@ impl<H: Host> Site<H> {
         let payload = match token {
             None => Payload::Signal,
             Some(Token::End) => Payload::End,
+            Some(Token::Count(count)) => Payload::Count(count),
+            Some(Token::Missing(failure)) => Payload::Missing((*failure).clone()),
             Some(Token::Error(failures)) => Payload::Errors(failures.iter().map(|one| (**one).clone()).collect()),
             Some(Token::Value(value)) => match self.encode(site, &value, &mut files) {
                 Ok(value) => Payload::Value(value),
@@ -897,10 +906,8 @@ fn values(message: &Message) -> impl Iterator<Item = &Encoded> {
 }
 
 fn described(net: &Net, transition: TransitionId) -> (NodeId, Option<String>) {
-    match &net.transitions[transition as usize].step {
-        Step::Call { node, operation, .. } => (node.clone(), Some(operation.clone())),
-        Step::Yield { node, .. } => (node.clone(), None),
-    }
+    let step = &net.transitions[transition as usize].step;
+    (step.node().clone(), step.operation().map(str::to_owned))
 }
 
 fn lost(site: &str, message: &str) -> Failure {

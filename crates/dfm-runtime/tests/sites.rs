@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use dfm_net::{
-    Arc, Carry, Failure, Frame, Net, NodeId, Outcome, Place, Selector, Source, Step, Token, Transition, Value,
+    Arc, Block, Carry, Comparison, Failure, Frame, Limits, Net, NodeId, Outcome, Place, Selector, Source, Step, Token,
+    Transition, Value,
 };
 use dfm_runtime::{Call, CallId, Event, Host, Incoming, Link, Outgoing, Part, Room, STREAM_WINDOW, Site};
 use dfm_wire::{Buffer, Encoded, Message, Payload};
@@ -16,6 +17,26 @@ struct Bytes(Vec<u8>);
 impl Value for Bytes {
     fn select(&self, _: &[Selector]) -> Result<Self, String> {
         Err("bytes have no parts".into())
+    }
+
+    fn elements(&self) -> Result<Vec<Self>, (String, String)> {
+        unreachable!("there are no blocks here")
+    }
+
+    fn list(_: Vec<Result<Self, Vec<std::sync::Arc<Failure>>>>) -> Self {
+        unreachable!("there are no blocks here")
+    }
+
+    fn literal(_: &serde_json::Value) -> Result<Self, (String, String)> {
+        unreachable!("there are no blocks here")
+    }
+
+    fn compare(&self, _: Comparison, _: &Self) -> Result<bool, (String, String)> {
+        unreachable!("there are no blocks here")
+    }
+
+    fn truth(&self) -> Result<bool, (String, String)> {
+        unreachable!("there are no blocks here")
     }
 }
 
@@ -147,24 +168,34 @@ impl Session {
 }
 
 fn call(node: u64, outputs: Vec<Arc>) -> Transition {
-    let step =
-        Step::Call { node: NodeId::Number(node), operation: "test.Op".into(), provider: None, arguments: vec![] };
-    Transition { step, outputs }
+    let step = Step::Call {
+        node: NodeId::Number(node),
+        operation: "test.Op".into(),
+        provider: None,
+        arguments: vec![],
+        limits: Limits::default(),
+    };
+    Transition { step, block: 0, outputs }
 }
 
 fn to(site: &str, carry: Carry) -> Vec<Arc> {
-    vec![Arc { site: Some(site.into()), place: 0, carry }]
+    vec![Arc { site: Some(site.into()), place: 0, carry, inward: false }]
 }
 
 fn net(site: &str, source: Source, transition: Transition) -> Net {
-    Net { site: site.into(), places: vec![Place { transition: 0, slot: 0, source }], transitions: vec![transition] }
+    Net {
+        site: site.into(),
+        blocks: vec![Block::body()],
+        places: vec![Place { transition: 0, slot: 0, block: 0, source }],
+        transitions: vec![transition],
+    }
 }
 
 /// The parameter `x` goes to `a`, its result to `b`, its result to the application.
 fn chain(carry: Carry) -> Vec<Net> {
     let step = Step::Yield { node: NodeId::Name("out".into()), place: "answer".into() };
     vec![
-        net("home", Source::Site("b".into()), Transition { step, outputs: vec![] }),
+        net("home", Source::Site("b".into()), Transition { step, block: 0, outputs: vec![] }),
         net("a", Source::Param("x".into()), call(0, to("b", Carry::Value(vec![])))),
         net("b", Source::Site("a".into()), call(1, to("home", carry))),
     ]

@@ -58,6 +58,10 @@ pub enum Payload {
     Errors(Vec<Failure>),
     /// The end of a stream.
     End,
+    /// How often a block is entered.
+    Count(u32),
+    /// Why there is no result, if anything needs it.
+    Missing(Failure),
 }
 
 /// A value as bytes.

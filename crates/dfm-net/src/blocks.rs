@@ -1,0 +1,94 @@
+//! How do a net's blocks lie in each other, and what has to happen when one is entered?
+
+use crate::{BlockId, Net, PlaceId, Source, Step, TransitionId};
+
+/// What the engine looks up about each block, and about each place.
+pub(crate) struct Blocks {
+    /// In the net's order.
+    pub blocks: Vec<Inside>,
+    /// How each place treats its tokens.
+    pub ways: Vec<Way>,
+}
+
+/// What a block has to do with at this site.
+#[derive(Default)]
+pub(crate) struct Inside {
+    /// How many levels its frames have.
+    pub levels: usize,
+    /// Whether it is entered once for each element of a sequence.
+    pub each: bool,
+    /// Its own transitions.
+    pub transitions: Vec<TransitionId>,
+    /// Places of its transitions whose tokens come from a block around it.
+    pub outer: Vec<PlaceId>,
+    /// Places whose tokens have its frames and may come without being sent: at the start, or when a site is lost.
+    pub owed: Vec<PlaceId>,
+    /// Places around it that gather its tokens, or those of blocks in it.
+    pub gathering: Vec<PlaceId>,
+    /// The yields in it and in blocks in it.
+    pub yields: Vec<TransitionId>,
+    /// The transitions in it and in blocks in it that other sites wait for.
+    pub awaited: Vec<TransitionId>,
+}
+
+/// How a place treats its tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// A token is for one firing.
+    Plain,
+    /// A token is for every firing in a frame nested in its own.
+    Outer,
+    /// All tokens of a frame's elements are for one firing in that frame.
+    Gather,
+}
+
+impl Blocks {
+    pub fn new(net: &Net) -> Self {
+        let mut blocks: Vec<Inside> = Vec::with_capacity(net.blocks.len());
+        for block in &net.blocks {
+            let outer = block.parent.map_or(1, |parent| blocks[parent as usize].levels);
+            blocks.push(Inside { levels: outer + usize::from(block.each), each: block.each, ..Inside::default() });
+        }
+        if blocks.is_empty() {
+            blocks.push(Inside { levels: 1, ..Inside::default() });
+        }
+        for (at, transition) in net.transitions.iter().enumerate() {
+            blocks[transition.block as usize].transitions.push(at as TransitionId);
+            let yields = matches!(transition.step, Step::Yield { .. });
+            let awaited = transition.outputs.iter().any(|arc| arc.site.is_some());
+            for block in outwards(net, transition.block).filter(|block| *block > 0) {
+                if yields {
+                    blocks[block as usize].yields.push(at as TransitionId);
+                }
+                if awaited {
+                    blocks[block as usize].awaited.push(at as TransitionId);
+                }
+            }
+        }
+        let mut ways = Vec::with_capacity(net.places.len());
+        for (at, place) in net.places.iter().enumerate() {
+            let at = at as PlaceId;
+            let to = net.transitions[place.transition as usize].block;
+            if matches!(place.source, Source::Start | Source::Site(_)) {
+                blocks[place.block as usize].owed.push(at);
+            }
+            ways.push(if place.block == to {
+                Way::Plain
+            } else if outwards(net, to).any(|block| block == place.block) {
+                blocks[to as usize].outer.push(at);
+                Way::Outer
+            } else {
+                for block in outwards(net, place.block).take_while(|block| *block != to) {
+                    blocks[block as usize].gathering.push(at);
+                }
+                Way::Gather
+            });
+        }
+        Self { blocks, ways }
+    }
+}
+
+/// A block, the one around it, and so on.
+fn outwards(net: &Net, block: BlockId) -> impl Iterator<Item = BlockId> {
+    std::iter::successors(Some(block), |block| net.blocks.get(*block as usize)?.parent)
+}

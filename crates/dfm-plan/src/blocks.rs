@@ -1,0 +1,151 @@
+//! In which block does each statement stand, and what may it refer to from there?
+
+use std::collections::HashMap;
+
+use dfm_net::NodeId;
+
+use crate::check::shown;
+use crate::graph::{Block, Known};
+use crate::{Argument, Pipeline, Problem, Statement};
+
+/// A pipeline's statements by their blocks.
+pub(crate) struct Blocks<'a> {
+    /// The pipeline's own body, then each block after the one around it.
+    pub blocks: Vec<Block>,
+    /// The statements that become nodes, in the pipeline's order, each with its block.
+    pub known: Vec<(Known<'a>, usize)>,
+    /// The blocks' own ids.
+    by_id: HashMap<&'a NodeId, usize>,
+}
+
+impl<'a> Blocks<'a> {
+    /// Sorts statements into blocks, and refuses kinds that this planner does not know.
+    pub fn new(pipeline: &'a Pipeline, problems: &mut Vec<Problem>) -> Self {
+        let body = Block { parent: 0, node: None, each: false, so: true };
+        let mut sorted = Self { blocks: vec![body], known: vec![], by_id: HashMap::new() };
+        let mut ifs: HashMap<&NodeId, usize> = HashMap::new();
+        for statement in &pipeline.statements {
+            let (known, around) = match statement {
+                Statement::Operation(statement) => (Known::Operation(statement), &statement.block),
+                Statement::Yield(statement) => (Known::Yield(statement), &statement.block),
+                Statement::ForEach(statement) => (Known::ForEach(statement), &statement.block),
+                Statement::Collect(statement) => (Known::Collect(statement), &statement.block),
+                Statement::If(statement) => (Known::If(statement), &statement.block),
+                Statement::Otherwise(statement) => {
+                    let parent = sorted.find(&statement.node, statement.block.as_ref(), problems);
+                    match ifs.remove(&statement.of) {
+                        Some(node) if sorted.known[node].1 == parent => {
+                            let block = Block { parent, node: Some(node), each: false, so: false };
+                            sorted.open(&statement.node, block, problems);
+                        }
+                        _ => {
+                            let of = shown(&statement.of);
+                            let message = format!("it is the other branch of {of}, which is no If that it can follow");
+                            problems.push(Problem::new("plan-block", Some(&statement.node), message, None));
+                        }
+                    }
+                    continue;
+                }
+                Statement::Other { kind, node } => {
+                    let message = format!("a statement of kind '{kind}' is not available yet");
+                    problems.push(Problem::new("plan-not-available", node.as_ref(), message, None));
+                    continue;
+                }
+            };
+            let parent = sorted.find(known.node(), around.as_ref(), problems);
+            let node = Some(sorted.known.len());
+            sorted.known.push((known, parent));
+            match known {
+                Known::ForEach(_) => sorted.open(known.node(), Block { parent, node, each: true, so: true }, problems),
+                Known::If(_) => {
+                    sorted.open(known.node(), Block { parent, node, each: false, so: true }, problems);
+                    ifs.insert(known.node(), sorted.known.len() - 1);
+                }
+                _ => {}
+            }
+        }
+        sorted
+    }
+
+    fn find(&self, node: &NodeId, around: Option<&NodeId>, problems: &mut Vec<Problem>) -> usize {
+        let Some(around) = around else { return 0 };
+        self.by_id.get(around).copied().unwrap_or_else(|| {
+            let message = format!("it stands in the block {}, which no statement before it opens", shown(around));
+            problems.push(Problem::new("plan-block", Some(node), message, None));
+            0
+        })
+    }
+
+    fn open(&mut self, id: &'a NodeId, block: Block, problems: &mut Vec<Problem>) {
+        if self.by_id.insert(id, self.blocks.len()).is_some() {
+            let message = format!("two blocks have the node id {}", shown(id));
+            problems.push(Problem::new("plan-duplicate-node", Some(id), message, None));
+        }
+        self.blocks.push(block);
+    }
+
+    /// The block whose frames a node's result belongs to.
+    pub fn result_of(&self, node: usize) -> usize {
+        let (known, block) = self.known[node];
+        match known {
+            Known::ForEach(statement) => self.by_id.get(&statement.node).copied().unwrap_or(block),
+            _ => block,
+        }
+    }
+
+    /// Whether `block` is `inner` or around it.
+    fn holds(&self, block: usize, mut inner: usize) -> bool {
+        while inner > block {
+            inner = self.blocks[inner].parent;
+        }
+        inner == block
+    }
+
+    /// Why the statement `from` must not refer to the node `to`; `collects`: as what it collects.
+    pub fn refusal(&self, from: usize, to: usize, collects: bool) -> Option<Problem> {
+        let (known, block) = self.known[from];
+        let problem =
+            |code, message, help: &str| Some(Problem::new(code, Some(known.node()), message, Some(help.to_owned())));
+        let named = shown(self.known[to].0.node());
+        if let Known::If(_) = self.known[to].0 {
+            return problem("plan-if-as-input", format!("it depends on the If {named}, which has no result"), {
+                "depend on the nodes of its condition"
+            });
+        }
+        if collects || self.holds(self.result_of(to), block) {
+            return None;
+        }
+        let message = format!("it depends on the node {named}, which is made in a block that it does not stand in");
+        problem("plan-out-of-block", message, "collect it for use outside of its ForEach")
+    }
+
+    /// What is wrong with a collection of the node `of`, made by the statement `from`.
+    pub fn collection(&self, from: usize, of: Option<usize>, problems: &mut Vec<Problem>) -> Option<usize> {
+        let (Known::Collect(statement), block) = self.known[from] else { return None };
+        let mut add = |message: &str, help: &str| {
+            let problem =
+                Problem::new("plan-collect", Some(&statement.node), message.to_owned(), Some(help.to_owned()));
+            problems.push(problem);
+        };
+        let each = self.by_id.get(&statement.for_each).copied().filter(|each| self.blocks[*each].each);
+        let Some(each) = each.filter(|each| self.blocks[*each].parent == block) else {
+            let message = "it collects from a block that is no ForEach, or does not stand beside it";
+            add(message, "collect in the block around the ForEach");
+            return None;
+        };
+        if !matches!(statement.value, Argument::Node { .. }) {
+            add("it collects something else than a node", "collect a node of the ForEach's body");
+            return None;
+        }
+        let mut inner = self.result_of(of?);
+        while inner != each && !self.blocks[inner].each && inner != 0 {
+            inner = self.blocks[inner].parent;
+        }
+        if inner != each {
+            add("it collects a node that the ForEach's body does not make once for each element", {
+                "collect inner collections one by one"
+            });
+        }
+        self.blocks[each].node
+    }
+}
