@@ -167,7 +167,9 @@ class SiteLoop:
                 except Exception as error:
                     site.fail(call, type(error).__name__, str(error), user_traceback(error))
                 else:
-                    if bound.kind == "coroutine":
+                    if due[6] is not None:
+                        self._spawn(self._persist(call, bound, given, *due[6]))
+                    elif bound.kind == "coroutine":
                         body = bound.body(**arguments)
                         try:
                             waits_for = helper.context.run(body.send, None)
@@ -225,6 +227,73 @@ class SiteLoop:
         finally:
             self._calls.pop(call, None)
         self.turn()
+
+    async def _persist(
+        self, call: int, bound: Bound, given: dict[str, Any], retries: int, backoff: float, timeout: float | None
+    ) -> None:
+        """Tries a call as often and as long as its pipeline says. A generator's items are told after a whole try."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._calls[call] = task
+        try:
+            for attempt in range(retries + 1):
+                limit = asyncio.timeout(timeout)
+                try:
+                    async with limit:
+                        streams, value = await self._whole(bound, bound.arguments(dict(given)))
+                except asyncio.CancelledError as error:
+                    if call not in self._calls:
+                        raise
+                    self._fail(call, error)
+                    break
+                except BaseException as raised:
+                    late = f"it took longer than its timeout of {timeout} s"
+                    error = TimeoutError(late) if limit.expired() else raised
+                    if attempt == retries:
+                        self._fail(call, error)
+                    elif backoff:
+                        await asyncio.sleep(backoff * 2**attempt)
+                else:
+                    self._tell_whole(call, streams, value)
+                    break
+        finally:
+            self._calls.pop(call, None)
+        self.turn()
+
+    async def _whole(self, bound: Bound, arguments: dict[str, Any]) -> tuple[bool, Any]:
+        """Whether a body is a generator, and its result, for that the list of its items."""
+        if bound.kind == "coroutine":
+            return False, await bound.body(**arguments)
+        if bound.kind == "async generator":
+            return True, [item async for item in bound.body(**arguments)]
+        ended: asyncio.Future[tuple[bool, Any]] = self._loop.create_future()
+
+        def run() -> None:
+            try:
+                value = bound.body(**arguments)
+                streams = inspect.isgenerator(value)
+                outcome = (streams, list(value) if streams else value)
+            except BaseException as error:
+                self._later(ended, functools.partial(ended.set_exception, error))
+            else:
+                self._later(ended, functools.partial(ended.set_result, outcome))
+
+        self._threads.run(run)
+        streams, value = await ended
+        return streams, await value if inspect.isawaitable(value) else value
+
+    def _later(self, ended: asyncio.Future[Any], tell: Callable[[], None]) -> None:
+        """From a thread: tells what became of its call, unless nobody waits for that any more."""
+        self.soon(lambda: None if ended.done() else tell())
+
+    def _tell_whole(self, call: int, streams: bool, value: Any) -> None:
+        if not streams:
+            self.site.complete(call, value)
+            return
+        gathers = self.site.gathers(call)
+        for item in value:
+            self.site.item(call, item)
+        self.site.streamed(call, value if gathers else None)
 
     def _fail(self, call: int, error: BaseException) -> None:
         message = str(error) or type(error).__name__

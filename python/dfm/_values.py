@@ -58,6 +58,39 @@ def from_text(text: str) -> Any:
     return loads(base64.b64decode(text))
 
 
+def elements(value: Any) -> list[Any]:
+    """A sequence's elements: a table's are its rows as dictionaries, a dictionary's its (key, value) pairs.
+
+    Raises:
+        TypeError: the value is no sequence.
+    """
+    kind = cast("type[Any]", type(value))
+    module = kind.__module__.partition(".")[0]
+    if isinstance(value, dict):
+        return list(cast("dict[Any, Any]", value).items())
+    if module == "pandas" and hasattr(value, "to_dict") and hasattr(value, "columns"):
+        return value.to_dict("records")
+    if module == "polars" and hasattr(value, "to_dicts"):
+        return value.to_dicts()
+    if module == "pyarrow" and hasattr(value, "to_pylist"):
+        return value.to_pylist()
+    if isinstance(value, str | bytes | bytearray | memoryview) or hasattr(kind, "__pydantic_fields__"):
+        raise TypeError(f"a ForEach goes through a sequence, and a value of type {kind.__name__} is none")
+    try:
+        return list(value)
+    except TypeError:
+        raise TypeError(f"a ForEach goes through a sequence, and a value of type {kind.__name__} is none") from None
+
+
+def error_token(errors: list[dict[str, Any]]) -> Any:
+    """What stands in a list for an element that failed."""
+    from dfm.api import ErrorToken
+
+    for error in errors:
+        error["frame"] = error["frame"] and list(error["frame"])
+    return ErrorToken.model_validate({"errors": errors})
+
+
 def reduce(value: Any) -> tuple[str, Any]:
     """A name for `restore`, and a simpler value for it.
 
@@ -112,7 +145,7 @@ def _path(kind: type[Any]) -> str:
 def _class(path: str) -> type[Any]:
     module, _, name = path.partition(":")
     package = module.partition(".")[0]
-    if not policy.allow_pickle and package not in policy.packages:
+    if not policy.allow_pickle and package not in policy.packages and module != "dfm.api._tokens":
         raise TypeError(
             f"this site does not rebuild objects of package '{package}' ({path}); its federation names only "
             f"{', '.join(policy.packages) or 'no packages'}"

@@ -43,7 +43,7 @@ const MODEL: &[&str] = &[
 ];
 
 /// What `dfm.api.Operation` uses itself, apart from `dfm_…`.
-const OPERATION: &[&str] = &["fieldref", "provider", "site"];
+const OPERATION: &[&str] = &["fieldref", "provider", "retry", "site", "timeout"];
 
 /// A Python identifier that stays as near to `name` as it can: `site-1` becomes `site_1`, `class` becomes `class_`.
 pub fn identifier(name: &str) -> String {

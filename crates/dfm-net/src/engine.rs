@@ -486,7 +486,7 @@ impl<V: Value> Engine<V> {
             let errors = errors_of(&inputs);
             let step = &net.transitions[transition as usize].step;
             if let Step::Enter { block, .. } = step {
-                if !errors.is_empty() && self.from_lost(transition) {
+                if !errors.is_empty() && self.waits_for_lost(transition) {
                     self.bar_others(*block, &frame, &errors);
                 }
                 self.enter_all(*block, &frame, inputs.into_iter().flatten().next(), errors);
@@ -528,7 +528,7 @@ impl<V: Value> Engine<V> {
     }
 
     /// Whether an input of a transition comes from a lost site.
-    fn from_lost(&self, transition: TransitionId) -> bool {
+    fn waits_for_lost(&self, transition: TransitionId) -> bool {
         let mut places = self.net.places.iter().filter(|place| place.transition == transition);
         !self.lost.is_empty()
             && places.any(|place| matches!(&place.source, Source::Site(site) if self.lost.contains_key(site)))

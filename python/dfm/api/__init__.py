@@ -1,25 +1,23 @@
 """What does an application build pipelines with?"""
 
-from dfm.api._operation import Operation, Yield
-from dfm.api._pipeline import Pipeline
-from dfm.api._references import Advise, Node, NodeRef, PickledObject, PlaceParam, well_known_id
-from dfm.api._sites import BestOf, Site
-from dfm.api._tokens import ErrorRecord, ErrorToken, StopToken
-from dfm.api._unavailable import (
+from dfm.api._blocks import ForEach, If
+from dfm.api._conditions import (
     And,
     Equal,
-    ForEach,
     GreaterThan,
     GreaterThanOrEqual,
-    If,
     LessThan,
     LessThanOrEqual,
     Not,
     NotEqual,
     Or,
-    Retry,
-    TryFromCache,
 )
+from dfm.api._operation import Operation, Yield
+from dfm.api._pipeline import Pipeline
+from dfm.api._references import Advise, Node, NodeRef, PickledObject, PlaceParam, Retry, well_known_id
+from dfm.api._sites import BestOf, Site
+from dfm.api._tokens import ErrorRecord, ErrorToken, StopToken
+from dfm.api._unavailable import TryFromCache
 
 __all__ = [
     "Advise",

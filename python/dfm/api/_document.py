@@ -11,9 +11,11 @@ from typing import Any, cast
 from pydantic import BaseModel
 
 from dfm.api import _lines
+from dfm.api._blocks import Block, Collected, ForEach, If, Otherwise, around
+from dfm.api._conditions import COMPARISONS, And, Comparison, Condition, Not, Or, Truth, as_condition
 from dfm.api._graph import Graph, current, line_of
-from dfm.api._operation import Operation, Parameter, Statement, Yield, parameters_of
-from dfm.api._references import Node, NodeRef, PlaceParam, Step
+from dfm.api._operation import Operation, Statement, Yield, parameters_of
+from dfm.api._references import Node, NodeRef, PlaceParam, Retry, Step
 from dfm.api._sites import BestOf
 from dfm.errors import EncodingError, PipelineError
 
@@ -27,19 +29,32 @@ def write_document(graph: Graph) -> dict[str, Any]:
     statements: list[dict[str, Any]] = []
     for node, statement in graph.statements.items():
         after = [earlier.dfm_node_id for earlier in statement.dfm_predecessors()]
-        if isinstance(statement, Yield):
-            value = _argument(statement.value, _YIELDED, statement)
-            rest = {"place": statement.place, "multiuse": statement.multiuse, "after": after, "value": value}
-            statements.append({"kind": "yield", "node": node, **rest})
-        elif isinstance(statement, Operation):
-            statements.append(_operation(node, statement, after))
+        common: dict[str, Any] = {"node": node, "block": graph.blocks.get(node), "after": after}
+        match statement:
+            case Operation():
+                written = _operation(common, statement)
+            case Yield():
+                value = _argument(statement.value, "value", statement)
+                rest = {"place": statement.place, "multiuse": statement.multiuse, "value": value}
+                written = {"kind": "yield", **common, **rest}
+            case ForEach():
+                written = {"kind": "for_each", **common, "sequence": _argument(statement.seq, "seq", statement)}
+            case Collected():
+                value = _argument(statement.value, "node", statement)
+                rest = {"for_each": statement.loop.dfm_node_id, "value": value, "errors": statement.errors}
+                written = {"kind": "collect", **common, **rest}
+            case If():
+                condition = _condition(as_condition(statement.cond, "If"), statement)
+                written = {"kind": "if", **common, "condition": condition}
+            case Otherwise():
+                written = {"kind": "otherwise", **common, "if": statement.test.dfm_node_id}
+            case _:
+                raise TypeError(type(statement))
+        statements.append(written)
     return {"package": graph.package, "api_version": graph.api_version, "statements": statements}
 
 
-_YIELDED = Parameter("value", "value", True, frozenset())
-
-
-def _operation(node: int | str, operation: Operation, after: list[Any]) -> dict[str, Any]:
+def _operation(common: dict[str, Any], operation: Operation) -> dict[str, Any]:
     kind = type(operation)
     values = operation.__dict__
     arguments: dict[str, Any] = {}
@@ -48,21 +63,39 @@ def _operation(node: int | str, operation: Operation, after: list[Any]) -> dict[
         value = values[parameter.attribute]
         # Defaults are the site's business, as it may have its own; None for an optional parameter is "not given".
         if parameter.attribute in given and (value is not None or parameter.required):
-            arguments[parameter.argument] = _argument(value, parameter, operation)
-    site = operation.site
+            arguments[parameter.argument] = _argument(value, parameter.argument, operation, parameter.models)
+    site, retry = operation.site, operation.retry
     return {
         "kind": "operation",
-        "node": node,
+        **common,
         "operation": kind.dfm_operation,
         "class": f"{kind.__module__}.{kind.__qualname__}",
         "site": {"best_of": site.sites and list(site.sites)} if isinstance(site, BestOf) else site,
         "provider": operation.provider,
-        "after": after,
+        "retry": retry and {"times": retry.times, "backoff": retry.backoff},
+        "timeout": operation.timeout,
         "arguments": arguments,
     }
 
 
-def _argument(value: object, parameter: Parameter, statement: Statement) -> dict[str, Any]:
+def _condition(condition: Condition, statement: Statement) -> dict[str, Any]:
+    match condition:
+        case And():
+            return {"and": [_condition(one, statement) for one in condition.conditions]}
+        case Or():
+            return {"or": [_condition(one, statement) for one in condition.conditions]}
+        case Not():
+            return {"not": _condition(condition.condition, statement)}
+        case Comparison():
+            left, right = (_argument(one, "cond", statement) for one in (condition.left, condition.right))
+            return {"compare": condition.dfm_compare, "left": left, "right": right}
+        case Truth():
+            return {"truth": _argument(condition.value, "cond", statement)}
+        case _:
+            raise TypeError(type(condition))
+
+
+def _argument(value: object, name: str, statement: Statement, models: frozenset[type] = frozenset()) -> dict[str, Any]:
     if type(value) is str:
         return {"literal": value}
     if isinstance(value, Node):
@@ -70,7 +103,7 @@ def _argument(value: object, parameter: Parameter, statement: Statement) -> dict
         return {"node": node.dfm_node_id, "path": [{step: to} for step, to in path]}
     if isinstance(value, PlaceParam):
         return {"param": value.place, "multiuse": value.multiuse}
-    if isinstance(value, BaseModel) and type(value) in parameter.models:
+    if isinstance(value, BaseModel) and type(value) in models:
         fields = value.model_dump(by_alias=True)
         if _is_plain(fields):
             return {"literal": fields}
@@ -82,12 +115,8 @@ def _argument(value: object, parameter: Parameter, statement: Statement) -> dict
         return {"encoded": base64.b64encode(_values.dumps(value)).decode()}
     except (EncodingError, TypeError, ValueError) as error:
         raise PipelineError(
-            f"{_title(statement)}: {parameter.argument} cannot be saved or sent: {error}", line_of(statement)
+            f"{statement.dfm_title}: {name} cannot be saved or sent: {error}", line_of(statement)
         ) from None
-
-
-def _title(statement: Statement) -> str:
-    return statement.dfm_operation if isinstance(statement, Operation) else type(statement).__name__
 
 
 def _is_plain(value: object) -> bool:
@@ -131,12 +160,33 @@ def _read_statement(graph: Graph, statement: Any, document: dict[str, Any], line
         raise PipelineError("a statement is a dictionary", line)
     statement = cast(dict[str, Any], statement)
     kind = statement.get("kind")
-    if kind not in ("operation", "yield"):
+    if kind not in ("operation", "yield", "for_each", "collect", "if", "otherwise"):
         raise PipelineError(f"a statement of kind {kind!r} is not available yet", line)
+    block, node = statement.get("block"), _get(statement, "node", (int, str), line)
+    if block is not None and not isinstance(graph.statements.get(block), Block):
+        raise PipelineError(f"the block {block!r} is none that a statement before this one opens", line)
+    graph.open[:] = reversed(list(around(graph, block)))
+    if kind == "collect":
+        loop, value = _node(graph, statement.get("for_each"), line), _get(statement, "value", dict, line)
+        if not isinstance(loop, ForEach):
+            raise PipelineError("'for_each' is not the node id of a ForEach", line)
+        Collected(loop, _read_argument(graph, "value", value, line), statement.get("errors", "fail"), node)
+        return
+    if kind == "otherwise":
+        if not isinstance(test := graph.statements.get(_get(statement, "if", (int, str), line)), If):
+            raise PipelineError("'if' is not the node id of an If", line)
+        Otherwise(test, node)
+        return
     common: dict[str, Any] = {
-        "dfm_node_id": _get(statement, "node", (int, str), line),
+        "dfm_node_id": node,
         "dfm_after": [_node(graph, node, line) for node in _get(statement, "after", list, line)] or None,
     }
+    if kind == "for_each":
+        ForEach(_read_argument(graph, "sequence", _get(statement, "sequence", dict, line), line), **common)
+        return
+    if kind == "if":
+        If(_read_condition(graph, _get(statement, "condition", dict, line), line), **common)
+        return
     if kind == "yield":
         value = _read_argument(graph, "value", _get(statement, "value", dict, line), line)
         place, multiuse = _get(statement, "place", str, line), _get(statement, "multiuse", bool, line)
@@ -147,7 +197,34 @@ def _read_statement(graph: Graph, statement: Any, document: dict[str, Any], line
     arguments = cast(dict[str, dict[str, Any]], _get(statement, "arguments", dict, line))
     values = {name: _read_argument(graph, name, argument, line) for name, argument in arguments.items()}
     site = site if isinstance(site, str) else BestOf(cast(dict[str, Any], site).get("best_of"))
+    match statement.get("retry"):
+        case None:
+            pass
+        case {"times": times, "backoff": backoff}:
+            common["retry"] = Retry(times, backoff)
+        case _:
+            raise PipelineError("'retry' is neither null nor times and backoff", line)
+    if statement.get("timeout") is not None:
+        common["timeout"] = statement["timeout"]
     operation(site=site, provider=statement.get("provider"), **common, **values)
+
+
+def _read_condition(graph: Graph, condition: Any, line: str) -> Condition:
+    match condition:
+        case {"and": [_, *_] as all_of}:
+            return And([_read_condition(graph, one, line) for one in cast(list[Any], all_of)])
+        case {"or": [_, *_] as one_of}:
+            return Or([_read_condition(graph, one, line) for one in cast(list[Any], one_of)])
+        case {"not": negated}:
+            return Not(_read_condition(graph, negated, line))
+        case {"compare": str(name), "left": left, "right": right} if name in COMPARISONS:
+            return COMPARISONS[name](
+                _read_argument(graph, "left", left, line), _read_argument(graph, "right", right, line)
+            )
+        case {"truth": value}:
+            return Truth(_read_argument(graph, "truth", value, line))
+        case _:
+            raise PipelineError("a condition is an and, an or, a not, a compare or a truth", line)
 
 
 def _read_argument(graph: Graph, name: str, argument: Any, line: str) -> Any:
@@ -158,7 +235,7 @@ def _read_argument(graph: Graph, name: str, argument: Any, line: str) -> Any:
             return PlaceParam(place, bool(argument.get("multiuse", False)))
         case {"node": node}:
             path = tuple(_step(step, line) for step in argument.get("path", []))
-            return NodeRef(_node(graph, node, line), path) if path else _node(graph, node, line)
+            return NodeRef(cast(Statement, _node(graph, node, line)), path) if path else _node(graph, node, line)
         case {"encoded": str(text)}:
             from dfm import _values
 
@@ -182,10 +259,10 @@ def _step(step: Any, line: str) -> Step:
             raise PipelineError(f"a path's step is an attribute, an index or a key, not {step!r}", line)
 
 
-def _node(graph: Graph, node: Any, line: str) -> Operation:
+def _node(graph: Graph, node: Any, line: str) -> Node:
     found = graph.statements.get(node) if isinstance(node, int | str) else None
-    if not isinstance(found, Operation):
-        raise PipelineError(f"there is no operation with the node id {node!r} before this statement", line)
+    if not isinstance(found, Node):
+        raise PipelineError(f"there is no node with the id {node!r} before this statement", line)
     return found
 
 

@@ -22,7 +22,6 @@ _NAMES: dict[object, str] = {
     PlaceParam: "a PlaceParam",
     Advise: "Advise()",
 }
-_LATER = {"retry", "timeout"}
 
 
 def explain(title: str, statement: type[BaseModel], data: dict[str, Any], error: ValidationError) -> str:
@@ -57,8 +56,6 @@ def nested(title: str, name: str) -> str:
 
 
 def _unknown(title: str, name: str, names: list[str]) -> str:
-    if name in _LATER:
-        return f"{title}: {name} is not available yet"
     import difflib  # slow to import, and rarely needed
 
     near = difflib.get_close_matches(name, names, 1)

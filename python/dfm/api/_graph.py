@@ -17,6 +17,12 @@ class Graph:
     def __init__(self) -> None:
         self.statements: dict[NodeId, Statement] = {}
         self.lines: dict[NodeId, str] = {}
+        self.blocks: dict[NodeId, NodeId] = {}
+        """Node → the block that it stands in; those of the pipeline's own body are not in it."""
+        self.loops: set[NodeId] = set()
+        """The `ForEach`es."""
+        self.open: list[NodeId] = []
+        """The blocks that are being written, outermost first."""
         self.package: str | None = None
         self.api_version: str | None = None
         self._params: dict[str, tuple[bool, str]] = {}
@@ -37,14 +43,35 @@ class Graph:
             )
         return wanted
 
-    def check_node(self, node: "Operation", line: str) -> None:
+    def check_node(self, node: "Statement", line: str) -> None:
+        """Refuses a node of another pipeline, and one of a block that this line does not stand in."""
+        self.check_own(node, line)
+        if self.blocks or self.loops:
+            own = node.dfm_node_id
+            self.check_visible(node, own if own in self.loops else self.blocks.get(own), line)  # pyright: ignore
+
+    def check_own(self, node: "Statement", line: str) -> None:
         """Refuses a node of another pipeline."""
         if self.statements.get(node.dfm_node_id) is not node:  # pyright: ignore[reportArgumentType]
             raise PipelineError(
-                f"this uses the node {node.dfm_operation} that was made at {line_of(node)} for another pipeline; "
+                f"this uses the node {node.dfm_title} that was made at {line_of(node)} for another pipeline; "
                 "a node can be used only in the `with Pipeline()` block that made it",
                 line,
             )
+
+    def check_visible(self, node: "Statement", block: NodeId | None, line: str) -> None:
+        """Refuses a node of a block that this line does not stand in."""
+        if block is None or block in self.open:
+            return
+        if block == node.dfm_node_id:
+            message = f"the ForEach made at {line_of(node)} stands for its current element, which only its body has"
+        else:
+            around = self.statements[block]
+            message = (
+                f"this uses the node {node.dfm_title} that was made at {line_of(node)} in the body of the "
+                f"{around.dfm_title} at {self.lines[block]}, outside of that body"
+            )
+        raise PipelineError(f"{message}; a ForEach's collect(node) makes a list of its results", line)
 
     def check_package(self, operation: type["Operation"], line: str) -> None:
         """Refuses an operation of another federation than the earlier ones."""
@@ -93,8 +120,10 @@ class Graph:
                 line,
             )
 
-    def add(self, statement: "Statement", node: NodeId, line: str) -> None:
-        """Adds a statement that has kept the rules."""
+    def add(self, statement: "Statement", node: NodeId, line: str, block: NodeId | None) -> None:
+        """Adds a statement that has kept the rules to a block."""
+        if block is not None:
+            self.blocks[node] = block
         self.statements[node] = statement
         self.lines[node] = line
 

@@ -1,5 +1,6 @@
 """What is a statement of a pipeline, and what does it check as soon as it is written?"""
 
+import math
 from collections.abc import Iterator, Sequence
 from functools import cache
 from types import NoneType
@@ -10,7 +11,7 @@ from pydantic import BaseModel, PrivateAttr, ValidationError
 from dfm.api._explain import explain, nested
 from dfm.api._graph import Graph, current, inside, line_of
 from dfm.api._lines import user_line
-from dfm.api._references import Advise, Node, NodeId, PlaceParam, Step, check_place
+from dfm.api._references import Advise, Node, NodeId, PlaceParam, Retry, Step, check_place
 from dfm.api._sites import BestOf, Site
 from dfm.errors import PipelineError
 
@@ -54,8 +55,24 @@ class Statement(
         """The pipeline's content that it belongs to."""
         return self._graph
 
-    def dfm_predecessors(self) -> Iterator["Operation"]:
-        """The operations it runs after without using their results."""
+    @property
+    def dfm_title(self) -> str:
+        """What it is called in messages."""
+        return type(self).__name__
+
+    def dfm_place(self) -> tuple[Graph, NodeId]:
+        """The pipeline's content and its id there.
+
+        Raises:
+            PipelineError: it belongs to no pipeline.
+        """
+        graph, node = self.dfm_graph, self.dfm_node_id
+        if graph is None or node is None:
+            raise PipelineError(f"this {self.dfm_title} belongs to no pipeline", user_line())
+        return graph, node
+
+    def dfm_predecessors(self) -> Iterator["Statement"]:
+        """The nodes it runs after without using their results."""
         if self.dfm_after is not None:
             for node in (self.dfm_after,) if isinstance(self.dfm_after, Node) else self.dfm_after:
                 yield node.dfm_target()[0]
@@ -78,11 +95,12 @@ class Statement(
             graph.check_node(node, line)
         return graph, graph.node_id(self.dfm_node_id, line), line
 
-    def _written(self, graph: Graph, node: NodeId, line: str) -> None:
-        """Makes it a part of the pipeline."""
+    def _written(self, graph: Graph, node: NodeId, line: str, *block: NodeId | None) -> None:
+        """Makes it a part of the pipeline, in the block that is being written unless another one is given."""
         vars(self)["dfm_node_id"] = node
         self._graph = graph  # pyright: ignore[reportAttributeAccessIssue]
-        graph.add(self, node, line)
+        around = block[0] if block else graph.open[-1] if graph.open else None
+        graph.add(self, node, line, around)
 
 
 class Operation(Node, Statement, frozen=True):
@@ -102,6 +120,10 @@ class Operation(Node, Statement, frozen=True):
     """Where it runs: a site's name, or `BestOf` for the planner's choice."""
     provider: str | None = None
     """Which of the site's providers runs it; `None` for the site itself."""
+    retry: Retry | None = None
+    """Whether and how a failure is tried again."""
+    timeout: float | None = None
+    """Seconds that one try may take; `None` for as long as it takes."""
 
     if not TYPE_CHECKING:  # each generated class has a signature of its own
 
@@ -123,6 +145,8 @@ class Operation(Node, Statement, frozen=True):
                     raise PipelineError(f"{title}: {argument}=Advise() {_NO_DISCOVERY}", line)
                 elif any(inside(value)):
                     raise PipelineError(nested(title, argument), line)
+            if self.timeout is not None and not 0 < self.timeout < math.inf:
+                raise PipelineError(f"{title}: timeout takes a positive number of seconds, not {self.timeout!r}", line)
             if type(self.site) is Advise:
                 raise PipelineError(f"{title}: site=Advise() {_NO_DISCOVERY}", line)
             graph.check_package(type(self), line)
@@ -131,8 +155,12 @@ class Operation(Node, Statement, frozen=True):
 
         __init__.__pydantic_base_init__ = True
 
-    def dfm_target(self) -> tuple["Operation", tuple[Step, ...]]:
+    def dfm_target(self) -> tuple[Statement, tuple[Step, ...]]:
         return self, ()
+
+    @property
+    def dfm_title(self) -> str:
+        return self.dfm_operation
 
     def __repr__(self) -> str:
         return f"<{self.dfm_operation} node {self.dfm_node_id!r} at {line_of(self)}>"

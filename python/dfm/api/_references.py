@@ -1,8 +1,9 @@
 """What can a pipeline give an operation's parameter, apart from a literal?"""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Never, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from pydantic import BaseModel
 from pydantic_core import CoreSchema, core_schema
@@ -11,7 +12,8 @@ from dfm.api._lines import user_line
 from dfm.errors import PipelineError
 
 if TYPE_CHECKING:
-    from dfm.api._operation import Operation
+    from dfm.api._conditions import Condition
+    from dfm.api._operation import Statement
 
 NodeId: TypeAlias = int | str
 Step: TypeAlias = tuple[str, int | str]
@@ -45,17 +47,36 @@ class Node(Instance):
             return NodeRef(node, (*path, ("index", sel)))
         return NodeRef(node, (*path, ("key" if issubs else "attribute", sel)))
 
-    def dfm_target(self) -> "tuple[Operation, tuple[Step, ...]]":
-        """The operation, and the way into its result."""
+    def dfm_target(self) -> "tuple[Statement, tuple[Step, ...]]":
+        """The statement that makes it, and the way into its result."""
         raise NotImplementedError
 
-    def _condition(self, other: object = None) -> Never:
-        raise PipelineError(
-            "comparing nodes makes a condition, and conditions are not available yet; compare inside an operation",
-            user_line(),
-        )
+    def __eq__(self, other: object) -> "Condition":  # pyright: ignore
+        return _conditions().Equal(self, other)
 
-    __eq__ = __lt__ = __le__ = __gt__ = __ge__ = __and__ = __or__ = __invert__ = _condition  # pyright: ignore
+    def __ne__(self, other: object) -> "Condition":  # pyright: ignore
+        return _conditions().NotEqual(self, other)
+
+    def __lt__(self, other: object) -> "Condition":
+        return _conditions().LessThan(self, other)
+
+    def __le__(self, other: object) -> "Condition":
+        return _conditions().LessThanOrEqual(self, other)
+
+    def __gt__(self, other: object) -> "Condition":
+        return _conditions().GreaterThan(self, other)
+
+    def __ge__(self, other: object) -> "Condition":
+        return _conditions().GreaterThanOrEqual(self, other)
+
+    def __and__(self, other: "Condition | Node") -> "Condition":
+        return _conditions().And(self, other)
+
+    def __or__(self, other: "Condition | Node") -> "Condition":
+        return _conditions().Or(self, other)
+
+    def __invert__(self) -> "Condition":
+        return _conditions().Not(self)
 
     def __hash__(self) -> int:
         return id(self)
@@ -63,14 +84,14 @@ class Node(Instance):
 
 @dataclass(frozen=True, eq=False, slots=True)
 class NodeRef(Node):
-    """A part of an operation's result; made by `Node.fieldref`."""
+    """A part of a node's result; made by `Node.fieldref`."""
 
-    node: "Operation"
-    """The operation."""
+    node: "Statement"
+    """What makes the result."""
     path: tuple[Step, ...]
     """The way into its result."""
 
-    def dfm_target(self) -> "tuple[Operation, tuple[Step, ...]]":
+    def dfm_target(self) -> "tuple[Statement, tuple[Step, ...]]":
         return self.node, self.path
 
 
@@ -88,6 +109,23 @@ class PlaceParam(Instance):
 
 
 @dataclass(frozen=True, slots=True)
+class Retry(Instance):
+    """Tries an operation again when it fails."""
+
+    times: int
+    """How many more times."""
+    backoff: float = 0.0
+    """Seconds before the first of them; twice as many before each further one."""
+
+    def __post_init__(self) -> None:
+        times, backoff = cast(object, self.times), cast(object, self.backoff)
+        if not isinstance(times, int) or isinstance(times, bool) or not 0 <= times < 2**32:
+            raise PipelineError(f"Retry: times takes a number of retries, not {times!r}", user_line())
+        if not isinstance(backoff, int | float) or not 0 <= backoff < math.inf:
+            raise PipelineError(f"Retry: backoff takes a number of seconds, not {backoff!r}", user_line())
+
+
+@dataclass(frozen=True, slots=True)
 class Advise(Instance):
     """Asks, in discovery mode, which values are possible."""
 
@@ -98,6 +136,12 @@ class PickledObject(Instance):
 
     value: Any
     """The object; the adapter gets it, not this wrapper."""
+
+
+def _conditions() -> Any:
+    from dfm.api import _conditions  # which needs Node itself
+
+    return _conditions
 
 
 def well_known_id(name: str) -> str:

@@ -112,3 +112,14 @@ class WhoAmI:
 
     async def body(self, site, secret, limit):
         return {"site": site, "pid": os.getpid(), "secret": secret, "limit": limit, "extra": self.extra}
+
+
+class Flaky(Adapter):
+    async def body(self, path, fails):
+        with open(path, "a+") as tries:
+            tries.write("x")
+            tries.seek(0)
+            made = len(tries.read())
+        if made <= fails:
+            raise ValueError(f"try {made} of {fails} that fail")
+        return made

@@ -1,0 +1,215 @@
+"""Which parts of a pipeline run more than once, or perhaps not at all?"""
+
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from pydantic import PrivateAttr
+
+from dfm.api._conditions import Condition, as_condition
+from dfm.api._explain import nested
+from dfm.api._graph import Graph, current, inside, line_of
+from dfm.api._lines import user_line
+from dfm.api._operation import Statement
+from dfm.api._references import Node, NodeId, PlaceParam, Step
+from dfm.errors import PipelineError
+
+
+class Block(Statement, frozen=True):
+    """A statement with a body, which a `with` block writes."""
+
+    _written_body: bool = PrivateAttr(False)
+
+    def __enter__(self) -> Self:
+        line = user_line()
+        graph, node = self.dfm_place()
+        if current.graph is not graph:
+            raise PipelineError(
+                f"the {self.dfm_title} made at {line_of(self)} belongs to another pipeline; "
+                "write its body in the `with Pipeline()` block that made it",
+                line,
+            )
+        if self._written_body:
+            raise PipelineError(f"the {self.dfm_title} made at {line_of(self)} has its body already", line)
+        if graph.blocks.get(node) != (graph.open[-1] if graph.open else None):
+            raise PipelineError(
+                f"the {self.dfm_title} made at {line_of(self)} belongs to another block than this one; "
+                "write its body in the block that made it",
+                line,
+            )
+        self._written_body = True  # pyright: ignore[reportAttributeAccessIssue]
+        graph.open.append(node)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.dfm_place()[0].open.pop()
+
+    def __repr__(self) -> str:
+        return f"<{self.dfm_title} node {self.dfm_node_id!r} at {line_of(self)}>"
+
+    __str__ = __repr__
+
+
+class ForEach(Node, Block, frozen=True):
+    """Runs its body once for each element of a sequence: a list, a tuple, an array, a table's rows as dictionaries,
+    a dictionary's (key, value) pairs, or a generator's items.
+
+    In the body it stands for the current element itself.
+    """
+
+    seq: Node | PlaceParam | list[Any] | tuple[Any, ...] | dict[Any, Any]
+    """The sequence."""
+
+    def __init__(
+        self,
+        seq: Node | PlaceParam | Sequence[Any] | dict[Any, Any],
+        *,
+        dfm_after: Node | Sequence[Node] | None = None,
+        dfm_node_id: NodeId | None = None,
+    ) -> None:
+        graph, node, line = self._write("ForEach", {"seq": seq, "dfm_after": dfm_after, "dfm_node_id": dfm_node_id})
+        if isinstance(seq, Node):
+            graph.check_node(seq.dfm_target()[0], line)
+        elif isinstance(seq, PlaceParam):
+            graph.use_places([seq], line)
+        elif any(inside(seq)):
+            raise PipelineError(nested("ForEach", "seq"), line)
+        self._written(graph, node, line)
+        graph.loops.add(node)
+
+    __init__.__pydantic_base_init__ = True  # pyright: ignore
+
+    def dfm_target(self) -> tuple[Statement, tuple[Step, ...]]:
+        return self, ()
+
+    def collect(self, node: Node, errors: Literal["fail", "skip", "keep"] = "fail") -> "Collected":
+        """A node beside this one: the list of what `node`, of the body, is for each element, in the sequence's order.
+
+        Elements in which an `If` left `node` out are not in the list. Called after the body.
+
+        Args:
+            node: a node of the body, or a part of its result.
+            errors: what becomes of elements that failed: the collection fails with their errors, they are left out,
+                or the list has an `ErrorToken` in their place.
+        """
+        return Collected(self, node, errors)
+
+
+class Collected(Node, Statement, frozen=True):
+    """What the body of a `ForEach` made for each element; `ForEach.collect` makes it."""
+
+    loop: ForEach
+    """The `ForEach`."""
+    value: Node
+    """The node of its body."""
+    errors: Literal["fail", "skip", "keep"] = "fail"
+    """What becomes of elements that failed."""
+
+    def __init__(
+        self, loop: ForEach, value: Node, errors: Literal["fail", "skip", "keep"], dfm_node_id: NodeId | None = None
+    ) -> None:
+        data = {"loop": loop, "value": value, "errors": errors, "dfm_node_id": dfm_node_id}
+        graph, node, line = self._write("collect", data)
+        made, beside = value.dfm_target()[0], loop.dfm_place()[1]
+        graph.check_own(made, line)
+        if beside in graph.open:
+            raise PipelineError(
+                f"collect is called inside the body of the ForEach made at {line_of(loop)}; call it after that", line
+            )
+        graph.check_visible(loop, graph.blocks.get(beside), line)
+        block = made.dfm_place()[1] if made is loop else graph.blocks.get(made.dfm_place()[1])
+        while block is not None and block != beside and block not in graph.loops:
+            block = graph.blocks.get(block)
+        if block != beside:
+            raise PipelineError(
+                f"the node {made.dfm_title} made at {line_of(made)} is not made once for each element of the ForEach "
+                f"at {line_of(loop)}; collect a node of its own body, and inner loops one by one",
+                line,
+            )
+        self._written(graph, node, line, graph.blocks.get(beside))
+
+    __init__.__pydantic_base_init__ = True  # pyright: ignore
+
+    def dfm_target(self) -> tuple[Statement, tuple[Step, ...]]:
+        return self, ()
+
+    @property
+    def dfm_title(self) -> str:
+        return "collect"
+
+    def __repr__(self) -> str:
+        return f"<collect node {self.dfm_node_id!r} at {line_of(self)}>"
+
+    __str__ = __repr__
+
+
+class If(Block, frozen=True):
+    """Runs its body in the frames in which a condition holds."""
+
+    cond: Condition | Node
+    """The condition; a node counts as Python sees its result."""
+    _other: str | None = PrivateAttr(None)
+
+    def __init__(
+        self,
+        cond: Condition | Node | PlaceParam,
+        *,
+        dfm_after: Node | Sequence[Node] | None = None,
+        dfm_node_id: NodeId | None = None,
+    ) -> None:
+        cond = as_condition(cond, "If")
+        graph, node, line = self._write("If", {"cond": cond, "dfm_after": dfm_after, "dfm_node_id": dfm_node_id})
+        params: list[PlaceParam] = []
+        for operand in cond.dfm_operands():
+            if isinstance(operand, Node):
+                graph.check_node(operand.dfm_target()[0], line)
+            elif isinstance(operand, PlaceParam):
+                params.append(operand)
+            elif any(inside(operand)):
+                raise PipelineError(nested("If", "cond"), line)
+        graph.use_places(params, line)
+        self._written(graph, node, line)
+
+    __init__.__pydantic_base_init__ = True  # pyright: ignore
+
+    def otherwise(self) -> "Otherwise":
+        """The other branch, for a `with` block of its own: it runs where the condition does not hold."""
+        return Otherwise(self)
+
+
+class Otherwise(Block, frozen=True):
+    """The other branch of an `If`; `If.otherwise` makes it."""
+
+    test: If
+    """The `If`."""
+
+    def __init__(self, test: If, dfm_node_id: NodeId | None = None) -> None:
+        graph, node, line = self._write("otherwise", {"test": test, "dfm_node_id": dfm_node_id})
+        graph.check_own(test, line)
+        own = test.dfm_place()[1]
+        if test._other is not None:  # pyright: ignore[reportPrivateUsage]
+            first = test._other  # pyright: ignore[reportPrivateUsage]
+            raise PipelineError(f"the If made at {line_of(test)} has its otherwise() already, at {first}", line)
+        if graph.blocks.get(own) != (graph.open[-1] if graph.open else None):
+            raise PipelineError(
+                f"otherwise() is called in another block than that of its If, made at {line_of(test)}; "
+                "write it beside that, after its body",
+                line,
+            )
+        test._other = line  # pyright: ignore
+        self._written(graph, node, line)
+
+    __init__.__pydantic_base_init__ = True  # pyright: ignore
+
+    @property
+    def dfm_title(self) -> str:
+        return "otherwise"
+
+
+def around(graph: Graph, block: NodeId | None) -> Iterator[NodeId]:
+    """A block, the one around it, and so on."""
+    while block is not None:
+        yield block
+        block = graph.blocks.get(block)

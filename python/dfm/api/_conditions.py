@@ -1,0 +1,176 @@
+"""What does a pipeline decide by?"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Never, cast
+
+from dfm.api._lines import user_line
+from dfm.api._references import Instance, Node, PlaceParam
+from dfm.errors import PipelineError
+
+
+class Condition(Instance):
+    """Something that holds or does not, once the values are there."""
+
+    __slots__ = ()
+
+    def __and__(self, other: "Condition | Node") -> "And":
+        return And(self, other)
+
+    def __or__(self, other: "Condition | Node") -> "Or":
+        return Or(self, other)
+
+    def __invert__(self) -> "Not":
+        return Not(self)
+
+    def __bool__(self) -> Never:
+        raise PipelineError(
+            "a condition is decided when the pipeline runs, not while it is being written: give it to If(cond=…), "
+            "and use &, | and ~ in the place of and, or and not",
+            user_line(),
+        )
+
+    def dfm_operands(self) -> Iterator[object]:
+        """The values it looks at, in order."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Comparison(Condition):
+    """How two values compare, each a node's result, a parameter or a literal."""
+
+    left: Any
+    """The one."""
+    right: Any
+    """The other."""
+    dfm_compare: ClassVar[str]
+
+    def dfm_operands(self) -> Iterator[object]:
+        yield self.left
+        yield self.right
+
+
+class Equal(Comparison):
+    """`left == right`"""
+
+    __slots__ = ()
+    dfm_compare = "equal"
+
+
+class NotEqual(Comparison):
+    """`left != right`"""
+
+    __slots__ = ()
+    dfm_compare = "not-equal"
+
+
+class GreaterThan(Comparison):
+    """`left > right`"""
+
+    __slots__ = ()
+    dfm_compare = "greater"
+
+
+class GreaterThanOrEqual(Comparison):
+    """`left >= right`"""
+
+    __slots__ = ()
+    dfm_compare = "greater-or-equal"
+
+
+class LessThan(Comparison):
+    """`left < right`"""
+
+    __slots__ = ()
+    dfm_compare = "less"
+
+
+class LessThanOrEqual(Comparison):
+    """`left <= right`"""
+
+    __slots__ = ()
+    dfm_compare = "less-or-equal"
+
+
+COMPARISONS: dict[str, type[Comparison]] = {
+    kind.dfm_compare: kind for kind in (Equal, NotEqual, GreaterThan, GreaterThanOrEqual, LessThan, LessThanOrEqual)
+}
+
+
+class Several(Condition):
+    """What `And` and `Or` have in common."""
+
+    __slots__ = ("conditions",)
+
+    conditions: tuple[Condition, ...]
+    """What it is made of, in the order in which it is decided."""
+
+    def __init__(self, *conditions: Condition | Node | Sequence[Condition | Node]) -> None:
+        name = type(self).__name__
+        given: list[object] = []
+        for one in conditions:
+            given.extend(cast(Sequence[object], one) if isinstance(one, list | tuple) else [one])
+        if not given:
+            raise PipelineError(f"{name} takes one condition or more", user_line())
+        self.conditions = tuple(as_condition(one, name) for one in given)
+
+    def dfm_operands(self) -> Iterator[object]:
+        for one in self.conditions:
+            yield from one.dfm_operands()
+
+
+class And(Several):
+    """All of them hold; those after the first that does not are not looked at."""
+
+    __slots__ = ()
+
+
+class Or(Several):
+    """One of them holds; those after the first that does are not looked at."""
+
+    __slots__ = ()
+
+
+class Not(Condition):
+    """It does not hold."""
+
+    __slots__ = ("condition",)
+
+    condition: Condition
+    """What does not."""
+
+    def __init__(self, condition: Condition | Node) -> None:
+        self.condition = as_condition(condition, "Not")
+
+    def dfm_operands(self) -> Iterator[object]:
+        yield from self.condition.dfm_operands()
+
+
+class Truth(Condition):
+    """A value counts as true, as Python sees it; a node in the place of a condition means this."""
+
+    __slots__ = ("value",)
+
+    value: Node | PlaceParam
+    """The value."""
+
+    def __init__(self, value: Node | PlaceParam) -> None:
+        self.value = value
+
+    def dfm_operands(self) -> Iterator[object]:
+        yield self.value
+
+
+def as_condition(value: object, title: str) -> Condition:
+    """A condition, or a value that counts as true or not.
+
+    Raises:
+        PipelineError: it is neither.
+    """
+    if isinstance(value, Condition):
+        return value
+    if isinstance(value, Node | PlaceParam):
+        return Truth(value)
+    raise PipelineError(
+        f"{title} takes conditions, such as node > 3, and nodes, not {value!r} ({type(value).__name__})", user_line()
+    )

@@ -1,0 +1,356 @@
+"""Do loops, conditions, collections and limits do at all sites what their reference promises?"""
+# pyright: basic, reportMissingImports=false
+
+import json
+import time
+
+import pytest
+from dfm import _native
+from dfm.api import And, Equal, ErrorToken, ForEach, If, LessThan, Pipeline, PlaceParam, Retry, Yield
+from dfm.errors import JobError, PipelineError
+from dfm.session import JobStatus
+
+pytestmark = pytest.mark.timeout(60)
+HERE = __file__
+
+
+@pytest.fixture(scope="module")
+def fed(small):
+    from small.fed.api import work
+
+    return work
+
+
+@pytest.fixture(scope="module")
+def session(small):
+    from small.fed.runtime.home import get_session
+
+    with get_session(target="local") as session:
+        yield session
+
+
+def written(build):
+    with Pipeline() as pipeline:
+        build()
+    return Pipeline.model_validate_json(pipeline.model_dump_json())
+
+
+def results(session, build, params=None):
+    """What the places have, once all is done; errors as the set of their messages."""
+    job = session.execute(written(build), params or {})
+    assert job.wait_until_finished(30)
+    return job
+
+
+def line_after(build) -> str:
+    return f"{HERE}:{build.__code__.co_firstlineno}"
+
+
+@pytest.mark.parametrize("sites", [("home", "home"), ("east", "west"), ("east", "home"), ("home", "west")])
+def test_a_body_runs_once_for_each_element_and_is_collected(session, fed, sites):
+    def build():
+        offset = fed.Add(a=100, b=0, site=sites[1])
+        with ForEach(seq=fed.Echo(value=[1, 2, 3], site=sites[0])) as x:
+            more = fed.Add(a=x, b=offset, site=sites[1])
+            Yield(value=more, place="each")
+        Yield(value=fed.Total(items=x.collect(more), site=sites[0]), place="total")
+
+    job = results(session, build)
+    assert job.results("each") == [101, 102, 103]
+    assert job.results("total") == [306]
+    assert [token.frame.frame for token in sorted(job._tokens, key=lambda one: one.frame) if token.place == "each"] == [
+        [0, 0],
+        [0, 1],
+        [0, 2],
+    ]
+    assert job.get_status() is JobStatus.FINISHED
+
+
+def sequences():
+    numpy = pytest.importorskip("numpy")
+    arrow = pytest.importorskip("pyarrow")
+    return {
+        "list": ([1, 2], [1, 2]),
+        "tuple": ((1, 2), [1, 2]),
+        "empty": ([], []),
+        "array": (numpy.array([1.5, 2.5]), [1.5, 2.5]),
+        "dict": ({"a": 1, "b": 2}, [("a", 1), ("b", 2)]),
+        "table": (arrow.table({"n": [1, 2], "s": ["x", "y"]}), [{"n": 1, "s": "x"}, {"n": 2, "s": "y"}]),
+    }
+
+
+@pytest.mark.parametrize("kind", ["list", "tuple", "empty", "array", "dict", "table"])
+def test_every_kind_of_sequence_has_elements(session, fed, kind):
+    value, elements = sequences()[kind]
+
+    def build():
+        with ForEach(seq=PlaceParam("seq")) as x:
+            Yield(value=fed.Echo(value=x, site="east"))
+        Yield(value=x.collect(x), place="all")
+
+    job = results(session, build, {"seq": value})
+    assert job.results() == elements
+    assert job.results("all") == [elements]
+
+
+@pytest.mark.parametrize("kind", ["Count", "CountAsync"])
+def test_a_generators_items_are_elements(session, fed, kind):
+    def build():
+        with ForEach(seq=getattr(fed, kind)(to=300, site="east")) as x:
+            Yield(value=fed.Add(a=x, site="west"))
+
+    assert results(session, build).results() == list(range(1, 301))
+
+
+def test_loops_lie_in_loops_and_see_what_is_around_them(session, fed):
+    def build():
+        base = fed.Add(a=PlaceParam("base"), b=0, site="west")
+        with ForEach(seq=fed.Echo(value=[[1, 2], [], [3]], site="east")) as row:
+            with ForEach(seq=row) as cell:
+                made = fed.Add(a=cell, b=base, site="home")
+                Yield(value=made, place="cell")
+            made = cell.collect(made)
+            total = fed.Total(items=made, site="west")
+            Yield(value=total, place="row")
+        Yield(value=row.collect(total), place="all")
+
+    job = results(session, build, [{"base": 10}, {"base": 20}])
+    assert job.results("cell") == [11, 12, 13, 21, 22, 23]
+    assert job.results("row") == [23, 0, 13, 43, 0, 23]
+    assert job.results("all") == [[23, 0, 13], [43, 0, 23]]
+    frames = sorted(token.frame.frame for token in job._tokens if token.place == "cell")
+    assert frames == [[0, 0, 0], [0, 0, 1], [0, 2, 0], [1, 0, 0], [1, 0, 1], [1, 2, 0]]
+
+
+@pytest.mark.parametrize("sites", ["east west", "home home", "west home"])
+def test_one_branch_runs(session, fed, sites):
+    one, other = sites.split()
+
+    def build():
+        n = fed.Add(a=PlaceParam("n"), b=0, site=one)
+        with If(cond=(n > 3) & ~(n == 5)) as test:
+            Yield(value=fed.Add(a=n, b=100, site=other), place="then")
+        with test.otherwise():
+            Yield(value=fed.Add(a=n, b=-100, site=other), place="else")
+
+    job = results(session, build, [{"n": n} for n in (3, 4, 5, 6)])
+    assert job.results("then") == [104, 106]
+    assert job.results("else") == [-97, -95]
+    frames = {place: sorted(t.frame.frame for t in job._tokens if t.place == place) for place in ("then", "else")}
+    assert frames == {"then": [[1], [3]], "else": [[0], [2]]}
+
+
+def test_conditions_inside_loops_and_loops_inside_conditions(session, fed):
+    def build():
+        with ForEach(seq=fed.Count(to=6, site="east")) as x:
+            with If(cond=And(LessThan(x, 4), x > 1)) as test:
+                kept = fed.Add(a=x, b=10, site="west")
+            with test.otherwise():
+                letters = fed.Echo(value=["p", "q"], site="home")
+                with ForEach(seq=letters) as y, If(cond=Equal(left=x, right=5)):
+                    Yield(value=y, place="last")
+        Yield(value=x.collect(kept), place="kept")
+
+    job = results(session, build)
+    assert job.results("kept") == [[12, 13]]
+    assert job.results("last") == ["p", "q"]
+    assert job.get_status() is JobStatus.FINISHED
+
+
+def test_what_a_branch_selects_is_needed_only_where_it_runs(session, fed):
+    def build():
+        rows = fed.Echo(value=PlaceParam("rows"), site="east")
+        with If(cond=rows):
+            Yield(value=fed.Add(a=rows.fieldref(0), b=0, site="west"))
+
+    job = results(session, build, [{"rows": []}, {"rows": [7]}])
+    assert job.results() == [7]
+    assert job.get_status() is JobStatus.FINISHED
+
+
+@pytest.mark.parametrize("site", ["home", "east"])
+def test_an_element_that_failed(session, fed, site):
+    def build(errors):
+        def do():
+            with ForEach(seq=fed.Echo(value=[[1], 2, [3]], site="west")) as x:
+                total = fed.Total(items=x, site=site)
+                Yield(value=total, place="each")
+            Yield(value=fed.Echo(value=x.collect(total, errors=errors), site="east"), place="all")
+
+        return do
+
+    job = results(session, build("fail"))
+    each, (whole,) = job.results("each"), job.results("all")
+    assert [each[0], each[2]] == [1, 3] and isinstance(each[1], ErrorToken)
+    assert isinstance(whole, ErrorToken) and whole.errors == each[1].errors
+    assert job.get_status() is JobStatus.FAILED and len(job.errors) == 1
+    assert each[1].errors[0].frame == [0, 1] and each[1].errors[0].type == "TypeError"
+
+    assert results(session, build("skip")).results("all") == [[1, 3]]
+    ((first, kept, last),) = results(session, build("keep")).results("all")
+    assert (first, last) == (1, 3) and isinstance(kept, ErrorToken) and kept.errors[0].type == "TypeError"
+
+
+def test_a_sequence_that_failed_is_told_where_its_body_would_have_yielded(session, fed):
+    def build():
+        with ForEach(seq=fed.Fail(value="it", site="east")) as x:
+            Yield(value=fed.Echo(value=x, site="west"), place="each")
+            with If(cond=x > 1):
+                Yield(value=x, place="inner")
+        Yield(value=x.collect(x), place="all")
+        with ForEach(seq=fed.Add(a=1, site="west")) as y:
+            Yield(value=y, place="none")
+        with If(cond=fed.Echo(value="text", site="west") > 3) as test:
+            Yield(value=fed.Add(a=1), place="then")
+        with test.otherwise():
+            Yield(value=fed.Add(a=1), place="else")
+
+    job = results(session, build)
+    for place, kind in {"each": "ValueError", "inner": "ValueError", "all": "ValueError", "none": "TypeError"}.items():
+        (token,) = job.results(place)
+        assert token.errors[0].type == kind, place
+    for place in ("then", "else"):
+        assert "'>' not supported" in job.results(place)[0].errors[0].message
+    assert len(job.errors) == 3
+    message = next(error.errors[0].message for error in job.errors if "ForEach" in error.errors[0].message)
+    assert message == "a ForEach goes through a sequence, and a value of type int is none"
+
+
+def test_order_without_data_across_blocks_and_sites(session, fed, tmp_path):
+    log = tmp_path / "log"
+
+    def build():
+        first = fed.CountInto(to=3, path=str(log), site="east")
+        with ForEach(seq=PlaceParam("seq"), dfm_after=first) as x:
+            made = fed.Add(a=x, site="west", dfm_after=first)
+        Yield(value=fed.Echo(value=1, site="home", dfm_after=x.collect(made)))
+
+    assert results(session, build, {"seq": [1, 2]}).results() == [1]
+    assert log.read_text() == "0\n1\n2\n"
+
+
+def test_a_site_that_dies_in_a_loop_ends_no_job_in_silence(session, fed):
+    def build():
+        with ForEach(seq=fed.Echo(value=["exit", "kill"], site="east")) as x:
+            gone = fed.Die(how=x, site="west")
+            Yield(value=fed.Echo(value=gone, site="east"), place="each")
+        Yield(value=x.collect(gone), place="all")
+
+    job = results(session, build)
+    for place, count in {"each": 2, "all": 1}.items():
+        assert [token.errors[0].type for token in job.results(place)] == ["SiteLostError"] * count
+
+
+def test_a_failure_is_tried_again(session, fed, tmp_path):
+    def build(path, retry):
+        return lambda: Yield(value=fed.Flaky(path=str(path), fails=2, site="east", retry=retry))
+
+    started = time.monotonic()
+    assert results(session, build(tmp_path / "a", Retry(times=2, backoff=0.05))).results() == [3]
+    assert time.monotonic() - started > 0.05 + 0.1
+    job = results(session, build(tmp_path / "b", Retry(times=1)))
+    assert job.results()[0].errors[0].message == "try 2 of 2 that fail"
+    assert len(job.errors) == 1
+
+
+@pytest.mark.parametrize("site", ["home", "east"])
+def test_what_takes_too_long_is_an_error(session, fed, site):
+    def build():
+        Yield(value=fed.Wait(seconds=60.0, site=site, timeout=0.1), place="late")
+        Yield(value=fed.Wait(seconds=0.0, site=site, timeout=30), place="soon")
+        Yield(value=fed.Count(to=3, site=site, timeout=30), place="items")
+        Yield(value=fed.AddOnThread(a=1, site=site, retry=Retry(1), timeout=30), place="thread")
+
+    job = results(session, build)
+    error = job.results("late")[0].errors[0]
+    assert error.type == "TimeoutError" and error.message == "it took longer than its timeout of 0.1 s"
+    assert (job.results("soon"), job.results("items"), job.results("thread")) == ([0.0], [0, 1, 2], [2])
+
+
+def refusal(build) -> str:
+    with pytest.raises(PipelineError) as refused, Pipeline():
+        build()
+    return str(refused.value)
+
+
+def test_what_the_blocks_forbid_is_refused_with_both_lines(fed):
+    def outside():
+        with ForEach(seq=[1]) as x:
+            made = fed.Add(a=x)
+        fed.Add(a=made)
+
+    def element():
+        with ForEach(seq=[1]) as x:
+            pass
+        fed.Add(a=x)
+
+    def condition():
+        with If(cond=fed.Add(a=1)):
+            made = fed.Add(a=1)
+        Yield(value=made)
+
+    def inside():
+        with ForEach(seq=[1]) as x:
+            x.collect(x)
+
+    def too_deep():
+        with ForEach(seq=[[1]]) as x, ForEach(seq=x) as y:
+            made = fed.Add(a=y)
+        x.collect(made)
+
+    def twice():
+        test = If(cond=fed.Add(a=1) > 1)
+        test.otherwise()
+        test.otherwise()
+
+    cases = {
+        outside: (2, 3, "outside of that body"),
+        element: (1, 3, "only its body has"),
+        condition: (2, 3, "outside of that body"),
+        inside: (1, 2, "call it after that"),
+        too_deep: (2, 3, "inner loops one by one"),
+        twice: (1, 3, "has its otherwise() already"),
+    }
+    for build, (made, used, words) in cases.items():
+        message = refusal(build)
+        first = build.__code__.co_firstlineno
+        assert message.startswith(f"{HERE}:{first + used}:"), message
+        assert f"{HERE}:{first + made}" in message and words in message, message
+
+
+def test_a_condition_is_not_decided_while_the_pipeline_is_written(fed):
+    def build():
+        if fed.Add(a=1) > 3:
+            fed.Add(a=2)
+
+    assert "use &, | and ~" in refusal(build)
+    assert "node > 3" in refusal(lambda: If(cond=True))  # pyright: ignore
+
+
+def test_run_raises_what_a_loop_raised(session, fed):
+    def build():
+        with ForEach(seq=[1, 2]) as x:
+            Yield(value=fed.Fail(value=x, site="east"))
+
+    with pytest.raises(JobError, match="no luck with 1"):
+        session.run(written(build))
+
+
+def test_the_planner_trusts_no_block(session, fed):
+    def build():
+        with ForEach(seq=[1]) as x:
+            made = fed.Add(a=x)
+        Yield(value=x.collect(made))
+
+    pipeline = written(build)
+
+    def planned(edit):
+        document = json.loads(pipeline.model_dump_json())
+        edit(document["statements"])
+        with pytest.raises(ValueError, match="plan-") as refused:
+            _native.plan(session._fed_info, json.dumps(document), "home", None)
+        return str(refused.value)
+
+    assert "plan-out-of-block" in planned(lambda statements: statements[1].update(block=None))
+    assert "plan-block" in planned(lambda statements: statements[1].update(block=9))
+    assert "plan-collect" in planned(lambda statements: statements[2].update(for_each=1))
