@@ -192,7 +192,10 @@ impl<V: Value> Engine<V> {
 
     /// Takes a token from another site. One that is there already, or is not the net's, is refused with `false`.
     pub fn deposit(&mut self, place: PlaceId, frame: &Frame, token: Option<Token<V>>) -> bool {
-        let known = self.net.places.get(place as usize).is_some_and(|place| matches!(place.source, Source::Site(_)));
+        let known = self.net.places.get(place as usize).is_some_and(|place| {
+            let levels = self.blocks.blocks[place.block as usize].levels;
+            matches!(place.source, Source::Site(_)) && frame.levels().len() <= levels
+        });
         let taken = known && self.put(place, frame, token);
         self.settle();
         taken
@@ -669,7 +672,7 @@ impl<V: Value> Engine<V> {
     fn finish(&mut self, frame: &Frame) {
         self.finished += 1;
         let left = self.left_in(frame);
-        *left -= 1;
+        *left = left.saturating_sub(1);
         if *left == 0 {
             self.kept.remove(&root(frame));
             for block in 1..self.entered.len() {

@@ -296,6 +296,50 @@ impl Net {
                 return Some(format!("an output of transition {at} leads to place {}, which takes none", arc.place));
             }
         }
+        self.problem_of_blocks()
+    }
+
+    fn problem_of_blocks(&self) -> Option<String> {
+        let mut levels: Vec<usize> = vec![];
+        for (at, block) in self.blocks.iter().enumerate() {
+            levels.push(match block.parent.map(|parent| levels.get(parent as usize)) {
+                None if at == 0 && !block.each => 1,
+                Some(Some(outer)) if at > 0 => outer + usize::from(block.each),
+                _ => return Some(format!("block {at} does not follow the one around it")),
+            });
+        }
+        let is_around = |outer: BlockId, mut inner: BlockId| {
+            while inner > outer {
+                inner = self.blocks[inner as usize].parent.unwrap_or_default();
+            }
+            inner == outer
+        };
+        let count = levels.len() as BlockId;
+        for (at, transition) in self.transitions.iter().enumerate() {
+            let fits = match transition.step {
+                Step::Enter { block, .. } => {
+                    block < count && self.blocks[block as usize].parent == Some(transition.block)
+                }
+                _ => true,
+            };
+            if transition.block >= count || !fits {
+                return Some(format!("transition {at} belongs to no block, or enters one that is not in its own"));
+            }
+        }
+        for (at, place) in self.places.iter().enumerate() {
+            let transition = &self.transitions[place.transition as usize];
+            let gathers = |inner| {
+                matches!(transition.step, Step::Collect { .. })
+                    && is_around(transition.block, inner)
+                    && levels[inner as usize] > levels[transition.block as usize]
+            };
+            let fits = place.block < count
+                && (is_around(place.block, transition.block) || gathers(place.block))
+                && (place.block == 0 || !matches!(place.source, Source::Param(_)));
+            if !fits {
+                return Some(format!("place {at} has tokens of a block that its transition has no part in"));
+            }
+        }
         None
     }
 }
@@ -307,18 +351,37 @@ mod tests {
     #[test]
     fn a_net_whose_parts_do_not_fit_is_told_from_one_that_can_run() {
         let step = Step::Yield { node: NodeId::Number(0), place: "yield".into() };
-        let place = |transition, slot| Place { transition, slot, source: Source::Start };
+        let place = |transition, slot| Place { transition, slot, block: 0, source: Source::Start };
         let net = |places, outputs| Net {
             site: "a".into(),
             places,
-            transitions: vec![Transition { step: step.clone(), outputs }],
+            blocks: vec![Block::body()],
+            transitions: vec![Transition { step: step.clone(), block: 0, outputs }],
         };
         assert_eq!(net(vec![place(0, 0)], vec![]).problem(), None);
         assert!(net(vec![place(1, 0)], vec![]).problem().is_some());
         assert!(net(vec![place(0, 1)], vec![]).problem().is_some());
         assert!(net(vec![], vec![]).problem().is_some());
-        let arc = |site: Option<&str>| vec![Arc { site: site.map(Into::into), place: 7, carry: Carry::Signal }];
+        let arc = |site: Option<&str>| {
+            vec![Arc { site: site.map(Into::into), place: 7, carry: Carry::Signal, inward: false }]
+        };
         assert!(net(vec![place(0, 0)], arc(None)).problem().is_some());
         assert_eq!(net(vec![place(0, 0)], arc(Some("b"))).problem(), None);
+
+        let mut other = net(vec![place(0, 0)], vec![]);
+        other.blocks = vec![];
+        assert!(other.problem().is_some());
+        other.blocks = vec![Block::body(), Block { parent: Some(1), each: true }];
+        assert!(other.problem().is_some());
+        other.blocks[1].parent = Some(0);
+        assert_eq!(other.problem(), None);
+        other.places[0].block = 1;
+        assert!(other.problem().is_some(), "only a collection gathers");
+        other.transitions[0].step = Step::Collect { node: NodeId::Number(0), errors: OnError::Fail };
+        assert_eq!(other.problem(), None);
+        other.blocks[1].each = false;
+        assert!(other.problem().is_some(), "there is nothing to gather");
+        other.transitions[0].step = Step::Enter { node: NodeId::Number(0), block: 0 };
+        assert!(other.problem().is_some());
     }
 }
