@@ -116,8 +116,14 @@ class World:
         (job / "app" / "custom").mkdir()
         (job / "app" / "custom" / "waits.py").write_text(JOB)
         meta = {"name": "waits", "resource_spec": {}, "min_clients": 1, "deploy_map": {"app": ["@ALL"]}}
-        server = {"format_version": 2, "workflows": [{"id": "waits", "path": "waits.Waits", "args": {}}]}
-        client = {"format_version": 2, "executors": [{"tasks": ["*"], "executor": {"path": "waits.Idle", "args": {}}}]}
+        server: dict[str, object] = {
+            "format_version": 2,
+            "workflows": [{"id": "waits", "path": "waits.Waits", "args": {}}],
+        }
+        client: dict[str, object] = {
+            "format_version": 2,
+            "executors": [{"tasks": ["*"], "executor": {"path": "waits.Idle", "args": {}}}],
+        }
         (job / "meta.json").write_text(json.dumps(meta))
         (job / "app" / "config" / "config_fed_server.json").write_text(json.dumps(server))
         (job / "app" / "config" / "config_fed_client.json").write_text(json.dumps(client))

@@ -35,7 +35,9 @@ variable = contextvars.ContextVar("variable", default="")
 class OfATask(Adapter):
     async def body(self, how):
         if how == "cancel":
-            asyncio.current_task().cancel()
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
             await asyncio.sleep(1000)
         if how == "timeout":
             try:
