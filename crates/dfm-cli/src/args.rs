@@ -82,8 +82,28 @@ pub enum Fed {
     /// Generate a federation's files.
     #[command(subcommand)]
     Gen(Gen),
+    /// Show everything that is wrong with a federation's files.
+    Check(Check),
+    /// Print the JSON Schema of the .dfm.yaml, for editors.
+    Schema,
     /// Run a pipeline or a script on a federation.
     Submit(Submit),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Check {
+    /// The federation, or the path of a .dfm.yaml.
+    pub name: String,
+    /// Write the diagnostics to stdout in this format.
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<Format>,
+}
+
+/// A format for diagnostics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// What code hosts read.
+    Sarif,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,5 +1,6 @@
 //! Which command does the work, and what do all commands share?
 
+mod check;
 mod config;
 mod gen_code;
 mod gen_docker;
@@ -98,6 +99,11 @@ pub fn run(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Poc(command) => poc::run(context, command),
         Command::Fed(Fed::Gen(Gen::Docker(args))) => gen_docker::run(context, &args),
         Command::Fed(Fed::Gen(Gen::Helm(args))) => gen_helm::run(context, &args),
+        Command::Fed(Fed::Check(args)) => check::run(context, &args),
+        Command::Fed(Fed::Schema) => {
+            context.output.result(&format!("{:#}", dfm_config::json_schema()));
+            Ok(())
+        }
         Command::Fed(Fed::Submit(args)) => submit::run(context, &args),
         Command::Supervise(args) => supervise::run(context, &args),
     }
@@ -119,7 +125,14 @@ pub fn federation_patched(context: &Context, name: &str, patch: Option<&Path>) -
     let registry = Registry::read(&context.registry).map_err(Failure::wrong)?;
     let paths = registry.paths(name).ok_or_else(|| Failure::wrong(unknown(context, &registry, name)))?;
     let options = Options { patch: patch.map(Path::to_owned) };
-    let loaded = load_with(context, name, &paths, &options).map_err(Failure::wrong)?;
+    let mut loaded = load_with(context, name, &paths, &options).map_err(Failure::wrong)?;
+    // A project that is missing is told by those who need it.
+    if let Some(project) = paths.project.as_ref().filter(|project| project.exists()) {
+        dfm_config::check_project(&mut loaded, &context.shown(project));
+        if loaded.report.diagnostics.iter().any(Diagnostic::is_error) {
+            return Err(Failure::wrong(loaded.report));
+        }
+    }
     context.output.problems(&loaded.report);
     Ok(Chosen { name: name.to_owned(), paths, federation: loaded.federation, sources: loaded.report.sources })
 }

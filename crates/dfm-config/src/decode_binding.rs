@@ -2,21 +2,17 @@
 
 use dfm_diag::{Diagnostic, Span, nearest};
 use indexmap::IndexMap;
+use serde_json::Value;
 
 use crate::decode_operation::{no_parameter, typed_parameter};
 use crate::decode_schema::named_type;
 use crate::decode_site::class;
-use crate::fields::{Faults, Fields, Others, listed, text, wrong_type};
+use crate::fields::{Faults, Fields, listed, text, wrong_type};
+use crate::format::{ARGUMENT, BINDING, COMPUTE_COST, EXPOSED, SOURCES};
 use crate::names::{advice, is_identifier};
 use crate::tree::{Data, Entries, Entry, Node};
+use crate::value::misfit;
 use crate::{Accepts, Argument, ArgumentSource, Binding, ComputeCost, Operation, Parameter, Type};
-
-const KEYS: &[&str] = &["adapter", "description", "returns", "is-async", "args", "compute_cost"];
-
-const SOURCES: &[&str] = &["from-param", "from-secrets", "const", "from-provider", "from-site"];
-
-const ARGUMENT_KEYS: &[&str] =
-    &["from-param", "from-secrets", "const", "from-provider", "from-site", "doc", "expose-as"];
 
 /// What a binding may speak of.
 pub struct Scope<'a> {
@@ -24,6 +20,8 @@ pub struct Scope<'a> {
     pub operations: &'a IndexMap<String, Option<Operation>>,
     /// The site's providers.
     pub providers: &'a [&'a str],
+    /// The federation's schemas.
+    pub schemas: &'a IndexMap<String, Value>,
 }
 
 /// Decodes an `interface`.
@@ -64,7 +62,7 @@ fn operation_name(key: &str, span: Span, scope: &Scope<'_>, faults: &mut Faults)
 }
 
 fn binding(name: &str, entry: &Entry, scope: &Scope<'_>, faults: &mut Faults) -> Option<Binding> {
-    let fields = Fields::of("an adapter binding", &entry.value, entry.key, KEYS, Others::Refused, faults)?;
+    let fields = Fields::of(&BINDING, &entry.value, entry.key, faults)?;
     let operation = scope.operations.get(name).and_then(Option::as_ref);
     let adapter = fields.need("adapter", faults).and_then(|entry| class(entry, "adapter", faults));
     let given = fields.get("args");
@@ -86,16 +84,14 @@ fn binding(name: &str, entry: &Entry, scope: &Scope<'_>, faults: &mut Faults) ->
 }
 
 fn compute_cost(fields: &Fields<'_>, faults: &mut Faults) -> ComputeCost {
-    let known = ["fixed_time", "compute_throughput", "fixed_size", "output_factor"];
-    let fields = fields
-        .get("compute_cost")
-        .and_then(|entry| Fields::of("a `compute_cost`", &entry.value, entry.key, &known, Others::Refused, faults));
+    let fields =
+        fields.get("compute_cost").and_then(|entry| Fields::of(&COMPUTE_COST, &entry.value, entry.key, faults));
     let Some(fields) = fields else { return ComputeCost::default() };
     ComputeCost {
-        fixed_time: fields.amount("fixed_time", false, faults).unwrap_or_default(),
-        compute_throughput: fields.amount("compute_throughput", true, faults),
-        fixed_size: fields.amount("fixed_size", false, faults).unwrap_or_default(),
-        output_factor: fields.amount("output_factor", false, faults).unwrap_or_default(),
+        fixed_time: fields.amount("fixed_time", faults).unwrap_or_default(),
+        compute_throughput: fields.amount("compute_throughput", faults),
+        fixed_size: fields.amount("fixed_size", faults).unwrap_or_default(),
+        output_factor: fields.amount("output_factor", faults).unwrap_or_default(),
     }
 }
 
@@ -150,7 +146,7 @@ fn argument(entry: &Entry, operation: Option<&Operation>, scope: &Scope<'_>, fau
         return None;
     }
     let before = faults.len();
-    let fields = Fields::of("an argument", &entry.value, entry.key, ARGUMENT_KEYS, Others::Refused, faults)?;
+    let fields = Fields::of(&ARGUMENT, &entry.value, entry.key, faults)?;
     let given: Vec<(&str, &Entry)> =
         SOURCES.iter().filter_map(|source| fields.raw(source).map(|entry| (*source, entry))).collect();
     let [(key, written)] = given[..] else {
@@ -176,8 +172,20 @@ fn argument(entry: &Entry, operation: Option<&Operation>, scope: &Scope<'_>, fau
                     .help("users give the parameter itself; leave `expose-as` out"),
             );
         }
-        exposed(entry, faults)
+        exposed(entry, scope, faults)
     });
+    if let (ArgumentSource::Const(value), Some((name, Parameter { of: Type::Schema(schema), .. }))) =
+        (&source, &exposed)
+        && !value.is_null()
+        && let Some(expected) = misfit(schema, value, scope.schemas)
+    {
+        let message = format!("the constant is not a value that `{name}` may have");
+        let fault = Diagnostic::error("config-wrong-constant", message).at(written.value.span, expected);
+        faults.push(match fields.get("expose-as") {
+            Some(entry) => fault.related(entry.value.span, "users may give this instead"),
+            None => fault,
+        });
+    }
     Some(Argument { span: entry.key, source, doc: fields.text("doc", faults), exposed })
 }
 
@@ -246,27 +254,18 @@ fn check_parameter(name: &str, span: Span, operation: Option<&Operation>, faults
 }
 
 /// The parameter that `expose-as` adds.
-fn exposed(entry: &Entry, faults: &mut Faults) -> Option<(String, Parameter)> {
-    let known = [
-        "param",
-        "type",
-        "description",
-        "accepts-literal-input",
-        "accepts-node-input",
-        "accepts-place-input",
-        "discoverable",
-    ];
+fn exposed(entry: &Entry, scope: &Scope<'_>, faults: &mut Faults) -> Option<(String, Parameter)> {
     let (name, parameter) = match &entry.value.data {
         Data::Text(_) => (&entry.value, anything(entry.value.span)),
         Data::Map(entries) => {
-            let fields = Fields::of("`expose-as`", &entry.value, entry.key, &known, Others::Refused, faults)?;
+            let fields = Fields::of(&EXPOSED, &entry.value, entry.key, faults)?;
             let name = &fields.need("param", faults)?.value;
             let schema: Entries = entries
                 .iter()
                 .filter(|(key, _)| *key != "param")
                 .map(|(key, entry)| (key.clone(), entry.clone()))
                 .collect();
-            let mut parameter = typed_parameter(&fields, &schema, name.span, faults);
+            let mut parameter = typed_parameter(&fields, &schema, name.span, scope.schemas, faults);
             if fields.get("type").is_none() {
                 parameter.of = anything(name.span).of;
             }

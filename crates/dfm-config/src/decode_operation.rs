@@ -2,18 +2,18 @@
 
 use dfm_diag::{Diagnostic, Span, nearest};
 use indexmap::IndexMap;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use crate::decode_schema::{check_entries, may_be, named_type};
-use crate::fields::{Faults, Fields, Others, listed, text, wrong_type};
+use crate::decode_schema::{check_entries, named_type};
+use crate::fields::{Faults, Fields, listed, text, wrong_type};
+use crate::format::{OPERATION, PARAMETER};
 use crate::names::{advice, is_identifier, is_name};
 use crate::tree::{Data, Entries, Entry, to_json_map};
+use crate::value::misfit;
 use crate::{Accepts, Operation, Parameter, Type};
 
-const KEYS: &[&str] = &["description", "type", "parameters", "required", "returns"];
-
-/// The flags of a parameter.
-const FLAGS: &[&str] = &["accepts-literal-input", "accepts-node-input", "accepts-place-input", "discoverable"];
+/// The federation's own.
+type Schemas = IndexMap<String, Value>;
 
 /// What else dfm reads in a parameter, for recognising slips.
 const KEYWORDS: &[&str] = &[
@@ -66,17 +66,17 @@ const KEYWORDS: &[&str] = &[
 ];
 
 /// Decodes `operations`: every name that is declared, with the operation where it is free of faults.
-pub fn operations(fields: &Fields<'_>, faults: &mut Faults) -> IndexMap<String, Option<Operation>> {
+pub fn operations(fields: &Fields<'_>, schemas: &Schemas, faults: &mut Faults) -> IndexMap<String, Option<Operation>> {
     let named: Vec<_> = fields.named("operations", faults).collect();
-    named.into_iter().map(|(name, entry)| (name.clone(), operation(name, entry, faults))).collect()
+    named.into_iter().map(|(name, entry)| (name.clone(), operation(name, entry, schemas, faults))).collect()
 }
 
-fn operation(name: &str, entry: &Entry, faults: &mut Faults) -> Option<Operation> {
+fn operation(name: &str, entry: &Entry, schemas: &Schemas, faults: &mut Faults) -> Option<Operation> {
     let before = faults.len();
     check_name(name, entry.key, faults);
-    let fields = Fields::of("an operation", &entry.value, entry.key, KEYS, Others::Allowed, faults)?;
+    let fields = Fields::of(&OPERATION, &entry.value, entry.key, faults)?;
     for (key, other) in entry.value.map().into_iter().flatten() {
-        if let Some(near) = nearest(key, KEYS.iter().copied()).filter(|near| key != near) {
+        if let Some(near) = nearest(key, OPERATION.names()).filter(|near| key != near) {
             faults.push(
                 Diagnostic::warning("config-unused-key", format!("an operation has no key `{key}`"))
                     .at(other.key, "this has no effect")
@@ -104,7 +104,7 @@ fn operation(name: &str, entry: &Entry, faults: &mut Faults) -> Option<Operation
                     .help(advice(name)),
             );
         }
-        if let Some(mut parameter) = parameter(entry, faults) {
+        if let Some(mut parameter) = parameter(entry, schemas, faults) {
             parameter.required = required.contains(&name.as_str());
             parameters.insert(name.clone(), parameter);
         }
@@ -160,8 +160,8 @@ pub fn no_parameter<'n>(name: &str, span: Span, parameters: impl Iterator<Item =
     }
 }
 
-fn parameter(entry: &Entry, faults: &mut Faults) -> Option<Parameter> {
-    let fields = Fields::of("a parameter", &entry.value, entry.key, FLAGS, Others::Allowed, faults)?;
+fn parameter(entry: &Entry, schemas: &Schemas, faults: &mut Faults) -> Option<Parameter> {
+    let fields = Fields::of(&PARAMETER, &entry.value, entry.key, faults)?;
     let empty = Entries::new();
     let entries = entry.value.map().unwrap_or(&empty);
     if let Some(required) = entries.get("required").filter(|required| matches!(required.value.data, Data::Bool(_))) {
@@ -171,14 +171,20 @@ fn parameter(entry: &Entry, faults: &mut Faults) -> Option<Parameter> {
                 .help("list the parameter's name in the operation's `required: […]`"),
         );
     }
-    Some(typed_parameter(&fields, entries, entry.key, faults))
+    Some(typed_parameter(&fields, entries, entry.key, schemas, faults))
 }
 
 /// Decodes a parameter's schema and flags.
-pub fn typed_parameter(fields: &Fields<'_>, entries: &Entries, span: Span, faults: &mut Faults) -> Parameter {
+pub fn typed_parameter(
+    fields: &Fields<'_>,
+    entries: &Entries,
+    span: Span,
+    schemas: &Schemas,
+    faults: &mut Faults,
+) -> Parameter {
     for (key, other) in entries {
         let canonical = key.replace('_', "-");
-        if KEYWORDS.contains(&key.as_str()) || FLAGS.contains(&canonical.as_str()) {
+        if KEYWORDS.contains(&key.as_str()) || PARAMETER.names().any(|own| own == canonical) {
             continue;
         }
         if let Some(near) = nearest(key, KEYWORDS.iter().copied()) {
@@ -197,9 +203,7 @@ pub fn typed_parameter(fields: &Fields<'_>, entries: &Entries, span: Span, fault
         place: flag("accepts-place-input"),
         advise: flag("discoverable"),
     };
-    let own = |key: &str| {
-        matches!(key, "description" | "default" | "required") || FLAGS.contains(&key.replace('_', "-").as_str())
-    };
+    let own = |key: &str| key == "required" || PARAMETER.names().any(|own| own == key.replace('_', "-"));
     let mut schema: Map<String, Value> = to_json_map(entries);
     if schema.get("type").and_then(Value::as_str) == Some("object")
         && let Some(required) = schema.get("required").cloned()
@@ -213,9 +217,9 @@ pub fn typed_parameter(fields: &Fields<'_>, entries: &Entries, span: Span, fault
         Some(path) if path.contains('.') => Type::Class(path.to_owned()),
         _ => Type::Schema(Value::Object(schema)),
     };
-    let default = fields.raw("default").map(|entry| (entry.value.to_json(), entry.value.span));
+    let default = entries.get("default").map(|entry| (entry.value.to_json(), entry.value.span));
     if let Some((value, span)) = default.as_ref().filter(|(value, _)| !value.is_null()) {
-        check_default(&of, value, *span, faults);
+        check_default(&of, value, *span, schemas, faults);
     }
     Parameter {
         span,
@@ -227,15 +231,12 @@ pub fn typed_parameter(fields: &Fields<'_>, entries: &Entries, span: Span, fault
     }
 }
 
-fn check_default(of: &Type, value: &Value, span: Span, faults: &mut Faults) {
-    let fault = Diagnostic::error("config-wrong-default", "the default is not a value that the parameter may have");
-    if !may_be(of, value) {
-        let Type::Schema(schema) = of else { return };
-        faults.push(fault.at(span, format!("expected a value of type {}", schema["type"])));
-    } else if let Type::Schema(schema) = of
-        && let Some(Value::Array(choices)) = schema.get("enum")
-        && !choices.contains(value)
-    {
-        faults.push(fault.at(span, format!("expected one of {}", json!(choices))));
+fn check_default(of: &Type, value: &Value, span: Span, schemas: &Schemas, faults: &mut Faults) {
+    let Type::Schema(schema) = of else { return };
+    if let Some(expected) = misfit(schema, value, schemas) {
+        faults.push(
+            Diagnostic::error("config-wrong-default", "the default is not a value that the parameter may have")
+                .at(span, expected),
+        );
     }
 }

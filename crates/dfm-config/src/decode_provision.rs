@@ -4,12 +4,13 @@ use dfm_diag::{Diagnostic, Spanned};
 use serde_json::{Map, Value};
 
 use crate::Provision;
-use crate::fields::{Faults, Fields, Others, choice, text};
+use crate::fields::{Faults, Fields, text};
+use crate::format::{BUILD, DOCKER, DOCKERFILE, HELM, PROVISION, PUSH, REGISTRY, SAVE, Shape};
 use crate::tree::{Data, Entry};
 
 /// Decodes `provision`.
 pub fn provision(entry: &Entry, faults: &mut Faults) -> Provision {
-    let fields = Fields::of("`provision`", &entry.value, entry.key, &["docker", "helm"], Others::Refused, faults);
+    let fields = Fields::of(&PROVISION, &entry.value, entry.key, faults);
     let Some(fields) = fields else { return Provision::default() };
     Provision {
         span: Some(entry.key),
@@ -19,26 +20,24 @@ pub fn provision(entry: &Entry, faults: &mut Faults) -> Provision {
 }
 
 /// A dictionary with its keys spelled in one way, and those without a value left out.
-fn normal(entry: &Entry, known: &[&str]) -> Map<String, Value> {
+fn normal(entry: &Entry, shape: &Shape) -> Map<String, Value> {
     let mut result = Map::new();
     for (key, entry) in entry.value.map().into_iter().flatten().filter(|(_, entry)| !entry.value.is_null()) {
-        let known = known.iter().find(|known| known.replace('-', "_") == key.replace('-', "_"));
-        result.insert(known.map_or_else(|| key.clone(), |known| (*known).to_owned()), entry.value.to_json());
+        let known = shape.key(key).map(|known| known.name);
+        result.insert(known.unwrap_or(key).to_owned(), entry.value.to_json());
     }
     result
 }
 
 fn docker(entry: &Entry, faults: &mut Faults) -> Map<String, Value> {
-    let known = ["image", "tag", "dockerfile", "build"];
-    let mut result = normal(entry, &known);
-    let fields = Fields::of("`provision.docker`", &entry.value, entry.key, &known, Others::Refused, faults);
+    let mut result = normal(entry, &DOCKER);
+    let fields = Fields::of(&DOCKER, &entry.value, entry.key, faults);
     let Some(fields) = fields else { return result };
     need_word(&fields, "image", "my-federation", IMAGE, faults);
     need_word(&fields, "tag", "0.0.1", TAG, faults);
     if let Some(entry) = fields.get("dockerfile")
         && !matches!(entry.value.data, Data::Text(_))
-        && let Some(fields) =
-            Fields::of("`dockerfile`", &entry.value, entry.key, &["dir", "file"], Others::Refused, faults)
+        && let Some(fields) = Fields::of(&DOCKERFILE, &entry.value, entry.key, faults)
     {
         fields.text("dir", faults);
         fields.text("file", faults);
@@ -50,28 +49,26 @@ fn docker(entry: &Entry, faults: &mut Faults) -> Map<String, Value> {
 }
 
 fn build(entry: &Entry, faults: &mut Faults) -> Map<String, Value> {
-    let known = ["context", "engine", "arch", "save", "push"];
-    let result = normal(entry, &known);
-    let fields = Fields::of("`build`", &entry.value, entry.key, &known, Others::Refused, faults);
+    let result = normal(entry, &BUILD);
+    let fields = Fields::of(&BUILD, &entry.value, entry.key, faults);
     let Some(fields) = fields else { return result };
     if let Some(context) = need(&fields, "context", "..", faults) {
         text(&context.value, "context", faults);
     }
     if let Some(engine) = need(&fields, "engine", "docker", faults) {
-        choice(&engine.value, "engine", &["docker", "podman"], faults);
+        fields.choice("engine", engine, faults);
     }
     if let Some(arch) = need(&fields, "arch", "amd64", faults) {
-        choice(&arch.value, "arch", &["amd64", "arm64"], faults);
+        fields.choice("arch", arch, faults);
     }
     if let Some(save) = fields.get("save")
-        && let Some(save) = Fields::of("`save`", &save.value, save.key, &["enabled", "file"], Others::Refused, faults)
+        && let Some(save) = Fields::of(&SAVE, &save.value, save.key, faults)
     {
         save.flag("enabled", faults);
         save.text("file", faults);
     }
     if let Some(push) = fields.get("push")
-        && let Some(push) =
-            Fields::of("`push`", &push.value, push.key, &["enabled", "registry"], Others::Refused, faults)
+        && let Some(push) = Fields::of(&PUSH, &push.value, push.key, faults)
     {
         push.flag("enabled", faults);
         if let Some(entry) = push.get("registry") {
@@ -82,26 +79,15 @@ fn build(entry: &Entry, faults: &mut Faults) -> Map<String, Value> {
 }
 
 fn registry(entry: &Entry, faults: &mut Faults) {
-    let known = ["url", "username", "password"];
-    let fields = Fields::of("`registry`", &entry.value, entry.key, &known, Others::Refused, faults);
+    let fields = Fields::of(&REGISTRY, &entry.value, entry.key, faults);
     let Some(fields) = fields else { return };
-    for key in known {
+    for key in REGISTRY.names() {
         fields.text(key, faults);
-    }
-    if let Some(entry) = fields.get("password")
-        && entry.value.text().is_some_and(|text| !text.starts_with('$'))
-    {
-        faults.push(
-            Diagnostic::warning("config-literal-password", "a password stands in the configuration")
-                .at(entry.key, "everybody who reads this file knows it")
-                .help("write the name of an environment variable instead, as in `password: $REGISTRY_PASSWORD`"),
-        );
     }
 }
 
 fn helm(entry: &Entry, faults: &mut Faults) -> Map<String, Value> {
-    let known = ["path", "name", "chartVersion", "appVersion", "startup_package_source"];
-    let fields = Fields::of("`provision.helm`", &entry.value, entry.key, &known, Others::Refused, faults);
+    let fields = Fields::of(&HELM, &entry.value, entry.key, faults);
     if let Some(fields) = fields {
         if let Some(path) = need(&fields, "path", "deploy/helm", faults) {
             text(&path.value, "path", faults);
@@ -112,10 +98,10 @@ fn helm(entry: &Entry, faults: &mut Faults) -> Map<String, Value> {
         }
         fields.text("appVersion", faults);
         if let Some(source) = need(&fields, "startup_package_source", "env", faults) {
-            choice(&source.value, "startup_package_source", &["env", "workspace"], faults);
+            fields.choice("startup_package_source", source, faults);
         }
     }
-    normal(entry, &known)
+    normal(entry, &HELM)
 }
 
 /// A form that a text must have, for tools that read it: what it is, and whether a text has it.

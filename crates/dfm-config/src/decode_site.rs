@@ -2,25 +2,30 @@
 
 use dfm_diag::{Diagnostic, nearest};
 use indexmap::IndexMap;
-use serde_json::Map;
+use serde_json::{Map, Value};
 
 use crate::decode_binding::{Scope, interface};
 use crate::decode_schema::class_path;
-use crate::fields::{Faults, Fields, Others, listed, text, wrong_type};
+use crate::deploy_names::check_sites;
+use crate::fields::{Faults, Fields, listed, text, wrong_type};
+use crate::format::{ADAPTER, CACHE, IMPLEMENTATION, PROVIDER, SEND_COST, SITE, VAULT};
 use crate::names::{advice, is_name};
 use crate::tree::{Data, Entry};
 use crate::{Cache, Class, Operation, Provider, SendCost, Site, Vault};
 
-const KEYS: &[&str] = &["info", "impl", "cache_config", "secrets_vault", "interface", "providers", "send_cost"];
-
-/// Decodes `sites`.
+/// Decodes `sites`; `deployed` says whether Kubernetes is to run them.
 pub fn sites(
     fields: &Fields<'_>,
     operations: &IndexMap<String, Option<Operation>>,
+    schemas: &IndexMap<String, Value>,
+    deployed: bool,
     faults: &mut Faults,
 ) -> IndexMap<String, Site> {
     let named: Vec<_> = fields.named("sites", faults).collect();
     let names: Vec<&str> = named.iter().map(|(name, _)| name.as_str()).collect();
+    if deployed {
+        check_sites(named.iter().map(|(name, entry)| (name.as_str(), entry.key)), faults);
+    }
     let mut sites = IndexMap::new();
     for (name, entry) in &named {
         if !is_name(name) {
@@ -30,7 +35,7 @@ pub fn sites(
                     .help(advice(name)),
             );
         }
-        if let Some(site) = site(entry, name, &names, operations, faults) {
+        if let Some(site) = site(entry, name, &names, operations, schemas, faults) {
             sites.insert((*name).clone(), site);
         }
     }
@@ -42,12 +47,13 @@ fn site(
     name: &str,
     names: &[&str],
     operations: &IndexMap<String, Option<Operation>>,
+    schemas: &IndexMap<String, Value>,
     faults: &mut Faults,
 ) -> Option<Site> {
-    let fields = Fields::of("a site", &entry.value, entry.key, KEYS, Others::Refused, faults)?;
+    let fields = Fields::of(&SITE, &entry.value, entry.key, faults)?;
     let provided: Vec<_> = fields.named("providers", faults).collect();
     let providers: Vec<&str> = provided.iter().map(|(name, _)| name.as_str()).collect();
-    let scope = Scope { operations, providers: &providers };
+    let scope = Scope { operations, providers: &providers, schemas };
     Some(Site {
         span: entry.key,
         info: fields.free("info", faults),
@@ -71,8 +77,7 @@ fn provider(name: &str, entry: &Entry, scope: &Scope<'_>, faults: &mut Faults) -
                 .help("leave the dot out"),
         );
     }
-    let known = ["info", "impl", "interface"];
-    let fields = Fields::of("a provider", &entry.value, entry.key, &known, Others::Refused, faults)?;
+    let fields = Fields::of(&PROVIDER, &entry.value, entry.key, faults)?;
     Some(Provider {
         info: fields.free("info", faults),
         implementation: fields.get("impl").and_then(|entry| class(entry, "impl", faults)),
@@ -85,8 +90,8 @@ pub fn class(entry: &Entry, key: &'static str, faults: &mut Faults) -> Option<Cl
     let (path, args) = match &entry.value.data {
         Data::Text(_) => (&entry.value, Map::new()),
         Data::Map(_) => {
-            let what = if key == "adapter" { "an adapter" } else { "an `impl`" };
-            let fields = Fields::of(what, &entry.value, entry.key, &["path", "args"], Others::Refused, faults)?;
+            let shape = if key == "adapter" { &ADAPTER } else { &IMPLEMENTATION };
+            let fields = Fields::of(shape, &entry.value, entry.key, faults)?;
             (&fields.need("path", faults)?.value, fields.free("args", faults))
         }
         _ => {
@@ -102,8 +107,7 @@ pub fn class(entry: &Entry, key: &'static str, faults: &mut Faults) -> Option<Cl
 fn cache(fields: &Fields<'_>, faults: &mut Faults) -> Cache {
     let default = || Cache { protocol: "file".to_owned(), storage_options: Map::new(), base_path: None };
     let Some(entry) = fields.get("cache_config") else { return default() };
-    let known = ["protocol", "storage_options", "base_path"];
-    let fields = Fields::of("`cache_config`", &entry.value, entry.key, &known, Others::Refused, faults);
+    let fields = Fields::of(&CACHE, &entry.value, entry.key, faults);
     fields.map_or_else(default, |fields| Cache {
         protocol: fields.text("protocol", faults).unwrap_or_else(|| "file".to_owned()),
         storage_options: fields.free("storage_options", faults),
@@ -112,9 +116,7 @@ fn cache(fields: &Fields<'_>, faults: &mut Faults) -> Cache {
 }
 
 fn vault(fields: &Fields<'_>, faults: &mut Faults) -> Vault {
-    let fields = fields.get("secrets_vault").and_then(|entry| {
-        Fields::of("`secrets_vault`", &entry.value, entry.key, &["path", "args"], Others::Refused, faults)
-    });
+    let fields = fields.get("secrets_vault").and_then(|entry| Fields::of(&VAULT, &entry.value, entry.key, faults));
     let Some(fields) = fields else { return Vault { path: None, args: Map::new() } };
     if let Some(path) = fields.get("path")
         && let Some(dotted) = path.value.text()
@@ -143,10 +145,9 @@ fn send_costs(fields: &Fields<'_>, own: &str, names: &[&str], faults: &mut Fault
                     .at(entry.key, "this has no effect"),
             );
         }
-        let known = ["fixed_time", "bandwidth"];
-        if let Some(fields) = Fields::of("a `send_cost`", &entry.value, entry.key, &known, Others::Refused, faults) {
-            let fixed_time = fields.amount("fixed_time", false, faults).unwrap_or_default();
-            costs.insert(name.clone(), SendCost { fixed_time, bandwidth: fields.amount("bandwidth", true, faults) });
+        if let Some(fields) = Fields::of(&SEND_COST, &entry.value, entry.key, faults) {
+            let fixed_time = fields.amount("fixed_time", faults).unwrap_or_default();
+            costs.insert(name.clone(), SendCost { fixed_time, bandwidth: fields.amount("bandwidth", faults) });
         }
     }
     costs

@@ -3,6 +3,7 @@
 use dfm_diag::{Diagnostic, Span, nearest};
 use serde_json::{Map, Value};
 
+use crate::format::{Kind, Others, Shape};
 use crate::tree::{Data, Entries, Entry, Node, to_json_map};
 
 /// What is wrong, in the order of finding it.
@@ -10,43 +11,26 @@ pub type Faults = Vec<Diagnostic>;
 
 /// A dictionary whose keys are known.
 pub struct Fields<'n> {
-    /// What it is, for messages: "a site".
-    pub what: &'static str,
+    shape: &'static Shape,
     /// Where it is named.
     pub owner: Span,
     entries: Option<&'n Entries>,
 }
 
-/// What happens to keys that are not known.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Others {
-    /// They are errors.
-    Refused,
-    /// They mean something else, or nothing.
-    Allowed,
-}
-
 impl<'n> Fields<'n> {
     /// Looks at the keys of what is named at `owner`; nothing at all counts as a dictionary without keys. `None` for
     /// what is not a dictionary.
-    pub fn of(
-        what: &'static str,
-        node: &'n Node,
-        owner: Span,
-        known: &[&'static str],
-        others: Others,
-        faults: &mut Faults,
-    ) -> Option<Self> {
+    pub fn of(shape: &'static Shape, node: &'n Node, owner: Span, faults: &mut Faults) -> Option<Self> {
         if node.is_null() {
-            return Some(Self { what, owner, entries: None });
+            return Some(Self { shape, owner, entries: None });
         }
         let Some(entries) = node.map() else {
-            faults.push(wrong_type(node, what, "a dictionary"));
+            faults.push(wrong_type(node, shape.what, "a dictionary"));
             return None;
         };
         for (index, (key, entry)) in entries.iter().enumerate() {
             if let Some((first, other)) = entries.iter().take(index).find(|(other, _)| same(other, key)) {
-                if known.iter().any(|known| same(known, key)) {
+                if shape.key(key).is_some() {
                     faults.push(
                         Diagnostic::error("config-duplicate-key", format!("`{key}` and `{first}` are the same key"))
                             .at(entry.key, "again here")
@@ -54,15 +38,16 @@ impl<'n> Fields<'n> {
                             .help("remove one of them"),
                     );
                 }
-            } else if others == Others::Refused && !known.iter().any(|known| same(known, key)) {
-                faults.push(unknown_key(what, key, entry.key, known));
+            } else if shape.others == Others::Refused && shape.key(key).is_none() {
+                faults.push(unknown_key(shape, key, entry.key));
             }
         }
-        Some(Self { what, owner, entries: Some(entries) })
+        Some(Self { shape, owner, entries: Some(entries) })
     }
 
     /// The entry of a key, written with hyphens or underscores, even if it says `null`.
     pub fn raw(&self, key: &str) -> Option<&'n Entry> {
+        debug_assert!(self.shape.key(key).is_some(), "the table has no `{key}` for {}", self.shape.what);
         let entries = self.entries?;
         entries.get(key).or_else(|| entries.iter().find(|(other, _)| same(other, key)).map(|(_, entry)| entry))
     }
@@ -74,11 +59,12 @@ impl<'n> Fields<'n> {
 
     /// The entry of a key that must be there.
     pub fn need(&self, key: &str, faults: &mut Faults) -> Option<&'n Entry> {
+        debug_assert!(self.shape.key(key).is_some_and(|key| key.needed), "`{key}` is optional in the table");
         let found = self.get(key);
         if found.is_none() {
             let owner = self.raw(key).map_or(self.owner, |entry| entry.key);
             faults.push(
-                Diagnostic::error("config-missing-key", format!("{} needs `{key}`", self.what))
+                Diagnostic::error("config-missing-key", format!("{} needs `{key}`", self.shape.what))
                     .at(owner, format!("has no `{key}`")),
             );
         }
@@ -105,8 +91,9 @@ impl<'n> Fields<'n> {
         }
     }
 
-    /// A number of at least 0, or above it, when the key is there.
-    pub fn amount(&self, key: &'static str, above_zero: bool, faults: &mut Faults) -> Option<f64> {
+    /// A number of at least 0, or above it, as the key wants it, when the key is there.
+    pub fn amount(&self, key: &'static str, faults: &mut Faults) -> Option<f64> {
+        let above_zero = matches!(self.kind(key), Some(Kind::Rate));
         let node = &self.get(key)?.value;
         let number = match &node.data {
             Data::Number(number) => number.as_f64(),
@@ -122,6 +109,17 @@ impl<'n> Fields<'n> {
             faults.push(fault);
         }
         good
+    }
+
+    /// Complains about a key's text that is none of those that the table lists.
+    pub fn choice(&self, key: &'static str, entry: &Entry, faults: &mut Faults) {
+        if let Some(Kind::Choice(choices)) = self.kind(key) {
+            choice(&entry.value, key, choices, faults);
+        }
+    }
+
+    fn kind(&self, key: &str) -> Option<&'static Kind> {
+        self.shape.key(key).map(|key| &key.kind)
     }
 
     /// A dictionary of the user's own, empty when the key is not there.
@@ -152,7 +150,7 @@ pub fn dictionary<'n>(node: &'n Node, key: &str, faults: &mut Faults) -> Option<
 }
 
 /// A text that must be one of a few.
-pub fn choice(node: &Node, key: &str, choices: &[&str], faults: &mut Faults) {
+fn choice(node: &Node, key: &str, choices: &[&str], faults: &mut Faults) {
     let Some(text) = text(node, key, faults) else { return };
     if !choices.contains(&text) {
         let mut fault = Diagnostic::error("config-wrong-value", format!("`{key}` cannot be `{text}`"))
@@ -175,11 +173,12 @@ pub fn wrong_type(node: &Node, what: &str, wanted: &str) -> Diagnostic {
 }
 
 /// That a key is not known.
-pub fn unknown_key(what: &str, key: &str, span: Span, known: &[&'static str]) -> Diagnostic {
+fn unknown_key(shape: &Shape, key: &str, span: Span) -> Diagnostic {
+    let what = shape.what;
     let fault = Diagnostic::error("config-unknown-key", format!("{what} has no key `{key}`")).at(span, "unknown key");
-    fault.help(match nearest(key, known.iter().copied()) {
+    fault.help(match nearest(key, shape.names()) {
         Some(near) => format!("did you mean `{near}`?"),
-        None => format!("its keys: {}", listed(known)),
+        None => format!("its keys: {}", listed(&shape.names().collect::<Vec<_>>())),
     })
 }
 
@@ -191,7 +190,7 @@ pub fn listed(words: &[&str]) -> String {
 }
 
 /// Whether two spellings of a key mean the same: a hyphen is as good as an underscore.
-fn same(one: &str, other: &str) -> bool {
+pub fn same(one: &str, other: &str) -> bool {
     one.len() == other.len()
         && one.bytes().zip(other.bytes()).all(|(a, b)| a == b || (a == b'-' && b == b'_') || (a == b'_' && b == b'-'))
 }

@@ -6,7 +6,7 @@ use dfm_diag::{Diagnostic, Report};
 
 use crate::Federation;
 use crate::documents::Documents;
-use crate::{decode, patch, refs};
+use crate::{decode, patch, refs, secrets};
 
 /// What a load may do besides reading the file.
 #[derive(Clone, Debug, Default)]
@@ -39,6 +39,9 @@ pub fn load(path: &Path, options: &Options) -> Result<Loaded, Report> {
         root
     });
     let mut decoded = Vec::new();
+    if let Some(root) = &root {
+        secrets::find(root, &mut documents.sources, &mut decoded);
+    }
     let federation = root.and_then(|root| decode::federation(&root, &mut decoded));
     let mut faults = documents.faults;
     if !faults.is_empty() {

@@ -1,16 +1,14 @@
 //! What does a configuration say once a patch has been merged into it?
 
 use crate::documents::Documents;
-use crate::fields::{Faults, Fields, Others, unknown_key};
+use crate::fields::{Faults, Fields};
+use crate::format::PATCH;
 use crate::tree::{Data, Entries, Entry, Node};
 
 /// Merges the `provision` of a patch into a configuration's: dictionaries merge, anything else replaces, `null` removes.
 pub fn apply(root: &mut Node, patch: &Node, documents: &mut Documents) {
     let faults: &mut Faults = &mut documents.faults;
-    for (key, entry) in patch.map().into_iter().flatten().filter(|(key, _)| *key != "provision") {
-        faults.push(unknown_key("a patch", key, entry.key, &["provision"]));
-    }
-    let Some(fields) = Fields::of("a patch", patch, patch.span, &[], Others::Allowed, faults) else { return };
+    let Some(fields) = Fields::of(&PATCH, patch, patch.span, faults) else { return };
     if let (Some(entry), Data::Map(entries)) = (fields.need("provision", faults), &mut root.data) {
         merge(entries, "provision", entry);
     }

@@ -34,6 +34,17 @@ impl Sources {
         self.files.get(file as usize).map_or("", |(_, text)| text)
     }
 
+    /// Makes a piece of a text unreadable; nothing moves.
+    pub fn mask(&mut self, span: Span) {
+        let Some((_, text)) = self.files.get_mut(span.file as usize) else { return };
+        let (start, end) = (up_to(text, span.start).len(), up_to(text, span.end).len());
+        let hidden: String = text[start..end.max(start)]
+            .chars()
+            .flat_map(|c| std::iter::repeat_n(if c == '\n' { c } else { '*' }, c.len_utf8()))
+            .collect();
+        text.replace_range(start..end.max(start), &hidden);
+    }
+
     /// Where a span starts.
     pub fn position(&self, span: Span) -> Position {
         let before = up_to(self.text(span.file), span.start);

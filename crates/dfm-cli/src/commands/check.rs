@@ -1,0 +1,82 @@
+//! How does `dfm fed check` show everything that is wrong with a federation?
+
+use dfm_config::check_project;
+use dfm_config::registry::{Paths, Registry};
+use dfm_diag::{Report, Severity};
+use serde_json::{Value, json};
+
+use super::{Context, Failure, load, unknown};
+use crate::args::{Check, Format};
+use crate::output::problems;
+
+/// Shows all diagnostics; fails with exit code 2 when one is an error.
+///
+/// # Errors
+/// An unknown federation, or errors, which have been told.
+pub fn run(context: &Context, args: &Check) -> Result<(), Failure> {
+    let (name, paths) = chosen(context, &args.name)?;
+    let report = match load(context, &name, &paths) {
+        Ok(mut loaded) => {
+            if let Some(project) = &paths.project {
+                check_project(&mut loaded, &context.shown(project));
+            }
+            loaded.report
+        }
+        Err(report) => report,
+    };
+    let errors = report.diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count();
+    let warnings = report.diagnostics.len() - errors;
+    match args.format {
+        Some(Format::Sarif) => context.output.document(&sarif(&report)),
+        None if context.output.json => context.output.document(
+            &json!({"federation": name, "errors": errors, "warnings": warnings, "problems": problems(&report)}),
+        ),
+        None => {
+            context.output.problems(&report);
+            let counted = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
+            let shown = match (errors, warnings) {
+                (0, 0) => "nothing is wrong".to_owned(),
+                _ => format!("{}, {}", counted(errors, "error"), counted(warnings, "warning")),
+            };
+            context.output.status(&format!("`{name}`: {shown}"));
+        }
+    }
+    if errors == 0 { Ok(()) } else { Err(Failure::wrong(Report::default())) }
+}
+
+/// A federation of the registry, or a configuration file that need not be in it.
+fn chosen(context: &Context, name: &str) -> Result<(String, Paths), Failure> {
+    let path = context.here.join(name);
+    if name.ends_with(".dfm.yaml") && path.is_file() {
+        let dir = path.parent().unwrap_or(&context.here).to_owned();
+        return Ok((name.to_owned(), Paths { dir, config: Some(path), project: None }));
+    }
+    let registry = Registry::read(&context.registry).map_err(Failure::wrong)?;
+    let paths = registry.paths(name).ok_or_else(|| Failure::wrong(unknown(context, &registry, name)))?;
+    Ok((name.to_owned(), paths))
+}
+
+/// The report in the form that code hosts show beside the lines.
+fn sarif(report: &Report) -> Value {
+    let results = report.diagnostics.iter().map(|diagnostic| {
+        let help = diagnostic.help.as_ref().map(|help| format!("\n{help}"));
+        let label = Some(&diagnostic.label).filter(|label| !label.is_empty()).map(|label| format!(": {label}"));
+        let text = format!("{}{}{}", diagnostic.message, label.unwrap_or_default(), help.unwrap_or_default());
+        let locations: Vec<Value> = diagnostic
+            .span
+            .iter()
+            .map(|span| {
+                let start = report.sources.position(*span);
+                let end = report.sources.position(dfm_diag::Span { start: span.end.max(span.start), ..*span });
+                json!({"physicalLocation": {"artifactLocation": {"uri": report.sources.name(span.file)},
+                    "region": {"startLine": start.line, "startColumn": start.column,
+                        "endLine": end.line, "endColumn": end.column}}})
+            })
+            .collect();
+        json!({"ruleId": diagnostic.code, "message": {"text": text}, "locations": locations,
+            "level": match diagnostic.severity { Severity::Error => "error", Severity::Warning => "warning" }})
+    });
+    json!({"version": "2.1.0", "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "runs": [{"tool": {"driver": {"name": "dfm", "version": env!("CARGO_PKG_VERSION"), "rules": []}},
+            "columnKind": "unicodeCodePoints", "results": results.collect::<Vec<_>>()}]})
+}

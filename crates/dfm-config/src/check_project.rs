@@ -1,0 +1,149 @@
+//! Do a federation and its NVFlare project speak of the same sites, in names that NVFlare takes?
+
+use std::path::Path;
+
+use dfm_diag::{Diagnostic, Severity, Span, nearest};
+
+use crate::Loaded;
+use crate::fields::{Faults, listed};
+use crate::tree::{Data, Node};
+
+/// The site that is the project's server.
+const SERVER: &str = "server";
+
+/// Adds what is wrong between a federation and its project to the federation's report.
+pub fn check_project(loaded: &mut Loaded, path: &Path) {
+    let report = &mut loaded.report;
+    let file = match crate::files::read(path, "the NVFlare project", &mut report.sources) {
+        Ok(file) => file,
+        Err(fault) => {
+            let help = "mend `project_path` in the registry, or write the project";
+            report.diagnostics.push(Diagnostic { severity: Severity::Warning, ..fault }.help(help));
+            return;
+        }
+    };
+    let (root, faults) = crate::tree::parse(report.sources.text(file), file);
+    let broken = !faults.is_empty();
+    report.diagnostics.extend(faults);
+    if broken {
+        return;
+    }
+    let start = Span { file, start: 0, end: 0 };
+    let list = root.as_ref().and_then(Node::map).and_then(|root| root.get("participants"));
+    let Some(Data::List(items)) = list.map(|entry| &entry.value.data) else {
+        let span = list.map_or(start, |entry| entry.value.span);
+        report.diagnostics.push(
+            Diagnostic::error("project-no-participants", "the NVFlare project has no list of `participants`")
+                .at(span, "expected a server, a client for each other site, and an admin"),
+        );
+        return;
+    };
+    let mut faults = Faults::new();
+    let participants: Vec<Participant<'_>> =
+        items.iter().filter_map(|item| Participant::of(item, &mut faults)).collect();
+    check_names(&participants, &mut faults);
+    let server = participants.iter().find(|one| one.kind == "server");
+    if server.is_none() {
+        let span = list.map_or(start, |entry| entry.key);
+        faults.push(
+            Diagnostic::error("project-no-server", "the NVFlare project has no server")
+                .at(span, "none of them has `type: server`")
+                .help("add one: {name: server, type: server, org: …, fed_learn_port: 8002, admin_port: 8003}"),
+        );
+    }
+    check_sites(loaded, &participants, server, &mut faults);
+    loaded.report.diagnostics.extend(faults);
+}
+
+struct Participant<'n> {
+    name: &'n str,
+    span: Span,
+    kind: &'n str,
+}
+
+impl<'n> Participant<'n> {
+    fn of(node: &'n Node, faults: &mut Faults) -> Option<Self> {
+        let text = |key: &str| node.map()?.get(key).filter(|entry| entry.value.text().is_some());
+        let missing = ["name", "type"].into_iter().find(|key| text(key).is_none());
+        if let Some(key) = missing {
+            let span = Span { end: node.span.start, ..node.span };
+            faults.push(
+                Diagnostic::error("project-wrong-participant", format!("a participant needs the text `{key}`"))
+                    .at(span, format!("has no `{key}`"))
+                    .help("write {name: …, type: server | client | admin, org: …}"),
+            );
+        }
+        let (name, kind) = (text("name")?, text("type")?);
+        Some(Self { name: name.value.text()?, span: name.value.span, kind: kind.value.text()? })
+    }
+}
+
+/// NVFlare's own rules.
+fn check_names(participants: &[Participant<'_>], faults: &mut Faults) {
+    for (index, one) in participants.iter().enumerate() {
+        if let Some(first) = participants[..index].iter().find(|other| other.name == one.name) {
+            faults.push(
+                Diagnostic::error("project-name-clash", format!("two participants are named `{}`", one.name))
+                    .at(one.span, "again here")
+                    .related(first.span, "first here"),
+            );
+        }
+        if one.kind == "client" && !is_client_name(one.name) {
+            faults.push(
+                Diagnostic::error("project-invalid-name", format!("NVFlare takes no client named `{}`", one.name))
+                    .at(one.span, "expected the letters a to z, digits, `-` and `_`"),
+            );
+        }
+    }
+}
+
+fn is_client_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+}
+
+fn check_sites(
+    loaded: &Loaded,
+    participants: &[Participant<'_>],
+    server: Option<&Participant<'_>>,
+    faults: &mut Faults,
+) {
+    let sites = &loaded.federation.sites;
+    let names: Vec<&str> = sites.keys().map(String::as_str).collect();
+    for client in participants.iter().filter(|one| one.kind == "client" && !sites.contains_key(one.name)) {
+        let fault = Diagnostic::error("project-unknown-site", format!("the federation has no site `{}`", client.name))
+            .at(client.span, "this client would have nothing to run");
+        let others = names.iter().copied().filter(|name| !participants.iter().any(|one| one.name == *name));
+        faults.push(match nearest(client.name, others) {
+            Some(near) => fault.help(format!("did you mean `{near}`?")),
+            None => fault.help(format!("the sites: {}; add it under `sites`, or remove it here", listed(&names))),
+        });
+    }
+    if let (Some(server), false) = (server, sites.contains_key(SERVER)) {
+        faults.push(
+            Diagnostic::warning("project-no-server-site", "the federation has no site `server`")
+                .at(server.span, "NVFlare's server is the site `server`")
+                .help("add `server: {}` under `sites`"),
+        );
+    }
+    // One site may be outside: the application's, which no participant runs.
+    let outside: Vec<&str> = names
+        .into_iter()
+        .filter(|name| *name != SERVER && !participants.iter().any(|one| one.kind == "client" && one.name == *name))
+        .collect();
+    for name in outside.iter().filter(|_| outside.len() > 1) {
+        let span = sites[*name].span;
+        faults.push(
+            Diagnostic::warning("project-missing-client", format!("the NVFlare project has no client `{name}`"))
+                .at(span, "only an application can run here")
+                .help(format!(
+                    "add {{name: {name}, type: client, org: …}} to its participants, unless applications alone use it"
+                )),
+        );
+    }
+    for name in sites.keys().filter(|name| !is_client_name(name)) {
+        faults.push(
+            Diagnostic::error("project-invalid-name", format!("NVFlare takes no site named `{name}`"))
+                .at(sites[name].span, "expected the letters a to z, digits and `_`"),
+        );
+    }
+}
