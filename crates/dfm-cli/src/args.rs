@@ -131,14 +131,14 @@ pub enum Config {
     },
 }
 
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub struct Set {
     /// The federation.
     pub name: String,
     /// Its folder.
     #[arg(long, value_name = "DIR")]
     pub federation_dir: Option<PathBuf>,
-    /// Its .dfm.yaml; relative to its folder, else to the current one.
+    /// Its .dfm.yaml; relative to its folder, else to the current one [default: the only one in its folder].
     #[arg(long, value_name = "FILE")]
     pub config_path: Option<PathBuf>,
     /// Its NVFlare project; relative to its folder, else to the current one.

@@ -56,7 +56,7 @@ fn set_keeps_what_is_not_given_and_what_the_user_wrote() {
 fn set_makes_the_users_own_registry_when_there_is_none() {
     let world = World::new();
     world.write("fed/x.dfm.yaml", SMALL);
-    let incomplete = world.dfm("fed", "fed config set small --federation-dir .");
+    let incomplete = world.dfm("fed", "fed config set small --federation-dir ..");
     assert_eq!((incomplete.exit, incomplete.stdout.as_str()), (2, ""));
     // A path that the federation's folder does not have is one from the current folder.
     let ran = world.dfm(".", "fed config set small --federation-dir fed --config-path fed/x.dfm.yaml");
@@ -137,4 +137,36 @@ fn results_are_on_stdout_and_only_there() {
     assert_eq!((unknown.exit, unknown.stderr.as_str()), (2, ""));
     assert!(unknown.stdout.starts_with("{\"problems\":[{\"code\":\"registry-unknown-federation\""));
     assert_eq!(world.dfm(".", "fed config shwo good").exit, 2);
+}
+
+#[test]
+fn set_finds_the_only_configuration_of_the_folder() {
+    let world = World::new();
+    world.write("federations.yaml", "federations:\n");
+    world.write("one/configs/f.dfm.yaml", SMALL);
+    world.write("two/a.dfm.yaml", SMALL);
+    world.write("two/b.dfm.yaml", SMALL);
+    let ran = world.dfm(".", "fed config set one --federation-dir one");
+    assert_eq!(ran.exit, 0, "{}", ran.stderr);
+    assert!(world.read("federations.yaml").contains("config_path: configs/f.dfm.yaml"));
+    let ran = world.dfm(".", "fed config set two --federation-dir two");
+    assert!(ran.exit == 2 && ran.stderr.contains("`a.dfm.yaml`, `b.dfm.yaml`"), "{}", ran.all());
+}
+
+#[test]
+fn processes_that_set_at_the_same_time_lose_nothing() {
+    let world = World::new();
+    world.write("federations.yaml", "# ours\nfederations:\n");
+    world.write("fed/f.dfm.yaml", SMALL);
+    std::thread::scope(|scope| {
+        for index in 0..12 {
+            let world = &world;
+            scope.spawn(move || {
+                let words = format!("fed config set f{index} --federation-dir fed --config-path f.dfm.yaml");
+                assert_eq!(world.dfm(".", &words).exit, 0);
+            });
+        }
+    });
+    let text = world.read("federations.yaml");
+    assert!(text.starts_with("# ours\n") && (0..12).all(|index| text.contains(&format!("  f{index}:"))), "{text}");
 }

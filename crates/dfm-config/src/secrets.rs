@@ -60,7 +60,8 @@ fn walk(node: &Node, name: Option<(&str, Span)>, found: &mut Vec<(Option<Span>, 
 
 fn is_secret(key: &str) -> bool {
     let key: String = key.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
-    KEYS.iter().any(|end| key.ends_with(end))
+    // A misspelt `from-secrets` names a secret, and is none.
+    !key.starts_with("from") && KEYS.iter().any(|end| key.ends_with(end))
 }
 
 fn is_made(text: &str, beginning: &str) -> bool {

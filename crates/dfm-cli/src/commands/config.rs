@@ -1,5 +1,6 @@
 //! How does `dfm fed config` keep the registry of federations?
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use comfy_table::{Table, presets};
@@ -20,6 +21,8 @@ pub fn run(context: &Context, command: Config) -> Result<(), Failure> {
     if let Config::CreateDefault { path } = command {
         return create_default(context, path);
     }
+    // Held to the end: what another process does meanwhile is read after it is done, and not overwritten.
+    let _lock = matches!(command, Config::Set(_) | Config::Delete { .. }).then(|| lock(&context.registry));
     let mut registry = Registry::read(&context.registry).map_err(Failure::wrong)?;
     match command {
         Config::ListAll => {
@@ -31,6 +34,16 @@ pub fn run(context: &Context, command: Config) -> Result<(), Failure> {
         Config::Delete { name } => delete(context, &mut registry, &name),
         Config::CreateDefault { path } => create_default(context, path),
     }
+}
+
+/// Waits until no other process edits the registry. The folder is locked, for the file itself is replaced.
+fn lock(registry: &Path) -> Option<File> {
+    let folder = registry.parent()?;
+    // Where this fails, writing will, and says why.
+    std::fs::create_dir_all(folder).ok()?;
+    let folder = File::open(folder).ok()?;
+    folder.lock().ok()?;
+    Some(folder)
 }
 
 fn list_all(context: &Context, registry: &Registry) {
@@ -189,6 +202,11 @@ fn record_document(name: &str, record: &Record, paths: &Paths) -> Value {
 fn set(context: &Context, registry: &mut Registry, args: &Set) -> Result<(), Failure> {
     let name = &args.name;
     check_name(name).map_err(Failure::wrong)?;
+    let found = match registry.records.contains_key(name) {
+        false => with_found_file(context, args).map_err(Failure::wrong)?,
+        true => None,
+    };
+    let args = found.as_ref().unwrap_or(args);
     if !registry.records.contains_key(name) && (args.federation_dir.is_none() || args.config_path.is_none()) {
         let missing = if args.federation_dir.is_none() { "--federation-dir" } else { "--config-path" };
         let mut diagnostic = Diagnostic::error("registry-incomplete", format!("`{name}` is new and needs {missing}"));
@@ -231,6 +249,35 @@ fn set(context: &Context, registry: &mut Registry, args: &Set) -> Result<(), Fai
     }
     context.output.status(&format!("saved `{name}` in `{}`", context.shown(&registry.path).display()));
     Ok(())
+}
+
+/// The same with the only configuration of the federation's folder, when none is named and there is one.
+fn with_found_file(context: &Context, args: &Set) -> Result<Option<Set>, Diagnostic> {
+    let (Some(dir), None) = (&args.federation_dir, &args.config_path) else { return Ok(None) };
+    let dir = context.here.join(dir);
+    let files = |folder: &Path| -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        entries.filter(|path| path.is_file() && path.to_string_lossy().ends_with(".dfm.yaml")).collect()
+    };
+    let mut found = files(&dir);
+    if found.is_empty() {
+        found = files(&dir.join("configs"));
+    }
+    found.sort();
+    let inside: Vec<PathBuf> = found.iter().filter_map(|path| Some(path.strip_prefix(&dir).ok()?.to_owned())).collect();
+    match &inside[..] {
+        [] => Ok(None),
+        [only] => {
+            context.output.status(&format!("found `{}`", context.shown(&dir.join(only)).display()));
+            Ok(Some(Set { config_path: Some(only.clone()), ..args.clone() }))
+        }
+        many => {
+            let shown: Vec<String> = many.iter().map(|path| format!("`{}`", path.display())).collect();
+            let message = format!("`{}` has more than one configuration", context.shown(&dir).display());
+            let help = format!("name one with --config-path: {}", shown.join(", "));
+            Err(Diagnostic::error("registry-many-configs", message).help(help))
+        }
+    }
 }
 
 /// A name is also a folder's, in the workspace.

@@ -1,0 +1,75 @@
+//! Does `dfm fed check` show all that is wrong with a federation, for people and for programs?
+
+mod common;
+
+use common::{World, repository};
+
+const PROJECT: &str = "examples/examplefed/examplefed/configs/project.yaml";
+const CONFIG: &str = "examples/examplefed/examplefed/configs/federation.dfm.yaml";
+
+/// A world with the greeting federation, some text of its configuration and project replaced.
+fn greeting(config: (&str, &str), project: (&str, &str)) -> World {
+    let world = World::new();
+    let replaced = |path: &str, (old, new): (&str, &str)| {
+        let text = repository(path);
+        assert!(text.contains(old), "{text}");
+        text.replacen(old, new, 1)
+    };
+    let record = "federations:\n  fed: {federation_dir: fed, config_path: f.dfm.yaml, project_path: project.yaml}\n";
+    world.write("federations.yaml", record);
+    world.write("fed/f.dfm.yaml", &replaced(CONFIG, config));
+    world.write("fed/project.yaml", &replaced(PROJECT, project));
+    world
+}
+
+#[test]
+fn nothing_is_wrong_with_the_examples() {
+    let world = greeting(("", ""), ("", ""));
+    let ran = world.dfm("elsewhere", "--config ../federations.yaml fed check fed");
+    assert_eq!(ran.all(), "exit: 0\n----- stdout\n----- stderr\n`fed`: nothing is wrong\n");
+    assert_eq!(world.dfm("fed", "fed check f.dfm.yaml").exit, 0);
+}
+
+#[test]
+fn a_project_and_its_federation_must_fit() {
+    let world = greeting(("  reception:", "  annex:"), ("type: server", "type: client"));
+    insta::assert_snapshot!(world.dfm(".", "fed check fed").all());
+    let json = world.dfm(".", "fed check fed --json");
+    assert!(json.stdout.contains("\"errors\":2") && json.stderr.is_empty(), "{}", json.all());
+    // What generates and what runs looks at the same first.
+    assert_eq!(world.dfm(".", "fed gen code fed").exit, 2);
+    let ran = world.dfm(".", "fed submit fed script x --target local");
+    assert!(ran.exit == 2 && ran.stderr.contains("project-no-server"), "{}", ran.all());
+}
+
+#[test]
+fn names_that_nvflare_refuses_and_participants_without_names_are_shown() {
+    let world = greeting(
+        ("", ""),
+        (
+            "- name: reception\n    type: client",
+            "- name: recep tion\n    type: client\n  - {type: client}\n  - name: server\n    type: client",
+        ),
+    );
+    insta::assert_snapshot!(world.dfm(".", "fed check fed").all());
+    let world = greeting(("", ""), ("participants:", "people:"));
+    insta::assert_snapshot!("no_participants", world.dfm(".", "fed check fed").all());
+}
+
+#[test]
+fn programs_get_sarif() {
+    let world = greeting(("from-param: name", "from-parm: name"), ("", ""));
+    let ran = world.dfm(".", "fed check fed --format sarif");
+    assert_eq!((ran.exit, ran.stderr.as_str()), (2, ""));
+    insta::assert_snapshot!(ran.stdout);
+}
+
+#[test]
+fn a_secret_is_never_shown() {
+    let secret = "const: \"Hello from the local app, {name}! How are you?\"";
+    let world = greeting((secret, "const: AKIAABCDEFGHIJKLMNOP"), ("", ""));
+    assert!(world.read("fed/f.dfm.yaml").contains("AKIA"));
+    let ran = world.dfm(".", "fed check fed");
+    assert!(ran.exit == 0 && ran.stderr.contains("config-literal-secret"), "{}", ran.all());
+    assert!(!ran.stderr.contains("AKIA"), "{}", ran.all());
+}
