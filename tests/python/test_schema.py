@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any, cast
 
-import jsonschema
+import jsonschema as _jsonschema
 import pytest
 from ruamel.yaml import YAML, YAMLError
 
@@ -52,29 +52,31 @@ def problems(path: Path) -> list[dict[str, Any]]:
     return json.loads(ran.stdout)["problems"]
 
 
-VALIDATOR = jsonschema.Draft202012Validator(schema())
+jsonschema = cast(Any, _jsonschema)
+VALIDATOR: Any = jsonschema.Draft202012Validator(schema())
 
 
 def test_the_schema_is_one() -> None:
     jsonschema.Draft202012Validator.check_schema(schema())
 
 
-@pytest.mark.parametrize(
-    "path",
-    [*CONFIGS.glob("valid/*.dfm.yaml"), *REPOSITORY.glob("examples/*/*/configs/*.dfm.yaml")],
-    ids=lambda path: path.parts[-1] if path.parent.name == "valid" else path.parts[-3],
-)
+VALID = [*CONFIGS.glob("valid/*.dfm.yaml"), *REPOSITORY.glob("examples/*/*/configs/*.dfm.yaml")]
+INVALID = {path.name.split(".")[0]: path for path in sorted(CONFIGS.glob("invalid/*.dfm.yaml"))}
+
+
+@pytest.mark.parametrize("path", VALID, ids=[str(path.relative_to(REPOSITORY)) for path in VALID])
 def test_valid_files_are_valid_for_editors_too(path: Path) -> None:
     assert [error.message for error in VALIDATOR.iter_errors(instance(path))] == []
 
 
-@pytest.mark.parametrize("path", sorted(CONFIGS.glob("invalid/*.dfm.yaml")), ids=lambda path: path.name.split(".")[0])
-def test_editors_refuse_what_dfm_refuses(path: Path) -> None:
+@pytest.mark.parametrize("name", INVALID)
+def test_editors_refuse_what_dfm_refuses(name: str) -> None:
+    path = INVALID[name]
     try:
         data = instance(path)
     except (YAMLError, UnicodeDecodeError, ValueError):
         return
     codes = {one["code"] for one in problems(path) if one["severity"] == "error"}
     assert codes
-    if codes & SAYABLE and path.name.split(".")[0] not in BEYOND:
+    if codes & SAYABLE and name not in BEYOND:
         assert not VALIDATOR.is_valid(data)
