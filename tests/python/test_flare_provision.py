@@ -192,7 +192,7 @@ def test_a_project_for_nvflare_2_6_is_understood(federation: Federation) -> None
             "project.yaml, line 37: NVFlare has no builder nvflare.lighter.impl.helm.HelmBuilder",
         ),
         ("role: lead", "role: [lead]", "NVFlare refuses the project `old`"),
-        ("participants:", "participants: [", "project.yaml is not YAML"),
+        ("participants:", "participants: [", "this is not YAML"),
     ],
 )
 def test_what_nobody_can_understand_is_refused_with_its_lines(
