@@ -29,7 +29,7 @@ from dfm.session import STATUS_PLACE, Job, JobStatus, from_env
 _WRONG, _FAILED, _INTERRUPTED, _NOBODY_READS, _TERMINATED = 2, 1, 130, 141, 143
 
 
-class _WrongInput(Exception):
+class WrongInput(Exception):
     """What is wrong with what the user gave."""
 
 
@@ -49,9 +49,9 @@ def main() -> None:
         sys.exit(_submit(Path(path), arguments, printer))
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
-    except (_WrongInput, DfmError) as error:
+    except (WrongInput, DfmError) as error:
         printer.refuse(error)
-        sys.exit(_WRONG if isinstance(error, _WrongInput) else _FAILED)
+        sys.exit(_WRONG if isinstance(error, WrongInput) else _FAILED)
 
 
 def _show_warnings() -> None:
@@ -83,7 +83,7 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 
 def _submit(path: Path, arguments: list[str], printer: _Printer) -> int:
     session = from_env()
-    pipeline, parameters = _load(path, arguments)
+    pipeline, parameters = load(path, arguments)
     printer.prepare()
     with session:
         prepared = session.prepare(pipeline)
@@ -109,26 +109,32 @@ def _wait(job: Job, printer: _Printer, begin: float) -> None:
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 
-def _load(path: Path, arguments: list[str]) -> tuple[Pipeline, Parameters]:
+def load(path: Path, arguments: list[str]) -> tuple[Pipeline, Parameters]:
+    """The pipeline of a user's file, or a saved one, and its parameter sets.
+
+    Raises:
+        WrongInput: the file cannot be loaded, or does not hold what it should.
+        DfmError: what it builds is no pipeline.
+    """
     if path.suffix == ".json":
         return Pipeline.load_from_file(path), {}
     sys.path.insert(0, str(path.resolve().parent))
     module = _import(path)
     get_pipeline = getattr(module, "get_pipeline", None)
     if not callable(get_pipeline):
-        raise _WrongInput(
+        raise WrongInput(
             f"{path} has no function get_pipeline; it needs `def get_pipeline(args: list[str] | None = None)`, which "
             "returns a dfm.api.Pipeline"
         )
     pipeline = _called(path, "get_pipeline", get_pipeline, arguments)
     if not isinstance(pipeline, Pipeline):
-        raise _WrongInput(f"get_pipeline in {path} returned {_kind(pipeline)}, not a dfm.api.Pipeline")
+        raise WrongInput(f"get_pipeline in {path} returned {_kind(pipeline)}, not a dfm.api.Pipeline")
     get_parameters = getattr(module, "get_pipeline_parameters", None)
     parameters: object = {}
     if get_parameters is not None:
         parameters = _called(path, "get_pipeline_parameters", get_parameters, arguments)
     if not isinstance(parameters, Mapping | Sequence) or isinstance(parameters, str):
-        raise _WrongInput(
+        raise WrongInput(
             f"get_pipeline_parameters in {path} returned {_kind(parameters)}, not a dictionary or a list of them"
         )
     return pipeline, cast(Parameters, parameters)
@@ -137,7 +143,7 @@ def _load(path: Path, arguments: list[str]) -> tuple[Pipeline, Parameters]:
 def _import(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location("dfm_submitted_pipeline", path)
     if spec is None or spec.loader is None:
-        raise _WrongInput(f"{path} is neither a Python file (.py) nor a saved pipeline (.json)")
+        raise WrongInput(f"{path} is neither a Python file (.py) nor a saved pipeline (.json)")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     try:
@@ -145,7 +151,7 @@ def _import(path: Path) -> ModuleType:
     except (DfmError, SystemExit):
         raise
     except Exception as error:
-        raise _WrongInput(f"{path} cannot be loaded:\n{user_traceback(error)}") from None
+        raise WrongInput(f"{path} cannot be loaded:\n{user_traceback(error)}") from None
     return module
 
 
@@ -153,7 +159,7 @@ def _called(path: Path, name: str, function: Any, arguments: list[str]) -> Any:
     try:
         inspect.signature(function).bind(arguments)
     except (TypeError, ValueError) as error:
-        raise _WrongInput(
+        raise WrongInput(
             f"{name} in {path} cannot be called with the list of arguments: {error}; write it as `def {name}(args)`"
         ) from None
     try:
@@ -161,7 +167,7 @@ def _called(path: Path, name: str, function: Any, arguments: list[str]) -> Any:
     except DfmError:
         raise
     except Exception as error:
-        raise _WrongInput(f"{name} in {path} raised:\n{user_traceback(error)}") from None
+        raise WrongInput(f"{name} in {path} raised:\n{user_traceback(error)}") from None
 
 
 def _kind(value: object) -> str:
@@ -186,7 +192,7 @@ class _Printer:
             try:
                 self._output.mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise _WrongInput(f"--output: the folder {self._output} cannot be made: {error.strerror}") from None
+                raise WrongInput(f"--output: the folder {self._output} cannot be made: {error.strerror}") from None
 
     def __call__(self, from_site: str, node: int | str | None, frame: Frame, place: str, data: Any) -> None:
         if frame.is_stop_frame():
@@ -236,7 +242,7 @@ class _Printer:
             )
             return None
 
-    def refuse(self, error: _WrongInput | DfmError) -> None:
+    def refuse(self, error: WrongInput | DfmError) -> None:
         """Says why there is no job."""
         if isinstance(error, PlanError) and self._json:
             lines = error.locations

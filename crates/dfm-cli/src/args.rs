@@ -88,6 +88,8 @@ pub enum Fed {
     Schema,
     /// Run a pipeline or a script on a federation.
     Submit(Submit),
+    /// Say where each node of a pipeline would run, why, and what else it could cost; nothing runs.
+    Plan(Plan),
 }
 
 #[derive(Debug, clap::Args)]
@@ -323,6 +325,23 @@ pub struct Submit {
     pub args: Vec<OsString>,
 }
 
+#[derive(Debug, clap::Args)]
+pub struct Plan {
+    /// The federation.
+    pub name: String,
+    /// A Python file with get_pipeline(), or a pipeline saved as JSON.
+    pub path: PathBuf,
+    /// Also draw the plan into this file.
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+    /// The site that the application belongs to [default: the one outside of the NVFlare project, else the first].
+    #[arg(long, value_name = "SITE")]
+    pub homesite: Option<String>,
+    /// Passed on to get_pipeline.
+    #[arg(last = true)]
+    pub args: Vec<OsString>,
+}
+
 /// What is submitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Kind {
@@ -383,6 +402,7 @@ mod tests {
             "dfm fed gen docker my_federation --patch /path/to/custom-patch.yaml",
             "dfm fed gen docker --skip dockerfile my_federation",
             "dfm fed gen docker my_federation --skip scripts",
+            "dfm fed plan my_federation pipeline.py --svg plan.svg",
             "dfm fed gen helm my_federation",
             "dfm fed gen helm my_federation --force",
             "dfm fed gen helm my_federation --patch /path/to/custom-patch.yaml",

@@ -6,6 +6,7 @@ mod gen_code;
 mod gen_docker;
 mod gen_helm;
 mod gen_provision;
+mod plan;
 mod poc;
 mod submit;
 mod supervise;
@@ -104,6 +105,7 @@ pub fn run(context: &Context, command: Command) -> Result<(), Failure> {
             context.output.result(&format!("{:#}", dfm_config::json_schema()));
             Ok(())
         }
+        Command::Fed(Fed::Plan(args)) => plan::run(context, &args),
         Command::Fed(Fed::Submit(args)) => submit::run(context, &args),
         Command::Supervise(args) => supervise::run(context, &args),
     }

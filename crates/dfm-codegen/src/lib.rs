@@ -42,6 +42,11 @@ pub struct File {
     pub text: String,
 }
 
+/// What everybody may know about a federation: the content of the generated `fed_info.json`.
+pub fn fed_info(federation: &Federation) -> Value {
+    fed_info::fed_info(federation)
+}
+
 /// The package `<code-package>/fed/`, in the order of paths. The same federation always gives the same text.
 ///
 /// The Python files are laid out as Python's formatters do with their default settings.

@@ -7,19 +7,23 @@ mod blocks;
 mod check;
 mod cost;
 mod cut;
+mod estimate;
 mod explain;
 mod fed_info;
 mod graph;
 mod offers;
+mod picture;
 mod pipeline;
 mod place;
 mod plan;
 mod problem;
 
+pub use estimate::{Estimate, EstimatedEdge, EstimatedNode, explain};
 pub use fed_info::{ComputeCost, FedInfo, Offer, OperationInfo, ParameterInfo, SendCost, SiteInfo};
+pub use picture::picture;
 pub use pipeline::{
     Argument, CollectStatement, Condition, ForEachStatement, IfStatement, OperationStatement, OtherwiseStatement,
     Pipeline, Retry, SiteChoice, Statement, YieldStatement,
 };
-pub use plan::{Alternative, Placement, Plan, plan};
+pub use plan::{Alternative, Placement, Plan, plan, plan_and_estimate};
 pub use problem::Problem;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::check::check;
 use crate::cost::Costs;
 use crate::cut::cut_at_borders;
+use crate::estimate::{Estimate, estimate};
 use crate::explain::{placements, warnings};
 use crate::graph::{Graph, Known};
 use crate::place::place_nodes;
@@ -66,12 +67,25 @@ pub struct Alternative {
 /// # Errors
 /// Every reason why the federation cannot run it.
 pub fn plan(fed: &FedInfo, pipeline: &Pipeline, home: &str, allowed: Option<&[String]>) -> Result<Plan, Vec<Problem>> {
+    plan_and_estimate(fed, pipeline, home, allowed).map(|(plan, _)| plan)
+}
+
+/// The same, and what to expect of a run.
+///
+/// # Errors
+/// Every reason why the federation cannot run it.
+pub fn plan_and_estimate(
+    fed: &FedInfo,
+    pipeline: &Pipeline,
+    home: &str,
+    allowed: Option<&[String]>,
+) -> Result<(Plan, Estimate), Vec<Problem>> {
     let graph = check(fed, pipeline, home, allowed)?;
     let home_index = fed.sites.get_index_of(home).expect("it was checked");
     let costs = Costs::new(fed, &graph, home_index);
     let placed = place_nodes(&graph, &costs);
     let (params, yields) = place_names(&graph);
-    Ok(Plan {
+    let plan = Plan {
         format: 1,
         name: pipeline.name.clone().unwrap_or_else(|| "pipeline".to_owned()),
         home: home.to_owned(),
@@ -80,7 +94,8 @@ pub fn plan(fed: &FedInfo, pipeline: &Pipeline, home: &str, allowed: Option<&[St
         params,
         yields,
         warnings: warnings(fed, &graph, &costs, &placed),
-    })
+    };
+    Ok((plan, estimate(fed, &graph, &costs, &placed)))
 }
 
 fn place_names(graph: &Graph<'_>) -> (Vec<String>, Vec<String>) {

@@ -11,6 +11,7 @@ use serde_json::json;
 #[pyclass(frozen, module = "dfm._native")]
 pub struct Plan {
     plan: dfm_plan::Plan,
+    estimate: dfm_plan::Estimate,
 }
 
 impl Plan {
@@ -25,7 +26,18 @@ impl Plan {
     /// All but the nets, as JSON.
     fn report(&self) -> PyResult<String> {
         let dfm_plan::Plan { placements, params, yields, warnings, .. } = &self.plan;
-        to_json(&json!({"placements": placements, "params": params, "yields": yields, "warnings": warnings}))
+        to_json(&json!({"placements": placements, "params": params, "yields": yields, "warnings": warnings,
+            "estimate": self.estimate}))
+    }
+
+    /// For people: where each node runs, why, and what else it could cost.
+    fn explain(&self) -> String {
+        dfm_plan::explain(&self.plan, &self.estimate)
+    }
+
+    /// An SVG with the sites as lanes.
+    fn picture(&self) -> String {
+        dfm_plan::picture(&self.estimate)
     }
 }
 
@@ -42,10 +54,10 @@ pub fn plan(
     let made = py.detach(|| {
         let fed_info = FedInfo::from_json(fed_info).map_err(|problem| vec![problem])?;
         let pipeline = Pipeline::from_json(pipeline).map_err(|problem| vec![problem])?;
-        dfm_plan::plan(&fed_info, &pipeline, homesite, restrict_to_sites.as_deref())
+        dfm_plan::plan_and_estimate(&fed_info, &pipeline, homesite, restrict_to_sites.as_deref())
     });
     match made {
-        Ok(plan) => Ok(Plan { plan }),
+        Ok((plan, estimate)) => Ok(Plan { plan, estimate }),
         Err(problems) => Err(PyValueError::new_err(to_json(&json!({"problems": problems}))?)),
     }
 }

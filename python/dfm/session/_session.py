@@ -52,14 +52,12 @@ class PreparedPipeline:
         return {site: list(operations) for site, operations in wanted.items()}
 
     def explain(self) -> str:
-        """For people: where each node runs, and why."""
-        lines = [
-            f"{one['node']!s:>4}  {one['operation']} at {one['site']}"
-            + (f" by {one['provider']}" if one["provider"] else "")
-            + f": {one['why']}"
-            for one in self.placements
-        ]
-        return "\n".join(lines + [f"warning: {warning}" for warning in self.warnings])
+        """For people: where each node runs and why, when it is done, and what each alternative would have cost."""
+        return self.plan.explain()
+
+    def _repr_svg_(self) -> str:
+        """For notebooks, which show it: the pipeline with its sites as lanes and the expected sizes on its edges."""
+        return self.plan.picture()
 
 
 class Session:

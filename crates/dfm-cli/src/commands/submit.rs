@@ -44,7 +44,7 @@ pub fn run(context: &Context, args: &Submit) -> Result<(), Failure> {
         let message = format!("`{}` {what}", args.path.display());
         return Err(Failure::wrong(Diagnostic::error("submit-no-file", message)));
     }
-    let homesite = homesite(&chosen, args)?;
+    let homesite = homesite(&chosen, args.homesite.as_deref())?;
     let mut command = match args.kind {
         Kind::Pipeline => pipeline(context, args)?,
         Kind::Script => script(context, &args.path)?,
@@ -92,13 +92,21 @@ fn script(context: &Context, path: &Path) -> Result<Command, Failure> {
     }
 }
 
-fn interpreter(context: &Context) -> Result<Command, Failure> {
+/// The Python that runs what dfm itself cannot.
+///
+/// # Errors
+/// There is none.
+pub fn interpreter(context: &Context) -> Result<Command, Failure> {
     let python = python::find().map_err(Failure::failed)?;
     context.output.detail(&format!("python: {}", python.display()));
     Ok(Command::new(python))
 }
 
-fn set_environment(command: &mut Command, chosen: &Chosen, home: &str) -> Result<(), Failure> {
+/// Tells a process which federation it is for, and where its code is.
+///
+/// # Errors
+/// The federation's folder has a name that no search path can hold.
+pub fn set_environment(command: &mut Command, chosen: &Chosen, home: &str) -> Result<(), Failure> {
     let around = chosen.paths.dir.parent().unwrap_or(&chosen.paths.dir);
     let before = env::var_os("PYTHONPATH").unwrap_or_default();
     let path = std::iter::once(around.to_owned()).chain(env::split_paths(&before));
@@ -150,11 +158,11 @@ fn provisioned(folder: &Path) -> Option<PathBuf> {
 
 /// The site that the application belongs to: the one that the user names, else the only one which is no participant of
 /// the NVFlare project and so runs nowhere else, else the first of the configuration.
-fn homesite(chosen: &Chosen, args: &Submit) -> Result<String, Failure> {
+pub fn homesite(chosen: &Chosen, wanted: Option<&str>) -> Result<String, Failure> {
     let sites: Vec<&str> = chosen.federation.sites.keys().map(String::as_str).collect();
-    if let Some(wanted) = &args.homesite {
-        if sites.contains(&wanted.as_str()) {
-            return Ok(wanted.clone());
+    if let Some(wanted) = wanted {
+        if sites.contains(&wanted) {
+            return Ok(wanted.to_owned());
         }
         let diagnostic = Diagnostic::error("submit-unknown-site", format!("`{}` has no site `{wanted}`", chosen.name));
         return Err(Failure::wrong(diagnostic.help(match nearest(wanted, sites.iter().copied()) {

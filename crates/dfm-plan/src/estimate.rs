@@ -1,0 +1,159 @@
+//! What does the planner expect of a run: when is each node done, and what goes between the nodes?
+
+use std::fmt::Write;
+
+use dfm_net::NodeId;
+use serde::Serialize;
+
+use crate::Plan;
+use crate::check::shown as shown_node;
+use crate::cost::{Costs, UNKNOWN};
+use crate::graph::{Graph, Known};
+use crate::place::Placed;
+
+/// One frame of a plan, as its federation's costs let it be expected.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Estimate {
+    /// In the order of the statements.
+    pub nodes: Vec<EstimatedNode>,
+    /// In the order of the nodes that receive.
+    pub edges: Vec<EstimatedEdge>,
+}
+
+/// One statement of the pipeline.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct EstimatedNode {
+    /// The pipeline's node.
+    pub node: NodeId,
+    /// The operation's name; else what kind of statement it is.
+    pub label: String,
+    /// Whether it is an operation.
+    pub operation: bool,
+    /// Where it runs.
+    pub site: String,
+    /// Seconds from the start of the frame until its result is there.
+    pub finish: f64,
+    /// Seconds that it computes.
+    pub compute: f64,
+    /// Bytes of its result.
+    pub bytes: f64,
+}
+
+/// What one node has from another.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct EstimatedEdge {
+    /// The index of the node that sends.
+    pub from: usize,
+    /// The index of the node that receives.
+    pub to: usize,
+    /// Order without data.
+    pub signal: bool,
+    /// Bytes of the value that goes, if it goes whole.
+    pub bytes: f64,
+    /// Seconds that sending takes; `None` where the federation does not say.
+    pub seconds: Option<f64>,
+}
+
+pub(crate) fn estimate(fed: &crate::FedInfo, graph: &Graph<'_>, costs: &Costs, placed: &Placed) -> Estimate {
+    let mut made = Estimate { nodes: vec![], edges: vec![] };
+    for (index, node) in graph.nodes.iter().enumerate() {
+        let (label, operation) = match node.statement {
+            Known::Operation(statement) => (statement.operation.clone(), true),
+            Known::Yield(statement) => (format!("yield {}", statement.place), false),
+            Known::ForEach(_) => ("for each".to_owned(), false),
+            Known::Collect(_) => ("collect".to_owned(), false),
+            Known::If(_) => ("if".to_owned(), false),
+        };
+        let to = placed.site(graph, index);
+        let run = placed.runs[index];
+        made.nodes.push(EstimatedNode {
+            node: node.statement.node().clone(),
+            label,
+            operation,
+            site: fed.sites.get_index(to).expect("it is a site of the federation").0.clone(),
+            finish: run.finish,
+            compute: run.compute,
+            bytes: run.size,
+        });
+        for input in &node.inputs {
+            let bytes = if input.signal { 0.0 } else { placed.runs[input.node].size };
+            let from = placed.site(graph, input.node);
+            let seconds = costs.is_known(from, to).then(|| costs.send(from, to, bytes));
+            made.edges.push(EstimatedEdge { from: input.node, to: index, signal: input.signal, bytes, seconds });
+        }
+    }
+    made
+}
+
+/// For people: where each operation runs and why, what comes of it, and what each other site would have cost.
+pub fn explain(plan: &Plan, estimate: &Estimate) -> String {
+    let at = |site: &str, provider: &Option<String>| match provider {
+        Some(provider) => format!("{site} by {provider}"),
+        None => site.to_owned(),
+    };
+    let mut lines = vec![];
+    let operations = estimate.nodes.iter().filter(|node| node.operation);
+    for (placement, node) in plan.placements.iter().zip(operations) {
+        let place = at(&placement.site, &placement.provider);
+        let id = shown_node(&placement.node);
+        lines.push(format!("{id:>4}  {} at {place}: {}", placement.operation, placement.why));
+        lines.push(format!("        done after {}, result {}", shown_seconds(node.finish), shown_bytes(node.bytes)));
+        for other in &placement.alternatives {
+            let place = at(&other.site, &other.provider);
+            lines.push(format!("        at {place}: in use after {}", shown_seconds(other.seconds)));
+        }
+    }
+    let end = estimate.nodes.iter().map(|node| node.finish).fold(0.0, f64::max);
+    let mut text = lines.join("\n");
+    let _ =
+        write!(text, "{}the last node is done after {}", if text.is_empty() { "" } else { "\n" }, shown_seconds(end));
+    for warning in &plan.warnings {
+        let _ = write!(text, "\nwarning: {warning}");
+    }
+    text
+}
+
+/// A time with the unit that suits it.
+pub(crate) fn shown_seconds(seconds: f64) -> String {
+    match seconds {
+        _ if seconds >= UNKNOWN => "a send of unknown cost".to_owned(),
+        _ if seconds >= 1.0 || seconds == 0.0 => format!("{} s", three_digits(seconds)),
+        _ if seconds >= 1e-3 => format!("{} ms", three_digits(seconds * 1e3)),
+        _ => format!("{} µs", three_digits(seconds * 1e6)),
+    }
+}
+
+/// A size with the unit that suits it.
+pub(crate) fn shown_bytes(bytes: f64) -> String {
+    let mut value = bytes;
+    for unit in ["B", "kB", "MB", "GB"] {
+        if value < 999.5 {
+            return format!("{} {unit}", three_digits(value));
+        }
+        value /= 1000.0;
+    }
+    format!("{} TB", three_digits(value))
+}
+
+fn three_digits(value: f64) -> String {
+    let digits = if value >= 99.95 {
+        0
+    } else if value >= 9.995 {
+        1
+    } else {
+        2
+    };
+    let text = format!("{value:.digits$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_the_unit_that_suits_them() {
+        assert_eq!([0.0, 0.25, 2.0, 123.4].map(shown_seconds), ["0 s", "250 ms", "2 s", "123 s"]);
+        assert_eq!([0.0, 999.0, 1e3, 8.4e7, 2e15].map(shown_bytes), ["0 B", "999 B", "1 kB", "84 MB", "2000 TB"]);
+    }
+}

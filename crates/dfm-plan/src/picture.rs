@@ -1,0 +1,258 @@
+//! What does a plan look like?
+//!
+//! Each site is a lane from top to bottom, and each node stands below those it depends on. Boxes stand on a grid, so
+//! that an edge over several rows finds its way between the columns.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+
+use indexmap::IndexMap;
+
+use crate::Estimate;
+use crate::check::shown as shown_node;
+use crate::estimate::{EstimatedEdge, shown_bytes, shown_seconds};
+
+/// Pixels.
+const BOX: (f64, f64) = (150.0, 38.0);
+const CELL: (f64, f64) = (180.0, 84.0);
+const HEAD: f64 = 40.0;
+/// The most boxes of one site side by side; more go into further rows.
+const MAX_COLUMNS: usize = 4;
+const COLOURS: [&str; 6] = ["#eaf2fb", "#eef7ea", "#fdf3e4", "#f6ecf8", "#e9f6f5", "#fbecec"];
+
+/// The rectangle around something: left, top, right, bottom.
+type Area = (f64, f64, f64, f64);
+
+/// An SVG of the plan: sites as lanes, the expected sizes of values on the edges.
+pub fn picture(estimate: &Estimate) -> String {
+    let grid = Grid::new(estimate);
+    let (width, height) = (grid.columns as f64 * CELL.0, HEAD + grid.rows as f64 * CELL.1);
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
+         viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" font-size=\"12\">\n\
+         <defs><marker id=\"tip\" viewBox=\"0 0 8 8\" refX=\"8\" refY=\"4\" markerWidth=\"7\" markerHeight=\"7\" \
+         orient=\"auto\"><path d=\"M0 0 8 4 0 8z\" fill=\"#556\"/></marker></defs>\n\
+         <rect width=\"{width}\" height=\"{height}\" fill=\"white\"/>\n"
+    );
+    for (index, (site, (first, columns))) in grid.lanes.iter().enumerate() {
+        let (left, width) = (*first as f64 * CELL.0, *columns as f64 * CELL.0);
+        let colour = COLOURS[index % COLOURS.len()];
+        let _ = writeln!(
+            svg,
+            "<rect x=\"{left}\" width=\"{width}\" height=\"{height}\" fill=\"{colour}\" stroke=\"white\" \
+             stroke-width=\"3\"/>\n<text x=\"{}\" y=\"22\" text-anchor=\"middle\" font-size=\"14\" \
+             font-weight=\"bold\">{}</text>",
+            left + width / 2.0,
+            escaped(site, columns * 22)
+        );
+    }
+    let mut labels = String::new();
+    let mut taken: Vec<Area> = grid.cells.iter().map(|cell| box_area(*cell)).collect();
+    let mut said = HashMap::new();
+    for edge in &estimate.edges {
+        let points = route(grid.cells[edge.from], grid.cells[edge.to]);
+        draw_edge(&mut svg, &points, edge.signal);
+        // One value that goes to one site needs one label.
+        let site = &estimate.nodes[edge.to].site;
+        if !edge.signal && said.insert((edge.from, site), ()).is_none() {
+            draw_label(&mut labels, &points, &edge_text(edge, &estimate.nodes[edge.from].site != site), &mut taken);
+        }
+    }
+    for (node, cell) in estimate.nodes.iter().zip(&grid.cells) {
+        let (left, top, right, _) = box_area(*cell);
+        let (round, stroke) = if node.operation { (4, "#334") } else { (19, "#383") };
+        let id = escaped(&shown_node(&node.node), 12);
+        let second = format!("{id}, done after {}", shown_seconds(node.finish));
+        let (middle, first_line, second_line) = ((left + right) / 2.0, top + 16.0, top + 31.0);
+        let title = escaped(&format!("{} at {}", node.label, node.site), usize::MAX);
+        let label = escaped(&node.label, 21);
+        let _ = writeln!(
+            svg,
+            "<g><title>{title}</title><rect x=\"{left}\" y=\"{top}\" width=\"{}\" height=\"{}\" rx=\"{round}\" \
+             fill=\"white\" stroke=\"{stroke}\"/><text x=\"{middle}\" y=\"{first_line}\" text-anchor=\"middle\">{label}\
+             </text><text x=\"{middle}\" y=\"{second_line}\" text-anchor=\"middle\" font-size=\"10\" fill=\"#556\">\
+             {second}</text></g>",
+            BOX.0, BOX.1
+        );
+    }
+    svg + &labels + "</svg>\n"
+}
+
+/// Which cell each node has.
+struct Grid<'a> {
+    /// Site → its first column and how many it has, in the order of their first nodes.
+    lanes: IndexMap<&'a str, (usize, usize)>,
+    columns: usize,
+    rows: usize,
+    /// Node → column and row.
+    cells: Vec<(usize, usize)>,
+}
+
+impl<'a> Grid<'a> {
+    fn new(estimate: &'a Estimate) -> Self {
+        let mut inputs = vec![vec![]; estimate.nodes.len()];
+        for edge in &estimate.edges {
+            inputs[edge.to].push(edge.from);
+        }
+        let layers = layers(estimate);
+        // Layer → site → nodes.
+        let mut groups: Vec<IndexMap<&str, Vec<usize>>> =
+            vec![IndexMap::new(); layers.iter().max().map_or(0, |l| l + 1)];
+        for (index, node) in estimate.nodes.iter().enumerate() {
+            groups[layers[index]].entry(&node.site).or_default().push(index);
+        }
+        let mut lanes: IndexMap<&str, (usize, usize)> = IndexMap::new();
+        for group in &groups {
+            for (site, nodes) in group {
+                let lane = lanes.entry(site).or_default();
+                lane.1 = lane.1.max(nodes.len().min(MAX_COLUMNS));
+            }
+        }
+        let mut columns = 0;
+        for lane in lanes.values_mut() {
+            lane.0 = columns;
+            columns += lane.1;
+        }
+        let mut cells = vec![(0, 0); estimate.nodes.len()];
+        let mut rows = 0;
+        for group in &groups {
+            let mut height = 0;
+            for (site, nodes) in group {
+                let (first, count) = lanes[site];
+                let wish = |node: usize| {
+                    let from = &inputs[node];
+                    let sum: usize = from.iter().map(|from| cells[*from].0).sum();
+                    if from.is_empty() { first as f64 } else { sum as f64 / from.len() as f64 }
+                };
+                let mut wishes: Vec<(f64, usize)> = nodes.iter().map(|node| (wish(*node), *node)).collect();
+                wishes.sort_by(|a, b| a.0.total_cmp(&b.0));
+                for (below, row) in wishes.chunks(count).enumerate() {
+                    let mut free = first;
+                    for (at, (wish, node)) in row.iter().enumerate() {
+                        let last = first + count - (row.len() - at);
+                        let column = (wish.round().max(0.0) as usize).clamp(free, last);
+                        cells[*node] = (column, rows + below);
+                        free = column + 1;
+                    }
+                }
+                height = height.max(nodes.len().div_ceil(count));
+            }
+            rows += height;
+        }
+        Self { lanes, columns, rows, cells }
+    }
+}
+
+/// How many nodes stand above each node, on the longest way.
+fn layers(estimate: &Estimate) -> Vec<usize> {
+    let mut missing = vec![0; estimate.nodes.len()];
+    let mut outputs = vec![vec![]; estimate.nodes.len()];
+    for edge in &estimate.edges {
+        missing[edge.to] += 1;
+        outputs[edge.from].push(edge.to);
+    }
+    let mut layers = vec![0; estimate.nodes.len()];
+    let mut open: Vec<usize> = (0..missing.len()).filter(|node| missing[*node] == 0).collect();
+    while let Some(node) = open.pop() {
+        for &to in &outputs[node] {
+            layers[to] = layers[to].max(layers[node] + 1);
+            missing[to] -= 1;
+            if missing[to] == 0 {
+                open.push(to);
+            }
+        }
+    }
+    layers
+}
+
+fn box_area((column, row): (usize, usize)) -> Area {
+    let left = column as f64 * CELL.0 + (CELL.0 - BOX.0) / 2.0;
+    let top = HEAD + row as f64 * CELL.1;
+    (left, top, left + BOX.0, top + BOX.1)
+}
+
+/// The corners of an edge's way.
+fn route(from: (usize, usize), to: (usize, usize)) -> Vec<(f64, f64)> {
+    let (source, target) = (box_area(from), box_area(to));
+    let start = ((source.0 + source.2) / 2.0, source.3);
+    let end = ((target.0 + target.2) / 2.0, target.1);
+    let gap = CELL.1 - BOX.1;
+    if to.1 <= from.1 + 1 {
+        return vec![start, end];
+    }
+    // Between two columns, on the side of the target.
+    let between = if to.0 > from.0 { from.0 + 1 } else { from.0 } as f64 * CELL.0;
+    let shift = if to.0 > from.0 { -6.0 } else { 6.0 };
+    vec![start, (between + shift, start.1 + gap), (between + shift, end.1 - gap), end]
+}
+
+fn draw_edge(svg: &mut String, points: &[(f64, f64)], signal: bool) {
+    let mut path = format!("M{} {}", points[0].0, points[0].1);
+    for pair in points.windows(2) {
+        let ((x0, y0), (x1, y1)) = (pair[0], pair[1]);
+        let middle = (y0 + y1) / 2.0;
+        let _ = write!(path, "C{x0} {middle} {x1} {middle} {x1} {y1}");
+    }
+    let dashes = if signal { " stroke-dasharray=\"4 3\"" } else { "" };
+    let _ = writeln!(
+        svg,
+        "<path d=\"{path}\" fill=\"none\" stroke=\"#556\" stroke-opacity=\"0.7\"{dashes} marker-end=\"url(#tip)\"/>"
+    );
+}
+
+fn edge_text(edge: &EstimatedEdge, leaves: bool) -> String {
+    let size = shown_bytes(edge.bytes);
+    match edge.seconds {
+        _ if !leaves => size,
+        Some(seconds) => format!("{size}, {}", shown_seconds(seconds)),
+        None => format!("{size}, ? s"),
+    }
+}
+
+/// Writes beside the edge, where there is room.
+fn draw_label(svg: &mut String, points: &[(f64, f64)], text: &str, taken: &mut Vec<Area>) {
+    let width = text.chars().count() as f64 * 5.4 + 4.0;
+    let area_at = |along: f64| {
+        let (x, y) = point_on(points, along);
+        (x - width / 2.0, y - 7.0, x + width / 2.0, y + 6.0)
+    };
+    let is_free = |area: &Area| taken.iter().all(|a| area.2 < a.0 || a.2 < area.0 || area.3 < a.1 || a.3 < area.1);
+    let tries = [0.5, 0.3, 0.7, 0.2, 0.8, 0.4, 0.6];
+    let Some(area) = tries.iter().map(|along| area_at(*along)).find(is_free) else {
+        // Rather none than one over another; the box says what comes of the node.
+        return;
+    };
+    taken.push(area);
+    let _ = writeln!(
+        svg,
+        "<rect x=\"{:.1}\" y=\"{:.1}\" width=\"{width:.1}\" height=\"13\" rx=\"3\" fill=\"white\" \
+         fill-opacity=\"0.85\"/><text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\" font-size=\"10\" \
+         fill=\"#114\">{text}</text>",
+        area.0,
+        area.1,
+        (area.0 + area.2) / 2.0,
+        area.1 + 10.0
+    );
+}
+
+/// A point on a drawn edge: `along` goes from 0 to 1.
+fn point_on(points: &[(f64, f64)], along: f64) -> (f64, f64) {
+    let parts = (points.len() - 1) as f64;
+    let part = ((along * parts) as usize).min(points.len() - 2);
+    let t = along * parts - part as f64;
+    let ((x0, y0), (x1, y1)) = (points[part], points[part + 1]);
+    let bent = 3.0 * t * t - 2.0 * t * t * t;
+    let middle = (y0 + y1) / 2.0;
+    let u = 1.0 - t;
+    (x0 + (x1 - x0) * bent, u * u * u * y0 + 3.0 * u * t * middle + t * t * t * y1)
+}
+
+/// A text for XML, cut if it is longer than so many characters.
+fn escaped(text: &str, most: usize) -> String {
+    let mut kept: String = text.chars().filter(|c| !c.is_control()).take(most).collect();
+    if text.chars().count() > most {
+        kept.pop();
+        kept.push('…');
+    }
+    kept.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
