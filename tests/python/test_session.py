@@ -272,6 +272,7 @@ def test_best_of_may_be_restricted(shared, fed):
     assert shared.prepare(pipeline, restrict_to_sites=["west"]).placements[0]["site"] == "west"
     assert shared.prepare(pipeline, restrict_to_sites="homesite").placements[0]["site"] == "home"
     assert "work.Add at" in shared.prepare(pipeline).explain()
+    assert shared.prepare(pipeline)._repr_svg_().startswith("<svg")
 
 
 @pytest.mark.parametrize("site", ["home", "east"])

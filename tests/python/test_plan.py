@@ -1,0 +1,72 @@
+"""Does `dfm fed plan` say and draw where a pipeline would run, without running it?"""
+# pyright: basic
+
+import json
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+from small_federation import Small
+
+DFM = Path(sys.executable).parent / "dfm"
+
+pytestmark = [
+    pytest.mark.timeout(60),
+    pytest.mark.skipif(not DFM.exists(), reason="the command is not installed in this environment"),
+]
+
+PIPELINE = """\
+from dfm.api import Pipeline, Yield
+from small.fed.api import make, text
+
+def get_pipeline(args=None):
+    print("this is not the pipeline")
+    with Pipeline(name="small") as p:
+        Yield(value={value})
+    if args:
+        p.save_to_file(args[0])
+    return p
+"""
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
+    small = Small(tmp_path_factory.mktemp("small"), DFM)
+    small.create()
+    return small
+
+
+def test_a_python_file_is_planned_and_drawn_and_so_is_the_saved_pipeline(small: Small, tmp_path: Path):
+    file, saved, svg = (
+        small.write("plan.py", PIPELINE.format(value='text.Join(first="a")')),
+        tmp_path / "p.json",
+        "p.svg",
+    )
+    done = small.run("fed", "plan", "small", str(file), "--svg", str(tmp_path / svg), "--", str(saved))
+    assert done.returncode == 0, done.stderr
+    assert "text.Join at home" in done.stdout
+    assert "at left: in use after 1 ms" in done.stdout
+    assert "this is not the pipeline" in done.stderr
+    assert ET.parse(tmp_path / svg).getroot().tag.endswith("svg")
+    again = small.run("--json", "fed", "plan", "small", str(saved))
+    assert again.returncode == 0, again.stderr
+    planned = json.loads(again.stdout)
+    assert planned["placements"][0]["site"] == "home"
+    assert [node["label"] for node in planned["estimate"]["nodes"]] == ["text.Join", "yield yield"]
+
+
+def test_what_cannot_run_is_said_with_the_users_line(small: Small):
+    file = small.write("nowhere.py", PIPELINE.format(value='make.Value(kind="text", site="left")'))
+    done = small.run("fed", "plan", "small", str(file))
+    assert done.returncode == 1
+    assert "nowhere.py:7" in done.stderr
+    assert "right" in done.stderr
+
+
+@pytest.mark.parametrize(("name", "text"), [("no.py", "x = 1"), ("no.json", "[]"), ("old.json", '{"dfm_pipeline": 7}')])
+def test_a_file_without_a_pipeline_is_told_in_words(small: Small, name: str, text: str):
+    done = small.run("fed", "plan", "small", str(small.write(name, text)))
+    assert done.returncode in (1, 2)
+    assert "error" in done.stderr
+    assert "Traceback" not in done.stderr
