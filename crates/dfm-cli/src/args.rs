@@ -37,6 +37,9 @@ pub struct Global {
     /// Keep provisioned kits here [default: `workspace` beside the registry].
     #[arg(long, global = true, value_name = "DIR")]
     pub workspace: Option<PathBuf>,
+    /// Read what `$ref`s to URLs lead to [also: DFM_ALLOW_URL_REFS=1].
+    #[arg(long, global = true)]
+    pub allow_url_refs: bool,
 }
 
 /// When to use colours.

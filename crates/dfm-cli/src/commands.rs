@@ -18,6 +18,7 @@ use dfm_config::{Federation, Loaded, Options};
 use dfm_diag::{Diagnostic, Report, Sources, nearest};
 
 use crate::args::{Command, Fed, Gen, Global};
+use crate::fetch;
 use crate::output::Output;
 
 /// What a command needs besides its own arguments.
@@ -30,6 +31,8 @@ pub struct Context {
     pub registry: PathBuf,
     /// Where provisioned kits are, which need not exist.
     pub workspace: PathBuf,
+    /// Whether configurations may refer to URLs.
+    pub allow_url_refs: bool,
 }
 
 /// Why a command did not do its work.
@@ -75,7 +78,9 @@ impl Context {
             Some(folder) => here.join(folder),
             None => registry.parent().unwrap_or(&here).join("workspace"),
         };
-        Self { output: Output::new(global), here, registry, workspace }
+        let allowed = std::env::var_os("DFM_ALLOW_URL_REFS").is_some_and(|value| value == "1");
+        let allow_url_refs = global.allow_url_refs || allowed;
+        Self { output: Output::new(global), here, registry, workspace, allow_url_refs }
     }
 
     /// A path as the user would write it here.
@@ -126,8 +131,7 @@ pub fn federation(context: &Context, name: &str) -> Result<Chosen, Failure> {
 pub fn federation_patched(context: &Context, name: &str, patch: Option<&Path>) -> Result<Chosen, Failure> {
     let registry = Registry::read(&context.registry).map_err(Failure::wrong)?;
     let paths = registry.paths(name).ok_or_else(|| Failure::wrong(unknown(context, &registry, name)))?;
-    let options = Options { patch: patch.map(Path::to_owned) };
-    let mut loaded = load_with(context, name, &paths, &options).map_err(Failure::wrong)?;
+    let mut loaded = load_with(context, name, &paths, patch).map_err(Failure::wrong)?;
     // A project that is missing is told by those who need it.
     if let Some(project) = paths.project.as_ref().filter(|project| project.exists()) {
         dfm_config::check_project(&mut loaded, &context.shown(project));
@@ -144,10 +148,10 @@ pub fn federation_patched(context: &Context, name: &str, patch: Option<&Path>) -
 /// # Errors
 /// Whatever is wrong with it.
 pub fn load(context: &Context, name: &str, paths: &Paths) -> Result<Loaded, Report> {
-    load_with(context, name, paths, &Options::default())
+    load_with(context, name, paths, None)
 }
 
-fn load_with(context: &Context, name: &str, paths: &Paths, options: &Options) -> Result<Loaded, Report> {
+fn load_with(context: &Context, name: &str, paths: &Paths, patch: Option<&Path>) -> Result<Loaded, Report> {
     let Some(config) = &paths.config else {
         return Err(Diagnostic::error("registry-no-config", format!("the registry has no config_path for `{name}`"))
             .help(format!("run `dfm fed config set {name} --config-path FILE`"))
@@ -155,7 +159,8 @@ fn load_with(context: &Context, name: &str, paths: &Paths, options: &Options) ->
     };
     // A program may read the result in another folder.
     let shown = if context.output.json { config.clone() } else { context.shown(config) };
-    dfm_config::load(&shown, options)
+    let fetch = context.allow_url_refs.then_some(fetch::fetch as dfm_config::Fetch);
+    dfm_config::load(&shown, &Options { patch: patch.map(Path::to_owned), fetch })
 }
 
 /// That there is no federation of this name.

@@ -4,6 +4,7 @@ mod args;
 mod child;
 mod commands;
 mod deployment;
+mod fetch;
 mod flare;
 mod output;
 mod package;

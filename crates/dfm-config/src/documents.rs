@@ -6,10 +6,10 @@ use std::rc::Rc;
 
 use dfm_diag::{Diagnostic, Sources, Span};
 
+use crate::load::Fetch;
 use crate::tree::{self, Node};
 
 /// The files that have been opened, each read once.
-#[derive(Default)]
 pub struct Documents {
     /// Their texts.
     pub sources: Sources,
@@ -17,9 +17,21 @@ pub struct Documents {
     pub faults: Vec<Diagnostic>,
     trees: HashMap<u32, (Rc<Node>, PathBuf)>,
     opened: HashMap<PathBuf, Option<u32>>,
+    fetch: Option<Fetch>,
 }
 
 impl Documents {
+    /// None yet; URLs are read by `fetch`, if there is one.
+    pub fn new(fetch: Option<Fetch>) -> Self {
+        let (sources, faults) = Default::default();
+        Self { sources, faults, trees: HashMap::new(), opened: HashMap::new(), fetch }
+    }
+
+    /// Whether references may lead to URLs.
+    pub fn takes_urls(&self) -> bool {
+        self.fetch.is_some()
+    }
+
     /// Opens a file, unless it is open; `wanted` says what it should be and `from` where it is referred to. `None` for a
     /// file that cannot be used, which is reported once.
     pub fn open(&mut self, path: &Path, wanted: &str, from: Option<Span>) -> Option<u32> {
@@ -27,7 +39,7 @@ impl Documents {
         if let Some(known) = self.opened.get(&same) {
             return *known;
         }
-        let file = match crate::files::read(path, wanted, &mut self.sources) {
+        let file = match self.read(path, wanted) {
             Ok(file) => Some(file),
             Err(fault) => {
                 self.faults.push(match from {
@@ -57,6 +69,16 @@ impl Documents {
         usable
     }
 
+    fn read(&mut self, path: &Path, wanted: &str) -> Result<u32, Diagnostic> {
+        let Some((url, fetch)) = path.to_str().filter(|path| is_url(path)).zip(self.fetch) else {
+            return crate::files::read(path, wanted, &mut self.sources);
+        };
+        let bytes = fetch(url).map_err(|why| {
+            Diagnostic::error("config-unreachable-url", format!("cannot read {wanted} `{url}`: {why}"))
+        })?;
+        crate::files::add(url, bytes, &mut self.sources)
+    }
+
     /// What an opened file says.
     pub fn tree(&self, file: u32) -> Rc<Node> {
         Rc::clone(&self.trees[&file].0)
@@ -66,4 +88,9 @@ impl Documents {
     pub fn folder(&self, file: u32) -> &Path {
         self.trees[&file].1.parent().unwrap_or(Path::new(""))
     }
+}
+
+/// Whether a reference leads to the network.
+pub fn is_url(text: &str) -> bool {
+    text.starts_with("http://") || text.starts_with("https://")
 }

@@ -16,9 +16,17 @@ pub fn read(path: &Path, wanted: &str, sources: &mut Sources) -> Result<u32, Dia
         let code = if missing { "config-missing-file" } else { "config-unreadable-file" };
         Diagnostic::error(code, format!("cannot read {wanted} `{name}`: {what}"))
     })?;
+    add(&name, bytes, sources)
+}
+
+/// Adds what was read under a name to the sources.
+///
+/// # Errors
+/// Bytes that are not UTF-8.
+pub fn add(name: &str, bytes: Vec<u8>, sources: &mut Sources) -> Result<u32, Diagnostic> {
     let text = String::from_utf8(bytes).map_err(|error| {
         let start = error.utf8_error().valid_up_to();
-        let file = sources.add(&name, String::from_utf8_lossy(error.as_bytes()));
+        let file = sources.add(name, String::from_utf8_lossy(error.as_bytes()));
         let span = Span { file, start, end: start + char::REPLACEMENT_CHARACTER.len_utf8() };
         Diagnostic::error("config-not-utf8", format!("`{name}` is not UTF-8"))
             .at(span, "no character is written like this")

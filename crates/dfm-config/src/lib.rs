@@ -30,7 +30,7 @@ mod write;
 
 pub use check_project::check_project;
 pub use json_schema::json_schema;
-pub use load::{Loaded, Options, load};
+pub use load::{Fetch, Loaded, Options, load};
 pub use model::*;
 pub use project::{Project, participants, project};
 pub use registry_find::{FILE_NAME, find as find_registry};

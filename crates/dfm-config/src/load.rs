@@ -13,7 +13,12 @@ use crate::{decode, patch, refs, secrets};
 pub struct Options {
     /// A file whose `provision` is merged into the configuration's.
     pub patch: Option<PathBuf>,
+    /// Reads what a URL leads to, or says why not; `None` where references to URLs are refused.
+    pub fetch: Option<Fetch>,
 }
+
+/// The bytes behind a URL, or the sentence that tells the user why there are none.
+pub type Fetch = fn(&str) -> Result<Vec<u8>, String>;
 
 /// A valid federation, and what deserves a look all the same.
 #[derive(Clone, Debug)]
@@ -29,7 +34,7 @@ pub struct Loaded {
 /// # Errors
 /// Everything that is wrong with it, warnings included, in the order of the files.
 pub fn load(path: &Path, options: &Options) -> Result<Loaded, Report> {
-    let mut documents = Documents::default();
+    let mut documents = Documents::new(options.fetch);
     let root = documents.open(path, "the configuration", None).map(|file| {
         let mut root = refs::expand_root(&mut documents, file);
         if let Some(patch) = options.patch.as_ref().and_then(|path| documents.open(path, "the patch", None)) {

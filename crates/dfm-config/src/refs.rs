@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use dfm_diag::{Diagnostic, Span, nearest};
 
-use crate::documents::Documents;
+use crate::documents::{Documents, is_url};
 use crate::tree::{Data, Entries, Entry, MAX_DEPTH, MAX_NODES, Node};
 
 /// A place that a reference can name: a file and a JSON pointer in it.
@@ -219,14 +219,14 @@ impl Expander<'_> {
 
     /// What a reference's text names; `None`, with a report, for one that names nothing.
     fn place(&mut self, text: &str, span: Span) -> Option<Place> {
-        if text.starts_with("http://") || text.starts_with("https://") {
+        if is_url(text) && !self.documents.takes_urls() {
             self.documents.faults.push(
                 Diagnostic::error(
                     "config-url-ref",
-                    format!("`{text}` is a URL, and dfm reads no configuration from the network"),
+                    format!("`{text}` is a URL, and dfm reads no configuration from the network unasked"),
                 )
                 .at(span, "a path was expected")
-                .help("save what is there as a file beside this one, and refer to the file"),
+                .help("save what is there as a file beside this one, or allow it with `--allow-url-refs`"),
             );
             return None;
         }
@@ -242,7 +242,7 @@ impl Expander<'_> {
         let file = if path.is_empty() {
             span.file
         } else {
-            let path = self.documents.folder(span.file).join(path);
+            let path = if is_url(path) { path.into() } else { self.documents.folder(span.file).join(path) };
             self.documents.open(&path, "the referenced file", Some(span))?
         };
         Some((file, pointer.to_owned()))

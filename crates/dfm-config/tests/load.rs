@@ -92,7 +92,7 @@ fn every_construct_means_what_the_format_says() {
 fn a_patch_is_merged_and_its_faults_are_in_the_patch() {
     let folder = tempfile::tempdir().unwrap();
     let patch = folder.path().join("patch.yaml");
-    let options = Options { patch: Some(patch.clone()) };
+    let options = Options { patch: Some(patch.clone()), fetch: None };
     let path = configs().join("valid/everything.dfm.yaml");
     std::fs::write(&patch, "provision: {docker: {tag: nightly, dockerfile: null}, helm: null}\n").unwrap();
     let provision = load(&path, &options).unwrap().federation.provision;

@@ -54,7 +54,7 @@ fn a_small_picture_shows_lanes_nodes_and_sizes() {
 }
 
 #[test]
-fn fifty_nodes_stand_apart_and_labels_cover_nothing() {
+fn fifty_nodes_stand_apart() {
     let (_, estimate) = planned(50, |node| match node {
         0..=4 => vec![],
         5..=34 => vec![node % 5, (node - 5) / 2],
