@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Does the generated image run a federation for real? Builds it, starts the server and a client as containers on one
-# network, submits a pipeline from outside, kills the client, and submits again once it is back.
+# Does the generated image run a federation for real? Builds it, starts the server and two clients as containers on
+# one network, submits a pipeline from outside, kills a client, and submits again once it is back.
 #
 # Needs Debian, root and the package registries; takes five minutes the first time. What it makes is kept in the folder
 # that DFM_CONTAINERS names [target/containers], so that the next time takes two.
@@ -53,12 +53,29 @@ fi
 
 work=$(mktemp -d)
 finish() {
-    podman rm --force dfm-test-server dfm-test-reception >/dev/null 2>&1 || true
+    podman rm --force dfm-test-server dfm-test-reception dfm-test-kitchen >/dev/null 2>&1 || true
     podman network rm --force dfm-test >/dev/null 2>&1 || true
     rm -rf "$work"
 }
 trap finish EXIT
 cp -R examples/examplefed examples/federations.yaml "$work"
+# A second client, which greets as the reception does.
+configs=$work/examplefed/examplefed/configs
+cat >>"$configs/federation.dfm.yaml" <<'END'
+
+  kitchen:
+    info:
+      description: Another Flare client
+    interface:
+      "#/operations/users.GreetMe":
+        adapter: examplefed.lib.customer_service.GreetMeReception
+        args:
+          name:
+            from-param: name
+          venue:
+            const: the kitchen
+END
+sed -i 's/^  - name: reception$/  - name: kitchen\n    type: client\n    org: examplefed\n&/' "$configs/project.yaml"
 mkdir -p "$work/examplefed/wheels"
 cp target/wheels/*.whl "$work/examplefed/wheels"
 cd "$work"
@@ -86,7 +103,9 @@ well() {
 }
 submit() {
     "$dfm" fed submit examplefed --target flare --timeout 60 pipeline "$work/pipeline.py" | tee "$work/said"
-    grep -q "Welcome to the reception desk" "$work/said" && grep -q "Hello from the server" "$work/said"
+    for answer in "reception desk at examplefed" "reception desk at the kitchen" "Hello from the server"; do
+        grep -q "$answer" "$work/said"
+    done
 }
 cat >pipeline.py <<'END'
 from dfm.api import Pipeline, Yield
@@ -96,7 +115,8 @@ from examplefed.fed.api.users import GreetMe
 def get_pipeline(args=None):
     with Pipeline() as pipeline:
         Yield(value=GreetMe(site="reception", name="World"))
-        Yield(value=GreetMe(site="server", name="World"), place="second")
+        Yield(value=GreetMe(site="kitchen", name="World"), place="second")
+        Yield(value=GreetMe(site="server", name="World"), place="third")
     return pipeline
 END
 
@@ -104,8 +124,10 @@ podman network create dfm-test >/dev/null
 workspaces=(--tmpfs "/workspace:mode=1777")
 start server "${workspaces[@]}" --publish 127.0.0.1:8002:8002 --publish 127.0.0.1:8003:8003
 start reception "${workspaces[@]}" --env DFM_SERVER_ADDRESS=server:8002
+start kitchen "${workspaces[@]}" --env DFM_SERVER_ADDRESS=server:8002
 well server
 well reception
+well kitchen
 submit
 podman kill dfm-test-reception >/dev/null
 podman start dfm-test-reception >/dev/null
