@@ -2,13 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::layout::import;
+use dfm_config::KEYWORDS;
 
-const KEYWORDS: &[&str] = &[
-    "False", "None", "True", "and", "as", "assert", "async", "await", "break", "class", "continue", "def", "del",
-    "elif", "else", "except", "finally", "for", "from", "global", "if", "import", "in", "is", "lambda", "nonlocal",
-    "not", "or", "pass", "raise", "return", "try", "while", "with", "yield",
-];
+use crate::layout::import;
 
 /// What `pydantic.BaseModel` uses itself.
 const MODEL: &[&str] = &[

@@ -9,7 +9,7 @@ use crate::decode_schema::named_type;
 use crate::decode_site::class;
 use crate::fields::{Faults, Fields, listed, text, wrong_type};
 use crate::format::{ARGUMENT, BINDING, COMPUTE_COST, EXPOSED, SOURCES};
-use crate::names::{advice, is_identifier};
+use crate::names::{invalid_name, is_identifier};
 use crate::tree::{Data, Entries, Entry, Node};
 use crate::value::misfit;
 use crate::{Accepts, Argument, ArgumentSource, Binding, ComputeCost, Operation, Parameter, Type};
@@ -119,11 +119,7 @@ fn arguments(
     let mut arguments = IndexMap::new();
     for (name, entry) in entries {
         if !is_identifier(name) {
-            faults.push(
-                Diagnostic::error("config-invalid-name", format!("`{name}` cannot be the name of an argument"))
-                    .at(entry.key, "the adapter is called with it")
-                    .help(advice(name)),
-            );
+            faults.push(invalid_name(name, "an argument", entry.key, "the adapter is called with it"));
         }
         if let Some(argument) = argument(entry, operation, scope, faults) {
             arguments.insert(name.clone(), argument);
@@ -241,9 +237,7 @@ fn source(
 }
 
 fn not_a_property(name: &str, span: Span) -> Diagnostic {
-    Diagnostic::error("config-invalid-name", format!("`{name}` cannot be the name of a property"))
-        .at(span, "expected a Python identifier")
-        .help(advice(name))
+    invalid_name(name, "a property", span, "expected a Python identifier")
 }
 
 fn check_parameter(name: &str, span: Span, operation: Option<&Operation>, faults: &mut Faults) {
@@ -278,11 +272,7 @@ fn exposed(entry: &Entry, scope: &Scope<'_>, faults: &mut Faults) -> Option<(Str
     };
     let text = text(name, "param", faults)?;
     if !is_identifier(text) {
-        faults.push(
-            Diagnostic::error("config-invalid-name", format!("`{text}` cannot be the name of a parameter"))
-                .at(name.span, "it becomes a Python argument")
-                .help(advice(text)),
-        );
+        faults.push(invalid_name(text, "a parameter", name.span, "it becomes a Python argument"));
     }
     Some((text.to_owned(), parameter))
 }

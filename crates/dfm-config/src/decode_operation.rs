@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::decode_schema::{check_entries, named_type};
 use crate::fields::{Faults, Fields, listed, text, wrong_type};
 use crate::format::{OPERATION, PARAMETER};
-use crate::names::{advice, is_identifier, is_name};
+use crate::names::{advice, invalid_name, is_identifier, is_name};
 use crate::tree::{Data, Entries, Entry, to_json_map};
 use crate::value::misfit;
 use crate::{Accepts, Operation, Parameter, Type};
@@ -98,11 +98,7 @@ fn operation(name: &str, entry: &Entry, schemas: &Schemas, faults: &mut Faults) 
     let mut parameters = IndexMap::new();
     for (name, entry) in declared {
         if !is_identifier(name) {
-            faults.push(
-                Diagnostic::error("config-invalid-name", format!("`{name}` cannot be the name of a parameter"))
-                    .at(entry.key, "it becomes a Python argument")
-                    .help(advice(name)),
-            );
+            faults.push(invalid_name(name, "a parameter", entry.key, "it becomes a Python argument"));
         }
         if let Some(mut parameter) = parameter(entry, schemas, faults) {
             parameter.required = required.contains(&name.as_str());

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::Type;
 use crate::fields::{Faults, Fields, listed, wrong_type};
-use crate::names::{advice, is_class_path, is_name};
+use crate::names::{invalid_name, is_class_path, is_name};
 use crate::tree::{Data, Entries, Node};
 
 /// The types of JSON Schema.
@@ -31,11 +31,7 @@ pub fn schemas(fields: &Fields<'_>, faults: &mut Faults) -> IndexMap<String, Val
     let named: Vec<_> = fields.named("schemas", faults).collect();
     for (name, entry) in named {
         if !is_name(name) {
-            faults.push(
-                Diagnostic::error("config-invalid-name", format!("`{name}` cannot be the name of a schema"))
-                    .at(entry.key, "it becomes a Python class")
-                    .help(advice(name)),
-            );
+            faults.push(invalid_name(name, "a schema", entry.key, "it becomes a Python class"));
         }
         check(&entry.value, "a schema", faults);
         schemas.insert(name.clone(), entry.value.to_json());

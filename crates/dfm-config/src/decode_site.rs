@@ -9,7 +9,7 @@ use crate::decode_schema::class_path;
 use crate::deploy_names::check_sites;
 use crate::fields::{Faults, Fields, listed, text, wrong_type};
 use crate::format::{ADAPTER, CACHE, IMPLEMENTATION, PROVIDER, SEND_COST, SITE, VAULT};
-use crate::names::{advice, is_name};
+use crate::names::{invalid_name, is_name};
 use crate::tree::{Data, Entry};
 use crate::{Cache, Class, Operation, Provider, SendCost, Site, Vault};
 
@@ -29,11 +29,7 @@ pub fn sites(
     let mut sites = IndexMap::new();
     for (name, entry) in &named {
         if !is_name(name) {
-            faults.push(
-                Diagnostic::error("config-invalid-name", format!("`{name}` cannot be the name of a site"))
-                    .at(entry.key, "it becomes a Python module")
-                    .help(advice(name)),
-            );
+            faults.push(invalid_name(name, "a site", entry.key, "it becomes a Python module"));
         }
         if let Some(site) = site(entry, name, &names, operations, schemas, faults) {
             sites.insert((*name).clone(), site);

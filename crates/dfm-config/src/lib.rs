@@ -32,6 +32,7 @@ pub use check_project::check_project;
 pub use json_schema::json_schema;
 pub use load::{Fetch, Loaded, Options, load};
 pub use model::*;
-pub use project::{Project, participants, project};
+pub use names::KEYWORDS;
+pub use project::{Project, project};
 pub use registry_find::{FILE_NAME, find as find_registry};
 pub use write::write_file;

@@ -1,5 +1,7 @@
 //! Which names can become Python names?
 
+use dfm_diag::{Diagnostic, Span};
+
 /// Words that Python keeps for itself.
 pub const KEYWORDS: [&str; 35] = [
     "False", "None", "True", "and", "as", "assert", "async", "await", "break", "class", "continue", "def", "del",
@@ -247,6 +249,13 @@ pub fn is_name(text: &str) -> bool {
 /// Whether a text is a dotted path of a Python class: a module and a name in it.
 pub fn is_class_path(text: &str) -> bool {
     text.contains('.') && text.split('.').all(is_name)
+}
+
+/// That a text cannot be the name of `what`; `expected` says what the name is for.
+pub fn invalid_name(text: &str, what: &str, span: Span, expected: &str) -> Diagnostic {
+    Diagnostic::error("config-invalid-name", format!("`{text}` cannot be the name of {what}"))
+        .at(span, expected)
+        .help(advice(text))
 }
 
 /// Why a text cannot name a Python module or class, and what could instead.

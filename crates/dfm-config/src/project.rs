@@ -51,16 +51,6 @@ pub fn project(path: &Path) -> Result<Project, Report> {
     Ok(project)
 }
 
-/// The names of a project's server and clients.
-///
-/// # Errors
-/// A file that cannot be read, or is not YAML.
-pub fn participants(path: &Path) -> Result<Vec<String>, Report> {
-    let mut project = project(path)?;
-    project.servers.append(&mut project.clients);
-    Ok(project.servers)
-}
-
 fn text(node: &Node, key: &str) -> Option<String> {
     Some(node.map()?.get(key)?.value.text()?.to_owned())
 }

@@ -172,8 +172,9 @@ pub fn homesite(chosen: &Chosen, wanted: Option<&str>) -> Result<String, Failure
     }
     let project = chosen.paths.project.as_ref().filter(|path| path.exists());
     if let Some(project) = project {
-        let participants = dfm_config::participants(project).map_err(Failure::wrong)?;
-        let mut others = sites.iter().filter(|site| !participants.iter().any(|name| name == *site));
+        let project = dfm_config::project(project).map_err(Failure::wrong)?;
+        let takes_part = |site: &str| project.servers.iter().chain(&project.clients).any(|name| name == site);
+        let mut others = sites.iter().filter(|site| !takes_part(site));
         if let (Some(only), None) = (others.next(), others.next()) {
             return Ok((*only).to_owned());
         }
