@@ -1,12 +1,17 @@
 """Which federation do the tests of sessions run?"""
 
+import importlib
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+from dfm.session import Session
+from small_federation import Small
 
 HERE = Path(__file__).parent
 
@@ -14,7 +19,9 @@ HERE = Path(__file__).parent
 @pytest.fixture(scope="session")
 def command() -> Path:
     """The installed `dfm`."""
-    return Path(sys.executable).parent / "dfm"
+    installed = Path(sys.executable).parent / "dfm"
+    assert installed.exists(), "the command is not installed in this environment: run `make generated`"
+    return installed
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +35,25 @@ def small(command: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     sys.path.insert(0, str(folder))
     os.environ["DFM_SECRET_PASS_WORD"] = "sesame"
     return folder
+
+
+@pytest.fixture(scope="session")
+def fed(small: Path) -> ModuleType:
+    """The operations of `small`."""
+    return importlib.import_module("small.fed.api.work")
+
+
+@pytest.fixture(scope="module")
+def shared(small: Path) -> Iterator[Session]:
+    """One local session of `small` for the tests that leave no mark on it."""
+    runtime = importlib.import_module("small.fed.runtime.home")
+    with runtime.get_session(target="local") as session:
+        yield session
+
+
+@pytest.fixture(scope="module")
+def own(command: Path, tmp_path_factory: pytest.TempPathFactory) -> Small:
+    """A federation that only the installed command runs, so that its package is not imported here."""
+    small = Small(tmp_path_factory.mktemp("small"), command)
+    small.create()
+    return small

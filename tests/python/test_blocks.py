@@ -15,18 +15,8 @@ HERE = __file__
 
 
 @pytest.fixture(scope="module")
-def fed(small):
-    from small.fed.api import work
-
-    return work
-
-
-@pytest.fixture(scope="module")
-def session(small):
-    from small.fed.runtime.home import get_session
-
-    with get_session(target="local") as session:
-        yield session
+def session(shared):
+    return shared
 
 
 def written(build):

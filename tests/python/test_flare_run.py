@@ -83,21 +83,6 @@ def flare(federation):
         yield session
 
 
-@pytest.fixture(scope="module")
-def local(small):
-    from small.fed.runtime.home import get_session
-
-    with get_session(target="local") as session:
-        yield session
-
-
-@pytest.fixture
-def fed(small):
-    from small.fed.api import work
-
-    return work
-
-
 def written(build):
     with Pipeline() as pipeline:
         build()
@@ -198,8 +183,8 @@ def shown(data):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_flare_gives_the_tokens_that_local_gives(local, flare, fed, case):
-    expected = tokens(local, fed, case)
+def test_flare_gives_the_tokens_that_local_gives(shared, flare, fed, case):
+    expected = tokens(shared, fed, case)
     assert len(expected[1]) > 1
     assert tokens(flare, fed, case) == expected
 

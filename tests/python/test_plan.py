@@ -2,19 +2,13 @@
 # pyright: basic
 
 import json
-import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
 from small_federation import Small
 
-DFM = Path(sys.executable).parent / "dfm"
-
-pytestmark = [
-    pytest.mark.timeout(60),
-    pytest.mark.skipif(not DFM.exists(), reason="the command is not installed in this environment"),
-]
+pytestmark = pytest.mark.timeout(60)
 
 PIPELINE = """\
 from dfm.api import Pipeline, Yield
@@ -31,10 +25,8 @@ def get_pipeline(args=None):
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
-    small = Small(tmp_path_factory.mktemp("small"), DFM)
-    small.create()
-    return small
+def small(own: Small) -> Small:
+    return own
 
 
 def test_a_python_file_is_planned_and_drawn_and_so_is_the_saved_pipeline(small: Small, tmp_path: Path):

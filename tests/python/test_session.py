@@ -19,22 +19,6 @@ from dfm.session import STATUS_PLACE, AsyncioDispatcher, JobStatus, ManualDispat
 pytestmark = pytest.mark.timeout(60)
 
 
-@pytest.fixture(scope="module")
-def fed(small):
-    from small.fed.api import work
-
-    return work
-
-
-@pytest.fixture(scope="module")
-def shared(small):
-    """One session for the tests that leave no mark on it."""
-    from small.fed.runtime.home import get_session
-
-    with get_session(target="local") as session:
-        yield session
-
-
 @pytest.fixture
 def session(small):
     """A session of the test's own."""

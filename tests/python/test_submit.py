@@ -16,14 +16,10 @@ from typing import Any
 import pytest
 from small_federation import Small
 
-DFM = Path(sys.executable).parent / "dfm"
 PATIENCE = 30
 """Seconds after which what should end is taken not to."""
 
-pytestmark = [
-    pytest.mark.timeout(60),
-    pytest.mark.skipif(not DFM.exists(), reason="the command is not installed in this environment"),
-]
+pytestmark = pytest.mark.timeout(60)
 
 HEAD = """\
 import sys
@@ -36,10 +32,8 @@ def get_pipeline(args=None):
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
-    small = Small(tmp_path_factory.mktemp("small"), DFM)
-    small.create()
-    return small
+def small(own: Small) -> Small:
+    return own
 
 
 @pytest.fixture
