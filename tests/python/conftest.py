@@ -13,6 +13,8 @@ import pytest
 from dfm.session import Session
 from small_federation import Small
 
+pytest_plugins = ["pytester"]
+
 HERE = Path(__file__).parent
 
 

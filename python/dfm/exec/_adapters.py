@@ -116,13 +116,9 @@ class Adapters:
         if (binding := self._bindings.get(key)) is None:
             by = f" by provider '{provider}'" if provider else ""
             raise BindingError(f"site '{self._settings['site']}' does not offer '{operation}'{by}")
-        path, args = binding["adapter"]["path"], binding["adapter"]["args"]
+        path = binding["adapter"]["path"]
         what = f"the adapter {path} of '{operation}' at site '{self._settings['site']}'"
-        adapter = import_class(path, what)
-        made = construct(what, adapter, self.site(), self._provider(provider), **args)
-        body = getattr(made, "body", None)
-        if not callable(body):
-            raise BindingError(f"{what} has no method 'body'")
+        body = self.body(operation, provider, binding["adapter"], what)
         bound = Bound(body, _kind(body))
         models = {name: import_class(model, what) for name, model in binding["models"].items()}
         for name, source in cast(dict[str, dict[str, Any]], binding["arguments"]).items():
@@ -149,6 +145,20 @@ class Adapters:
             and {param for _, param in bound.params} == bound.accepted
         )
         return bound
+
+    def body(self, operation: str, provider: str | None, adapter: dict[str, Any], what: str) -> Callable[..., Any]:
+        """The body of an adapter, which is imported and constructed for it.
+
+        Raises:
+            BindingError: that fails, or it has none.
+        """
+        made = construct(
+            what, import_class(adapter["path"], what), self.site(), self._provider(provider), **adapter["args"]
+        )
+        body = getattr(made, "body", None)
+        if not callable(body):
+            raise BindingError(f"{what} has no method 'body'")
+        return body
 
     def _value(self, source: dict[str, Any], what: str) -> Any:
         try:
@@ -182,7 +192,7 @@ class Adapters:
                 settings=SiteSettings(
                     info=settings["info"],
                     cache=settings["cache"],
-                    vault=_vault(settings["vault"], f"the secrets vault of site '{name}'"),
+                    vault=self.vault(settings["vault"]),
                     providers={name: provider["info"] for name, provider in settings["providers"].items()},
                 ),
             )
@@ -190,6 +200,16 @@ class Adapters:
             what = f"the class {impl['path']} of site '{name}'"
             self._site = cast(Site, construct(what, import_class(impl["path"], what), context, **impl["args"]))
         return self._site
+
+    def vault(self, settings: dict[str, Any]) -> SecretsVault:
+        """Where the site's secrets are.
+
+        Raises:
+            BindingError: its class cannot be imported or constructed.
+        """
+        what = f"the secrets vault of site '{self._settings['site']}'"
+        kind = EnvironmentVault if settings["path"] is None else import_class(settings["path"], what)
+        return cast(SecretsVault, construct(what, kind, **settings["args"]))
 
     def _provider(self, name: str | None) -> Provider | None:
         if name is None:
@@ -203,12 +223,6 @@ class Adapters:
             made = construct(what, import_class(impl["path"], what), self.site(), name, **impl["args"])
             self._providers[name] = cast(Provider, made)
         return self._providers[name]
-
-
-def _vault(settings: dict[str, Any], what: str) -> SecretsVault:
-    if settings["path"] is None:
-        return cast(SecretsVault, construct(what, EnvironmentVault, **settings["args"]))
-    return cast(SecretsVault, construct(what, import_class(settings["path"], what), **settings["args"]))
 
 
 def import_class(path: str, what: str) -> type[Any]:

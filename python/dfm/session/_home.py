@@ -83,9 +83,15 @@ class Home:
     site: _native.Site
     driver: SiteLoop
 
-    def __init__(self, settings: Settings, make_links: Callable[[Home], Links]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        make_links: Callable[[Home], Links],
+        new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
+    ) -> None:
         self.settings = settings
         self._make_links = make_links
+        self._new_loop = new_loop
         self._checks: dict[tuple[str, int], asyncio.Future[list[str]]] = {}
         self._cancelling: dict[tuple[str, int], asyncio.TimerHandle] = {}
         self._jobs: dict[int, Receiver] = {}
@@ -127,7 +133,8 @@ class Home:
 
     def _run(self, ready: concurrent.futures.Future[None]) -> None:
         try:
-            asyncio.run(self._serve(ready))
+            with asyncio.Runner(loop_factory=self._new_loop) as runner:
+                runner.run(self._serve(ready))
         except BaseException as error:
             if not ready.done():
                 ready.set_exception(error)

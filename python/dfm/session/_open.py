@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import functools
-import importlib
 import importlib.util
-import json
 import logging
 import os
 import secrets
@@ -15,6 +13,7 @@ from typing import Any, Literal, TypedDict, cast
 
 from dfm.errors import SessionError
 from dfm.session._dispatch import Dispatcher
+from dfm.session._generated import read_generated
 from dfm.session._home import Home, Links, Settings
 from dfm.session._session import Session
 from dfm.session._workers import Workers
@@ -58,34 +57,26 @@ def open_session(
         raise SessionError(f"get_session takes no '{unknown[0]}'")
     if target not in ("local", "flare"):
         raise SessionError(f"there is no target '{target}'; choose 'local' or 'flare'")
-    folder = _folder(fed_package)
-    fed_info = _read(folder / "fed_info.json", fed_package)
-    info = json.loads(fed_info)
-    if api_version is not None and api_version.partition(".")[0] != str(info["api_version"]).partition(".")[0]:
+    code = read_generated(fed_package)
+    if api_version is not None and api_version.partition(".")[0] != code.api_version.partition(".")[0]:
         raise SessionError(
-            f"the runtime of '{homesite}' is for version {api_version} of '{info['code_package']}', but the federation "
-            f"speaks {info['api_version']}; generate the code again: dfm fed gen code {info['code_package']}"
+            f"the runtime of '{homesite}' is for version {api_version} of '{code.package}', but the federation "
+            f"speaks {code.api_version}; generate the code again: dfm fed gen code {code.package}"
         )
-    sites: dict[str, dict[str, Any]] = {}
-    for path in sorted((folder / "runtime").glob("*/site.json")):
-        site = json.loads(_read(path, fed_package))
-        sites[site["site"]] = site
-    if homesite not in sites:
-        raise SessionError(f"there is no generated runtime for site '{homesite}' in {folder / 'runtime'}")
     settings = Settings(
         homesite=homesite,
-        site=sites[homesite],
-        api_version=info["api_version"],
-        package=info["code_package"],
+        site=code.site(homesite),
+        api_version=code.api_version,
+        package=code.package,
         allow_pickle=target == "local",  # where all processes are the user's own
         session=secrets.token_hex(4),
         logger=logger or logging.getLogger("dfm.session"),
     )
     if target == "local":
-        make_links = functools.partial(Workers, sites=sites, folder=str(folder.parent.parent))
+        make_links = functools.partial(Workers, sites=code.sites, folder=str(code.folder.parent.parent))
     else:
         make_links = _flare_links(options)
-    return Session(settings=settings, make_links=make_links, fed_info=fed_info, dispatcher=callback_dispatcher)
+    return Session(settings=settings, make_links=make_links, fed_info=code.fed_info, dispatcher=callback_dispatcher)
 
 
 def _flare_links(options: dict[str, Any]) -> Callable[[Home], Links]:
@@ -120,25 +111,3 @@ def from_env(logger: logging.Logger | None = None, **options: Any) -> Session:
     return open_session(
         fed_package=f"{package}.fed", homesite=homesite, target=target, logger=logger, api_version=None, **options
     )
-
-
-def _folder(fed_package: str) -> Path:
-    try:
-        package = importlib.import_module(fed_package)
-    except ImportError as error:
-        package = fed_package.partition(".")[0]
-        raise SessionError(
-            f"the generated package '{fed_package}' cannot be imported: {error}; generate the code, and run this from "
-            f"a folder where the package is found: dfm fed gen code {os.environ.get('DFM_FEDERATION', package)}"
-        ) from None
-    return Path(next(iter(package.__path__)))
-
-
-def _read(path: Path, fed_package: str) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        federation = fed_package.partition(".")[0]
-        raise SessionError(
-            f"{path} cannot be read: {error.strerror}; generate the code again: dfm fed gen code {federation}"
-        ) from None

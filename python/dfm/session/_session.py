@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import json
 import weakref
@@ -70,12 +71,17 @@ class Session:
         make_links: Callable[[Home], Links],
         fed_info: str,
         dispatcher: Dispatcher | None = None,
+        new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
     ) -> None:
-        """Generated code makes sessions: `<package>.fed.runtime.<site>.get_session()`."""
+        """Generated code makes sessions: `<package>.fed.runtime.<site>.get_session()`.
+
+        `new_loop` makes the homesite's event loop; the usual one if not given.
+        """
         self._settings = settings
         self._make_links = make_links
         self._fed_info = fed_info
         self._dispatcher = dispatcher or DirectDispatcher()
+        self._new_loop = new_loop
         self._home: Home | None = None
         self._jobs: weakref.WeakSet[Job] = weakref.WeakSet()
         self._made = 0
@@ -92,7 +98,7 @@ class Session:
         job is submitted now, in the background.
         """
         if self._home is None:
-            self._home = Home(self._settings, self._make_links)
+            self._home = Home(self._settings, self._make_links, self._new_loop)
             _open.add(self)
 
     def close(self) -> None:

@@ -1,0 +1,87 @@
+"""How does a site under test come to what it calls?"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
+
+from dfm.errors import SessionError
+from dfm.exec._adapters import Adapters, Bound
+from dfm.exec._site import SecretsVault
+
+Fakes = Mapping[str, Callable[..., Any]]
+"""An operation's name → what is called instead of its adapter's body, with the same arguments."""
+
+
+class TestedAdapters(Adapters):
+    """What a site under test can call: some of it faked, all of it on the event loop, so nothing is left to chance.
+
+    A function or generator that would have a thread elsewhere holds up all sites here.
+    """
+
+    def __init__(
+        self,
+        settings: dict[str, Any],
+        homesite: str,
+        session: str,
+        logger: logging.Logger,
+        fakes: Fakes,
+        secrets: Mapping[str, str] | None,
+    ) -> None:
+        super().__init__(settings, homesite, session, logger)
+        offered = {binding["operation"] for binding in settings["bindings"]}
+        if unknown := sorted(set(fakes) - offered):
+            raise SessionError(
+                f"site '{settings['site']}' does not offer '{unknown[0]}', so it cannot be faked there; it offers: "
+                + (", ".join(f"'{name}'" for name in sorted(offered)) or "nothing")
+            )
+        self._fakes = fakes
+        self._secrets = secrets
+
+    def body(self, operation: str, provider: str | None, adapter: dict[str, Any], what: str) -> Callable[..., Any]:
+        """As `Adapters.body`, or the fake in its place."""
+        return self._fakes.get(operation) or super().body(operation, provider, adapter, what)
+
+    def vault(self, settings: dict[str, Any]) -> SecretsVault:
+        """As `Adapters.vault`, or the test's own secrets."""
+        return super().vault(settings) if self._secrets is None else _Secrets(self._secrets)
+
+    def bound(self, operation: str, provider: str | None) -> Bound:
+        """As `Adapters.bound`."""
+        bound = super().bound(operation, provider)
+        if bound.kind == "thread":
+            bound.body, bound.kind = _in_place(bound.body), "coroutine"
+        elif bound.kind == "generator":
+            bound.body, bound.kind = _items_in_place(bound.body), "async generator"
+        return bound
+
+
+class _Secrets:
+    def __init__(self, secrets: Mapping[str, str]) -> None:
+        self._secrets = secrets
+
+    def secret_for_key(self, key: str) -> str:
+        if key not in self._secrets:
+            raise KeyError(f"the test's secrets have no '{key}'")
+        return self._secrets[key]
+
+
+def _in_place(body: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(body)
+    async def run(**arguments: Any) -> Any:
+        value = body(**arguments)
+        return await value if inspect.isawaitable(value) else value
+
+    return run
+
+
+def _items_in_place(body: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(body)
+    async def run(**arguments: Any) -> AsyncIterator[Any]:
+        for item in body(**arguments):
+            yield item
+
+    return run

@@ -1,0 +1,168 @@
+"""Does `dfm.testing` run a whole federation in a test's own process, as a real target would?"""
+# pyright: basic, reportMissingImports=false
+
+import os
+import threading
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from dfm.api import Pipeline, PlaceParam, Retry, Yield
+from dfm.errors import JobError, SessionError
+from dfm.testing import Clock, Federation, assert_plan
+
+
+@pytest.fixture
+def federation(small):
+    with Federation("small", homesite="home") as running:
+        yield running
+
+
+def children():
+    return Path(f"/proc/self/task/{threading.main_thread().native_id}/children").read_text().split()
+
+
+def test_a_pipeline_runs_over_all_sites_without_another_process(federation, fed):
+    before = children()
+    with Pipeline() as pipeline:
+        value = PlaceParam(place="start")
+        for site in ["home", "server", "east", "west"] * 3:
+            value = fed.Add(a=value, site=site)
+        Yield(value=value)
+        Yield(value=fed.Total(items=fed.Count(to=3000, site="east"), site="west"), place="total")
+        Yield(value=fed.AddOnThread(a=1, site="server"), place="thread")
+        Yield(value=fed.WhoAmI(site="east"), place="who")
+    results = federation.session.run(pipeline, start=1)
+    who = results["who"][0]
+    assert (results["yield"], results["total"], results["thread"]) == ([13], [sum(range(3000))], [2])
+    assert (who["pid"], who["site"], who["secret"]) == (os.getpid(), "east", "sesame")
+    assert children() == before
+
+
+def test_errors_come_as_on_every_target(federation, fed):
+    with Pipeline() as pipeline:
+        Yield(value=fed.Add(a=fed.Fail(value=7, site="east"), site="west"))
+    with pytest.raises(JobError, match=r"no luck with 7"):
+        federation.session.run(pipeline)
+
+
+def test_adapters_can_be_faked_at_some_sites(small, fed):
+    calls = []
+
+    def add(a, b):
+        calls.append((a, b))
+        return 100
+
+    with (
+        Federation("small", homesite="home", fakes={"east": {"work.Add": add}}) as federation,
+        Pipeline() as pipeline,
+    ):
+        Yield(value=fed.Add(a=fed.Add(a=1, site="east"), site="west"))
+    with Federation("small", homesite="home", fakes={"east": {"work.Add": add}}) as federation:
+        assert federation.session.run(pipeline) == {"yield": [101]}
+    assert calls == [(1, 1)]
+
+
+def test_a_fake_of_what_a_site_does_not_offer_is_refused(small):
+    with pytest.raises(SessionError, match=r"site 'west' does not offer 'work\.Wait', so it cannot be faked there"):
+        Federation("small", homesite="home", fakes={"west": {"work.Wait": print}})
+    with pytest.raises(SessionError, match=r"no site 'nowhere' to fake; it has: 'east', 'home', 'server', 'west'"):
+        Federation("small", homesite="home", fakes={"nowhere": {}})
+
+
+def test_one_adapter_is_called_by_its_binding(small):
+    with Federation("small", homesite="home", secrets={"pass-word": "open"}) as federation:
+        assert federation.call("east", "work.WhoAmI", limit=6)["limit"] == 6
+        assert federation.call("east", "work.WhoAmI")["secret"] == "open"
+        assert federation.call("home", "work.Count", to=3) == [0, 1, 2]
+        with pytest.raises(ValueError, match="no luck with 1"):
+            federation.call("home", "work.Fail", value=1)
+        with pytest.raises(SessionError, match="'west' does not offer 'work.Wait'"):
+            federation.call("west", "work.Wait", seconds=1)
+        with pytest.raises(SessionError, match="has no class 'Ad'; did you mean 'Add'"):
+            federation.call("west", "work.Misspelt")
+
+
+def test_time_passes_when_the_test_says_so(small, fed):
+    clock = Clock()
+    with Federation("small", homesite="home", clock=clock) as federation:
+        with Pipeline() as pipeline:
+            Yield(value=fed.Wait(seconds=1000.0, site="east"), place="waited")
+            Yield(value=fed.Wait(seconds=1000.0, site="server", timeout=600), place="late")
+        job = federation.session.execute(pipeline)
+        clock.advance(599)
+        assert not job.errors
+        clock.advance(1)
+        assert [error.errors[0]["message"] for error in job.errors] == ["it took longer than its timeout of 600.0 s"]
+        clock.advance(400)
+        assert job.wait_until_finished(10)
+        assert (job.results("waited"), clock.now) == ([1000.0], 1000.0)
+
+
+def test_tries_wait_for_the_clock(small, fed, tmp_path):
+    clock = Clock()
+    log = tmp_path / "tries"
+    with Federation("small", homesite="home", clock=clock) as federation:
+        with Pipeline() as pipeline:
+            Yield(value=fed.Flaky(path=str(log), fails=3, site="east", retry=Retry(times=3, backoff=100)))
+        job = federation.session.execute(pipeline)
+        tries = []
+        for _ in range(8):
+            clock.advance(99)
+            tries.append(len(log.read_text()))
+        assert job.wait_until_finished(10)
+    assert tries == [1, 2, 2, 3, 3, 3, 3, 4]
+
+
+def test_a_site_can_be_taken_away(small, fed):
+    clock = Clock()
+    with Federation("small", homesite="home", clock=clock) as federation:
+        with Pipeline() as pipeline:
+            Yield(value=fed.Wait(seconds=1000.0, site="east"), place="lost")
+            Yield(value=fed.Add(a=1, site="west"), place="kept")
+        job = federation.session.execute(pipeline)
+        clock.advance(500)
+        federation.lose("east", "a power cut")
+        assert job.wait_until_finished(10)
+        assert job.results("kept") == [2]
+    assert [one["message"] for error in job.errors for one in error.errors] == ["site 'east' is lost: a power cut"]
+
+
+def test_a_clock_without_a_federation_says_so():
+    with pytest.raises(RuntimeError, match="no federation has this clock now"):
+        Clock().advance(1)
+
+
+def test_a_plan_that_has_changed_is_shown(federation, fed, tmp_path, monkeypatch):
+    def planned(site):
+        with Pipeline() as pipeline:
+            Yield(value=fed.Add(a=1, site=site))
+        return federation.session.prepare(pipeline)
+
+    file = tmp_path / "plans" / "add.txt"
+    with pytest.raises(AssertionError, match="no plan in"):
+        assert_plan(planned("east"), file)
+    monkeypatch.setenv("DFM_UPDATE_PLANS", "1")
+    assert_plan(planned("east"), file)
+    monkeypatch.delenv("DFM_UPDATE_PLANS")
+    assert_plan(planned("east"), file)
+    with pytest.raises(AssertionError, match=r"(?s)-.*east.*\+.*west"):
+        assert_plan(planned("west"), file)
+
+
+def test_the_fixture_gives_each_test_a_federation_of_its_own(small, pytester):
+    pytester.makeconftest(
+        'from dfm.testing import federation_fixture\nfederation = federation_fixture("small", homesite="home")\n'
+    )
+    pytester.makepyfile(
+        dedent("""
+        from small.fed.api import work
+        from dfm.api import Pipeline, Yield
+
+        def test_sum(federation):
+            with Pipeline() as pipeline:
+                Yield(value=work.Add(a=1, site="east"))
+            assert federation.session.run(pipeline) == {"yield": [2]}
+        """)
+    )
+    pytester.runpytest_inprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
