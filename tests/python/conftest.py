@@ -11,6 +11,7 @@ from types import ModuleType
 
 import pytest
 from dfm.session import Session
+from flare_federation import Federation
 from small_federation import Small
 
 pytest_plugins = ["pytester"]
@@ -59,3 +60,16 @@ def own(command: Path, tmp_path_factory: pytest.TempPathFactory) -> Small:
     small = Small(tmp_path_factory.mktemp("small"), command)
     small.create()
     return small
+
+
+@pytest.fixture(scope="session")
+def federation(command: Path, small: Path) -> Iterator[Federation]:
+    """The POC of `small`, for all tests of sessions on Flare: one that stops a site starts it again."""
+    running = Federation(command, small)
+    running.dfm("poc", "start", "-f", "small")
+    try:
+        running.dfm("poc", "wait", "-f", "small")
+        yield running
+    finally:
+        running.dfm("poc", "stop", "-f", "small")
+    assert not running.processes()

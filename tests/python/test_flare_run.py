@@ -1,6 +1,6 @@
 """Does a session on a real NVFlare federation do what one on the local target does, and say what goes wrong?
 
-All tests share one federation that runs; those that break it come last.
+All tests of sessions share one federation that runs; here those that break it come last.
 """
 # pyright: basic, reportMissingImports=false
 
@@ -16,77 +16,16 @@ import pytest
 from dfm.api import ErrorToken, PickledObject, Pipeline, PlaceParam, Yield
 from dfm.errors import JobError, SessionError
 from dfm.session import JobStatus
+from flare_federation import opened, read, written
 
 pytest.importorskip("nvflare")
 pytestmark = pytest.mark.flare
-
-
-class Federation:
-    """The POC of the federation `small`."""
-
-    def __init__(self, command, folder):
-        self.command, self.registry = command, folder / "federations.yaml"
-        self.folder = folder / "workspace" / "small_poc"
-
-    def dfm(self, *words):
-        done = subprocess.run([self.command, "--config", self.registry, *words], capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def kit(self, participant):
-        (kit,) = self.folder.glob(f"small/prod_00/{participant}")
-        return kit
-
-    def processes(self):
-        mark = f"DFM_POC={self.folder}".encode()
-        return [
-            int(path.parent.name) for path in Path("/proc").glob("[0-9]*/environ") if mark in read(path).split(b"\0")
-        ]
-
-    def process(self, participant, job=None):
-        """A participant's process, or that of one of its jobs."""
-        for pid in self.processes():
-            words = read(Path(f"/proc/{pid}/cmdline")).decode().split("\0")
-            if str(self.kit(participant)) in words and (words[-1] == job or job in words if job else "-n" not in words):
-                return pid
-        raise AssertionError(f"{participant} has no such process")
-
-
-def read(path):
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""
-
-
-@pytest.fixture(scope="module")
-def federation(command, small):
-    federation = Federation(command, small)
-    federation.dfm("poc", "start", "-f", "small")
-    try:
-        federation.dfm("poc", "wait", "-f", "small")
-        yield federation
-    finally:
-        federation.dfm("poc", "stop", "-f", "small")
-    assert not federation.processes()
-
-
-def opened(federation, **options):
-    from small.fed.runtime.home import get_session
-
-    return get_session(target="flare", admin_package=federation.kit("home@*"), **options)
 
 
 @pytest.fixture(scope="module")
 def flare(federation):
     with opened(federation) as session:
         yield session
-
-
-def written(build):
-    with Pipeline() as pipeline:
-        build()
-    return pipeline
 
 
 SITES = ["home", "server", "east", "west"]

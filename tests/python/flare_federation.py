@@ -1,0 +1,61 @@
+"""How do tests reach the running federation that they share, and the processes of its sites?"""
+
+import importlib
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from dfm.api import Pipeline
+
+
+class Federation:
+    """The POC of the federation `small`."""
+
+    def __init__(self, command: Path, folder: Path) -> None:
+        self.command, self.registry = command, folder / "federations.yaml"
+        self.folder = folder / "workspace" / "small_poc"
+
+    def dfm(self, *words: str) -> str:
+        done = subprocess.run([self.command, "--config", self.registry, *words], capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def kit(self, participant: str) -> Path:
+        (kit,) = self.folder.glob(f"small/prod_00/{participant}")
+        return kit
+
+    def processes(self) -> list[int]:
+        mark = f"DFM_POC={self.folder}".encode()
+        return [
+            int(path.parent.name) for path in Path("/proc").glob("[0-9]*/environ") if mark in read(path).split(b"\0")
+        ]
+
+    def process(self, participant: str, job: str | None = None) -> int:
+        """A participant's process, or that of one of its jobs."""
+        for pid in self.processes():
+            words = read(Path(f"/proc/{pid}/cmdline")).decode().split("\0")
+            if str(self.kit(participant)) in words and (words[-1] == job or job in words if job else "-n" not in words):
+                return pid
+        raise AssertionError(f"{participant} has no such process")
+
+
+def read(path: Path) -> bytes:
+    """A file's content; nothing of one that is gone."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def opened(federation: Federation, **options: Any) -> Any:
+    """A session of an application at site `home`, whose insides may be looked at."""
+    runtime = importlib.import_module("small.fed.runtime.home")
+    return runtime.get_session(target="flare", admin_package=federation.kit("home@*"), **options)
+
+
+def written(build: Callable[[], object]) -> Pipeline:
+    """A pipeline of what `build` writes."""
+    with Pipeline() as pipeline:
+        build()
+    return pipeline
