@@ -4,7 +4,6 @@ All tests of sessions share one federation that runs; here those that break it c
 """
 # pyright: basic, reportMissingImports=false
 
-import datetime
 import json
 import os
 import signal
@@ -13,10 +12,11 @@ import time
 from pathlib import Path
 
 import pytest
-from dfm.api import ErrorToken, PickledObject, Pipeline, PlaceParam, Yield
+from dfm.api import ErrorToken, PickledObject, Pipeline, Yield
 from dfm.errors import JobError, SessionError
 from dfm.session import JobStatus
 from flare_federation import opened, read, written
+from pipelines import CASES, chain, echoes
 
 pytest.importorskip("nvflare")
 pytestmark = pytest.mark.flare
@@ -26,80 +26,6 @@ pytestmark = pytest.mark.flare
 def flare(federation):
     with opened(federation) as session:
         yield session
-
-
-SITES = ["home", "server", "east", "west"]
-
-
-def chain(fed):
-    value = PlaceParam(place="start")
-    for site in [*SITES, *reversed(SITES)] * 3:
-        value = fed.Add(a=value, site=site)
-    Yield(value=value)
-
-
-def fan(fed):
-    for site in SITES:
-        Yield(
-            value=fed.Add(a=PlaceParam(place="start", multiuse=True), b=fed.Add(a=1, site="east"), site=site),
-            place=site,
-        )
-
-
-def streams(fed):
-    for site in ("home", "server", "east"):
-        items = fed.Count(to=3000, site=site)
-        Yield(value=items, place=site)
-        Yield(value=fed.Total(items=items, site="west"), place=f"total_{site}")
-
-
-def echoes(fed):
-    value = PlaceParam(place="start")
-    for site in SITES:
-        value = fed.Echo(value=value, site=site)
-    Yield(value=value)
-
-
-def parts(fed):
-    value = fed.Echo(value={"rows": [10, 20]}, site="east")
-    Yield(value=fed.Add(a=value.fieldref("rows", issubs=True).fieldref(1), site="west", dfm_after=value))
-
-
-def errors(fed):
-    bad = fed.Fail(value=PlaceParam(place="start"), site="east")
-    Yield(value=fed.Add(a=bad, site="west"), place="bad")
-    Yield(value=fed.Add(a=1, site="server"), place="good")
-
-
-def no_such_part(fed):
-    Yield(value=fed.Add(a=fed.Echo(value={}, site="east").fieldref("x", issubs=True), site="server"))
-
-
-def numpy_array():
-    import numpy
-
-    return numpy.arange(700_000, dtype="f8").reshape(700, 1000)
-
-
-def table():
-    import pyarrow
-
-    return pyarrow.table({"n": [1, 2, None], "name": ["a", "b", "c"]})
-
-
-CASES = {
-    "chain": (chain, [{"start": 0}]),
-    "frames": (chain, [{"start": n} for n in range(30)]),
-    "fan": (fan, [{"start": 4}]),
-    "streams": (streams, [{}]),
-    "plain data": (echoes, [{"start": [1, 2.5, None, "ä", b"\0", {"k": (1, {2})}]}]),
-    "dates": (echoes, [{"start": datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC)}]),
-    "an array": (echoes, [{"start": numpy_array}]),
-    "a table": (echoes, [{"start": table}]),
-    "parts": (parts, [{}]),
-    "errors": (errors, [{"start": 1}, {"start": 2}]),
-    "a missing part": (no_such_part, [{}]),
-}
 
 
 def tokens(session, fed, case):
