@@ -11,11 +11,24 @@ import time
 import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import pytest
 from dfm import api
-from dfm.api import Advise, BestOf, Node, Operation, PickledObject, Pipeline, PlaceParam, Yield, well_known_id
+from dfm.api import (
+    Advise,
+    BestOf,
+    ForEach,
+    If,
+    Node,
+    Operation,
+    PickledObject,
+    Pipeline,
+    PlaceParam,
+    Retry,
+    Yield,
+    well_known_id,
+)
 from dfm.errors import PipelineError, PlanError
 from pydantic import BaseModel, Field
 
@@ -317,6 +330,43 @@ def test_a_file_that_is_no_pipeline_is_refused(package: Any, tmp_path: Path) -> 
     path.write_text(pipeline.model_dump_json().replace('"1.2.3"', '"2.0.0"'))
     with pytest.raises(PipelineError, match="was written for version 2"):
         Pipeline.load_from_file(path)
+
+
+def damaged(value: Any) -> Iterator[Any]:
+    """Every document that has something else, or nothing, in one place of this one."""
+    yield from (None, True, -1, 1.5, "?", [], [[]], {}, {"node": 0})
+    if isinstance(value, dict):
+        entries = cast(dict[str, Any], value)
+        for key, inner in entries.items():
+            yield {other: entries[other] for other in entries if other != key}
+            yield from ({**entries, key: wrong} for wrong in damaged(inner))
+    elif isinstance(value, list):
+        items = cast(list[Any], value)
+        for index, inner in enumerate(items):
+            yield items[:index] + items[index + 1 :]
+            yield from ([*items[:index], wrong, *items[index + 1 :]] for wrong in damaged(inner))
+
+
+def test_a_damaged_file_is_a_pipeline_or_a_clear_error(package: Any, tmp_path: Path) -> None:
+    with Pipeline(name="all") as pipeline:
+        with ForEach(seq=package.Keep(name="a", value=[1])) as loop:
+            with If(cond=~(loop > 1) & (loop.fieldref("x") > 2)) as test:
+                seen = package.GreetMe(site="a", name=loop, retry=Retry(1, 0.5), timeout=2)
+                Yield(value=seen)
+            with test.otherwise():
+                package.Keep(name=PlaceParam("p"), value=b"x", dfm_after=loop)
+        Yield(value=loop.collect(seen), place="all")
+    whole = json.loads(pipeline.model_dump_json())
+    refused = 0
+    for number, document in enumerate(damaged(whole)):
+        path = tmp_path / f"{number}.json"
+        path.write_text(json.dumps(document))
+        try:
+            assert isinstance(Pipeline.load_from_file(path), Pipeline)
+        except PipelineError as error:
+            refused += 1
+            assert str(path) in str(error)
+    assert refused > 500
 
 
 def test_plan_errors_name_the_users_lines() -> None:

@@ -48,6 +48,29 @@ def test_a_python_file_is_planned_and_drawn_and_so_is_the_saved_pipeline(small: 
     assert [node["label"] for node in planned["estimate"]["nodes"]] == ["text.Join", "yield yield"]
 
 
+def test_a_saved_plan_names_its_sites_and_is_a_pipeline(small: Small, tmp_path: Path):
+    file, saved = small.write("to_place.py", PIPELINE.format(value='text.Join(first="a")')), tmp_path / "plan.json"
+    done = small.run("fed", "plan", "small", str(file), "--save", str(saved))
+    assert done.returncode == 0, done.stderr
+    assert json.loads(saved.read_text())["statements"][0]["site"] == "home"
+    done = small.run("fed", "submit", "small", "--target", "local", "pipeline", str(saved))
+    assert done.returncode == 0, done.stderr
+    assert "a+nothing@home" in done.stdout
+    done = small.run("fed", "plan", "small", str(saved), "--save", str(tmp_path / "plan.json" / "no"))
+    assert done.returncode == 1
+    assert "cannot be written" in done.stderr
+
+
+@pytest.mark.parametrize("words", [["plan", "small"], ["submit", "small", "--target", "local", "pipeline"]])
+def test_a_file_of_another_version_is_told_from_a_damaged_one(small: Small, words: list[str]):
+    newer = small.write("newer.json", '{"dfm_pipeline": 2, "steps": []}')
+    damaged = small.write("damaged.json", '{"dfm_pipeline": 1, "mode": "execute", "statements": [{}]}')
+    for file, told in ((newer, ("format 2", "this dfm reads format 1")), (damaged, ("kind",))):
+        done = small.run("fed", *words, str(file))
+        assert done.returncode == 1
+        assert all(one in done.stderr for one in told), done.stderr
+
+
 def test_what_cannot_run_is_said_with_the_users_line(small: Small):
     file = small.write("nowhere.py", PIPELINE.format(value='make.Value(kind="text", site="left")'))
     done = small.run("fed", "plan", "small", str(file))

@@ -411,6 +411,18 @@ def test_a_saved_pipeline_runs_like_the_one_it_was(shared, fed, tmp_path):
     assert shared.run(Pipeline.load_from_file(tmp_path / "p.json"), a=1) == {"yield": [2]}
 
 
+def test_a_saved_plan_is_a_pipeline_that_names_its_sites(shared, fed, tmp_path):
+    def build():
+        Yield(value=fed.Add(a=PlaceParam(place="a"), site=BestOf(["east", "west"])))
+
+    prepared = shared.prepare(written(build))
+    prepared.save_to_file(tmp_path / "plan.json")
+    again = shared.prepare(Pipeline.load_from_file(tmp_path / "plan.json"))
+    assert [one["site"] for one in again.placements] == [one["site"] for one in prepared.placements]
+    assert again.placements[0]["why"] == "the pipeline names this site"
+    assert shared.run(again, a=1) == {"yield": [2]}
+
+
 def test_closing_a_session_ends_its_jobs_and_processes(small, fed):
     from small.fed.runtime.home import get_session
 

@@ -337,6 +337,9 @@ pub struct Plan {
     /// Also draw the plan into this file.
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
+    /// Also save the plan into this file: the pipeline, with each operation at its chosen site.
+    #[arg(long, value_name = "FILE")]
+    pub save: Option<PathBuf>,
     /// The site that the application belongs to [default: the one outside of the NVFlare project, else the first].
     #[arg(long, value_name = "SITE")]
     pub homesite: Option<String>,

@@ -17,6 +17,7 @@ mod pipeline;
 mod place;
 mod plan;
 mod problem;
+mod saved;
 
 pub use estimate::{Estimate, EstimatedEdge, EstimatedNode, explain};
 pub use fed_info::{ComputeCost, FedInfo, Offer, OperationInfo, ParameterInfo, SendCost, SiteInfo};
@@ -27,3 +28,4 @@ pub use pipeline::{
 };
 pub use plan::{Alternative, Placement, Plan, plan, plan_and_estimate};
 pub use problem::Problem;
+pub use saved::saved;

@@ -4,9 +4,18 @@ use dfm_net::{Comparison, NodeId, OnError, Selector};
 use indexmap::IndexMap;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::Problem;
+
+/// The version of a pipeline's JSON form.
+const FORMAT: u32 = 1;
+
+/// What is read of a pipeline first.
+#[derive(Deserialize)]
+struct Version {
+    dfm_pipeline: Value,
+}
 
 /// A pipeline, as `dfm.api.Pipeline` writes it.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -269,17 +278,18 @@ impl Pipeline {
     /// # Errors
     /// The text is not a pipeline.
     pub fn from_json(text: &str) -> Result<Self, Problem> {
-        let problem = |message, help: Option<&str>| Problem::new("plan-format", None, message, help.map(str::to_owned));
-        let read: Self = serde_json::from_str(text).map_err(|error| {
-            problem(
-                format!("this is not a valid pipeline: {error}"),
-                Some("write it with dfm.api.Pipeline.save_to_file or model_dump_json"),
-            )
-        })?;
-        if read.dfm_pipeline != 1 {
-            return Err(problem(format!("the pipeline's format is {}, but this dfm reads 1", read.dfm_pipeline), None));
+        let problem = |message, help: &str| Problem::new("plan-format", None, message, Some(help.to_owned()));
+        // The version first: what else another one holds is nothing to complain about.
+        match serde_json::from_str(text) {
+            Ok(Version { dfm_pipeline }) if dfm_pipeline != json!(FORMAT) => {
+                let message = format!("the pipeline has format {dfm_pipeline}, and this dfm reads format {FORMAT}");
+                Err(problem(message, "save it again with this dfm, or use the dfm that saved it"))
+            }
+            _ => serde_json::from_str(text).map_err(|error| {
+                let help = "write it with dfm.api.Pipeline.save_to_file or model_dump_json";
+                problem(format!("this is not a valid pipeline: {error}"), help)
+            }),
         }
-        Ok(read)
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use dfm_net::{
     Action, Carry, Comparison, Engine, Failure, Frame, Net, NodeId, Outcome, Selector, Source, Step, Token, Value,
 };
-use dfm_plan::{FedInfo, Pipeline, Plan, plan};
+use dfm_plan::{FedInfo, Pipeline, Plan, plan, saved};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::json;
@@ -104,6 +104,10 @@ impl Shape {
     }
 
     fn pipeline(&self) -> Pipeline {
+        Pipeline::from_json(&self.document()).expect("it is written here")
+    }
+
+    fn document(&self) -> String {
         let mut statements = vec![];
         for (node, op) in self.ops.iter().enumerate() {
             let mut arguments = serde_json::Map::new();
@@ -130,8 +134,7 @@ impl Shape {
                     "value": {"node": node, "path": []}}));
             }
         }
-        let document = json!({"dfm_pipeline": 1, "mode": "execute", "statements": statements});
-        Pipeline::from_json(&document.to_string()).expect("it is written here")
+        json!({"dfm_pipeline": 1, "mode": "execute", "statements": statements}).to_string()
     }
 
     /// When the last node and the last yield of a placement end, by the definition of the costs.
@@ -314,6 +317,16 @@ proptest! {
         }
         let again: Plan = serde_json::from_str(&serde_json::to_string(&made).expect("it is data")).expect("it is data");
         prop_assert_eq!(again, made);
+    }
+
+    #[test]
+    fn a_saved_plan_is_placed_so_again_whatever_has_become_of_the_costs(shape in shapes(8), later in shapes(8)) {
+        let made = plan(&shape.federation(), &shape.pipeline(), "site0", None).expect("it is valid");
+        let saved = Pipeline::from_json(&saved(&made, &shape.document())).expect("it is a pipeline");
+        let mut shape = shape;
+        shape.send = later.send;
+        let again = plan(&shape.federation(), &saved, "site0", None).expect("it is valid");
+        prop_assert_eq!(again.nets, made.nets);
     }
 
     #[test]

@@ -35,6 +35,11 @@ impl Plan {
         dfm_plan::explain(&self.plan, &self.estimate)
     }
 
+    /// The JSON of `pipeline`, which this was planned from, with each operation at its chosen site.
+    fn saved(&self, pipeline: &str) -> String {
+        dfm_plan::saved(&self.plan, pipeline)
+    }
+
     /// An SVG with the sites as lanes.
     fn picture(&self) -> String {
         dfm_plan::picture(&self.estimate)

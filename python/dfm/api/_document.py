@@ -148,7 +148,10 @@ def read_document(document: dict[str, Any], source: str) -> Graph:
     try:
         for index, statement in enumerate(_get(document, "statements", list, source)):
             line = _lines.reading.line = f"{source}: statement {index}"
-            _read_statement(graph, statement, document, line)
+            try:
+                _read_statement(graph, statement, document, line)
+            except (AttributeError, LookupError, TypeError, ValueError) as error:
+                raise PipelineError(f"the statement is damaged: {error}", line) from None
     finally:
         current.graph = around
         _lines.reading.line = None

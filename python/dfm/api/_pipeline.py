@@ -96,7 +96,11 @@ class Pipeline(BaseModel, frozen=True, extra="forbid", defer_build=True):
     @classmethod
     def _read(cls, document: dict[str, Any], source: str) -> Self:
         if (format := document["dfm_pipeline"]) != FORMAT:
-            raise PipelineError(f"the pipeline's format is {format!r}, but this dfm reads format {FORMAT}", source)
+            raise PipelineError(
+                f"the pipeline has format {format!r}, and this dfm reads format {FORMAT}; save it again with this dfm, "
+                "or use the dfm that saved it",
+                source,
+            )
         name, mode = document.get("name"), document.get("mode")
         _check(name, mode, source)
         graph = read_document(document, source)
@@ -106,14 +110,7 @@ class Pipeline(BaseModel, frozen=True, extra="forbid", defer_build=True):
 
     def save_to_file(self, path: str | Path) -> None:
         """Writes it as JSON to a local path or any fsspec URL."""
-        document = self.model_dump_json(indent=2) + "\n"
-        try:
-            with _open(path, "w") as file:
-                file.write(document)
-        except OSError as error:
-            raise PipelineError(
-                f"the pipeline cannot be saved to {path}: {error.strerror or error}", user_line()
-            ) from None
+        save(self.model_dump_json(indent=2) + "\n", path)
 
     @classmethod
     def load_from_file(cls, path: str | Path) -> Self:
@@ -139,6 +136,19 @@ def _check(name: object, mode: object, line: str) -> None:
         raise PipelineError("Pipeline: the mode 'discovery' is not available yet", line)
     if mode != "execute":
         raise PipelineError(f"Pipeline: mode takes 'execute' or 'discovery', not {mode!r}", line)
+
+
+def save(document: str, path: str | Path) -> None:
+    """Writes a pipeline's JSON to a local path or any fsspec URL.
+
+    Raises:
+        PipelineError: it cannot be written there.
+    """
+    try:
+        with _open(path, "w") as file:
+            file.write(document)
+    except OSError as error:
+        raise PipelineError(f"the pipeline cannot be saved to {path}: {error.strerror or error}", user_line()) from None
 
 
 def _open(path: str | Path, mode: Literal["r", "w"]) -> AbstractContextManager[TextIO]:

@@ -7,11 +7,13 @@ import atexit
 import json
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, Literal, Self, TypedDict, cast
 
 from dfm import _native
 from dfm.api import Pipeline
+from dfm.api._pipeline import save
 from dfm.errors import PipelineError, PlanError, SessionError
 from dfm.exec._adapters import Operation
 from dfm.session._dispatch import DirectDispatcher, Dispatcher
@@ -55,6 +57,13 @@ class PreparedPipeline:
     def explain(self) -> str:
         """For people: where each node runs and why, when it is done, and what each alternative would have cost."""
         return self.plan.explain()
+
+    def save_to_file(self, path: str | Path) -> None:
+        """Writes the plan to a local path or any fsspec URL: the pipeline, with each operation at its chosen site.
+
+        `Pipeline.load_from_file` and the command read it like any pipeline, and every session places it so again.
+        """
+        save(self.plan.saved(self.pipeline.model_dump_json()), path)
 
     def _repr_svg_(self) -> str:
         """For notebooks, which show it: the pipeline with its sites as lanes and the expected sizes on its edges."""

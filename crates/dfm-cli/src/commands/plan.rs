@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::path::Path;
 use std::process::Stdio;
 
 use dfm_diag::{Diagnostic, Report};
@@ -26,11 +27,10 @@ pub fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
     let pipeline = Pipeline::from_json(&text).map_err(|problem| problems(vec![problem]))?;
     let (plan, estimate) = dfm_plan::plan_and_estimate(&fed, &pipeline, &home, None).map_err(problems)?;
     if let Some(file) = &args.svg {
-        fs::write(file, dfm_plan::picture(&estimate)).map_err(|error| {
-            let message = format!("`{}` cannot be written: {error}", file.display());
-            Failure::failed(Diagnostic::error("plan-svg", message))
-        })?;
-        context.output.status(&format!("drawn: {}", context.shown(file).display()));
+        write(context, file, &dfm_plan::picture(&estimate), "drawn")?;
+    }
+    if let Some(file) = &args.save {
+        write(context, file, &dfm_plan::saved(&plan, &text), "saved")?;
     }
     if context.output.json {
         context.output.document(&json!({"homesite": home, "placements": plan.placements, "params": plan.params,
@@ -38,6 +38,15 @@ pub fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
     } else {
         context.output.result(&dfm_plan::explain(&plan, &estimate));
     }
+    Ok(())
+}
+
+fn write(context: &Context, file: &Path, text: &str, done: &str) -> Result<(), Failure> {
+    dfm_config::write_file(file, text).map_err(|error| {
+        let message = format!("`{}` cannot be written: {error}", file.display());
+        Failure::failed(Diagnostic::error("plan-not-written", message))
+    })?;
+    context.output.status(&format!("{done}: {}", context.shown(file).display()));
     Ok(())
 }
 
