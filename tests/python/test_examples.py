@@ -2,16 +2,19 @@
 
 import csv
 import os
+import re
 import shutil
 import struct
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+REPOSITORY = Path(__file__).parents[2]
+EXAMPLES = REPOSITORY / "examples"
 DFM = Path(sys.executable).with_name("dfm")
 # Python runs this first in every process. A site's process has a socket to home as its standard input, and no other way
 # to the world; it gets another one, and all that goes up from there is written down on its way.
@@ -132,25 +135,46 @@ def test_the_picture_of_the_slope_is_drawn(examples: Path, tmp_path: Path) -> No
     assert {(68, 1, 84), (253, 231, 37)} <= colours
 
 
-def test_the_stations_are_compared_and_no_record_leaves_one(examples: Path, tmp_path: Path) -> None:
-    stations = examples / "stations"
-    run_module(stations, "stations.apps.prepare")
-    canary = -61.728181828
-    files = {file.parent.name: file for file in (stations / "stations" / "data").glob("*/*.csv")}
-    assert set(files) == {"seattle", "san_francisco", "new_york"}
+LABELS = {
+    "seattle": b"Seattle, 2012 to 2015",
+    "san_francisco": b"San Francisco, 2010",
+    "new_york": b"New York, 2013",
+}
+"""What each station's means are labelled with."""
+CANARY = -61.728181828
+
+
+def add_canaries(examples: Path) -> None:
+    """Gives each station its records, and one more that none of them could have measured."""
+    run_module(examples / "stations", "stations.apps.prepare")
+    files = {file.parent.name: file for file in (examples / "stations" / "stations" / "data").glob("*/*.csv")}
+    assert set(files) == set(LABELS)
     when = {"date": "2015/12/31 23:00", "month": "12"}
     for file in files.values():
         with file.open(newline="") as text:
             columns = next(csv.reader(text))
         with file.open("a") as text:
-            text.write("\n" + ",".join(when.get(column, str(canary)) for column in columns))
+            text.write("\n" + ",".join(when.get(column, str(CANARY)) for column in columns))
 
+
+def has_canary(said: bytes) -> bool:
+    """Whether that record is in what a station said, in any form."""
+    forms = [
+        form
+        for temperature in (CANARY, (CANARY - 32) * 5 / 9)
+        for form in (str(temperature).encode(), struct.pack("<d", temperature), struct.pack(">d", temperature))
+    ]
+    return any(form in said for form in forms)
+
+
+def test_the_stations_are_compared_and_no_record_leaves_one(examples: Path, tmp_path: Path) -> None:
+    add_canaries(examples)
     tap, records, output = tmp_path / "tap", tmp_path / "records", tmp_path / "chart.png"
     tap.mkdir()
     records.mkdir()
     (tap / "sitecustomize.py").write_text(TAP)
     tapped = {"PYTHONPATH": str(tap), "TAP_RECORDS": str(records)}
-    run_module(stations, "stations.apps.compare", "--output", str(output), **tapped)
+    run_module(examples / "stations", "stations.apps.compare", "--output", str(output), **tapped)
 
     with Image.open(output) as chart:
         assert (chart.format, chart.size) == ("PNG", (960, 540))
@@ -159,11 +183,95 @@ def test_the_stations_are_compared_and_no_record_leaves_one(examples: Path, tmp_
         assert {(255, 255, 255), (0, 114, 178), (86, 180, 233), (213, 94, 0)} <= colours
     crossed = sorted(file.read_bytes() for file in records.iterdir())
     assert len(crossed) == 3
-    for label in (b"Seattle, 2012 to 2015", b"San Francisco, 2010", b"New York, 2013"):
+    for label in LABELS.values():
         assert any(label in said for said in crossed), "each station's means went through the tap"
     for said in crossed:
         assert len(said) < 2000
         assert b"<descriptor>" not in said
-        for temperature in (canary, (canary - 32) * 5 / 9):
-            for trace in (str(temperature).encode(), struct.pack("<d", temperature), struct.pack(">d", temperature)):
-                assert trace not in said
+        assert not has_canary(said)
+
+
+# The same tap for a site of a real federation, all of whose ways to the world are NVFlare's encrypted sockets. What is
+# sent is written down before it is encrypted, by the startup kit that is the process's current folder.
+FLARE_TAP = """
+import os, ssl
+
+send = ssl.SSLSocket.send
+
+def recorded(self, data, flags=0):
+    sent = send(self, data, flags)
+    path = os.path.join(os.environ["TAP_RECORDS"], os.path.basename(os.getcwd()))
+    with open(path, "ab", buffering=0) as record:
+        record.write(memoryview(data)[:sent])
+    return sent
+
+ssl.SSLSocket.send = recorded
+"""
+
+
+def readme_commands() -> list[str]:
+    """The four commands of the README's first page that lead to a real federation, for `examplefed`."""
+    block = re.search(r"^dfm poc start .*?(?=^```)", (REPOSITORY / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+    assert block, "the README has no line that starts with `dfm poc start`"
+    return block.group().splitlines()
+
+
+def shell(command: str, folder: Path, **variables: str) -> str:
+    """What a line of a README prints in a fresh shell."""
+    fresh = {"PATH": f"{DFM.parent}:/usr/bin:/bin", "HOME": os.environ["HOME"], **variables}
+    done = subprocess.run(["bash", "-c", command], cwd=folder, env=fresh, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, f"{command}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def running(examples: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Has all three federations run at once, started as the README does; the folder of what their sites send."""
+    begin, wait, _, stop = readme_commands()
+    tap, records = tmp_path_factory.mktemp("tap"), tmp_path_factory.mktemp("records")
+    (tap / "sitecustomize.py").write_text(FLARE_TAP)
+    names = ("examplefed", "gradient", "stations")
+    try:
+        for command in (begin, wait):
+            for name in names:
+                shell(command.replace("examplefed", name), examples, PYTHONPATH=str(tap), TAP_RECORDS=str(records))
+        yield records
+    finally:
+        for name in names:
+            shell(stop.replace("examplefed", name), examples)
+
+
+@pytest.mark.flare
+def test_the_readmes_commands_lead_to_a_real_federation(examples: Path, running: Path) -> None:
+    assert "Welcome to the reception desk at examplefed, World." in shell(readme_commands()[2], examples)
+
+
+@pytest.mark.flare
+def test_the_server_greets_on_flare_as_it_does_locally(examples: Path, running: Path) -> None:
+    arguments = ["--greetme-from", "server", "--name", "Ada"]
+    submit = "dfm fed submit examplefed --poc script examplefed/examplefed/apps/concierge.py -- --target flare "
+    said = shell(submit + " ".join(arguments), examples)
+    assert said == run_module(examples / "examplefed", "examplefed.apps.concierge", *arguments)
+
+
+@pytest.mark.flare
+def test_the_slope_is_the_same_on_flare(examples: Path, running: Path, tmp_path: Path) -> None:
+    local, flare = tmp_path / "local.png", tmp_path / "flare.png"
+    run_module(examples / "gradient", "gradient.apps.slope", "--size", "96", "--output", str(local))
+    submit = "dfm fed submit gradient --poc script gradient/gradient/apps/slope.py -- --target flare"
+    shell(f"{submit} --size 96 --output {flare}", examples)
+    assert flare.read_bytes() == local.read_bytes()
+
+
+@pytest.mark.flare
+def test_no_record_leaves_a_station_on_flare(examples: Path, running: Path, tmp_path: Path) -> None:
+    add_canaries(examples)
+    local, flare = tmp_path / "local.png", tmp_path / "flare.png"
+    run_module(examples / "stations", "stations.apps.compare", "--output", str(local))
+    submit = "dfm fed submit stations --poc script stations/stations/apps/compare.py -- --target flare"
+    shell(f"{submit} --output {flare}", examples)
+    assert flare.read_bytes() == local.read_bytes()
+    for site, label in LABELS.items():
+        said = (running / site).read_bytes()
+        assert label in said, "the station's means went through the tap"
+        assert not has_canary(said)
