@@ -8,7 +8,7 @@ import datetime
 import secrets
 from pathlib import Path
 
-from dfm.api import ForEach, If, PlaceParam, Retry, Yield
+from dfm.api import Equal, ForEach, If, PlaceParam, Retry, Yield
 
 SITES = ["home", "server", "east", "west"]
 
@@ -84,7 +84,7 @@ def generators(fed):
         with ForEach(seq=kind(to=40, site=site)) as x:
             with If(cond=x < 7) as small:
                 kept = fed.Add(a=x, b=10, site="west")
-            with small.otherwise(), ForEach(seq=fed.Echo(value=["p", "q"], site="home")) as y, If(cond=x == 39):
+            with small.otherwise(), ForEach(seq=fed.Echo(value=["p", "q"], site="home")) as y, If(cond=Equal(x, 39)):
                 Yield(value=y, place=f"last_{site}")
         Yield(value=fed.Echo(value=x.collect(kept), site="server"), place=f"kept_{site}")
 
