@@ -79,6 +79,8 @@ pub struct Supervise {
 
 #[derive(Debug, Subcommand)]
 pub enum Fed {
+    /// Write a new federation that runs at once, into a folder of its name.
+    Init(Init),
     /// Say which federations there are and where their files are.
     #[command(subcommand)]
     Config(Config),
@@ -93,6 +95,26 @@ pub enum Fed {
     Submit(Submit),
     /// Say where each node of a pipeline would run, why, and what else it could cost; nothing runs.
     Plan(Plan),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Init {
+    /// The federation.
+    pub name: String,
+    /// What it does at first.
+    #[arg(long, value_name = "TEMPLATE", default_value = "minimal")]
+    pub template: Template,
+}
+
+/// What a new federation does at first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Template {
+    /// One site greets.
+    Minimal,
+    /// One site measures an array, another one smooths it; needs numpy.
+    Arrays,
+    /// Two sites count records that never leave them; needs pyarrow.
+    Tables,
 }
 
 #[derive(Debug, clap::Args)]
@@ -262,6 +284,20 @@ pub struct GenCode {
     /// Write nothing; exit 1 if what is there is stale.
     #[arg(long, conflicts_with = "cleanup")]
     pub check: bool,
+}
+
+impl GenCode {
+    /// Everything that is generated of a federation, in its usual place.
+    pub fn all_of(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            output_dir: None,
+            no_api: false,
+            runtime_sites: Vec::new(),
+            cleanup: false,
+            check: false,
+        }
+    }
 }
 
 #[derive(Debug, clap::Args)]

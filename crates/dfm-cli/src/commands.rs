@@ -6,6 +6,7 @@ mod gen_code;
 mod gen_docker;
 mod gen_helm;
 mod gen_provision;
+mod init;
 mod plan;
 mod poc;
 mod submit;
@@ -22,6 +23,7 @@ use crate::fetch;
 use crate::output::Output;
 
 /// What a command needs besides its own arguments.
+#[derive(Clone)]
 pub struct Context {
     /// How to speak.
     pub output: Output,
@@ -99,6 +101,7 @@ impl Context {
 /// Whatever kept it from its work.
 pub fn run(context: &Context, command: Command) -> Result<(), Failure> {
     match command {
+        Command::Fed(Fed::Init(args)) => init::run(context, &args),
         Command::Fed(Fed::Config(config)) => config::run(context, config),
         Command::Fed(Fed::Gen(Gen::Code(args))) => gen_code::run(context, &args),
         Command::Fed(Fed::Gen(Gen::Provision(args))) => gen_provision::run(context, &args),

@@ -39,6 +39,11 @@ impl Output {
         set.into_iter().filter_map(|(is, option)| is.then_some(option)).chain([colour])
     }
 
+    /// For a command that another one runs: says nothing but problems.
+    pub fn muted(self) -> Self {
+        Self { json: false, quiet: true, verbose: false, ..self }
+    }
+
     /// A result, for people.
     pub fn result(self, text: &str) {
         // Whoever closed the pipe has read enough.

@@ -32,7 +32,7 @@ pub use check_project::check_project;
 pub use json_schema::json_schema;
 pub use load::{Fetch, Loaded, Options, load};
 pub use model::*;
-pub use names::KEYWORDS;
+pub use names::{KEYWORDS, is_name, is_taken};
 pub use project::{Project, project};
 pub use registry_find::{FILE_NAME, find as find_registry};
 pub use write::write_file;

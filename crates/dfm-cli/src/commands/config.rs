@@ -281,7 +281,10 @@ fn with_found_file(context: &Context, args: &Set) -> Result<Option<Set>, Diagnos
 }
 
 /// A name is also a folder's, in the workspace.
-fn check_name(name: &str) -> Result<(), Diagnostic> {
+///
+/// # Errors
+/// A name that cannot be a federation's.
+pub fn check_name(name: &str) -> Result<(), Diagnostic> {
     let good = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     if name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(good) {
         return Ok(());

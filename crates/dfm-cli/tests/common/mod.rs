@@ -1,4 +1,5 @@
 //! What does a test of the `dfm` command need? A folder of its own, a home of its own, and the real binary.
+#![allow(dead_code, reason = "not every test needs all of it")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
