@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -19,6 +20,7 @@ pytestmark = pytest.mark.deploy
 
 BIN = Path(sys.executable).parent
 KUBERNETES = ("1.25", "1.37")
+HELMS = ("helm3", "helm")
 ORCHARD = """
 dfm: 1.0.0
 info: {api-version: 2.1.0, code-package: orchard, description: Fruit}
@@ -124,10 +126,12 @@ def charts(folder: Path) -> list[Path]:
     return [folder / "greeting/examplefed/deploy/helm", folder / "orchard/chart"]
 
 
-def rendered(chart: Path, values: dict[str, Any], tmp_path: Path, release: str = "r") -> list[dict[str, Any]]:
+def rendered(
+    chart: Path, values: dict[str, Any], tmp_path: Path, release: str = "r", helm: str = "helm"
+) -> list[dict[str, Any]]:
     file = tmp_path / "values.json"
     file.write_text(json.dumps(values))
-    return [one for one in yaml.safe_load_all(run("helm", "template", release, chart, "--values", file)) if one]
+    return [one for one in yaml.safe_load_all(run(helm, "template", release, chart, "--values", file)) if one]
 
 
 def test_linters_have_nothing_to_say(folder: Path) -> None:
@@ -157,21 +161,25 @@ def test_compose_gives_each_site_its_own_kit_alone(folder: Path) -> None:
     assert greeting["name"] != orchard["name"]
 
 
-def test_helm_takes_the_charts(folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("helm", HELMS)
+def test_helm_takes_the_charts(folder: Path, tmp_path: Path, helm: str) -> None:
+    assert run(helm, "version", "--template", "{{.Version}}").startswith({"helm3": "v3.", "helm": "v4."}[helm])
     for chart in charts(folder):
-        assert "0 chart(s) failed" in run("helm", "lint", "--strict", chart)
-        package = run("helm", "package", chart, "--destination", tmp_path).split()[-1]
+        assert "0 chart(s) failed" in run(helm, "lint", "--strict", chart)
+        package = run(helm, "package", chart, "--destination", tmp_path).split()[-1]
         with tarfile.open(package) as archive:
             assert not any(name.endswith("deploy.sh") for name in archive.getnames())
-        run("helm", "template", "r", package)
+        run(helm, "template", "r", package)
 
 
 @pytest.mark.parametrize("values", VALUES.values(), ids=VALUES.keys())
 def test_every_object_is_valid_for_all_supported_versions(folder: Path, tmp_path: Path, values: dict[str, Any]) -> None:
     chart = folder / "orchard/chart"
     objects = rendered(chart, values, tmp_path)
+    assert rendered(chart, values, tmp_path, helm="helm3") == objects, "Helm 3 and 4 do not agree"
     (tmp_path / "values.json").write_text(json.dumps(values))
-    run("helm", "lint", "--strict", chart, "--values", tmp_path / "values.json")
+    for helm in HELMS:
+        run(helm, "lint", "--strict", chart, "--values", tmp_path / "values.json")
     for version in KUBERNETES:
         all_objects = tmp_path / f"{version}.yaml"
         all_objects.write_text(yaml.safe_dump_all(objects))
@@ -202,12 +210,13 @@ def test_values_decide_which_sites_run_and_what_they_reach(folder: Path, tmp_pat
         assert secrets == [f"{pod['metadata']['name']}-kit"]
 
 
-def test_wrong_values_are_refused(folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("helm", HELMS)
+def test_wrong_values_are_refused(folder: Path, helm: str) -> None:
     chart = folder / "orchard/chart"
     for wrong in ("server.port=1", "image.pullPolicy=Sometimes", "clients.cellar.replicas=2", "server.ports={}"):
-        assert "schema" in run("helm", "template", "r", chart, "--set", wrong, exit=1)
+        assert "schema" in run(helm, "template", "r", chart, "--set", wrong, exit=1)
     twice = ("--set", "clients.north-field.enabled=true")
-    assert "same name" in run("helm", "template", "r", chart, *twice, exit=1)
+    assert "same name" in run(helm, "template", "r", chart, *twice, exit=1)
 
 
 def test_two_releases_share_no_name(folder: Path, tmp_path: Path) -> None:
@@ -381,3 +390,69 @@ def test_deploy_takes_the_newest_kits_of_the_workspace(
         shutil.copytree(tmp_path / "kits" / site if (tmp_path / "kits" / site).exists() else kit(site), target)
     output, _ = deploy(folder / "orchard/chart", tmp_path, env={"DFM_WORKSPACE": str(tmp_path / "workspace")})
     assert "prod_01/cellar" in output and "prod_00/north_field" in output and "south_field: left out" in output
+
+
+def claimed(root: Path, name: str, tmp_path: Path, kit: Path) -> set[str]:
+    """What a federation calls its own on a machine and in a cluster: names, ports, volumes, secrets."""
+    compose = yaml.safe_load((root / name / "examplefed/deploy/docker/compose.yaml").read_text())
+    project: str = compose["name"]
+    published: list[str] = [port for service in compose["services"].values() for port in service.get("ports", ())]
+    own = {project, compose["x-site"]["image"]}
+    own |= {f"{project}_{one}" for part in ("networks", "volumes") for one in compose[part]}
+    own |= {f"{project}-{service}" for service in compose["services"]}
+    own |= {part for port in published for part in re.findall(r"\w+_PORT_\d+|(?<=:-)\d+", port)}
+    chart = root / name / "examplefed/deploy/helm"
+    _, calls = deploy(chart, tmp_path, env={"DFM_WORKSPACE_SERVER_INIT_PATH": str(kit)})
+    upgrade = next(call for call in calls if call.startswith("helm upgrade")).split()
+    release, namespace = upgrade[2], upgrade[upgrade.index("--namespace") + 1]
+    own |= {release, namespace}
+    own |= {call.split(" generic ")[1].split()[0] for call in calls if "create secret" in call}
+    return own | {one["metadata"]["name"] for one in rendered(chart, {"fullnameOverride": release}, tmp_path, release)}
+
+
+def test_two_federations_of_one_template_share_nothing(tmp_path: Path, kit: Callable[[str], Path]) -> None:
+    template = Path(__file__).parents[2] / "examples/examplefed/examplefed"
+    registry = tmp_path / "federations.yaml"
+    records: dict[str, dict[str, str]] = {}
+    for name in ("one", "other"):
+        shutil.copytree(template / "configs", tmp_path / name / "examplefed/configs")
+        records[name] = {"federation_dir": f"{name}/examplefed", "config_path": "configs/federation.dfm.yaml"}
+    registry.write_text(yaml.safe_dump({"federations": records}))
+
+    def generated(*words: str) -> str:
+        commands = (("fed", "gen", kind, name, *words) for name in records for kind in ("docker", "helm"))
+        return "".join(run("dfm", *command, cwd=tmp_path) for command in commands)
+
+    # The images alone have their names from the template, and that is said with both places.
+    said = generated()
+    place = "examplefed/configs/federation.dfm.yaml:9:3"
+    assert f"--> one/{place}" in said and f"the other one is named at other/{place}" in said
+    assert "deploy-same-port" not in said
+    config = tmp_path / "other/examplefed/configs/federation.dfm.yaml"
+    config.write_text(config.read_text().replace("image: examplefed", "image: other"))
+    assert "warning" not in generated("--force")
+    server = kit("server")
+    claims = [claimed(tmp_path, name, tmp_path, server) for name in records]
+    assert {"one", "one_server", "one-server-kit", "ONE_PORT_24719", "24719"} <= claims[0]
+    assert not claims[0] & claims[1]
+
+    # A project names the ports itself; two that name the same ones are told so, wherever kits or files are made.
+    for record in records.values():
+        record["project_path"] = "configs/project.yaml"
+    registry.write_text(yaml.safe_dump({"federations": records}))
+    for command in (("check",), ("gen", "docker", "--force"), ("gen", "provision")):
+        said = run("dfm", "fed", *command, "one", cwd=tmp_path)
+        assert said.count("warning[deploy-same-port]") == 2
+        assert "--> one/examplefed/configs/project.yaml:10:21" in said
+        assert "the other one says so at other/examplefed/configs/project.yaml:10:21" in said
+
+
+def test_federations_that_nothing_would_keep_apart_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "f.dfm.yaml").write_text(ORCHARD)
+    record = {"federation_dir": ".", "config_path": "f.dfm.yaml"}
+    federations = {"apple_tree": record, "Apple.Tree": record}
+    (tmp_path / "federations.yaml").write_text(yaml.safe_dump({"federations": federations}))
+    for kind in ("docker", "helm"):
+        said = run("dfm", "fed", "gen", kind, "apple_tree", cwd=tmp_path, exit=2)
+        assert "`apple_tree` and `Apple.Tree` are both `apple-tree`" in said and "fed config set" in said
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["f.dfm.yaml", "federations.yaml"]

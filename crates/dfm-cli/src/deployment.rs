@@ -6,7 +6,7 @@ use std::path::Path;
 
 use dfm_config::write_file;
 use dfm_deploy::{File, Members, Scene, relative};
-use dfm_diag::{Diagnostic, Report};
+use dfm_diag::{Diagnostic, Report, Sources};
 use serde_json::json;
 use similar::TextDiff;
 
@@ -30,7 +30,9 @@ pub fn wrong(chosen: &Chosen, diagnostic: Diagnostic) -> Failure {
 /// # Errors
 /// An NVFlare project that cannot be read, or whose members cannot be deployed.
 pub fn members(chosen: &Chosen) -> Result<Members, Failure> {
-    let project = chosen.paths.project.as_deref().map(dfm_config::project).transpose().map_err(Failure::wrong)?;
+    let project = chosen.paths.project.as_deref();
+    let project = project.map(|path| dfm_config::project(path, &mut Sources::default()));
+    let project = project.transpose().map_err(Failure::wrong)?;
     dfm_deploy::members(&chosen.federation, &chosen.name, project.as_ref()).map_err(Failure::wrong)
 }
 

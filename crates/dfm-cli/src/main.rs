@@ -6,6 +6,7 @@ mod commands;
 mod deployment;
 mod fetch;
 mod flare;
+mod neighbours;
 mod output;
 mod package;
 mod processes;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use dfm_diag::{Report, Sources};
+use dfm_diag::{Report, Sources, Spanned};
 
 use crate::tree::{Data, Node};
 
@@ -16,21 +16,22 @@ pub struct Project {
     /// The names of its clients.
     pub clients: Vec<String>,
     /// The port that the first server listens on for clients, where the file says so.
-    pub port: Option<u16>,
+    pub port: Option<Spanned<u16>>,
     /// The port that the first server listens on for applications, where the file says so.
-    pub admin_port: Option<u16>,
+    pub admin_port: Option<Spanned<u16>>,
+    /// The host that the first server is reached at, where the file says so.
+    pub host: Option<String>,
 }
 
-/// Reads an NVFlare project.
+/// Reads an NVFlare project; its text is added to `sources`, which its spans point into.
 ///
 /// # Errors
 /// A file that cannot be read, or is not YAML.
-pub fn project(path: &Path) -> Result<Project, Report> {
-    let mut sources = Sources::default();
-    let file = crate::files::read(path, "the NVFlare project", &mut sources)?;
+pub fn project(path: &Path, sources: &mut Sources) -> Result<Project, Report> {
+    let file = crate::files::read(path, "the NVFlare project", sources)?;
     let (root, diagnostics) = crate::tree::parse(sources.text(file), file);
     if !diagnostics.is_empty() {
-        return Err(Report { diagnostics, sources });
+        return Err(Report { diagnostics, sources: sources.clone() });
     }
     let mut project = Project::default();
     let Some(root) = root else { return Ok(project) };
@@ -43,6 +44,7 @@ pub fn project(path: &Path) -> Result<Project, Report> {
                 project.servers.push(name);
                 project.port = project.port.or_else(|| port(one, "fed_learn_port"));
                 project.admin_port = project.admin_port.or_else(|| port(one, "admin_port"));
+                project.host = project.host.or_else(|| text(one, "default_host"));
             }
             (Some("client"), Some(name)) => project.clients.push(name),
             _ => (),
@@ -55,6 +57,8 @@ fn text(node: &Node, key: &str) -> Option<String> {
     Some(node.map()?.get(key)?.value.text()?.to_owned())
 }
 
-fn port(node: &Node, key: &str) -> Option<u16> {
-    u16::try_from(node.map()?.get(key)?.value.to_json().as_u64()?).ok()
+fn port(node: &Node, key: &str) -> Option<Spanned<u16>> {
+    let entry = node.map()?.get(key)?;
+    let value = u16::try_from(entry.value.to_json().as_u64()?).ok()?;
+    Some(Spanned { value, span: entry.value.span })
 }

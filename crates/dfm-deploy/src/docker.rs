@@ -6,7 +6,7 @@ use dfm_config::Federation;
 use dfm_diag::Diagnostic;
 use serde_json::json;
 
-use crate::names::{project, variable};
+use crate::names::{container_name, variable};
 use crate::render::{render, shell};
 use crate::settings::Docker;
 use crate::{File, Member, Members, relative};
@@ -61,7 +61,7 @@ pub fn docker(
     let login = settings.build.push.login.as_ref();
     let context = json!({
         "name": scene.name,
-        "project": project(&scene.name),
+        "project": container_name(&scene.name),
         "prefix": variable(&scene.name),
         "package": info.code_package,
         "version": info.api_version,

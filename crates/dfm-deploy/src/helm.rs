@@ -4,7 +4,7 @@ use dfm_config::Federation;
 use serde_json::json;
 
 use crate::docker::{one_line, text};
-use crate::names::{slug, variable};
+use crate::names::{container_name, slug, variable};
 use crate::render::render;
 use crate::settings::{Helm, KitSource};
 use crate::{Docker, File, Member, Members, Scene, relative};
@@ -52,6 +52,7 @@ pub fn helm(federation: &Federation, settings: &Helm, members: &Members, scene: 
     let context = json!({
         "name": scene.name,
         "chart": settings.name,
+        "release": container_name(&scene.name),
         "chart_version": settings.chart_version,
         "app_version": settings.app_version,
         "description": description,

@@ -12,7 +12,8 @@ use std::path::PathBuf;
 
 pub use docker::{Scene, docker};
 pub use helm::helm;
-pub use members::{Member, Members, members};
+pub use members::{Member, Members, PORT, members};
+pub use names::{container_name, port};
 pub use paths::relative;
 pub use settings::{Build, Docker, Helm, KitSource, Login, Push};
 

@@ -23,8 +23,8 @@ pub struct Member {
     pub name: String,
 }
 
-/// The port that a server listens on where no project says otherwise.
-const PORT: u16 = 8002;
+/// The port that a server listens on where its project does not say: NVFlare's own.
+pub const PORT: u16 = 8002;
 
 /// The members that the NVFlare project names. Without one they are those that provisioning makes up: a server, and all
 /// other sites but the first, which is the application's. `name` is the federation's in the registry.
@@ -40,9 +40,9 @@ pub fn members(federation: &Federation, name: &str, project: Option<&Project>) -
             let help = "give it one participant of `type: server`";
             return Err(Diagnostic::error("deploy-servers", message).help(help));
         };
-        let port = project.port.unwrap_or(PORT);
+        let port = project.port.as_ref().map_or(PORT, |port| port.value);
         let mut ports = vec![port];
-        ports.extend(project.admin_port.filter(|admin| *admin != port));
+        ports.extend(project.admin_port.as_ref().map(|admin| admin.value).filter(|admin| *admin != port));
         Members {
             server: member(server),
             clients: project.clients.iter().map(member).collect(),
@@ -52,7 +52,7 @@ pub fn members(federation: &Federation, name: &str, project: Option<&Project>) -
     } else {
         let clients = federation.sites.keys().filter(|name| *name != "server").skip(1).map(member).collect();
         let server = Member { name: "server".to_owned() };
-        Members { server, clients, project: name.replace('_', "-"), ports: vec![PORT] }
+        Members { server, clients, project: name.replace('_', "-"), ports: vec![crate::port(name)] }
     };
     let all: Vec<&Member> = std::iter::once(&members.server).chain(&members.clients).collect();
     for (index, one) in all.iter().enumerate() {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use dfm_config::{Federation, Options, load};
 use dfm_deploy::{Docker, File, Helm, Scene, docker, helm, members};
-use dfm_diag::{Report, render};
+use dfm_diag::{Report, Sources, render};
 
 fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
@@ -61,7 +61,7 @@ fn snapshots(prefix: &str, files: Vec<File>) {
 fn the_greeting_federations_files() {
     let folder = repository("examples/examplefed/examplefed/configs");
     let federation = load(&folder.join("federation.dfm.yaml"), &Options::default()).unwrap().federation;
-    let project = dfm_config::project(&folder.join("project.yaml")).unwrap();
+    let project = dfm_config::project(&folder.join("project.yaml"), &mut Sources::default()).unwrap();
     let members = members(&federation, "examplefed", Some(&project)).unwrap();
     let scene = scene("examplefed", true);
     let (image, scripts) = docker(&federation, &Docker::of(&federation).unwrap(), &members, &scene).unwrap();

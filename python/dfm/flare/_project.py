@@ -71,14 +71,14 @@ def load(path: Path) -> Project:
     return _Reader(path, cast(dict[str, Any], content), root).project()
 
 
-def derived(name: str, sites: Sequence[str]) -> Project:
-    """The project of a federation that has no file: the site `server` is NVFlare's server, the first other site is the
-    application's, the rest are clients."""
+def derived(name: str, sites: Sequence[str], port: int) -> Project:
+    """The project of a federation that has no file: the site `server` is NVFlare's server, which listens on `port`, the
+    first other site is the application's, the rest are clients."""
     others = [site for site in sites if site != "server"]
     home, clients = (others[0], others[1:]) if others else ("application", [])
     project = name.replace("_", "-")
     participants: list[dict[str, Any]] = [
-        {"name": "server", "type": "server", "org": "dfm", "fed_learn_port": 8002}
+        {"name": "server", "type": "server", "org": "dfm", "fed_learn_port": port}
         | {"default_host": "localhost", "host_names": ["127.0.0.1"]}
     ]
     participants += [{"name": client, "type": "client", "org": "dfm"} for client in clients]

@@ -52,7 +52,10 @@ def main() -> None:
 
 def _provision(request: dict[str, Any]) -> dict[str, Any]:
     sites: dict[str, Any] = request["sites"]
-    project = load(Path(request["project"])) if request["project"] else derived(request["federation"], list(sites))
+    if request["project"]:
+        project = load(Path(request["project"]))
+    else:
+        project = derived(request["federation"], list(sites), request["port"])
     notices = list(project.notices)
     workspace = Path(request["workspace"])
     workspace.mkdir(parents=True, exist_ok=True)

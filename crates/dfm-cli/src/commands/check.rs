@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Context, Failure, load, unknown};
 use crate::args::{Check, Format};
+use crate::neighbours::shared;
 use crate::output::problems;
 
 /// Shows all diagnostics; fails with exit code 2 when one is an error.
@@ -14,12 +15,15 @@ use crate::output::problems;
 /// # Errors
 /// An unknown federation, or errors, which have been told.
 pub fn run(context: &Context, args: &Check) -> Result<(), Failure> {
-    let (name, paths) = chosen(context, &args.name)?;
+    let (name, paths, registry) = chosen(context, &args.name)?;
     let report = match load(context, &name, &paths) {
         Ok(mut loaded) => {
             if let Some(project) = &paths.project {
                 check_project(&mut loaded, &context.shown(project));
             }
+            let sources = &mut loaded.report.sources;
+            let shared = registry.map(|registry| shared(context, &registry, &name, &loaded.federation, sources));
+            loaded.report.diagnostics.extend(shared.into_iter().flatten());
             loaded.report
         }
         Err(report) => report,
@@ -44,16 +48,16 @@ pub fn run(context: &Context, args: &Check) -> Result<(), Failure> {
     if errors == 0 { Ok(()) } else { Err(Failure::wrong(Report::default())) }
 }
 
-/// A federation of the registry, or a configuration file that need not be in it.
-fn chosen(context: &Context, name: &str) -> Result<(String, Paths), Failure> {
+/// A federation with the registry that it is in, or a configuration file that need not be in one.
+fn chosen(context: &Context, name: &str) -> Result<(String, Paths, Option<Registry>), Failure> {
     let path = context.here.join(name);
     if name.ends_with(".dfm.yaml") && path.is_file() {
         let dir = path.parent().unwrap_or(&context.here).to_owned();
-        return Ok((name.to_owned(), Paths { dir, config: Some(path), project: None }));
+        return Ok((name.to_owned(), Paths { dir, config: Some(path), project: None }, None));
     }
     let registry = Registry::read(&context.registry).map_err(Failure::wrong)?;
     let paths = registry.paths(name).ok_or_else(|| Failure::wrong(unknown(context, &registry, name)))?;
-    Ok((name.to_owned(), paths))
+    Ok((name.to_owned(), paths, Some(registry)))
 }
 
 /// The report in the form that code hosts show beside the lines.

@@ -5,6 +5,7 @@ use dfm_deploy::{Docker, docker};
 use super::{Context, Failure, federation_patched};
 use crate::args::{GenDocker, Skip};
 use crate::deployment::{self, Order};
+use crate::neighbours;
 
 /// Generates the files.
 ///
@@ -15,6 +16,7 @@ pub fn run(context: &Context, args: &GenDocker) -> Result<(), Failure> {
     let chosen = federation_patched(context, &args.name, args.patch.as_deref())?;
     let wrong = |diagnostic| deployment::wrong(&chosen, diagnostic);
     let settings = Docker::of(&chosen.federation).map_err(wrong)?;
+    neighbours::tell(context, &chosen)?;
     let members = deployment::members(&chosen)?;
     let scene = deployment::scene(context, &chosen, Some(&settings.build.context));
     let (image, scripts) = docker(&chosen.federation, &settings, &members, &scene).map_err(wrong)?;

@@ -5,6 +5,7 @@ use dfm_deploy::{Helm, helm};
 use super::{Context, Failure, federation_patched};
 use crate::args::GenHelm;
 use crate::deployment::{self, Order};
+use crate::neighbours;
 
 /// Generates the files.
 ///
@@ -14,6 +15,7 @@ use crate::deployment::{self, Order};
 pub fn run(context: &Context, args: &GenHelm) -> Result<(), Failure> {
     let chosen = federation_patched(context, &args.name, args.patch.as_deref())?;
     let settings = Helm::of(&chosen.federation).map_err(|diagnostic| deployment::wrong(&chosen, diagnostic))?;
+    neighbours::tell(context, &chosen)?;
     let members = deployment::members(&chosen)?;
     let scene = deployment::scene(context, &chosen, None);
     let files = helm(&chosen.federation, &settings, &members, &scene);

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Chosen, Context, Failure, federation};
 use crate::args::GenProvision;
-use crate::flare;
+use crate::{flare, neighbours};
 
 /// So many days before its end, a certificate is warned about.
 const SOON: i64 = 30;
@@ -18,6 +18,7 @@ const SOON: i64 = 30;
 /// A federation or project that cannot be used, or what NVFlare says went wrong.
 pub fn run(context: &Context, args: &GenProvision) -> Result<(), Failure> {
     let chosen = federation(context, &args.name)?;
+    neighbours::tell(context, &chosen)?;
     let answer = provision(context, &chosen, &context.workspace.join(&chosen.name), args.clean, false)?;
     if context.output.json {
         context.output.document(&answer);
@@ -68,6 +69,7 @@ pub fn provision(
         "package": chosen.federation.info.code_package,
         "workspace": workspace,
         "project": chosen.paths.project,
+        "port": dfm_deploy::port(&chosen.name),
         "clean": clean,
         "poc": poc,
         "sites": in_order(sites, chosen),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use dfm_diag::{Diagnostic, nearest};
+use dfm_diag::{Diagnostic, Sources, nearest};
 
 use super::{Chosen, Context, Failure, federation, supervise};
 use crate::args::{Kind, Submit, Target};
@@ -172,7 +172,7 @@ pub fn homesite(chosen: &Chosen, wanted: Option<&str>) -> Result<String, Failure
     }
     let project = chosen.paths.project.as_ref().filter(|path| path.exists());
     if let Some(project) = project {
-        let project = dfm_config::project(project).map_err(Failure::wrong)?;
+        let project = dfm_config::project(project, &mut Sources::default()).map_err(Failure::wrong)?;
         let takes_part = |site: &str| project.servers.iter().chain(&project.clients).any(|name| name == site);
         let mut others = sites.iter().filter(|site| !takes_part(site));
         if let (Some(only), None) = (others.next(), others.next()) {

@@ -4,7 +4,7 @@
 #
 #   deploy.sh [--install] [--values FILE]... [-- ARGUMENTS OF HELM]
 #   deploy.sh --uninstall [-- ARGUMENTS OF HELM]
-#   both: [--namespace @{ chart }@] [--release @{ chart }@] [--timeout 5m]
+#   both: [--namespace @{ release }@] [--release @{ release }@] [--timeout 5m]
 #
 # Only the sites whose startup kits are here, or whose Secrets are in the cluster, are installed.
 @% if env -%@
@@ -22,8 +22,8 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 action=install
-namespace=@{ chart }@
-release=@{ chart }@
+namespace=@{ release }@
+release=@{ release }@
 timeout=5m
 values=()
 
@@ -57,6 +57,7 @@ while [ $# -gt 0 ]; do
     esac
 done
 
+[ ${#release} -le 30 ] || fail "a release's name has at most 30 letters; $release has ${#release}"
 for tool in helm kubectl; do
     command -v "$tool" >/dev/null || fail "$tool is not installed"
 done
