@@ -12,27 +12,113 @@ import decimal
 import enum
 import fractions
 import importlib
+import logging
+import os
 import pathlib
 import pickle
 import sys
+import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 from dfm import _foreign, _native
 
+MAX_VALUE = "DFM_MAX_VALUE"
+"""The environment variable with the most bytes that a value may have which a site sends or takes."""
+_MAX_VALUE = 1 << 30
+"""NVFlare holds a message several times in each process that it passes."""
+_LEAST_MAX_VALUE = 1 << 16
 
-@dataclasses.dataclass
-class Policy:
-    """What this process takes from others."""
 
-    allow_pickle: bool = False
-    """Whether objects without another encoding may travel as pickles, which run code where they are opened."""
-    packages: tuple[str, ...] = ()
-    """Top-level packages whose pydantic models, dataclasses and enums may be rebuilt here."""
+class Policy(threading.local):
+    """What the site of this thread sends, and takes from others. A thread without a site has the default."""
+
+    def __init__(self, lenient: bool = False, packages: tuple[str, ...] = (), max_value: int = _MAX_VALUE) -> None:
+        self.lenient = lenient
+        """Whether it takes what Flare's sites refuse: objects without an encoding, as pickles, which run code where
+        they are opened; classes of any package; values of any size."""
+        self.packages = packages
+        """Top-level packages whose pydantic models, dataclasses and enums may be rebuilt here."""
+        self.max_value = max_value
+        """The most bytes of a value."""
+        self.doubts: dict[str, str] = {}
+        """What Flare's sites would refuse of the value that is being encoded, by what is told once."""
+        self.told: set[str] = set()
+        """What has been told."""
 
 
 policy = Policy()
+
+
+def set_policy(lenient: bool, packages: Iterable[str]) -> None:
+    """Says what the site of this thread takes.
+
+    Raises:
+        ValueError: the environment does not say how large values may be.
+    """
+    policy.lenient = lenient
+    policy.packages = tuple(packages)
+    policy.max_value = max_value()
+
+
+def max_value() -> int:
+    """The most bytes that a value may have, as the environment says.
+
+    Raises:
+        ValueError: it says something else.
+    """
+    text = os.environ.get(MAX_VALUE, str(_MAX_VALUE))
+    if not text.isdecimal() or int(text) < _LEAST_MAX_VALUE:
+        raise ValueError(f"{MAX_VALUE} is a number of bytes from {_LEAST_MAX_VALUE} on, not {text!r}")
+    return int(text)
+
+
+def sent(value: object, size: int) -> str | None:
+    """Judges a value that was encoded: what its user should hear of it, once for each type.
+
+    Raises:
+        ValueError: it is too large.
+    """
+    doubts, policy.doubts = policy.doubts, {}
+    if size > policy.max_value:
+        kind = _name(type(value))
+        too_large = _too_large(f"this value, of type {kind}, has {size} bytes")
+        if not policy.lenient:
+            raise ValueError(too_large)
+        doubts[f"size of {kind}"] = too_large
+    return _told(doubts)
+
+
+def _told(doubts: dict[str, str]) -> str | None:
+    new = [text for about, text in doubts.items() if about not in policy.told]
+    policy.told.update(doubts)
+    if not new:
+        return None
+    return f"{'; '.join(new)}. Flare's sites refuse that; strict=True, or --strict, makes it an error here"
+
+
+def received(size: int) -> None:
+    """Judges a value that has arrived, before it is decoded.
+
+    Raises:
+        ValueError: it is too large.
+    """
+    if size > policy.max_value and not policy.lenient:
+        raise ValueError(_too_large(f"a value of {size} bytes came"))
+
+
+def _too_large(what: str) -> str:
+    return f"{what}, and this site takes no more than {policy.max_value}; the environment variable {MAX_VALUE} says so"
+
+
+def _doubt(kind: type[Any], why: str) -> None:
+    if policy.lenient:
+        policy.doubts[_name(kind)] = f"a value of type {_name(kind)} {why}"
+
+
+def _name(kind: type[Any]) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def dumps(value: object) -> bytes:
@@ -54,8 +140,22 @@ def loads(data: bytes) -> Any:
 
 
 def from_text(text: str) -> Any:
-    """The value whose bytes were written as base64."""
-    return loads(base64.b64decode(text))
+    """The value whose bytes a pipeline has as base64.
+
+    Raises:
+        ValueError, TypeError: as `loads`.
+    """
+    data = base64.b64decode(text)
+    if policy.lenient:
+        policy.lenient = False
+        try:
+            return loads(data)
+        except TypeError as error:
+            if (warning := _told({text: str(error)})) is not None:
+                logging.getLogger("dfm.session").warning("a literal of the pipeline: %s", warning)
+        finally:
+            policy.lenient = True
+    return loads(data)
 
 
 def elements(value: Any) -> list[Any]:
@@ -118,10 +218,10 @@ def reduce(value: Any) -> tuple[str, Any]:
         ]
     if isinstance(value, pathlib.PurePath):
         return "path", str(value)
-    if policy.allow_pickle:
+    if policy.lenient:
         return _pickled(value)
     raise TypeError(
-        f"a value of type {kind.__module__}.{kind.__qualname__} has no encoding that is safe to send; return plain "
+        f"a value of type {_name(kind)} has no encoding that is safe to send; return plain "
         "data, an array, a table, an image, a dataclass or a pydantic model, or allow pickle at the sites concerned"
     )
 
@@ -139,13 +239,19 @@ def restore(name: str, state: Any) -> Any:
 
 
 def _path(kind: type[Any]) -> str:
+    if not _is_known(kind.__module__):
+        _doubt(kind, "is of a package that is not the federation's")
     return f"{kind.__module__}:{kind.__qualname__}"
+
+
+def _is_known(module: str) -> bool:
+    return module.partition(".")[0] in policy.packages or module == "dfm.api._tokens"
 
 
 def _class(path: str) -> type[Any]:
     module, _, name = path.partition(":")
     package = module.partition(".")[0]
-    if not policy.allow_pickle and package not in policy.packages and module != "dfm.api._tokens":
+    if not policy.lenient and not _is_known(module):
         raise TypeError(
             f"this site does not rebuild objects of package '{package}' ({path}); its federation names only "
             f"{', '.join(policy.packages) or 'no packages'}"
@@ -192,16 +298,17 @@ def _restore_enum(state: Any) -> Any:
 
 def _pickled(value: Any) -> tuple[str, Any]:
     buffers: list[pickle.PickleBuffer] = []
+    kind = cast("type[Any]", type(value))
+    _doubt(kind, "has no encoding but as a pickle")
     try:
         data = pickle.dumps(value, protocol=5, buffer_callback=buffers.append)
     except Exception as error:
-        kind = cast("type[Any]", type(value))
-        raise TypeError(f"a value of type {kind.__module__}.{kind.__qualname__} cannot be sent: {error}") from None
+        raise TypeError(f"a value of type {_name(kind)} cannot be sent: {error}") from None
     return "pickle", [data, [memoryview(buffer.raw()) for buffer in buffers]]
 
 
 def _restore_pickle(state: Any) -> Any:
-    if not policy.allow_pickle:
+    if not policy.lenient:
         raise TypeError("this site does not accept pickled objects")
     return pickle.loads(state[0], buffers=state[1])
 

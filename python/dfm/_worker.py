@@ -37,6 +37,8 @@ async def _serve(site: str, home: str, control: int) -> None:
         match event:
             case ("setup", text):
                 driver.adapters = _set_up(home, json.loads(text))
+            case ("warned", text):
+                driver.adapters.logger.warning("%s", text)
             case ("bye",):
                 over.set()
             case ("closed", lost) if lost == home:
@@ -54,8 +56,7 @@ async def _serve(site: str, home: str, control: int) -> None:
 
 def _set_up(home: str, setup: dict[str, Any]) -> Adapters:
     sys.path[:] = setup["sys_path"]
-    _values.policy.allow_pickle = setup["allow_pickle"]
-    _values.policy.packages = tuple(setup["packages"])
+    _values.set_policy(setup["lenient"], setup["packages"])
     site = setup["settings"]["site"]
     logging.basicConfig(level=setup["log_level"], format=f"%(levelname)s {site}: %(message)s")
     return Adapters(setup["settings"], home, setup["session"], logging.getLogger(f"dfm.site.{site}"))

@@ -400,7 +400,7 @@ def test_what_cannot_be_sent_is_an_error_of_its_node(shared, fed):
     job = shared.execute(
         written(lambda: Yield(value=fed.Echo(value=PlaceParam(place="x"), site="east"))), {"x": threading.Lock()}
     )
-    with pytest.raises(JobError, match="parameter place 'x' cannot be sent: .*lock"):
+    with pytest.raises(JobError, match="parameter place 'x' cannot be sent to site 'east': .*lock"):
         job.wait_until_finished(20)
         job.raise_for_errors()
 

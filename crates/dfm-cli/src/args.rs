@@ -359,6 +359,9 @@ pub struct Submit {
     /// Also save the results into this folder.
     #[arg(long, value_name = "DIR")]
     pub output: Option<PathBuf>,
+    /// With `--target local`: make an error of what Flare would refuse, which is only warned about otherwise.
+    #[arg(long)]
+    pub strict: bool,
     /// Passed on untouched.
     #[arg(last = true)]
     pub args: Vec<OsString>,

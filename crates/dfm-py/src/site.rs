@@ -208,27 +208,29 @@ impl Site {
     /// The next call that is due: (call, job, frame, operation, provider, parameters, limits), the last being
     /// (retries, backoff, timeout), or None for a single try of any length.
     fn next_call<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
-        let Some(call) = self.site.next_call() else { return Ok(None) };
-        let net = self.site.net(call.job).ok_or_else(|| PyRuntimeError::new_err("a call without its job"))?;
-        let Step::Call { operation, provider, arguments, limits, .. } = &net.transitions[call.transition as usize].step
-        else {
-            return Err(PyRuntimeError::new_err("a call without an operation"));
-        };
-        let given = PyDict::new(py);
-        for (name, argument) in arguments {
-            let value = match argument {
-                Argument::Literal(json) => literal(py, json)?,
-                Argument::Slot(slot) => match call.inputs.get(usize::from(*slot)).and_then(Option::as_ref) {
-                    Some(object) => object.0.bind(py).clone(),
-                    None => continue,
-                },
+        while let Some(call) = self.site.next_call() {
+            let net = self.site.net(call.job).ok_or_else(|| PyRuntimeError::new_err("a call without its job"))?;
+            let Step::Call { operation, provider, arguments, limits, .. } =
+                &net.transitions[call.transition as usize].step
+            else {
+                return Err(PyRuntimeError::new_err("a call without an operation"));
             };
-            given.set_item(name, value)?;
+            match parameters(py, arguments, &call.inputs) {
+                Ok(given) => {
+                    let frame = PyTuple::new(py, call.frame.levels())?;
+                    let limits =
+                        (*limits != Limits::default()).then_some((limits.retries, limits.backoff, limits.timeout));
+                    let (operation, provider) = (operation.as_str(), provider.as_deref());
+                    return Ok(Some((call.id, call.job, frame, operation, provider, given, limits).into_pyobject(py)?));
+                }
+                // A literal of the pipeline that this site does not accept.
+                Err(error) => {
+                    let (kind, message) = wrong(py, &error);
+                    self.site.fail_call(call.id, kind, message, String::new());
+                }
+            }
         }
-        let frame = PyTuple::new(py, call.frame.levels())?;
-        let limits = (*limits != Limits::default()).then_some((limits.retries, limits.backoff, limits.timeout));
-        let operation = operation.as_str();
-        Ok(Some((call.id, call.job, frame, operation, provider.as_deref(), given, limits).into_pyobject(py)?))
+        Ok(None)
     }
 
     /// Takes a call's result.
@@ -336,6 +338,26 @@ impl Site {
     }
 }
 
+/// A call's parameters by their names.
+fn parameters<'py>(
+    py: Python<'py>,
+    arguments: &[(String, Argument)],
+    inputs: &[Option<Object>],
+) -> PyResult<Bound<'py, PyDict>> {
+    let given = PyDict::new(py);
+    for (name, argument) in arguments {
+        let value = match argument {
+            Argument::Literal(json) => literal(py, json)?,
+            Argument::Slot(slot) => match inputs.get(usize::from(*slot)).and_then(Option::as_ref) {
+                Some(object) => object.0.bind(py).clone(),
+                None => continue,
+            },
+        };
+        given.set_item(name, value)?;
+    }
+    Ok(given)
+}
+
 fn seen(py: Python<'_>, event: Event<Object>) -> PyResult<Bound<'_, PyTuple>> {
     match event {
         Event::Setup(text) => ("setup", text).into_pyobject(py),
@@ -364,6 +386,7 @@ fn seen(py: Python<'_>, event: Event<Object>) -> PyResult<Bound<'_, PyTuple>> {
         Event::Ended(job) => ("ended", job).into_pyobject(py),
         Event::Abandoned(calls) => ("abandoned", calls).into_pyobject(py),
         Event::Room(call) => ("room", call).into_pyobject(py),
+        Event::Warned(text) => ("warned", text).into_pyobject(py),
         Event::Closed(site) => ("closed", site).into_pyobject(py),
         Event::Cancelled(site, job) => ("cancelled", site, job).into_pyobject(py),
         Event::Bye => ("bye",).into_pyobject(py),

@@ -21,6 +21,8 @@ const REDUCED: i8 = 4;
 
 /// Bytes from this length on travel beside the structure.
 const BESIDE_FROM: usize = 4096;
+/// Python's side is asked whether a value of this size may travel; no limit is below it.
+const LARGE: usize = 1 << 16;
 /// What is nested deeper contains itself, or would exhaust the receiver's stack.
 const MAX_DEPTH: usize = 200;
 
@@ -37,9 +39,16 @@ enum Kind {
 /// # Errors
 /// A `TypeError` or `ValueError` that says what cannot travel, and what to do.
 pub fn to_bytes(object: &Bound<'_, PyAny>) -> PyResult<Outgoing> {
-    let mut writer = Writer { head: vec![], buffers: vec![] };
+    let mut writer = Writer { head: vec![], buffers: vec![], reduced: false };
     writer.write(object, 0)?;
-    Ok(Outgoing { head: writer.head, buffers: writer.buffers })
+    let reduced = writer.reduced;
+    let mut outgoing = Outgoing { head: writer.head, buffers: writer.buffers, warning: None };
+    let size = outgoing.size();
+    if reduced || size >= LARGE {
+        let py = object.py();
+        outgoing.warning = python_side(py)?.call_method1(intern!(py, "sent"), (object, size))?.extract()?;
+    }
+    Ok(outgoing)
 }
 
 /// The object that another process turned into bytes.
@@ -47,6 +56,10 @@ pub fn to_bytes(object: &Bound<'_, PyAny>) -> PyResult<Outgoing> {
 /// # Errors
 /// A `ValueError` for bytes that are no value; whatever `dfm._values.restore` refuses.
 pub fn from_bytes<'py>(py: Python<'py>, incoming: Incoming) -> PyResult<Bound<'py, PyAny>> {
+    let size = incoming.size();
+    if size >= LARGE {
+        python_side(py)?.call_method1(intern!(py, "received"), (size,))?;
+    }
     let mut reader = Reader { py, buffers: incoming.buffers.into_iter().map(Some).collect() };
     let mut rest = incoming.head.as_slice();
     let object = reader.read(&mut rest, 0)?;
@@ -56,6 +69,8 @@ pub fn from_bytes<'py>(py: Python<'py>, incoming: Incoming) -> PyResult<Bound<'p
 struct Writer {
     head: Vec<u8>,
     buffers: Vec<Box<dyn AsRef<[u8]>>>,
+    /// Whether Python's side has taken part of it apart.
+    reduced: bool,
 }
 
 impl Writer {
@@ -115,6 +130,7 @@ impl Writer {
             self.buffer(&bytes, Kind::View)?;
         } else {
             let reduced = python_side(object.py())?.call_method1(intern!(object.py(), "reduce"), (object,))?;
+            self.reduced = true;
             let outer = std::mem::take(&mut self.head);
             let (name, state): (Bound<'_, PyAny>, Bound<'_, PyAny>) = reduced.extract()?;
             self.write(&name, depth + 1)?;

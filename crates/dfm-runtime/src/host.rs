@@ -29,6 +29,15 @@ pub struct Outgoing {
     pub head: Vec<u8>,
     /// Its large parts, in the order the structure refers to them.
     pub buffers: Vec<Box<dyn AsRef<[u8]>>>,
+    /// What its user should hear of it, though it travels.
+    pub warning: Option<String>,
+}
+
+impl Outgoing {
+    /// How many bytes travel.
+    pub fn size(&self) -> usize {
+        self.head.len() + self.buffers.iter().map(|buffer| (**buffer).as_ref().len()).sum::<usize>()
+    }
 }
 
 /// A value on its way in.
@@ -39,12 +48,29 @@ pub struct Incoming {
     pub buffers: Vec<Part>,
 }
 
+impl Incoming {
+    /// How many bytes have travelled.
+    pub fn size(&self) -> usize {
+        self.head.len() + self.buffers.iter().map(|part| part.bytes().len()).sum::<usize>()
+    }
+}
+
 /// One large part of a value that arrived.
 pub enum Part {
     /// It came in the packet.
     Inline(Vec<u8>),
     /// It is mapped from a shared segment.
     Shared(Received),
+}
+
+impl Part {
+    /// What came.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Inline(bytes) => bytes,
+            Self::Shared(segment) => segment.bytes(),
+        }
+    }
 }
 
 /// A call's number within its process.
@@ -80,6 +106,8 @@ pub enum Event<V> {
     Item(Yielded, V),
     /// At home: an error arose.
     Reported(JobId, dfm_net::Failure),
+    /// The user should hear of a value that was sent from here.
+    Warned(String),
     /// At home: every site has done what there was to do.
     Ended(JobId),
     /// These calls are not wanted any more.

@@ -22,6 +22,8 @@ pub struct Packet {
 const HEADER: usize = 5;
 /// A packet has at most this many descriptors; the system allows 253.
 pub const MAX_FILES: usize = 128;
+/// The most bytes of one value that a packet takes, beside what else is in it.
+pub const MAX_PACKET: usize = 0xFF00_0000;
 const READ_BYTES: usize = 256 * 1024;
 
 /// One end of a stream socket between two processes.

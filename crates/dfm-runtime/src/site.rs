@@ -13,7 +13,7 @@ use dfm_net::{Action, Engine, Failure, Frame, Net, NodeId, Outcome, PlaceId, Sou
 use dfm_wire::{Buffer, Encoded, JobId, Message, Payload};
 
 use crate::host::{Call, CallId, Event, Host, Incoming, Part, Room, Yielded};
-use crate::link::{Link, MAX_FILES};
+use crate::link::{Link, MAX_FILES, MAX_PACKET};
 use crate::segment::{Pool, Received, Released, SEGMENT_FROM};
 
 /// A generator may be this many items ahead of its slowest consumer.
@@ -511,10 +511,13 @@ impl<H: Host> Site<H> {
             for name in names {
                 let Some(value) = params.get(&name) else { continue };
                 match self.encode(&site, value, &mut files) {
-                    Ok(value) => encoded.push((name, value)),
+                    Ok((value, warning)) => {
+                        encoded.push((name.clone(), value));
+                        self.warn(&format!("the parameter place '{name}'"), &site, warning);
+                    }
                     Err(message) => {
-                        let message = format!("the value for the parameter place '{name}' cannot be sent: {message}");
-                        self.fail(id, Some(&frame), None, "EncodingError", message);
+                        let to = format!("the value for the parameter place '{name}' cannot be sent to site '{site}'");
+                        self.fail(id, Some(&frame), None, "EncodingError", format!("{to}: {message}"));
                     }
                 }
             }
@@ -711,7 +714,10 @@ impl<H: Host> Site<H> {
                 Action::SendItem { site, place, frame, value } => {
                     let mut files = vec![];
                     match self.encode(&site, &value, &mut files) {
-                        Ok(value) => self.push(&site, &Message::Item(id, place, frame, value), files),
+                        Ok((value, warning)) => {
+                            self.warn_of_result(id, place, &site, warning);
+                            self.push(&site, &Message::Item(id, place, frame, value), files);
+                        }
                         Err(message) => {
                             let failure = self.unsendable(id, place, &site, &frame, message);
                             let errors = Payload::Errors(vec![failure]);
@@ -756,7 +762,10 @@ impl<H: Host> Site<H> {
             Some(Token::Missing(failure)) => Payload::Missing((*failure).clone()),
             Some(Token::Error(failures)) => Payload::Errors(failures.iter().map(|one| (**one).clone()).collect()),
             Some(Token::Value(value)) => match self.encode(site, &value, &mut files) {
-                Ok(value) => Payload::Value(value),
+                Ok((value, warning)) => {
+                    self.warn_of_result(id, place, site, warning);
+                    Payload::Value(value)
+                }
                 Err(message) => Payload::Errors(vec![self.unsendable(id, place, site, &frame, message)]),
             },
         };
@@ -765,15 +774,35 @@ impl<H: Host> Site<H> {
 
     /// Reports, for the node whose arc leads there, that its result cannot be sent.
     fn unsendable(&mut self, id: JobId, place: PlaceId, site: &str, frame: &Frame, message: String) -> Failure {
-        let from = self.jobs.get(&id).and_then(|job| {
-            let net = job.engine.net();
-            let leads = |arc: &dfm_net::Arc| arc.place == place && arc.site.as_deref() == Some(site);
-            let transition = net.transitions.iter().position(|transition| transition.outputs.iter().any(leads))?;
-            Some(described(net, transition as TransitionId))
-        });
+        let from = self.maker(id, place, site);
+        let message = format!("the result cannot be sent to site '{site}': {message}");
         let failure = self.failure(Some(frame), from, "EncodingError", message);
         self.report(id, failure.clone());
         failure
+    }
+
+    /// The node, and its operation, whose arc leads to a place of another site.
+    fn maker(&self, id: JobId, place: PlaceId, site: &str) -> Option<(NodeId, Option<String>)> {
+        let net = self.jobs.get(&id)?.engine.net();
+        let leads = |arc: &dfm_net::Arc| arc.place == place && arc.site.as_deref() == Some(site);
+        let transition = net.transitions.iter().position(|transition| transition.outputs.iter().any(leads))?;
+        Some(described(net, transition as TransitionId))
+    }
+
+    fn warn_of_result(&mut self, id: JobId, place: PlaceId, site: &str, warning: Option<String>) {
+        if warning.is_some() {
+            let operation = self.maker(id, place, site).and_then(|(_, operation)| operation);
+            let what =
+                operation.map_or_else(|| "a value".to_owned(), |operation| format!("the result of '{operation}'"));
+            self.warn(&what, site, warning);
+        }
+    }
+
+    fn warn(&mut self, what: &str, to: &str, warning: Option<String>) {
+        if let Some(warning) = warning {
+            let text = format!("{what}, sent from site '{}' to '{to}': {warning}", self.name);
+            self.events.push(Event::Warned(text));
+        }
     }
 
     fn decode_token(
@@ -857,9 +886,16 @@ impl<H: Host> Site<H> {
         }
     }
 
-    fn encode(&mut self, site: &str, value: &H::Value, files: &mut Vec<Arc<OwnedFd>>) -> Result<Encoded, String> {
+    /// The value as bytes, and what its user should hear of it.
+    fn encode(
+        &mut self,
+        site: &str,
+        value: &H::Value,
+        files: &mut Vec<Arc<OwnedFd>>,
+    ) -> Result<(Encoded, Option<String>), String> {
         let outgoing = self.host.encode(value)?;
         let mut buffers = vec![];
+        let mut inline = outgoing.head.len();
         for buffer in outgoing.buffers {
             let bytes = (*buffer).as_ref();
             let peer = self.links.get_mut(site).filter(|peer| {
@@ -875,10 +911,16 @@ impl<H: Host> Site<H> {
                     files.push(file);
                     Buffer::Segment { id, len: bytes.len() as u64 }
                 }
-                None => Buffer::Inline(bytes.to_vec().into()),
+                None => {
+                    inline += bytes.len();
+                    Buffer::Inline(bytes.to_vec().into())
+                }
             });
         }
-        Ok(Encoded { head: outgoing.head.into(), buffers })
+        if inline > MAX_PACKET {
+            return Err(format!("{inline} bytes of it fit into no shared memory, and a packet takes {MAX_PACKET}"));
+        }
+        Ok((Encoded { head: outgoing.head.into(), buffers }, outgoing.warning))
     }
 
     fn decode(&mut self, value: Encoded, shared: &mut impl Iterator<Item = Received>) -> Result<H::Value, String> {

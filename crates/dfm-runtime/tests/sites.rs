@@ -49,7 +49,7 @@ impl Host for Plain {
         if value.0.first() == Some(&255) {
             return Err("255 does not travel".into());
         }
-        Ok(Outgoing { head: vec![], buffers: vec![Box::new(value.0.clone())] })
+        Ok(Outgoing { head: vec![], buffers: vec![Box::new(value.0.clone())], warning: None })
     }
 
     fn decode(&mut self, mut value: Incoming) -> Result<Bytes, String> {

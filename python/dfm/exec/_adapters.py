@@ -86,7 +86,8 @@ class Adapters:
         self._settings = settings
         self._homesite = homesite
         self._session = session
-        self._logger = logger
+        self.logger = logger
+        """The site's own."""
         self._bindings = {(b["operation"], b["provider"]): b for b in cast(list[dict[str, Any]], settings["bindings"])}
         self._bound: dict[Operation, Bound] = {}
         self._site: Site | None = None
@@ -188,7 +189,7 @@ class Adapters:
                 this_site=name,
                 homesite=self._homesite,
                 job_id=self._session,
-                logger=self._logger,
+                logger=self.logger,
                 settings=SiteSettings(
                     info=settings["info"],
                     cache=settings["cache"],

@@ -166,6 +166,8 @@ class FlareLinks:
 
     def _problem(self, site: str, told: dict[str, Any]) -> str | None:
         settings = self._home.settings
+        if problem := told.get("problem"):
+            return str(problem)
         if told.get("site") != site:
             return f"the kit of participant '{site}' has no runtime of that site; provision the federation again"
         if (version := metadata.version("dfm")) != told.get("dfm"):

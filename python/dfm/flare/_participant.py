@@ -31,8 +31,12 @@ def read_settings(kit: Path) -> dict[str, Any] | None:
 
 def description(settings: dict[str, Any] | None) -> dict[str, Any]:
     """What the application has to know of a participant before it relies on it."""
-    version = settings["api_version"] if settings else None
-    return {"site": settings["site"] if settings else None, "api_version": version, "dfm": metadata.version("dfm")}
+    told = {"site": settings["site"], "api_version": settings["api_version"]} if settings else {}
+    try:
+        _values.max_value()
+    except ValueError as error:
+        told["problem"] = str(error)
+    return told | {"dfm": metadata.version("dfm")}
 
 
 class Participant:
@@ -71,7 +75,12 @@ class Participant:
         self._thread.join(1.0)
 
     def _run(self, ready: concurrent.futures.Future[None]) -> None:
-        asyncio.run(self._serve(ready))
+        try:
+            asyncio.run(self._serve(ready))
+        except BaseException as error:
+            if not ready.done():
+                ready.set_exception(error)
+            raise
 
     async def _serve(self, ready: concurrent.futures.Future[None]) -> None:
         site = self._settings["site"]
@@ -83,8 +92,7 @@ class Participant:
         logger = logging.getLogger(f"dfm.site.{site}")
         self._driver.adapters = Adapters(self._settings, self._homesite, self._session, logger)
         self._driver.carry = lambda receiver, packet: self._carry(Packet(site, receiver, packet))
-        _values.policy.allow_pickle = False
-        _values.policy.packages = (self._settings["federation"],)
+        _values.set_policy(lenient=False, packages=[self._settings["federation"]])
         ready.set_result(None)
         await self._over.wait()
         self._driver.close()

@@ -60,7 +60,8 @@ class SessionExecutor(Executor):
         threading.Thread(target=self._join, name="dfm-join", daemon=True).start()
 
     def _join(self) -> None:
-        request = json.dumps(description(self._settings) | {"participant": self._name}).encode()
+        about = description(self._settings)
+        request = json.dumps(about | {"participant": self._name}).encode()
         while True:
             try:
                 answer = json.loads(ask(self._cell, self._server, JOIN, {}, request))
@@ -79,7 +80,7 @@ class SessionExecutor(Executor):
         for site, cell in self._sites.items():
             at.setdefault(cell, set()).add(site)
         self._inboxes = {cell: Inbox(functools.partial(self._take, names)) for cell, names in at.items()}
-        if self._settings is not None:
+        if self._settings is not None and "problem" not in about:
             others = [site for site in {*self._sites, self._homesite} if site != self._settings["site"]]
             self._participant = Participant(self._settings, self._homesite, answer["session"], others, self._carry)
         self._token = answer["token"]

@@ -115,9 +115,11 @@ class SessionController(Controller):
         self._token = data["token"]
         self._start_lane(homesite, self._application, heartbeat=False)
         if own in self._sites and self._settings is not None:
-            others = [site for site in {*self._sites, homesite} if site != own]
-            self._participant = Participant(self._settings, homesite, self._session, others, self._carry)
-            self._tell({"ready": own, **description(self._settings)})
+            about = description(self._settings)
+            if "problem" not in about:
+                others = [site for site in {*self._sites, homesite} if site != own]
+                self._participant = Participant(self._settings, homesite, self._session, others, self._carry)
+            self._tell({"ready": own, **about})
 
     def _start_lane(self, site: str, cell: str, heartbeat: bool) -> None:
         token = self._token

@@ -34,8 +34,8 @@ class Settings:
     """The federation's, `X.Y.Z`."""
     package: str
     """The federation's; its classes may be rebuilt from what another site sent."""
-    allow_pickle: bool
-    """Whether the homesite sends and accepts pickled objects."""
+    lenient: bool
+    """Whether the session takes what Flare would refuse, and warns of it."""
     session: str
     logger: logging.Logger
 
@@ -148,8 +148,7 @@ class Home:
         self.driver = SiteLoop(self.site, self._on_event)
         logger = settings.logger.getChild(settings.homesite)
         self.driver.adapters = Adapters(settings.site, settings.homesite, settings.session, logger)
-        _values.policy.allow_pickle = settings.allow_pickle
-        _values.policy.packages = (settings.package,)
+        _values.set_policy(settings.lenient, [settings.package])
         self._links = self._make_links(self)
         ready.set_result(None)
         await self._over.wait()
@@ -267,6 +266,8 @@ class Home:
         match event:
             case ("closed", site):
                 self._links.closed(site)
+            case ("warned", text):
+                self.settings.logger.warning("%s", text)
             case ("checked", site, request, problems):
                 if answered := self._checks.pop((site, request), None):
                     answered.set_result(problems)

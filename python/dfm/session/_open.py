@@ -11,11 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, TypedDict, cast
 
+from dfm import _values
 from dfm.errors import SessionError
 from dfm.session._dispatch import Dispatcher
 from dfm.session._generated import read_generated
 from dfm.session._home import Home, Links, Settings
 from dfm.session._session import Session
+from dfm.session._strict import SiteCheck
 from dfm.session._workers import Workers
 
 Target = Literal["flare", "local"]
@@ -34,6 +36,8 @@ class SessionOptions(TypedDict, total=False):
     """For Flare: where provisioned kits are."""
     job_workspace: str | Path
     """For Flare: where jobs are prepared."""
+    strict: bool
+    """For the local target: whether what Flare would refuse is an error, not only a warning."""
 
 
 def open_session(
@@ -44,6 +48,7 @@ def open_session(
     logger: logging.Logger | None,
     api_version: str | None,
     callback_dispatcher: Dispatcher | None = None,
+    strict: bool | None = None,
     **options: Any,
 ) -> Session:
     """The session of a federation whose generated code is in `fed_package`, for an application at `homesite`.
@@ -57,26 +62,40 @@ def open_session(
         raise SessionError(f"get_session takes no '{unknown[0]}'")
     if target not in ("local", "flare"):
         raise SessionError(f"there is no target '{target}'; choose 'local' or 'flare'")
+    try:
+        _values.max_value()
+    except ValueError as error:
+        raise SessionError(str(error)) from None
     code = read_generated(fed_package)
     if api_version is not None and api_version.partition(".")[0] != code.api_version.partition(".")[0]:
         raise SessionError(
             f"the runtime of '{homesite}' is for version {api_version} of '{code.package}', but the federation "
             f"speaks {code.api_version}; generate the code again: dfm fed gen code {code.package}"
         )
+    logger = logger or logging.getLogger("dfm.session")
+    strict = os.environ.get("DFM_STRICT") == "1" if strict is None else strict
     settings = Settings(
         homesite=homesite,
         site=code.site(homesite),
         api_version=code.api_version,
         package=code.package,
-        allow_pickle=target == "local",  # where all processes are the user's own
+        lenient=target == "local" and not strict,  # there all processes are the user's own
         session=secrets.token_hex(4),
-        logger=logger or logging.getLogger("dfm.session"),
+        logger=logger,
     )
+    check_sites = None
     if target == "local":
+        check_sites = SiteCheck(homesite, strict, logger)
         make_links = functools.partial(Workers, sites=code.sites, folder=str(code.folder.parent.parent))
     else:
         make_links = _flare_links(options)
-    return Session(settings=settings, make_links=make_links, fed_info=code.fed_info, dispatcher=callback_dispatcher)
+    return Session(
+        settings=settings,
+        make_links=make_links,
+        fed_info=code.fed_info,
+        dispatcher=callback_dispatcher,
+        check_sites=check_sites,
+    )
 
 
 def _flare_links(options: dict[str, Any]) -> Callable[[Home], Links]:

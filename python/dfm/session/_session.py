@@ -6,7 +6,7 @@ import asyncio
 import atexit
 import json
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, Literal, Self, TypedDict, cast
@@ -81,16 +81,19 @@ class Session:
         fed_info: str,
         dispatcher: Dispatcher | None = None,
         new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
+        check_sites: Callable[[Iterable[str]], None] | None = None,
     ) -> None:
         """Generated code makes sessions: `<package>.fed.runtime.<site>.get_session()`.
 
-        `new_loop` makes the homesite's event loop; the usual one if not given.
+        `new_loop` makes the homesite's event loop; the usual one if not given. `check_sites` is told each pipeline's
+        sites, and raises a `SessionError` for one that cannot be used.
         """
         self._settings = settings
         self._make_links = make_links
         self._fed_info = fed_info
         self._dispatcher = dispatcher or DirectDispatcher()
         self._new_loop = new_loop
+        self._check_sites = check_sites
         self._home: Home | None = None
         self._jobs: weakref.WeakSet[Job] = weakref.WeakSet()
         self._made = 0
@@ -145,7 +148,8 @@ class Session:
 
         Raises:
             PlanError: the federation cannot run it; has every reason.
-            SessionError: the session is not connected, or a site's adapters cannot be called.
+            SessionError: the session is not connected, a site's adapters cannot be called, or Flare would refuse a
+                site and the session is strict.
         """
         home = self._connected()
         self._check_version(pipeline)
@@ -160,6 +164,8 @@ class Session:
         except ValueError as error:
             raise PlanError(str(error), pipeline.dfm_lines()) from None
         prepared = PreparedPipeline(pipeline, plan)
+        if self._check_sites is not None:
+            self._check_sites(prepared.operations())
         wrong = home.run(home.check(prepared.operations()))
         if wrong:
             raise SessionError("\n".join(dict.fromkeys(wrong.values())))

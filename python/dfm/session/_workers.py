@@ -122,7 +122,7 @@ class Workers:
             "settings": self._sites[site],
             "session": settings.session,
             "sys_path": list(dict.fromkeys(path)),
-            "allow_pickle": settings.allow_pickle,
+            "lenient": settings.lenient,
             "packages": [settings.package],
             "log_level": settings.logger.getEffectiveLevel(),
         }

@@ -59,7 +59,7 @@ class Federation:
             site=code.site(homesite),
             api_version=code.api_version,
             package=code.package,
-            allow_pickle=False,
+            lenient=False,
             session="test",
             logger=logger,
         )

@@ -8,10 +8,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use dfm_codegen::{Options, generate};
+use dfm_config::Project;
 use dfm_diag::{Diagnostic, Sources, nearest};
 
 use super::{Chosen, Context, Failure, federation, supervise};
 use crate::args::{Kind, Submit, Target};
+use crate::package::compare;
 use crate::{child, python};
 
 /// The program of a pipeline's interpreter. Until it has begun, an interrupt ends it without a traceback.
@@ -45,6 +48,9 @@ pub fn run(context: &Context, args: &Submit) -> Result<(), Failure> {
         return Err(Failure::wrong(Diagnostic::error("submit-no-file", message)));
     }
     let homesite = homesite(&chosen, args.homesite.as_deref())?;
+    if let Some(stale) = stale(context, &chosen) {
+        context.output.problems(&stale.into());
+    }
     let mut command = match args.kind {
         Kind::Pipeline => pipeline(context, args)?,
         Kind::Script => script(context, &args.path)?,
@@ -121,10 +127,30 @@ pub fn set_environment(command: &mut Command, chosen: &Chosen, home: &str) -> Re
     Ok(())
 }
 
+/// That the code which will be imported is not what the configuration would give today.
+fn stale(context: &Context, chosen: &Chosen) -> Option<Diagnostic> {
+    let folder = chosen.paths.dir.parent().unwrap_or(&chosen.paths.dir);
+    let files = generate(&chosen.federation, &Options { api: true, runtime_sites: None });
+    // What is missing may have been left out on purpose, or be elsewhere.
+    let changed = compare(folder, &files).ok()?.changed;
+    let first = context.shown(&folder.join(changed.first()?));
+    let message = format!("the generated code of `{}` is not that of its configuration any more", chosen.name);
+    let diagnostic = Diagnostic::warning("submit-stale-code", format!("{message}: {} differs", first.display()));
+    Some(diagnostic.help(format!("run `dfm fed gen code {}`", chosen.name)))
+}
+
 fn set_target(command: &mut Command, context: &Context, chosen: &Chosen, args: &Submit) -> Result<(), Failure> {
     if args.target == Target::Local {
         let folder = context.workspace.join(&chosen.name);
         command.env("DFM_TARGET", "local").env("DFM_FEDERATION_WORKSPACE_PATH", folder);
+        if args.strict {
+            command.env("DFM_STRICT", "1");
+        }
+        if let Some(project) = project(chosen)? {
+            let server = project.servers.first().map(|_| "server");
+            let sites: Vec<&str> = server.into_iter().chain(project.clients.iter().map(String::as_str)).collect();
+            command.env("DFM_FLARE_SITES", sites.join(" "));
+        }
         return Ok(());
     }
     let folder = context.workspace.join(if args.poc { format!("{}_poc", chosen.name) } else { chosen.name.clone() });
@@ -170,9 +196,7 @@ pub fn homesite(chosen: &Chosen, wanted: Option<&str>) -> Result<String, Failure
             None => format!("it has: {}", sites.join(", ")),
         })));
     }
-    let project = chosen.paths.project.as_ref().filter(|path| path.exists());
-    if let Some(project) = project {
-        let project = dfm_config::project(project, &mut Sources::default()).map_err(Failure::wrong)?;
+    if let Some(project) = project(chosen)? {
         let takes_part = |site: &str| project.servers.iter().chain(&project.clients).any(|name| name == site);
         let mut others = sites.iter().filter(|site| !takes_part(site));
         if let (Some(only), None) = (others.next(), others.next()) {
@@ -183,4 +207,10 @@ pub fn homesite(chosen: &Chosen, wanted: Option<&str>) -> Result<String, Failure
         .first()
         .map(|site| (*site).to_owned())
         .ok_or_else(|| Failure::wrong(Diagnostic::error("submit-no-sites", format!("`{}` has no sites", chosen.name))))
+}
+
+/// The federation's NVFlare project, if it has one.
+fn project(chosen: &Chosen) -> Result<Option<Project>, Failure> {
+    let path = chosen.paths.project.as_ref().filter(|path| path.exists());
+    path.map(|path| dfm_config::project(path, &mut Sources::default())).transpose().map_err(Failure::wrong)
 }
