@@ -21,6 +21,7 @@ QUESTIONS = [
     "memory",
     "warm_job",
     "planning",
+    "simulating",
     "alternating",
     "array",
     "stream",

@@ -95,6 +95,8 @@ pub enum Fed {
     Submit(Submit),
     /// Say where each node of a pipeline would run, why, and what else it could cost; nothing runs.
     Plan(Plan),
+    /// Say what a run of a pipeline would be like, on a network of any size; nothing runs.
+    Simulate(Simulate),
 }
 
 #[derive(Debug, clap::Args)]
@@ -379,6 +381,32 @@ pub struct Plan {
     /// Also save the plan into this file: the pipeline, with each operation at its chosen site.
     #[arg(long, value_name = "FILE")]
     pub save: Option<PathBuf>,
+    /// How many elements to count with where only the run tells a sequence's length.
+    #[arg(long, value_name = "NUMBER", default_value_t = 10)]
+    pub elements: u32,
+    /// The site that the application belongs to [default: the one outside of the NVFlare project, else the first].
+    #[arg(long, value_name = "SITE")]
+    pub homesite: Option<String>,
+    /// Passed on to get_pipeline.
+    #[arg(last = true)]
+    pub args: Vec<OsString>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Simulate {
+    /// The federation.
+    pub name: String,
+    /// A Python file with get_pipeline(), or a pipeline saved as JSON.
+    pub path: PathBuf,
+    /// What is different from the configuration: costs, copies of sites, limits, failures.
+    #[arg(long, value_name = "FILE")]
+    pub network: Option<PathBuf>,
+    /// How many parameter sets to execute at once.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub frames: u32,
+    /// How many elements to count with where only the run tells a sequence's length.
+    #[arg(long, value_name = "NUMBER", default_value_t = 10)]
+    pub elements: u32,
     /// The site that the application belongs to [default: the one outside of the NVFlare project, else the first].
     #[arg(long, value_name = "SITE")]
     pub homesite: Option<String>,
@@ -448,6 +476,8 @@ mod tests {
             "dfm fed gen docker --skip dockerfile my_federation",
             "dfm fed gen docker my_federation --skip scripts",
             "dfm fed plan my_federation pipeline.py --svg plan.svg",
+            "dfm fed plan my_federation pipeline.py --save plan.json --elements 100",
+            "dfm fed simulate my_federation pipeline.py --network network.yaml --frames 100 --json",
             "dfm fed gen helm my_federation",
             "dfm fed gen helm my_federation --force",
             "dfm fed gen helm my_federation --patch /path/to/custom-patch.yaml",

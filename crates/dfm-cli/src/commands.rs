@@ -8,7 +8,9 @@ mod gen_helm;
 mod gen_provision;
 mod init;
 mod plan;
+mod planned;
 mod poc;
+mod simulate;
 mod submit;
 mod supervise;
 
@@ -114,6 +116,7 @@ pub fn run(context: &Context, command: Command) -> Result<(), Failure> {
             Ok(())
         }
         Command::Fed(Fed::Plan(args)) => plan::run(context, &args),
+        Command::Fed(Fed::Simulate(args)) => simulate::run(context, &args),
         Command::Fed(Fed::Submit(args)) => submit::run(context, &args),
         Command::Supervise(args) => supervise::run(context, &args),
     }

@@ -83,7 +83,8 @@ fn binding(name: &str, entry: &Entry, scope: &Scope<'_>, faults: &mut Faults) ->
     })
 }
 
-fn compute_cost(fields: &Fields<'_>, faults: &mut Faults) -> ComputeCost {
+/// The `compute_cost` of a binding.
+pub fn compute_cost(fields: &Fields<'_>, faults: &mut Faults) -> ComputeCost {
     let fields =
         fields.get("compute_cost").and_then(|entry| Fields::of(&COMPUTE_COST, &entry.value, entry.key, faults));
     let Some(fields) = fields else { return ComputeCost::default() };

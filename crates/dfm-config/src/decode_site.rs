@@ -122,7 +122,8 @@ fn vault(fields: &Fields<'_>, faults: &mut Faults) -> Vault {
     Vault { path: fields.text("path", faults), args: fields.free("args", faults) }
 }
 
-fn send_costs(fields: &Fields<'_>, own: &str, names: &[&str], faults: &mut Faults) -> IndexMap<String, SendCost> {
+/// A site's `send_cost`.
+pub fn send_costs(fields: &Fields<'_>, own: &str, names: &[&str], faults: &mut Faults) -> IndexMap<String, SendCost> {
     let mut costs = IndexMap::new();
     let named: Vec<_> = fields.named("send_cost", faults).collect();
     for (name, entry) in named {
@@ -141,10 +142,14 @@ fn send_costs(fields: &Fields<'_>, own: &str, names: &[&str], faults: &mut Fault
                     .at(entry.key, "this has no effect"),
             );
         }
-        if let Some(fields) = Fields::of(&SEND_COST, &entry.value, entry.key, faults) {
-            let fixed_time = fields.amount("fixed_time", faults).unwrap_or_default();
-            costs.insert(name.clone(), SendCost { fixed_time, bandwidth: fields.amount("bandwidth", faults) });
-        }
+        costs.extend(send_cost(entry, faults).map(|cost| (name.clone(), cost)));
     }
     costs
+}
+
+/// One cost of sending.
+pub fn send_cost(entry: &Entry, faults: &mut Faults) -> Option<SendCost> {
+    let fields = Fields::of(&SEND_COST, &entry.value, entry.key, faults)?;
+    let fixed_time = fields.amount("fixed_time", faults).unwrap_or_default();
+    Some(SendCost { fixed_time, bandwidth: fields.amount("bandwidth", faults) })
 }

@@ -129,11 +129,13 @@ impl Form {
     }
 }
 
-const fn key(name: &'static str, kind: Kind, doc: &'static str) -> Key {
+/// A key that may be there.
+pub const fn key(name: &'static str, kind: Kind, doc: &'static str) -> Key {
     Key { name, needed: false, kind, doc }
 }
 
-const fn needed(name: &'static str, kind: Kind, doc: &'static str) -> Key {
+/// A key that must be there.
+pub const fn needed(name: &'static str, kind: Kind, doc: &'static str) -> Key {
     Key { name, needed: true, kind, doc }
 }
 

@@ -1,9 +1,13 @@
 //! How long does it take to run a node here and to send its result there?
 //!
 //! All times are seconds, all sizes bytes. A frame starts at time 0; a site works on any number of nodes at once.
+//!
+//! A node in a loop's body fires once for each element; its times and sizes are those of all its firings in one frame.
+//! Their fixed times overlap, and they share what has a rate: the throughput of their operation and the bandwidth of a
+//! link. What stands in a branch counts as if the branch were taken.
 
 use crate::graph::{Candidate, Graph, Known};
-use crate::{Argument, FedInfo, SendCost};
+use crate::{Argument, FedInfo, ForEachStatement, SendCost};
 
 /// What sending costs where the federation does not say it: so much that it is chosen only where nothing else serves.
 pub(crate) const UNKNOWN: f64 = 1e6;
@@ -12,15 +16,21 @@ pub(crate) const UNKNOWN: f64 = 1e6;
 pub(crate) struct Costs {
     /// From site → to site → cost, sorted.
     send: Vec<Vec<(usize, SendCost)>>,
+    other_send_cost: Option<SendCost>,
     home: usize,
-    given: Vec<Given>,
+    own: Vec<Own>,
 }
 
-/// What a node gets besides other nodes' results.
+/// What is known of a node before it has a site.
 #[derive(Clone, Copy)]
-struct Given {
+struct Own {
+    /// What one firing is given besides other nodes' results.
     literal_bytes: f64,
     params: bool,
+    /// How often it fires in a frame.
+    firings: f64,
+    /// How many tokens its result is then.
+    tokens: f64,
 }
 
 /// How a node runs at one of its candidates.
@@ -37,7 +47,8 @@ pub(crate) struct Run {
 }
 
 impl Costs {
-    pub fn new(fed: &FedInfo, graph: &Graph<'_>, home: usize) -> Self {
+    /// `elements` is how many a sequence has that is not known before the run.
+    pub fn new(fed: &FedInfo, graph: &Graph<'_>, home: usize, elements: f64) -> Self {
         let send = fed.sites.values().map(|site| {
             let known = site.send_cost.iter();
             let mut row: Vec<(usize, SendCost)> =
@@ -45,18 +56,32 @@ impl Costs {
             row.sort_by_key(|(to, _)| *to);
             row
         });
-        let given = graph.nodes.iter().map(|node| match node.statement {
-            Known::Operation(statement) => Given {
-                literal_bytes: statement.arguments.values().map(literal_bytes).sum(),
-                params: statement.arguments.values().any(|argument| matches!(argument, Argument::Param { .. })),
-            },
-            _ => Given {
-                literal_bytes: 0.0,
-                params: node.statement.arguments().any(|argument| matches!(argument, Argument::Param { .. }))
-                    && !matches!(node.statement, Known::Yield(_)),
-            },
+        let mut entered: Vec<f64> = vec![];
+        for block in &graph.blocks {
+            let around = entered.get(block.parent).copied().unwrap_or(1.0);
+            let node = block.node.filter(|_| block.each).map(|node| graph.nodes[node].statement);
+            entered.push(around * node.map_or(1.0, |node| known_elements(node).unwrap_or(elements)));
+        }
+        let own = graph.nodes.iter().map(|node| {
+            let params = node.statement.arguments().any(|argument| matches!(argument, Argument::Param { .. }));
+            let literal_bytes = match node.statement {
+                Known::Operation(_) | Known::ForEach(_) => node.statement.arguments().map(literal_bytes).sum(),
+                _ => 0.0,
+            };
+            Own {
+                literal_bytes,
+                params: params && !matches!(node.statement, Known::Yield(_)),
+                firings: entered[node.block],
+                tokens: entered[node.result],
+            }
         });
-        Self { send: send.collect(), home, given: given.collect() }
+        let other_send_cost = fed.other_send_cost.clone();
+        Self { send: send.collect(), other_send_cost, home, own: own.collect() }
+    }
+
+    /// How often a node fires in a frame.
+    pub fn firings(&self, node: usize) -> f64 {
+        self.own[node].firings
     }
 
     /// Whether the federation says what sending from one site to another costs.
@@ -77,7 +102,8 @@ impl Costs {
 
     fn send_cost(&self, from: usize, to: usize) -> Option<&SendCost> {
         let row = &self.send[from];
-        row.binary_search_by_key(&to, |(site, _)| *site).ok().map(|at| &row[at].1)
+        let own = row.binary_search_by_key(&to, |(site, _)| *site).ok().map(|at| &row[at].1);
+        own.or(self.other_send_cost.as_ref())
     }
 
     /// Runs a node at a candidate. `input` tells how the n-th of its inputs runs, and at which site.
@@ -88,10 +114,10 @@ impl Costs {
         candidate: &Candidate<'_>,
         mut input: impl FnMut(usize) -> (usize, Run),
     ) -> Run {
-        let given = self.given[node];
+        let own = self.own[node];
         let mut run = Run::default();
-        let mut bytes = given.literal_bytes;
-        if given.params {
+        let mut bytes = own.literal_bytes * own.firings;
+        if own.params {
             run.sending = self.send(self.home, candidate.site, 0.0);
             run.finish = run.sending;
         }
@@ -101,17 +127,31 @@ impl Costs {
             let sending = self.send(site, candidate.site, size);
             run.sending += sending;
             run.finish = run.finish.max(made.finish + sending);
-            bytes += size;
+            // A value from around a loop goes into each of its elements' firings.
+            let tokens = self.own[from.node].tokens;
+            bytes += if own.firings > tokens && tokens > 0.0 { size * own.firings / tokens } else { size };
         }
         if let Some(offer) = candidate.offer {
             let cost = &offer.compute_cost;
             run.compute = cost.fixed_time + time_at(cost.compute_throughput, bytes);
             run.finish += run.compute;
-            run.size = cost.fixed_size + cost.output_factor * bytes;
+            run.size = cost.fixed_size * own.firings + cost.output_factor * bytes;
         } else {
             run.size = bytes;
         }
         run
+    }
+}
+
+/// How many elements a loop's sequence has, where the pipeline says it.
+pub(crate) fn known_elements(node: Known<'_>) -> Option<f64> {
+    match node {
+        Known::ForEach(ForEachStatement { sequence: Argument::Literal { literal }, .. }) => match literal {
+            serde_json::Value::Array(items) => Some(items.len() as f64),
+            serde_json::Value::Object(entries) => Some(entries.len() as f64),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

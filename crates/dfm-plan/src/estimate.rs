@@ -7,13 +7,15 @@ use serde::Serialize;
 
 use crate::Plan;
 use crate::check::shown as shown_node;
-use crate::cost::{Costs, UNKNOWN};
-use crate::graph::{Graph, Known};
+use crate::cost::{Costs, UNKNOWN, known_elements};
+use crate::graph::{Graph, Known, Node};
 use crate::place::Placed;
 
 /// One frame of a plan, as its federation's costs let it be expected.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Estimate {
+    /// How many elements each sequence counts with whose length is not known before the run; `None` if there is none.
+    pub assumed_elements: Option<f64>,
     /// In the order of the statements.
     pub nodes: Vec<EstimatedNode>,
     /// In the order of the nodes that receive.
@@ -31,11 +33,18 @@ pub struct EstimatedNode {
     pub operation: bool,
     /// Where it runs.
     pub site: String,
-    /// Seconds from the start of the frame until its result is there.
+    /// How often it fires: in a loop's body once for each element.
+    pub firings: f64,
+    /// How many elements a loop has, each time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub elements: Option<f64>,
+    /// Seconds from the start of the frame until its last result is there.
     pub finish: f64,
-    /// Seconds that it computes.
+    /// Seconds that it computes, its firings overlapping.
     pub compute: f64,
-    /// Bytes of its result.
+    /// The part of these seconds that does not depend on the size of what is computed.
+    pub fixed: f64,
+    /// Bytes of its results.
     pub bytes: f64,
 }
 
@@ -54,8 +63,17 @@ pub struct EstimatedEdge {
     pub seconds: Option<f64>,
 }
 
-pub(crate) fn estimate(fed: &crate::FedInfo, graph: &Graph<'_>, costs: &Costs, placed: &Placed) -> Estimate {
-    let mut made = Estimate { nodes: vec![], edges: vec![] };
+pub(crate) fn estimate(
+    fed: &crate::FedInfo,
+    graph: &Graph<'_>,
+    costs: &Costs,
+    placed: &Placed,
+    elements: f64,
+) -> Estimate {
+    let unknown =
+        |node: &Node<'_>| matches!(node.statement, Known::ForEach(_)) && known_elements(node.statement).is_none();
+    let assumed_elements = graph.nodes.iter().any(unknown).then_some(elements);
+    let mut made = Estimate { assumed_elements, nodes: vec![], edges: vec![] };
     for (index, node) in graph.nodes.iter().enumerate() {
         let (label, operation) = match node.statement {
             Known::Operation(statement) => (statement.operation.clone(), true),
@@ -71,8 +89,12 @@ pub(crate) fn estimate(fed: &crate::FedInfo, graph: &Graph<'_>, costs: &Costs, p
             label,
             operation,
             site: fed.sites.get_index(to).expect("it is a site of the federation").0.clone(),
+            firings: costs.firings(index),
+            elements: matches!(node.statement, Known::ForEach(_))
+                .then(|| known_elements(node.statement).unwrap_or(elements)),
             finish: run.finish,
             compute: run.compute,
+            fixed: node.candidates[placed.choice[index]].offer.map_or(0.0, |offer| offer.compute_cost.fixed_time),
             bytes: run.size,
         });
         for input in &node.inputs {
@@ -97,7 +119,9 @@ pub fn explain(plan: &Plan, estimate: &Estimate) -> String {
         let place = at(&placement.site, &placement.provider);
         let id = shown_node(&placement.node);
         lines.push(format!("{id:>4}  {} at {place}: {}", placement.operation, placement.why));
-        lines.push(format!("        done after {}, result {}", shown_seconds(node.finish), shown_bytes(node.bytes)));
+        let times = if node.firings == 1.0 { String::new() } else { format!("{} times, ", three_digits(node.firings)) };
+        let (finish, bytes) = (shown_seconds(node.finish), shown_bytes(node.bytes));
+        lines.push(format!("        {times}done after {finish}, result {bytes}"));
         for other in &placement.alternatives {
             let place = at(&other.site, &other.provider);
             lines.push(format!("        at {place}: in use after {}", shown_seconds(other.seconds)));
@@ -107,6 +131,10 @@ pub fn explain(plan: &Plan, estimate: &Estimate) -> String {
     let mut text = lines.join("\n");
     let _ =
         write!(text, "{}the last node is done after {}", if text.is_empty() { "" } else { "\n" }, shown_seconds(end));
+    if let Some(elements) = estimate.assumed_elements {
+        let elements = three_digits(elements);
+        let _ = write!(text, "\na sequence whose length only the run tells counts with {elements} elements");
+    }
     for warning in &plan.warnings {
         let _ = write!(text, "\nwarning: {warning}");
     }
@@ -114,7 +142,7 @@ pub fn explain(plan: &Plan, estimate: &Estimate) -> String {
 }
 
 /// A time with the unit that suits it.
-pub(crate) fn shown_seconds(seconds: f64) -> String {
+pub fn shown_seconds(seconds: f64) -> String {
     match seconds {
         _ if seconds >= UNKNOWN => "a send of unknown cost".to_owned(),
         _ if seconds >= 1.0 || seconds == 0.0 => format!("{} s", three_digits(seconds)),
@@ -124,7 +152,7 @@ pub(crate) fn shown_seconds(seconds: f64) -> String {
 }
 
 /// A size with the unit that suits it.
-pub(crate) fn shown_bytes(bytes: f64) -> String {
+pub fn shown_bytes(bytes: f64) -> String {
     let mut value = bytes;
     for unit in ["B", "kB", "MB", "GB"] {
         if value < 999.5 {

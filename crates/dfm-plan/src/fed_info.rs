@@ -21,6 +21,9 @@ pub struct FedInfo {
     pub operations: IndexMap<String, OperationInfo>,
     /// Name → site.
     pub sites: IndexMap<String, SiteInfo>,
+    /// What sending costs where no site says it; `None` for unknown.
+    #[serde(skip)]
+    pub other_send_cost: Option<SendCost>,
 }
 
 /// What a pipeline can ask for.
@@ -98,6 +101,11 @@ pub struct SendCost {
 }
 
 impl FedInfo {
+    /// What sending costs between two sites of these names; `None` for unknown.
+    pub fn send_cost(&self, from: &str, to: &str) -> Option<&SendCost> {
+        self.sites.get(from).and_then(|site| site.send_cost.get(to)).or(self.other_send_cost.as_ref())
+    }
+
     /// Reads `fed_info.json`.
     ///
     /// # Errors

@@ -19,13 +19,13 @@ mod plan;
 mod problem;
 mod saved;
 
-pub use estimate::{Estimate, EstimatedEdge, EstimatedNode, explain};
+pub use estimate::{Estimate, EstimatedEdge, EstimatedNode, explain, shown_bytes, shown_seconds};
 pub use fed_info::{ComputeCost, FedInfo, Offer, OperationInfo, ParameterInfo, SendCost, SiteInfo};
 pub use picture::picture;
 pub use pipeline::{
     Argument, CollectStatement, Condition, ForEachStatement, IfStatement, OperationStatement, OtherwiseStatement,
     Pipeline, Retry, SiteChoice, Statement, YieldStatement,
 };
-pub use plan::{Alternative, Placement, Plan, plan, plan_and_estimate};
+pub use plan::{Alternative, Options, Placement, Plan, plan, plan_and_estimate};
 pub use problem::Problem;
 pub use saved::saved;

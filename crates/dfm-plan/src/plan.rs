@@ -62,12 +62,27 @@ pub struct Alternative {
     pub seconds: f64,
 }
 
+/// What a plan may do, and counts with.
+#[derive(Clone, Copy, Debug)]
+pub struct Options<'a> {
+    /// The sites where operations may run; `None` for all.
+    pub allowed: Option<&'a [String]>,
+    /// How many elements a sequence has whose length only the run tells.
+    pub elements: f64,
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Self { allowed: None, elements: 10.0 }
+    }
+}
+
 /// Plans a pipeline for an application at the site `home`. Operations may run at the `allowed` sites; `None` for all.
 ///
 /// # Errors
 /// Every reason why the federation cannot run it.
 pub fn plan(fed: &FedInfo, pipeline: &Pipeline, home: &str, allowed: Option<&[String]>) -> Result<Plan, Vec<Problem>> {
-    plan_and_estimate(fed, pipeline, home, allowed).map(|(plan, _)| plan)
+    plan_and_estimate(fed, pipeline, home, &Options { allowed, ..Options::default() }).map(|(plan, _)| plan)
 }
 
 /// The same, and what to expect of a run.
@@ -78,11 +93,11 @@ pub fn plan_and_estimate(
     fed: &FedInfo,
     pipeline: &Pipeline,
     home: &str,
-    allowed: Option<&[String]>,
+    options: &Options<'_>,
 ) -> Result<(Plan, Estimate), Vec<Problem>> {
-    let graph = check(fed, pipeline, home, allowed)?;
+    let graph = check(fed, pipeline, home, options.allowed)?;
     let home_index = fed.sites.get_index_of(home).expect("it was checked");
-    let costs = Costs::new(fed, &graph, home_index);
+    let costs = Costs::new(fed, &graph, home_index, options.elements);
     let placed = place_nodes(&graph, &costs);
     let (params, yields) = place_names(&graph);
     let plan = Plan {
@@ -95,7 +110,7 @@ pub fn plan_and_estimate(
         yields,
         warnings: warnings(fed, &graph, &costs, &placed),
     };
-    Ok((plan, estimate(fed, &graph, &costs, &placed)))
+    Ok((plan, estimate(fed, &graph, &costs, &placed, options.elements)))
 }
 
 fn place_names(graph: &Graph<'_>) -> (Vec<String>, Vec<String>) {

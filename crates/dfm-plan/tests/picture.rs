@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use dfm_plan::{Estimate, FedInfo, Pipeline, Plan, explain, picture, plan_and_estimate};
+use dfm_plan::{Estimate, FedInfo, Options, Pipeline, Plan, explain, picture, plan_and_estimate};
 use serde_json::json;
 
 const SITES: [&str; 4] = ["home", "oslo", "lima", "accra"];
@@ -38,7 +38,7 @@ fn planned(nodes: u64, inputs: impl Fn(u64) -> Vec<u64>) -> (Plan, Estimate) {
     let pipeline = json!({"dfm_pipeline": 1, "mode": "execute", "statements": statements});
     let fed = FedInfo::from_json(&info.to_string()).expect("it is written here");
     let pipeline = Pipeline::from_json(&pipeline.to_string()).expect("it is written here");
-    plan_and_estimate(&fed, &pipeline, "home", None).expect("it is valid")
+    plan_and_estimate(&fed, &pipeline, "home", &Options::default()).expect("it is valid")
 }
 
 #[test]

@@ -59,7 +59,8 @@ pub fn plan(
     let made = py.detach(|| {
         let fed_info = FedInfo::from_json(fed_info).map_err(|problem| vec![problem])?;
         let pipeline = Pipeline::from_json(pipeline).map_err(|problem| vec![problem])?;
-        dfm_plan::plan_and_estimate(&fed_info, &pipeline, homesite, restrict_to_sites.as_deref())
+        let options = dfm_plan::Options { allowed: restrict_to_sites.as_deref(), ..Default::default() };
+        dfm_plan::plan_and_estimate(&fed_info, &pipeline, homesite, &options)
     });
     match made {
         Ok((plan, estimate)) => Ok(Plan { plan, estimate }),

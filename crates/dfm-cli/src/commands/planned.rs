@@ -1,0 +1,105 @@
+//! How does a command come to the plan of a user's pipeline?
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+
+use dfm_diag::{Diagnostic, Report};
+use dfm_plan::{Estimate, FedInfo, Options, Pipeline, Plan, Problem};
+use serde_json::Value;
+
+use super::submit::{interpreter, set_environment};
+use super::{Chosen, Context, Failure};
+
+/// Where a pipeline comes from.
+pub struct Source<'a> {
+    /// A Python file, or a saved pipeline.
+    pub path: &'a Path,
+    /// What a Python file is given.
+    pub args: &'a [OsString],
+    /// The site that the application belongs to.
+    pub home: &'a str,
+}
+
+/// A pipeline and its plan.
+pub struct Planned {
+    /// The pipeline's JSON.
+    pub pipeline: String,
+    /// Its plan.
+    pub plan: Plan,
+    /// What to expect of a run.
+    pub estimate: Estimate,
+}
+
+/// What the planner knows of a federation, from what its configuration says now.
+///
+/// # Errors
+/// Never for a configuration that was loaded.
+pub fn fed_info(chosen: &Chosen) -> Result<FedInfo, Failure> {
+    FedInfo::from_json(&dfm_codegen::fed_info(&chosen.federation).to_string())
+        .map_err(|problem| Failure::failed(report(vec![problem], &Lines::new())))
+}
+
+/// Plans a pipeline, whether the federation's code was generated or not.
+///
+/// # Errors
+/// A file that holds no pipeline, or a pipeline that the federation cannot run.
+pub fn planned(
+    context: &Context,
+    chosen: &Chosen,
+    source: &Source<'_>,
+    fed: &FedInfo,
+    options: &Options<'_>,
+) -> Result<Planned, Failure> {
+    let (text, lines) = read(context, chosen, source)?;
+    let problems = |problems: Vec<Problem>| Failure::failed(report(problems, &lines));
+    let pipeline = Pipeline::from_json(&text).map_err(|problem| problems(vec![problem]))?;
+    let (plan, estimate) = dfm_plan::plan_and_estimate(fed, &pipeline, source.home, options).map_err(problems)?;
+    Ok(Planned { pipeline: text, plan, estimate })
+}
+
+/// Node → the user's line.
+type Lines = HashMap<String, String>;
+
+/// The pipeline as JSON. Only a Python file needs Python.
+fn read(context: &Context, chosen: &Chosen, source: &Source<'_>) -> Result<(String, Lines), Failure> {
+    let unreadable = |error: &dyn std::fmt::Display| {
+        let message = format!("`{}` cannot be read: {error}", source.path.display());
+        Failure::wrong(Diagnostic::error("plan-no-file", message))
+    };
+    if source.path.extension().is_some_and(|extension| extension == "json") {
+        let text = fs::read_to_string(source.path).map_err(|error| unreadable(&error))?;
+        return Ok((text, Lines::new()));
+    }
+    fs::metadata(source.path).map_err(|error| unreadable(&error))?;
+    let mut command = interpreter(context)?;
+    command.args(["-P", "-m", "dfm._plan"]).arg(source.path).args(source.args).stderr(Stdio::inherit());
+    set_environment(&mut command, chosen, source.home)?;
+    let output = command.output().map_err(|error| unreadable(&error))?;
+    if !output.status.success() {
+        // Python has told why.
+        return Err(Failure { exit: 2, report: Report::default() });
+    }
+    let document: Value = serde_json::from_slice(&output.stdout).map_err(|error| unreadable(&error))?;
+    let lines = document["lines"].as_array().into_iter().flatten();
+    let lines = lines.filter_map(|line| Some((line[0].to_string(), line[1].as_str()?.to_owned()))).collect();
+    Ok((document["pipeline"].to_string(), lines))
+}
+
+fn report(problems: Vec<Problem>, lines: &Lines) -> Report {
+    let mut report = Report::default();
+    for problem in problems {
+        let node = problem.node.as_ref().and_then(|node| serde_json::to_string(node).ok());
+        let place = node.map(|node| lines.get(&node).cloned().unwrap_or(format!("node {node}")));
+        let message = place.map(|place| format!("{place}: ")).unwrap_or_default() + &problem.message;
+        // A diagnostic's code is static, the command's end is near, and problems are few.
+        let diagnostic = Diagnostic::error(problem.code.leak(), message);
+        report.diagnostics.push(match problem.help {
+            Some(help) => diagnostic.help(help),
+            None => diagnostic,
+        });
+    }
+    report
+}
