@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any, cast
 
+from dfm.exec._cache import Cache
 from dfm.exec._site import DfmContext, EnvironmentVault, Provider, SecretsVault, Site, SiteSettings
 
 Operation = tuple[str, str | None]
@@ -92,6 +93,7 @@ class Adapters:
         self._bound: dict[Operation, Bound] = {}
         self._site: Site | None = None
         self._providers: dict[str, Provider] = {}
+        self._cache: Cache | None = None
 
     def bound(self, operation: str, provider: str | None) -> Bound:
         """The adapter for an operation.
@@ -114,6 +116,8 @@ class Adapters:
 
     def _bind(self, key: Operation) -> Bound:
         operation, provider = key
+        if operation in ("$look-up", "$store"):
+            return self._bind_cache(operation)
         if (binding := self._bindings.get(key)) is None:
             by = f" by provider '{provider}'" if provider else ""
             raise BindingError(f"site '{self._settings['site']}' does not offer '{operation}'{by}")
@@ -160,6 +164,15 @@ class Adapters:
         if not callable(body):
             raise BindingError(f"{what} has no method 'body'")
         return body
+
+    def _bind_cache(self, operation: str) -> Bound:
+        if self._cache is None:
+            site = self.site()
+            self._cache = Cache(lambda: site.cache_storage("results"), self.logger)
+        bound = Bound(self._cache.look_up if operation == "$look-up" else self._cache.store, "thread")
+        bound.accepted = {"parts"} if operation == "$look-up" else {"key", "value"}
+        bound.plain = True
+        return bound
 
     def _value(self, source: dict[str, Any], what: str) -> Any:
         try:
