@@ -21,6 +21,7 @@ from typing import Any, cast
 
 from dfm import _results
 from dfm.api import ErrorToken, Pipeline
+from dfm.api.discovery import Discovery, ErrorFieldAdvice
 from dfm.errors import DfmError, PipelineError, PlanError
 from dfm.exec import Frame
 from dfm.exec._adapters import user_traceback
@@ -86,6 +87,8 @@ def _submit(path: Path, arguments: list[str], printer: _Printer) -> int:
     pipeline, parameters = load(path, arguments)
     printer.prepare()
     with session:
+        if pipeline.mode == "discovery":
+            return 0 if printer.discovered(session.discover(pipeline)) and printer.saved_all else _FAILED
         prepared = session.prepare(pipeline)
         begin = time.perf_counter()
         job = session.execute(prepared, parameters, default_callback=printer)
@@ -224,23 +227,31 @@ class _Printer:
                 print(f"error: {_results.error_text(error)}", file=sys.stderr, flush=True)
 
     def _save(self, frame: Frame, place: str, data: Any) -> Path | None:
-        if self._output is None:
-            return None
         name = "-".join([place.replace("/", "%2F"), *map(str, frame.frame)])
         count = self._saved[name] = self._saved.get(name, -1) + 1
+        what = f"the value of place '{place}' in frame {frame.frame}"
+        return self._save_as(name if count == 0 else f"{name}-item{count}", data, what)
+
+    def _save_as(self, name: str, data: Any, what: str) -> Path | None:
+        if self._output is None:
+            return None
         try:
-            return _results.save(data, self._output, name if count == 0 else f"{name}-item{count}")
+            return _results.save(data, self._output, name)
         except Exception as error:
             self.saved_all = False
-            self._tell(
-                [
-                    _problem(
-                        f"the value of place '{place}' in frame {frame.frame} cannot be saved: {error}",
-                        code="submit-save",
-                    )
-                ]
-            )
+            self._tell([_problem(f"{what} cannot be saved: {error}", code="submit-save")])
             return None
+
+    def discovered(self, found: Discovery) -> bool:
+        """Shows which values are possible; whether every site that was asked could answer."""
+        answers = found.to_data()
+        if self._json:
+            for answer in answers:
+                print(json.dumps(_results.as_json(answer)), flush=True)
+        else:
+            print(found, flush=True)
+        self._save_as("discovery", answers, "what was discovered")
+        return not any(isinstance(tree, ErrorFieldAdvice) for one in found.values() for tree in one.values())
 
     def refuse(self, error: WrongInput | DfmError) -> None:
         """Says why there is no job."""

@@ -6,7 +6,6 @@ receiving site has not already configured: classes are rebuilt only from the pac
 """
 
 import base64
-import contextlib
 import dataclasses
 import datetime
 import decimal
@@ -20,7 +19,7 @@ import pickle
 import sys
 import threading
 import uuid
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 from dfm import _foreign, _native
@@ -51,6 +50,9 @@ class Policy(threading.local):
 
 policy = Policy()
 
+_OUR_OWN = ("dfm.api._tokens", "dfm._answers", "dfm._advice")
+"""Modules of dfm whose classes are rebuilt everywhere."""
+
 
 def set_policy(lenient: bool, packages: Iterable[str]) -> None:
     """Says what the site of this thread takes.
@@ -61,17 +63,6 @@ def set_policy(lenient: bool, packages: Iterable[str]) -> None:
     policy.lenient = lenient
     policy.packages = tuple(packages)
     policy.max_value = max_value()
-
-
-@contextlib.contextmanager
-def acting_for(lenient: bool, packages: tuple[str, ...]) -> Generator[None]:
-    """Lets this thread take for a while what a site takes whose own thread is another one."""
-    before = vars(policy).copy()
-    vars(policy).update(lenient=lenient, packages=packages, doubts={})
-    try:
-        yield
-    finally:
-        vars(policy).update(before)
 
 
 def max_value() -> int:
@@ -257,7 +248,7 @@ def _path(kind: type[Any]) -> str:
 
 
 def _is_known(module: str) -> bool:
-    return module.partition(".")[0] in policy.packages or module == "dfm.api._tokens"
+    return module.partition(".")[0] in policy.packages or module in _OUR_OWN
 
 
 def _class(path: str) -> type[Any]:

@@ -59,5 +59,13 @@ class JobError(DfmError):
     """A job failed, was cancelled, or did not end in time."""
 
 
+class AdviceError(DfmError):
+    """A value is not possible, as the sites' advice says."""
+
+
+class PartialError(AdviceError):
+    """The sites' advice ends here, although there is more to give."""
+
+
 class EncodingError(DfmError):
     """A value cannot be sent to another process, or what came from one cannot be read."""

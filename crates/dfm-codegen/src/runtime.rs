@@ -82,6 +82,8 @@ fn binding(
         declared().filter_map(|(name, of)| Some((name.clone(), of.default.clone()?))).collect();
     let parameters: BTreeSet<&String> =
         declared().map(|(name, _)| name).chain(exposed().map(|(name, _)| name)).collect();
+    let named = declared().chain(exposed().map(|(name, of)| (name, of)));
+    let discoverable: BTreeSet<&String> = named.filter(|(_, of)| of.accepts.advise).map(|(name, _)| name).collect();
     let models: Map<String, Value> = exposed()
         .map(|(name, of)| (name, of))
         .chain(declared())
@@ -104,6 +106,7 @@ fn binding(
         "adapter": class(&of.adapter),
         "is_async": of.is_async,
         "parameters": parameters,
+        "discoverable": discoverable,
         "arguments": arguments,
         "defaults": defaults,
         "models": models,

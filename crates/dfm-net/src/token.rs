@@ -85,8 +85,4 @@ pub enum Outcome<V> {
     Streamed(Option<V>),
     /// With an error.
     Failed(Failure),
-    /// The cache has a value.
-    Found(V),
-    /// The cache has none under this key.
-    NotFound(V),
 }

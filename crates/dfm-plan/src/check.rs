@@ -10,7 +10,7 @@ use indexmap::IndexMap;
 use crate::blocks::Blocks;
 use crate::graph::{Candidate, Graph, Input, Known, Limits, Node};
 use crate::offers::{Offers, site_index};
-use crate::{Argument, FedInfo, OperationStatement, Pipeline, Problem};
+use crate::{Argument, DISCOVERY_MODE, FedInfo, OperationStatement, Pipeline, Problem, SiteChoice};
 
 /// The most inputs that one node can have.
 const MAX_INPUTS: usize = u16::MAX as usize;
@@ -33,35 +33,22 @@ pub(crate) fn check<'a>(
     let ids = check_ids(&known, &mut problems);
     check_places(&known, &mut problems);
 
-    let offers = Offers::new(fed, allowed);
+    let discovers = pipeline.mode == DISCOVERY_MODE;
+    let offers = Offers::new(fed, allowed, discovers);
     let mut nodes: Vec<Node<'a>> = Vec::with_capacity(known.len());
     for (index, &(statement, block)) in blocks.known.iter().enumerate() {
         let mut inputs = check_references(index, &blocks, &ids, &mut problems);
         let first = inputs.iter().find(|input| !input.signal).map(|input| input.node);
         let mut follows = None;
-        let home = home.map(|site| Candidate { site, offer: None });
+        check_advise(statement, discovers, &mut problems);
         let (candidates, limits) = match statement {
             Known::Operation(operation) => {
                 check_limits(operation, &mut problems);
                 offers.candidates(operation, &mut problems)
             }
-            Known::LookUp(cache) => {
-                let named = cache.site.as_ref().and_then(|name| offers.site(name, &cache.node, &mut problems));
-                (named.into_iter().collect(), Limits::default())
-            }
-            Known::Store(_) => {
-                follows = blocks.blocks[block].node;
-                (vec![], Limits::default())
-            }
-            Known::Join(_) => {
-                let [look_up, store] = blocks.joined(index).unwrap_or_default();
-                inputs.extend([Input { node: look_up, signal: true }, Input { node: store, signal: false }]);
-                follows = Some(look_up);
-                (vec![], Limits::default())
-            }
-            Known::Yield(_) => (home.into_iter().collect(), Limits::default()),
-            Known::ForEach(_) | Known::Collect(_) | Known::If(_) => {
-                follows = first;
+            Known::Yield(_) | Known::ForEach(_) | Known::Collect(_) | Known::If(_) => {
+                follows = first.filter(|_| !matches!(statement, Known::Yield(_)));
+                let home = home.map(|site| Candidate { site, offer: None });
                 (home.into_iter().collect(), Limits::default())
             }
         };
@@ -84,47 +71,13 @@ pub(crate) fn check<'a>(
     if !problems.is_empty() {
         return Err(problems);
     }
-    lead(&mut nodes, &order);
+    for &node in &order {
+        if let Some(leader) = nodes[node].follows {
+            let there = nodes[leader].candidates.iter();
+            nodes[node].candidates = there.map(|kept| Candidate { site: kept.site, offer: None }).collect();
+        }
+    }
     Ok(Graph { nodes, order, blocks: blocks.blocks })
-}
-
-/// Gives each node that follows another, or is followed because it uses a cache, the candidates of that one.
-fn lead(nodes: &mut [Node<'_>], order: &[usize]) {
-    let mut at = vec![0; nodes.len()];
-    for (index, &node) in order.iter().enumerate() {
-        at[node] = index;
-    }
-    let stores: HashMap<usize, usize> = (0..nodes.len())
-        .filter(|node| matches!(nodes[*node].statement, Known::Store(_)))
-        .filter_map(|node| Some((nodes[node].follows?, nodes[node].inputs.first()?.node)))
-        .collect();
-    for &node in order {
-        if nodes[node].candidates.is_empty()
-            && let Some(&stored) = stores.get(&node)
-        {
-            // A cache is at the site that makes its value, so that one goes where the cache is looked into.
-            let mut maker = stored;
-            while at[maker] > at[node] {
-                let inner = stores.get(&maker).filter(|_| nodes[maker].candidates.is_empty());
-                let Some(leader) = nodes[maker].follows.or(inner.copied()) else { break };
-                maker = leader;
-            }
-            if at[maker] > at[node] {
-                nodes[maker].follows = Some(node);
-                nodes[node].candidates = stripped(&nodes[maker].candidates);
-            } else {
-                nodes[node].follows = Some(maker);
-            }
-        }
-        if let Some(leader) = nodes[node].follows.filter(|_| !matches!(nodes[node].statement, Known::Operation(_))) {
-            nodes[node].candidates = stripped(&nodes[leader].candidates);
-        }
-    }
-}
-
-/// The same sites, for what is no operation.
-fn stripped<'a>(candidates: &[Candidate<'a>]) -> Vec<Candidate<'a>> {
-    candidates.iter().map(|kept| Candidate { site: kept.site, offer: None }).collect()
 }
 
 fn check_limits(operation: &OperationStatement, problems: &mut Vec<Problem>) {
@@ -136,11 +89,26 @@ fn check_limits(operation: &OperationStatement, problems: &mut Vec<Problem>) {
     }
 }
 
+/// Refuses `Advise()` where nobody can be asked.
+fn check_advise(statement: Known<'_>, discovers: bool, problems: &mut Vec<Problem>) {
+    let (operation, site) = match statement {
+        Known::Operation(operation) => (true, matches!(operation.site, SiteChoice::Advise { .. })),
+        _ => (false, false),
+    };
+    let asks = site || statement.arguments().any(|argument| matches!(argument, Argument::Advise { .. }));
+    if asks && !(operation && discovers) {
+        let message =
+            "Advise() asks which values are possible, which only an operation in discovery mode does".to_owned();
+        let help = format!("give it a value, or write the pipeline with mode='{DISCOVERY_MODE}'");
+        problems.push(Problem::new("plan-advise", Some(statement.node()), message, Some(help)));
+    }
+}
+
 fn check_header(fed: &FedInfo, pipeline: &Pipeline) -> Vec<Problem> {
     let mut problems = vec![];
     let mut add = |code, message, help| problems.push(Problem::new(code, None, message, help));
-    if pipeline.mode != "execute" {
-        add("plan-not-available", format!("the mode '{}' is not available yet", pipeline.mode), None);
+    if pipeline.mode != "execute" && pipeline.mode != DISCOVERY_MODE {
+        add("plan-mode", format!("the mode is execute or {DISCOVERY_MODE}, not '{}'", pipeline.mode), None);
     }
     if let Some(package) = pipeline.package.as_ref().filter(|package| **package != fed.code_package) {
         let message = format!("the pipeline is for the federation {package}, but this one is {}", fed.code_package);
@@ -160,7 +128,7 @@ fn check_ids<'a>(known: &[Known<'a>], problems: &mut Vec<Problem>) -> HashMap<&'
     let mut ids = HashMap::with_capacity(known.len());
     for (index, statement) in known.iter().enumerate() {
         let node = statement.node();
-        if ids.insert(node, index).is_some() && !matches!(statement, Known::Join(_)) {
+        if ids.insert(node, index).is_some() {
             let message = format!("two statements have the node id {}", shown(node));
             problems.push(Problem::new("plan-duplicate-node", Some(node), message, None));
         }
@@ -227,11 +195,6 @@ fn check_references(
             let message = format!("it refers to the node {}, which the pipeline does not have", shown(to));
             problems.push(Problem::new("plan-unknown-node", Some(node), message, None));
         }
-        Some(index) if matches!(blocks.known[*index].0, Known::Store(_)) => {
-            let message = format!("it depends on the node {}, which writes to a cache and has no result", shown(to));
-            let help = Some("depend on the TryFromCache, outside of its body".to_owned());
-            problems.push(Problem::new("plan-store-as-input", Some(node), message, help));
-        }
         Some(index) if matches!(blocks.known[*index].0, Known::Yield(_)) => {
             let message = format!("it depends on the node {}, which is a Yield and has no result", shown(to));
             let help = Some("depend on the node whose value is yielded".to_owned());
@@ -265,11 +228,6 @@ fn check_references(
     {
         let message = format!("the Yield at place '{}' has a literal, which needs no pipeline", statement.place);
         add("plan-yield-literal", message, "yield a node's result or a PlaceParam");
-    }
-    if let Known::Store(statement) = statement
-        && !matches!(statement.value, Argument::Node { .. })
-    {
-        add("plan-cache", "it writes something else than a node to a cache".to_owned(), "write a node's result");
     }
     inputs
 }

@@ -167,7 +167,7 @@ fn literal_bytes(argument: &Argument) -> f64 {
     match argument {
         Argument::Literal { literal } => json_length(literal) as f64,
         Argument::Encoded { encoded } => (encoded.len() / 4 * 3) as f64,
-        Argument::Param { .. } | Argument::Node { .. } => 0.0,
+        Argument::Param { .. } | Argument::Node { .. } | Argument::Advise { .. } => 0.0,
     }
 }
 

@@ -2,10 +2,7 @@
 
 use dfm_net::NodeId;
 
-use crate::{
-    Argument, CollectStatement, ForEachStatement, IfStatement, Offer, OperationStatement, TryFromCacheStatement,
-    WriteToCacheStatement, YieldStatement,
-};
+use crate::{Argument, CollectStatement, ForEachStatement, IfStatement, Offer, OperationStatement, YieldStatement};
 
 /// A pipeline whose references hold, with every site where each node may run.
 pub(crate) struct Graph<'a> {
@@ -58,10 +55,6 @@ pub(crate) enum Known<'a> {
     ForEach(&'a ForEachStatement),
     Collect(&'a CollectStatement),
     If(&'a IfStatement),
-    LookUp(&'a TryFromCacheStatement),
-    Store(&'a WriteToCacheStatement),
-    /// The value of a `TryFromCache`, wherever it came from. It depends on the look-up, then on what stores it.
-    Join(&'a TryFromCacheStatement),
 }
 
 /// One end of a dependency.
@@ -103,8 +96,6 @@ impl<'a> Known<'a> {
             Self::ForEach(statement) => &statement.node,
             Self::Collect(statement) => &statement.node,
             Self::If(statement) => &statement.node,
-            Self::LookUp(statement) | Self::Join(statement) => &statement.node,
-            Self::Store(statement) => &statement.node,
         }
     }
 
@@ -115,9 +106,6 @@ impl<'a> Known<'a> {
             Self::ForEach(statement) => &statement.after,
             Self::Collect(statement) => &statement.after,
             Self::If(statement) => &statement.after,
-            Self::LookUp(statement) => &statement.after,
-            Self::Store(statement) => &statement.after,
-            Self::Join(_) => &[],
         }
     }
 
@@ -129,9 +117,6 @@ impl<'a> Known<'a> {
             Self::ForEach(statement) => Box::new(std::iter::once(&statement.sequence)),
             Self::Collect(statement) => Box::new(std::iter::once(&statement.value)),
             Self::If(statement) => Box::new(statement.condition.arguments().into_iter()),
-            Self::LookUp(statement) => Box::new(statement.key.iter()),
-            Self::Store(statement) => Box::new(std::iter::once(&statement.value)),
-            Self::Join(_) => Box::new(std::iter::empty()),
         }
     }
 }

@@ -7,6 +7,7 @@ mod blocks;
 mod check;
 mod cost;
 mod cut;
+mod discover;
 mod estimate;
 mod explain;
 mod fed_info;
@@ -19,12 +20,13 @@ mod plan;
 mod problem;
 mod saved;
 
+pub use discover::{DISCOVERY_MODE, discover, explain_discovery};
 pub use estimate::{Estimate, EstimatedEdge, EstimatedNode, explain, shown_bytes, shown_seconds};
 pub use fed_info::{ComputeCost, FedInfo, Offer, OperationInfo, ParameterInfo, SendCost, SiteInfo};
 pub use picture::picture;
 pub use pipeline::{
     Argument, CollectStatement, Condition, ForEachStatement, IfStatement, OperationStatement, OtherwiseStatement,
-    Pipeline, Retry, SiteChoice, Statement, TryFromCacheStatement, WriteToCacheStatement, YieldStatement,
+    Pipeline, Retry, SiteChoice, Statement, YieldStatement,
 };
 pub use plan::{Alternative, Options, Placement, Plan, plan, plan_and_estimate};
 pub use problem::Problem;

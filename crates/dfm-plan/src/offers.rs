@@ -12,6 +12,8 @@ use crate::{FedInfo, Offer, OperationStatement, Problem, SiteChoice};
 pub(crate) struct Offers<'a> {
     fed: &'a FedInfo,
     allowed: Option<HashSet<usize>>,
+    /// Whether a statement that names no provider means all of them.
+    every_provider: bool,
     by_operation: HashMap<&'a str, Vec<(usize, &'a Offer)>>,
 }
 
@@ -33,27 +35,14 @@ pub(crate) fn site_index(
 }
 
 impl<'a> Offers<'a> {
-    pub fn new(fed: &'a FedInfo, allowed: Option<HashSet<usize>>) -> Self {
+    pub fn new(fed: &'a FedInfo, allowed: Option<HashSet<usize>>, every_provider: bool) -> Self {
         let mut by_operation: HashMap<&str, Vec<(usize, &Offer)>> = HashMap::new();
         for (site, info) in fed.sites.values().enumerate() {
             for offer in &info.offers {
                 by_operation.entry(&offer.operation).or_default().push((site, offer));
             }
         }
-        Self { fed, allowed, by_operation }
-    }
-
-    /// A site that a cache names; problems if there is none, or the session is restricted to others.
-    pub fn site(&self, name: &str, node: &NodeId, problems: &mut Vec<Problem>) -> Option<Candidate<'a>> {
-        let site = site_index(self.fed, name, "the site of its cache", Some(node), problems)?;
-        if let Some(allowed) = self.allowed.as_ref().filter(|allowed| !allowed.contains(&site)) {
-            let message = format!("its cache is at {name}, which the session's restriction excludes");
-            let mut sites: Vec<usize> = allowed.iter().copied().collect();
-            sites.sort_unstable();
-            let help = format!("restrict_to_sites allows {}", self.names(sites, ", "));
-            problems.push(Problem::new("plan-restricted", Some(node), message, Some(help)));
-        }
-        Some(Candidate { site, offer: None })
+        Self { fed, allowed, every_provider, by_operation }
     }
 
     /// Every way to run the statement, in the order of the federation; problems if there is none.
@@ -89,7 +78,7 @@ impl<'a> Offers<'a> {
                 limits.named = true;
                 Some(site_index(fed, name, "its site", node, problems).map(|site| vec![site]))
             }
-            SiteChoice::BestOf { best_of: None } => None,
+            SiteChoice::BestOf { best_of: None } | SiteChoice::Advise { .. } => None,
             SiteChoice::BestOf { best_of: Some(names) } => {
                 limits.listed = true;
                 let mut index = |name| site_index(fed, name, "a site of its BestOf", node, problems);
@@ -149,6 +138,9 @@ impl<'a> Offers<'a> {
         statement: &OperationStatement,
         found: &mut Vec<(usize, &'a Offer)>,
     ) -> Result<(), Vec<Problem>> {
+        if self.every_provider && statement.provider.is_none() {
+            return Ok(());
+        }
         let Some(provider) = &statement.provider else {
             let own: HashSet<usize> =
                 found.iter().filter(|(_, offer)| offer.provider.is_none()).map(|(site, _)| *site).collect();

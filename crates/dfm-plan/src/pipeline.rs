@@ -52,10 +52,6 @@ pub enum Statement {
     If(IfStatement),
     /// Run a body if it does not.
     Otherwise(OtherwiseStatement),
-    /// Take a value from the cache, or run a body that makes it.
-    TryFromCache(TryFromCacheStatement),
-    /// Put a value into the cache, for next time.
-    WriteToCache(WriteToCacheStatement),
     /// A kind that this planner does not know.
     Other {
         /// The kind.
@@ -164,41 +160,6 @@ pub struct OtherwiseStatement {
     pub of: NodeId,
 }
 
-/// Take a value from the cache, or run a body that makes it. Outside of its body, its node is the value.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-pub struct TryFromCacheStatement {
-    /// Its id.
-    pub node: NodeId,
-    /// The block it stands in.
-    #[serde(default)]
-    pub block: Option<NodeId>,
-    /// The nodes it comes after, without using their results.
-    #[serde(default)]
-    pub after: Vec<NodeId>,
-    /// The parts of the key.
-    pub key: Vec<Argument>,
-    /// The site whose cache it is; `None` for the site that makes the value.
-    #[serde(default)]
-    pub site: Option<String>,
-}
-
-/// Put a value into the cache, for next time.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-pub struct WriteToCacheStatement {
-    /// Its id.
-    pub node: NodeId,
-    /// The block it stands in, which is the body of the `TryFromCache`.
-    #[serde(default)]
-    pub block: Option<NodeId>,
-    /// The nodes it comes after, without using their results.
-    #[serde(default)]
-    pub after: Vec<NodeId>,
-    /// The `TryFromCache`.
-    pub cache: NodeId,
-    /// A node.
-    pub value: Argument,
-}
-
 /// A condition.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(untagged, expecting = "a condition is an and, an or, a not, a compare or a truth")]
@@ -268,10 +229,15 @@ pub struct YieldStatement {
 
 /// Where an operation runs.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(untagged, expecting = "a site is a name or a best_of")]
+#[serde(untagged, expecting = "a site is a name, a best_of or an advise")]
 pub enum SiteChoice {
     /// There.
     Name(String),
+    /// In discovery mode: every site that offers the operation is asked.
+    Advise {
+        /// Says no more than the key does.
+        advise: bool,
+    },
     /// Where it is best.
     BestOf {
         /// One of these; `None` for any site.
@@ -281,7 +247,7 @@ pub enum SiteChoice {
 
 /// What is given for a parameter.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(untagged, expecting = "an argument is a literal, an encoded value, a param or a node")]
+#[serde(untagged, expecting = "an argument is a literal, an encoded value, a param, a node or an advise")]
 pub enum Argument {
     /// Plain data.
     Literal {
@@ -308,6 +274,11 @@ pub enum Argument {
         /// The way to a part of its result; empty for all of it.
         #[serde(default)]
         path: Vec<Selector>,
+    },
+    /// In discovery mode: the sites are asked which values are possible.
+    Advise {
+        /// Says no more than the key does.
+        advise: bool,
     },
 }
 
@@ -344,8 +315,6 @@ impl<'de> Deserialize<'de> for Statement {
             "collect" => CollectStatement::deserialize(&value).map(Statement::Collect).map_err(named),
             "if" => IfStatement::deserialize(&value).map(Statement::If).map_err(named),
             "otherwise" => OtherwiseStatement::deserialize(&value).map(Statement::Otherwise).map_err(named),
-            "try_from_cache" => TryFromCacheStatement::deserialize(&value).map(Statement::TryFromCache).map_err(named),
-            "write_to_cache" => WriteToCacheStatement::deserialize(&value).map(Statement::WriteToCache).map_err(named),
             other => Ok(Statement::Other {
                 kind: other.to_owned(),
                 node: value.get("node").and_then(|node| NodeId::deserialize(node).ok()),

@@ -10,7 +10,7 @@ use crate::estimate::{Estimate, estimate};
 use crate::explain::{placements, warnings};
 use crate::graph::{Graph, Known};
 use crate::place::place_nodes;
-use crate::{Argument, FedInfo, Pipeline, Problem};
+use crate::{Argument, DISCOVERY_MODE, FedInfo, Pipeline, Problem};
 
 /// What every site has to do, and why there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -95,6 +95,12 @@ pub fn plan_and_estimate(
     home: &str,
     options: &Options<'_>,
 ) -> Result<(Plan, Estimate), Vec<Problem>> {
+    if pipeline.mode == DISCOVERY_MODE {
+        let message =
+            format!("the pipeline's mode is {DISCOVERY_MODE}: it asks sites for values, and nothing is placed");
+        let help = "run it, which shows what the sites answer; with mode='execute' it can be planned".to_owned();
+        return Err(vec![Problem::new("plan-mode", None, message, Some(help))]);
+    }
     let graph = check(fed, pipeline, home, options.allowed)?;
     let home_index = fed.sites.get_index_of(home).expect("it was checked");
     let costs = Costs::new(fed, &graph, home_index, options.elements);

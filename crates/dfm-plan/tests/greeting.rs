@@ -119,7 +119,7 @@ fn every_problem_is_told() {
         greet(15, anywhere(), json!({"name": {"node": 14}})),
         greet(16, anywhere(), json!({"name": {"node": 15}})),
         late,
-        {"kind": "while", "node": 18},
+        {"kind": "try_from_cache", "node": 18},
     ]);
     let problems = planned(statements).expect_err("it is full of mistakes");
     let told: Vec<String> = problems
@@ -145,8 +145,7 @@ fn sites_that_are_not_there_or_not_allowed_are_told() {
     };
     let restricted = told(planned_for(statements(), Some(&["concierge", "receptin"])).expect_err("it is restricted"));
     insta::assert_snapshot!(restricted.join("\n"));
-    let empty =
-        Pipeline::from_json(r#"{"dfm_pipeline": 1, "mode": "discovery", "package": "other", "statements": []}"#);
+    let empty = Pipeline::from_json(r#"{"dfm_pipeline": 1, "mode": "later", "package": "other", "statements": []}"#);
     let problems = plan(&federation(), &empty.expect("it is valid"), "lobby", None).expect_err("nothing is right");
     insta::assert_snapshot!(told(problems).join("\n"));
 }

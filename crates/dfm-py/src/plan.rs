@@ -1,7 +1,7 @@
 //! How does Python have a pipeline planned?
 
 use dfm_net::Net;
-use dfm_plan::{FedInfo, Pipeline};
+use dfm_plan::{DISCOVERY_MODE, FedInfo, Pipeline};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use serde::Serialize;
@@ -11,7 +11,8 @@ use serde_json::json;
 #[pyclass(frozen, module = "dfm._native")]
 pub struct Plan {
     plan: dfm_plan::Plan,
-    estimate: dfm_plan::Estimate,
+    /// `None` where the plan is to ask for values.
+    estimate: Option<dfm_plan::Estimate>,
 }
 
 impl Plan {
@@ -32,17 +33,24 @@ impl Plan {
 
     /// For people: where each node runs, why, and what else it could cost.
     fn explain(&self) -> String {
-        dfm_plan::explain(&self.plan, &self.estimate)
+        match &self.estimate {
+            Some(estimate) => dfm_plan::explain(&self.plan, estimate),
+            None => dfm_plan::explain_discovery(&self.plan),
+        }
     }
 
-    /// The JSON of `pipeline`, which this was planned from, with each operation at its chosen site.
+    /// The JSON of `pipeline`, which this was planned from, with each operation at its chosen site; as it is where
+    /// nothing is placed.
     fn saved(&self, pipeline: &str) -> String {
+        if self.estimate.is_none() {
+            return pipeline.to_owned();
+        }
         dfm_plan::saved(&self.plan, pipeline)
     }
 
-    /// An SVG with the sites as lanes.
-    fn picture(&self) -> String {
-        dfm_plan::picture(&self.estimate)
+    /// An SVG with the sites as lanes; `None` where nothing is placed.
+    fn picture(&self) -> Option<String> {
+        self.estimate.as_ref().map(dfm_plan::picture)
     }
 }
 
@@ -60,7 +68,11 @@ pub fn plan(
         let fed_info = FedInfo::from_json(fed_info).map_err(|problem| vec![problem])?;
         let pipeline = Pipeline::from_json(pipeline).map_err(|problem| vec![problem])?;
         let options = dfm_plan::Options { allowed: restrict_to_sites.as_deref(), ..Default::default() };
-        dfm_plan::plan_and_estimate(&fed_info, &pipeline, homesite, &options)
+        if pipeline.mode == DISCOVERY_MODE {
+            return dfm_plan::discover(&fed_info, &pipeline, homesite, options.allowed).map(|plan| (plan, None));
+        }
+        let planned = dfm_plan::plan_and_estimate(&fed_info, &pipeline, homesite, &options);
+        planned.map(|(plan, estimate)| (plan, Some(estimate)))
     });
     match made {
         Ok((plan, estimate)) => Ok(Plan { plan, estimate }),

@@ -461,8 +461,9 @@ impl<H: Host> Site<H> {
         self.events.push(Event::Opened(id, name));
     }
 
-    /// At home: begins a job with the nets of all its sites. Sites without a link count as lost.
-    pub fn open(&mut self, id: JobId, name: &str, nets: Vec<Net>) {
+    /// At home: begins a job with the nets of all its sites. Sites without a link count as lost, and so do those in
+    /// `absent`, which has reasons.
+    pub fn open(&mut self, id: JobId, name: &str, nets: Vec<Net>, absent: &HashMap<String, String>) {
         let mut params: HashMap<String, HashSet<String>> = HashMap::new();
         let mut own = None;
         let mut waiting = HashSet::from([self.name.clone()]);
@@ -479,8 +480,8 @@ impl<H: Host> Site<H> {
                 peer.way.push(Message::Open(id, name.to_owned(), net).to_bytes(), vec![]);
             }
         }
-        let gone: Vec<String> =
-            waiting.iter().filter(|site| **site != self.name && !self.links.contains_key(*site)).cloned().collect();
+        let is_gone = |site: &String| absent.contains_key(site) || !self.links.contains_key(site);
+        let gone: Vec<String> = waiting.iter().filter(|site| **site != self.name && is_gone(site)).cloned().collect();
         let net = own.unwrap_or_else(|| Net {
             site: self.name.clone(),
             blocks: vec![dfm_net::Block::body()],
@@ -489,7 +490,8 @@ impl<H: Host> Site<H> {
         });
         self.insert_job(id, name.to_owned(), net, Some(HomeSide { frames: 0, params, waiting }));
         for site in gone {
-            self.lose(&site, &format!("the process of site '{site}' is not running"));
+            let otherwise = format!("the process of site '{site}' is not running");
+            self.lose(&site, absent.get(&site).unwrap_or(&otherwise));
         }
     }
 
@@ -613,13 +615,6 @@ impl<H: Host> Site<H> {
         let failure =
             Failure { site: self.name.clone(), node: Some(node), operation, frame, kind, message, stack_trace };
         self.complete(call, Outcome::Failed(failure));
-    }
-
-    /// What a running call is for.
-    pub fn step(&self, call: CallId) -> Option<&Step> {
-        let running = self.running.get(&call)?;
-        let net = self.jobs.get(&running.job)?.engine.net();
-        Some(&net.transitions[running.transition as usize].step)
     }
 
     /// Whether a call's items are also needed as a list.

@@ -222,7 +222,7 @@ fn tokens_pass_from_site_to_site_in_every_frame_of_every_job() {
 fn tokens_pass(mut session: Session) {
     let large = vec![1; 300_000];
     for job in [1, 2] {
-        session.site("home").open(job, "job", chain(Carry::Value(vec![])));
+        session.site("home").open(job, "job", chain(Carry::Value(vec![])), &HashMap::new());
         session.site("home").start(job, &param(b"1"));
         session.site("home").start(job, &param(&large));
         session.site("home").stop(job);
@@ -242,7 +242,7 @@ fn tokens_pass(mut session: Session) {
 #[test]
 fn a_site_that_dies_is_an_error_in_every_frame_that_needs_it() {
     let mut session = Session::new();
-    session.site("home").open(1, "job", chain(Carry::Value(vec![])));
+    session.site("home").open(1, "job", chain(Carry::Value(vec![])), &HashMap::new());
     session.site("home").start(1, &param(b"1"));
     session.settle();
     session.sites.remove("a");
@@ -267,7 +267,7 @@ fn a_site_that_dies_is_an_error_in_every_frame_that_needs_it() {
     session.site("home").add_link("a", here).unwrap();
     session.site("home").introduce("b", "a", right);
     session.sites.insert("a", fresh);
-    session.site("home").open(2, "job", chain(Carry::Value(vec![])));
+    session.site("home").open(2, "job", chain(Carry::Value(vec![])), &HashMap::new());
     session.site("home").start(2, &param(b"3"));
     session.site("home").stop(2);
     session.run(append);
@@ -279,7 +279,7 @@ fn a_site_that_dies_is_an_error_in_every_frame_that_needs_it() {
 fn what_cannot_be_sent_or_read_is_an_error_of_its_node() {
     for (byte, kind, site) in [(255, "EncodingError", "a"), (254, "DecodingError", "b")] {
         let mut session = Session::new();
-        session.site("home").open(1, "job", chain(Carry::Value(vec![])));
+        session.site("home").open(1, "job", chain(Carry::Value(vec![])), &HashMap::new());
         session.site("home").start(1, &param(b"1"));
         session.site("home").stop(1);
         session.run(|_, _| Outcome::Value(Bytes(vec![byte])));
@@ -295,7 +295,7 @@ fn what_cannot_be_sent_or_read_is_an_error_of_its_node() {
 fn a_cancelled_job_is_forgotten_everywhere_and_others_go_on() {
     let mut session = Session::new();
     for job in [1, 2] {
-        session.site("home").open(job, "job", chain(Carry::Value(vec![])));
+        session.site("home").open(job, "job", chain(Carry::Value(vec![])), &HashMap::new());
         session.site("home").start(job, &param(b"1"));
         session.site("home").stop(job);
     }
@@ -318,7 +318,7 @@ fn a_cancelled_job_is_forgotten_everywhere_and_others_go_on() {
 #[test]
 fn a_stream_runs_ahead_only_as_far_as_its_window() {
     let mut session = Session::new();
-    session.site("home").open(1, "job", chain(Carry::Stream));
+    session.site("home").open(1, "job", chain(Carry::Stream), &HashMap::new());
     session.site("home").start(1, &param(b"1"));
     session.site("home").stop(1);
     session.settle();
@@ -359,7 +359,7 @@ fn a_site_heeds_only_whom_a_message_may_come_from() {
     session.site("a").receive_packet("stranger", &Message::Bye.to_bytes());
     assert!(session.site("a").take_events().is_empty());
 
-    session.site("home").open(2, "job", chain(Carry::Value(vec![])));
+    session.site("home").open(2, "job", chain(Carry::Value(vec![])), &HashMap::new());
     session.site("home").start(2, &param(b"1"));
     session.settle();
     session.site("b").receive_packet("home", &Message::Token(2, 0, frame.clone(), value.clone()).to_bytes());
@@ -374,7 +374,7 @@ fn a_net_that_does_not_fit_is_refused_with_an_error() {
     let mut session = Session::piped();
     let mut nets = chain(Carry::Value(vec![]));
     nets[1].places[0].transition = 9;
-    session.site("home").open(1, "job", nets);
+    session.site("home").open(1, "job", nets, &HashMap::new());
     session.settle();
     let reports = session.reports();
     assert_eq!((reports[0].site.as_str(), reports[0].kind.as_str()), ("a", "PlanRefusedError"));

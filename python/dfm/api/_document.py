@@ -11,16 +11,16 @@ from typing import Any, cast
 from pydantic import BaseModel
 
 from dfm.api import _lines
-from dfm.api._blocks import Block, Collected, ForEach, If, Otherwise, TryFromCache, WriteToCache, around
+from dfm.api._blocks import Block, Collected, ForEach, If, Otherwise, around
 from dfm.api._conditions import COMPARISONS, And, Comparison, Condition, Not, Or, Truth, as_condition
 from dfm.api._graph import Graph, current, line_of
 from dfm.api._operation import Operation, Statement, Yield, parameters_of
-from dfm.api._references import Node, NodeRef, PlaceParam, Retry, Step
-from dfm.api._sites import BestOf
+from dfm.api._references import Advise, Node, NodeRef, PlaceParam, Retry, Step
+from dfm.api._sites import BestOf, Site
 from dfm.errors import EncodingError, PipelineError
 
 FORMAT = 1
-_KINDS = frozenset(("operation", "yield", "for_each", "collect", "if", "otherwise", "try_from_cache", "write_to_cache"))
+_ADVISE = {"advise": True}
 MARK = "$dfm"
 """A key that literals in plans use for values that JSON has no form for."""
 
@@ -49,12 +49,6 @@ def write_document(graph: Graph) -> dict[str, Any]:
                 written = {"kind": "if", **common, "condition": condition}
             case Otherwise():
                 written = {"kind": "otherwise", **common, "if": statement.test.dfm_node_id}
-            case TryFromCache():
-                key = [_argument(part, "key", statement) for part in statement.dfm_key()]
-                written = {"kind": "try_from_cache", **common, "key": key, "site": statement.site}
-            case WriteToCache():
-                value = _argument(statement.value, "value", statement)
-                written = {"kind": "write_to_cache", **common, "cache": statement.of.dfm_node_id, "value": value}
             case _:
                 raise TypeError(type(statement))
         statements.append(written)
@@ -77,12 +71,18 @@ def _operation(common: dict[str, Any], operation: Operation) -> dict[str, Any]:
         **common,
         "operation": kind.dfm_operation,
         "class": f"{kind.__module__}.{kind.__qualname__}",
-        "site": {"best_of": site.sites and list(site.sites)} if isinstance(site, BestOf) else site,
+        "site": _site(site),
         "provider": operation.provider,
         "retry": retry and {"times": retry.times, "backoff": retry.backoff},
         "timeout": operation.timeout,
         "arguments": arguments,
     }
+
+
+def _site(site: Site) -> Any:
+    if isinstance(site, BestOf):
+        return {"best_of": site.sites and list(site.sites)}
+    return _ADVISE if isinstance(site, Advise) else site
 
 
 def _condition(condition: Condition, statement: Statement) -> dict[str, Any]:
@@ -108,6 +108,8 @@ def _argument(value: object, name: str, statement: Statement, models: frozenset[
     if isinstance(value, Node):
         node, path = value.dfm_target()
         return {"node": node.dfm_node_id, "path": [{step: to} for step, to in path]}
+    if isinstance(value, Advise):
+        return _ADVISE
     if isinstance(value, PlaceParam):
         return {"param": value.place, "multiuse": value.multiuse}
     if isinstance(value, BaseModel) and type(value) in models:
@@ -143,13 +145,13 @@ def _is_plain(value: object) -> bool:
     return False
 
 
-def read_document(document: dict[str, Any], source: str) -> Graph:
+def read_document(document: dict[str, Any], source: str, discovers: bool = False) -> Graph:
     """The pipeline's content, from its JSON form; every statement is made by its generated class.
 
     Raises:
         PipelineError: what in `source` does not fit.
     """
-    graph = Graph()
+    graph = Graph(discovers)
     around = current.graph
     current.graph = graph
     try:
@@ -170,7 +172,7 @@ def _read_statement(graph: Graph, statement: Any, document: dict[str, Any], line
         raise PipelineError("a statement is a dictionary", line)
     statement = cast(dict[str, Any], statement)
     kind = statement.get("kind")
-    if kind not in _KINDS:
+    if kind not in ("operation", "yield", "for_each", "collect", "if", "otherwise"):
         raise PipelineError(f"a statement of kind {kind!r} is not available yet", line)
     block, node = statement.get("block"), _get(statement, "node", (int, str), line)
     if block is not None and not isinstance(graph.statements.get(block), Block):
@@ -197,16 +199,6 @@ def _read_statement(graph: Graph, statement: Any, document: dict[str, Any], line
     if kind == "if":
         If(_read_condition(graph, _get(statement, "condition", dict, line), line), **common)
         return
-    if kind == "try_from_cache":
-        parts = [_read_argument(graph, "key", part, line) for part in _get(statement, "key", list, line)]
-        TryFromCache(parts[0] if len(parts) == 1 else tuple(parts), statement.get("site"), **common)
-        return
-    if kind == "write_to_cache":
-        if not isinstance(cache := graph.statements.get(_get(statement, "cache", (int, str), line)), TryFromCache):
-            raise PipelineError("'cache' is not the node id of a TryFromCache", line)
-        value = _read_argument(graph, "value", _get(statement, "value", dict, line), line)
-        WriteToCache(cache, value, **common)
-        return
     if kind == "yield":
         value = _read_argument(graph, "value", _get(statement, "value", dict, line), line)
         place, multiuse = _get(statement, "place", str, line), _get(statement, "multiuse", bool, line)
@@ -216,7 +208,10 @@ def _read_statement(graph: Graph, statement: Any, document: dict[str, Any], line
     site = _get(statement, "site", (str, dict), line)
     arguments = cast(dict[str, dict[str, Any]], _get(statement, "arguments", dict, line))
     values = {name: _read_argument(graph, name, argument, line) for name, argument in arguments.items()}
-    site = site if isinstance(site, str) else BestOf(cast(dict[str, Any], site).get("best_of"))
+    if site == _ADVISE:
+        site = Advise()
+    elif not isinstance(site, str):
+        site = BestOf(cast(dict[str, Any], site).get("best_of"))
     match statement.get("retry"):
         case None:
             pass
@@ -251,6 +246,8 @@ def _read_argument(graph: Graph, name: str, argument: Any, line: str) -> Any:
     match argument:
         case {"literal": literal}:
             return literal
+        case {"advise": True}:
+            return Advise()
         case {"param": str(place)}:
             return PlaceParam(place, bool(argument.get("multiuse", False)))
         case {"node": node}:
@@ -264,7 +261,7 @@ def _read_argument(graph: Graph, name: str, argument: Any, line: str) -> Any:
             except (EncodingError, TypeError, ValueError) as error:
                 raise PipelineError(f"the value of {name} cannot be read: {error}", line) from None
         case _:
-            raise PipelineError(f"{name} is neither a literal, a param, a node nor an encoded value", line)
+            raise PipelineError(f"{name} is neither a literal, a param, a node, an advise nor an encoded value", line)
 
 
 def _step(step: Any, line: str) -> Step:

@@ -15,7 +15,7 @@ from dfm.api._references import Advise, Node, NodeId, PlaceParam, Retry, Step, c
 from dfm.api._sites import BestOf, Site
 from dfm.errors import PipelineError
 
-_NO_DISCOVERY = "asks which values are possible, which needs discovery, and discovery is not available yet"
+_NO_DISCOVERY = "asks which values are possible, which only a Pipeline(mode='discovery') does"
 _SCALARS = frozenset((str, int, float, bool, NoneType))
 
 
@@ -142,12 +142,14 @@ class Operation(Node, Statement, frozen=True):
                 elif kind is PlaceParam:
                     params.append(value)
                 elif kind is Advise:
+                    if graph.discovers:
+                        continue
                     raise PipelineError(f"{title}: {argument}=Advise() {_NO_DISCOVERY}", line)
                 elif any(inside(value)):
                     raise PipelineError(nested(title, argument), line)
             if self.timeout is not None and not 0 < self.timeout < math.inf:
                 raise PipelineError(f"{title}: timeout takes a positive number of seconds, not {self.timeout!r}", line)
-            if type(self.site) is Advise:
+            if type(self.site) is Advise and not graph.discovers:
                 raise PipelineError(f"{title}: site=Advise() {_NO_DISCOVERY}", line)
             graph.check_package(type(self), line)
             graph.use_places(params, line)

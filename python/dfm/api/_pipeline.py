@@ -25,12 +25,13 @@ class Pipeline(BaseModel, frozen=True, extra="forbid", defer_build=True):
     name: str | None = None
     """For people; its jobs carry it."""
     mode: Literal["execute", "discovery"] = "execute"
-    """Only `execute` is available yet."""
+    """Whether it is to be run, or to ask the sites which values its operations' parameters may take."""
     _graph: Graph = PrivateAttr(default_factory=Graph)
 
     def __init__(self, name: str | None = None, mode: Literal["execute", "discovery"] = "execute") -> None:
         _check(name, mode, user_line())
         super().__init__(name=name, mode=mode)
+        self._graph.discovers = mode == "discovery"
 
     def __enter__(self) -> Self:
         if current.graph is not None:
@@ -103,8 +104,8 @@ class Pipeline(BaseModel, frozen=True, extra="forbid", defer_build=True):
             )
         name, mode = document.get("name"), document.get("mode")
         _check(name, mode, source)
-        graph = read_document(document, source)
-        pipeline = cls(name, cast(Literal["execute"], mode))
+        graph = read_document(document, source, discovers=mode == "discovery")
+        pipeline = cls(name, cast(Literal["execute", "discovery"], mode))
         pipeline._graph = graph  # pyright: ignore[reportAttributeAccessIssue]
         return pipeline
 
@@ -132,9 +133,7 @@ class Pipeline(BaseModel, frozen=True, extra="forbid", defer_build=True):
 def _check(name: object, mode: object, line: str) -> None:
     if name is not None and not isinstance(name, str):
         raise PipelineError(f"Pipeline: name takes a string, not {name!r}", line)
-    if mode == "discovery":
-        raise PipelineError("Pipeline: the mode 'discovery' is not available yet", line)
-    if mode != "execute":
+    if mode not in ("execute", "discovery"):
         raise PipelineError(f"Pipeline: mode takes 'execute' or 'discovery', not {mode!r}", line)
 
 
@@ -157,5 +156,5 @@ def _open(path: str | Path, mode: Literal["r", "w"]) -> AbstractContextManager[T
     try:
         fsspec = importlib.import_module("fsspec")
     except ImportError:
-        raise PipelineError(f"{path} is a URL, which needs: pip install 'dfm[fsspec]'", user_line()) from None
+        raise PipelineError(f"{path} is a URL, which needs the package fsspec; install it", user_line()) from None
     return fsspec.open(str(path), mode, encoding="utf-8")

@@ -11,10 +11,11 @@ import inspect
 import logging
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, cast
 
-from dfm.exec._cache import Cache
+from dfm._advice import DISCOVERY_PLACE, ErrorFieldAdvice, SiteAdvice
+from dfm.exec._advisors import Advisor, advisors
 from dfm.exec._site import DfmContext, EnvironmentVault, Provider, SecretsVault, Site, SiteSettings
 
 Operation = tuple[str, str | None]
@@ -28,7 +29,19 @@ class BindingError(Exception):
 class Bound:
     """An adapter that is ready to be called."""
 
-    __slots__ = ("accepted", "body", "copied", "exposed", "fixed", "kind", "models", "params", "plain")
+    __slots__ = (
+        "accepted",
+        "advisors",
+        "body",
+        "copied",
+        "discoverable",
+        "exposed",
+        "fixed",
+        "kind",
+        "models",
+        "params",
+        "plain",
+    )
 
     def __init__(self, body: Callable[..., Any], kind: str) -> None:
         self.body = body
@@ -46,12 +59,21 @@ class Bound:
         """(parameter, the class that a literal is rebuilt into)."""
         self.accepted: set[str] = set()
         """The parameters that it takes."""
+        self.discoverable: set[str] = set()
+        """Those of them that may be asked for."""
+        self.advisors: list[Advisor] = []
+        """Who says which values they may take, in the order in which they are asked."""
         self.plain = False
         """Whether the parameters are the arguments, under their own names."""
 
     def keep(self, argument: str, value: Any) -> None:
         """Takes a value of the configuration."""
         (self.copied if isinstance(value, list | dict) else self.fixed)[argument] = value
+
+    def filled_by(self, names: Iterable[str]) -> set[str]:
+        """The arguments whose value these parameters give."""
+        wanted = set(names)
+        return {argument for argument, param in (*self.params, *self.exposed) if param in wanted}
 
     def arguments(self, given: dict[str, Any]) -> dict[str, Any]:
         """The adapter's arguments for a call with these parameters.
@@ -93,7 +115,9 @@ class Adapters:
         self._bound: dict[Operation, Bound] = {}
         self._site: Site | None = None
         self._providers: dict[str, Provider] = {}
-        self._cache: Cache | None = None
+        asking = self._bound[DISCOVERY_PLACE, None] = Bound(self._advise, "coroutine")
+        asking.accepted = {"operation", "provider", "given", "asked", "unknown", "seconds"}
+        asking.plain = True
 
     def bound(self, operation: str, provider: str | None) -> Bound:
         """The adapter for an operation.
@@ -114,10 +138,22 @@ class Adapters:
             return str(error)
         return ""
 
+    async def _advise(self, operation: str, provider: str | None, **asks: Any) -> SiteAdvice:
+        """Asks an operation's advisors; that is a call like any other, which every site offers."""
+        from dfm.exec._advise import advise  # which needs this module
+
+        site = self._settings["site"]
+        try:
+            bound = self.bound(operation, provider)
+        except BindingError as error:
+            advice = ErrorFieldAdvice(str(error))
+        else:
+            by = f" by provider '{provider}'" if provider else ""
+            advice = await advise(f"'{operation}' at site '{site}'{by}", bound, **asks, logger=self.logger)
+        return SiteAdvice(operation, site, provider, advice)
+
     def _bind(self, key: Operation) -> Bound:
         operation, provider = key
-        if operation in ("$look-up", "$store"):
-            return self._bind_cache(operation)
         if (binding := self._bindings.get(key)) is None:
             by = f" by provider '{provider}'" if provider else ""
             raise BindingError(f"site '{self._settings['site']}' does not offer '{operation}'{by}")
@@ -144,6 +180,11 @@ class Adapters:
         _check_signature(body, set(binding["arguments"]), what)
         bound.models = list(models.items())
         bound.accepted = set(binding["parameters"])
+        bound.discoverable = set(binding["discoverable"])
+        try:
+            bound.advisors = advisors(body, dict(bound.params) | dict(bound.exposed))
+        except ValueError as error:
+            raise BindingError(f"{what}: {error}") from None
         bound.plain = (
             not (bound.fixed or bound.copied or bound.exposed)
             and all(name == param for name, param in bound.params)
@@ -164,15 +205,6 @@ class Adapters:
         if not callable(body):
             raise BindingError(f"{what} has no method 'body'")
         return body
-
-    def _bind_cache(self, operation: str) -> Bound:
-        if self._cache is None:
-            site = self.site()
-            self._cache = Cache(lambda: site.cache_storage("results"), self.logger)
-        bound = Bound(self._cache.look_up if operation == "$look-up" else self._cache.store, "thread")
-        bound.accepted = {"parts"} if operation == "$look-up" else {"key", "value"}
-        bound.plain = True
-        return bound
 
     def _value(self, source: dict[str, Any], what: str) -> Any:
         try:

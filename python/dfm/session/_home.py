@@ -95,7 +95,8 @@ class Home:
         self._checks: dict[tuple[str, int], asyncio.Future[list[str]]] = {}
         self._cancelling: dict[tuple[str, int], asyncio.TimerHandle] = {}
         self._jobs: dict[int, Receiver] = {}
-        self._opening: dict[int, asyncio.Task[None]] = {}
+        self._opening: dict[int, asyncio.Task[dict[str, str]]] = {}
+        self._patience: dict[int, asyncio.TimerHandle] = {}
         self._numbers = 0
         ready: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._thread = threading.Thread(target=self._run, args=(ready,), name="dfm-home", daemon=True)
@@ -193,6 +194,15 @@ class Home:
         await self._links.ensure([site for site in sites if site != self.settings.homesite])
         self.driver.watch()
 
+    async def _reach_all(self, sites: Iterable[str]) -> dict[str, str]:
+        await self._ensure(sites)
+        return {}
+
+    async def _reach_each(self, sites: Sequence[str]) -> dict[str, str]:
+        """Makes the links that can be made, and says why the others cannot."""
+        reached = await asyncio.gather(*(self._ensure([site]) for site in sites), return_exceptions=True)
+        return {site: str(error) for site, error in zip(sites, reached, strict=True) if error is not None}
+
     def open(
         self,
         job: int,
@@ -202,17 +212,25 @@ class Home:
         sites: Sequence[str],
         frames: Sequence[dict[str, Any]],
         stop: bool,
+        patience: float | None = None,
     ) -> None:
-        """Begins a job with its first frames, as soon as its sites can be reached."""
+        """Begins a job with its first frames, as soon as its sites can be reached.
+
+        With `patience`, which is in seconds, a site that cannot be reached does not keep the others from their work,
+        and one that has not done its own in time is given up.
+        """
         self._jobs[job] = receiver
-        opening = self._opening[job] = self.loop.create_task(self._ensure(sites))
+        reach = self._reach_all(sites) if patience is None else self._reach_each(sites)
+        opening = self._opening[job] = self.loop.create_task(reach)
 
         def begin() -> None:
             del self._opening[job]
             if (error := opening.exception()) is not None:
                 self._cannot_open(job, str(error))
                 return
-            self.site.open(job, name, plan)
+            self.site.open(job, name, plan, opening.result())
+            if patience is not None:
+                self._patience[job] = self.loop.call_later(patience, self._run_out, job, patience)
             for params in frames:
                 self.site.start(job, params)
             if stop:
@@ -222,9 +240,17 @@ class Home:
 
     def _cannot_open(self, job: int, message: str) -> None:
         if receiver := self._jobs.pop(job, None):
-            failure = {"site": self.settings.homesite, "node": None, "operation": None, "frame": None}
-            failure |= {"type": "SessionError", "message": message, "stack_trace": ""}
-            receiver.receive(("reported", job, failure))
+            receiver.receive(_reported(job, self.settings.homesite, "SessionError", message))
+            receiver.receive(("ended", job))
+
+    def _run_out(self, job: int, patience: float) -> None:
+        """Ends a job whose sites should have been done with it."""
+        receiver = self._jobs.pop(job, None)
+        for site in self._cancel(job):
+            message = f"site '{site}' has not answered within {patience:g} s: an adapter blocks it"
+            if receiver is not None:
+                receiver.receive(_reported(job, site, "TimeoutError", message))
+        if receiver is not None:
             receiver.receive(("ended", job))
 
     def start(self, job: int, params: dict[str, Any]) -> None:
@@ -235,13 +261,13 @@ class Home:
         """Ends a job's input."""
         self._once_open(job, lambda: self.site.stop(job))
 
-    def _once_open(self, job: int, work: Callable[[], None]) -> None:
+    def _once_open(self, job: int, work: Callable[[], object]) -> None:
         if opening := self._opening.get(job):
             self._when(opening, work)
         else:
             work()
 
-    def _when(self, opening: asyncio.Task[None], work: Callable[[], None]) -> None:
+    def _when(self, opening: asyncio.Task[dict[str, str]], work: Callable[[], object]) -> None:
         def do(_: object) -> None:
             work()
             self.driver.turn()
@@ -257,10 +283,15 @@ class Home:
         self._jobs.pop(job, None)
         self._once_open(job, lambda: self._cancel(job))
 
-    def _cancel(self, job: int) -> None:
-        for site in self.site.cancel(job):
+    def _cancel(self, job: int) -> list[str]:
+        """Returns the sites that were not done with it."""
+        if timer := self._patience.pop(job, None):
+            timer.cancel()
+        busy = self.site.cancel(job)
+        for site in busy:
             self._cancelling[site, job] = self.loop.call_later(_GRACE, self._links.give_up, site)
         self.driver.turn()
+        return busy
 
     def _on_event(self, event: tuple[Any, ...]) -> None:
         match event:
@@ -275,6 +306,8 @@ class Home:
                 if timer := self._cancelling.pop((site, job), None):
                     timer.cancel()
             case ("ended", job):
+                if timer := self._patience.pop(job, None):
+                    timer.cancel()
                 if receiver := self._jobs.pop(job, None):
                     receiver.receive(event)
             case (_, int(job), *_):
@@ -292,3 +325,9 @@ class Home:
         self.site.lose(site, message)
         self.driver.watch()
         self.driver.turn()
+
+
+def _reported(job: int, site: str, kind: str, message: str) -> tuple[Any, ...]:
+    """The event of an error that concerns all of a job."""
+    failure = {"site": site, "node": None, "operation": None, "frame": None}
+    return "reported", job, failure | {"type": kind, "message": message, "stack_trace": ""}

@@ -146,8 +146,11 @@ class Job:
         self.wait_until_finished()
         if self._status is JobStatus.ABORTED:
             raise JobError("the job was cancelled, so its results are not complete")
-        tokens = [token for token in self._tokens if token.place == place]
-        return [token.data for token in sorted(tokens, key=lambda token: token.frame.frame)]
+        return [token.data for token in sorted(self.tokens(place), key=lambda token: token.frame.frame)]
+
+    def tokens(self, place: str) -> list[Token]:
+        """What has come to `place` so far that no callback took, in the order of its arrival."""
+        return [token for token in self._tokens if token.place == place]
 
     async def __aiter__(self) -> AsyncIterator[Token]:
         """The tokens that no callback takes, as they come, errors included, from the first one on."""

@@ -12,10 +12,13 @@ from types import MappingProxyType, TracebackType
 from typing import Any, Literal, Self, TypedDict, cast
 
 from dfm import _native
+from dfm._advice import DISCOVERY_PLACE
 from dfm.api import Pipeline
 from dfm.api._pipeline import save
+from dfm.api.discovery import Discovery
 from dfm.errors import PipelineError, PlanError, SessionError
 from dfm.exec._adapters import Operation
+from dfm.session._discover import discovery, patience
 from dfm.session._dispatch import DirectDispatcher, Dispatcher
 from dfm.session._home import Home, Links, Settings
 from dfm.session._job import Callback, Job, JobStatus, NodeId, checked_frames
@@ -46,6 +49,8 @@ class PreparedPipeline:
         """The places that values come to."""
         self.warnings = cast(list[str], report["warnings"])
         """What works, but probably not as it was meant."""
+        self.patience = patience(pipeline)
+        """Seconds until all sites have answered a pipeline in discovery mode; `None` for any other."""
 
     def operations(self) -> dict[str, list[Operation]]:
         """What each site has to be able to call."""
@@ -65,7 +70,7 @@ class PreparedPipeline:
         """
         save(self.plan.saved(self.pipeline.model_dump_json()), path)
 
-    def _repr_svg_(self) -> str:
+    def _repr_svg_(self) -> str | None:
         """For notebooks, which show it: the pipeline with its sites as lanes and the expected sizes on its edges."""
         return self.plan.picture()
 
@@ -166,7 +171,8 @@ class Session:
         prepared = PreparedPipeline(pipeline, plan)
         if self._check_sites is not None:
             self._check_sites(prepared.operations())
-        wrong = home.run(home.check(prepared.operations()))
+        # What is wrong at a site that is only asked is its answer.
+        wrong = home.run(home.check(prepared.operations())) if prepared.patience is None else {}
         if wrong:
             raise SessionError("\n".join(dict.fromkeys(wrong.values())))
         logger = self._settings.logger
@@ -223,7 +229,7 @@ class Session:
         sites = list(prepared.operations())
         name = prepared.pipeline.name or job.job_id
         number = self._made
-        home.soon(lambda: home.open(number, job, name, prepared.plan, sites, frames, autostop))
+        home.soon(lambda: home.open(number, job, name, prepared.plan, sites, frames, autostop, prepared.patience))
         return job
 
     def run(self, pipeline: PreparedPipeline | Pipeline, **params: Any) -> dict[str, list[Any]]:
@@ -245,13 +251,34 @@ class Session:
         job.raise_for_errors()
         return {place: job.results(place) for place in dict.fromkeys(prepared.yields)}
 
-    def discover(self, pipeline: Pipeline) -> Any:
-        """Which values may the parameters take? Not available yet.
+    def discover(
+        self, pipeline: Pipeline, restrict_to_sites: Literal["homesite"] | Sequence[str] | None = None
+    ) -> Discovery:
+        """Which values may the parameters take? Asks every site and provider that offers the pipeline's operations.
+
+        A site that cannot answer, or has not within the operation's `timeout` (30 s if it has none), is an
+        `ErrorFieldAdvice` of its own; the others' answers are there all the same.
+
+        Args:
+            pipeline: one in discovery mode.
+            restrict_to_sites: the only sites that may be asked.
 
         Raises:
-            PipelineError: always.
+            PipelineError: the pipeline is to be executed.
+            PlanError: the federation does not offer its operations; has every reason.
+            SessionError: the session is not connected.
         """
-        raise PipelineError("discovery is not available yet")
+        if pipeline.mode != "discovery":
+            raise PipelineError(f"{pipeline!r} is to be executed; discover() takes a Pipeline(mode='discovery')")
+        prepared = self.prepare(pipeline, restrict_to_sites)
+        job = self.execute(prepared)
+        try:
+            job.wait_until_finished()
+        except BaseException:
+            job.cancel()
+            raise
+        asked = [(one["node"], one["site"], one["provider"]) for one in prepared.placements]
+        return discovery(pipeline, asked, job.tokens(DISCOVERY_PLACE), job.errors)
 
     def reattach(self, job_id: str) -> Job:
         """Goes on receiving the tokens of a job after the application was started again.
