@@ -17,6 +17,7 @@ from rows import Row
 
 QUESTIONS = [
     "commands",
+    "loading",
     "first_result",
     "memory",
     "warm_job",

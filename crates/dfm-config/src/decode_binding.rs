@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::decode_operation::{no_parameter, typed_parameter};
 use crate::decode_schema::named_type;
 use crate::decode_site::class;
-use crate::fields::{Faults, Fields, listed, text, wrong_type};
+use crate::fields::{Faults, Fields, listed, meant, text, wrong_type};
 use crate::format::{ARGUMENT, BINDING, COMPUTE_COST, EXPOSED, SOURCES};
 use crate::names::{invalid_name, is_identifier};
 use crate::tree::{Data, Entries, Entry, Node};
@@ -52,7 +52,7 @@ fn operation_name(key: &str, span: Span, scope: &Scope<'_>, faults: &mut Faults)
         let fault = Diagnostic::error("config-unknown-operation", format!("there is no operation `{name}`"))
             .at(span, "expected an operation declared under `operations`");
         let names: Vec<&str> = scope.operations.keys().map(String::as_str).collect();
-        faults.push(match nearest(&name, names.iter().copied()) {
+        faults.push(match meant(&name, names.iter().copied(), faults) {
             Some(near) => fault.help(format!("did you mean \"#/operations/{near}\"?")),
             None if names.is_empty() => fault.help("the configuration declares no operations"),
             None => fault.help(format!("the operations: {}", listed(&names))),

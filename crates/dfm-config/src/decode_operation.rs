@@ -76,7 +76,10 @@ fn operation(name: &str, entry: &Entry, schemas: &Schemas, faults: &mut Faults) 
     check_name(name, entry.key, faults);
     let fields = Fields::of(&OPERATION, &entry.value, entry.key, faults)?;
     for (key, other) in entry.value.map().into_iter().flatten() {
-        if let Some(near) = nearest(key, OPERATION.names()).filter(|near| key != near) {
+        if OPERATION.key(key).is_some() {
+            continue;
+        }
+        if let Some(near) = nearest(key, OPERATION.names()) {
             faults.push(
                 Diagnostic::warning("config-unused-key", format!("an operation has no key `{key}`"))
                     .at(other.key, "this has no effect")

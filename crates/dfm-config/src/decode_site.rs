@@ -1,13 +1,13 @@
 //! What sites does a configuration describe?
 
-use dfm_diag::{Diagnostic, nearest};
-use indexmap::IndexMap;
+use dfm_diag::Diagnostic;
+use indexmap::{IndexMap, IndexSet};
 use serde_json::{Map, Value};
 
 use crate::decode_binding::{Scope, interface};
 use crate::decode_schema::class_path;
 use crate::deploy_names::check_sites;
-use crate::fields::{Faults, Fields, listed, text, wrong_type};
+use crate::fields::{Faults, Fields, listed, meant, text, wrong_type};
 use crate::format::{ADAPTER, CACHE, IMPLEMENTATION, PROVIDER, SEND_COST, SITE, VAULT};
 use crate::names::{invalid_name, is_name};
 use crate::tree::{Data, Entry};
@@ -22,7 +22,7 @@ pub fn sites(
     faults: &mut Faults,
 ) -> IndexMap<String, Site> {
     let named: Vec<_> = fields.named("sites", faults).collect();
-    let names: Vec<&str> = named.iter().map(|(name, _)| name.as_str()).collect();
+    let names: IndexSet<&str> = named.iter().map(|(name, _)| name.as_str()).collect();
     if deployed {
         check_sites(named.iter().map(|(name, entry)| (name.as_str(), entry.key)), faults);
     }
@@ -41,7 +41,7 @@ pub fn sites(
 fn site(
     entry: &Entry,
     name: &str,
-    names: &[&str],
+    names: &IndexSet<&str>,
     operations: &IndexMap<String, Option<Operation>>,
     schemas: &IndexMap<String, Value>,
     faults: &mut Faults,
@@ -123,15 +123,20 @@ fn vault(fields: &Fields<'_>, faults: &mut Faults) -> Vault {
 }
 
 /// A site's `send_cost`.
-pub fn send_costs(fields: &Fields<'_>, own: &str, names: &[&str], faults: &mut Faults) -> IndexMap<String, SendCost> {
+pub fn send_costs(
+    fields: &Fields<'_>,
+    own: &str,
+    names: &IndexSet<&str>,
+    faults: &mut Faults,
+) -> IndexMap<String, SendCost> {
     let mut costs = IndexMap::new();
     let named: Vec<_> = fields.named("send_cost", faults).collect();
     for (name, entry) in named {
-        if !names.contains(&name.as_str()) {
+        if !names.contains(name.as_str()) {
             let fault = Diagnostic::error("config-unknown-site", format!("there is no site `{name}`"))
                 .at(entry.key, "expected the name of another site");
             let others: Vec<&str> = names.iter().copied().filter(|other| *other != own).collect();
-            faults.push(match nearest(name, others.iter().copied()) {
+            faults.push(match meant(name, others.iter().copied(), faults) {
                 Some(near) => fault.help(format!("did you mean `{near}`?")),
                 None if others.is_empty() => fault.help("this is the only site"),
                 None => fault.help(format!("the other sites: {}", listed(&others))),

@@ -182,6 +182,13 @@ fn unknown_key(shape: &Shape, key: &str, span: Span) -> Diagnostic {
     })
 }
 
+/// The name among all of a federation's that was probably meant. Where very much is wrong, nobody reads suggestions, and
+/// comparing each name with all others would take long.
+pub fn meant<'a>(name: &str, all: impl IntoIterator<Item = &'a str>, faults: &Faults) -> Option<&'a str> {
+    const MANY: usize = 200;
+    if faults.len() < MANY { nearest(name, all) } else { None }
+}
+
 /// `a`, `b`, `c`; not more of them than anybody reads.
 pub fn listed(words: &[&str]) -> String {
     const MOST: usize = 20;

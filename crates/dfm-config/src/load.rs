@@ -36,12 +36,14 @@ pub struct Loaded {
 pub fn load(path: &Path, options: &Options) -> Result<Loaded, Report> {
     let mut documents = Documents::new(options.fetch);
     let root = documents.open(path, "the configuration", None).map(|file| {
-        let mut root = refs::expand_root(&mut documents, file);
-        if let Some(patch) = options.patch.as_ref().and_then(|path| documents.open(path, "the patch", None)) {
-            let patch = refs::expand_root(&mut documents, patch);
-            patch::apply(&mut root, &patch, &mut documents);
+        let root = refs::expand_root(&mut documents, file);
+        match options.patch.as_ref().and_then(|path| documents.open(path, "the patch", None)) {
+            Some(patch) => {
+                let patch = refs::expand_root(&mut documents, patch);
+                patch::apply(root, &patch, &mut documents)
+            }
+            None => root,
         }
-        root
     });
     let mut decoded = Vec::new();
     if let Some(root) = &root {

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use dfm_diag::{Diagnostic, Report, Sources, nearest};
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 
 use crate::decode_binding::compute_cost;
 use crate::decode_site::{send_cost, send_costs};
@@ -131,7 +131,7 @@ fn decode(root: &Node, federation: &Federation, faults: &mut Faults) -> Option<N
         let fault = format!("this dfm reads version {VERSION} of a network file");
         faults.push(Diagnostic::error("config-wrong-version", fault).at(version.value.span, "another version"));
     }
-    let names: Vec<&str> = federation.sites.keys().map(String::as_str).collect();
+    let names: IndexSet<&str> = federation.sites.keys().map(String::as_str).collect();
     let mut sites = IndexMap::new();
     let named: Vec<_> = fields.named("sites", faults).collect();
     for (name, entry) in named {
@@ -139,7 +139,10 @@ fn decode(root: &Node, federation: &Federation, faults: &mut Faults) -> Option<N
             Some(known) => {
                 sites.extend(site(entry, name, known, &names, faults).map(|site| (name.clone(), site)));
             }
-            None => faults.push(unknown("config-unknown-site", "there is no site", name, entry, &names)),
+            None => {
+                let names: Vec<&str> = names.iter().copied().collect();
+                faults.push(unknown("config-unknown-site", "there is no site", name, entry, &names));
+            }
         }
     }
     Some(Network {
@@ -149,7 +152,7 @@ fn decode(root: &Node, federation: &Federation, faults: &mut Faults) -> Option<N
     })
 }
 
-fn site(entry: &Entry, name: &str, known: &Site, names: &[&str], faults: &mut Faults) -> Option<NetworkSite> {
+fn site(entry: &Entry, name: &str, known: &Site, names: &IndexSet<&str>, faults: &mut Faults) -> Option<NetworkSite> {
     let fields = Fields::of(&SITE, &entry.value, entry.key, faults)?;
     let mut found = bindings(&fields, (name, None), &known.interface, faults);
     let providers: Vec<&str> = known.providers.keys().map(String::as_str).collect();

@@ -1,6 +1,7 @@
 //! What does a configuration say once every `$ref` is replaced by what it stands for?
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use dfm_diag::{Diagnostic, Span, nearest};
 
@@ -15,11 +16,11 @@ type Chain = Vec<(Place, Span)>;
 
 /// Writes out the references of a whole document. A reference to one of the federation's `schemas` stays, in the form
 /// `{"$ref": "#/schemas/<name>"}`, so that schemas can speak of each other. Faults go to the documents.
-pub fn expand_root(documents: &mut Documents, file: u32) -> Node {
+pub fn expand_root(documents: &mut Documents, file: u32) -> Rc<Node> {
     let mut expander = Expander { documents, schemas: HashMap::new(), nodes: 0, chain: Chain::new() };
     let root = expander.documents.tree(file);
     if root.map().is_none() {
-        return root.as_ref().clone();
+        return root;
     }
     let top = expander.shallow(&root, &(file, String::new()));
     let schemas = top.get("schemas").map(|(entry, place)| expander.shallow(&entry.value, place)).unwrap_or_default();
@@ -32,13 +33,13 @@ pub fn expand_root(documents: &mut Documents, file: u32) -> Node {
                 let value = expander.definition(&entry.value);
                 definitions.insert(name.clone(), Entry { key: entry.key, value });
             }
-            Node { span: value.span, data: Data::Map(definitions) }
+            Rc::new(Node::new(value.span, Data::Map(definitions)))
         } else {
             expander.expand(&value, 0)
         };
         entries.insert(key, Entry { key: span, value });
     }
-    Node { span: root.span, data: Data::Map(entries) }
+    Rc::new(Node::new(root.span, Data::Map(entries)))
 }
 
 struct Expander<'d> {
@@ -78,7 +79,7 @@ impl Expander<'_> {
             self.schemas.insert((root, format!("/schemas/{}", escaped(name))), name.clone());
         }
         for (name, (entry, _)) in schemas {
-            let mut node = entry.value.clone();
+            let mut node = Rc::clone(&entry.value);
             for _ in 0..MAX_DEPTH {
                 let Some(Reference::One(text, span)) = node.map().and_then(reference) else { break };
                 let Some(place) = self.place(text, span) else { break };
@@ -90,7 +91,7 @@ impl Expander<'_> {
     }
 
     /// A schema under its own name: a reference there is replaced, whatever it leads to.
-    fn definition(&mut self, node: &Node) -> Node {
+    fn definition(&mut self, node: &Rc<Node>) -> Rc<Node> {
         let Some(entries) = node.map() else { return self.expand(node, 0) };
         let Some(Reference::One(text, span)) = reference(entries) else { return self.expand(node, 0) };
         self.follow(text, span, |expander, target| expander.definition(target)).map_or_else(
@@ -103,8 +104,8 @@ impl Expander<'_> {
         )
     }
 
-    fn expand(&mut self, node: &Node, depth: usize) -> Node {
-        self.nodes += 1;
+    fn expand(&mut self, node: &Rc<Node>, depth: usize) -> Rc<Node> {
+        self.nodes += if node.refers { 1 } else { node.size };
         if depth > MAX_DEPTH || self.nodes > MAX_NODES {
             self.documents.faults.push(if depth > MAX_DEPTH {
                 Diagnostic::error("config-too-deep", format!("more than {MAX_DEPTH} levels of nesting"))
@@ -114,6 +115,9 @@ impl Expander<'_> {
                     .help("references multiply what they stand for")
             });
             return unknown(node.span);
+        }
+        if !node.refers {
+            return Rc::clone(node);
         }
         let data = match &node.data {
             Data::List(items) => Data::List(items.iter().map(|item| self.expand(item, depth + 1)).collect()),
@@ -133,7 +137,7 @@ impl Expander<'_> {
             },
             other => other.clone(),
         };
-        Node { span: node.span, data }
+        Rc::new(Node::new(node.span, data))
     }
 
     fn entries(&mut self, entries: &Entries, depth: usize) -> Entries {
@@ -149,15 +153,15 @@ impl Expander<'_> {
     }
 
     /// A dictionary that stands for one object, with the keys of its own that win over the object's.
-    fn one(&mut self, node: &Node, entries: &Entries, text: &str, span: Span, depth: usize) -> Node {
+    fn one(&mut self, node: &Node, entries: &Entries, text: &str, span: Span, depth: usize) -> Rc<Node> {
         let own = self.own(entries, depth + 1);
         let Some(place) = self.place(text, span) else { return unknown(node.span) };
         if let Some(name) = self.schemas.get(&place) {
             let pointer = format!("#/schemas/{}", escaped(name));
             let mut kept = own;
-            let value = Node { span, data: Data::Text(pointer) };
+            let value = Rc::new(Node::new(span, Data::Text(pointer)));
             kept.insert("$ref".to_owned(), Entry { key: entries["$ref"].key, value });
-            return Node { span: node.span, data: Data::Map(kept) };
+            return Rc::new(Node::new(node.span, Data::Map(kept)));
         }
         let target = self.follow(text, span, |expander, target| expander.expand(target, depth + 1));
         target.map_or_else(|| unknown(node.span), |target| joined(node.span, target, own))
@@ -168,8 +172,8 @@ impl Expander<'_> {
         let Some(target) = self.follow(text, span, |expander, target| expander.expand(target, depth + 1)) else {
             return Entries::new();
         };
-        match target.data {
-            Data::Map(entries) => entries,
+        match &target.data {
+            Data::Map(entries) => entries.clone(),
             Data::Null => Entries::new(),
             _ => {
                 self.documents.faults.push(
@@ -183,7 +187,7 @@ impl Expander<'_> {
     }
 
     /// Goes to what a reference leads to and does something there; not twice on one way, for that would never end.
-    fn follow<T>(&mut self, text: &str, span: Span, work: impl FnOnce(&mut Self, &Node) -> T) -> Option<T> {
+    fn follow<T>(&mut self, text: &str, span: Span, work: impl FnOnce(&mut Self, &Rc<Node>) -> T) -> Option<T> {
         let place = self.place(text, span)?;
         if !self.enter(&place, span) {
             return None;
@@ -249,9 +253,9 @@ impl Expander<'_> {
     }
 
     /// What is at a place, references on the way followed, but not one at its end.
-    fn find(&mut self, place: &Place, from: Span) -> Option<Node> {
+    fn find(&mut self, place: &Place, from: Span) -> Option<Rc<Node>> {
         let tree = self.documents.tree(place.0);
-        let mut node: &Node = &tree;
+        let mut node = &tree;
         let tokens: Vec<&str> = place.1.split('/').skip(1).collect();
         for (index, token) in tokens.iter().enumerate() {
             let name = token.replace("~1", "/").replace("~0", "~");
@@ -280,11 +284,11 @@ impl Expander<'_> {
             };
             node = next;
         }
-        Some(node.clone())
+        Some(Rc::clone(node))
     }
 
     /// What is under a pointer in that which a reference stands for.
-    fn find_beyond(&mut self, reference: Reference<'_>, rest: &str, from: Span) -> Option<Node> {
+    fn find_beyond(&mut self, reference: Reference<'_>, rest: &str, from: Span) -> Option<Rc<Node>> {
         let targets = match reference {
             Reference::One(text, span) => vec![(text, span)],
             Reference::Many(targets) => targets,
@@ -336,18 +340,18 @@ fn own_entries(entries: &Entries) -> impl Iterator<Item = (&String, &Entry)> {
     entries.iter().filter(|(key, _)| *key != "$ref")
 }
 
-fn joined(span: Span, target: Node, own: Entries) -> Node {
-    match target.data {
-        Data::Map(mut entries) if !own.is_empty() => {
-            entries.extend(own);
-            Node { span, data: Data::Map(entries) }
+fn joined(span: Span, target: Rc<Node>, own: Entries) -> Rc<Node> {
+    match &target.data {
+        Data::Map(entries) if !own.is_empty() => {
+            let entries = entries.clone().into_iter().chain(own).collect();
+            Rc::new(Node::new(span, Data::Map(entries)))
         }
         _ => target,
     }
 }
 
-fn unknown(span: Span) -> Node {
-    Node { span, data: Data::Unknown }
+fn unknown(span: Span) -> Rc<Node> {
+    Rc::new(Node::new(span, Data::Unknown))
 }
 
 fn escaped(key: &str) -> String {

@@ -1,6 +1,7 @@
 //! What does a YAML text say, and where is each piece of it?
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use dfm_diag::{Diagnostic, Span};
 use indexmap::IndexMap;
@@ -17,6 +18,10 @@ pub struct Node {
     pub span: Span,
     /// What.
     pub data: Data,
+    /// How many values it is made of, itself included.
+    pub size: usize,
+    /// Whether a `$ref` stands anywhere in it.
+    pub refers: bool,
 }
 
 /// What a text can say.
@@ -30,8 +35,8 @@ pub enum Data {
     Number(Number),
     /// A text.
     Text(String),
-    /// A list.
-    List(Vec<Node>),
+    /// A list. Its items are shared by all that aliases and references made of it.
+    List(Vec<Rc<Node>>),
     /// A dictionary.
     Map(Entries),
     /// What a broken reference stands for, which has been complained about.
@@ -47,7 +52,7 @@ pub struct Entry {
     /// Where its key was written.
     pub key: Span,
     /// Its value.
-    pub value: Node,
+    pub value: Rc<Node>,
 }
 
 /// Deeper nesting is not meant for people, and would exhaust the stack of whoever walks the tree.
@@ -57,6 +62,24 @@ pub const MAX_DEPTH: usize = 100;
 pub const MAX_NODES: usize = 1_000_000;
 
 impl Node {
+    /// A value at a place.
+    pub fn new(span: Span, data: Data) -> Self {
+        let mut node = Self { span, data, size: 1, refers: false };
+        let mut contain = |inner: &Self| {
+            node.size += inner.size;
+            node.refers |= inner.refers;
+        };
+        match &node.data {
+            Data::List(items) => items.iter().for_each(|item| contain(item)),
+            Data::Map(entries) => {
+                entries.values().for_each(|entry| contain(&entry.value));
+                node.refers |= entries.contains_key("$ref");
+            }
+            _ => {}
+        }
+        node
+    }
+
     /// Its entries, when it is a dictionary.
     pub fn map(&self) -> Option<&Entries> {
         match &self.data {
@@ -85,7 +108,7 @@ impl Node {
             Data::Bool(value) => Value::Bool(*value),
             Data::Number(number) => Value::Number(number.clone()),
             Data::Text(text) => Value::String(text.clone()),
-            Data::List(items) => Value::Array(items.iter().map(Self::to_json).collect()),
+            Data::List(items) => Value::Array(items.iter().map(|item| item.to_json()).collect()),
             Data::Map(entries) => Value::Object(to_json_map(entries)),
         }
     }
@@ -100,15 +123,6 @@ impl Node {
             Data::List(_) => "a list",
             Data::Map(_) => "a dictionary",
             Data::Unknown => "unknown",
-        }
-    }
-
-    /// How many values it is made of, itself included.
-    pub fn size(&self) -> usize {
-        1 + match &self.data {
-            Data::List(items) => items.iter().map(Self::size).sum(),
-            Data::Map(entries) => entries.values().map(|entry| entry.value.size()).sum(),
-            _ => 0,
         }
     }
 }
@@ -134,7 +148,7 @@ pub fn parse(text: &str, file: u32) -> (Option<Node>, Vec<Diagnostic>) {
             break;
         }
     }
-    (builder.root, builder.faults)
+    (builder.root.map(Rc::unwrap_or_clone), builder.faults)
 }
 
 fn not_yaml(error: &ScanError, offsets: &Offsets, file: u32) -> Diagnostic {
@@ -179,10 +193,10 @@ struct Builder<'t> {
     offsets: Offsets<'t>,
     file: u32,
     open: Vec<Open>,
-    anchors: HashMap<usize, Node>,
+    anchors: HashMap<usize, Rc<Node>>,
     nodes: usize,
     documents: usize,
-    root: Option<Node>,
+    root: Option<Rc<Node>>,
     faults: Vec<Diagnostic>,
 }
 
@@ -194,11 +208,11 @@ struct Open {
 }
 
 enum Content {
-    List(Vec<Node>),
+    List(Vec<Rc<Node>>),
     Map {
         entries: Entries,
         key: Option<(String, Span)>,
-        merged: Vec<Node>,
+        merged: Vec<Rc<Node>>,
     },
     /// A dictionary or list used as a key: already complained about, read to its end.
     Key,
@@ -218,17 +232,17 @@ impl Builder<'_> {
             }
             Event::Scalar(text, style, anchor, tag) => {
                 if self.awaits_key() {
-                    self.remember(anchor, &Node { span, data: Data::Text(text.to_string()) });
+                    self.remember(anchor, &Rc::new(Node::new(span, Data::Text(text.to_string()))));
                     self.begin_entry(text.into_owned(), span);
                 } else {
                     let data = scalar(&text, style, tag.as_deref(), span)?;
                     let left_out = text.is_empty() && style == ScalarStyle::Plain;
-                    let node = Node { span: self.visible(span, left_out), data };
-                    self.finish(node, anchor)?;
+                    let span = self.visible(span, left_out);
+                    self.finish(Rc::new(Node::new(span, data)), anchor)?;
                 }
             }
             Event::Alias(anchor) => {
-                let Some(mut node) = self.anchors.get(&anchor).cloned() else {
+                let Some(node) = self.anchors.get(&anchor).cloned() else {
                     return Err(Diagnostic::error("config-not-yaml", "an alias stands inside its own anchor")
                         .at(span, "this would never end"));
                 };
@@ -236,8 +250,9 @@ impl Builder<'_> {
                     let text = node.text().unwrap_or_default().to_owned();
                     self.begin_entry(text, span);
                 } else {
-                    node.span = if matches!(node.data, Data::Map(_) | Data::List(_)) { node.span } else { span };
-                    self.nodes += node.size();
+                    self.nodes += node.size;
+                    let whole = matches!(node.data, Data::Map(_) | Data::List(_));
+                    let node = if whole { node } else { Rc::new(Node::new(span, node.data.clone())) };
                     self.finish(node, 0)?;
                 }
             }
@@ -303,22 +318,22 @@ impl Builder<'_> {
         span.end = visible.or(last).unwrap_or(span.end).max(span.start);
         let data = match content {
             Content::List(items) => Data::List(items),
-            Content::Map { entries, merged, .. } => Data::Map(self.merge(entries, merged)),
+            Content::Map { entries, merged, .. } => Data::Map(self.merge(entries, &merged)),
             Content::Key => {
                 self.begin_entry(String::new(), span);
                 return Ok(());
             }
         };
-        self.finish(Node { span, data }, anchor)
+        self.finish(Rc::new(Node::new(span, data)), anchor)
     }
 
     /// Adds what the key `<<` brought; own keys win, then earlier ones.
-    fn merge(&mut self, mut entries: Entries, merged: Vec<Node>) -> Entries {
+    fn merge(&mut self, mut entries: Entries, merged: &[Rc<Node>]) -> Entries {
         for node in merged {
-            match node.data {
+            match &node.data {
                 Data::Map(others) => {
                     for (key, entry) in others {
-                        entries.entry(key).or_insert(entry);
+                        entries.entry(key.clone()).or_insert_with(|| entry.clone());
                     }
                 }
                 Data::List(nodes) => entries = self.merge(entries, nodes),
@@ -331,13 +346,13 @@ impl Builder<'_> {
         entries
     }
 
-    fn remember(&mut self, anchor: usize, node: &Node) {
+    fn remember(&mut self, anchor: usize, node: &Rc<Node>) {
         if anchor > 0 {
-            self.anchors.insert(anchor, node.clone());
+            self.anchors.insert(anchor, Rc::clone(node));
         }
     }
 
-    fn finish(&mut self, node: Node, anchor: usize) -> Result<(), Diagnostic> {
+    fn finish(&mut self, node: Rc<Node>, anchor: usize) -> Result<(), Diagnostic> {
         self.nodes += 1;
         if self.nodes > MAX_NODES {
             return Err(Diagnostic::error("config-too-large", format!("more than {MAX_NODES} values"))

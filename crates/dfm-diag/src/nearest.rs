@@ -3,12 +3,19 @@
 /// The candidate closest to `name`, if one is close enough to be a likely slip: a letter or two, case, or `-` for `_`.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name: Vec<char> = folded(name).collect();
+    let mut other: Vec<char> = Vec::new();
+    let mut rows = Rows::default();
     let mut best: Option<(usize, &str)> = None;
     for candidate in candidates {
-        let other: Vec<char> = folded(candidate).collect();
+        other.clear();
+        other.extend(folded(candidate));
         let allowed = name.len().max(other.len()).div_ceil(3);
-        let distance = edits(&name, &other);
-        if distance <= allowed && best.is_none_or(|(least, _)| distance < least) {
+        let limit = match best {
+            None => allowed,
+            Some((0, _)) => break,
+            Some((least, _)) => allowed.min(least - 1),
+        };
+        if let Some(distance) = edits(&name, &other, limit, &mut rows) {
             best = Some((distance, candidate));
         }
     }
@@ -19,12 +26,31 @@ fn folded(text: &str) -> impl Iterator<Item = char> {
     text.chars().flat_map(char::to_lowercase).map(|c| if c == '_' { '-' } else { c })
 }
 
-/// Insertions, deletions, substitutions, and swaps of neighbours that lead from one to the other.
-fn edits(a: &[char], b: &[char]) -> usize {
-    let mut before: Vec<usize> = Vec::new();
-    let mut above: Vec<usize> = (0..=b.len()).collect();
+/// Three rows of the table of distances, kept because there may be thousands of candidates.
+#[derive(Default)]
+struct Rows {
+    before: Vec<usize>,
+    above: Vec<usize>,
+    row: Vec<usize>,
+}
+
+/// How many insertions, deletions, substitutions, and swaps of neighbours lead from one to the other; `None` for more
+/// than `limit`.
+fn edits(a: &[char], b: &[char], limit: usize, rows: &mut Rows) -> Option<usize> {
+    let same = a.iter().zip(b).take_while(|(a, b)| a == b).count();
+    let (a, b) = (&a[same..], &b[same..]);
+    let same = a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count();
+    let (a, b) = (&a[..a.len() - same], &b[..b.len() - same]);
+    if a.len().abs_diff(b.len()) > limit {
+        return None;
+    }
+    let Rows { before, above, row } = rows;
+    above.clear();
+    above.extend(0..=b.len());
+    let mut least_above = 0;
     for i in 0..a.len() {
-        let mut row = vec![i + 1];
+        row.clear();
+        row.push(i + 1);
         for j in 0..b.len() {
             let mut least = (above[j] + usize::from(a[i] != b[j])).min(above[j + 1] + 1).min(row[j] + 1);
             if i > 0 && j > 0 && a[i] == b[j - 1] && a[i - 1] == b[j] {
@@ -32,9 +58,16 @@ fn edits(a: &[char], b: &[char]) -> usize {
             }
             row.push(least);
         }
-        before = std::mem::replace(&mut above, row);
+        // A swap reaches over one row, so two of them say that no way is short enough.
+        let least = row.iter().copied().min().unwrap_or(0);
+        if least > limit && least_above > limit {
+            return None;
+        }
+        least_above = least;
+        std::mem::swap(before, above);
+        std::mem::swap(above, row);
     }
-    above[b.len()]
+    Some(above[b.len()]).filter(|distance| *distance <= limit)
 }
 
 #[cfg(test)]
@@ -49,5 +82,7 @@ mod tests {
         assert_eq!(nearest("Send-Cost", keys), Some("send_cost"));
         assert_eq!(nearest("adapter", keys), None);
         assert_eq!(nearest("", keys), None);
+        assert_eq!(nearest("ba", ["xab", "ab"]), Some("ab"));
+        assert_eq!(nearest("Impl", ["imply", "impl", "simpl"]), Some("impl"));
     }
 }

@@ -16,14 +16,14 @@ pub fn render(diagnostic: &Diagnostic, sources: &Sources, colour: bool) -> Strin
     let title = level.primary_title(&diagnostic.message).id(diagnostic.code);
     let mut group = Group::with_title(title);
     for file in files(diagnostic) {
-        let text = sources.text(file);
-        let mut snippet = Snippet::source(text).path(sources.name(file)).fold(true);
-        if let Some(span) = diagnostic.span.filter(|span| span.file == file) {
-            snippet =
-                snippet.annotation(AnnotationKind::Primary.span(within(span, text)).label(label(&diagnostic.label)));
-        }
-        for (span, words) in diagnostic.related.iter().filter(|(span, _)| span.file == file) {
-            snippet = snippet.annotation(AnnotationKind::Context.span(within(*span, text)).label(label(words)));
+        let places = places(diagnostic).filter(|(span, ..)| span.file == file);
+        let places: Vec<_> =
+            places.map(|(span, kind, words)| (within(span, sources.text(file)), kind, words)).collect();
+        let (first, start, text) = shown(sources, file, places.iter().map(|(range, ..)| range));
+        let mut snippet = Snippet::source(text).path(sources.name(file)).line_start(first).fold(true);
+        for (range, kind, words) in places {
+            let range = range.start - start..range.end - start;
+            snippet = snippet.annotation(kind.span(range).label(Some(words).filter(|words| !words.is_empty())));
         }
         group = group.element(snippet);
     }
@@ -50,10 +50,17 @@ pub fn to_json(diagnostic: &Diagnostic, sources: &Sources) -> Value {
     })
 }
 
+/// The places a diagnostic speaks of with their words, its own first.
+fn places(diagnostic: &Diagnostic) -> impl Iterator<Item = (Span, AnnotationKind, &str)> {
+    let own = diagnostic.span.map(|span| (span, AnnotationKind::Primary, diagnostic.label.as_str()));
+    let related = diagnostic.related.iter();
+    own.into_iter().chain(related.map(|(span, words)| (*span, AnnotationKind::Context, words.as_str())))
+}
+
 /// The files a diagnostic speaks of, that of its own span first.
 fn files(diagnostic: &Diagnostic) -> Vec<u32> {
     let mut files: Vec<u32> = Vec::new();
-    for span in diagnostic.span.iter().chain(diagnostic.related.iter().map(|(span, _)| span)) {
+    for (span, ..) in places(diagnostic) {
         if !files.contains(&span.file) {
             files.push(span.file);
         }
@@ -61,8 +68,20 @@ fn files(diagnostic: &Diagnostic) -> Vec<u32> {
     files
 }
 
-fn label(words: &str) -> Option<&str> {
-    Some(words).filter(|words| !words.is_empty())
+/// The lines of a file from the first of these places to the last, with the first one's number and byte: drawing takes
+/// as long as the text that is given for it.
+fn shown<'s, 'r>(
+    sources: &'s Sources,
+    file: u32,
+    places: impl Iterator<Item = &'r Range<usize>> + Clone,
+) -> (usize, usize, &'s str) {
+    let text = sources.text(file);
+    let first = places.clone().map(|range| range.start).min().unwrap_or(0);
+    let last = places.map(|range| range.end).max().unwrap_or(0);
+    // What is missing at the end of a text is shown in its last line.
+    let (number, start) = sources.line(file, first.min(text.len().saturating_sub(1)));
+    let end = text[last..].find('\n').map_or(text.len(), |newline| last + newline + 1);
+    (number, start, &text[start..end])
 }
 
 /// A caret under forty lines helps nobody: a span over several lines is shown by its first. Characters stay whole.

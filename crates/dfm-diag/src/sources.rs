@@ -5,7 +5,15 @@ use crate::Span;
 /// The texts that have been loaded, in the order of loading; a [`Span`]'s `file` is the index.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
-    files: Vec<(String, String)>,
+    files: Vec<File>,
+}
+
+#[derive(Clone, Debug)]
+struct File {
+    name: String,
+    text: String,
+    /// The first byte of each line.
+    lines: Vec<usize>,
 }
 
 /// A place as people count: both from 1, the column in characters.
@@ -20,23 +28,26 @@ pub struct Position {
 impl Sources {
     /// Keeps a text under the name that diagnostics show for it, and returns its index.
     pub fn add(&mut self, name: impl Into<String>, text: impl Into<String>) -> u32 {
-        self.files.push((name.into(), text.into()));
+        let (name, text) = (name.into(), text.into());
+        let starts = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
+        let lines = std::iter::once(0).chain(starts).collect();
+        self.files.push(File { name, text, lines });
         u32::try_from(self.files.len() - 1).unwrap_or(u32::MAX)
     }
 
     /// The name of a file, empty for one that was never added.
     pub fn name(&self, file: u32) -> &str {
-        self.files.get(file as usize).map_or("", |(name, _)| name)
+        self.files.get(file as usize).map_or("", |file| &file.name)
     }
 
     /// The text of a file, empty for one that was never added.
     pub fn text(&self, file: u32) -> &str {
-        self.files.get(file as usize).map_or("", |(_, text)| text)
+        self.files.get(file as usize).map_or("", |file| &file.text)
     }
 
     /// Makes a piece of a text unreadable; nothing moves.
     pub fn mask(&mut self, span: Span) {
-        let Some((_, text)) = self.files.get_mut(span.file as usize) else { return };
+        let Some(File { text, .. }) = self.files.get_mut(span.file as usize) else { return };
         let (start, end) = (up_to(text, span.start).len(), up_to(text, span.end).len());
         let hidden: String = text[start..end.max(start)]
             .chars()
@@ -48,11 +59,15 @@ impl Sources {
     /// Where a span starts.
     pub fn position(&self, span: Span) -> Position {
         let before = up_to(self.text(span.file), span.start);
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        Position {
-            line: before.bytes().filter(|byte| *byte == b'\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
-        }
+        let (line, start) = self.line(span.file, before.len());
+        Position { line, column: before[start..].chars().count() + 1 }
+    }
+
+    /// The number of the line that a byte is in, from 1, and the first byte of that line.
+    pub(crate) fn line(&self, file: u32, byte: usize) -> (usize, usize) {
+        let Some(File { lines, .. }) = self.files.get(file as usize) else { return (1, 0) };
+        let line = lines.partition_point(|start| *start <= byte);
+        (line, lines[line - 1])
     }
 }
 

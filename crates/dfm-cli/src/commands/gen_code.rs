@@ -1,5 +1,6 @@
 //! How does `dfm fed gen code` write a federation's Python package?
 
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -29,8 +30,8 @@ pub fn run(context: &Context, args: &GenCode) -> Result<(), Failure> {
     let unreadable = |fault| refused(context, "read", fault);
     // With --cleanup, what is not asked for goes; otherwise what no run would generate any more is only mentioned.
     let everything = Options { api: true, runtime_sites: None };
-    let kept = if args.cleanup { files.clone() } else { generate(&chosen.federation, &everything) };
-    let old = left_over(&folder, &package.join("fed"), &kept).map_err(unreadable)?;
+    let more = (!args.cleanup && options != everything).then(|| generate(&chosen.federation, &everything));
+    let old = left_over(&folder, &package.join("fed"), more.as_ref().unwrap_or(&files)).map_err(unreadable)?;
     let outer = package.join("__init__.py");
     if !folder.join(&outer).exists() {
         files.push(File { path: outer, text: String::new() });
@@ -42,8 +43,8 @@ pub fn run(context: &Context, args: &GenCode) -> Result<(), Failure> {
     if !changes.foreign.is_empty() {
         return Err(Failure::failed(foreign(context, &folder, &changes.foreign)));
     }
-    for file in files.iter().filter(|file| changes.missing.contains(&file.path) || changes.changed.contains(&file.path))
-    {
+    let stale: HashSet<&PathBuf> = changes.missing.iter().chain(&changes.changed).collect();
+    for file in files.iter().filter(|file| stale.contains(&file.path)) {
         let path = folder.join(&file.path);
         write_file(&path, &file.text).map_err(|error| refused(context, "write", (path.clone(), error)))?;
         context.output.detail(&format!("wrote {}", context.shown(&path).display()));
