@@ -6,6 +6,7 @@ receiving site has not already configured: classes are rebuilt only from the pac
 """
 
 import base64
+import contextlib
 import dataclasses
 import datetime
 import decimal
@@ -19,7 +20,7 @@ import pickle
 import sys
 import threading
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from typing import Any, cast
 
 from dfm import _foreign, _native
@@ -63,6 +64,17 @@ def set_policy(lenient: bool, packages: Iterable[str]) -> None:
     policy.lenient = lenient
     policy.packages = tuple(packages)
     policy.max_value = max_value()
+
+
+@contextlib.contextmanager
+def acting_for(lenient: bool, packages: tuple[str, ...]) -> Generator[None]:
+    """Lets this thread take for a while what a site takes whose own thread is another one."""
+    before = vars(policy).copy()
+    vars(policy).update(lenient=lenient, packages=packages, doubts={})
+    try:
+        yield
+    finally:
+        vars(policy).update(before)
 
 
 def max_value() -> int:

@@ -37,6 +37,7 @@ def small(command: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run([command, "--config", registry, "fed", "gen", "code", "small", "--quiet"], check=True)
     sys.path.insert(0, str(folder))
     os.environ["DFM_SECRET_PASS_WORD"] = "sesame"
+    os.environ["XDG_CACHE_HOME"] = str(folder / "caches")
     return folder
 
 

@@ -8,7 +8,7 @@ import datetime
 import secrets
 from pathlib import Path
 
-from dfm.api import Equal, ForEach, If, PlaceParam, Retry, Yield
+from dfm.api import Equal, ForEach, If, PlaceParam, Retry, TryFromCache, Yield
 
 SITES = ["home", "server", "east", "west"]
 
@@ -51,6 +51,12 @@ def errors(fed):
     bad = fed.Fail(value=PlaceParam(place="start"), site="east")
     Yield(value=fed.Add(a=bad, site="west"), place="bad")
     Yield(value=fed.Add(a=1, site="server"), place="good")
+
+
+def caches(fed):
+    with TryFromCache(key=("kept", PlaceParam(place="start"))) as kept:
+        kept.cache(fed.Add(a=PlaceParam(place="n"), b=10, site="server"))
+    Yield(value=fed.Add(a=kept, site="east"))
 
 
 def no_such_part(fed):
@@ -156,6 +162,7 @@ CASES = {
     "a table": (echoes, [{"start": table}]),
     "parts": (parts, [{}]),
     "errors": (errors, [{"start": 1}, {"start": 2}]),
+    "caches": (caches, [{"start": "a", "n": 1}, {"start": "b", "n": 2}]),
     "a missing part": (no_such_part, [{}]),
     "loops": (loops, [{"base": 10}, {"base": 20}]),
     "branches": (branches, [{"n": n} for n in (3, 4, 5, 6)]),

@@ -7,7 +7,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from dfm.api import Pipeline, PlaceParam, Retry, Yield
+from dfm.api import Pipeline, PlaceParam, Retry, TryFromCache, Yield
 from dfm.errors import JobError, SessionError
 from dfm.testing import Clock, Federation, assert_plan
 
@@ -166,3 +166,16 @@ def test_the_fixture_gives_each_test_a_federation_of_its_own(small, pytester):
         """)
     )
     pytester.runpytest_inprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
+
+
+def test_each_federation_has_empty_caches_of_its_own(small, fed, tmp_path):
+    def run(federation):
+        with Pipeline() as pipeline:
+            with TryFromCache(key="k") as kept:
+                kept.cache(fed.Flaky(path=str(tmp_path / "runs"), fails=0, site="east"))
+            Yield(value=kept)
+        return federation.session.run(pipeline)["yield"]
+
+    for number in (1, 2):
+        with Federation("small", homesite="home") as federation:
+            assert [run(federation), run(federation)] == [[number], [number]]

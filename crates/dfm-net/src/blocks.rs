@@ -23,7 +23,7 @@ pub(crate) struct Inside {
     pub outer: Vec<PlaceId>,
     /// Places whose tokens have its frames and may come without being sent: at the start, or when a site is lost.
     pub owed: Vec<PlaceId>,
-    /// Places around it that gather its tokens, or those of blocks in it.
+    /// Places around it that gather or join its tokens, or those of blocks in it.
     pub gathering: Vec<PlaceId>,
     /// The yields in it and in blocks in it.
     pub yields: Vec<TransitionId>,
@@ -40,6 +40,8 @@ pub(crate) enum Way {
     Outer,
     /// All tokens of a frame's elements are for one firing in that frame.
     Gather,
+    /// The token of a block that is entered once or not at all is for a firing beside the block.
+    Join,
 }
 
 impl Blocks {
@@ -81,7 +83,8 @@ impl Blocks {
                 for block in outwards(net, place.block).take_while(|block| *block != to) {
                     blocks[block as usize].gathering.push(at);
                 }
-                Way::Gather
+                let same = blocks[place.block as usize].levels == blocks[to as usize].levels;
+                if same { Way::Join } else { Way::Gather }
             });
         }
         Self { blocks, ways }

@@ -19,7 +19,7 @@ use crate::{
 /// What the host has to do next.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action<V> {
-    /// Run the transition's operation, then tell [`Engine::complete`].
+    /// Run the transition's operation, or use the cache for it, then tell [`Engine::complete`].
     Call {
         /// The transition that fired.
         transition: TransitionId,
@@ -252,6 +252,8 @@ impl<V: Value> Engine<V> {
                 let token = Token::Error(vec![self.report(failure)]);
                 self.put_out(transition, frame, &token, false);
             }
+            Outcome::Found(value) => self.put_out_looked_up(transition, frame, &Ok(value)),
+            Outcome::NotFound(key) => self.put_out_looked_up(transition, frame, &Err(key)),
         }
         self.settle();
         true
@@ -325,7 +327,7 @@ impl<V: Value> Engine<V> {
             return self.bar(place, frame, input);
         }
         match self.blocks.ways[place as usize] {
-            Way::Plain => self.fill(transition, slot, frame, input),
+            Way::Plain | Way::Join => self.fill(transition, slot, frame, input),
             Way::Gather => self.gather(place, frame, input),
             Way::Outer => {
                 let param_set = root(frame);
@@ -473,7 +475,7 @@ impl<V: Value> Engine<V> {
                 }
                 self.finish(frame);
             }
-            Step::Call { .. } if !fails => {
+            Step::Call { .. } | Step::LookUp { .. } | Step::Store { .. } if !fails => {
                 let inputs = inputs.into_iter().map(value_of).collect();
                 self.running.insert((transition, frame.clone()));
                 self.actions.push_back(Action::Call { transition, frame: frame.clone(), inputs });
@@ -560,7 +562,7 @@ impl<V: Value> Engine<V> {
         if !errors.is_empty() {
             for place in gathering {
                 if !each {
-                    self.gather(place, frame, Some(Token::Error(errors.clone())));
+                    self.put(place, frame, Some(Token::Error(errors.clone())));
                 } else if self.gathered_in(place, frame).is_some() {
                     self.gathered.remove(&(place, frame.clone()));
                     let kept = &self.net.places[place as usize];
@@ -583,7 +585,7 @@ impl<V: Value> Engine<V> {
                     }
                     self.end_gathering(place, frame);
                 } else if count == 0 {
-                    self.gather(place, frame, None);
+                    self.put(place, frame, None);
                 }
             }
             for index in 0..count {
@@ -611,6 +613,20 @@ impl<V: Value> Engine<V> {
                 let carried = self.carried(transition, &inner, arc, &Token::Value(element.clone()), false);
                 self.move_along(arc, &inner, carried);
             }
+        }
+        self.finish(frame);
+    }
+
+    /// Puts out what a cache has, or the key that it has no value under.
+    fn put_out_looked_up(&mut self, transition: TransitionId, frame: &Frame, found: &Result<V, V>) {
+        let net = self.net.clone();
+        for arc in &net.transitions[transition as usize].outputs {
+            let token = match (&arc.carry, found) {
+                (Carry::Count(so), found) => Some(Token::Count(u32::from(*so == found.is_err()))),
+                (Carry::Value(_), Ok(value)) | (Carry::Key, Err(value)) => Some(Token::Value(value.clone())),
+                _ => None,
+            };
+            self.move_along(arc, frame, token);
         }
         self.finish(frame);
     }

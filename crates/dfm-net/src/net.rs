@@ -69,7 +69,8 @@ pub struct Place {
     /// Which input, counted from 0.
     pub slot: u16,
     /// The block whose frames its tokens have. Where that is around the transition's block, a token serves every frame
-    /// nested in its own; where it is inside, tokens are gathered until their block has been left.
+    /// nested in its own; where it is inside, tokens are gathered until their block has been left; of a block that is
+    /// entered once or not at all, there is its token or none.
     pub block: BlockId,
     /// Where its tokens come from.
     pub source: Source,
@@ -145,6 +146,23 @@ pub enum Step {
         /// The block.
         block: BlockId,
     },
+    /// Look whether the site's cache has a value.
+    LookUp {
+        /// The pipeline's node.
+        node: NodeId,
+        /// The parts of the key that it has it under.
+        key: Vec<Argument>,
+    },
+    /// Put the first input's value into the site's cache, under the key in the last one.
+    Store {
+        /// The pipeline's node.
+        node: NodeId,
+    },
+    /// Go on with the value of the first input, where a cache had it, or of the second one, from the block that made it.
+    Join {
+        /// The pipeline's node.
+        node: NodeId,
+    },
     /// Make a list of the tokens that its first input has gathered.
     Collect {
         /// The pipeline's node.
@@ -163,6 +181,9 @@ impl Step {
             | Self::Split { node, .. }
             | Self::Decide { node, .. }
             | Self::Enter { node, .. }
+            | Self::LookUp { node, .. }
+            | Self::Store { node }
+            | Self::Join { node }
             | Self::Collect { node, .. } => node,
         }
     }
@@ -267,8 +288,11 @@ pub enum Carry {
     Stream,
     /// Only that it happened: order without data.
     Signal,
-    /// From a split: how many elements there are. From a decision: 1 if it came out so, otherwise 0.
+    /// From a split: how many elements there are. From a decision: 1 if it came out so, otherwise 0. From a cache: 1 if
+    /// having no value is so, otherwise 0.
     Count(bool),
+    /// From a cache that has no value: the key to store it under.
+    Key,
 }
 
 impl Net {
@@ -328,10 +352,15 @@ impl Net {
         }
         for (at, place) in self.places.iter().enumerate() {
             let transition = &self.transitions[place.transition as usize];
-            let gathers = |inner| {
-                matches!(transition.step, Step::Collect { .. })
-                    && is_around(transition.block, inner)
-                    && levels[inner as usize] > levels[transition.block as usize]
+            let gathers = |inner| match transition.step {
+                Step::Collect { .. } => {
+                    is_around(transition.block, inner) && levels[inner as usize] > levels[transition.block as usize]
+                }
+                Step::Join { .. } => {
+                    let kept = &self.blocks[inner as usize];
+                    place.slot == 1 && kept.parent == Some(transition.block) && !kept.each
+                }
+                _ => false,
             };
             let fits = place.block < count
                 && (is_around(place.block, transition.block) || gathers(place.block))

@@ -85,4 +85,8 @@ pub enum Outcome<V> {
     Streamed(Option<V>),
     /// With an error.
     Failed(Failure),
+    /// The cache has a value.
+    Found(V),
+    /// The cache has none under this key.
+    NotFound(V),
 }

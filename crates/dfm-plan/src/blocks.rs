@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use dfm_net::NodeId;
+use indexmap::IndexMap;
 
 use crate::check::shown;
 use crate::graph::{Block, Known};
@@ -24,6 +25,7 @@ impl<'a> Blocks<'a> {
         let body = Block { parent: 0, node: None, each: false, so: true };
         let mut sorted = Self { blocks: vec![body], known: vec![], by_id: HashMap::new() };
         let mut ifs: HashMap<&NodeId, usize> = HashMap::new();
+        let mut caches: IndexMap<&NodeId, usize> = IndexMap::new();
         for statement in &pipeline.statements {
             let (known, around) = match statement {
                 Statement::Operation(statement) => (Known::Operation(statement), &statement.block),
@@ -46,6 +48,8 @@ impl<'a> Blocks<'a> {
                     }
                     continue;
                 }
+                Statement::TryFromCache(statement) => (Known::LookUp(statement), &statement.block),
+                Statement::WriteToCache(statement) => (Known::Store(statement), &statement.block),
                 Statement::Other { kind, node } => {
                     let message = format!("a statement of kind '{kind}' is not available yet");
                     problems.push(Problem::new("plan-not-available", node.as_ref(), message, None));
@@ -61,8 +65,28 @@ impl<'a> Blocks<'a> {
                     sorted.open(known.node(), Block { parent, node, each: false, so: true }, problems);
                     ifs.insert(known.node(), sorted.known.len() - 1);
                 }
+                Known::LookUp(_) => {
+                    sorted.open(known.node(), Block { parent, node, each: false, so: true }, problems);
+                    caches.insert(known.node(), sorted.known.len() - 1);
+                }
+                Known::Store(statement) => {
+                    let look_up = caches.shift_remove(&statement.cache);
+                    let look_up = look_up.filter(|_| sorted.by_id.get(&statement.cache) == Some(&parent));
+                    match look_up.map(|look_up| sorted.known[look_up]) {
+                        Some((Known::LookUp(cache), around)) => sorted.known.push((Known::Join(cache), around)),
+                        _ => {
+                            let message = "it does not stand in the body of a TryFromCache that has no other one";
+                            let help = Some("write to a cache once, in its own body".to_owned());
+                            problems.push(Problem::new("plan-cache", Some(known.node()), message.to_owned(), help));
+                        }
+                    }
+                }
                 _ => {}
             }
+        }
+        for node in caches.keys() {
+            let message = "its body writes nothing to the cache".to_owned();
+            problems.push(Problem::new("plan-cache", Some(node), message, None));
         }
         sorted
     }
@@ -117,6 +141,12 @@ impl<'a> Blocks<'a> {
         }
         let message = format!("it depends on the node {named}, which is made in a block that it does not stand in");
         problem("plan-out-of-block", message, "collect it for use outside of its ForEach")
+    }
+
+    /// What the value of a cache joins: its look-up, and what stores it, which stands before the join.
+    pub fn joined(&self, join: usize) -> Option<[usize; 2]> {
+        let store = join.checked_sub(1)?;
+        Some([self.blocks[self.known[store].1].node?, store])
     }
 
     /// What is wrong with a collection of the node `of`, made by the statement `from`.

@@ -41,14 +41,29 @@ pub(crate) fn check<'a>(
         let first = inputs.iter().find(|input| !input.signal).map(|input| input.node);
         let mut follows = None;
         check_advise(statement, discovers, &mut problems);
+        let home = home.map(|site| Candidate { site, offer: None });
         let (candidates, limits) = match statement {
             Known::Operation(operation) => {
                 check_limits(operation, &mut problems);
                 offers.candidates(operation, &mut problems)
             }
-            Known::Yield(_) | Known::ForEach(_) | Known::Collect(_) | Known::If(_) => {
-                follows = first.filter(|_| !matches!(statement, Known::Yield(_)));
-                let home = home.map(|site| Candidate { site, offer: None });
+            Known::LookUp(cache) => {
+                let named = cache.site.as_ref().and_then(|name| offers.site(name, &cache.node, &mut problems));
+                (named.into_iter().collect(), Limits::default())
+            }
+            Known::Store(_) => {
+                follows = blocks.blocks[block].node;
+                (vec![], Limits::default())
+            }
+            Known::Join(_) => {
+                let [look_up, store] = blocks.joined(index).unwrap_or_default();
+                inputs.extend([Input { node: look_up, signal: true }, Input { node: store, signal: false }]);
+                follows = Some(look_up);
+                (vec![], Limits::default())
+            }
+            Known::Yield(_) => (home.into_iter().collect(), Limits::default()),
+            Known::ForEach(_) | Known::Collect(_) | Known::If(_) => {
+                follows = first;
                 (home.into_iter().collect(), Limits::default())
             }
         };
@@ -71,13 +86,47 @@ pub(crate) fn check<'a>(
     if !problems.is_empty() {
         return Err(problems);
     }
-    for &node in &order {
-        if let Some(leader) = nodes[node].follows {
-            let there = nodes[leader].candidates.iter();
-            nodes[node].candidates = there.map(|kept| Candidate { site: kept.site, offer: None }).collect();
+    lead(&mut nodes, &order);
+    Ok(Graph { nodes, order, blocks: blocks.blocks })
+}
+
+/// Gives each node that follows another, or is followed because it uses a cache, the candidates of that one.
+fn lead(nodes: &mut [Node<'_>], order: &[usize]) {
+    let mut at = vec![0; nodes.len()];
+    for (index, &node) in order.iter().enumerate() {
+        at[node] = index;
+    }
+    let stores: HashMap<usize, usize> = (0..nodes.len())
+        .filter(|node| matches!(nodes[*node].statement, Known::Store(_)))
+        .filter_map(|node| Some((nodes[node].follows?, nodes[node].inputs.first()?.node)))
+        .collect();
+    for &node in order {
+        if nodes[node].candidates.is_empty()
+            && let Some(&stored) = stores.get(&node)
+        {
+            // A cache is at the site that makes its value, so that one goes where the cache is looked into.
+            let mut maker = stored;
+            while at[maker] > at[node] {
+                let inner = stores.get(&maker).filter(|_| nodes[maker].candidates.is_empty());
+                let Some(leader) = nodes[maker].follows.or(inner.copied()) else { break };
+                maker = leader;
+            }
+            if at[maker] > at[node] {
+                nodes[maker].follows = Some(node);
+                nodes[node].candidates = stripped(&nodes[maker].candidates);
+            } else {
+                nodes[node].follows = Some(maker);
+            }
+        }
+        if let Some(leader) = nodes[node].follows.filter(|_| !matches!(nodes[node].statement, Known::Operation(_))) {
+            nodes[node].candidates = stripped(&nodes[leader].candidates);
         }
     }
-    Ok(Graph { nodes, order, blocks: blocks.blocks })
+}
+
+/// The same sites, for what is no operation.
+fn stripped<'a>(candidates: &[Candidate<'a>]) -> Vec<Candidate<'a>> {
+    candidates.iter().map(|kept| Candidate { site: kept.site, offer: None }).collect()
 }
 
 fn check_limits(operation: &OperationStatement, problems: &mut Vec<Problem>) {
@@ -128,7 +177,7 @@ fn check_ids<'a>(known: &[Known<'a>], problems: &mut Vec<Problem>) -> HashMap<&'
     let mut ids = HashMap::with_capacity(known.len());
     for (index, statement) in known.iter().enumerate() {
         let node = statement.node();
-        if ids.insert(node, index).is_some() {
+        if ids.insert(node, index).is_some() && !matches!(statement, Known::Join(_)) {
             let message = format!("two statements have the node id {}", shown(node));
             problems.push(Problem::new("plan-duplicate-node", Some(node), message, None));
         }
@@ -195,6 +244,11 @@ fn check_references(
             let message = format!("it refers to the node {}, which the pipeline does not have", shown(to));
             problems.push(Problem::new("plan-unknown-node", Some(node), message, None));
         }
+        Some(index) if matches!(blocks.known[*index].0, Known::Store(_)) => {
+            let message = format!("it depends on the node {}, which writes to a cache and has no result", shown(to));
+            let help = Some("depend on the TryFromCache, outside of its body".to_owned());
+            problems.push(Problem::new("plan-store-as-input", Some(node), message, help));
+        }
         Some(index) if matches!(blocks.known[*index].0, Known::Yield(_)) => {
             let message = format!("it depends on the node {}, which is a Yield and has no result", shown(to));
             let help = Some("depend on the node whose value is yielded".to_owned());
@@ -228,6 +282,11 @@ fn check_references(
     {
         let message = format!("the Yield at place '{}' has a literal, which needs no pipeline", statement.place);
         add("plan-yield-literal", message, "yield a node's result or a PlaceParam");
+    }
+    if let Known::Store(statement) = statement
+        && !matches!(statement.value, Argument::Node { .. })
+    {
+        add("plan-cache", "it writes something else than a node to a cache".to_owned(), "write a node's result");
     }
     inputs
 }

@@ -83,9 +83,30 @@ pub(crate) fn cut_at_borders(fed: &FedInfo, graph: &Graph<'_>, placed: &Placed, 
         for _ in node.statement.after() {
             connect(&mut nets, Carry::Signal, &mut add);
         }
-        if slot == 0 {
+        if slot == 0 && !matches!(node.statement, Known::Join(_)) {
             let block = node.block as BlockId;
             nets[net].places.push(Place { transition: made[index], slot, block, source: Source::Start });
+        }
+    }
+    for (index, node) in graph.nodes.iter().enumerate() {
+        let net = &mut nets[at[sites[index]].expect("a site with a node has a net")];
+        let mut connect = |from: usize, slot, block: usize, carry| {
+            let place = Place { transition: made[index], slot, block: block as BlockId, source: Source::Here };
+            net.places.push(place);
+            let arc = Arc { site: None, place: net.places.len() as PlaceId - 1, carry, inward: false };
+            net.transitions[made[from] as usize].outputs.push(arc);
+        };
+        // What uses one cache is all at one site.
+        match (node.statement, &node.inputs[..]) {
+            (Known::Join(_), [look_up, store, ..]) => {
+                connect(look_up.node, 0, node.block, Carry::Value(vec![]));
+                connect(store.node, 1, graph.nodes[store.node].block, Carry::Value(vec![]));
+            }
+            (Known::Store(_), [.., look_up]) => {
+                let slot = node.statement.after().len() as u16 + 1;
+                connect(look_up.node, slot, graph.nodes[look_up.node].block, Carry::Key);
+            }
+            _ => {}
         }
     }
     for (block, site) in entered(graph, &sites) {
@@ -146,6 +167,13 @@ fn step(statement: Known<'_>, provider: Option<String>) -> Step {
         Known::ForEach(statement) => {
             Step::Split { node: statement.node.clone(), sequence: argument(&statement.sequence, &mut 0) }
         }
+        Known::LookUp(statement) => {
+            let mut slot = 0;
+            let key = statement.key.iter().map(|part| argument(part, &mut slot)).collect();
+            Step::LookUp { node: statement.node.clone(), key }
+        }
+        Known::Store(statement) => Step::Store { node: statement.node.clone() },
+        Known::Join(statement) => Step::Join { node: statement.node.clone() },
         Known::Collect(statement) => Step::Collect { node: statement.node.clone(), errors: statement.errors },
         Known::If(statement) => {
             Step::Decide { node: statement.node.clone(), condition: condition(&statement.condition, &mut 0) }

@@ -81,6 +81,9 @@ pub(crate) fn estimate(
             Known::ForEach(_) => ("for each".to_owned(), false),
             Known::Collect(_) => ("collect".to_owned(), false),
             Known::If(_) => ("if".to_owned(), false),
+            Known::LookUp(_) => ("try from cache".to_owned(), false),
+            Known::Store(_) => ("write to cache".to_owned(), false),
+            Known::Join(_) => ("cached or made".to_owned(), false),
         };
         let to = placed.site(graph, index);
         let run = placed.runs[index];

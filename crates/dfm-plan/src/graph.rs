@@ -2,7 +2,10 @@
 
 use dfm_net::NodeId;
 
-use crate::{Argument, CollectStatement, ForEachStatement, IfStatement, Offer, OperationStatement, YieldStatement};
+use crate::{
+    Argument, CollectStatement, ForEachStatement, IfStatement, Offer, OperationStatement, TryFromCacheStatement,
+    WriteToCacheStatement, YieldStatement,
+};
 
 /// A pipeline whose references hold, with every site where each node may run.
 pub(crate) struct Graph<'a> {
@@ -55,6 +58,10 @@ pub(crate) enum Known<'a> {
     ForEach(&'a ForEachStatement),
     Collect(&'a CollectStatement),
     If(&'a IfStatement),
+    LookUp(&'a TryFromCacheStatement),
+    Store(&'a WriteToCacheStatement),
+    /// The value of a `TryFromCache`, wherever it came from. It depends on the look-up, then on what stores it.
+    Join(&'a TryFromCacheStatement),
 }
 
 /// One end of a dependency.
@@ -96,6 +103,8 @@ impl<'a> Known<'a> {
             Self::ForEach(statement) => &statement.node,
             Self::Collect(statement) => &statement.node,
             Self::If(statement) => &statement.node,
+            Self::LookUp(statement) | Self::Join(statement) => &statement.node,
+            Self::Store(statement) => &statement.node,
         }
     }
 
@@ -106,6 +115,9 @@ impl<'a> Known<'a> {
             Self::ForEach(statement) => &statement.after,
             Self::Collect(statement) => &statement.after,
             Self::If(statement) => &statement.after,
+            Self::LookUp(statement) => &statement.after,
+            Self::Store(statement) => &statement.after,
+            Self::Join(_) => &[],
         }
     }
 
@@ -117,6 +129,9 @@ impl<'a> Known<'a> {
             Self::ForEach(statement) => Box::new(std::iter::once(&statement.sequence)),
             Self::Collect(statement) => Box::new(std::iter::once(&statement.value)),
             Self::If(statement) => Box::new(statement.condition.arguments().into_iter()),
+            Self::LookUp(statement) => Box::new(statement.key.iter()),
+            Self::Store(statement) => Box::new(std::iter::once(&statement.value)),
+            Self::Join(_) => Box::new(std::iter::empty()),
         }
     }
 }

@@ -26,7 +26,7 @@ pub use fed_info::{ComputeCost, FedInfo, Offer, OperationInfo, ParameterInfo, Se
 pub use picture::picture;
 pub use pipeline::{
     Argument, CollectStatement, Condition, ForEachStatement, IfStatement, OperationStatement, OtherwiseStatement,
-    Pipeline, Retry, SiteChoice, Statement, YieldStatement,
+    Pipeline, Retry, SiteChoice, Statement, TryFromCacheStatement, WriteToCacheStatement, YieldStatement,
 };
 pub use plan::{Alternative, Options, Placement, Plan, plan, plan_and_estimate};
 pub use problem::Problem;

@@ -45,6 +45,19 @@ impl<'a> Offers<'a> {
         Self { fed, allowed, every_provider, by_operation }
     }
 
+    /// A site that a cache names; problems if there is none, or the session is restricted to others.
+    pub fn site(&self, name: &str, node: &NodeId, problems: &mut Vec<Problem>) -> Option<Candidate<'a>> {
+        let site = site_index(self.fed, name, "the site of its cache", Some(node), problems)?;
+        if let Some(allowed) = self.allowed.as_ref().filter(|allowed| !allowed.contains(&site)) {
+            let message = format!("its cache is at {name}, which the session's restriction excludes");
+            let mut sites: Vec<usize> = allowed.iter().copied().collect();
+            sites.sort_unstable();
+            let help = format!("restrict_to_sites allows {}", self.names(sites, ", "));
+            problems.push(Problem::new("plan-restricted", Some(node), message, Some(help)));
+        }
+        Some(Candidate { site, offer: None })
+    }
+
     /// Every way to run the statement, in the order of the federation; problems if there is none.
     pub fn candidates(
         &self,

@@ -52,6 +52,10 @@ pub enum Statement {
     If(IfStatement),
     /// Run a body if it does not.
     Otherwise(OtherwiseStatement),
+    /// Take a value from the cache, or run a body that makes it.
+    TryFromCache(TryFromCacheStatement),
+    /// Put a value into the cache, for next time.
+    WriteToCache(WriteToCacheStatement),
     /// A kind that this planner does not know.
     Other {
         /// The kind.
@@ -158,6 +162,41 @@ pub struct OtherwiseStatement {
     /// The `If`.
     #[serde(rename = "if")]
     pub of: NodeId,
+}
+
+/// Take a value from the cache, or run a body that makes it. Outside of its body, its node is the value.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct TryFromCacheStatement {
+    /// Its id.
+    pub node: NodeId,
+    /// The block it stands in.
+    #[serde(default)]
+    pub block: Option<NodeId>,
+    /// The nodes it comes after, without using their results.
+    #[serde(default)]
+    pub after: Vec<NodeId>,
+    /// The parts of the key.
+    pub key: Vec<Argument>,
+    /// The site whose cache it is; `None` for the site that makes the value.
+    #[serde(default)]
+    pub site: Option<String>,
+}
+
+/// Put a value into the cache, for next time.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct WriteToCacheStatement {
+    /// Its id.
+    pub node: NodeId,
+    /// The block it stands in, which is the body of the `TryFromCache`.
+    #[serde(default)]
+    pub block: Option<NodeId>,
+    /// The nodes it comes after, without using their results.
+    #[serde(default)]
+    pub after: Vec<NodeId>,
+    /// The `TryFromCache`.
+    pub cache: NodeId,
+    /// A node.
+    pub value: Argument,
 }
 
 /// A condition.
@@ -315,6 +354,8 @@ impl<'de> Deserialize<'de> for Statement {
             "collect" => CollectStatement::deserialize(&value).map(Statement::Collect).map_err(named),
             "if" => IfStatement::deserialize(&value).map(Statement::If).map_err(named),
             "otherwise" => OtherwiseStatement::deserialize(&value).map(Statement::Otherwise).map_err(named),
+            "try_from_cache" => TryFromCacheStatement::deserialize(&value).map(Statement::TryFromCache).map_err(named),
+            "write_to_cache" => WriteToCacheStatement::deserialize(&value).map(Statement::WriteToCache).map_err(named),
             other => Ok(Statement::Other {
                 kind: other.to_owned(),
                 node: value.get("node").and_then(|node| NodeId::deserialize(node).ok()),

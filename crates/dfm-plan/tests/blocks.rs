@@ -132,7 +132,13 @@ struct Writer {
     statements: Vec<Json>,
 }
 
-/// A node that later statements of its block may use.
+/// What the cache has under a key: about one of nine look-ups fails, and a third of the others find something.
+fn cached(node: &str, key: &[Val]) -> Option<Option<Val>> {
+    let at = format!("key of {node}");
+    body(&at, key).map(|found| matches!(found, Val::Num(0..3)).then_some(found))
+}
+
+/// Nodes that later statements of a block may use.
 type Scope = Vec<usize>;
 
 impl Writer {
@@ -186,8 +192,38 @@ impl Writer {
         }
     }
 
-    /// Writes a block's statements; the nodes that its branches and itself make, for collecting.
-    fn block(&mut self, block: &Json, around: &Scope, depth: usize) -> Scope {
+    fn operation(&mut self, block: &Json, node: usize, after: &Json, scope: &Scope) {
+        let count = self.pick(3);
+        let arguments: serde_json::Map<String, Json> =
+            (0..count).map(|at| (format!("a{at}"), self.argument(scope))).collect();
+        let site = match self.pick(SITES as u64 + 1) {
+            0 => json!({"best_of": null}),
+            site => json!(format!("site{}", site - 1)),
+        };
+        self.statements.push(json!({"kind": "operation", "node": node, "block": block, "after": after,
+            "operation": "t.Op", "site": site, "provider": null, "arguments": arguments}));
+    }
+
+    fn cache(&mut self, block: &Json, node: usize, after: &Json, scope: &Scope, depth: usize) -> Scope {
+        let key: Vec<Json> = (0..1 + self.pick(2)).map(|_| self.argument(scope)).collect();
+        let site = if self.pick(3) == 0 { json!(format!("site{}", self.pick(SITES as u64))) } else { Json::Null };
+        self.statements.push(json!({"kind": "try_from_cache", "node": node, "block": block, "after": after,
+            "key": key, "site": site}));
+        let (mut inner, mut own) = self.block(&json!(node), scope, depth);
+        if inner.is_empty() {
+            inner.push(self.node());
+            self.operation(&json!(node), inner[0], &json!([]), scope);
+            own.push(inner[0]);
+        }
+        let (store, after, value) = (self.node(), self.after(&inner), self.one_of(&inner));
+        self.statements.push(json!({"kind": "write_to_cache", "node": store, "block": node, "cache": node,
+            "after": after, "value": {"node": value, "path": []}}));
+        own
+    }
+
+    /// Writes a block's statements; the nodes that the block may use at its end, and those that its branches and itself
+    /// make, for collecting.
+    fn block(&mut self, block: &Json, around: &Scope, depth: usize) -> (Scope, Scope) {
         let mut scope = around.clone();
         let mut own = vec![];
         let count = 1 + self.pick(5);
@@ -198,7 +234,7 @@ impl Writer {
             self.left -= 1;
             let node = self.node();
             let after = self.after(&scope);
-            match self.pick(10) {
+            match self.pick(12) {
                 0..2 if !scope.is_empty() => {
                     let value = json!({"node": self.one_of(&scope), "path": []});
                     self.statements.push(json!({"kind": "yield", "node": node, "block": block, "after": after,
@@ -210,7 +246,7 @@ impl Writer {
                         "sequence": sequence}));
                     let mut inner = scope.clone();
                     inner.push(node);
-                    let mut made = self.block(&json!(node), &inner, depth - 1);
+                    let (_, mut made) = self.block(&json!(node), &inner, depth - 1);
                     made.push(node);
                     for _ in 0..self.pick(3) {
                         let collect = self.node();
@@ -226,26 +262,26 @@ impl Writer {
                     let condition = self.condition(&scope, 2);
                     self.statements.push(json!({"kind": "if", "node": node, "block": block, "after": after,
                         "condition": condition}));
-                    own.extend(self.block(&json!(node), &scope, depth - 1));
+                    own.extend(self.block(&json!(node), &scope, depth - 1).1);
                     if self.pick(2) == 0 {
                         let other = self.node();
                         self.statements.push(json!({"kind": "otherwise", "node": other, "block": block, "if": node}));
-                        own.extend(self.block(&json!(other), &scope, depth - 1));
+                        own.extend(self.block(&json!(other), &scope, depth - 1).1);
                     }
                 }
+                7..9 if depth > 0 => {
+                    own.extend(self.cache(block, node, &after, &scope, depth - 1));
+                    scope.push(node);
+                    own.push(node);
+                }
                 _ => {
-                    let count = self.pick(3);
-                    let arguments: serde_json::Map<String, Json> =
-                        (0..count).map(|at| (format!("a{at}"), self.argument(&scope))).collect();
-                    let site = format!("site{}", self.pick(SITES as u64));
-                    self.statements.push(json!({"kind": "operation", "node": node, "block": block, "after": after,
-                        "operation": "t.Op", "site": site, "provider": null, "arguments": arguments}));
+                    self.operation(block, node, &after, &scope);
                     scope.push(node);
                     own.push(node);
                 }
             }
         }
-        own
+        (scope, own)
     }
 }
 
@@ -277,6 +313,7 @@ type Env = HashMap<String, (Vec<u32>, Made)>;
 struct Seen {
     yields: BTreeMap<(String, Vec<u32>), Made>,
     calls: BTreeMap<(String, Vec<u32>), u32>,
+    stored: BTreeMap<(String, Vec<u32>), (Vec<Val>, Val)>,
     reports: BTreeSet<Origin>,
 }
 
@@ -353,7 +390,7 @@ impl Reference<'_> {
                 Statement::Yield(_) => {
                     self.seen.borrow_mut().yields.insert((node, frame.to_vec()), Err(errors.clone()));
                 }
-                Statement::ForEach(_) | Statement::If(_) | Statement::Otherwise(_) => {
+                Statement::ForEach(_) | Statement::If(_) | Statement::Otherwise(_) | Statement::TryFromCache(_) => {
                     self.poison(&node, frame, errors, env);
                 }
                 _ => {}
@@ -369,6 +406,8 @@ impl Reference<'_> {
             Statement::Collect(one) => one.block.as_ref().map(id),
             Statement::If(one) => one.block.as_ref().map(id),
             Statement::Otherwise(one) => one.block.as_ref().map(id),
+            Statement::TryFromCache(one) => one.block.as_ref().map(id),
+            Statement::WriteToCache(one) => one.block.as_ref().map(id),
             Statement::Other { .. } => None,
         };
         self.pipeline.statements.iter().filter(move |statement| around(statement).as_deref() == block)
@@ -440,6 +479,36 @@ impl Reference<'_> {
                     let outcome = outcomes[&id(&one.of)].clone().map(|holds| !holds);
                     self.branch(&node, frame, outcome, env);
                 }
+                Statement::TryFromCache(one) => {
+                    let key: Vec<&Argument> = one.key.iter().collect();
+                    let looked_up = self.inputs(&key, &one.after, env).and_then(|key| {
+                        *self.seen.borrow_mut().calls.entry(here()).or_default() += 1;
+                        cached(&node, &key).map(|found| (key, found)).ok_or_else(|| self.report(&node, frame))
+                    });
+                    let made = match looked_up {
+                        Ok((_, Some(found))) => Ok(found),
+                        Ok((key, None)) => {
+                            env.insert(node.clone(), (frame.to_vec(), Ok(Val::List(key))));
+                            self.run(Some(&node), frame, env);
+                            env[&node].1.clone()
+                        }
+                        Err(errors) => {
+                            self.poison(&node, frame, &errors, env);
+                            Err(errors)
+                        }
+                    };
+                    env.insert(node.clone(), (frame.to_vec(), made));
+                }
+                Statement::WriteToCache(one) => {
+                    let cache = id(&one.cache);
+                    let Ok(Val::List(key)) = env[&cache].1.clone() else { unreachable!("it has its key") };
+                    let made = self.inputs(&[&one.value], &one.after, env).map(|mut inputs| inputs.remove(0));
+                    if let Ok(value) = &made {
+                        *self.seen.borrow_mut().calls.entry(here()).or_default() += 1;
+                        self.seen.borrow_mut().stored.insert(here(), (key, value.clone()));
+                    }
+                    env.insert(cache, (frame.to_vec(), made));
+                }
                 Statement::Other { .. } => unreachable!("none is written"),
             }
         }
@@ -462,6 +531,8 @@ fn node_of(statement: &Statement) -> String {
         Statement::Collect(one) => id(&one.node),
         Statement::If(one) => id(&one.node),
         Statement::Otherwise(one) => id(&one.node),
+        Statement::TryFromCache(one) => id(&one.node),
+        Statement::WriteToCache(one) => id(&one.node),
         Statement::Other { .. } => unreachable!("none is written"),
     }
 }
@@ -550,15 +621,32 @@ fn execute(plan: &Plan, frames: u32, order: u64, dies: Option<(usize, usize)>) -
             let step = |transition: TransitionId| &nets[at].transitions[transition as usize].step;
             match action {
                 Action::Call { transition, frame, inputs } => {
-                    let Step::Call { node, arguments, .. } = step(transition) else { panic!("only calls are called") };
-                    let key = (id(node), frame.levels().to_vec());
-                    *seen.calls.entry(key).or_default() += 1;
+                    let node = step(transition).node();
+                    let at_node = (id(node), frame.levels().to_vec());
+                    *seen.calls.entry(at_node.clone()).or_default() += 1;
                     let value = |argument: &dfm_net::Argument| match argument {
                         dfm_net::Argument::Literal(json) => Val::literal(json).expect("it is a number or a list"),
                         dfm_net::Argument::Slot(slot) => inputs[usize::from(*slot)].clone().expect("it has a value"),
                     };
-                    let inputs: Vec<Val> = arguments.iter().map(|(_, argument)| value(argument)).collect();
-                    let outcome = body(&id(node), &inputs).map(Outcome::Value).unwrap_or_else(|| {
+                    let outcome = match step(transition) {
+                        Step::Call { arguments, .. } => {
+                            let given: Vec<Val> = arguments.iter().map(|(_, argument)| value(argument)).collect();
+                            body(&id(node), &given).map(Outcome::Value)
+                        }
+                        Step::LookUp { key, .. } => {
+                            let key: Vec<Val> = key.iter().map(value).collect();
+                            let found = cached(&id(node), &key);
+                            found.map(|found| found.map_or(Outcome::NotFound(Val::List(key)), Outcome::Found))
+                        }
+                        Step::Store { .. } => {
+                            let Some(Some(Val::List(key))) = inputs.last().cloned() else { panic!("there is no key") };
+                            let value = inputs[0].clone().expect("it has a value");
+                            seen.stored.insert(at_node, (key, value.clone()));
+                            Some(Outcome::Value(value))
+                        }
+                        other => panic!("{other:?} is no call"),
+                    };
+                    let outcome = outcome.unwrap_or_else(|| {
                         Outcome::Failed(Failure {
                             site: nets[at].site.clone(),
                             node: Some(node.clone()),
@@ -616,6 +704,7 @@ fn nets_give_what_a_plain_interpreter_gives() {
         let (seen, done) = execute(&plan, frames, order, None);
         prop_assert_eq!(&seen.calls, &expected.calls);
         prop_assert_eq!(&seen.yields, &expected.yields);
+        prop_assert_eq!(&seen.stored, &expected.stored);
         prop_assert_eq!(done, plan.nets.len());
         for reported in &expected.reports {
             prop_assert!(seen.reports.contains(reported), "{reported:?} is not reported");

@@ -119,7 +119,7 @@ fn every_problem_is_told() {
         greet(15, anywhere(), json!({"name": {"node": 14}})),
         greet(16, anywhere(), json!({"name": {"node": 15}})),
         late,
-        {"kind": "try_from_cache", "node": 18},
+        {"kind": "while", "node": 18},
     ]);
     let problems = planned(statements).expect_err("it is full of mistakes");
     let told: Vec<String> = problems

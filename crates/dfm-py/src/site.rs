@@ -206,21 +206,14 @@ impl Site {
     }
 
     /// The next call that is due: (call, job, frame, operation, provider, parameters, limits), the last being
-    /// (retries, backoff, timeout), or None for a single try of any length.
+    /// (retries, backoff, timeout), or None for a single try of any length. The cache is used by two operations of our
+    /// own: `$look-up` takes the `parts` of a key, `$store` a `key` and a `value`.
     fn next_call<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
         while let Some(call) = self.site.next_call() {
             let net = self.site.net(call.job).ok_or_else(|| PyRuntimeError::new_err("a call without its job"))?;
-            let Step::Call { operation, provider, arguments, limits, .. } =
-                &net.transitions[call.transition as usize].step
-            else {
-                return Err(PyRuntimeError::new_err("a call without an operation"));
-            };
-            match parameters(py, arguments, &call.inputs) {
-                Ok(given) => {
+            match asked(py, &net.transitions[call.transition as usize].step, &call.inputs) {
+                Ok((operation, provider, given, limits)) => {
                     let frame = PyTuple::new(py, call.frame.levels())?;
-                    let limits =
-                        (*limits != Limits::default()).then_some((limits.retries, limits.backoff, limits.timeout));
-                    let (operation, provider) = (operation.as_str(), provider.as_deref());
                     return Ok(Some((call.id, call.job, frame, operation, provider, given, limits).into_pyobject(py)?));
                 }
                 // A literal of the pipeline that this site does not accept.
@@ -233,9 +226,18 @@ impl Site {
         Ok(None)
     }
 
-    /// Takes a call's result.
-    fn complete(&mut self, call: u64, value: Py<PyAny>) {
-        self.site.complete(call, Outcome::Value(Object(value)));
+    /// Takes a call's result; that of a `$look-up` is (key, (value,)), or (key, None) where the cache has none.
+    fn complete(&mut self, py: Python<'_>, call: u64, value: Py<PyAny>) -> PyResult<()> {
+        let outcome = if let Some(Step::LookUp { .. }) = self.site.step(call) {
+            match value.extract::<(Py<PyAny>, Option<(Py<PyAny>,)>)>(py)? {
+                (_, Some((value,))) => Outcome::Found(Object(value)),
+                (key, None) => Outcome::NotFound(Object(key)),
+            }
+        } else {
+            Outcome::Value(Object(value))
+        };
+        self.site.complete(call, outcome);
+        Ok(())
     }
 
     /// Takes the end of a call's items; `items` is the list of them, if `gathers` asked for one.
@@ -338,24 +340,40 @@ impl Site {
     }
 }
 
-/// A call's parameters by their names.
-fn parameters<'py>(
-    py: Python<'py>,
-    arguments: &[(String, Argument)],
-    inputs: &[Option<Object>],
-) -> PyResult<Bound<'py, PyDict>> {
+/// An operation, its provider, its parameters by their names, and its limits, as [`Site::next_call`] gives them.
+type Asked<'n, 'py> = (&'n str, Option<&'n str>, Bound<'py, PyDict>, Option<(u32, f64, Option<f64>)>);
+
+/// What a step asks of the host.
+fn asked<'n, 'py>(py: Python<'py>, step: &'n Step, inputs: &[Option<Object>]) -> PyResult<Asked<'n, 'py>> {
+    let input = |input: Option<&Option<Object>>| input?.as_ref().map(|object| object.0.bind(py).clone());
+    let value = |argument: &Argument| match argument {
+        Argument::Literal(json) => literal(py, json).map(Some),
+        Argument::Slot(slot) => Ok(input(inputs.get(usize::from(*slot)))),
+    };
     let given = PyDict::new(py);
-    for (name, argument) in arguments {
-        let value = match argument {
-            Argument::Literal(json) => literal(py, json)?,
-            Argument::Slot(slot) => match inputs.get(usize::from(*slot)).and_then(Option::as_ref) {
-                Some(object) => object.0.bind(py).clone(),
-                None => continue,
-            },
-        };
-        given.set_item(name, value)?;
+    match step {
+        Step::Call { operation, provider, arguments, limits, .. } => {
+            for (name, argument) in arguments {
+                if let Some(value) = value(argument)? {
+                    given.set_item(name, value)?;
+                }
+            }
+            let limited = *limits != Limits::default();
+            let limits = limited.then_some((limits.retries, limits.backoff, limits.timeout));
+            Ok((operation, provider.as_deref(), given, limits))
+        }
+        Step::LookUp { key, .. } => {
+            let parts = key.iter().filter_map(|part| value(part).transpose()).collect::<PyResult<Vec<_>>>()?;
+            given.set_item("parts", PyTuple::new(py, parts)?)?;
+            Ok(("$look-up", None, given, None))
+        }
+        Step::Store { .. } => {
+            given.set_item("value", input(inputs.first()))?;
+            given.set_item("key", input(inputs.last()))?;
+            Ok(("$store", None, given, None))
+        }
+        _ => Err(PyRuntimeError::new_err("a call of what is none")),
     }
-    Ok(given)
 }
 
 fn seen(py: Python<'_>, event: Event<Object>) -> PyResult<Bound<'_, PyTuple>> {

@@ -617,6 +617,13 @@ impl<H: Host> Site<H> {
         self.complete(call, Outcome::Failed(failure));
     }
 
+    /// What a running call is for.
+    pub fn step(&self, call: CallId) -> Option<&Step> {
+        let running = self.running.get(&call)?;
+        let net = self.jobs.get(&running.job)?.engine.net();
+        Some(&net.transitions[running.transition as usize].step)
+    }
+
     /// Whether a call's items are also needed as a list.
     pub fn gathers(&self, call: CallId) -> bool {
         self.running

@@ -253,7 +253,21 @@ impl<'a> Simulation<'a> {
     fn act(&mut self, at: usize, cause: Option<usize>) {
         while let Some(action) = self.sites[at].engine.next_action() {
             match action {
-                Action::Call { transition, frame, .. } => {
+                Action::Call { transition, frame, inputs } => {
+                    let engine = &mut self.sites[at].engine;
+                    // Caches are empty, and take no time.
+                    match engine.net().transitions[transition as usize].step {
+                        Step::LookUp { .. } => {
+                            engine.complete(transition, &frame, Outcome::NotFound(Size::of(0.0)));
+                            continue;
+                        }
+                        Step::Store { .. } => {
+                            let value = inputs[0].unwrap_or(Size::of(0.0));
+                            engine.complete(transition, &frame, Outcome::Value(value));
+                            continue;
+                        }
+                        _ => {}
+                    }
                     let (ready, firing) = (self.now, self.firings.len());
                     self.firings.push(Firing { site: at, transition, frame, cause, ready, begin: ready, end: ready });
                     let site = &mut self.sites[at];

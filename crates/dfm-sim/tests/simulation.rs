@@ -49,7 +49,7 @@ fn send() -> impl Strategy<Value = Value> {
     (0..9u8, prop::option::of(1..9u8)).prop_map(|(fixed, rate)| json!({"fixed_time": fixed, "bandwidth": rate}))
 }
 
-/// Pairs, loops and collections in a row, over three sites; each unit yields its result.
+/// Pairs, loops, collections and caches in a row, over three sites; each unit yields its result.
 fn mixed(units: &[(u8, usize, usize)]) -> Vec<Value> {
     let mut statements = vec![];
     let mut before = json!({"param": "p", "multiuse": true});
@@ -68,6 +68,14 @@ fn mixed(units: &[(u8, usize, usize)]) -> Vec<Value> {
             statements.push(json!({"kind": "collect", "node": node + 3, "for_each": node + 1,
                 "value": {"node": node + 2}, "errors": "fail"}));
             value = json!({"node": node + 3});
+        } else if kind == 3 {
+            statements.push(json!({"kind": "try_from_cache", "node": node + 1, "key": [value]}));
+            let mut body = operation(node + 2, other, &json!({"a": value, "b": before}));
+            body["block"] = json!(node + 1);
+            statements.push(body);
+            statements.push(json!({"kind": "write_to_cache", "node": node + 3, "block": node + 1, "cache": node + 1,
+                "value": {"node": node + 2}}));
+            value = json!({"node": node + 1});
         }
         statements.push(json!({"kind": "yield", "node": format!("y{at}"), "place": format!("y{at}"), "value": value}));
         before = value;
@@ -76,7 +84,7 @@ fn mixed(units: &[(u8, usize, usize)]) -> Vec<Value> {
 }
 
 fn units() -> impl Strategy<Value = Vec<(u8, usize, usize)>> {
-    prop::collection::vec((0..3u8, 0..3usize, 0..3usize), 1..6)
+    prop::collection::vec((0..4u8, 0..3usize, 0..3usize), 1..6)
 }
 
 proptest! {

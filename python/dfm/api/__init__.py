@@ -1,6 +1,6 @@
 """What does an application build pipelines with?"""
 
-from dfm.api._blocks import ForEach, If
+from dfm.api._blocks import ForEach, If, TryFromCache, WriteToCache
 from dfm.api._conditions import (
     And,
     Equal,
@@ -17,7 +17,6 @@ from dfm.api._pipeline import Pipeline
 from dfm.api._references import Advise, Node, NodeRef, PickledObject, PlaceParam, Retry, well_known_id
 from dfm.api._sites import BestOf, Site
 from dfm.api._tokens import ErrorRecord, ErrorToken, StopToken
-from dfm.api._unavailable import TryFromCache
 
 __all__ = [
     "Advise",
@@ -45,6 +44,7 @@ __all__ = [
     "Site",
     "StopToken",
     "TryFromCache",
+    "WriteToCache",
     "Yield",
     "well_known_id",
 ]

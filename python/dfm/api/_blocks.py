@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 
 from pydantic import PrivateAttr
 
@@ -206,6 +206,100 @@ class Otherwise(Block, frozen=True):
     @property
     def dfm_title(self) -> str:
         return "otherwise"
+
+
+class TryFromCache(Node, Block, frozen=True):
+    """Takes a value from a site's cache; where that has none, runs its body, which makes the value and writes it there.
+
+    Outside of its body it stands for that value, wherever it came from. Whatever makes two values different has to be
+    in the key: all pipelines of a federation share a site's cache.
+    """
+
+    key: Any
+    """A node, a parameter or a literal; a tuple of these is a key of several parts."""
+    site: str | None = None
+    """The site whose cache it is; `None` for the site that makes the value."""
+    _writes: str | None = PrivateAttr(None)
+
+    def __init__(
+        self,
+        key: Any,
+        site: str | None = None,
+        *,
+        dfm_after: Node | Sequence[Node] | None = None,
+        dfm_node_id: NodeId | None = None,
+    ) -> None:
+        data = {"key": key, "site": site, "dfm_after": dfm_after, "dfm_node_id": dfm_node_id}
+        graph, node, line = self._write("TryFromCache", data)
+        params: list[PlaceParam] = []
+        for part in self.dfm_key():
+            if isinstance(part, Node):
+                graph.check_node(part.dfm_target()[0], line)
+            elif isinstance(part, PlaceParam):
+                params.append(part)
+            elif any(inside(part)):
+                raise PipelineError(nested("TryFromCache", "key"), line)
+        graph.use_places(params, line)
+        self._written(graph, node, line)
+
+    __init__.__pydantic_base_init__ = True  # pyright: ignore
+
+    def dfm_key(self) -> tuple[Any, ...]:
+        """The parts of the key."""
+        key = self.key
+        return cast(tuple[Any, ...], key) if isinstance(key, tuple) else (key,)
+
+    def dfm_target(self) -> tuple[Statement, tuple[Step, ...]]:
+        return self, ()
+
+    def cache(self, value: Node) -> None:
+        """Writes the value into the cache, for next time. Called once, in the body."""
+        WriteToCache(self, value)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        super().__exit__(kind, error, traceback)
+        if kind is None and self._writes is None:
+            raise PipelineError(
+                f"the body of the TryFromCache made at {line_of(self)} writes no value; call its cache(node) there",
+                user_line(),
+            )
+
+
+class WriteToCache(Statement, frozen=True):
+    """Writes the value of a `TryFromCache`, in its body; the same as that one's `cache(value)`."""
+
+    of: TryFromCache
+    """The `TryFromCache`."""
+    value: Node
+    """What makes the value."""
+
+    def __init__(
+        self,
+        of: TryFromCache,
+        value: Node,
+        *,
+        dfm_after: Node | Sequence[Node] | None = None,
+        dfm_node_id: NodeId | None = None,
+    ) -> None:
+        data = {"of": of, "value": value, "dfm_after": dfm_after, "dfm_node_id": dfm_node_id}
+        graph, node, line = self._write("WriteToCache", data)
+        graph.check_own(of, line)
+        graph.check_node(value.dfm_target()[0], line)
+        if of._writes is not None:  # pyright: ignore[reportPrivateUsage]
+            first = of._writes  # pyright: ignore[reportPrivateUsage]
+            raise PipelineError(f"the TryFromCache made at {line_of(of)} has its value already, from {first}", line)
+        if not graph.open or graph.open[-1] != of.dfm_node_id:
+            raise PipelineError(
+                f"the value of the TryFromCache made at {line_of(of)} is written outside of its body, or in a block "
+                "inside it; write it in the body itself, once",
+                line,
+            )
+        of._writes = line  # pyright: ignore
+        self._written(graph, node, line)
+
+    __init__.__pydantic_base_init__ = True  # pyright: ignore
 
 
 def around(graph: Graph, block: NodeId | None) -> Iterator[NodeId]:

@@ -11,7 +11,7 @@ from typing import Any, cast
 from pydantic import BaseModel
 
 from dfm.api import _lines
-from dfm.api._blocks import Block, Collected, ForEach, If, Otherwise, around
+from dfm.api._blocks import Block, Collected, ForEach, If, Otherwise, TryFromCache, WriteToCache, around
 from dfm.api._conditions import COMPARISONS, And, Comparison, Condition, Not, Or, Truth, as_condition
 from dfm.api._graph import Graph, current, line_of
 from dfm.api._operation import Operation, Statement, Yield, parameters_of
@@ -21,6 +21,7 @@ from dfm.errors import EncodingError, PipelineError
 
 FORMAT = 1
 _ADVISE = {"advise": True}
+_KINDS = frozenset(("operation", "yield", "for_each", "collect", "if", "otherwise", "try_from_cache", "write_to_cache"))
 MARK = "$dfm"
 """A key that literals in plans use for values that JSON has no form for."""
 
@@ -49,6 +50,12 @@ def write_document(graph: Graph) -> dict[str, Any]:
                 written = {"kind": "if", **common, "condition": condition}
             case Otherwise():
                 written = {"kind": "otherwise", **common, "if": statement.test.dfm_node_id}
+            case TryFromCache():
+                key = [_argument(part, "key", statement) for part in statement.dfm_key()]
+                written = {"kind": "try_from_cache", **common, "key": key, "site": statement.site}
+            case WriteToCache():
+                value = _argument(statement.value, "value", statement)
+                written = {"kind": "write_to_cache", **common, "cache": statement.of.dfm_node_id, "value": value}
             case _:
                 raise TypeError(type(statement))
         statements.append(written)
@@ -172,7 +179,7 @@ def _read_statement(graph: Graph, statement: Any, document: dict[str, Any], line
         raise PipelineError("a statement is a dictionary", line)
     statement = cast(dict[str, Any], statement)
     kind = statement.get("kind")
-    if kind not in ("operation", "yield", "for_each", "collect", "if", "otherwise"):
+    if kind not in _KINDS:
         raise PipelineError(f"a statement of kind {kind!r} is not available yet", line)
     block, node = statement.get("block"), _get(statement, "node", (int, str), line)
     if block is not None and not isinstance(graph.statements.get(block), Block):
@@ -198,6 +205,16 @@ def _read_statement(graph: Graph, statement: Any, document: dict[str, Any], line
         return
     if kind == "if":
         If(_read_condition(graph, _get(statement, "condition", dict, line), line), **common)
+        return
+    if kind == "try_from_cache":
+        parts = [_read_argument(graph, "key", part, line) for part in _get(statement, "key", list, line)]
+        TryFromCache(parts[0] if len(parts) == 1 else tuple(parts), statement.get("site"), **common)
+        return
+    if kind == "write_to_cache":
+        if not isinstance(cache := graph.statements.get(_get(statement, "cache", (int, str), line)), TryFromCache):
+            raise PipelineError("'cache' is not the node id of a TryFromCache", line)
+        value = _read_argument(graph, "value", _get(statement, "value", dict, line), line)
+        WriteToCache(cache, value, **common)
         return
     if kind == "yield":
         value = _read_argument(graph, "value", _get(statement, "value", dict, line), line)

@@ -48,8 +48,12 @@ class Graph:
     def check_node(self, node: "Statement", line: str) -> None:
         """Refuses a node of another pipeline, and one of a block that this line does not stand in."""
         self.check_own(node, line)
-        if self.blocks or self.loops:
+        if self.open or self.blocks or self.loops:
             own = node.dfm_node_id
+            if own in self.open and own not in self.loops:
+                raise PipelineError(
+                    f"the {node.dfm_title} made at {line_of(node)} has no value in its own body, which makes that", line
+                )
             self.check_visible(node, own if own in self.loops else self.blocks.get(own), line)  # pyright: ignore
 
     def check_own(self, node: "Statement", line: str) -> None:

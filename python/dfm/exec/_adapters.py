@@ -16,6 +16,7 @@ from typing import Any, cast
 
 from dfm._advice import DISCOVERY_PLACE, ErrorFieldAdvice, SiteAdvice
 from dfm.exec._advisors import Advisor, advisors
+from dfm.exec._cache import Cache
 from dfm.exec._site import DfmContext, EnvironmentVault, Provider, SecretsVault, Site, SiteSettings
 
 Operation = tuple[str, str | None]
@@ -118,6 +119,7 @@ class Adapters:
         asking = self._bound[DISCOVERY_PLACE, None] = Bound(self._advise, "coroutine")
         asking.accepted = {"operation", "provider", "given", "asked", "unknown", "seconds"}
         asking.plain = True
+        self._cache: Cache | None = None
 
     def bound(self, operation: str, provider: str | None) -> Bound:
         """The adapter for an operation.
@@ -154,6 +156,8 @@ class Adapters:
 
     def _bind(self, key: Operation) -> Bound:
         operation, provider = key
+        if operation in ("$look-up", "$store"):
+            return self._bind_cache(operation)
         if (binding := self._bindings.get(key)) is None:
             by = f" by provider '{provider}'" if provider else ""
             raise BindingError(f"site '{self._settings['site']}' does not offer '{operation}'{by}")
@@ -205,6 +209,15 @@ class Adapters:
         if not callable(body):
             raise BindingError(f"{what} has no method 'body'")
         return body
+
+    def _bind_cache(self, operation: str) -> Bound:
+        if self._cache is None:
+            site = self.site()
+            self._cache = Cache(lambda: site.cache_storage("results"), self.logger)
+        bound = Bound(self._cache.look_up if operation == "$look-up" else self._cache.store, "thread")
+        bound.accepted = {"parts"} if operation == "$look-up" else {"key", "value"}
+        bound.plain = True
+        return bound
 
     def _value(self, source: dict[str, Any], what: str) -> Any:
         try:

@@ -114,7 +114,7 @@ class Site:
             A `upath.UPath`; for local files without that package, a `pathlib.Path`.
 
         Raises:
-            ImportError: the cache is not on local files and `universal-pathlib` is not installed.
+            ImportError: the cache is not on local files, and a package for them is not installed.
         """
         cache = self.dfm_context.settings.cache
         protocol = cast(str, cache.get("protocol") or "file")
@@ -127,14 +127,19 @@ class Site:
         except ImportError:
             if protocol not in ("file", "local"):
                 raise ImportError(
-                    f"the cache of site '{self.site}' is on '{protocol}', which needs: pip install universal-pathlib"
+                    f"the cache of site '{self.site}' is on '{protocol}', which needs: pip install 'dfm[fsspec]'"
                 ) from None
             folder: Any = pathlib.Path(base)
         else:
             folder = cast(Any, UPath)(base, protocol=protocol, **cache.get("storage_options", {}))
         if subpath:
             folder = folder / subpath
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except ImportError as error:
+            raise ImportError(
+                f"the cache of site '{self.site}' is on '{protocol}', which needs one more package: {error}"
+            ) from None
         return folder
 
     @contextlib.contextmanager

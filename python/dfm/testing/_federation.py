@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -20,7 +21,8 @@ from dfm.testing._links import LoopLinks
 class Federation:
     """A federation whose sites all live on one thread of this process, as a context manager.
 
-    Results go from site to site as they do on every target, encoded; pickled objects are refused, as on Flare.
+    Results go from site to site as they do on every target, encoded; pickled objects are refused, as on Flare. Each
+    site's cache is a folder of its own, empty at first and gone with the federation.
     """
 
     def __init__(
@@ -63,8 +65,17 @@ class Federation:
             session="test",
             logger=logger,
         )
+        self._caches = tempfile.TemporaryDirectory(prefix="dfm-testing-")
+        cache: dict[str, Any] = {"protocol": "file", "storage_options": {}}
         self._adapters: dict[str, TestedAdapters] = {
-            name: TestedAdapters(site, homesite, "test", logger.getChild(name), fakes.get(name, {}), secrets)
+            name: TestedAdapters(
+                site | {"cache": cache | {"base_path": f"{self._caches.name}/{name}"}},
+                homesite,
+                "test",
+                logger.getChild(name),
+                fakes.get(name, {}),
+                secrets,
+            )
             for name, site in code.sites.items()
         }
         self._home: Home | None = None

@@ -1,0 +1,110 @@
+"""How does a site keep values for `TryFromCache`?
+
+An entry is one file, named by its key: a mark of this format, a checksum of the rest, and the encoded value. Whatever
+is wrong with one, or with the cache's storage, is a warning and a value that has to be made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import logging
+import os
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+from dfm import _values
+from dfm._keys import key_of
+from dfm.errors import EncodingError
+
+_MARK = b"dfm cache 1\n"
+_DIGEST = 32
+
+
+class Cache:
+    """The values that one site keeps. Its methods may be called on several threads, and by several processes."""
+
+    def __init__(self, open_folder: Callable[[], Any], logger: logging.Logger) -> None:
+        """Made on the site's own thread. `open_folder` gives the entries' folder, a `Path` or a `upath.UPath`."""
+        self._open_folder = open_folder
+        self._logger = logger
+        self._takes = _values.policy.lenient, _values.policy.packages
+        self._folder: Any = None
+
+    def look_up(self, parts: tuple[Any, ...]) -> tuple[str, tuple[Any] | None]:
+        """The key that these values make, and what is kept under it, if there is anything.
+
+        Raises:
+            TypeError: one of them cannot be part of a key.
+            ImportError: the cache's storage needs a package that is not installed.
+        """
+        key = key_of(parts)
+        try:
+            data = self._entry(key).read_bytes()
+        except FileNotFoundError:
+            return key, None
+        except ImportError:
+            raise
+        except Exception as error:
+            self._logger.warning("the cache cannot be read, so a value is made again: %s", error)
+            return key, None
+        head = len(_MARK) + _DIGEST
+        if data[: len(_MARK)] != _MARK or data[len(_MARK) : head] != _checksum(memoryview(data)[head:]):
+            self._logger.warning("the cache's entry %s is damaged, so its value is made again", key)
+            return key, None
+        try:
+            with _values.acting_for(*self._takes):
+                return key, (_values.loads(data[head:]),)
+        except (EncodingError, TypeError, ValueError) as error:
+            self._logger.warning("the cache's entry %s cannot be used, so its value is made again: %s", key, error)
+            return key, None
+
+    def store(self, key: str, value: Any) -> Any:
+        """Keeps a value, and returns it. One that has no encoding is not kept, which is a warning.
+
+        Raises:
+            ImportError: the cache's storage needs a package that is not installed.
+        """
+        try:
+            with _values.acting_for(*self._takes):
+                payload = _values.dumps(value)
+            self._write(self._entry(key), _MARK + _checksum(payload) + payload)
+        except ImportError:
+            raise
+        except Exception as error:
+            self._logger.warning("a value is not kept in the cache: %s", error)
+        return value
+
+    def _entry(self, key: str) -> Any:
+        if self._folder is None:
+            self._folder = self._open_folder()
+        return self._folder / key
+
+    def _write(self, entry: Any, data: bytes) -> None:
+        """Writes an entry so that nobody sees a part of it."""
+        temporary = entry.with_name(f"{entry.name}.{uuid.uuid4().hex}.part")
+        if isinstance(entry, Path):
+            entry.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                temporary.write_bytes(data)
+                os.replace(temporary, entry)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+        elif _renames(entry.fs):
+            entry.fs.pipe_file(temporary.path, data)
+            entry.fs.mv(temporary.path, entry.path)
+        else:  # such a storage shows a file only once it is whole
+            entry.fs.pipe_file(entry.path, data)
+
+
+def _renames(file_system: Any) -> bool:
+    """Whether it moves files itself; what others inherit is a copy."""
+    base = cast(Any, importlib.import_module("fsspec")).AbstractFileSystem
+    return cast("type[Any]", type(file_system)).mv is not base.mv
+
+
+def _checksum(data: bytes | memoryview) -> bytes:
+    return hashlib.blake2b(data, digest_size=_DIGEST).digest()
