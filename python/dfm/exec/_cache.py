@@ -42,7 +42,7 @@ class Cache:
         """
         key = key_of(parts)
         try:
-            data = self._entry(key).read_bytes()
+            data = _read(self._entry(key))
         except FileNotFoundError:
             return key, None
         except ImportError:
@@ -70,7 +70,7 @@ class Cache:
         try:
             with _values.acting_for(*self._takes):
                 payload = _values.dumps(value)
-            self._write(self._entry(key), _MARK + _checksum(payload) + payload)
+            _write(self._entry(key), _MARK + _checksum(payload) + payload)
         except ImportError:
             raise
         except Exception as error:
@@ -79,25 +79,31 @@ class Cache:
 
     def _entry(self, key: str) -> Any:
         if self._folder is None:
-            self._folder = self._open_folder()
+            folder = self._open_folder()
+            self._folder = Path(cast("os.PathLike[str]", folder)) if isinstance(folder, os.PathLike) else folder
         return self._folder / key
 
-    def _write(self, entry: Any, data: bytes) -> None:
-        """Writes an entry so that nobody sees a part of it."""
-        temporary = entry.with_name(f"{entry.name}.{uuid.uuid4().hex}.part")
-        if isinstance(entry, Path):
-            entry.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                temporary.write_bytes(data)
-                os.replace(temporary, entry)
-            except BaseException:
-                temporary.unlink(missing_ok=True)
-                raise
-        elif _renames(entry.fs):
-            entry.fs.pipe_file(temporary.path, data)
-            entry.fs.mv(temporary.path, entry.path)
-        else:  # such a storage shows a file only once it is whole
-            entry.fs.pipe_file(entry.path, data)
+
+def _read(entry: Any) -> bytes:
+    return entry.read_bytes() if isinstance(entry, Path) else entry.fs.cat_file(entry.path)
+
+
+def _write(entry: Any, data: bytes) -> None:
+    """Writes an entry so that nobody sees a part of it."""
+    temporary = entry.with_name(f"{entry.name}.{uuid.uuid4().hex}.part")
+    if isinstance(entry, Path):
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            temporary.write_bytes(data)
+            os.replace(temporary, entry)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    elif _renames(entry.fs):
+        entry.fs.pipe_file(temporary.path, data)
+        entry.fs.mv(temporary.path, entry.path)
+    else:  # such a storage shows a file only once it is whole
+        entry.fs.pipe_file(entry.path, data)
 
 
 def _renames(file_system: Any) -> bool:
