@@ -1,7 +1,8 @@
 """What does `dfm fed submit NAME pipeline PATH` run?
 
-The command calls `main` in a process of its own with everything decided: PATH FORMAT OUTPUT [ARGUMENT…] in `sys.argv`,
-FORMAT being `text` or `json`, and OUTPUT the folder for results or empty.
+The command calls `main` in a process of its own with everything decided: PATH FORMAT OUTPUT MEASURE [ARGUMENT…] in
+`sys.argv`, FORMAT being `text` or `json`, OUTPUT the folder for results or empty, and MEASURE empty or, for a job that
+is measured, JSON with the files for its picture and its costs, or null.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from dfm.errors import DfmError, PipelineError, PlanError
 from dfm.exec import Frame
 from dfm.exec._adapters import user_traceback
 from dfm.session import STATUS_PLACE, Job, JobStatus, from_env
+from dfm.session._measured import Measured, write
 
 _WRONG, _FAILED, _INTERRUPTED, _NOBODY_READS, _TERMINATED = 2, 1, 130, 141, 143
 
@@ -36,7 +38,7 @@ class WrongInput(Exception):
 
 def main() -> None:
     """Runs the pipeline and exits with what came of it."""
-    path, format, output, *arguments = sys.argv[1:]
+    path, format, output, measure, *arguments = sys.argv[1:]
     # As if the user's file were run by itself.
     sys.argv = [path, *arguments]
     for stream in (sys.stdout, sys.stderr):
@@ -47,7 +49,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     printer = _Printer(format == "json", Path(output) if output else None)
     try:
-        sys.exit(_submit(Path(path), arguments, printer))
+        sys.exit(_submit(Path(path), arguments, printer, json.loads(measure) if measure else None))
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
     except (WrongInput, DfmError) as error:
@@ -82,7 +84,7 @@ def _terminate(number: int, frame: FrameType | None) -> None:
     sys.exit(_TERMINATED)
 
 
-def _submit(path: Path, arguments: list[str], printer: _Printer) -> int:
+def _submit(path: Path, arguments: list[str], printer: _Printer, measure: dict[str, str | None] | None) -> int:
     session = from_env()
     pipeline, parameters = load(path, arguments)
     printer.prepare()
@@ -91,10 +93,12 @@ def _submit(path: Path, arguments: list[str], printer: _Printer) -> int:
             return 0 if printer.discovered(session.discover(pipeline)) and printer.saved_all else _FAILED
         prepared = session.prepare(pipeline)
         begin = time.perf_counter()
-        job = session.execute(prepared, parameters, default_callback=printer)
+        job = session.execute(prepared, parameters, default_callback=printer, measure=measure is not None)
         _wait(job, printer, begin)
         status = job.get_status()
         printer.summary(status, time.perf_counter() - begin)
+        if measure is not None:
+            printer.measured(job.measured(), measure)
     return 0 if status is JobStatus.FINISHED and printer.saved_all else _FAILED
 
 
@@ -284,6 +288,16 @@ class _Printer:
             print(json.dumps({"status": status.value, "values": self._values, "errors": self._errors}), flush=True)
         else:
             print(f"{status.value.lower()}: {counts} in {seconds:.2f} s", file=sys.stderr)
+
+    def measured(self, run: Measured, files: Mapping[str, str | None]) -> None:
+        """What the run took, also into the files that are wanted."""
+        for name, text in (("svg", run.picture), ("costs", run.costs)):
+            if (file := files[name]) is not None:
+                write(file, text())
+        if self._json:
+            print(json.dumps({"measured": run.nodes}), flush=True)
+        else:
+            print(run.explain(), flush=True)
 
 
 def _problem(

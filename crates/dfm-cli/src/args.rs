@@ -361,6 +361,15 @@ pub struct Submit {
     /// Also save the results into this folder.
     #[arg(long, value_name = "DIR")]
     pub output: Option<PathBuf>,
+    /// Also say what each operation of a pipeline took, beside what was expected.
+    #[arg(long)]
+    pub measure: bool,
+    /// Measure, and draw that into this file.
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+    /// Measure, and write the costs that would have foretold it into this file, as suggestions for the configuration.
+    #[arg(long, value_name = "FILE")]
+    pub save_costs: Option<PathBuf>,
     /// With `--target local`: make an error of what Flare would refuse, which is only warned about otherwise.
     #[arg(long)]
     pub strict: bool,
@@ -375,6 +384,9 @@ pub struct Plan {
     pub name: String,
     /// A Python file with get_pipeline(), or a pipeline saved as JSON.
     pub path: PathBuf,
+    /// What is different from the configuration, such as costs that were measured.
+    #[arg(long, value_name = "FILE")]
+    pub network: Option<PathBuf>,
     /// Also draw the plan into this file.
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
@@ -477,6 +489,8 @@ mod tests {
             "dfm fed gen docker my_federation --skip scripts",
             "dfm fed plan my_federation pipeline.py --svg plan.svg",
             "dfm fed plan my_federation pipeline.py --save plan.json --elements 100",
+            "dfm fed submit my_federation --poc pipeline p.py --measure --svg run.svg --save-costs costs.yaml",
+            "dfm fed plan my_federation pipeline.py --network costs.yaml",
             "dfm fed simulate my_federation pipeline.py --network network.yaml --frames 100 --json",
             "dfm fed gen helm my_federation",
             "dfm fed gen helm my_federation --force",

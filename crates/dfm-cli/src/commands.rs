@@ -7,6 +7,7 @@ mod gen_docker;
 mod gen_helm;
 mod gen_provision;
 mod init;
+mod network;
 mod plan;
 mod planned;
 mod poc;

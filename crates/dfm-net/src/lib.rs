@@ -7,11 +7,13 @@
 mod blocks;
 mod engine;
 mod frame;
+mod measured;
 mod net;
 mod token;
 
 pub use engine::{Action, Engine};
 pub use frame::Frame;
+pub use measured::Measured;
 pub use net::{
     Arc, Argument, Block, BlockId, Carry, Comparison, Condition, Limits, Net, NodeId, OnError, Place, PlaceId,
     Selector, Source, Step, Transition, TransitionId,

@@ -84,6 +84,11 @@ impl Costs {
         self.own[node].firings
     }
 
+    /// What the pipeline itself gives to each firing of a node.
+    pub fn literal_bytes(&self, node: usize) -> f64 {
+        self.own[node].literal_bytes
+    }
+
     /// Whether the federation says what sending from one site to another costs.
     pub fn is_known(&self, from: usize, to: usize) -> bool {
         from == to || self.send_cost(from, to).is_some()

@@ -46,6 +46,10 @@ pub struct EstimatedNode {
     pub fixed: f64,
     /// Bytes of its results.
     pub bytes: f64,
+    /// Bytes that the pipeline itself gives to each firing.
+    pub given: f64,
+    /// How many numbers its frames have.
+    pub levels: usize,
 }
 
 /// What one node has from another.
@@ -74,6 +78,10 @@ pub(crate) fn estimate(
         |node: &Node<'_>| matches!(node.statement, Known::ForEach(_)) && known_elements(node.statement).is_none();
     let assumed_elements = graph.nodes.iter().any(unknown).then_some(elements);
     let mut made = Estimate { assumed_elements, nodes: vec![], edges: vec![] };
+    let mut levels: Vec<usize> = vec![];
+    for block in &graph.blocks {
+        levels.push(levels.get(block.parent).map_or(1, |around| around + usize::from(block.each)));
+    }
     for (index, node) in graph.nodes.iter().enumerate() {
         let (label, operation) = match node.statement {
             Known::Operation(statement) => (statement.operation.clone(), true),
@@ -99,6 +107,8 @@ pub(crate) fn estimate(
             compute: run.compute,
             fixed: node.candidates[placed.choice[index]].offer.map_or(0.0, |offer| offer.compute_cost.fixed_time),
             bytes: run.size,
+            given: costs.literal_bytes(index),
+            levels: levels[node.block],
         });
         for input in &node.inputs {
             let bytes = if input.signal { 0.0 } else { placed.runs[input.node].size };

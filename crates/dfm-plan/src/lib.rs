@@ -12,6 +12,7 @@ mod estimate;
 mod explain;
 mod fed_info;
 mod graph;
+mod measure;
 mod offers;
 mod picture;
 mod pipeline;
@@ -19,10 +20,12 @@ mod place;
 mod plan;
 mod problem;
 mod saved;
+mod suggest;
 
 pub use discover::{DISCOVERY_MODE, discover, explain_discovery};
 pub use estimate::{Estimate, EstimatedEdge, EstimatedNode, explain, shown_bytes, shown_seconds};
 pub use fed_info::{ComputeCost, FedInfo, Offer, OperationInfo, ParameterInfo, SendCost, SiteInfo};
+pub use measure::{MeasuredNode, MeasuredRun, compare, explain_run};
 pub use picture::picture;
 pub use pipeline::{
     Argument, CollectStatement, Condition, ForEachStatement, IfStatement, OperationStatement, OtherwiseStatement,
@@ -31,3 +34,4 @@ pub use pipeline::{
 pub use plan::{Alternative, Options, Placement, Plan, plan, plan_and_estimate};
 pub use problem::Problem;
 pub use saved::saved;
+pub use suggest::suggested_costs;

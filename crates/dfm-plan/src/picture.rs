@@ -8,13 +8,13 @@ use std::fmt::Write;
 
 use indexmap::IndexMap;
 
-use crate::Estimate;
 use crate::check::shown as shown_node;
 use crate::estimate::{EstimatedEdge, shown_bytes, shown_seconds};
+use crate::{Estimate, EstimatedNode, MeasuredNode, MeasuredRun};
 
 /// Pixels.
-const BOX: (f64, f64) = (150.0, 38.0);
-const CELL: (f64, f64) = (180.0, 84.0);
+const BOX: (f64, f64) = (150.0, 52.0);
+const CELL: (f64, f64) = (180.0, 98.0);
 const HEAD: f64 = 40.0;
 /// The most boxes of one site side by side; more go into further rows.
 const MAX_COLUMNS: usize = 4;
@@ -23,8 +23,9 @@ const COLOURS: [&str; 6] = ["#eaf2fb", "#eef7ea", "#fdf3e4", "#f6ecf8", "#e9f6f5
 /// The rectangle around something: left, top, right, bottom.
 type Area = (f64, f64, f64, f64);
 
-/// An SVG of the plan: sites as lanes, the expected sizes of values on the edges.
-pub fn picture(estimate: &Estimate) -> String {
+/// An SVG of the plan: sites as lanes, the sizes of values on the edges, times in the boxes. They are those that are
+/// expected, and beside them, of a run, those that were measured.
+pub fn picture(estimate: &Estimate, run: Option<&MeasuredRun>) -> String {
     let grid = Grid::new(estimate);
     let (width, height) = (grid.columns as f64 * CELL.0, HEAD + grid.rows as f64 * CELL.1);
     let mut svg = format!(
@@ -49,33 +50,70 @@ pub fn picture(estimate: &Estimate) -> String {
     let mut labels = String::new();
     let mut taken: Vec<Area> = grid.cells.iter().map(|cell| box_area(*cell)).collect();
     let mut said = HashMap::new();
-    for edge in &estimate.edges {
+    for (index, edge) in estimate.edges.iter().enumerate() {
         let points = route(grid.cells[edge.from], grid.cells[edge.to]);
         draw_edge(&mut svg, &points, edge.signal);
         // One value that goes to one site needs one label.
         let site = &estimate.nodes[edge.to].site;
         if !edge.signal && said.insert((edge.from, site), ()).is_none() {
-            draw_label(&mut labels, &points, &edge_text(edge, &estimate.nodes[edge.from].site != site), &mut taken);
+            let text = match run {
+                Some(run) => {
+                    let bytes = run.nodes[edge.from].as_ref().and_then(|node| node.bytes);
+                    let seconds = run.edges[index].map(shown_seconds);
+                    [bytes.map(shown_bytes), seconds].into_iter().flatten().collect::<Vec<_>>().join(", ")
+                }
+                None => edge_text(edge, &estimate.nodes[edge.from].site != site),
+            };
+            draw_label(&mut labels, &points, &text, &mut taken);
         }
     }
-    for (node, cell) in estimate.nodes.iter().zip(&grid.cells) {
-        let (left, top, right, _) = box_area(*cell);
-        let (round, stroke) = if node.operation { (4, "#334") } else { (19, "#383") };
-        let id = escaped(&shown_node(&node.node), 12);
-        let second = format!("{id}, done after {}", shown_seconds(node.finish));
-        let (middle, first_line, second_line) = ((left + right) / 2.0, top + 16.0, top + 31.0);
-        let title = escaped(&format!("{} at {}", node.label, node.site), usize::MAX);
-        let label = escaped(&node.label, 21);
-        let _ = writeln!(
-            svg,
-            "<g><title>{title}</title><rect x=\"{left}\" y=\"{top}\" width=\"{}\" height=\"{}\" rx=\"{round}\" \
-             fill=\"white\" stroke=\"{stroke}\"/><text x=\"{middle}\" y=\"{first_line}\" text-anchor=\"middle\">{label}\
-             </text><text x=\"{middle}\" y=\"{second_line}\" text-anchor=\"middle\" font-size=\"10\" fill=\"#556\">\
-             {second}</text></g>",
-            BOX.0, BOX.1
-        );
+    for (index, (node, cell)) in estimate.nodes.iter().zip(&grid.cells).enumerate() {
+        let measured = run.map(|run| run.nodes[index].as_ref());
+        draw_node(&mut svg, node, measured, box_area(*cell));
     }
     svg + &labels + "</svg>\n"
+}
+
+/// Draws a node; `measured` is there for a run, and empty where the node did not run.
+fn draw_node(svg: &mut String, node: &EstimatedNode, measured: Option<Option<&MeasuredNode>>, area: Area) {
+    let (left, top, right, _) = area;
+    let (round, stroke) = if node.operation { (4, "#334") } else { (19, "#383") };
+    let id = escaped(&shown_node(&node.node), 12);
+    let expected = shown_seconds(node.finish);
+    let lines = match measured {
+        None => [format!("{id}, done after {expected}"), repeated(node)],
+        Some(Some(run)) => [format!("{id}, done after {}", shown_seconds(run.finish)), format!("expected {expected}")],
+        Some(None) if node.operation => [format!("{id}, did not run"), format!("expected {expected}")],
+        Some(None) => [id, String::new()],
+    };
+    let far = measured.flatten().is_some_and(|run| {
+        let (more, less) = (run.finish.max(node.finish), run.finish.min(node.finish));
+        more > 2.0 * less && more - less > 1e-3
+    });
+    let colours = ["#556", if far { "#b30" } else { "#556" }];
+    let middle = (left + right) / 2.0;
+    let title = escaped(&format!("{} at {}", node.label, node.site), usize::MAX);
+    let lines: Vec<(&String, &str)> = lines.iter().zip(colours).filter(|(text, _)| !text.is_empty()).collect();
+    let (label, line) = (escaped(&node.label, 21), top + 30.0 - 6.5 * lines.len() as f64);
+    let _ = write!(
+        svg,
+        "<g><title>{title}</title><rect x=\"{left}\" y=\"{top}\" width=\"{}\" height=\"{}\" rx=\"{round}\" \
+         fill=\"white\" stroke=\"{stroke}\"/><text x=\"{middle}\" y=\"{line}\" text-anchor=\"middle\">{label}</text>",
+        BOX.0, BOX.1
+    );
+    for (below, (text, colour)) in lines.into_iter().enumerate() {
+        let y = line + 14.0 + 13.0 * below as f64;
+        let _ = write!(
+            svg,
+            "<text x=\"{middle}\" y=\"{y}\" text-anchor=\"middle\" font-size=\"10\" fill=\"{colour}\">{text}</text>"
+        );
+    }
+    *svg += "</g>\n";
+}
+
+/// How often a node fires, if not once.
+fn repeated(node: &EstimatedNode) -> String {
+    if node.firings == 1.0 { String::new() } else { format!("{} times", node.firings.round()) }
 }
 
 /// Which cell each node has.
@@ -211,6 +249,9 @@ fn edge_text(edge: &EstimatedEdge, leaves: bool) -> String {
 
 /// Writes beside the edge, where there is room.
 fn draw_label(svg: &mut String, points: &[(f64, f64)], text: &str, taken: &mut Vec<Area>) {
+    if text.is_empty() {
+        return;
+    }
     let width = text.chars().count() as f64 * 5.4 + 4.0;
     let area_at = |along: f64| {
         let (x, y) = point_on(points, along);

@@ -2,7 +2,11 @@
 
 use std::collections::HashSet;
 
-use dfm_plan::{Estimate, FedInfo, Options, Pipeline, Plan, explain, picture, plan_and_estimate};
+use dfm_net::{Frame, Measured};
+use dfm_plan::{
+    Estimate, FedInfo, Options, Pipeline, Plan, compare, explain, explain_run, picture, plan_and_estimate,
+    suggested_costs,
+};
 use serde_json::json;
 
 const SITES: [&str; 4] = ["home", "oslo", "lima", "accra"];
@@ -47,10 +51,51 @@ fn an_explanation_has_times_sizes_and_alternatives() {
     insta::assert_snapshot!(explain(&plan, &estimate));
 }
 
+/// What sites would have measured in two frames, if everything took so many times as long as expected.
+fn calls(estimate: &Estimate, factor: impl Fn(usize) -> f64) -> Vec<Measured> {
+    let nodes = estimate.nodes.iter().enumerate();
+    let call = |frame: u32| {
+        nodes.clone().map(move |(at, node)| (at, node, Frame::of_param_set(frame), 1000.0 + 50.0 * f64::from(frame)))
+    };
+    let calls = (0..2).flat_map(call).map(|(at, node, frame, begun)| {
+        let seconds = node.compute * factor(at);
+        let bytes = node.operation.then_some((node.bytes * factor(at)) as u64);
+        let begin = begun + node.finish * factor(at) - seconds;
+        Measured { node: node.node.clone(), frame, begin, seconds, bytes }
+    });
+    calls.collect()
+}
+
+#[test]
+fn a_run_that_went_as_expected_is_measured_so() {
+    let (plan, estimate) = planned(5, |node| (0..node).rev().take(1).collect());
+    let calls = calls(&estimate, |_| 1.0);
+    let run = compare(&estimate, &calls, &[1000.0, 1050.0]);
+    let close = |a: f64, b: f64| (a - b).abs() < 1e-6 * b.abs().max(1.0);
+    for (node, measured) in estimate.nodes.iter().zip(&run.nodes) {
+        let measured = measured.as_ref().expect("each was measured");
+        assert!(measured.calls == 2 && close(measured.finish, node.finish) && close(measured.compute, node.compute));
+        assert!(measured.bytes.is_none_or(|bytes| close(bytes, node.bytes)));
+    }
+    for (edge, measured) in estimate.edges.iter().zip(&run.edges) {
+        // One that ends earlier than another is not waited for.
+        assert!(measured.is_none_or(|seconds| edge.seconds.is_some_and(|expected| close(seconds, expected))));
+    }
+    insta::assert_snapshot!(suggested_costs(&plan, &estimate, &calls));
+}
+
+#[test]
+fn a_run_is_told_beside_what_was_expected() {
+    let (_, estimate) = planned(4, |node| (0..node).rev().take(2).collect());
+    let mut calls = calls(&estimate, |node| [1.0, 1.2, 3.0, 0.4, 1.0][node]);
+    calls.retain(|call| call.node != estimate.nodes[3].node);
+    insta::assert_snapshot!(explain_run(&estimate, &compare(&estimate, &calls, &[1000.0, 1050.0])));
+}
+
 #[test]
 fn a_small_picture_shows_lanes_nodes_and_sizes() {
     let (_, estimate) = planned(3, |node| (0..node).rev().take(2).collect());
-    insta::assert_snapshot!(picture(&estimate));
+    insta::assert_snapshot!(picture(&estimate, None));
 }
 
 #[test]
@@ -60,8 +105,16 @@ fn fifty_nodes_stand_apart() {
         5..=34 => vec![node % 5, (node - 5) / 2],
         _ => vec![node - 30, node - 3, node - 1],
     });
-    let svg = picture(&estimate);
-    std::fs::write(concat!(env!("CARGO_TARGET_TMPDIR"), "/fifty.svg"), &svg).expect("the folder is there");
+    let calls = calls(&estimate, |node| [1.0, 0.9, 1.3, 2.5][node % 4]);
+    let run = compare(&estimate, &calls, &[1000.0, 1050.0]);
+    for (name, svg) in [("fifty", picture(&estimate, None)), ("fifty-run", picture(&estimate, Some(&run)))] {
+        stand_apart(name, &svg);
+    }
+}
+
+/// Writes it for whoever wants to look, too.
+fn stand_apart(name: &str, svg: &str) {
+    std::fs::write(format!("{}/{name}.svg", env!("CARGO_TARGET_TMPDIR")), svg).expect("the folder is there");
     let boxes: Vec<&str> = svg.lines().filter(|line| line.starts_with("<g>")).collect();
     assert_eq!(boxes.len(), 51);
     let places: HashSet<String> = boxes

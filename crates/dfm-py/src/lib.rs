@@ -1,6 +1,7 @@
 //! The extension module `dfm._native`: conversions and calls, no logic of its own.
 
 mod buffers;
+mod measurement;
 mod plan;
 mod site;
 mod values;
@@ -17,6 +18,8 @@ mod _native {
     use super::{dumps, loads};
     #[pymodule_export]
     use crate::buffers::Memory;
+    #[pymodule_export]
+    use crate::measurement::Measurement;
     #[pymodule_export]
     use crate::plan::{Plan, plan};
     #[pymodule_export]

@@ -10,9 +10,10 @@ use serde_json::json;
 /// A pipeline as one net per site.
 #[pyclass(frozen, module = "dfm._native")]
 pub struct Plan {
-    plan: dfm_plan::Plan,
+    /// Where everything runs.
+    pub plan: dfm_plan::Plan,
     /// `None` where the plan is to ask for values.
-    estimate: Option<dfm_plan::Estimate>,
+    pub estimate: Option<dfm_plan::Estimate>,
 }
 
 impl Plan {
@@ -50,7 +51,7 @@ impl Plan {
 
     /// An SVG with the sites as lanes; `None` where nothing is placed.
     fn picture(&self) -> Option<String> {
-        self.estimate.as_ref().map(dfm_plan::picture)
+        self.estimate.as_ref().map(|estimate| dfm_plan::picture(estimate, None))
     }
 }
 
@@ -80,6 +81,7 @@ pub fn plan(
     }
 }
 
-fn to_json(value: &impl Serialize) -> PyResult<String> {
+/// As JSON.
+pub fn to_json(value: &impl Serialize) -> PyResult<String> {
     serde_json::to_string(value).map_err(|error| PyValueError::new_err(error.to_string()))
 }

@@ -17,6 +17,7 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 use serde_json::Value as Json;
 
 use crate::buffers::Held;
+use crate::measurement::Measurement;
 use crate::plan::Plan;
 use crate::values;
 
@@ -122,6 +123,10 @@ impl Host for PythonHost {
 
     fn encode(&mut self, value: &Object) -> Result<Outgoing, String> {
         Python::attach(|py| values::to_bytes(value.0.bind(py)).map_err(|error| sentence(py, &error)))
+    }
+
+    fn now(&self) -> f64 {
+        std::time::UNIX_EPOCH.elapsed().map_or(0.0, |since| since.as_secs_f64())
     }
 
     fn decode(&mut self, value: Incoming) -> Result<Object, String> {
@@ -292,6 +297,11 @@ impl Site {
         self.site.open(job, name, plan.nets().to_vec(), &absent);
     }
 
+    /// At home: has a job measured, before its first frame.
+    fn measure(&mut self, job: u64) {
+        self.site.measure(job);
+    }
+
     /// At home: begins the next frame of a job.
     fn start(&mut self, job: u64, params: HashMap<String, Py<PyAny>>) {
         self.site.start(job, &params.into_iter().map(|(name, value)| (name, Object(value))).collect());
@@ -401,6 +411,7 @@ fn seen(py: Python<'_>, event: Event<Object>) -> PyResult<Bound<'_, PyTuple>> {
             }
         }
         Event::Reported(job, one) => ("reported", job, failure(py, &one)?).into_pyobject(py),
+        Event::Measured(job, calls, begun) => ("measured", job, Measurement { calls, begun }).into_pyobject(py),
         Event::Ended(job) => ("ended", job).into_pyobject(py),
         Event::Abandoned(calls) => ("abandoned", calls).into_pyobject(py),
         Event::Room(call) => ("room", call).into_pyobject(py),

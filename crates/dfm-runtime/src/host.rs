@@ -1,6 +1,6 @@
 //! What does a site need from whoever runs operations and holds values?
 
-use dfm_net::{Frame, NodeId, Token, Value};
+use dfm_net::{Frame, Measured, NodeId, Token, Value};
 use dfm_wire::JobId;
 
 use crate::segment::Received;
@@ -15,6 +15,9 @@ pub trait Host {
     /// # Errors
     /// The sentence that tells the user what cannot travel, and what to do.
     fn encode(&mut self, value: &Self::Value) -> Result<Outgoing, String>;
+
+    /// Seconds since 1970. Only asked for jobs that are measured.
+    fn now(&self) -> f64;
 
     /// The value that another process encoded.
     ///
@@ -108,6 +111,9 @@ pub enum Event<V> {
     Reported(JobId, dfm_net::Failure),
     /// The user should hear of a value that was sent from here.
     Warned(String),
+    /// At home, before its end: the calls of a job that is measured, those of all sites, and when each of its frames
+    /// began.
+    Measured(JobId, Vec<Measured>, Vec<f64>),
     /// At home: every site has done what there was to do.
     Ended(JobId),
     /// These calls are not wanted any more.

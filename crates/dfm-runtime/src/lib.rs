@@ -2,6 +2,7 @@
 
 mod host;
 mod link;
+mod measure;
 mod segment;
 mod site;
 

@@ -14,6 +14,7 @@ use dfm_wire::{Buffer, Encoded, JobId, Message, Payload};
 
 use crate::host::{Call, CallId, Event, Host, Incoming, Part, Room, Yielded};
 use crate::link::{Link, MAX_FILES, MAX_PACKET};
+use crate::measure::Measuring;
 use crate::segment::{Pool, Received, Released, SEGMENT_FROM};
 
 /// A generator may be this many items ahead of its slowest consumer.
@@ -67,6 +68,8 @@ impl Way {
 struct Job<V> {
     engine: Engine<V>,
     streams: HashMap<(String, PlaceId, Frame), CallId>,
+    /// Only of a job that is measured.
+    measuring: Option<Measuring>,
     /// Only at home.
     home: Option<HomeSide>,
 }
@@ -74,6 +77,8 @@ struct Job<V> {
 /// What only home knows of a job.
 struct HomeSide {
     frames: u32,
+    /// When each frame began, if the job is measured.
+    begun: Vec<f64>,
     /// The parameters that each site needs.
     params: HashMap<String, HashSet<String>>,
     /// The sites that have not finished.
@@ -188,7 +193,11 @@ impl<H: Host> Site<H> {
 
     /// The next call that is due.
     pub fn next_call(&mut self) -> Option<Call<H::Value>> {
-        self.calls.pop_front()
+        let call = self.calls.pop_front()?;
+        if let Some(measuring) = self.jobs.get_mut(&call.job).and_then(|job| job.measuring.as_mut()) {
+            measuring.begin(call.id, self.host.now());
+        }
+        Some(call)
     }
 
     /// What a job's step is.
@@ -291,13 +300,16 @@ impl<H: Host> Site<H> {
             | Message::Link(_)
             | Message::Check(..)
             | Message::Open(..)
+            | Message::Measure(_)
             | Message::Start(..)
             | Message::Stop(..)
             | Message::Cancel(_)
             | Message::Bye => self.home.as_deref() == Some(from),
-            Message::Checked(..) | Message::Cancelled(_) | Message::Done(_) | Message::Report(..) => {
-                self.home.is_none()
-            }
+            Message::Checked(..)
+            | Message::Cancelled(_)
+            | Message::Done(_)
+            | Message::Measured(..)
+            | Message::Report(..) => self.home.is_none(),
             Message::Token(..) | Message::Item(..) | Message::Credit(..) | Message::Release(_) => true,
         }
     }
@@ -322,7 +334,8 @@ impl<H: Host> Site<H> {
 
     fn handle(&mut self, arrived: Arrived) {
         let job = match &arrived.message {
-            Message::Start(job, ..)
+            Message::Measure(job)
+            | Message::Start(job, ..)
             | Message::Stop(job, _)
             | Message::Token(job, ..)
             | Message::Item(job, ..)
@@ -347,6 +360,16 @@ impl<H: Host> Site<H> {
             Message::Check(request, operations) => self.events.push(Event::Check(request, operations)),
             Message::Checked(request, problems) => self.events.push(Event::Checked(from, request, problems)),
             Message::Open(job, name, net) => self.opened(job, name, net),
+            Message::Measure(job) => {
+                if let Some(job) = self.jobs.get_mut(&job) {
+                    job.measuring = Some(Measuring::default());
+                }
+            }
+            Message::Measured(job, calls) => {
+                if let Some(measuring) = self.jobs.get_mut(&job).and_then(|job| job.measuring.as_mut()) {
+                    measuring.add(calls);
+                }
+            }
             Message::Start(job, frame, params) => {
                 let mut values = HashMap::new();
                 for (name, value) in params {
@@ -457,7 +480,7 @@ impl<H: Host> Site<H> {
             }
         }
         self.newest = self.newest.max(id);
-        self.jobs.insert(id, Job { engine, streams: HashMap::new(), home });
+        self.jobs.insert(id, Job { engine, streams: HashMap::new(), measuring: None, home });
         self.events.push(Event::Opened(id, name));
     }
 
@@ -488,18 +511,33 @@ impl<H: Host> Site<H> {
             places: vec![],
             transitions: vec![],
         });
-        self.insert_job(id, name.to_owned(), net, Some(HomeSide { frames: 0, params, waiting }));
+        self.insert_job(id, name.to_owned(), net, Some(HomeSide { frames: 0, begun: vec![], params, waiting }));
         for site in gone {
             let otherwise = format!("the process of site '{site}' is not running");
             self.lose(&site, absent.get(&site).unwrap_or(&otherwise));
         }
     }
 
+    /// At home: has all sites measure a job's calls; [`Event::Measured`] comes before its end. Said before it starts.
+    pub fn measure(&mut self, id: JobId) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        job.measuring = Some(Measuring::default());
+        let sites = job.home.as_ref().into_iter().flat_map(|home| &home.waiting);
+        let sites: Vec<String> = sites.filter(|site| **site != self.name).cloned().collect();
+        for site in sites {
+            self.push(&site, &Message::Measure(id), vec![]);
+        }
+    }
+
     /// At home: begins the next frame of a job.
     pub fn start(&mut self, id: JobId, params: &HashMap<String, H::Value>) {
-        let Some(home) = self.jobs.get_mut(&id).and_then(|job| job.home.as_mut()) else { return };
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        let Some(home) = job.home.as_mut() else { return };
         let frame = Frame::of_param_set(home.frames);
         home.frames += 1;
+        if job.measuring.is_some() {
+            home.begun.push(self.host.now());
+        }
         let needs: Vec<(String, Vec<String>)> = home
             .params
             .iter()
@@ -602,6 +640,15 @@ impl<H: Host> Site<H> {
         let Some(running) = self.running.remove(&call) else { return };
         let Some(job) = self.jobs.get_mut(&running.job) else { return };
         job.streams.retain(|_, stream| *stream != call);
+        if let Some(measuring) = &mut job.measuring {
+            let (node, _) = described(job.engine.net(), running.transition);
+            let now = self.host.now();
+            let bytes = match &outcome {
+                Outcome::Value(value) => size(&mut self.host, value),
+                Outcome::Streamed(_) | Outcome::Failed(_) => None,
+            };
+            measuring.end(call, node, running.frame.clone(), now, bytes);
+        }
         job.engine.complete(running.transition, &running.frame, outcome);
         self.act(running.job);
     }
@@ -648,6 +695,9 @@ impl<H: Host> Site<H> {
                     running.consumed.insert(consumer, 0);
                 }
             }
+        }
+        if let Some(measuring) = &mut job.measuring {
+            measuring.item(call, size(&mut self.host, value));
         }
         running.sent += 1;
         let behind = running.sent - running.consumed.values().min().copied().unwrap_or(running.sent);
@@ -711,6 +761,9 @@ impl<H: Host> Site<H> {
                 }
                 Action::Yield { transition, frame, token } => {
                     if let Some(yielded) = self.yielded(id, transition, frame) {
+                        if let Some(measuring) = self.jobs.get_mut(&id).and_then(|job| job.measuring.as_mut()) {
+                            measuring.yielded(yielded.node.clone(), yielded.frame.clone(), self.host.now());
+                        }
                         self.events.push(Event::Yielded(yielded, token));
                     }
                 }
@@ -737,8 +790,10 @@ impl<H: Host> Site<H> {
                 Action::Report(failure) => self.report(id, (*failure).clone()),
                 Action::Done => match &self.home {
                     Some(_) => {
+                        if let Some(measuring) = self.jobs.remove(&id).and_then(|job| job.measuring) {
+                            self.send_home(&Message::Measured(id, measuring.into_done()));
+                        }
                         self.send_home(&Message::Done(id));
-                        self.jobs.remove(&id);
                     }
                     None => {
                         let name = self.name.clone();
@@ -877,7 +932,10 @@ impl<H: Host> Site<H> {
     fn end_if_done(&mut self, id: JobId) {
         let done = |job: &Job<H::Value>| job.home.as_ref().is_some_and(|home| home.waiting.is_empty());
         if self.jobs.get(&id).is_some_and(done) {
-            self.jobs.remove(&id);
+            let job = self.jobs.remove(&id);
+            if let Some(Job { measuring: Some(measuring), home: Some(home), .. }) = job {
+                self.events.push(Event::Measured(id, measuring.into_done(), home.begun));
+            }
             self.events.push(Event::Ended(id));
         }
     }
@@ -954,6 +1012,11 @@ fn values(message: &Message) -> impl Iterator<Item = &Encoded> {
         _ => (None, &[]),
     };
     one.into_iter().chain(many.iter().map(|(_, value)| value))
+}
+
+/// How many bytes a value would travel as.
+fn size<H: Host>(host: &mut H, value: &H::Value) -> Option<u64> {
+    host.encode(value).ok().map(|outgoing| outgoing.size() as u64)
 }
 
 fn described(net: &Net, transition: TransitionId) -> (NodeId, Option<String>) {

@@ -52,6 +52,10 @@ impl Host for Plain {
         Ok(Outgoing { head: vec![], buffers: vec![Box::new(value.0.clone())], warning: None })
     }
 
+    fn now(&self) -> f64 {
+        1e9
+    }
+
     fn decode(&mut self, mut value: Incoming) -> Result<Bytes, String> {
         let bytes = match value.buffers.pop().ok_or("a value has one buffer")? {
             Part::Inline(bytes) => bytes,
@@ -210,6 +214,38 @@ fn append(site: &str, call: &Call<Bytes>) -> Outcome<Bytes> {
     let mut bytes = call.inputs[0].clone().unwrap().0;
     bytes.push(site.as_bytes()[0]);
     Outcome::Value(Bytes(bytes))
+}
+
+#[test]
+fn a_measured_job_tells_its_calls_before_its_end() {
+    let mut session = Session::piped();
+    session.site("home").open(1, "job", chain(Carry::Value(vec![])), &HashMap::new());
+    session.site("home").measure(1);
+    for bytes in [&b"1"[..], &[1; 3000], &[255]] {
+        session.site("home").start(1, &param(bytes));
+    }
+    session.site("home").stop(1);
+    session.run(append);
+    let at = |seen: &[Event<Bytes>], is: &dyn Fn(&Event<Bytes>) -> bool| seen.iter().position(is);
+    let measured = at(&session.seen, &|event| matches!(event, Event::Measured(..))).expect("it was measured");
+    assert!(measured < at(&session.seen, &|event| matches!(event, Event::Ended(1))).expect("it has ended"));
+    let Event::Measured(1, calls, begun) = &session.seen[measured] else { panic!("it is of this job") };
+    assert_eq!(begun, &[1e9; 3]);
+    let mut bytes: Vec<(NodeId, u32, Option<u64>)> =
+        calls.iter().map(|call| (call.node.clone(), call.frame.levels()[0], call.bytes)).collect();
+    bytes.sort_by_key(|(node, frame, _)| (*frame, format!("{node:?}")));
+    let out = NodeId::Name("out".into());
+    let [a, b] = [NodeId::Number(0), NodeId::Number(1)];
+    let expected = [
+        (out.clone(), 0, None),
+        (a.clone(), 0, Some(2)),
+        (b.clone(), 0, Some(3)),
+        (out.clone(), 1, None),
+        (a, 1, Some(3001)),
+        (b, 1, Some(3002)),
+        (out, 2, None),
+    ];
+    assert_eq!(bytes, expected);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! Each message is one packet of MessagePack. A large buffer does not travel in the packet but as a shared segment,
 //! whose descriptor goes beside it.
 
-use dfm_net::{Failure, Frame, Net, PlaceId};
+use dfm_net::{Failure, Frame, Measured, Net, PlaceId};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
@@ -23,6 +23,10 @@ pub enum Message {
     Checked(u64, Vec<String>),
     /// Home to a site: a job begins, with this name and this net.
     Open(JobId, String, Net),
+    /// Home to a site: measure this job's calls.
+    Measure(JobId),
+    /// A site to home, before it is done: the job's calls, as measured here.
+    Measured(JobId, Vec<Measured>),
     /// Home to a site: a frame begins, with the parameters the site needs.
     Start(JobId, Frame, Vec<(String, Encoded)>),
     /// Home to a site: there were this many frames.

@@ -213,6 +213,7 @@ class Home:
         frames: Sequence[dict[str, Any]],
         stop: bool,
         patience: float | None = None,
+        measure: bool = False,
     ) -> None:
         """Begins a job with its first frames, as soon as its sites can be reached.
 
@@ -231,6 +232,8 @@ class Home:
             self.site.open(job, name, plan, opening.result())
             if patience is not None:
                 self._patience[job] = self.loop.call_later(patience, self._run_out, job, patience)
+            if measure:
+                self.site.measure(job)
             for params in frames:
                 self.site.start(job, params)
             if stop:

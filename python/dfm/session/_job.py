@@ -10,12 +10,14 @@ import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, cast
 
+from dfm import _native
 from dfm._results import error_text
 from dfm.api import ErrorToken, StopToken
 from dfm.errors import JobError
 from dfm.exec import Frame
 from dfm.session._dispatch import CallbackRunner, guarded
 from dfm.session._home import Home
+from dfm.session._measured import Measured
 
 STATUS_PLACE = "_dfm_status_"
 """Where errors and the end of a job are told."""
@@ -71,6 +73,7 @@ class Job:
         params: frozenset[str],
         callbacks: tuple[Callback | None, Mapping[str, Callback]],
         runner: CallbackRunner | None,
+        plan: _native.Plan,
     ) -> None:
         self.job_id = job_id
         """Its name, unique among all jobs."""
@@ -81,6 +84,8 @@ class Job:
         self._params = params
         self._default, self._by_place = callbacks
         self._runner = runner
+        self._plan = plan
+        self._measurement: _native.Measurement | None = None
         self._status = JobStatus.SUBMITTED
         self._input_open = True
         self._detached = False
@@ -151,6 +156,17 @@ class Job:
     def tokens(self, place: str) -> list[Token]:
         """What has come to `place` so far that no callback took, in the order of its arrival."""
         return [token for token in self._tokens if token.place == place]
+
+    def measured(self) -> Measured:
+        """Waits for the end of the job; what it took, beside what its plan had expected.
+
+        Raises:
+            JobError: it was not executed with `measure=True`, or was cancelled.
+        """
+        self.wait_until_finished()
+        if self._measurement is None:
+            raise JobError("this job was cancelled, or not measured; execute it with measure=True")
+        return Measured(self._plan, self._measurement)
 
     async def __aiter__(self) -> AsyncIterator[Token]:
         """The tokens that no callback takes, as they come, errors included, from the first one on."""
@@ -245,6 +261,8 @@ class Job:
                 self._errors.append(error)
                 frame = Frame(failure["frame"] or (0,))
                 self._deliver(failure["site"], failure["node"], frame, STATUS_PLACE, [error])
+            case ("measured", _, measurement):
+                self._measurement = measurement
             case ("ended", _):
                 self.end(JobStatus.FAILED if self._errors else JobStatus.FINISHED)
             case _:

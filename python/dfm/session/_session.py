@@ -189,6 +189,7 @@ class Session:
         autostop: bool = True,
         default_callback: Callback | None = None,
         place_callbacks: Mapping[str, Callback] | None = None,
+        measure: bool = False,
     ) -> Job:
         """Starts a job and returns at once.
 
@@ -198,6 +199,7 @@ class Session:
             autostop: whether the input ends with these parameter sets. With False, None leaves it open without any.
             default_callback: gets every token that no other callback takes, those of the status place included.
             place_callbacks: a yield place's name → the callback for its tokens.
+            measure: whether the sites note how long each call takes and how big its result is, for `Job.measured`.
 
         Raises:
             PlanError, SessionError: as `prepare`.
@@ -205,6 +207,8 @@ class Session:
         """
         prepared = pipeline if isinstance(pipeline, PreparedPipeline) else self.prepare(pipeline)
         home = self._connected()
+        if measure and prepared.patience is not None:
+            raise SessionError("a pipeline in discovery mode runs no operation that could be measured")
         frames = [] if input_params is None else checked_frames(input_params, prepared.params)
         by_place = dict(place_callbacks or {})
         if unknown := sorted(set(by_place) - set(prepared.yields)):
@@ -223,13 +227,15 @@ class Session:
             prepared.params,
             (default_callback, by_place),
             runner,
+            prepared.plan,
         )
         job.opened(len(frames), autostop)
         self._jobs.add(job)
         sites = list(prepared.operations())
         name = prepared.pipeline.name or job.job_id
         number = self._made
-        home.soon(lambda: home.open(number, job, name, prepared.plan, sites, frames, autostop, prepared.patience))
+        patience = prepared.patience
+        home.soon(lambda: home.open(number, job, name, prepared.plan, sites, frames, autostop, patience, measure))
         return job
 
     def run(self, pipeline: PreparedPipeline | Pipeline, **params: Any) -> dict[str, list[Any]]:

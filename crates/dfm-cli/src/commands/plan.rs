@@ -6,6 +6,7 @@ use dfm_diag::Diagnostic;
 use dfm_plan::Options;
 use serde_json::json;
 
+use super::network;
 use super::planned::{Planned, Source, fed_info, planned};
 use super::submit::homesite;
 use super::{Context, Failure, federation};
@@ -18,11 +19,13 @@ use crate::args::Plan;
 pub fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
     let chosen = federation(context, &args.name)?;
     let home = homesite(&chosen, args.homesite.as_deref())?;
+    let mut fed = fed_info(&chosen)?;
+    network::change(&mut fed, &network::read(context, &chosen, args.network.as_deref())?);
     let source = Source { path: &args.path, args: &args.args, home: &home };
     let options = Options { elements: f64::from(args.elements), ..Options::default() };
-    let Planned { pipeline, plan, estimate } = planned(context, &chosen, &source, &fed_info(&chosen)?, &options)?;
+    let Planned { pipeline, plan, estimate } = planned(context, &chosen, &source, &fed, &options)?;
     if let Some(file) = &args.svg {
-        write(context, file, &dfm_plan::picture(&estimate), "drawn")?;
+        write(context, file, &dfm_plan::picture(&estimate, None), "drawn")?;
     }
     if let Some(file) = &args.save {
         write(context, file, &dfm_plan::saved(&plan, &pipeline), "saved")?;

@@ -1,11 +1,12 @@
 //! How does `dfm fed simulate` say what a run would be like?
 
-use dfm_config::{Network, NetworkSite};
+use dfm_config::Network;
 use dfm_diag::Diagnostic;
-use dfm_plan::{ComputeCost, FedInfo, Options, SendCost};
+use dfm_plan::Options;
 use dfm_sim::{Failing, Scenario};
 use serde_json::json;
 
+use super::network::{self, copies};
 use super::planned::{Planned, Source, fed_info, planned};
 use super::submit::homesite;
 use super::{Context, Failure, federation};
@@ -18,16 +19,13 @@ use crate::args::Simulate;
 pub fn run(context: &Context, args: &Simulate) -> Result<(), Failure> {
     let chosen = federation(context, &args.name)?;
     let home = homesite(&chosen, args.homesite.as_deref())?;
-    let network = match &args.network {
-        Some(file) => dfm_config::network(&context.shown(file), &chosen.federation).map_err(Failure::wrong)?,
-        None => Network::default(),
-    };
+    let network = network::read(context, &chosen, args.network.as_deref())?;
     if network.sites.get(&home).is_some_and(|site| site.lost_at.is_some()) {
         let message = format!("`lost_at` cannot be said of the homesite, `{home}`: its loss is the application's end");
         return Err(Failure::wrong(Diagnostic::error("simulate-lost-home", message)));
     }
     let mut fed = fed_info(&chosen)?;
-    change(&mut fed, &network);
+    network::change(&mut fed, &network);
     let source = Source { path: &args.path, args: &args.args, home: &home };
     let options = Options { elements: f64::from(args.elements), ..Options::default() };
     let Planned { plan, estimate, .. } = planned(context, &chosen, &source, &fed, &options)?;
@@ -39,49 +37,6 @@ pub fn run(context: &Context, args: &Simulate) -> Result<(), Failure> {
         context.output.result(&dfm_sim::explain(&simulated));
     }
     Ok(())
-}
-
-/// Gives a federation the costs of a network file, and the copies of sites.
-fn change(fed: &mut FedInfo, network: &Network) {
-    let cost = |cost: &dfm_config::SendCost| SendCost { fixed_time: cost.fixed_time, bandwidth: cost.bandwidth };
-    fed.other_send_cost = network.send_cost.as_ref().map(cost);
-    for (name, site) in &network.sites {
-        let Some(kept) = fed.sites.get_mut(name) else { continue };
-        kept.send_cost.extend(site.send_cost.iter().map(|(to, known)| (to.clone(), cost(known))));
-        for binding in &site.bindings {
-            let Some(cost) = &binding.compute_cost else { continue };
-            let meant = kept
-                .offers
-                .iter_mut()
-                .filter(|offer| offer.operation == binding.operation && offer.provider == binding.provider);
-            for offer in meant {
-                offer.compute_cost = ComputeCost {
-                    fixed_time: cost.fixed_time,
-                    compute_throughput: cost.compute_throughput,
-                    fixed_size: cost.fixed_size,
-                    output_factor: cost.output_factor,
-                };
-            }
-        }
-    }
-    for (name, site) in &network.sites {
-        let same = fed.sites[name].clone();
-        let others: Vec<String> = fed.sites.keys().filter(|other| *other != name).cloned().collect();
-        for copy in copies(name, site) {
-            for other in &others {
-                let sender = &mut fed.sites[other];
-                if let Some(cost) = sender.send_cost.get(name).cloned() {
-                    sender.send_cost.insert(copy.clone(), cost);
-                }
-            }
-            fed.sites.insert(copy, same.clone());
-        }
-    }
-}
-
-/// The names of a site's copies.
-fn copies<'a>(name: &'a str, site: &NetworkSite) -> impl Iterator<Item = String> + use<'a> {
-    (1..=site.copies).map(move |number| format!("{name}-{number}"))
 }
 
 /// What happens besides what the plan says. A copy has its site's limits and failing calls, but is not lost with it.

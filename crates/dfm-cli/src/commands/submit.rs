@@ -11,6 +11,7 @@ use std::time::Duration;
 use dfm_codegen::{Options, generate};
 use dfm_config::Project;
 use dfm_diag::{Diagnostic, Sources, nearest};
+use serde_json::json;
 
 use super::{Chosen, Context, Failure, federation, supervise};
 use crate::args::{Kind, Submit, Target};
@@ -42,6 +43,11 @@ pub fn run(context: &Context, args: &Submit) -> Result<(), Failure> {
         let message = "`--poc` chooses among Flare's federations, and `--target local` uses none";
         return Err(Failure::wrong(Diagnostic::error("submit-poc-local", message).help("leave one of them out")));
     }
+    if measures(args) && args.kind == Kind::Script {
+        let message = "only a pipeline can be measured: a script runs what it likes";
+        let help = "leave `--measure`, `--svg` and `--save-costs` out, and use execute(…, measure=True) in the script";
+        return Err(Failure::wrong(Diagnostic::error("submit-measure-script", message).help(help)));
+    }
     if !args.path.is_file() {
         let what = if args.path.exists() { "is not a file" } else { "does not exist" };
         let message = format!("`{}` {what}", args.path.display());
@@ -65,11 +71,16 @@ pub fn run(context: &Context, args: &Submit) -> Result<(), Failure> {
     if code == 0 { Ok(()) } else { Err(Failure { exit: code, report: Default::default() }) }
 }
 
+fn measures(args: &Submit) -> bool {
+    args.measure || args.svg.is_some() || args.save_costs.is_some()
+}
+
 fn pipeline(context: &Context, args: &Submit) -> Result<Command, Failure> {
     let mut command = interpreter(context)?;
     let format = if context.output.json { "json" } else { "text" };
     let output = args.output.as_ref().map(|folder| folder.clone().into_os_string()).unwrap_or_default();
-    command.args(["-P", "-c", START]).arg(&args.path).arg(format).arg(output);
+    let measure = measures(args).then(|| json!({"svg": args.svg, "costs": args.save_costs}).to_string());
+    command.args(["-P", "-c", START]).arg(&args.path).arg(format).arg(output).arg(measure.unwrap_or_default());
     Ok(command)
 }
 
