@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from dfm.api import ErrorToken, PickledObject, Pipeline, Yield
+from dfm.api import Advise, ErrorToken, PickledObject, Pipeline, Yield
 from dfm.errors import JobError, SessionError
 from dfm.session import JobStatus
 from flare_federation import opened, read, written
@@ -52,6 +52,22 @@ def test_flare_gives_the_tokens_that_local_gives(shared, flare, fed, case):
     expected = tokens(shared, fed, case)
     assert len(expected[1]) > 1
     assert tokens(flare, fed, case) == expected
+
+
+def test_discovery_finds_what_it_finds_on_local(shared, flare, fed):
+    with Pipeline(mode="discovery") as pipeline:
+        report = fed.Report(city=Advise(), month=Advise(), site=Advise())
+        fed.Report(city="Oslo", month="June")
+        fed.Ask(how="raise", value=Advise())
+    found = flare.discover(pipeline)
+    assert list(found[report]) == [("east", None), ("east", "archive"), ("west", None)]
+    assert found == shared.discover(pipeline)
+    with Pipeline(mode="discovery") as pipeline:
+        strange = fed.Ask(how="object", value=Advise(), site="west")
+        report = fed.Report(city=Advise(), month=Advise(), site="west")
+    found = flare.discover(pipeline)
+    assert "a value of type builtins.object" in found[strange]["west", None].msg
+    assert list(found[report]["west", None]) == ["Oslo"]
 
 
 def test_only_the_first_execution_pays_for_the_jobs_start(flare, fed):

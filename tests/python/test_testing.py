@@ -7,8 +7,10 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from dfm.api import Pipeline, PlaceParam, Retry, TryFromCache, Yield
+from dfm.api import Advise, Pipeline, PlaceParam, Retry, TryFromCache, Yield
+from dfm.api.discovery import DISCOVERY_PLACE, ErrorFieldAdvice
 from dfm.errors import JobError, SessionError
+from dfm.session import JobStatus
 from dfm.testing import Clock, Federation, assert_plan
 
 
@@ -126,6 +128,35 @@ def test_a_site_can_be_taken_away(small, fed):
         assert job.wait_until_finished(10)
         assert job.results("kept") == [2]
     assert [one["message"] for error in job.errors for one in error.errors] == ["site 'east' is lost: a power cut"]
+
+
+def test_an_advisor_that_hangs_is_waited_for_no_longer_than_is_said(small, fed):
+    clock = Clock()
+    with Federation("small", homesite="home", clock=clock) as federation:
+        with Pipeline(mode="discovery") as pipeline:
+            fed.Ask(how="hang", value=Advise())
+            fed.Ask(how="hang", value=Advise(), timeout=40, site="west")
+        job = federation.session.execute(pipeline)
+        clock.advance(29)
+        assert job.tokens(DISCOVERY_PLACE) == []
+        clock.advance(1)
+        messages = [token.data.advice.edge.msg for token in job.tokens(DISCOVERY_PLACE)]
+        assert messages == [f"'work.Ask' at site '{site}' has not answered within 30 s" for site in ("east", "west")]
+        clock.advance(10)
+        assert job.wait_until_finished(10) and job.get_status() is JobStatus.FINISHED
+
+
+def test_discovery_goes_on_without_a_site_that_cannot_be_reached(federation, fed, monkeypatch):
+    async def ensure(sites):
+        if "west" in sites:
+            raise SessionError("the road to the west is closed")
+
+    monkeypatch.setattr(federation._links, "ensure", ensure)
+    with Pipeline(mode="discovery") as pipeline:
+        fed.Report(city=Advise(), month=Advise())
+    found = federation.session.discover(pipeline)[0]
+    assert found["west", None] == ErrorFieldAdvice("the road to the west is closed")
+    assert [list(found["east", provider]) for provider in (None, "archive")] == [["Oslo", "Bergen"], ["Rome"]]
 
 
 def test_a_clock_without_a_federation_says_so():
