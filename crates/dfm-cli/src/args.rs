@@ -126,6 +126,13 @@ pub struct Check {
     /// Write the diagnostics to stdout in this format.
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<Format>,
+    /// Also import every adapter, and every class that a `type` or `returns` names, in a process of this environment's
+    /// Python, and compare their signatures with the bindings; nothing is constructed. Without it, no Python is needed.
+    #[arg(long)]
+    pub adapters: bool,
+    /// Give up on importing a class after so many seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60.0, requires = "adapters")]
+    pub import_timeout: f64,
 }
 
 /// A format for diagnostics.

@@ -11,7 +11,7 @@ use crate::fields::{Faults, Fields, text};
 use crate::format::{CONFIGURATION, Form, INFO, VERSION};
 use crate::names::{advice, is_name, is_taken};
 use crate::tree::Node;
-use crate::{Federation, Info};
+use crate::{Federation, Info, type_paths};
 
 /// Decodes a whole federation; it is complete only if no fault that is an error was added.
 pub fn federation(root: &Node, faults: &mut Faults) -> Option<Federation> {
@@ -34,7 +34,7 @@ pub fn federation(root: &Node, faults: &mut Faults) -> Option<Federation> {
     let sites = sites(&fields, &operations, &schemas, provision.helm.is_some(), faults);
     let operations: IndexMap<_, _> =
         operations.into_iter().filter_map(|(name, operation)| Some((name, operation?))).collect();
-    Some(Federation { info: info?, schemas, operations, sites, provision })
+    Some(Federation { info: info?, schemas, operations, sites, provision, type_paths: type_paths::find(root) })
 }
 
 fn info(node: &Node, owner: Span, faults: &mut Faults) -> Option<Info> {

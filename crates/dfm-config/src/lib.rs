@@ -26,6 +26,7 @@ mod registry_find;
 mod scalar;
 mod secrets;
 mod tree;
+mod type_paths;
 mod value;
 mod write;
 

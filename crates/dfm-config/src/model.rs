@@ -18,6 +18,8 @@ pub struct Federation {
     pub sites: IndexMap<String, Site>,
     /// How deployment files are made, checked for its shape.
     pub provision: Provision,
+    /// The dotted paths that a `type` or `returns` names, and where.
+    pub type_paths: Vec<Spanned<String>>,
 }
 
 /// The federation's names and version.

@@ -164,7 +164,7 @@ class Adapters:
         path = binding["adapter"]["path"]
         what = f"the adapter {path} of '{operation}' at site '{self._settings['site']}'"
         body = self.body(operation, provider, binding["adapter"], what)
-        bound = Bound(body, _kind(body))
+        bound = Bound(body, kind_of(body))
         models = {name: import_class(model, what) for name, model in binding["models"].items()}
         for name, source in cast(dict[str, dict[str, Any]], binding["arguments"]).items():
             if "param" in source:
@@ -323,7 +323,8 @@ def construct(what: str, kind: Callable[..., Any], *args: Any, **kwargs: Any) ->
         raise BindingError(f"{what} could not be constructed:\n{user_traceback(error)}") from None
 
 
-def _kind(body: Callable[..., Any]) -> str:
+def kind_of(body: Callable[..., Any]) -> str:
+    """`coroutine`, `async generator`, `thread` or `generator`: how a `body` runs."""
     if inspect.isasyncgenfunction(body):
         return "async generator"
     if inspect.isgeneratorfunction(body):
@@ -332,22 +333,35 @@ def _kind(body: Callable[..., Any]) -> str:
 
 
 def _check_signature(body: Callable[..., Any], names: set[str], what: str) -> None:
+    unknown, missing = body_misfits(body, names)
+    if unknown:
+        raise BindingError(f"{what}: its body takes no argument {_quoted(unknown)}, but the binding gives it")
+    if missing:
+        raise BindingError(f"{what}: its body needs {_quoted(missing)}, which the binding does not give")
+
+
+def _quoted(names: list[str]) -> str:
+    return ", ".join(map(repr, names))
+
+
+def body_misfits(body: Callable[..., Any], names: set[str], unbound: bool = False) -> tuple[list[str], list[str]]:
+    """The arguments of these names that a `body` does not take, and those that it needs besides.
+
+    `unbound` for a method that was looked up at its class: its first argument is the adapter itself.
+    """
     try:
-        parameters = inspect.signature(body).parameters.values()
+        parameters = list(inspect.signature(body).parameters.values())[1 if unbound else 0 :]
     except (TypeError, ValueError):
-        return
+        return [], []
+    taken = names
     if not any(one.kind is one.VAR_KEYWORD for one in parameters):
-        unknown = sorted(names - {one.name for one in parameters if one.kind is not one.POSITIONAL_ONLY})
-        if unknown:
-            names_text = ", ".join(map(repr, unknown))
-            raise BindingError(f"{what}: its body takes no argument {names_text}, but the binding gives it")
+        taken = {one.name for one in parameters if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)}
     needed = {
         one.name
         for one in parameters
         if one.default is one.empty and one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)
     }
-    if missing := sorted(needed - names):
-        raise BindingError(f"{what}: its body needs {', '.join(map(repr, missing))}, which the binding does not give")
+    return sorted(names - taken), sorted(needed - names)
 
 
 def user_traceback(error: BaseException) -> str:

@@ -5,6 +5,8 @@ use dfm_config::registry::{Paths, Registry};
 use dfm_diag::{Report, Severity};
 use serde_json::{Value, json};
 
+mod adapters;
+
 use super::{Context, Failure, load, unknown};
 use crate::args::{Check, Format};
 use crate::neighbours::shared;
@@ -24,6 +26,10 @@ pub fn run(context: &Context, args: &Check) -> Result<(), Failure> {
             let sources = &mut loaded.report.sources;
             let shared = registry.map(|registry| shared(context, &registry, &name, &loaded.federation, sources));
             loaded.report.diagnostics.extend(shared.into_iter().flatten());
+            if args.adapters {
+                let faults = adapters::check(context, &loaded.federation, &paths.dir, args.import_timeout)?;
+                loaded.report.diagnostics.extend(faults);
+            }
             loaded.report
         }
         Err(report) => report,

@@ -124,18 +124,25 @@ pub fn interpreter(context: &Context) -> Result<Command, Failure> {
 /// # Errors
 /// The federation's folder has a name that no search path can hold.
 pub fn set_environment(command: &mut Command, chosen: &Chosen, home: &str) -> Result<(), Failure> {
-    let around = chosen.paths.dir.parent().unwrap_or(&chosen.paths.dir);
-    let before = env::var_os("PYTHONPATH").unwrap_or_default();
-    let path = std::iter::once(around.to_owned()).chain(env::split_paths(&before));
-    let path: OsString = env::join_paths(path.filter(|folder| !folder.as_os_str().is_empty())).map_err(|error| {
-        Failure::wrong(Diagnostic::error("submit-path", format!("the federation's folder has a bad name: {error}")))
-    })?;
+    let path = search_path(chosen.paths.dir.parent().unwrap_or(&chosen.paths.dir))?;
     command
         .env("PYTHONPATH", path)
         .env("DFM_FEDERATION", &chosen.name)
         .env("DFM_PACKAGE", &chosen.federation.info.code_package)
         .env("DFM_HOMESITE", home);
     Ok(())
+}
+
+/// The search path of a process that finds what is in a folder first.
+///
+/// # Errors
+/// The folder has a name that no search path can hold.
+pub fn search_path(around: &Path) -> Result<OsString, Failure> {
+    let before = env::var_os("PYTHONPATH").unwrap_or_default();
+    let path = std::iter::once(around.to_owned()).chain(env::split_paths(&before));
+    env::join_paths(path.filter(|folder| !folder.as_os_str().is_empty())).map_err(|error| {
+        Failure::wrong(Diagnostic::error("submit-path", format!("the federation's folder has a bad name: {error}")))
+    })
 }
 
 /// That the code which will be imported is not what the configuration would give today.

@@ -25,6 +25,7 @@ pub fn examplefed() -> Federation {
     let venue = ("venue", argument(ArgumentSource::Site("federation_name".to_owned())));
     let reception = binding("examplefed.lib.customer_service.GreetMeReception", [name, venue]);
     Federation {
+        type_paths: Vec::new(),
         info: info("examplefed", "0.0.1", "Greets people."),
         schemas: IndexMap::new(),
         operations: named([(
@@ -102,6 +103,7 @@ pub fn rich() -> Federation {
         ..binding("rich.lib.OfSouth", [("note", argument(ArgumentSource::Const(json!("only for south"))))])
     };
     Federation {
+        type_paths: Vec::new(),
         info: info("rich", "1.2.3", "Everything that a configuration can say."),
         schemas: schemas(),
         operations: operations(),

@@ -1,0 +1,225 @@
+//! Do a federation's adapters fit their bindings, and are the classes there that its types name?
+//!
+//! Python imports them, in a process of its own: what it imports may print, hang, or end the process.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use dfm_config::{Binding, Federation};
+use dfm_diag::{Diagnostic, Span};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::super::submit::{interpreter, search_path};
+use super::super::{Context, Failure, supervise};
+use crate::child;
+
+/// A class that Python looks at.
+struct Task<'f> {
+    path: &'f str,
+    span: Span,
+    /// For an adapter.
+    binding: Option<&'f Binding>,
+}
+
+impl Task<'_> {
+    fn module(&self) -> &str {
+        self.path.rsplit_once('.').map_or("", |(module, _)| module)
+    }
+
+    fn to_json(&self) -> Value {
+        let of = self.binding;
+        let args: Vec<&String> = of.map(|of| of.adapter.args.keys().collect()).unwrap_or_default();
+        let arguments: Vec<&String> = of.map(|of| of.arguments.keys().collect()).unwrap_or_default();
+        json!({"path": self.path, "adapter": of.is_some(), "args": args, "arguments": arguments,
+            "is_async": of.is_none_or(|of| of.is_async)})
+    }
+}
+
+/// What Python finds wrong with a class.
+#[derive(Deserialize)]
+struct Problem {
+    kind: String,
+    message: String,
+    help: String,
+    argument: Option<String>,
+}
+
+/// Looks at all of them; `limit` is the seconds for importing one.
+///
+/// # Errors
+/// Python cannot be started, or does not have dfm.
+pub fn check(
+    context: &Context,
+    federation: &Federation,
+    folder: &Path,
+    limit: f64,
+) -> Result<Vec<Diagnostic>, Failure> {
+    if limit <= 0.0 || Duration::try_from_secs_f64(limit).is_err() {
+        let message = format!("--import-timeout takes a number of seconds above 0, not {limit}");
+        return Err(Failure::wrong(Diagnostic::error("check-timeout", message)));
+    }
+    let holds_package = |around: &&Path| around.join(&federation.info.code_package).is_dir();
+    let around = folder.ancestors().skip(1).find(holds_package).unwrap_or(folder);
+    let mut faults = Faults::default();
+    let mut tasks = tasks(federation);
+    // A process that an import ended is followed by one for what comes after it.
+    while !tasks.is_empty() {
+        let asked = ask(context, &tasks, around, limit).map_err(|error| {
+            let message = format!("Python cannot be asked about the adapters: {error}");
+            Failure::failed(Diagnostic::error("check-python", message))
+        })?;
+        let answers = asked?;
+        for (task, problems) in tasks.iter().zip(&answers.problems) {
+            problems.iter().for_each(|problem| faults.add(task, problem));
+        }
+        let Some(ended) = answers.ended else { break };
+        let rest = tasks.split_off(answers.problems.len());
+        let module = rest.first().map_or("", Task::module).to_owned();
+        let (same, others): (Vec<_>, Vec<_>) = rest.into_iter().partition(|task| task.module() == module);
+        let message = format!("importing `{module}` {ended}");
+        let help = "a module that is imported should define things, not run".to_owned();
+        let problem = Problem { kind: "import".to_owned(), message, help, argument: None };
+        same.iter().for_each(|task| faults.add(task, &problem));
+        tasks = others;
+    }
+    Ok(faults.0)
+}
+
+fn tasks(federation: &Federation) -> Vec<Task<'_>> {
+    let sites = federation.sites.values();
+    let bindings = sites.flat_map(|site| {
+        let provided = site.providers.values().flat_map(|provider| provider.interface.values());
+        site.interface.values().chain(provided)
+    });
+    let adapters =
+        bindings.map(|of| Task { path: &of.adapter.path.value, span: of.adapter.path.span, binding: Some(of) });
+    let types = federation.type_paths.iter().map(|path| Task { path: &path.value, span: path.span, binding: None });
+    types.chain(adapters).collect()
+}
+
+/// Diagnostics of which each says something else.
+#[derive(Default)]
+struct Faults(Vec<Diagnostic>);
+
+impl Faults {
+    fn add(&mut self, task: &Task<'_>, problem: &Problem) {
+        const SHOWN: usize = 3;
+        let code = match (problem.kind.as_str(), task.binding.is_some()) {
+            ("import", true) => "adapter-not-importable",
+            ("import", false) => "type-not-importable",
+            ("no-body", _) => "adapter-without-body",
+            ("unknown-argument", _) => "adapter-unknown-argument",
+            ("missing-argument", _) => "adapter-missing-argument",
+            ("is-async", _) => "adapter-is-async",
+            _ => "adapter-constructor",
+        };
+        if let Some(first) =
+            self.0.iter_mut().find(|first| problem.kind == "import" && first.message == problem.message)
+        {
+            if first.related.len() < SHOWN && first.span != Some(task.span) {
+                first.related.push((task.span, "and here".to_owned()));
+            }
+            return;
+        }
+        let argument = problem.argument.as_ref().and_then(|name| task.binding?.arguments.get(name));
+        let (span, label) = match argument {
+            Some(argument) => (argument.span, "not an argument of `body`"),
+            None => (task.span, ""),
+        };
+        // It works all the same: how a body runs is seen from the body.
+        let new = if code == "adapter-is-async" { Diagnostic::warning } else { Diagnostic::error };
+        self.0.push(new(code, problem.message.clone()).at(span, label).help(problem.help.clone()));
+    }
+}
+
+/// What Python said.
+struct Answers {
+    /// For each task from the first on.
+    problems: Vec<Vec<Problem>>,
+    /// What ended it in the task after those, in words.
+    ended: Option<String>,
+}
+
+fn ask(context: &Context, tasks: &[Task<'_>], around: &Path, limit: f64) -> io::Result<Result<Answers, Failure>> {
+    let mut asked = tempfile::tempfile()?;
+    let mut answered = tempfile::tempfile()?;
+    let mut said = tempfile::tempfile()?;
+    asked.write_all(Value::from_iter(tasks.iter().map(Task::to_json)).to_string().as_bytes())?;
+    asked.rewind()?;
+    let mut python = match interpreter(context) {
+        Ok(python) => python,
+        Err(failure) => return Ok(Err(failure)),
+    };
+    match search_path(around) {
+        Ok(path) => python.env("PYTHONPATH", path),
+        Err(failure) => return Ok(Err(failure)),
+    };
+    python.args(["-P", "-m", "dfm._check", &limit.to_string()]);
+    // Each import has its limit, and all together have one too.
+    let mut supervisor = supervise::command(context, &python, limit * (tasks.len() + 1) as f64);
+    supervisor.stdin(asked).stdout(answered.try_clone()?).stderr(said.try_clone()?);
+    let exit = child::run(&mut supervisor)?;
+    let answers = read(&mut answered, exit, || last_line(&mut said));
+    let interrupted = [130, 143].contains(&exit) && answers.ended.is_some();
+    if interrupted || (answers.problems.is_empty() && answers.ended.is_none() && exit != 0) {
+        let report = match (interrupted, last_line(&mut said)) {
+            (true, _) => Default::default(),
+            (false, why) => Diagnostic::error("check-python", format!("Python cannot import dfm: {why}"))
+                .help("use the dfm command of an environment that the Python package dfm is installed in")
+                .into(),
+        };
+        return Ok(Err(Failure { exit: if interrupted { exit } else { 1 }, report }));
+    }
+    Ok(Ok(answers))
+}
+
+fn read(answered: &mut File, exit: u8, said: impl FnOnce() -> String) -> Answers {
+    let text = text(answered);
+    let mut problems = Vec::new();
+    let mut began = false;
+    let mut traceback = text.lines().skip_while(|line| !line.starts_with("Timeout (")).skip(1);
+    for line in text.lines() {
+        match serde_json::from_str::<Option<Vec<Problem>>>(line) {
+            Ok(None) => began = true,
+            Ok(Some(found)) => {
+                problems.push(found);
+                began = false;
+            }
+            Err(_) => break,
+        }
+    }
+    let ended = began.then(|| {
+        let place = traceback.find(|line| line.contains("File \"") && !line.contains("<frozen"));
+        match (text.contains("\nTimeout ("), place) {
+            (true, Some(place)) => format!("takes too long; it was at{}", place.replace("  File", "")),
+            (true, None) => "takes too long".to_owned(),
+            (false, _) => match said() {
+                said if said.is_empty() => format!("ended the process with exit code {exit}"),
+                said => format!("ended the process with exit code {exit}; its last words: {said}"),
+            },
+        }
+    });
+    Answers { problems, ended }
+}
+
+fn text(file: &mut File) -> String {
+    let mut bytes = Vec::new();
+    // What cannot be read was not said.
+    let _ = file.rewind().and_then(|()| file.read_to_end(&mut bytes));
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn last_line(file: &mut File) -> String {
+    text(file)
+        .lines()
+        .rev()
+        .map(str::trim)
+        .find(|line| !line.is_empty())
+        .unwrap_or_default()
+        .chars()
+        .take(200)
+        .collect()
+}

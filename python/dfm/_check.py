@@ -1,0 +1,178 @@
+"""Do adapters fit their bindings, and are the classes there that a configuration names?
+
+`dfm fed check --adapters` runs this: LIMIT in `sys.argv`, the seconds for importing one class, and a JSON list of tasks
+on stdin. Lines of stdout are JSON: `null` when a task begins, its problems when it is done. The code that is imported
+may end the process, or hang until a watchdog of the interpreter's own ends it, which then writes where it was.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import functools
+import importlib
+import inspect
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any, TypedDict
+
+from dfm.exec._adapters import BindingError, body_misfits, import_class, kind_of
+
+
+class Task(TypedDict):
+    """A class to look at; for an adapter also what its binding says."""
+
+    path: str
+    adapter: bool
+    args: list[str]
+    arguments: list[str]
+    is_async: bool
+
+
+class Problem(TypedDict):
+    """What is wrong, in words, with the argument it is about, if any."""
+
+    kind: str
+    message: str
+    help: str
+    argument: str | None
+
+
+def main() -> None:
+    """Works through the tasks."""
+    limit = float(sys.argv[1])
+    tasks: list[Task] = json.load(sys.stdin)
+    # Nothing that is imported reads the tasks, or writes among the answers.
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(2, 1)
+    for task in tasks:
+        print("null", file=answers)
+        faulthandler.dump_traceback_later(limit, exit=True, file=answers)
+        problems = _problems(task)
+        faulthandler.cancel_dump_traceback_later()
+        print(json.dumps(problems), file=answers)
+    sys.stdout.flush()
+    # Threads that were left behind are nobody's reason to wait.
+    os._exit(0)
+
+
+def _problems(task: Task) -> list[Problem]:
+    path = task["path"]
+    found = _imported(path, task["adapter"])
+    if found is None:
+        return []
+    if not isinstance(found, type):
+        return [found]
+    if not task["adapter"]:
+        return []
+    problems = _constructor_problems(path, found, task["args"])
+    body: Any = inspect.getattr_static(found, "body", None)
+    body = getattr(body, "__func__", body)
+    if not callable(body):
+        message = f"the adapter `{path}` has no method `body`"
+        return [*problems, _problem("no-body", message, "write `async def body(self, …)`, which dfm calls")]
+    return problems + _body_problems(path, found, body, task)
+
+
+@functools.cache
+def _imported(path: str, adapter: bool) -> type[Any] | Problem | None:
+    """The class of this path, or why there is none; nothing for a type whose package is not here."""
+    module = path.rpartition(".")[0]
+    try:
+        importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        missing = error.name or ""
+        if not adapter and missing == module.partition(".")[0]:
+            # Another site's, perhaps.
+            return None
+        if not (module + ".").startswith(missing + "."):
+            message = f"importing `{module}` failed: {_reason(error)}"
+            return _problem("import", message, f"install `{missing}` here, or check where the site's packages are")
+    except Exception as error:
+        return _problem("import", f"importing `{module}` failed: {_reason(error)}", "mend the module")
+    except BaseException as error:
+        message = f"importing `{module}` ended with {_reason(error)}"
+        return _problem("import", message, "a module that is imported should define things, not run")
+    try:
+        return import_class(path, "")
+    except BindingError as error:
+        told, _, hint = str(error).removeprefix(": ").partition("; ")
+        return _problem("import", f"`{path}` cannot be imported: {told}", hint or "write its module and its name")
+
+
+def _reason(error: BaseException) -> str:
+    """The exception in one line, with the last line of the user's that led to it."""
+    lines = traceback.format_exception_only(error)
+    words = lines[-1].strip() if lines else type(error).__name__
+    if isinstance(error, SyntaxError):
+        return f"{words} ({error.filename}:{error.lineno})"
+    own = (os.path.dirname(__file__), os.path.dirname(importlib.__file__), "<frozen")
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(own)]
+    return f"{words} ({frames[-1].filename}:{frames[-1].lineno})" if frames else words
+
+
+def _constructor_problems(path: str, adapter: type[Any], args: list[str]) -> list[Problem]:
+    try:
+        signature = inspect.signature(adapter)
+    except (TypeError, ValueError):
+        return []
+    try:
+        signature.bind(None, None, **dict.fromkeys(args))
+    except TypeError as error:
+        given = ", ".join(["site", "provider", *(f"{name}=…" for name in args)])
+        message = f"the adapter cannot be constructed as `{adapter.__name__}({given})`: {error}"
+        return [_problem("constructor", message, f"its constructor is `{adapter.__name__}{signature}`")]
+    return []
+
+
+def _body_problems(path: str, adapter: type[Any], body: Callable[..., Any], task: Task) -> list[Problem]:
+    unknown, missing = body_misfits(body, set(task["arguments"]), _is_method(adapter))
+    problems: list[Problem] = []
+    for name in unknown:
+        message = f"the body of `{path}` takes no argument `{name}`"
+        problems.append(_problem("unknown-argument", message, f"it is `{_shown(body)}`", name))
+    for name in missing:
+        message = f"the body of `{path}` needs the argument `{name}`, which the binding does not give"
+        problems.append(_problem("missing-argument", message, f"add it to `args`; it is `{_shown(body)}`"))
+    kind = kind_of(body)
+    waits = kind in ("coroutine", "async generator")
+    if waits and not task["is_async"]:
+        message = f"the body of `{path}` is {_WORDS[kind]}, but the binding says `is-async: false`"
+        problems.append(_problem("is-async", message, "leave `is-async` out"))
+    elif not waits and task["is_async"]:
+        message = f"the body of `{path}` is {_WORDS[kind]}, but `is-async` is true unless the binding says otherwise"
+        problems.append(_problem("is-async", message, "write `is-async: false` in the binding, or `async def body`"))
+    return problems
+
+
+_WORDS = {
+    "coroutine": "a coroutine",
+    "async generator": "an async generator",
+    "generator": "a generator",
+    "thread": "a plain method",
+}
+"""How a body is called in a message."""
+
+
+def _is_method(adapter: type[Any]) -> bool:
+    """Whether `body` is called with the adapter itself first."""
+    return not isinstance(inspect.getattr_static(adapter, "body", None), staticmethod)
+
+
+def _shown(body: Callable[..., Any]) -> str:
+    try:
+        return f"body{inspect.signature(body)}"
+    except (TypeError, ValueError):
+        return "body(…)"
+
+
+def _problem(kind: str, message: str, help: str, argument: str | None = None) -> Problem:
+    return {"kind": kind, "message": message, "help": help, "argument": argument}
+
+
+if __name__ == "__main__":
+    main()
