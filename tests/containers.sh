@@ -1,27 +1,36 @@
 #!/usr/bin/env bash
-# Does the generated image run a federation for real? Builds it, starts the server and two clients as containers on
-# one network, submits a pipeline from outside, kills a client, and submits again once it is back.
+# Does a generated federation run in containers? Builds the image, lets Docker Compose start the server and two clients
+# from the generated file, submits a pipeline from outside, kills a client, and submits again once it is back.
 #
-# Needs Debian, root and the package registries; takes five minutes the first time. What it makes is kept in the folder
-# that DFM_CONTAINERS names [target/containers], so that the next time takes two.
+# Needs Debian, root and the package registries; exits with 77, and says why, where it cannot be tried. What it makes is
+# kept in the folder that DFM_CONTAINERS names [target/containers], so that the next time takes a third.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 repository=$PWD
-keep=$(mkdir -p "${DFM_CONTAINERS:-target/containers}" && cd "${DFM_CONTAINERS:-target/containers}" && pwd)
-dfm=$repository/.venv/bin/dfm
 certificates=/etc/ssl/certs/ca-certificates.crt
 
+cannot() {
+    echo "NOT RUN: a federation in containers: $*" >&2
+    exit 77
+}
+[ "$(id -u)" = 0 ] || cannot "only root may start them"
+grep -qx 'ID=debian' /etc/os-release || cannot "this is not Debian, whose packages run them"
+unshare --mount --net --uts --ipc true 2>/dev/null || cannot "this machine lets nobody make namespaces"
+
+missing=()
 for program in podman buildah crun netavark aardvark-dns debootstrap iptables; do
-    missing=${missing:-}
-    [ -n "$(command -v "$program" || find /usr/lib/podman -name "$program" 2>/dev/null)" ] || missing+=" $program"
+    [ -n "$(command -v "$program" || find /usr/lib/podman -name "$program" 2>/dev/null)" ] || missing+=("$program")
 done
-if [ -n "$missing" ]; then
+[ -f "$certificates" ] || missing+=(ca-certificates)
+if [ ${#missing[@]} -gt 0 ]; then
+    echo "installing ${missing[*]}"
     apt-get update -qq
-    # shellcheck disable=SC2086 # one word a package
-    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $missing >/dev/null
+    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null
 fi
 
 # Where limits cannot be raised and control groups are of both kinds, containers start only with these.
+mkdir -p "${DFM_CONTAINERS:-target/containers}"
+keep=$(cd "${DFM_CONTAINERS:-target/containers}" && pwd)
 cat >"$keep/crun" <<'END'
 #!/bin/sh
 exec unshare -m --propagation=slave sh -c 'umount /sys/fs/cgroup/unified 2>/dev/null; exec /usr/bin/crun "$@"' crun "$@"
@@ -38,30 +47,50 @@ volumes = ["$certificates:$certificates:ro"]
 [engine]
 runtime = "local"
 cgroup_manager = "cgroupfs"
+compat_api_enforce_docker_hub = false
 [engine.runtimes]
 local = ["$keep/crun"]
+[network]
+network_backend = "netavark"
+network_config_dir = "$keep/networks"
 END
 export CONTAINERS_CONF=$keep/containers.conf PATH=$keep:$repository/.venv/bin:$PATH
 
 # No registry of images can be reached: Debian's own Python takes the place of the base image.
 base=$(sed -n 's/^ARG PYTHON_IMAGE=//p' crates/dfm-deploy/templates/docker/Dockerfile)
 if ! podman image exists "$base"; then
-    debootstrap --variant=minbase --include=python3,python3-pip,python3-venv,ca-certificates bookworm "$keep/base" >/dev/null
+    echo "making the base image"
+    codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
+    # shellcheck disable=SC2016 # the variable is apt-get's
+    mirror=$(apt-get indextargets --format '$(SITE)' "Release: $codename" | head -n 1)
+    rm -rf "$keep/base"
+    debootstrap --variant=minbase --include=python3,python3-pip,python3-venv,ca-certificates \
+        "$codename" "$keep/base" "$mirror" >"$keep/base.log" || { tail -n 30 "$keep/base.log" >&2 && exit 1; }
     tar -C "$keep/base" -c . | podman import - "$base" >/dev/null
     rm -rf "$keep/base"
 fi
 
 work=$(mktemp -d)
+compose() { docker-compose --file "$work/examplefed/examplefed/deploy/docker/compose.yaml" --progress quiet "$@"; }
 finish() {
-    podman rm --force dfm-test-server dfm-test-reception dfm-test-kitchen >/dev/null 2>&1 || true
-    podman network rm --force dfm-test >/dev/null 2>&1 || true
+    compose down --volumes >/dev/null 2>&1 || true
+    kill "$engine" 2>/dev/null || true
+    wait "$engine" 2>/dev/null || true
+    # What podman leaves mounted would keep the folder from being removed.
+    umount "$keep/pod/overlay" 2>/dev/null || true
     rm -rf "$work"
 }
+# Compose speaks to podman as it would to Docker.
+export DOCKER_HOST=unix://$work/engine.sock
+podman system service --time 0 "$DOCKER_HOST" 2>"$keep/engine.log" &
+engine=$!
 trap finish EXIT
+
 cp -R examples/examplefed examples/federations.yaml "$work"
+cd "$work"
+configs=examplefed/examplefed/configs
 # A second client, which greets as the reception does.
-configs=$work/examplefed/examplefed/configs
-cat >>"$configs/federation.dfm.yaml" <<'END'
+cat >>$configs/federation.dfm.yaml <<'END'
 
   kitchen:
     info:
@@ -75,36 +104,37 @@ cat >>"$configs/federation.dfm.yaml" <<'END'
           venue:
             const: the kitchen
 END
-sed -i 's/^  - name: reception$/  - name: kitchen\n    type: client\n    org: examplefed\n&/' "$configs/project.yaml"
-mkdir -p "$work/examplefed/wheels"
-cp target/wheels/*.whl "$work/examplefed/wheels"
-cd "$work"
-"$dfm" --quiet fed gen code examplefed
-"$dfm" --quiet fed gen docker examplefed --force >/dev/null
-"$dfm" --quiet fed gen provision examplefed >/dev/null
+sed -i 's/^  - name: reception$/  - name: kitchen\n    type: client\n    org: examplefed\n&/' $configs/project.yaml
+# Ports that nobody has.
+read -r port admin_port < <(python3 -c '
+import socket
+sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+print(*(one.getsockname()[1] for one in sockets))')
+sed -i "s/: 8002$/: $port/; s/: 8003$/: $admin_port/" $configs/project.yaml
+mkdir -p examplefed/wheels
+cp "$repository"/target/wheels/*.whl examplefed/wheels
+dfm --quiet fed gen code examplefed
+dfm --quiet fed gen docker examplefed --force >/dev/null
+dfm --quiet fed gen provision examplefed >/dev/null
 image=$(examplefed/examplefed/deploy/docker/build_image.sh --engine podman -- --isolation=chroot --network=host \
     --volume "$certificates:$certificates:ro" --env "PIP_CERT=$certificates" 2>"$keep/build.log" | tail -n 1) ||
     { tail -n 30 "$keep/build.log" >&2 && exit 1; }
 echo "built $image"
 
-start() {
-    podman run --detach --name "dfm-test-$1" --network-alias "$1" --network dfm-test --no-healthcheck \
-        --user "$(id -u):$(id -g)" --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges \
-        --env "DFM_SITE=$1" --volume "$work/workspace/examplefed/examplefed/prod_00/$1:/kit:ro" "${@:2}" "$image" >/dev/null
-}
-# Waits until a site says that it is well.
+# Waits until a site says that it is well. No timer of the engine's does, where there is no systemd.
 well() {
-    local deadline=$((SECONDS + 60))
-    until podman exec "dfm-test-$1" run-site health 2>/dev/null; do
-        [ $SECONDS -lt $deadline ] || { podman logs "dfm-test-$1" >&2 && exit 1; }
+    local deadline=$((SECONDS + 90)) container
+    container=$(compose ps --quiet "$1")
+    until podman exec "$container" run-site health 2>/dev/null; do
+        [ $SECONDS -lt $deadline ] || { compose logs "$1" >&2 && exit 1; }
         sleep 1
     done
     echo "$1 is well"
 }
 submit() {
-    "$dfm" fed submit examplefed --target flare --timeout 60 pipeline "$work/pipeline.py" | tee "$work/said"
+    dfm fed submit examplefed --target flare --timeout 60 pipeline pipeline.py | tee said
     for answer in "reception desk at examplefed" "reception desk at the kitchen" "Hello from the server"; do
-        grep -q "$answer" "$work/said"
+        grep -q "$answer" said
     done
 }
 cat >pipeline.py <<'END'
@@ -120,17 +150,19 @@ def get_pipeline(args=None):
     return pipeline
 END
 
-podman network create dfm-test >/dev/null
-workspaces=(--tmpfs "/workspace:mode=1777")
-start server "${workspaces[@]}" --publish 127.0.0.1:8002:8002 --publish 127.0.0.1:8003:8003
-start reception "${workspaces[@]}" --env DFM_SERVER_ADDRESS=server:8002
-start kitchen "${workspaces[@]}" --env DFM_SERVER_ADDRESS=server:8002
-well server
-well reception
-well kitchen
+# Kits belong to whom containers run as, who is not root.
+chown -R 1000:1000 workspace/examplefed/examplefed/prod_00
+compose up --detach --no-build
+for site in server reception kitchen; do well $site; done
 submit
-podman kill dfm-test-reception >/dev/null
-podman start dfm-test-reception >/dev/null
+reception=$(compose ps --quiet reception)
+of_reception() { podman inspect --format "{{.$1}}" "$reception"; }
+kill -KILL "$(of_reception State.Pid)"
+deadline=$((SECONDS + 60))
+until [ "$(of_reception RestartCount)" -gt 0 ]; do
+    [ $SECONDS -lt $deadline ] || { echo "the client does not come back" >&2 && exit 1; }
+    sleep 1
+done
 well reception
 submit
 echo "2 passed, 0 failed"

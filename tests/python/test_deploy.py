@@ -161,6 +161,20 @@ def test_compose_gives_each_site_its_own_kit_alone(folder: Path) -> None:
     assert greeting["name"] != orchard["name"]
 
 
+def test_compose_takes_its_files(folder: Path, tmp_path: Path) -> None:
+    for place, context in zip(docker_folders(folder), (folder / "greeting", folder / "orchard"), strict=True):
+        file = place / "compose.yaml"
+        said = run(
+            "docker-compose", "--file", file, "config", "--format", "json", env={"DFM_USER": "7:7"}, cwd=tmp_path
+        )
+        services = json.loads(said)["services"]
+        for service in services.values():
+            assert service["user"] == "7:7" and service["read_only"] and service["cap_drop"] == ["ALL"]
+            assert service["build"]["context"] == str(context)
+        assert [name for name, service in services.items() if "ports" in service] == ["server"]
+        assert all(port["host_ip"] == "127.0.0.1" for port in services["server"]["ports"])
+
+
 @pytest.mark.parametrize("helm", HELMS)
 def test_helm_takes_the_charts(folder: Path, tmp_path: Path, helm: str) -> None:
     assert run(helm, "version", "--template", "{{.Version}}").startswith({"helm3": "v3.", "helm": "v4."}[helm])
@@ -313,6 +327,58 @@ def test_a_site_that_cannot_start_says_why(
     assert site.returncode == 2 and said in output, output
 
 
+ENGINE = """#!/usr/bin/env bash
+# Stands in for a container engine: keeps what it is told.
+echo "$(basename "$0") $*" >>"$CALLS"
+[ "$1" != login ] || { cat >>"$CALLS" && echo >>"$CALLS"; }
+"""
+
+
+def test_the_image_is_built_and_goes_where_it_is_wanted(tmp_path: Path) -> None:
+    (tmp_path / "fruit").mkdir()
+    (tmp_path / "fruit/f.dfm.yaml").write_text(ORCHARD)
+    record = {"federation_dir": "fruit", "config_path": "f.dfm.yaml"}
+    (tmp_path / "federations.yaml").write_text(yaml.safe_dump({"federations": {"orchard": record}}))
+    registry = "{url: https://images.example, username: $IMAGES_USER, password: $IMAGES_PASSWORD}"
+    build = f"{{context: .., engine: podman, arch: arm64, push: {{enabled: true, registry: {registry}}}}}"
+    (tmp_path / "patch.yaml").write_text(f"provision: {{docker: {{build: {build}}}}}")
+    (tmp_path / "calls").write_text("")
+    for engine in ("podman", "docker"):
+        (tmp_path / "bin").mkdir(exist_ok=True)
+        (tmp_path / "bin" / engine).write_text(ENGINE)
+        (tmp_path / "bin" / engine).chmod(0o755)
+
+    def build_image(*words: object, exit: int = 0, **env: str) -> list[str]:
+        (tmp_path / "calls").write_text("")
+        env |= {"CALLS": str(tmp_path / "calls"), "PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+        script = [str(tmp_path / "fruit/deploy/build_image.sh"), *map(str, words)]
+        done = subprocess.run(script, cwd="/", env={**os.environ, **env}, capture_output=True, text=True)
+        assert done.returncode == exit, done.stderr
+        assert exit == 0 or done.stderr.startswith("build_image.sh: "), done.stderr
+        return (tmp_path / "calls").read_text().splitlines()
+
+    run("dfm", "fed", "gen", "docker", "orchard", "--patch", "patch.yaml", cwd=tmp_path)
+    assert build_image(exit=2) == [], "nothing is built without the generated code"
+    run("dfm", "fed", "gen", "code", "orchard", cwd=tmp_path)
+    built, *rest = build_image(PIP_INDEX_URL="https://index.example")
+    tag = "--tag images.example/teams/orchard:nightly"
+    file = f"--file {tmp_path}/fruit/deploy/Dockerfile"
+    assert built == (
+        f"podman build --platform linux/arm64 {file} {tag} --build-arg PIP_INDEX_URL=https://index.example "
+        f"--format docker {tmp_path}"
+    )
+    saved = f"podman save --output {tmp_path}/fruit/deploy/orchard.tar {tag[6:]}"
+    assert rest == [saved, f"podman push {tag[6:]}"], "nobody logs in without credentials"
+    login = build_image("--no-save", IMAGES_USER="me", IMAGES_PASSWORD="s e")[1:]
+    assert login[:2] == ["podman login --username me --password-stdin images.example", "s e"]
+    words = ("--engine", "docker", "--tag", "1", "--save", tmp_path / "to/here.tar", "--no-push", "--", "--no-cache")
+    built, saved = build_image(*words)
+    assert built.startswith("docker build") and built.endswith(f"orchard:1 --no-cache {tmp_path}")
+    assert saved == f"docker save --output {tmp_path}/to/here.tar images.example/teams/orchard:1"
+    for wrong in (("--engine",), ("--quick",), ("--engine", "none-such")):
+        assert build_image(*wrong, exit=2) == []
+
+
 CLUSTER = """#!/usr/bin/env bash
 # Stands in for a cluster: keeps what it is told, and has the Secrets of the sites that SECRETS names.
 echo "$(basename "$0") $*" >>"$CALLS"
@@ -369,8 +435,15 @@ def test_deploy_installs_the_sites_whose_kits_are_here(
     _, calls = deploy(chart, tmp_path, env={"SECRETS": "server reception"})
     upgrade = next(call for call in calls if " upgrade " in f" {call} ")
     assert "server.kit.checksum=77" in upgrade and "enabled=false" not in upgrade
-    output, calls = deploy(chart, tmp_path, "--uninstall")
-    assert "helm uninstall examplefed" in calls[0] and "delete persistentvolumeclaim" in output
+    (tmp_path / "mine.yaml").write_text("{}")
+    words = ("--install", "--values", str(tmp_path / "mine.yaml"), "--release", "mine", "--namespace", "ours")
+    _, calls = deploy(chart, tmp_path, *words, "--", "--atomic", "--set", "a=b c", env=env)
+    upgrade = next(call for call in calls if call.startswith("helm upgrade mine "))
+    assert "--namespace ours" in upgrade and f"--values {tmp_path}/mine.yaml" in upgrade
+    assert upgrade.endswith("--timeout 5m --atomic --set a=b c")
+    output, calls = deploy(chart, tmp_path, "--uninstall", "--", "--keep-history")
+    assert calls[0].startswith("helm uninstall examplefed") and calls[0].endswith("--keep-history")
+    assert "delete persistentvolumeclaim" in output
 
 
 def test_deploy_says_what_is_wrong(folder: Path, tmp_path: Path, kit: Callable[[str], Path]) -> None:
@@ -380,6 +453,32 @@ def test_deploy_says_what_is_wrong(folder: Path, tmp_path: Path, kit: Callable[[
     assert "not all sites came up" in output and any("get events" in call for call in calls)
     assert "there is no file" in deploy(chart, tmp_path, "--values", "none", exit=2)[0]
     assert "stands after --" in deploy(chart, tmp_path, "--dry-run", exit=2)[0]
+    assert "at most 30 letters" in deploy(chart, tmp_path, "--release", "a" * 31, exit=2)[0]
+
+
+@pytest.mark.parametrize("helm", HELMS)
+def test_deploy_and_helm_understand_each_other(
+    folder: Path, tmp_path: Path, kit: Callable[[str], Path], helm: str
+) -> None:
+    chart = folder / "greeting/examplefed/deploy/helm"
+    programs = tmp_path / "cluster"
+    programs.mkdir()
+    (programs / "helm").symlink_to(BIN / helm)
+    (programs / "kubectl").write_text(CLUSTER)
+    (programs / "kubectl").chmod(0o755)
+    env = {
+        "DFM_WORKSPACE_SERVER_INIT_PATH": str(kit("server")),
+        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+        "KUBECONFIG": str(tmp_path / "none"),
+        "CALLS": "/dev/null",
+        "SECRETS": "",
+    }
+    for action in ("--install", "--uninstall"):
+        done = subprocess.run(
+            [chart / "deploy.sh", action], env={**os.environ, **env}, capture_output=True, text=True, timeout=60
+        )
+        # Without a cluster Helm gets no further, but it has read its arguments.
+        assert done.returncode == 1 and "cluster unreachable" in done.stderr, done.stderr
 
 
 def test_deploy_takes_the_newest_kits_of_the_workspace(

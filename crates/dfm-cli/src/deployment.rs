@@ -12,14 +12,6 @@ use similar::TextDiff;
 
 use crate::commands::{Chosen, Context, Failure};
 
-/// What was asked for.
-pub struct Order {
-    /// The command after `dfm fed gen`.
-    pub command: &'static str,
-    /// Whether files that are different are replaced.
-    pub force: bool,
-}
-
 /// That the configuration lacks something that a command needs.
 pub fn wrong(chosen: &Chosen, diagnostic: Diagnostic) -> Failure {
     Failure::wrong(Report { diagnostics: vec![diagnostic], sources: chosen.sources.clone() })
@@ -52,7 +44,7 @@ pub fn scene(context: &Context, chosen: &Chosen, build: Option<&Path>) -> Scene 
 ///
 /// # Errors
 /// Files that are different, or what the file system refuses.
-pub fn write(context: &Context, chosen: &Chosen, files: &[File], order: &Order) -> Result<(), Failure> {
+pub fn write(context: &Context, chosen: &Chosen, files: &[File], force: bool) -> Result<(), Failure> {
     let folder = context.here.join(&chosen.paths.dir);
     let place = |file: &File| Path::new("/").join(relative(Path::new("/"), &folder.join(&file.path)));
     let mut written = Vec::new();
@@ -65,8 +57,8 @@ pub fn write(context: &Context, chosen: &Chosen, files: &[File], order: &Order) 
             Err(error) => return Err(refused(context, "read", &place(file), &error)),
         }
     }
-    if !different.is_empty() && !order.force {
-        return Err(kept(context, chosen, &different, order, &place));
+    if !different.is_empty() && !force {
+        return Err(kept(context, &different, &place));
     }
     written.extend(different.iter().map(|(file, _)| *file));
     for file in &written {
@@ -91,13 +83,7 @@ pub fn write(context: &Context, chosen: &Chosen, files: &[File], order: &Order) 
 }
 
 /// Shows what is different, and says that nothing has been written.
-fn kept(
-    context: &Context,
-    chosen: &Chosen,
-    different: &[(&File, Vec<u8>)],
-    order: &Order,
-    place: &dyn Fn(&File) -> std::path::PathBuf,
-) -> Failure {
+fn kept(context: &Context, different: &[(&File, Vec<u8>)], place: &dyn Fn(&File) -> std::path::PathBuf) -> Failure {
     let mut names = Vec::new();
     for (file, old) in different {
         let name = context.shown(&place(file)).display().to_string();
@@ -110,7 +96,7 @@ fn kept(
         names.push(name);
     }
     let message = format!("`{}` would change, so nothing has been written", names.join("`, `"));
-    let help = format!("`dfm fed gen {} {} --force` replaces what is there", order.command, chosen.name);
+    let help = "the same command with `--force` replaces what is there";
     Failure::failed(Diagnostic::error("deploy-existing-files", message).help(help))
 }
 
@@ -121,5 +107,8 @@ fn run_by_all(path: &Path) -> io::Result<()> {
 
 fn refused(context: &Context, what: &str, path: &Path, error: &io::Error) -> Failure {
     let message = format!("cannot {what} `{}`: {error}", context.shown(path).display());
-    Failure::failed(Diagnostic::error("deploy-files", message).help("mend its permissions, then run the command again"))
+    Failure::failed(
+        Diagnostic::error("deploy-files", message)
+            .help("mend what is there, or its permissions; then run the command again"),
+    )
 }

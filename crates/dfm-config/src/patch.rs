@@ -31,7 +31,10 @@ fn merged(entries: &Entries, changes: &Entries) -> Entries {
         let old = entries.get(key).filter(|entry| entry.value.map().is_some());
         let Entry { key: named, value } = old.unwrap_or(new);
         let inner = merged(old.and_then(|entry| entry.value.map()).unwrap_or(&Entries::new()), changes);
-        result.insert(key.clone(), Entry { key: *named, value: Rc::new(Node::new(value.span, Data::Map(inner))) });
+        // What is missed from now on, the patch removed.
+        let removed = changes.values().find(|entry| entry.value.is_null());
+        let key_span = removed.map_or(*named, |removed| removed.key);
+        result.insert(key.clone(), Entry { key: key_span, value: Rc::new(Node::new(value.span, Data::Map(inner))) });
     }
     result
 }

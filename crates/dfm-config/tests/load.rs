@@ -111,6 +111,13 @@ fn a_patch_is_merged_and_its_faults_are_in_the_patch() {
     assert!(
         report.diagnostics.iter().all(|fault| report.sources.name(fault.span.unwrap().file).ends_with("patch.yaml"))
     );
+
+    std::fs::write(&patch, "provision:\n  docker:\n    tag: null\n").unwrap();
+    let report = load(&path, &options).unwrap_err();
+    let fault = &report.diagnostics[0];
+    let span = fault.span.unwrap();
+    assert_eq!((fault.code, report.sources.position(span).line), ("config-missing-key", 3));
+    assert!(report.sources.name(span.file).ends_with("patch.yaml"));
 }
 
 #[test]

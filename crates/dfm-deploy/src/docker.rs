@@ -44,7 +44,13 @@ pub fn docker(
         if way.starts_with("..") {
             let message = format!("`build.context` does not hold {what}");
             let help = format!("let `context` be a folder that `{}` is in", path.display());
-            return Err(Diagnostic::error("deploy-outside-context", message).help(help));
+            let fault = Diagnostic::error("deploy-outside-context", message).help(help);
+            return Err(match &federation.provision.docker {
+                Some(section) => {
+                    fault.at(section.span, format!("its `context` is `{}`", text(&settings.build.context)))
+                }
+                None => fault,
+            });
         }
         Ok(text(&way))
     };

@@ -4,7 +4,7 @@ use dfm_deploy::{Docker, docker};
 
 use super::{Context, Failure, federation_patched};
 use crate::args::{GenDocker, Skip};
-use crate::deployment::{self, Order};
+use crate::deployment;
 use crate::neighbours;
 
 /// Generates the files.
@@ -27,5 +27,5 @@ pub fn run(context: &Context, args: &GenDocker) -> Result<(), Failure> {
     if !args.skip.contains(&Skip::Scripts) {
         files.extend(scripts);
     }
-    deployment::write(context, &chosen, &files, &Order { command: "docker", force: args.force })
+    deployment::write(context, &chosen, &files, args.force)
 }

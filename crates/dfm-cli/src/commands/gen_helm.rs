@@ -4,7 +4,7 @@ use dfm_deploy::{Helm, helm};
 
 use super::{Context, Failure, federation_patched};
 use crate::args::GenHelm;
-use crate::deployment::{self, Order};
+use crate::deployment;
 use crate::neighbours;
 
 /// Generates the files.
@@ -19,5 +19,5 @@ pub fn run(context: &Context, args: &GenHelm) -> Result<(), Failure> {
     let members = deployment::members(&chosen)?;
     let scene = deployment::scene(context, &chosen, None);
     let files = helm(&chosen.federation, &settings, &members, &scene);
-    deployment::write(context, &chosen, &files, &Order { command: "helm", force: args.force })
+    deployment::write(context, &chosen, &files, args.force)
 }
