@@ -645,7 +645,7 @@ impl<H: Host> Site<H> {
             let now = self.host.now();
             let bytes = match &outcome {
                 Outcome::Value(value) => size(&mut self.host, value),
-                Outcome::Streamed(_) | Outcome::Failed(_) => None,
+                Outcome::Streamed(_) | Outcome::Failed(_) | Outcome::Found(_) | Outcome::NotFound(_) => None,
             };
             measuring.end(call, node, running.frame.clone(), now, bytes);
         }
