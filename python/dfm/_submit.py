@@ -29,7 +29,8 @@ from dfm.exec._adapters import user_traceback
 from dfm.session import STATUS_PLACE, Job, JobStatus, from_env
 from dfm.session._measured import Measured, write
 
-_WRONG, _FAILED, _INTERRUPTED, _NOBODY_READS, _TERMINATED = 2, 1, 130, 141, 143
+FAILED, INTERRUPTED = 1, 130
+_WRONG, _NOBODY_READS, _TERMINATED = 2, 141, 143
 
 
 class WrongInput(Exception):
@@ -41,20 +42,25 @@ def main() -> None:
     path, format, output, measure, *arguments = sys.argv[1:]
     # As if the user's file were run by itself.
     sys.argv = [path, *arguments]
+    set_up()
+    signal.signal(signal.SIGTERM, _terminate)
+    printer = Printer(format == "json", Path(output) if output else None)
+    try:
+        sys.exit(_submit(Path(path), arguments, printer, json.loads(measure) if measure else None))
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except (WrongInput, DfmError) as error:
+        printer.refuse(error)
+        sys.exit(_WRONG if isinstance(error, WrongInput) else FAILED)
+
+
+def set_up() -> None:
+    """Shows on stderr what the command shows there, and lets an interrupt end what runs."""
     for stream in (sys.stdout, sys.stderr):
         cast(Any, stream).reconfigure(errors="backslashreplace")
     _show_warnings()
     _tell_progress()
-    signal.signal(signal.SIGTERM, _terminate)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    printer = _Printer(format == "json", Path(output) if output else None)
-    try:
-        sys.exit(_submit(Path(path), arguments, printer, json.loads(measure) if measure else None))
-    except KeyboardInterrupt:
-        sys.exit(_INTERRUPTED)
-    except (WrongInput, DfmError) as error:
-        printer.refuse(error)
-        sys.exit(_WRONG if isinstance(error, WrongInput) else _FAILED)
 
 
 def _show_warnings() -> None:
@@ -84,25 +90,28 @@ def _terminate(number: int, frame: FrameType | None) -> None:
     sys.exit(_TERMINATED)
 
 
-def _submit(path: Path, arguments: list[str], printer: _Printer, measure: dict[str, str | None] | None) -> int:
+def _submit(path: Path, arguments: list[str], printer: Printer, measure: dict[str, str | None] | None) -> int:
     session = from_env()
     pipeline, parameters = load(path, arguments)
     printer.prepare()
     with session:
         if pipeline.mode == "discovery":
-            return 0 if printer.discovered(session.discover(pipeline)) and printer.saved_all else _FAILED
+            return 0 if printer.discovered(session.discover(pipeline)) and printer.saved_all else FAILED
         prepared = session.prepare(pipeline)
         begin = time.perf_counter()
         job = session.execute(prepared, parameters, default_callback=printer, measure=measure is not None)
-        _wait(job, printer, begin)
+        if os.environ["DFM_TARGET"] == "flare":
+            printer.name(job.job_id)
+        wait(job, printer, begin)
         status = job.get_status()
         printer.summary(status, time.perf_counter() - begin)
         if measure is not None:
             printer.measured(job.measured(), measure)
-    return 0 if status is JobStatus.FINISHED and printer.saved_all else _FAILED
+    return 0 if status is JobStatus.FINISHED and printer.saved_all else FAILED
 
 
-def _wait(job: Job, printer: _Printer, begin: float) -> None:
+def wait(job: Job, printer: Printer, begin: float) -> None:
+    """Waits for the job's end, and shows on a terminal how far it is."""
     if job.wait_until_finished(1.0):
         return
     shows = sys.stderr.isatty()
@@ -181,7 +190,7 @@ def _kind(value: object) -> str:
     return "None" if value is None else type(value).__name__
 
 
-class _Printer:
+class Printer:
     """Shows each token as it comes, and keeps it if the user wants that."""
 
     def __init__(self, as_json: bool, output: Path | None) -> None:
@@ -200,6 +209,13 @@ class _Printer:
                 self._output.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise WrongInput(f"--output: the folder {self._output} cannot be made: {error.strerror}") from None
+
+    def name(self, job_id: str) -> None:
+        """Tells the id of a job that can be found again."""
+        if self._json:
+            print(json.dumps({"job": job_id}), flush=True)
+        else:
+            print(f"job {job_id}", file=sys.stderr, flush=True)
 
     def __call__(self, from_site: str, node: int | str | None, frame: Frame, place: str, data: Any) -> None:
         if frame.is_stop_frame():

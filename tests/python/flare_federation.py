@@ -51,7 +51,7 @@ def read(path: Path) -> bytes:
 def opened(federation: Federation, **options: Any) -> Any:
     """A session of an application at site `home`, whose insides may be looked at."""
     runtime = importlib.import_module("small.fed.runtime.home")
-    return runtime.get_session(target="flare", admin_package=federation.kit("home@*"), **options)
+    return runtime.get_session(target="flare", **{"admin_package": federation.kit("home@*"), **options})
 
 
 def written(build: Callable[[], object]) -> Pipeline:

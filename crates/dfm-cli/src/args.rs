@@ -59,6 +59,9 @@ pub enum Command {
     /// Run a whole federation on this machine, each site in its own process.
     #[command(subcommand)]
     Poc(Poc),
+    /// Find the jobs of a running federation again, also those whose application is gone.
+    #[command(subcommand)]
+    Jobs(Jobs),
     /// Run a program for another dfm, and end it with that.
     #[command(hide = true)]
     Supervise(Supervise),
@@ -272,6 +275,52 @@ pub struct PocStart {
     /// Let the sites say everything they do.
     #[arg(long)]
     pub debug: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Jobs {
+    /// List the jobs that the federation knows.
+    List(InFederation),
+    /// Show one job: how far it is, what it waits for, whether its application is there.
+    Show(OneJob),
+    /// Show what NVFlare's processes have logged of a job's session.
+    Logs {
+        #[command(flatten)]
+        job: OneJob,
+        /// Only what this site has logged [default: all].
+        #[arg(long, value_name = "SITE")]
+        site: Option<String>,
+    },
+    /// End a job.
+    Cancel(OneJob),
+    /// Print what a job has yielded and no application has had; it stays kept.
+    Results {
+        #[command(flatten)]
+        job: OneJob,
+        /// Also save the results into this folder.
+        #[arg(long, value_name = "DIR")]
+        output: Option<PathBuf>,
+        /// Give up after so many seconds.
+        #[arg(long, value_name = "SECONDS", default_value_t = 3600.0)]
+        timeout: f64,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub struct InFederation {
+    /// The federation.
+    pub name: String,
+    /// Use the federation that `dfm poc` runs on this machine.
+    #[arg(long)]
+    pub poc: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct OneJob {
+    #[command(flatten)]
+    pub of: InFederation,
+    /// The job's id.
+    pub job: String,
 }
 
 #[derive(Debug, clap::Args)]

@@ -7,6 +7,7 @@ mod gen_docker;
 mod gen_helm;
 mod gen_provision;
 mod init;
+mod jobs;
 mod network;
 mod plan;
 mod planned;
@@ -119,6 +120,7 @@ pub fn run(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Fed(Fed::Plan(args)) => plan::run(context, &args),
         Command::Fed(Fed::Simulate(args)) => simulate::run(context, &args),
         Command::Fed(Fed::Submit(args)) => submit::run(context, &args),
+        Command::Jobs(command) => jobs::run(context, command),
         Command::Supervise(args) => supervise::run(context, &args),
     }
 }

@@ -43,16 +43,14 @@ pub fn ask(context: &Context, module: &str, request: &Value) -> Result<Value, Fa
         context.output.detail(line);
     }
     let answer: Value = serde_json::from_slice(&output.stdout).map_err(|_| broken(&said))?;
-    match &answer["error"] {
-        Value::String(message) => {
-            let diagnostic = Diagnostic::error("flare-project", message);
-            Err(Failure::wrong(match &answer["help"] {
-                Value::String(help) => diagnostic.help(help),
-                _ => diagnostic,
-            }))
-        }
-        _ => Ok(answer),
-    }
+    let Value::String(message) = &answer["error"] else { return Ok(answer) };
+    let (exit, code) = if output.status.code() == Some(1) { (1, "flare-refused") } else { (2, "flare-project") };
+    let diagnostic = Diagnostic::error(code, message);
+    let diagnostic = match &answer["help"] {
+        Value::String(help) => diagnostic.help(help),
+        _ => diagnostic,
+    };
+    Err(Failure { exit, report: diagnostic.into() })
 }
 
 /// That such a run ended without an answer.

@@ -1,6 +1,7 @@
 //! The extension module `dfm._native`: conversions and calls, no logic of its own.
 
 mod buffers;
+mod keeper;
 mod measurement;
 mod plan;
 mod site;
@@ -18,6 +19,8 @@ mod _native {
     use super::{dumps, loads};
     #[pymodule_export]
     use crate::buffers::Memory;
+    #[pymodule_export]
+    use crate::keeper::Keeper;
     #[pymodule_export]
     use crate::measurement::Measurement;
     #[pymodule_export]

@@ -337,11 +337,28 @@ impl Site {
         self.site.checked(request, problems);
     }
 
-    /// At home: the application has had `count` items of a stream.
+    /// At home: the application has had `count` items of a stream in all.
     fn consumed(&mut self, job: u64, transition: u32, frame: Vec<u32>, count: u64) {
-        let Some((first, inner)) = frame.split_first() else { return };
-        let frame = inner.iter().fold(Frame::of_param_set(*first), |frame, index| frame.child(*index));
-        self.site.consumed(job, transition, &frame, count);
+        if let Some(frame) = frame_of(&frame) {
+            self.site.consumed(job, transition, &frame, count);
+        }
+    }
+
+    /// At home: from now on `take_packets` also has what a keeper needs, as packets for this site itself.
+    fn keep_record(&mut self) {
+        self.site.keep_record();
+    }
+
+    /// At home: takes up a job from what was kept of it. Returns the sites that are gone, for `lose`.
+    fn replay(&mut self, history: Vec<(String, Bound<'_, PyAny>)>) -> PyResult<Vec<String>> {
+        let history: Vec<_> =
+            history.iter().map(|(from, packet)| Ok((from.as_str(), Held::new(packet)?))).collect::<PyResult<_>>()?;
+        Ok(self.site.replay(history.iter().map(|(from, packet)| (*from, packet.as_ref()))))
+    }
+
+    /// At home: forgets a job here, and lets the other sites go on with it.
+    fn leave(&mut self, job: u64) {
+        self.site.leave(job);
     }
 
     /// At home: ends the session at a site.
@@ -386,6 +403,12 @@ fn asked<'n, 'py>(py: Python<'py>, step: &'n Step, inputs: &[Option<Object>]) ->
     }
 }
 
+/// The frame with these numbers; `None` if there are none.
+pub fn frame_of(levels: &[u32]) -> Option<Frame> {
+    let (first, inner) = levels.split_first()?;
+    Some(inner.iter().fold(Frame::of_param_set(*first), |frame, index| frame.child(*index)))
+}
+
 fn seen(py: Python<'_>, event: Event<Object>) -> PyResult<Bound<'_, PyTuple>> {
     match event {
         Event::Setup(text) => ("setup", text).into_pyobject(py),
@@ -394,10 +417,10 @@ fn seen(py: Python<'_>, event: Event<Object>) -> PyResult<Bound<'_, PyTuple>> {
         Event::Opened(job, name) => ("opened", job, name).into_pyobject(py),
         Event::Item(of, value) => seen_items(py, &of, &PyList::new(py, [value.0])?),
         Event::Yielded(of, token) => {
-            let Yielded { job, site, node, place, frame, .. } = of;
+            let Yielded { job, site, node, place, frame, transition } = of;
             let (frame, node) = (PyTuple::new(py, frame.levels())?, named(py, &node)?);
             match token {
-                Token::Value(value) => ("value", job, site, node, place, frame, value.0).into_pyobject(py),
+                Token::Value(value) => ("value", job, site, node, place, frame, transition, value.0).into_pyobject(py),
                 Token::End => ("end", job, site, node, place, frame).into_pyobject(py),
                 Token::Error(_) | Token::Missing(_) | Token::Count(_) => {
                     let failures = match &token {
@@ -406,7 +429,7 @@ fn seen(py: Python<'_>, event: Event<Object>) -> PyResult<Bound<'_, PyTuple>> {
                         _ => &[],
                     };
                     let failures = failures.iter().map(|one| failure(py, one)).collect::<PyResult<Vec<_>>>()?;
-                    ("errors", job, site, node, place, frame, failures).into_pyobject(py)
+                    ("errors", job, site, node, place, frame, transition, failures).into_pyobject(py)
                 }
             }
         }

@@ -1,12 +1,15 @@
 //! Drives nets across processes: links, shared memory, jobs.
 
 mod host;
+mod keeper;
 mod link;
 mod measure;
+mod record;
 mod segment;
 mod site;
 
 pub use host::{Call, CallId, Event, Host, Incoming, Outgoing, Part, Room, Yielded};
+pub use keeper::{Keeper, Position, Progress};
 pub use link::Link;
 pub use segment::Received;
 pub use site::{STREAM_WINDOW, Site};

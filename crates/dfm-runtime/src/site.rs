@@ -15,6 +15,7 @@ use dfm_wire::{Buffer, Encoded, JobId, Message, Payload};
 use crate::host::{Call, CallId, Event, Host, Incoming, Part, Room, Yielded};
 use crate::link::{Link, MAX_FILES, MAX_PACKET};
 use crate::measure::Measuring;
+use crate::record::{encoded_params, ended, made};
 use crate::segment::{Pool, Received, Released, SEGMENT_FROM};
 
 /// A generator may be this many items ahead of its slowest consumer.
@@ -23,7 +24,7 @@ pub const STREAM_WINDOW: u64 = 1024;
 /// One site of a session, in one process.
 pub struct Site<H: Host> {
     name: String,
-    host: H,
+    pub(crate) host: H,
     /// `None` at home.
     home: Option<String>,
     links: BTreeMap<String, Peer>,
@@ -32,12 +33,14 @@ pub struct Site<H: Host> {
     newest: JobId,
     /// What came for jobs that home has not opened here yet.
     early: HashMap<JobId, Vec<Arrived>>,
-    running: HashMap<CallId, Running>,
+    pub(crate) running: HashMap<CallId, Running>,
     calls_made: CallId,
-    calls: std::collections::VecDeque<Call<H::Value>>,
+    pub(crate) calls: std::collections::VecDeque<Call<H::Value>>,
     events: Vec<Event<H::Value>>,
     pool: Pool,
     released: Released,
+    /// What is to be kept of this home's doings, where a keeper is there for it.
+    pub(crate) record: Option<Vec<Vec<u8>>>,
 }
 
 struct Peer {
@@ -85,20 +88,24 @@ struct HomeSide {
     waiting: HashSet<String>,
 }
 
-struct Running {
-    job: JobId,
-    transition: TransitionId,
-    frame: Frame,
-    sent: u64,
+pub(crate) struct Running {
+    pub(crate) job: JobId,
+    pub(crate) transition: TransitionId,
+    pub(crate) frame: Frame,
+    pub(crate) sent: u64,
+    /// How many items of a generator that runs again were recorded when it ran first.
+    pub(crate) repeats: u64,
+    /// Whether all it has made so far is recorded.
+    pub(crate) recorded: bool,
     /// How many items each consumer has had.
     consumed: HashMap<(String, PlaceId), u64>,
     waits: bool,
 }
 
-struct Arrived {
-    from: String,
-    message: Message,
-    buffers: Vec<Received>,
+pub(crate) struct Arrived {
+    pub(crate) from: String,
+    pub(crate) message: Message,
+    pub(crate) buffers: Vec<Received>,
 }
 
 impl<H: Host> Site<H> {
@@ -119,6 +126,7 @@ impl<H: Host> Site<H> {
             events: Vec::new(),
             pool: Pool::default(),
             released: Released::default(),
+            record: None,
         }
     }
 
@@ -157,9 +165,10 @@ impl<H: Host> Site<H> {
         self.links.insert(site.to_owned(), Peer { way, number: self.links_made, lent: HashSet::new() });
     }
 
-    /// The packets to carry: the site that each is for, and its bytes.
+    /// The packets to carry: the site that each is for, and its bytes. Those for the site itself are its record.
     pub fn take_packets(&mut self) -> Vec<(String, Vec<u8>)> {
-        let mut taken = vec![];
+        // What is kept must not know less than what is sent.
+        let mut taken: Vec<(String, Vec<u8>)> = self.take_record().map(|packet| (self.name.clone(), packet)).collect();
         for (site, peer) in &mut self.links {
             if let Way::Pipe(packets) = &mut peer.way {
                 taken.extend(mem::take(packets).into_iter().map(|packet| (site.clone(), packet)));
@@ -294,7 +303,7 @@ impl<H: Host> Site<H> {
     }
 
     /// Whether a message comes from a site that has a say in it. What it says of a job is checked where it is acted on.
-    fn may_say(&self, from: &str, message: &Message) -> bool {
+    pub(crate) fn may_say(&self, from: &str, message: &Message) -> bool {
         match message {
             Message::Setup(_)
             | Message::Link(_)
@@ -311,6 +320,7 @@ impl<H: Host> Site<H> {
             | Message::Measured(..)
             | Message::Report(..) => self.home.is_none(),
             Message::Token(..) | Message::Item(..) | Message::Credit(..) | Message::Release(_) => true,
+            Message::Plan(..) | Message::Input(..) | Message::Made(..) | Message::Ended(..) => false,
         }
     }
 
@@ -332,7 +342,7 @@ impl<H: Host> Site<H> {
             .collect()
     }
 
-    fn handle(&mut self, arrived: Arrived) {
+    pub(crate) fn handle(&mut self, arrived: Arrived) {
         let job = match &arrived.message {
             Message::Measure(job)
             | Message::Start(job, ..)
@@ -444,10 +454,16 @@ impl<H: Host> Site<H> {
             }
             Message::Bye => self.events.push(Event::Bye),
             Message::Link(_) => unreachable!("handled where its descriptor is at hand"),
+            Message::Plan(..) | Message::Input(..) | Message::Made(..) | Message::Ended(..) => {
+                unreachable!("nobody may say it; `replay` reads it")
+            }
         }
     }
 
     fn opened(&mut self, id: JobId, name: String, net: Net) {
+        if self.jobs.contains_key(&id) {
+            return;
+        }
         let wrong = if net.site == self.name { net.problem() } else { Some(format!("it is for site '{}'", net.site)) };
         if let Some(wrong) = wrong {
             self.newest = self.newest.max(id);
@@ -487,6 +503,21 @@ impl<H: Host> Site<H> {
     /// At home: begins a job with the nets of all its sites. Sites without a link count as lost, and so do those in
     /// `absent`, which has reasons.
     pub fn open(&mut self, id: JobId, name: &str, nets: Vec<Net>, absent: &HashMap<String, String>) {
+        self.keep(|_| Some(Message::Plan(id, name.to_owned(), nets.clone())));
+        for site in self.open_at_all(id, name, nets, absent) {
+            let otherwise = format!("the process of site '{site}' is not running");
+            self.lose(&site, absent.get(&site).unwrap_or(&otherwise));
+        }
+    }
+
+    /// Begins a job; the sites that it needs and that are absent or have no link.
+    pub(crate) fn open_at_all(
+        &mut self,
+        id: JobId,
+        name: &str,
+        nets: Vec<Net>,
+        absent: &HashMap<String, String>,
+    ) -> Vec<String> {
         let mut params: HashMap<String, HashSet<String>> = HashMap::new();
         let mut own = None;
         let mut waiting = HashSet::from([self.name.clone()]);
@@ -512,10 +543,7 @@ impl<H: Host> Site<H> {
             transitions: vec![],
         });
         self.insert_job(id, name.to_owned(), net, Some(HomeSide { frames: 0, begun: vec![], params, waiting }));
-        for site in gone {
-            let otherwise = format!("the process of site '{site}' is not running");
-            self.lose(&site, absent.get(&site).unwrap_or(&otherwise));
-        }
+        gone
     }
 
     /// At home: has all sites measure a job's calls; [`Event::Measured`] comes before its end. Said before it starts.
@@ -531,6 +559,7 @@ impl<H: Host> Site<H> {
 
     /// At home: begins the next frame of a job.
     pub fn start(&mut self, id: JobId, params: &HashMap<String, H::Value>) {
+        self.keep(|host| Some(Message::Input(id, encoded_params(host, params))));
         let Some(job) = self.jobs.get_mut(&id) else { return };
         let Some(home) = job.home.as_mut() else { return };
         let frame = Frame::of_param_set(home.frames);
@@ -576,6 +605,7 @@ impl<H: Host> Site<H> {
         let frames = u64::from(home.frames);
         job.engine.stop(frames);
         let sites: Vec<String> = home.waiting.iter().filter(|site| **site != self.name).cloned().collect();
+        self.keep(|_| Some(Message::Stop(id, frames)));
         for site in sites {
             self.push(&site, &Message::Stop(id, frames), vec![]);
         }
@@ -595,7 +625,7 @@ impl<H: Host> Site<H> {
     }
 
     /// Forgets a job and its calls.
-    fn abandon(&mut self, id: JobId) {
+    pub(crate) fn abandon(&mut self, id: JobId) {
         self.newest = self.newest.max(id);
         self.early.remove(&id);
         self.jobs.remove(&id);
@@ -638,6 +668,9 @@ impl<H: Host> Site<H> {
     /// Takes a call's result. Late ones, of jobs that are gone, are dropped.
     pub fn complete(&mut self, call: CallId, outcome: Outcome<H::Value>) {
         let Some(running) = self.running.remove(&call) else { return };
+        if running.recorded {
+            self.keep(|host| ended(host, &running, &outcome));
+        }
         let Some(job) = self.jobs.get_mut(&running.job) else { return };
         job.streams.retain(|_, stream| *stream != call);
         if let Some(measuring) = &mut job.measuring {
@@ -682,6 +715,16 @@ impl<H: Host> Site<H> {
     /// Takes one item of a call's generator.
     pub fn item(&mut self, call: CallId, value: &H::Value) -> Room {
         let Some(running) = self.running.get_mut(&call) else { return Room::Gone };
+        if running.repeats > 0 {
+            running.repeats -= 1;
+            return Room::More;
+        }
+        if let Some(record) = self.record.as_mut().filter(|_| running.recorded) {
+            match made(&mut self.host, running, value) {
+                Some(message) => record.push(message.to_bytes()),
+                None => running.recorded = false,
+            }
+        }
         let Some(job) = self.jobs.get_mut(&running.job) else { return Room::Gone };
         if !job.engine.item(running.transition, &running.frame, value) {
             return Room::Gone;
@@ -707,7 +750,7 @@ impl<H: Host> Site<H> {
         if waits { Room::Wait } else { Room::More }
     }
 
-    /// At home: the application has had `count` items that came through a `Yield`.
+    /// At home: the application has had `count` items in all that came through a `Yield` in this frame.
     pub fn consumed(&mut self, id: JobId, transition: TransitionId, frame: &Frame, count: u64) {
         let Some(job) = self.jobs.get(&id) else { return };
         let places = job.engine.net().places.iter().enumerate();
@@ -733,7 +776,8 @@ impl<H: Host> Site<H> {
         let Some(job) = self.jobs.get(&id) else { return };
         let Some(call) = job.streams.get(&(consumer.to_owned(), place, frame.clone())) else { return };
         let Some(running) = self.running.get_mut(call) else { return };
-        *running.consumed.entry((consumer.to_owned(), place)).or_default() += count;
+        let consumed = running.consumed.entry((consumer.to_owned(), place)).or_default();
+        *consumed = count.max(*consumed);
         let behind = running.sent.saturating_sub(running.consumed.values().min().copied().unwrap_or(0));
         if running.waits && behind < STREAM_WINDOW / 2 {
             running.waits = false;
@@ -753,6 +797,8 @@ impl<H: Host> Site<H> {
                         transition,
                         frame: frame.clone(),
                         sent: 0,
+                        repeats: 0,
+                        recorded: true,
                         consumed: HashMap::new(),
                         waits: false,
                     };
@@ -990,7 +1036,11 @@ impl<H: Host> Site<H> {
         Ok((Encoded { head: outgoing.head.into(), buffers }, outgoing.warning))
     }
 
-    fn decode(&mut self, value: Encoded, shared: &mut impl Iterator<Item = Received>) -> Result<H::Value, String> {
+    pub(crate) fn decode(
+        &mut self,
+        value: Encoded,
+        shared: &mut impl Iterator<Item = Received>,
+    ) -> Result<H::Value, String> {
         let mut buffers = vec![];
         for buffer in value.buffers {
             buffers.push(match buffer {

@@ -1,69 +1,16 @@
 //! Three sites in one process, over real sockets: what a job's tokens, losses and streams come to.
 
+mod bytes;
+
 use std::collections::HashMap;
 
+use bytes::{Bytes, Plain};
 use dfm_net::{
-    Arc, Block, Carry, Comparison, Failure, Frame, Limits, Net, NodeId, Outcome, Place, Selector, Source, Step, Token,
-    Transition, Value,
+    Arc, Block, Carry, Failure, Frame, Limits, Net, NodeId, Outcome, Place, Source, Step, Token, Transition,
 };
-use dfm_runtime::{Call, CallId, Event, Host, Incoming, Link, Outgoing, Part, Room, STREAM_WINDOW, Site};
+use dfm_runtime::{Call, CallId, Event, Link, Room, STREAM_WINDOW, Site};
 use dfm_wire::{Buffer, Encoded, Message, Payload};
 use serde_bytes::ByteBuf;
-
-/// A value of the test: bytes. A first byte of 255 cannot be sent, one of 254 cannot be read.
-#[derive(Clone, Debug, PartialEq)]
-struct Bytes(Vec<u8>);
-
-impl Value for Bytes {
-    fn select(&self, _: &[Selector]) -> Result<Self, String> {
-        Err("bytes have no parts".into())
-    }
-
-    fn elements(&self) -> Result<Vec<Self>, (String, String)> {
-        unreachable!("there are no blocks here")
-    }
-
-    fn list(_: Vec<Result<Self, Vec<std::sync::Arc<Failure>>>>) -> Self {
-        unreachable!("there are no blocks here")
-    }
-
-    fn literal(_: &serde_json::Value) -> Result<Self, (String, String)> {
-        unreachable!("there are no blocks here")
-    }
-
-    fn compare(&self, _: Comparison, _: &Self) -> Result<bool, (String, String)> {
-        unreachable!("there are no blocks here")
-    }
-
-    fn truth(&self) -> Result<bool, (String, String)> {
-        unreachable!("there are no blocks here")
-    }
-}
-
-struct Plain;
-
-impl Host for Plain {
-    type Value = Bytes;
-
-    fn encode(&mut self, value: &Bytes) -> Result<Outgoing, String> {
-        if value.0.first() == Some(&255) {
-            return Err("255 does not travel".into());
-        }
-        Ok(Outgoing { head: vec![], buffers: vec![Box::new(value.0.clone())], warning: None })
-    }
-
-    fn now(&self) -> f64 {
-        1e9
-    }
-
-    fn decode(&mut self, mut value: Incoming) -> Result<Bytes, String> {
-        let bytes = match value.buffers.pop().ok_or("a value has one buffer")? {
-            Part::Inline(bytes) => bytes,
-            Part::Shared(segment) => segment.bytes().to_vec(),
-        };
-        if bytes.first() == Some(&254) { Err("254 is unknown here".into()) } else { Ok(Bytes(bytes)) }
-    }
-}
 
 type TestSite = Site<Plain>;
 

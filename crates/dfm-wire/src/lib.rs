@@ -1,5 +1,7 @@
 //! What do processes of a session send each other, as bytes? Bytes in, bytes out; no I/O.
 
 mod message;
+mod seen;
 
-pub use message::{Buffer, Encoded, JobId, Message, Payload};
+pub use message::{Buffer, Encoded, Ending, JobId, Message, Payload};
+pub use seen::{Seen, SeenEnding, SeenPayload, seen};

@@ -3,7 +3,7 @@
 //! Each message is one packet of MessagePack. A large buffer does not travel in the packet but as a shared segment,
 //! whose descriptor goes beside it.
 
-use dfm_net::{Failure, Frame, Measured, Net, PlaceId};
+use dfm_net::{Failure, Frame, Measured, Net, PlaceId, TransitionId};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
@@ -43,12 +43,35 @@ pub enum Message {
     Token(JobId, PlaceId, Frame, Payload),
     /// Site to site: an item for a place.
     Item(JobId, PlaceId, Frame, Encoded),
-    /// Back to the sender of items: this many were consumed.
+    /// Back to the sender of items: this many were consumed so far.
     Credit(JobId, PlaceId, Frame, u64),
     /// Back to the owner of a segment: it is not read any more.
     Release(u64),
     /// Home to a site: the session ends.
     Bye,
+    /// Home to the keeper of its record: a job begins, with this name and the nets of all its sites.
+    Plan(JobId, String, Vec<Net>),
+    /// Home to the keeper of its record: the next frame begins, with these parameters.
+    Input(JobId, Vec<(String, Encoded)>),
+    /// Home to the keeper of its record: a generator at home made this item.
+    Made(JobId, TransitionId, Frame, Encoded),
+    /// Home to the keeper of its record: a call at home ended so.
+    Ended(JobId, TransitionId, Frame, Ending),
+}
+
+/// How a call ended, as [`dfm_net::Outcome`] has it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Ending {
+    /// With a result.
+    Value(Encoded),
+    /// A generator; the list of its items, if that is needed.
+    Streamed(Option<Encoded>),
+    /// With an error.
+    Failed(Failure),
+    /// The cache has this value.
+    Found(Encoded),
+    /// The cache has none under this key.
+    NotFound(Encoded),
 }
 
 /// A token on its way.

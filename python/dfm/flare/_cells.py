@@ -63,13 +63,15 @@ def poster(cell: Any, target: str, token: str) -> Callable[[int, bytes], None]:
     return post
 
 
-def serve_batches(cell: Any, token_of: Callable[[], str | None], receive: Callable[[str, int, Buffer], bool]) -> None:
-    """Has `receive(origin, number, batch)` take the batches that carry the session's token; it says whether it expects
+def serve_batches(
+    cell: Any, token_of: Callable[[str], str | None], receive: Callable[[str, int, Buffer], bool]
+) -> None:
+    """Has `receive(origin, number, batch)` take the batches that carry the token of a cell; it says whether it expects
     that cell to send any."""
 
     def batch(request: Any) -> Any:
-        token, given = token_of(), request.get_header(_TOKEN)
         number, origin = request.get_header(_NUMBER), str(request.get_header(MessageHeaderKey.ORIGIN))
+        token, given = token_of(origin), request.get_header(_TOKEN)
         if token is None or not isinstance(given, str) or not hmac.compare_digest(token, given):
             return make_reply(ReturnCode.INVALID_SESSION, "the message has not the session's token")
         try:

@@ -24,7 +24,7 @@ from typing_extensions import Buffer
 
 from dfm.errors import SessionError
 from dfm.flare._cells import job_cell, poster, serve_batches
-from dfm.flare._job import OPEN, write_job
+from dfm.flare._job import LIST, OPEN, name_of, write_job
 from dfm.flare._kit import Kit
 from dfm.flare._lane import Inbox, Lane, Packet
 
@@ -37,6 +37,30 @@ _KEEP_ALIVE = 300.0
 """Seconds between signs of life; NVFlare ends a user's idle connection after 1,800."""
 
 
+def log_in(kit: Kit, check: Callable[[], None] = lambda: None) -> Any:
+    """NVFlare's session of a user; `check` may raise to end the waiting for it.
+
+    Raises:
+        SessionError: the server does not answer, or does not let the user in.
+    """
+    user, folder = kit.user, str(kit.folder)
+    deadline = time.monotonic() + _LOGIN
+    while True:
+        check()
+        try:
+            with contextlib.redirect_stdout(None):
+                return new_secure_session(user, folder, timeout=5)
+        except api_spec.NoConnection as error:
+            if time.monotonic() > deadline:
+                raise SessionError(
+                    f"the federation's server does not answer, for the kit {folder}: {error}; is it running?"
+                ) from None
+        except Exception as error:
+            raise SessionError(
+                f"the federation does not let user '{user}' in, with the kit {folder}: {error}"
+            ) from None
+
+
 class Connection:
     """One job of a session."""
 
@@ -47,17 +71,20 @@ class Connection:
         homesite: str,
         session: str,
         logger: logging.Logger,
+        keep: float,
         take: Callable[[list[Packet]], None],
         lost: Callable[[str], None],
     ) -> None:
         """`take` gets what the sites and the job send; `lost` is told once when the job cannot be reached any more.
 
-        `folder` is where the job is prepared; a temporary one if there is none.
+        `folder` is where the job is prepared; a temporary one if there is none. `keep` says for how many seconds the
+        job waits for an application that is gone.
         """
         self._kit = kit
         self._folder = folder
         self._homesite = homesite
         self._session = session
+        self._keep = keep
         self._logger = logger
         self._lost = lost
         self._inbox = Inbox(take)
@@ -66,33 +93,89 @@ class Connection:
         self._cell = ""
         self._token: str | None = None
         self._lane: Lane | None = None
+        self._early: list[Packet] | None = []
         self.job = ""
         """NVFlare's id of the job."""
 
-    def open(self) -> list[str]:
-        """Starts the job; the sites that take part in it.
+    def open(self) -> dict[str, Any]:
+        """Starts the job: the sites that take part in it, and those that are lost, each with the reason.
 
         Raises:
             SessionError: it does not run, and why.
         """
         begin = time.monotonic()
-        self._flare = self._login()
-        cell = self._flare.api.get_cell()
-        serve_batches(cell, lambda: self._token, self._receive)
+        self._log_in()
         self.job = self._submit()
         self._logger.info("job %s is submitted; waiting for the server to start it", self.job)
+        answer = self._enter({"keep": self._keep})
+        self._logger.info("job %s runs after %.1f s", self.job, time.monotonic() - begin)
+        return answer
+
+    def come_back(self, execution: int) -> dict[str, Any]:
+        """Enters the job of an application that is gone, in its place; answers as `open`.
+
+        Raises:
+            SessionError: there is none that knows the execution, or this user may not.
+        """
+        self._log_in()
+        self.job = self._find(execution)
+        return self._enter({"execution": execution})
+
+    def _log_in(self) -> None:
+        self._flare = log_in(self._kit, self._check_closing)
+        serve_batches(self._flare.api.get_cell(), lambda _: self._token, self._receive)
+
+    def _enter(self, more: dict[str, Any]) -> dict[str, Any]:
+        cell = self._flare.api.get_cell()
         self._cell = job_cell("server", self.job)
         self._token = secrets.token_hex(32)
-        answer = self._ask_to_open(cell.get_fqcn(), self._token)
+        request = {"token": self._token, "cell": cell.get_fqcn()}
+        answer = self._ask_to_open(request | {"homesite": self._homesite, "session": self._session} | more)
         self._lane = Lane("server", poster(cell, self._cell, self._token), self._lane_lost)
-        self._logger.info("job %s runs after %.1f s", self.job, time.monotonic() - begin)
         threading.Thread(target=self._keep_alive, name="dfm-flare-alive", daemon=True).start()
-        return answer["sites"]
+        return answer
+
+    def _find(self, execution: int) -> str:
+        job_id, name = f"{self._session}-{execution}", name_of(self._session)
+        try:
+            jobs = [job for job in self._flare.list_jobs(name_prefix=name) if job.get("job_name") == name]
+        except Exception as error:
+            raise SessionError(f"the federation's server does not list its jobs: {error}") from None
+        if not jobs:
+            raise SessionError(f"the federation knows no job '{job_id}'; `dfm jobs list` shows those that there are")
+        for job in jobs:
+            if job["status"] != "RUNNING":
+                continue
+            try:
+                listed = self._flare.do_app_command(job["job_id"], LIST, {})
+            except api_spec.AuthorizationError as error:
+                raise SessionError(f"user '{self._kit.user}' may not use the job '{job_id}': {error}") from None
+            except Exception as error:
+                raise SessionError(f"NVFlare's job {job['job_id']} of '{job_id}' does not answer: {error}") from None
+            if any(one["number"] == execution for one in listed["executions"]):
+                return str(job["job_id"])
+        if all(str(job["status"]).startswith("FINISHED") for job in jobs):
+            raise SessionError(
+                f"the session of job '{job_id}' is over: its application closed it, or did not come back in time; "
+                f"NVFlare's job {jobs[-1]['job_id']} is {jobs[-1]['status']}"
+            )
+        raise SessionError(
+            f"the session of job '{job_id}' runs, but knows no such job; if its application ended as it began, nothing "
+            "of it was had: execute it again"
+        )
 
     def push(self, packet: Packet) -> None:
-        """Sends a packet to the job, which passes it on."""
-        if self._lane is not None:
+        """Sends a packet to the job, which passes it on; once `start` says so."""
+        if self._early is not None:
+            self._early.append(packet)
+        elif self._lane is not None:
             self._lane.push(packet)
+
+    def start(self) -> None:
+        """On the thread that pushes: the job is open, or will never be."""
+        early, self._early = self._early or [], None
+        for packet in early:
+            self.push(packet)
 
     def close(self) -> None:
         """Ends the job, as far as it has begun."""
@@ -115,28 +198,10 @@ class Connection:
         except Exception as error:
             raise SessionError(f"the federation's server does not say who is connected: {error}") from None
 
-    def _login(self) -> Any:
-        user, folder = self._kit.user, str(self._kit.folder)
-        deadline = time.monotonic() + _LOGIN
-        while True:
-            self._check_closing()
-            try:
-                with contextlib.redirect_stdout(None):
-                    return new_secure_session(user, folder, timeout=5)
-            except api_spec.NoConnection as error:
-                if time.monotonic() > deadline:
-                    raise SessionError(
-                        f"the federation's server does not answer, for the kit {folder}: {error}; is it running?"
-                    ) from None
-            except Exception as error:
-                raise SessionError(
-                    f"the federation does not let user '{user}' in, with the kit {folder}: {error}"
-                ) from None
-
     def _submit(self) -> str:
         self._check_closing()
         with tempfile.TemporaryDirectory(prefix="dfm-", dir=self._folder) as folder:
-            job = write_job(Path(folder), f"dfm-{self._session}")
+            job = write_job(Path(folder), name_of(self._session))
             try:
                 return str(self._flare.submit_job(str(job), submit_token=secrets.token_hex(16)))
             except api_spec.AuthorizationError as error:
@@ -144,9 +209,7 @@ class Connection:
             except Exception as error:
                 raise SessionError(f"the federation does not take the session's job: {error}") from None
 
-    def _ask_to_open(self, own_cell: str, token: str) -> dict[str, Any]:
-        request = {"token": token, "cell": own_cell}
-        request |= {"homesite": self._homesite, "session": self._session}
+    def _ask_to_open(self, request: dict[str, Any]) -> dict[str, Any]:
         deadline = time.monotonic() + _START
         refusal = ""
         while time.monotonic() < deadline:

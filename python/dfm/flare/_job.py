@@ -6,8 +6,17 @@ import json
 from pathlib import Path
 from typing import Any
 
-OPEN = "dfm_open"
-"""The application's command that opens the session, which NVFlare checks against the user's role."""
+OPEN, LIST, CANCEL = "dfm_open", "dfm_list", "dfm_cancel"
+"""The commands to a session's job, which NVFlare checks against the user's role: an application opens the session or
+comes back to it; somebody lists its executions, or ends one."""
+PAST = "*"
+"""The receiver, which no site is called, of a packet for the homesite that has been kept."""
+
+
+def name_of(session: str) -> str:
+    """NVFlare's name for a session's job."""
+    return f"dfm-{session}"
+
 
 _SERVER: dict[str, Any] = {
     "format_version": 2,

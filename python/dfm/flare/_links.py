@@ -15,6 +15,8 @@ from typing import Any
 
 from dfm.errors import SessionError
 from dfm.flare._connection import Connection
+from dfm.flare._job import PAST
+from dfm.flare._keeping import FlareKeeps
 from dfm.flare._kit import Kit
 from dfm.flare._lane import Packet
 from dfm.session._home import Home
@@ -26,10 +28,15 @@ _JOIN = 60.0
 class FlareLinks:
     """The links of a Flare session."""
 
-    def __init__(self, home: Home, kit: Kit, job_workspace: str | None) -> None:
+    def __init__(
+        self, home: Home, kit: Kit, job_workspace: str | None, keep: float, execution: int | None = None
+    ) -> None:
+        """With an `execution`, they are those of an application that is gone and had begun it."""
         self._home = home
         self._kit = kit
         self._folder = job_workspace
+        self._keep = keep
+        self._execution = execution
         self._changed = asyncio.Event()
         self._replacing = asyncio.Lock()
         self._sites: dict[str, str | None] = {}
@@ -37,6 +44,10 @@ class FlareLinks:
         self._reasons: dict[str, str] = {}
         self._over = False
         home.driver.carry = self._carry
+        home.site.keep_record()
+        had = kit.folder / "dfm" / "had"
+        self._keeps = FlareKeeps(had, home.loop, self._tell, self._wait_until_open, self._why_lost, home.once_open)
+        home.keeps = self._keeps
         self._start()
 
     def _start(self) -> None:
@@ -53,17 +64,33 @@ class FlareLinks:
         self._reasons = {}
         self._over = False
         self._connection = connection = Connection(
-            self._kit, self._folder, settings.homesite, settings.session, settings.logger, take, lost
+            self._kit, self._folder, settings.homesite, settings.session, settings.logger, self._keep, take, lost
         )
         self._opened: asyncio.Task[None] = loop.create_task(self._open(connection))
         # Who needs the job will hear of its failure; without anybody it is no news.
         self._opened.add_done_callback(lambda task: task.cancelled() or task.exception())
 
     async def _open(self, connection: Connection) -> None:
-        for site in await asyncio.to_thread(connection.open):
-            self._sites.setdefault(site, "it has not joined yet")
-            self._home.site.add_pipe(site)
+        execution = self._execution
+        try:
+            if execution is None:
+                answer = await asyncio.to_thread(connection.open)
+            else:
+                answer = await asyncio.to_thread(connection.come_back, execution)
+            for site in answer["sites"]:
+                self._sites.setdefault(site, "it has not joined yet")
+                self._home.site.add_pipe(site)
+            for site, reason in answer["lost"].items():
+                self._heed({"lost": site, "reason": reason})
+        except BaseException as error:
+            self._keeps.fail(str(error))
+            raise
+        finally:
+            connection.start()
         self._changed.set()
+
+    async def _wait_until_open(self) -> None:
+        await asyncio.shield(self._opened)
 
     async def ensure(self, sites: Iterable[str]) -> None:
         """As `Links`."""
@@ -130,6 +157,9 @@ class FlareLinks:
         reason = self._reasons.setdefault(site, f"site '{site}' sent what is no message of dfm")
         self._home.loop.call_soon(self._home.lose, site, reason)
 
+    def _why_lost(self, site: str) -> str:
+        return self._reasons.get(site, f"site '{site}' has no part in the session any more")
+
     def give_up(self, site: str) -> None:
         """As `Links`. Its process ends with the job, which the next execution replaces."""
         self._lose(site, f"site '{site}' did not answer a cancellation: an adapter blocks it")
@@ -143,11 +173,16 @@ class FlareLinks:
     def _carry(self, site: str, packet: bytes) -> None:
         self._connection.push(Packet(self._home.settings.homesite, site, packet))
 
+    def _tell(self, what: dict[str, Any]) -> None:
+        self._connection.push(Packet(self._home.settings.homesite, "", json.dumps(what).encode()))
+
     def _take(self, connection: Connection, packets: list[Packet]) -> None:
         if connection is not self._connection:
             return
         for packet in packets:
-            if packet.receiver:
+            if packet.receiver == PAST:
+                self._keeps.take_past(packet.sender, packet.content)
+            elif packet.receiver:
                 self._home.site.receive_packet(packet.sender, packet.content)
             else:
                 self._heed(json.loads(bytes(packet.content)))
@@ -161,6 +196,12 @@ class FlareLinks:
                 self._changed.set()
             case {"lost": str(site), "reason": reason}:
                 self._lose(site, f"the process of site '{site}' ended or cannot be reached: {reason}")
+            case {"recalled": job, "told": found}:
+                self._keeps.take_answer(job, found)
+            case {"confirmed": job}:
+                self._keeps.take_confirmation(job)
+            case {"cancel": job}:
+                self._home.abort(job)
             case _:
                 pass
 
@@ -188,5 +229,6 @@ class FlareLinks:
     def _job_lost(self, connection: Connection, reason: str) -> None:
         if connection is self._connection:
             self._over = True
+            self._keeps.fail(reason)
             for site in self._sites:
                 self._lose(site, reason)

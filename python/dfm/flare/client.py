@@ -56,7 +56,7 @@ class SessionExecutor(Executor):
         self._name = str(fl_ctx.get_identity_name())
         self._settings = read_settings(Path(fl_ctx.get_workspace().get_root_dir()))
         self._server = job_cell(_SERVER, self._job)
-        serve_batches(self._cell, lambda: self._token, self._receive)
+        serve_batches(self._cell, lambda _: self._token, self._receive)
         threading.Thread(target=self._join, name="dfm-join", daemon=True).start()
 
     def _join(self) -> None:

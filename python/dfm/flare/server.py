@@ -1,7 +1,8 @@
 """What does the server's process of a session's job do?
 
 It lets the participants into the session that an application opened, carries packets between them and the application,
-tells who is lost, and runs the site `server` if the federation has one.
+tells who is lost, and runs the site `server` if the federation has one. It keeps what an application needs that was
+killed and comes back.
 """
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false
@@ -23,8 +24,10 @@ from nvflare.apis.shareable import Shareable
 from nvflare.apis.signal import Signal
 from typing_extensions import Buffer
 
+from dfm import _native
 from dfm.flare._cells import job_cell, poster, serve_batches, serve_joins
-from dfm.flare._job import OPEN
+from dfm.flare._executions import Executions
+from dfm.flare._job import CANCEL, LIST, OPEN, PAST
 from dfm.flare._lane import Inbox, Lane, Packet
 from dfm.flare._participant import Participant, description, read_settings
 
@@ -33,7 +36,9 @@ _LOOK = 0.2
 _UNOPENED = 120.0
 """Seconds after which a session that no application opened is over."""
 _DESERTED = 60.0
-"""Seconds without a sign of the application after which its session is over."""
+"""Seconds without a sign of the application after which its session is over, if nothing is kept for it."""
+_SILENT = 6.0
+"""Seconds without a sign of the application after which it counts as gone."""
 
 
 class SessionController(Controller):
@@ -53,6 +58,8 @@ class SessionController(Controller):
         self._lanes: dict[str, Lane] = {}
         self._joined: dict[str, dict[str, Any]] = {}
         self._lost: dict[str, str] = {}
+        self._ready: dict[str, dict[str, Any]] = {}
+        self._left = False
 
     def start_controller(self, fl_ctx: FLContext) -> None:
         """Registers what others may ask."""
@@ -62,16 +69,31 @@ class SessionController(Controller):
         self._settings = read_settings(Path(fl_ctx.get_workspace().get_root_dir()))
         self._clients = {job_cell(one.name, self._job): str(one.name) for one in engine.get_clients()}
         serve_joins(self._cell, self._join)
-        serve_batches(self._cell, lambda: self._token, self._receive)
+        serve_batches(self._cell, self._token_of, self._receive)
         engine.register_app_command(OPEN, self._open)
+        engine.register_app_command(LIST, self._list)
+        engine.register_app_command(CANCEL, self._cancel)
 
     def control_flow(self, abort_signal: Signal, fl_ctx: FLContext) -> None:
         """Lasts as long as the session."""
         while not self._over.wait(_LOOK) and not abort_signal.triggered:
-            heard, patience = (self._inbox.heard, _DESERTED) if self._inbox else (self._began, _UNOPENED)
-            if time.monotonic() - heard > patience:
-                self.log_warning(fl_ctx, f"the application has not been heard of for {patience:.0f} s")
+            if (why := self._deserted()) is not None:
+                self.log_warning(fl_ctx, why)
                 return
+
+    def _deserted(self) -> str | None:
+        """Why nobody needs the session any more."""
+        now = time.monotonic()
+        with self._lock:
+            if self._inbox is None:
+                patience, since = _UNOPENED, self._began
+            elif self._executions.kept():
+                patience, since = self._keep, max(self._inbox.heard, self._executions.changed)
+            else:
+                patience, since = 0.0 if self._left else _DESERTED, self._inbox.heard
+        if now - since <= patience:
+            return None
+        return f"the application has not been heard of for {now - since:.0f} s"
 
     def stop_controller(self, fl_ctx: FLContext) -> None:
         """Ends what still runs."""
@@ -88,17 +110,25 @@ class SessionController(Controller):
         """There are no tasks."""
 
     def _open(self, topic: str, data: Any, fl_ctx: FLContext) -> dict[str, Any]:
-        """An application opens the session: NVFlare has checked that its user may. Asking again gives the same."""
+        """An application opens the session, or comes back to it: NVFlare has checked that its user may.
+
+        Asking again gives the same answer.
+        """
         wanted = ("token", "cell", "homesite", "session")
         if not isinstance(data, dict) or not all(isinstance(data.get(key), str) and data[key] for key in wanted):
             return {"error": "the application's request is not one of this version of dfm"}
         with self._lock:
-            if self._answer is None:
+            comes_back = data.get("execution")
+            if comes_back is None and self._answer is None:
                 self._opened(data)
-            elif not hmac.compare_digest(self._token or "", data["token"]):
-                return {"error": "the session belongs to another application"}
+            elif comes_back is not None and (wrong := self._misfit(data, comes_back)):
+                return {"error": wrong}
+            elif not hmac.compare_digest(self._application_token, data["token"]):
+                if comes_back is None:
+                    return {"error": "the session belongs to another application"}
+                self._come_back(data)
             assert self._answer is not None
-            return self._answer
+            return self._answer | {"lost": self._lost}
 
     def _opened(self, data: dict[str, Any]) -> None:
         server = job_cell("server", self._job)
@@ -106,32 +136,93 @@ class SessionController(Controller):
         self._sites = {name: cell for cell, name in self._clients.items() if name != homesite}
         if own is not None and own != homesite:
             self._sites[own] = server
-        self._homesite, self._application = homesite, data["cell"]
+        self._homesite = homesite
         self._session = data["session"]
+        self._keep = float(data["keep"])
+        self._executions = Executions(homesite)
         inbox = functools.partial(functools.partial, self._route)
         self._inboxes = {cell: Inbox(inbox(name)) for cell, name in self._clients.items()}
-        self._inbox = self._inboxes[self._application] = Inbox(inbox(homesite))
         self._answer = {"sites": sorted(self._sites)}
         self._token = data["token"]
-        self._start_lane(homesite, self._application, heartbeat=False)
+        self._admit(data)
         if own in self._sites and self._settings is not None:
-            about = description(self._settings)
-            if "problem" not in about:
-                others = [site for site in {*self._sites, homesite} if site != own]
-                self._participant = Participant(self._settings, homesite, self._session, others, self._carry)
-            self._tell({"ready": own, **about})
+            others = [site for site in {*self._sites, homesite} if site != own]
+            self._participant = Participant(self._settings, homesite, self._session, others, self._carry)
+            self._tell_ready(own, description(self._settings))
+
+    def _admit(self, data: dict[str, Any]) -> None:
+        """Lets the application in, as the only one."""
+        self._application, self._application_token = data["cell"], data["token"]
+        self._inbox = self._inboxes[self._application] = Inbox(functools.partial(self._route, self._homesite))
+        self._left = False
+        self._start_lane(self._homesite, self._application, heartbeat=False)
+
+    def _misfit(self, data: dict[str, Any], execution: int) -> str | None:
+        if self._answer is None or not self._executions.knows(execution):
+            return "it knows no such job"
+        if data["homesite"] != self._homesite:
+            return f"its application is that of site '{self._homesite}'; open a session of that site"
+        return None
+
+    def _come_back(self, data: dict[str, Any]) -> None:
+        """Puts an application in the place of the one before, which may be there still."""
+        self._inboxes.pop(self._application, None)
+        if lane := self._lanes.pop(self._homesite, None):
+            lane.close()
+        self._executions.leave()
+        self._admit(data)
+        for site, told in self._ready.items():
+            if site not in self._lost:
+                self._tell({"ready": site, **told})
+
+    def _token_of(self, origin: str) -> str | None:
+        return self._application_token if origin == self._application else self._token
+
+    def _list(self, topic: str, data: Any, fl_ctx: FLContext) -> dict[str, Any]:
+        """What are the session's executions?"""
+        with self._lock:
+            if self._inbox is None:
+                return {"executions": []}
+            silent = time.monotonic() - self._inbox.heard
+            here = not self._left and silent < _SILENT
+            listed = self._executions.listed(self._lost)
+            return {"executions": listed, "application": here, "silent": silent, "homesite": self._homesite}
+
+    def _cancel(self, topic: str, data: Any, fl_ctx: FLContext) -> dict[str, Any]:
+        """Somebody ends an execution: through its application, or for it if that is gone."""
+        number = data.get("execution") if isinstance(data, dict) else None
+        with self._lock:
+            if not isinstance(number, int) or self._inbox is None or not self._executions.knows(number):
+                return {"error": "it knows no such job"}
+            here = not self._left and time.monotonic() - self._inbox.heard < _SILENT
+            if here and self._executions.follows(number):
+                self._tell({"cancel": number})
+                return {"by": "application"}
+            sites = self._executions.waiting(number)
+            self._executions.end(number, "ABORTED")
+        for site in sites:
+            self._deliver(Packet(self._homesite, site, _native.Keeper.cancellation(number)))
+        return {"by": "server"}
 
     def _start_lane(self, site: str, cell: str, heartbeat: bool) -> None:
-        token = self._token
+        token = self._application_token if site == self._homesite else self._token
         assert token is not None
 
         def lost(reason: str) -> None:
             if site == self._homesite:
-                self.logger.error(f"the application cannot be reached: {reason}")
+                self.logger.warning(f"the application cannot be reached: {reason}")
+                self._forsake(cell)
             else:
                 self._lose(site, reason)
 
         self._lanes[site] = Lane(site, poster(self._cell, cell, token), lost, heartbeat)
+
+    def _forsake(self, cell: str) -> None:
+        """Nothing is sent to an application that is gone; what is for it is kept."""
+        with self._lock:
+            if cell == self._application:
+                self._lanes.pop(self._homesite, None)
+                self._executions.leave()
 
     def _join(self, origin: str, request: bytes) -> bytes | None:
         """A participant wants to be let in; an empty object until there is a session."""
@@ -162,6 +253,8 @@ class SessionController(Controller):
                 raise ValueError(f"'{sender}' sent a packet in the name of '{packet.sender}'")
             if not packet.receiver:
                 self._heed(sender, json.loads(bytes(packet.content)))
+            elif sender == self._homesite and not self._passes(packet):
+                continue
             elif self._participant is not None and self._sites.get(packet.receiver) == job_cell("server", self._job):
                 own.append(packet)
             else:
@@ -169,17 +262,75 @@ class SessionController(Controller):
         if own and self._participant is not None:
             self._participant.receive(own)
 
+    def _passes(self, packet: Packet) -> bool:
+        """Whether a packet from the homesite goes on to a site. What it says to itself is to be kept."""
+        with self._lock:
+            if packet.receiver == self._homesite:
+                self._executions.record(packet.content)
+                return False
+            return self._executions.may_go(packet.receiver, packet.content)
+
+    def _deliver(self, packet: Packet) -> None:
+        if self._participant is not None and self._sites.get(packet.receiver) == job_cell("server", self._job):
+            self._participant.receive([packet])
+        else:
+            self._carry(packet)
+
     def _carry(self, packet: Packet) -> None:
         with self._lock:
+            # An application that comes back meanwhile gets it either from here or from what is kept.
+            if packet.receiver == self._homesite and not self._executions.take(packet.sender, packet.content):
+                return
             lane = self._lanes.get(packet.receiver)
-        if lane is not None:
-            lane.push(packet)
+            if lane is not None:
+                lane.push(packet)
 
     def _heed(self, sender: str, told: dict[str, Any]) -> None:
         if "ready" in told:
-            self._tell({"ready": sender, **self._joined.get(sender, {})})
-        elif "bye" in told and sender == self._homesite:
-            self._over.set()
+            with self._lock:
+                self._tell_ready(sender, self._joined.get(sender, {}))
+        elif sender == self._homesite:
+            with self._lock:
+                self._heed_application(told)
+
+    def _heed_application(self, told: dict[str, Any]) -> None:
+        executions = self._executions
+        match told:
+            case {"begin": number, "about": about}:
+                executions.begin(number, about)
+            case {"had": number, "positions": positions, "notes": notes}:
+                executions.had(number, positions, notes)
+            case {"ended": number, "status": status}:
+                executions.end(number, status)
+            case {"forget": number}:
+                executions.forget(number)
+            case {"leave": number}:
+                executions.leave(number)
+            case {"confirm": number}:
+                self._tell({"confirmed": number})
+            case {"recall": number}:
+                self._recall(number)
+            case {"bye": True}:
+                executions.close()
+                self._left = True
+                if not executions.kept():
+                    self._over.set()
+            case _:
+                pass
+
+    def _recall(self, number: int) -> None:
+        """Gives the application what is kept of an execution, and from now on what comes."""
+        lane, found = self._lanes.get(self._homesite), self._executions.follow(number)
+        if lane is None:
+            return
+        told, history = found or (None, [])
+        for sender, packet in history:
+            lane.push(Packet(sender, PAST, packet))
+        lane.push(Packet("", "", json.dumps({"recalled": number, "told": told}).encode()))
+
+    def _tell_ready(self, site: str, told: dict[str, Any]) -> None:
+        self._ready[site] = told
+        self._tell({"ready": site, **told})
 
     def _tell(self, what: dict[str, Any]) -> None:
         """To the application, or, of a loss, to everybody."""

@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 from dfm import _native, _values
 from dfm._loop import SiteLoop
 from dfm.exec._adapters import Adapters, Operation
+from dfm.session._keeping import Keeps, Recalled
 
 T = TypeVar("T")
 
@@ -82,6 +83,8 @@ class Home:
     loop: asyncio.AbstractEventLoop
     site: _native.Site
     driver: SiteLoop
+    keeps: Keeps | None = None
+    """Where jobs are kept that can outlive this process; the links know."""
 
     def __init__(
         self,
@@ -95,6 +98,8 @@ class Home:
         self._checks: dict[tuple[str, int], asyncio.Future[list[str]]] = {}
         self._cancelling: dict[tuple[str, int], asyncio.TimerHandle] = {}
         self._jobs: dict[int, Receiver] = {}
+        self._unsure: dict[int, list[tuple[Any, ...]]] = {}
+        """Jobs of which it is not sure that they are kept: what came of them here meanwhile."""
         self._opening: dict[int, asyncio.Task[dict[str, str]]] = {}
         self._patience: dict[int, asyncio.TimerHandle] = {}
         self._numbers = 0
@@ -124,6 +129,10 @@ class Home:
     def soon(self, work: Callable[[], None]) -> None:
         """Does something on the homesite's loop, and what follows from it. Without effect once it is closed."""
         self.driver.soon(work)
+
+    def once_open(self, job: int, work: Callable[[], object]) -> None:
+        """Does something on the homesite's loop when a job has begun, in the order of the calls."""
+        self.soon(lambda: self._once_open(job, work))
 
     def close(self) -> None:
         """Ends the session at all sites."""
@@ -212,13 +221,15 @@ class Home:
         sites: Sequence[str],
         frames: Sequence[dict[str, Any]],
         stop: bool,
+        about: dict[str, Any],
         patience: float | None = None,
         measure: bool = False,
     ) -> None:
         """Begins a job with its first frames, as soon as its sites can be reached.
 
-        With `patience`, which is in seconds, a site that cannot be reached does not keep the others from their work,
-        and one that has not done its own in time is given up.
+        `about` is what an application has to know that comes back to it. With `patience`, which is in seconds, a site
+        that cannot be reached does not keep the others from their work, and one that has not done its own in time is
+        given up.
         """
         self._jobs[job] = receiver
         reach = self._reach_all(sites) if patience is None else self._reach_each(sites)
@@ -229,6 +240,9 @@ class Home:
             if (error := opening.exception()) is not None:
                 self._cannot_open(job, str(error))
                 return
+            if self.keeps is not None:
+                self.keeps.began(job, about)
+                self._unsure[job] = []
             self.site.open(job, name, plan, opening.result())
             if patience is not None:
                 self._patience[job] = self.loop.call_later(patience, self._run_out, job, patience)
@@ -256,6 +270,43 @@ class Home:
         if receiver is not None:
             receiver.receive(("ended", job))
 
+    async def recall(self, job: int) -> Recalled:
+        """What is kept of a job whose application is gone.
+
+        Raises:
+            SessionError: nothing is, or it cannot be reached.
+        """
+        assert self.keeps is not None
+        if opening := self._opening.get(job):
+            # It was left as it began.
+            await asyncio.wait([opening])
+        return await self.keeps.recall(job)
+
+    def resume(self, job: int, receiver: Receiver, found: Recalled) -> None:
+        """Takes up a job of which something is kept; one whose tokens were all had is only at its end."""
+        assert self.keeps is not None
+        if not found.history:
+            receiver.receive(("over", job, found.about["status"]))
+            return
+        self._jobs[job] = receiver
+        for site in self.site.replay(found.history):
+            self.site.lose(site, self.keeps.why_lost(site))
+        for key, dropped in found.dropped.items():
+            if not isinstance(key, str):
+                self.site.consumed(job, key[0], list(key[1:]), dropped)
+
+    def leave(self, job: int) -> None:
+        """Forgets a job here; the other sites go on with it."""
+        self._jobs.pop(job, None)
+        self._unsure.pop(job, None)
+        self._once_open(job, lambda: self.site.leave(job))
+
+    def abort(self, job: int) -> None:
+        """Ends a job for somebody else."""
+        if receiver := self._jobs.get(job):
+            self.cancel(job)
+            receiver.receive(("over", job, "ABORTED"))
+
     def start(self, job: int, params: dict[str, Any]) -> None:
         """Begins the next frame of a job."""
         self._once_open(job, lambda: self.site.start(job, params))
@@ -278,12 +329,13 @@ class Home:
         opening.add_done_callback(do)
 
     def consumed(self, job: int, transition: int, frame: Sequence[int], count: int) -> None:
-        """Tells the sender of a stream that the application has had some of it."""
+        """Tells the sender of a stream how much of it the application has had in all."""
         self.site.consumed(job, transition, list(frame), count)
 
     def cancel(self, job: int) -> None:
         """Forgets a job. A site that does not answer in time, because an adapter blocks it, is given up."""
         self._jobs.pop(job, None)
+        self._unsure.pop(job, None)
         self._once_open(job, lambda: self._cancel(job))
 
     def _cancel(self, job: int) -> list[str]:
@@ -308,16 +360,39 @@ class Home:
             case ("cancelled", site, job):
                 if timer := self._cancelling.pop((site, job), None):
                     timer.cancel()
-            case ("ended", job):
-                if timer := self._patience.pop(job, None):
-                    timer.cancel()
-                if receiver := self._jobs.pop(job, None):
-                    receiver.receive(event)
-            case (_, int(job), *_):
-                if receiver := self._jobs.get(job):
-                    receiver.receive(event)
+            case (str(kind), int(job), *_):
+                if job in self._unsure and kind != "opened":
+                    self._hold_back(job, event)
+                else:
+                    self._give(job, event)
             case _:
                 pass
+
+    def _give(self, job: int, event: tuple[Any, ...]) -> None:
+        receiver = self._jobs.get(job)
+        if event[0] == "ended":
+            self._jobs.pop(job, None)
+            if timer := self._patience.pop(job, None):
+                timer.cancel()
+        if receiver is not None:
+            receiver.receive(event)
+
+    def _hold_back(self, job: int, event: tuple[Any, ...]) -> None:
+        """An application must have nothing of a job that it could not find again. What other sites have sent came
+        through where the job is kept; what was made here waits until it is known there."""
+        match event:
+            case ("value" | "items" | "errors", _, site, *_) if site != self.settings.homesite:
+                self._be_sure(job)
+                self._give(job, event)
+            case _:
+                if not self._unsure[job]:
+                    assert self.keeps is not None
+                    self.keeps.when_sure(job, lambda: self._be_sure(job))
+                self._unsure[job].append(event)
+
+    def _be_sure(self, job: int) -> None:
+        for event in self._unsure.pop(job, ()):
+            self._give(job, event)
 
     def lose(self, site: str, message: str) -> None:
         """Says what became of a site whose link has ended, to every job that needs it."""

@@ -7,6 +7,7 @@ import dataclasses
 import enum
 import functools
 import threading
+import weakref
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, cast
 
@@ -17,6 +18,7 @@ from dfm.errors import JobError
 from dfm.exec import Frame
 from dfm.session._dispatch import CallbackRunner, guarded
 from dfm.session._home import Home
+from dfm.session._keeping import END, Keeping, Key, error_key
 from dfm.session._measured import Measured
 
 STATUS_PLACE = "_dfm_status_"
@@ -73,10 +75,14 @@ class Job:
         params: frozenset[str],
         callbacks: tuple[Callback | None, Mapping[str, Callback]],
         runner: CallbackRunner | None,
-        plan: _native.Plan,
+        plan: _native.Plan | None = None,
+        keeping: Keeping | None = None,
+        came: Mapping[Key, int] | None = None,
     ) -> None:
+        """`keeping` is for jobs that can outlive this process; `came` says how many tokens of each series came before
+        those that will be received."""
         self.job_id = job_id
-        """Its name, unique among all jobs."""
+        """Its name, unique among all jobs; with it `Session.reattach` finds the job again, where it can."""
         self._home = home
         self._number = number
         self._homesite = homesite
@@ -95,7 +101,17 @@ class Job:
         self._finished = threading.Event()
         self._lock = threading.Lock()
         self._watchers: list[Callable[[], None]] = []
-        self._uncredited: dict[tuple[int, tuple[int, ...]], int] = {}
+        self._keeping = keeping
+        self._came: dict[Key, int] = dict(came or {})
+        self._had: dict[Key, int] = dict(keeping.had if keeping else {})
+        self._skip = dict(self._had)
+        self._credited: dict[Key, int] = {}
+        self._open = 0  # tokens that came and that the application has not had
+        self._kept: dict[int, Key] = {}  # those of `_tokens` among them
+        # Nobody can ask for what a job has kept that is not there any more.
+        self._forget = weakref.finalize(self, keeping.forget) if keeping else None
+        if self._forget is not None:
+            self._forget.atexit = False
 
     # The application's side.
 
@@ -119,6 +135,11 @@ class Job:
         """Every original error so far, once each."""
         return list(self._errors)
 
+    @property
+    def follows(self) -> bool:
+        """Whether tokens may still come to it."""
+        return not self._detached and not self._finished.is_set()
+
     def raise_for_errors(self) -> None:
         """Raises:
         JobError: there were errors; it tells all of them.
@@ -137,7 +158,7 @@ class Job:
         Returns:
             Whether it is at its end.
         """
-        return self._finished.wait(timeout)
+        return self._finished.wait(timeout) and self._status is not JobStatus.UNKNOWN
 
     def results(self, place: str = "yield") -> list[Any]:
         """Waits for the end of the job; the values that came to `place`, in the order of frames and of streams' items.
@@ -151,7 +172,10 @@ class Job:
         self.wait_until_finished()
         if self._status is JobStatus.ABORTED:
             raise JobError("the job was cancelled, so its results are not complete")
-        return [token.data for token in sorted(self.tokens(place), key=lambda token: token.frame.frame)]
+        tokens = [(at, token) for at, token in enumerate(self._tokens) if token.place == place]
+        for at, _ in tokens:
+            self._give(at)
+        return [token.data for _, token in sorted(tokens, key=lambda one: one[1].frame.frame)]
 
     def tokens(self, place: str) -> list[Token]:
         """What has come to `place` so far that no callback took, in the order of its arrival."""
@@ -164,7 +188,7 @@ class Job:
             JobError: it was not executed with `measure=True`, or was cancelled.
         """
         self.wait_until_finished()
-        if self._measurement is None:
+        if self._measurement is None or self._plan is None:
             raise JobError("this job was cancelled, or not measured; execute it with measure=True")
         return Measured(self._plan, self._measurement)
 
@@ -184,8 +208,9 @@ class Job:
             while True:
                 over = self._finished.is_set()
                 while seen < len(self._tokens):
+                    yield self._tokens[seen]
+                    self._give(seen)
                     seen += 1
-                    yield self._tokens[seen - 1]
                 if over:
                     return
                 await changed.wait()
@@ -231,8 +256,22 @@ class Job:
         home.run(cancel())
 
     def detach(self) -> None:
-        """Stops receiving: callbacks are called no more, and later tokens are dropped. The job goes on."""
+        """Stops receiving: callbacks are called no more. The job goes on.
+
+        On Flare, what this application has not had is kept, and so is what comes: `Session.reattach` gets it. What
+        runs at the homesite waits for that. On the local target, later tokens are dropped.
+        """
         self._detached = True
+        if self._keeping is not None and self._forget is not None and self._forget.detach():
+            self._keeping.leave()
+            if not self._finished.is_set():
+                self._leave()
+
+    def _leave(self) -> None:
+        self._home.soon(lambda: self._home.leave(self._number))
+        self._status = JobStatus.UNKNOWN
+        self._input_open = False
+        self._say_finished()
 
     # The homesite's side, on its thread.
 
@@ -245,38 +284,46 @@ class Job:
         """Takes one of its events."""
         match event:
             case ("items", _, site, node, place, frame, transition, values):
-                at = Frame(frame)
+                at, key = Frame(frame), (transition, *frame)
                 for first in range(0, len(values), _CREDIT):
                     some = values[first : first + _CREDIT]
-                    consumed = functools.partial(self._consumed, transition, frame, len(some))
-                    self._deliver(site, node, at, place, some, consumed)
-            case ("value", _, site, node, place, frame, value):
-                self._deliver(site, node, Frame(frame), place, [value])
-            case ("errors", _, site, node, place, frame, failures):
-                self._deliver(site, node, Frame(frame), place, [self._error(failures)])
+                    total = self._came.get(key, 0) + len(some)
+                    consumed = functools.partial(self._consumed, key, total)
+                    self._deliver(site, node, at, place, some, key, consumed)
+            case ("value", _, site, node, place, frame, transition, value):
+                self._deliver(site, node, Frame(frame), place, [value], (transition, *frame))
+            case ("errors", _, site, node, place, frame, transition, failures):
+                self._deliver(site, node, Frame(frame), place, [self._error(failures)], (transition, *frame))
             case ("opened", *_):
                 self._status = JobStatus.RUNNING
             case ("reported", _, failure):
                 error = self._error([failure])
                 self._errors.append(error)
-                frame = Frame(failure["frame"] or (0,))
-                self._deliver(failure["site"], failure["node"], frame, STATUS_PLACE, [error])
+                frame, key = Frame(failure["frame"] or (0,)), error_key(failure)
+                self._deliver(failure["site"], failure["node"], frame, STATUS_PLACE, [error], key)
             case ("measured", _, measurement):
                 self._measurement = measurement
             case ("ended", _):
                 self.end(JobStatus.FAILED if self._errors else JobStatus.FINISHED)
+            case ("over", _, status):
+                self.end(JobStatus(status))
             case _:
                 pass
 
     def end(self, status: JobStatus) -> None:
         """Says the job's end, once."""
-        if self._status in (JobStatus.FINISHED, JobStatus.FAILED, JobStatus.ABORTED):
+        if self._status in (JobStatus.FINISHED, JobStatus.FAILED, JobStatus.ABORTED, JobStatus.UNKNOWN):
             return
         self._input_open = False
         if self._default is not None:
-            self._deliver(self._homesite, None, Frame(), STATUS_PLACE, [StopToken()])
+            self._deliver(self._homesite, None, Frame(), STATUS_PLACE, [StopToken()], END)
         self._status = status
+        if self._keeping is not None:
+            self._keeping.ended(status.value)
+            self._forget_if_over()
+        self._say_finished()
 
+    def _say_finished(self) -> None:
         def finish() -> None:
             self._finished.set()
             with self._lock:
@@ -296,31 +343,70 @@ class Job:
         frame: Frame,
         place: str,
         values: Sequence[Any],
+        key: Key,
         consumed: Callable[[], None] | None = None,
     ) -> None:
-        """Keeps the values, or has them called back; `consumed` follows the last of them."""
+        """Keeps the values, or has them called back; `consumed` follows the last of them.
+
+        What an earlier application has had of the series is left out.
+        """
+        before = self._came.get(key, 0)
+        self._came[key] = before + len(values)
+        if skip := max(0, self._skip.get(key, 0) - before):
+            values = values[skip:]
+        if self._detached or not values:
+            if consumed is not None:
+                consumed()
+            return
+        if self._keeping is not None:
+            with self._lock:
+                self._open += len(values)
         callback = self._by_place.get(place, self._default)
-        if not self._detached and callback is not None and self._runner is not None:
+        if callback is not None and self._runner is not None:
             last = len(values) - 1
             for at, value in enumerate(values):
                 after = consumed if at == last else None
+                if self._keeping is not None:
+                    after = functools.partial(self._note, key, after)
                 self._runner.submit(guarded(callback, site, node, frame, place, value, after=after))
             return
-        if not self._detached:
-            self._tokens.extend(Token(site, node, frame, place, value) for value in values)
-            with self._lock:
-                for wake in self._watchers:
-                    wake()
+        if self._keeping is not None:
+            self._kept |= dict.fromkeys(range(len(self._tokens), len(self._tokens) + len(values)), key)
+        self._tokens.extend(Token(site, node, frame, place, value) for value in values)
+        with self._lock:
+            for wake in self._watchers:
+                wake()
         if consumed is not None:
             consumed()
 
-    def _consumed(self, transition: int, frame: tuple[int, ...], count: int) -> None:
-        """Notes, on whatever thread, that the application has had so many items."""
-        count += self._uncredited.pop((transition, frame), 0)
-        if count < _CREDIT:
-            self._uncredited[transition, frame] = count
-        else:
-            self._home.soon(lambda: self._home.consumed(self._number, transition, frame, count))
+    def _give(self, at: int) -> None:
+        """Notes that the application has had this one of the tokens that no callback takes."""
+        if (key := self._kept.pop(at, None)) is not None:
+            self._note(key)
+
+    def _note(self, key: Key, then: Callable[[], None] | None = None) -> None:
+        """Notes, on whatever thread, that the application has had the next token of a series."""
+        if self._keeping is not None and not self._detached:
+            with self._lock:
+                total = self._had[key] = self._had.get(key, 0) + 1
+                self._open -= 1
+            self._keeping.note(key, total)
+            self._forget_if_over()
+        if then is not None:
+            then()
+
+    def _forget_if_over(self) -> None:
+        """Once the application has had all of a job that is at its end, nothing of it has to be kept."""
+        over = self._status is JobStatus.ABORTED
+        over = over or (self._status in (JobStatus.FINISHED, JobStatus.FAILED) and self._open == 0)
+        if over and self._forget is not None:
+            self._forget()
+
+    def _consumed(self, key: tuple[int, ...], total: int) -> None:
+        """Notes, on whatever thread, that the application has had so many items of a stream."""
+        if total - self._credited.get(key, 0) >= _CREDIT:
+            self._credited[key] = total
+            self._home.soon(lambda: self._home.consumed(self._number, key[0], key[1:], total))
 
     def _error(self, failures: Sequence[dict[str, Any]]) -> ErrorToken:
         records: list[Any] = []

@@ -15,12 +15,15 @@ from dfm import _values
 from dfm.errors import SessionError
 from dfm.session._dispatch import Dispatcher
 from dfm.session._generated import read_generated
-from dfm.session._home import Home, Links, Settings
+from dfm.session._home import Links, Settings
 from dfm.session._session import Session
 from dfm.session._strict import SiteCheck
 from dfm.session._workers import Workers
 
 Target = Literal["flare", "local"]
+
+_KEEP = 3600.0
+"""Seconds for which Flare jobs are kept for an application that is gone."""
 
 
 class SessionOptions(TypedDict, total=False):
@@ -36,6 +39,9 @@ class SessionOptions(TypedDict, total=False):
     """For Flare: where provisioned kits are."""
     job_workspace: str | Path
     """For Flare: where jobs are prepared."""
+    keep: float
+    """For Flare: for how many seconds jobs and what they yield are kept after this application was last heard of, and
+    the last token came; 3,600 if not given."""
     strict: bool
     """For the local target: whether what Flare would refuse is an error, not only a warning."""
 
@@ -83,22 +89,23 @@ def open_session(
         session=secrets.token_hex(4),
         logger=logger,
     )
-    check_sites = None
+    check_sites = come_back = None
     if target == "local":
         check_sites = SiteCheck(homesite, strict, logger)
         make_links = functools.partial(Workers, sites=code.sites, folder=str(code.folder.parent.parent))
     else:
-        make_links = _flare_links(options)
+        make_links = come_back = _flare_links(options)
     return Session(
         settings=settings,
         make_links=make_links,
         fed_info=code.fed_info,
         dispatcher=callback_dispatcher,
+        come_back=come_back,
         check_sites=check_sites,
     )
 
 
-def _flare_links(options: dict[str, Any]) -> Callable[[Home], Links]:
+def _flare_links(options: dict[str, Any]) -> Callable[..., Links]:
     if importlib.util.find_spec("nvflare") is None:
         raise SessionError(
             "the target 'flare' needs NVIDIA FLARE, which is not installed here: pip install 'dfm[flare]'"
@@ -111,7 +118,11 @@ def _flare_links(options: dict[str, Any]) -> Callable[[Home], Links]:
         return str(value) if value else None
 
     kit = find_kit(option("admin_package"), option("flare_workspace"), option("user"))
-    return functools.partial(FlareLinks, kit=kit, job_workspace=option("job_workspace"))
+    try:
+        keep = float(option("keep") or _KEEP)
+    except ValueError:
+        raise SessionError(f"keep, or DFM_FLARE_KEEP, is a number of seconds, not {option('keep')!r}") from None
+    return functools.partial(FlareLinks, kit=kit, job_workspace=option("job_workspace"), keep=keep)
 
 
 def from_env(logger: logging.Logger | None = None, **options: Any) -> Session:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import dataclasses
+import functools
 import json
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,9 +21,10 @@ from dfm.api.discovery import Discovery
 from dfm.errors import PipelineError, PlanError, SessionError
 from dfm.exec._adapters import Operation
 from dfm.session._discover import discovery, patience
-from dfm.session._dispatch import DirectDispatcher, Dispatcher
+from dfm.session._dispatch import CallbackRunner, DirectDispatcher, Dispatcher
 from dfm.session._home import Home, Links, Settings
 from dfm.session._job import Callback, Job, JobStatus, NodeId, checked_frames
+from dfm.session._keeping import Looking
 
 
 class Placement(TypedDict):
@@ -85,6 +88,7 @@ class Session:
         make_links: Callable[[Home], Links],
         fed_info: str,
         dispatcher: Dispatcher | None = None,
+        come_back: Callable[..., Links] | None = None,
         new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
         check_sites: Callable[[Iterable[str]], None] | None = None,
     ) -> None:
@@ -100,6 +104,8 @@ class Session:
         self._new_loop = new_loop
         self._check_sites = check_sites
         self._home: Home | None = None
+        self._come_back = come_back
+        self._homes: dict[str, Home] = {}
         self._jobs: weakref.WeakSet[Job] = weakref.WeakSet()
         self._made = 0
 
@@ -120,14 +126,17 @@ class Session:
 
     def close(self) -> None:
         """Cancels the jobs that are not at their end, and ends the session at all sites."""
-        home, self._home = self._home, None
-        if home is None:
+        homes = [self._home] if self._home is not None else []
+        homes += [home for home in self._homes.values() if home not in homes]
+        self._home, self._homes = None, {}
+        if not homes:
             return
         _open.discard(self)
         for job in list(self._jobs):
             if job.get_status() in (JobStatus.SUBMITTED, JobStatus.RUNNING):
-                job.cancel_at(home)
-        home.close()
+                job.cancel()
+        for home in homes:
+            home.close()
 
     def __enter__(self) -> Self:
         self.connect()
@@ -210,33 +219,35 @@ class Session:
         if measure and prepared.patience is not None:
             raise SessionError("a pipeline in discovery mode runs no operation that could be measured")
         frames = [] if input_params is None else checked_frames(input_params, prepared.params)
-        by_place = dict(place_callbacks or {})
-        if unknown := sorted(set(by_place) - set(prepared.yields)):
-            raise SessionError(
-                f"place_callbacks names '{unknown[0]}', which is not a yield place of the pipeline; it has: "
-                + (", ".join(f"'{place}'" for place in prepared.yields) or "none")
-            )
+        by_place = checked_places(place_callbacks, prepared.yields)
         self._made += 1
-        runner = self._dispatcher.runner() if default_callback is not None or by_place else None
+        number, job_id, lines = self._made, f"{self._settings.session}-{self._made}", prepared.pipeline.dfm_lines()
+        callbacks = (default_callback, by_place)
+        keeping = home.keeps.keeping(number, job_id) if home.keeps is not None else None
         job = Job(
             home,
-            self._made,
-            f"{self._settings.session}-{self._made}",
+            number,
+            job_id,
             self.homesite,
-            prepared.pipeline.dfm_lines(),
+            lines,
             prepared.params,
-            (default_callback, by_place),
-            runner,
+            callbacks,
+            self._runner(*callbacks),
             prepared.plan,
+            keeping,
         )
         job.opened(len(frames), autostop)
         self._jobs.add(job)
         sites = list(prepared.operations())
-        name = prepared.pipeline.name or job.job_id
-        number = self._made
-        patience = prepared.patience
-        home.soon(lambda: home.open(number, job, name, prepared.plan, sites, frames, autostop, patience, measure))
+        name = prepared.pipeline.name or job_id
+        about = {"id": job_id, "name": name, "lines": list(lines.items())}
+        about |= {"params": sorted(prepared.params), "yields": prepared.yields}
+        plan, patience = prepared.plan, prepared.patience
+        home.soon(lambda: home.open(number, job, name, plan, sites, frames, autostop, about, patience, measure))
         return job
+
+    def _runner(self, default: Callback | None, by_place: Mapping[str, Callback]) -> CallbackRunner | None:
+        return self._dispatcher.runner() if default is not None or by_place else None
 
     def run(self, pipeline: PreparedPipeline | Pipeline, **params: Any) -> dict[str, list[Any]]:
         """Executes a pipeline with one parameter set and waits for its end.
@@ -286,13 +297,67 @@ class Session:
         asked = [(one["node"], one["site"], one["provider"]) for one in prepared.placements]
         return discovery(pipeline, asked, job.tokens(DISCOVERY_PLACE), job.errors)
 
-    def reattach(self, job_id: str) -> Job:
-        """Goes on receiving the tokens of a job after the application was started again.
+    def reattach(
+        self,
+        job_id: str,
+        default_callback: Callback | None = None,
+        place_callbacks: Mapping[str, Callback] | None = None,
+        keep: bool = False,
+    ) -> Job:
+        """Goes on with a job of an application that is gone, or that left it with `Job.detach`.
+
+        The callbacks, or `Job.results` and iteration, get each token that no application has had yet, in order. A token
+        was had when its callback has returned, when `results` has returned it, or when an iteration asks for the next.
+        What was running at the homesite runs again. The session need not be connected for this; closing it cancels
+        the job, as any other.
+
+        Args:
+            job_id: as `Job.job_id` had it, or `dfm jobs list` has it.
+            default_callback, place_callbacks: as in `execute`.
+            keep: only look: after `Job.detach`, the same tokens are there for the next who reattaches.
 
         Raises:
-            SessionError: on the local target, where a job ends with its application.
+            SessionError: there is no such job, it is another user's or another site's, or nothing is kept of it; on
+                the local target always, where a job ends with its application.
         """
-        raise SessionError(f"the job '{job_id}' ended with its application: jobs of the local target do not outlive it")
+        if self._come_back is None:
+            raise SessionError(
+                f"the job '{job_id}' ended with its application: jobs of the local target do not outlive it"
+            )
+        session, _, digits = job_id.rpartition("-")
+        if not session or not digits.isdecimal():
+            raise SessionError(f"'{job_id}' is not a job's id, such as 'a1b2c3d4-1'; `dfm jobs list` shows them")
+        number = int(digits)
+        home = self._home if session == self._settings.session else self._homes.get(session)
+        fresh = home is None
+        if home is None:
+            settings = dataclasses.replace(self._settings, session=session)
+            home = Home(settings, functools.partial(self._come_back, execution=number))
+        try:
+            if any(job.job_id == job_id and job.follows for job in self._jobs):
+                raise SessionError(f"this session receives the tokens of job '{job_id}' already")
+            found = home.run(home.recall(number))
+            about = found.about
+            by_place = checked_places(place_callbacks, about["yields"])
+        except BaseException:
+            if fresh:
+                home.close()
+            raise
+        self._homes[session] = home
+        _open.add(self)
+        assert home.keeps is not None
+        keeping = home.keeps.keeping(number, job_id)
+        if keep:
+            keeping = Looking(keeping)
+        keeping.come_back(found)
+        callbacks, params = (default_callback, by_place), frozenset(cast(list[str], about["params"]))
+        lines = {node: line for node, line in cast("list[tuple[NodeId, str]]", about["lines"])}
+        runner = self._runner(*callbacks)
+        job = Job(home, number, job_id, self.homesite, lines, params, callbacks, runner, None, keeping, found.dropped)
+        job.opened(about.get("frames", 0), not about.get("input_open", False))
+        self._jobs.add(job)
+        home.soon(lambda: home.resume(number, job, found))
+        return job
 
     def _connected(self) -> Home:
         if self._home is None:
@@ -315,6 +380,21 @@ class Session:
                 f"the pipeline was written for version {version} of '{package}', but the federation speaks "
                 f"{settings.api_version}; generate the code again: dfm fed gen code {package}"
             )
+
+
+def checked_places(place_callbacks: Mapping[str, Callback] | None, yields: Sequence[str]) -> dict[str, Callback]:
+    """The callbacks by place, each of which is a yield place of the pipeline.
+
+    Raises:
+        SessionError: one is not.
+    """
+    by_place = dict(place_callbacks or {})
+    if unknown := sorted(set(by_place) - set(yields)):
+        raise SessionError(
+            f"place_callbacks names '{unknown[0]}', which is not a yield place of the pipeline; it has: "
+            + (", ".join(f"'{place}'" for place in yields) or "none")
+        )
+    return by_place
 
 
 _open: weakref.WeakSet[Session] = weakref.WeakSet()

@@ -171,24 +171,35 @@ fn set_target(command: &mut Command, context: &Context, chosen: &Chosen, args: &
         }
         return Ok(());
     }
-    let folder = context.workspace.join(if args.poc { format!("{}_poc", chosen.name) } else { chosen.name.clone() });
-    let project = provisioned(&folder).ok_or_else(|| {
-        let message = format!("`{}` has no startup kits in {}", chosen.name, folder.display());
-        Failure::wrong(Diagnostic::error("submit-not-provisioned", message).help(if args.poc {
-            format!("start it: `dfm poc start -f {}`", chosen.name)
-        } else {
-            format!(
-                "run `dfm fed gen provision {}` and start its sites, or add `--poc` or `--target local`",
-                chosen.name
-            )
-        }))
-    })?;
+    let project = startup_kits(context, &chosen.name, args.poc, "`--target local`")?;
+    set_flare(command, context, &project);
+    Ok(())
+}
+
+/// Tells a process where the federation's startup kits are.
+pub fn set_flare(command: &mut Command, context: &Context, project: &Path) {
     context.output.detail(&format!("startup kits: {}", project.display()));
     command
         .env("DFM_TARGET", "flare")
-        .env("DFM_FEDERATION_WORKSPACE_PATH", &project)
-        .env("DFM_FLARE_WORKSPACE", &project);
-    Ok(())
+        .env("DFM_FEDERATION_WORKSPACE_PATH", project)
+        .env("DFM_FLARE_WORKSPACE", project);
+}
+
+/// The folder of a federation's provisioned project. `otherwise` is what the user may do who wants none, or nothing.
+///
+/// # Errors
+/// There is none.
+pub fn startup_kits(context: &Context, name: &str, poc: bool, otherwise: &str) -> Result<PathBuf, Failure> {
+    let folder = context.workspace.join(if poc { format!("{name}_poc") } else { name.to_owned() });
+    provisioned(&folder).ok_or_else(|| {
+        let message = format!("`{name}` has no startup kits in {}", folder.display());
+        let or = if otherwise.is_empty() { String::new() } else { format!(" or {otherwise}") };
+        Failure::wrong(Diagnostic::error("submit-not-provisioned", message).help(if poc {
+            format!("start it: `dfm poc start -f {name}`")
+        } else {
+            format!("run `dfm fed gen provision {name}` and start its sites, or add `--poc`{or}")
+        }))
+    })
 }
 
 /// The folder of the project that was provisioned last.

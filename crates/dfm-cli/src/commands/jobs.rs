@@ -1,0 +1,184 @@
+//! How does `dfm jobs` find the jobs of a running federation again?
+
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use dfm_diag::Diagnostic;
+use serde_json::{Value, json};
+
+use super::{Chosen, Context, Failure, federation, submit, supervise};
+use crate::args::{InFederation, Jobs, OneJob};
+use crate::{child, flare};
+
+/// The program of the interpreter that prints results.
+const RESULTS: &str = "from dfm._jobs import main; main()";
+
+/// Does what a command says.
+///
+/// # Errors
+/// A federation that is not there or does not run, a job that it does not know, or what NVFlare says went wrong.
+pub fn run(context: &Context, command: Jobs) -> Result<(), Failure> {
+    match command {
+        Jobs::List(of) => list(context, &of),
+        Jobs::Show(job) => show(context, &job),
+        Jobs::Logs { job, site } => logs(context, &job, site.as_deref()),
+        Jobs::Cancel(job) => cancel(context, &job),
+        Jobs::Results { job, output, timeout } => results(context, &job, output.as_deref(), timeout),
+    }
+}
+
+fn list(context: &Context, of: &InFederation) -> Result<(), Failure> {
+    let answer = ask(context, of, json!({"what": "list"}))?;
+    if context.output.json {
+        context.output.document(&answer);
+        return Ok(());
+    }
+    let jobs: Vec<&Value> = answer["jobs"].as_array().into_iter().flatten().collect();
+    for job in &jobs {
+        context.output.result(&line(job));
+    }
+    if jobs.is_empty() {
+        context.output.status("there are no jobs; those of `--target local` end with their application");
+    }
+    Ok(())
+}
+
+fn line(job: &Value) -> String {
+    let text = |key: &str| job[key].as_str().unwrap_or_default();
+    format!("{:<12} {:<9} {:<20} {}", text("id"), text("status").to_lowercase(), text("name"), progress(job))
+}
+
+/// How far a job is, and since when.
+fn progress(job: &Value) -> String {
+    let count = |key: &str, word: &str| {
+        let number = job[key].as_u64().unwrap_or(0);
+        format!("{number} {word}{}", if number == 1 { "" } else { "s" })
+    };
+    let mut parts = vec![count("frames", "frame"), count("tokens", "token"), count("errors", "error")];
+    if let Some(waits) = waits_for(job) {
+        parts.push(format!("waits for {waits}"));
+    }
+    parts.push(match (job["since"].as_f64(), job["ended"].as_f64()) {
+        (Some(since), Some(ended)) => format!("{} long, ended {} ago", duration(ended - since), ago(ended)),
+        (Some(since), None) => format!("began {} ago", ago(since)),
+        _ => String::new(),
+    });
+    parts.join(", ")
+}
+
+/// What a job that runs waits for.
+fn waits_for(job: &Value) -> Option<String> {
+    if job["status"] != "RUNNING" {
+        return None;
+    }
+    let mut sites: Vec<&str> = job["waiting"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    if job["input_open"] == true {
+        sites.push("more input");
+    }
+    (!sites.is_empty()).then(|| sites.join(", "))
+}
+
+fn ago(moment: f64) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    duration(now - moment)
+}
+
+fn duration(seconds: f64) -> String {
+    let seconds = Duration::try_from_secs_f64(seconds).unwrap_or_default().as_secs();
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds / 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+fn show(context: &Context, job: &OneJob) -> Result<(), Failure> {
+    let answer = ask(context, &job.of, json!({"what": "show", "job": job.job}))?;
+    if context.output.json {
+        context.output.document(&answer);
+        return Ok(());
+    }
+    let text = |key: &str| answer[key].as_str().unwrap_or_default().to_owned();
+    let application = match (&answer["application"], &answer["followed"]) {
+        (Value::Bool(true), Value::Bool(true)) => "there".to_owned(),
+        (Value::Bool(true), _) => "has left this job".to_owned(),
+        _ => format!("gone for {}", duration(answer["silent"].as_f64().unwrap_or(0.0))),
+    };
+    let kept = match &answer["kept"] {
+        Value::Bool(true) => "what the application has not had",
+        _ => "nothing, the application has had all",
+    };
+    for (what, value) in [
+        ("job", text("id")),
+        ("pipeline", text("name")),
+        ("status", text("status").to_lowercase()),
+        ("progress", progress(&answer)),
+        ("user", text("user")),
+        ("homesite", text("homesite")),
+        ("application", application),
+        ("kept", kept.to_owned()),
+        ("NVFlare's job", text("nvflare")),
+    ] {
+        context.output.result(&format!("{what:<14} {value}"));
+    }
+    Ok(())
+}
+
+fn logs(context: &Context, job: &OneJob, site: Option<&str>) -> Result<(), Failure> {
+    let answer = ask(context, &job.of, json!({"what": "logs", "job": job.job, "site": site}))?;
+    if context.output.json {
+        context.output.document(&answer);
+        return Ok(());
+    }
+    for (site, log) in answer["logs"].as_object().into_iter().flatten() {
+        for line in log.as_str().unwrap_or_default().lines() {
+            context.output.result(&format!("{site}: {line}"));
+        }
+    }
+    Ok(())
+}
+
+fn cancel(context: &Context, job: &OneJob) -> Result<(), Failure> {
+    let answer = ask(context, &job.of, json!({"what": "cancel", "job": job.job}))?;
+    if context.output.json {
+        context.output.document(&answer);
+    } else {
+        context.output.status(&match answer["by"].as_str() {
+            Some("application") => format!("the application of `{}` was told to cancel it", job.job),
+            Some("server") => format!("`{}` is cancelled", job.job),
+            _ => format!("the session of `{}` did not answer, so NVFlare ends it with all its jobs", job.job),
+        });
+    }
+    Ok(())
+}
+
+fn results(context: &Context, job: &OneJob, output: Option<&Path>, timeout: f64) -> Result<(), Failure> {
+    if Duration::try_from_secs_f64(timeout).is_err() {
+        let message = format!("--timeout takes a number of seconds from 0 on, not {timeout}");
+        return Err(Failure::wrong(Diagnostic::error("jobs-timeout", message)));
+    }
+    let chosen = federation(context, &job.of.name)?;
+    let about = ask_of(context, &job.of, &chosen, json!({"what": "show", "job": job.job}))?;
+    if about["application"] == true && about["followed"] == true {
+        let message = format!("the application of `{}` is there, and gets the tokens", job.job);
+        return Err(Failure::failed(Diagnostic::error("jobs-not-left", message)));
+    }
+    let mut command = submit::interpreter(context)?;
+    let format = if context.output.json { "json" } else { "text" };
+    command.args(["-P", "-c", RESULTS, &job.job, format]).arg(output.unwrap_or(Path::new("")));
+    submit::set_environment(&mut command, &chosen, about["homesite"].as_str().unwrap_or_default())?;
+    submit::set_flare(&mut command, context, &submit::startup_kits(context, &chosen.name, job.of.poc, "")?);
+    let code = child::run(&mut supervise::command(context, &command, timeout)).map_err(|error| {
+        Failure::failed(Diagnostic::error("jobs-not-started", format!("dfm cannot start a process: {error}")))
+    })?;
+    if code == 0 { Ok(()) } else { Err(Failure { exit: code, report: Default::default() }) }
+}
+
+fn ask(context: &Context, of: &InFederation, request: Value) -> Result<Value, Failure> {
+    ask_of(context, of, &federation(context, &of.name)?, request)
+}
+
+fn ask_of(context: &Context, of: &InFederation, chosen: &Chosen, mut request: Value) -> Result<Value, Failure> {
+    request["workspace"] = json!(submit::startup_kits(context, &chosen.name, of.poc, "")?);
+    flare::ask(context, "dfm.flare._jobs", &request)
+}

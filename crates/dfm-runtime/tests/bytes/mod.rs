@@ -1,0 +1,62 @@
+//! Which values do the tests' sites exchange?
+
+use std::sync::Arc;
+
+use dfm_net::{Comparison, Failure, Selector, Value};
+use dfm_runtime::{Host, Incoming, Outgoing, Part};
+
+/// A value of the test: bytes. A first byte of 255 cannot be sent, one of 254 cannot be read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bytes(pub Vec<u8>);
+
+impl Value for Bytes {
+    fn select(&self, _: &[Selector]) -> Result<Self, String> {
+        Err("bytes have no parts".into())
+    }
+
+    fn elements(&self) -> Result<Vec<Self>, (String, String)> {
+        unreachable!("there are no blocks here")
+    }
+
+    fn list(_: Vec<Result<Self, Vec<Arc<Failure>>>>) -> Self {
+        unreachable!("there are no blocks here")
+    }
+
+    fn literal(_: &serde_json::Value) -> Result<Self, (String, String)> {
+        unreachable!("there are no blocks here")
+    }
+
+    fn compare(&self, _: Comparison, _: &Self) -> Result<bool, (String, String)> {
+        unreachable!("there are no blocks here")
+    }
+
+    fn truth(&self) -> Result<bool, (String, String)> {
+        unreachable!("there are no blocks here")
+    }
+}
+
+/// Whoever holds them.
+pub struct Plain;
+
+impl Host for Plain {
+    type Value = Bytes;
+
+    fn encode(&mut self, value: &Bytes) -> Result<Outgoing, String> {
+        if value.0.first() == Some(&255) {
+            return Err("255 does not travel".into());
+        }
+        Ok(Outgoing { head: vec![], buffers: vec![Box::new(value.0.clone())], warning: None })
+    }
+
+    fn now(&self) -> f64 {
+        1e9
+    }
+
+    fn decode(&mut self, mut value: Incoming) -> Result<Bytes, String> {
+        let bytes = match value.buffers.pop().ok_or("a value has one buffer")? {
+            Part::Inline(bytes) => bytes,
+            Part::Shared(segment) => segment.bytes().to_vec(),
+        };
+        if bytes.first() == Some(&254) { Err("254 is unknown here".into()) } else { Ok(Bytes(bytes)) }
+    }
+}

@@ -1,0 +1,296 @@
+//! A home that is killed at any time, any number of times: does its application get what it would have got anyway?
+
+mod bytes;
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+
+use bytes::{Bytes, Plain};
+use dfm_net::{
+    Arc, Block, Carry, Frame, Limits, Net, NodeId, Outcome, Place, Source, Step, Token, Transition, TransitionId,
+};
+use dfm_runtime::{Call, CallId, Event, Keeper, Room, Site};
+use proptest::prelude::*;
+
+const JOB: u64 = 1;
+const FRAMES: u8 = 3;
+const ITEMS: u8 = 4;
+const OTHERS: [&str; 2] = ["a", "b"];
+
+/// A `Yield` in one frame.
+type Key = (TransitionId, Vec<u32>);
+
+/// Home, the sites `a` and `b`, the keeper between them, and all that is on its way.
+struct World {
+    home: Site<Plain>,
+    others: HashMap<&'static str, Site<Plain>>,
+    keeper: Keeper,
+    /// Lost with home: what it has sent and the keeper has not got, the other way round, and what it has to do.
+    from_home: VecDeque<(String, Vec<u8>)>,
+    to_home: VecDeque<(String, Vec<u8>)>,
+    given: VecDeque<(Key, Vec<u8>)>,
+    home_calls: VecDeque<Call<Bytes>>,
+    seen: HashMap<Key, u64>,
+    skips: HashMap<Key, u64>,
+    ended: bool,
+    wires: BTreeMap<(String, String), VecDeque<Vec<u8>>>,
+    calls: VecDeque<(&'static str, Call<Bytes>)>,
+    made: HashSet<(&'static str, TransitionId, Frame)>,
+    items: HashMap<(&'static str, CallId), u8>,
+    /// What the application remembers.
+    had: BTreeMap<Key, Vec<Vec<u8>>>,
+}
+
+fn new_home() -> Site<Plain> {
+    let mut home = Site::new("home".into(), None, Plain);
+    OTHERS.iter().for_each(|site| home.add_pipe(site));
+    home.keep_record();
+    home
+}
+
+impl World {
+    fn new() -> Self {
+        let other = |name: &'static str| {
+            let mut site = Site::new(name.into(), Some("home".into()), Plain);
+            ["home", "a", "b"].iter().filter(|peer| **peer != name).for_each(|peer| site.add_pipe(peer));
+            (name, site)
+        };
+        let mut world = Self {
+            home: new_home(),
+            others: OTHERS.map(other).into(),
+            keeper: Keeper::default(),
+            from_home: VecDeque::new(),
+            to_home: VecDeque::new(),
+            given: VecDeque::new(),
+            home_calls: VecDeque::new(),
+            seen: HashMap::new(),
+            skips: HashMap::new(),
+            ended: false,
+            wires: BTreeMap::new(),
+            calls: VecDeque::new(),
+            made: HashSet::new(),
+            items: HashMap::new(),
+            had: BTreeMap::new(),
+        };
+        world.home.open(JOB, "job", nets(), &HashMap::new());
+        for frame in 0..FRAMES {
+            world.home.start(JOB, &HashMap::from([("x".to_owned(), Bytes(vec![frame]))]));
+        }
+        world.home.stop(JOB);
+        // An application knows its job's number only when the keeper knows the job.
+        world.collect();
+        while let Some((to, packet)) = world.from_home.pop_front() {
+            world.pass_on(to, packet);
+        }
+        world
+    }
+
+    /// Lets one thing happen; which one, `choice` says. Whether anything did.
+    fn step(&mut self, choice: u8) -> bool {
+        self.collect();
+        match choice % 7 {
+            0 => self.from_home.pop_front().map(|(to, packet)| self.pass_on(to, packet)).is_some(),
+            1 => {
+                let next = self.to_home.pop_front();
+                next.map(|(from, packet)| self.home.receive_packet(&from, &packet)).is_some()
+            }
+            2 => self.give(),
+            3 => {
+                let next = self.home_calls.pop_front();
+                next.map(|call| self.run("home", call)).is_some()
+            }
+            4 => {
+                let next = self.calls.pop_front();
+                next.map(|(site, call)| self.run(site, call)).is_some()
+            }
+            _ => self.carry(usize::from(choice / 7)),
+        }
+    }
+
+    /// Takes what the sites want to be sent, called or told.
+    fn collect(&mut self) {
+        for (&name, site) in &mut self.others {
+            for (to, packet) in site.take_packets() {
+                self.wires.entry((name.to_owned(), to)).or_default().push_back(packet);
+            }
+            for call in std::iter::from_fn(|| site.next_call()) {
+                assert!(self.made.insert((name, call.transition, call.frame.clone())), "only home runs anything again");
+                self.calls.push_back((name, call));
+            }
+            site.take_events();
+        }
+        self.from_home.extend(self.home.take_packets());
+        self.home_calls.extend(std::iter::from_fn(|| self.home.next_call()));
+        for event in self.home.take_events() {
+            let (of, value) = match event {
+                Event::Item(of, value) | Event::Yielded(of, Token::Value(value)) => (of, value.0),
+                Event::Ended(_) => {
+                    self.ended = true;
+                    continue;
+                }
+                Event::Opened(..) | Event::Yielded(_, Token::End) => continue,
+                Event::Room(_) | Event::Abandoned(_) => continue,
+                _ => panic!("nothing fails here"),
+            };
+            let key = (of.transition, of.frame.levels().to_vec());
+            let at = self.seen.entry(key.clone()).or_default();
+            *at += 1;
+            if *at > self.skips.get(&key).copied().unwrap_or(0) {
+                self.given.push_back((key, value));
+            }
+        }
+    }
+
+    fn pass_on(&mut self, to: String, packet: Vec<u8>) {
+        if to == "home" {
+            self.keeper.record("home", &packet);
+        } else if self.keeper.may_go(&to, &packet) {
+            self.wires.entry(("home".into(), to)).or_default().push_back(packet);
+        }
+    }
+
+    /// The application gets a token and acknowledges it.
+    fn give(&mut self) -> bool {
+        let Some((key, value)) = self.given.pop_front() else { return false };
+        let had = self.had.entry(key.clone()).or_default();
+        had.push(value);
+        let count = had.len() as u64;
+        // Every other acknowledgement gets as far as the keeper.
+        if count.is_multiple_of(2) {
+            self.keeper.acknowledge(JOB, key.0, &Frame::of_param_set(key.1[0]), count);
+        }
+        true
+    }
+
+    /// Lets one packet arrive.
+    fn carry(&mut self, choice: usize) -> bool {
+        let full: Vec<_> = self.wires.iter().filter(|(_, wire)| !wire.is_empty()).map(|(way, _)| way.clone()).collect();
+        let Some((from, to)) = full.get(choice % full.len().max(1)) else { return false };
+        let packet = self.wires.get_mut(&(from.clone(), to.clone())).unwrap().pop_front().unwrap();
+        if to == "home" {
+            assert_eq!(self.keeper.take(from, &packet), Some(JOB));
+            self.to_home.push_back((from.clone(), packet));
+        } else {
+            self.others.get_mut(to.as_str()).unwrap().receive_packet(from, &packet);
+        }
+        true
+    }
+
+    /// Operations append their site's letter; those of number 9 are generators.
+    fn run(&mut self, name: &'static str, call: Call<Bytes>) {
+        let bytes = call.inputs[0].clone().unwrap().0;
+        let site = if name == "home" { &mut self.home } else { self.others.get_mut(name).unwrap() };
+        let step = &site.net(JOB).unwrap().transitions[call.transition as usize].step;
+        if step.node() != &NodeId::Number(9) {
+            site.complete(call.id, Outcome::Value(Bytes([&bytes[..], name.as_bytes()].concat())));
+            return;
+        }
+        let made = self.items.entry((name, call.id)).or_default();
+        if *made == ITEMS {
+            site.complete(call.id, Outcome::Streamed(None));
+            return;
+        }
+        assert_eq!(site.item(call.id, &Bytes([&bytes[..], &[*made]].concat())), Room::More);
+        *made += 1;
+        if name == "home" { self.home_calls.push_back(call) } else { self.calls.push_back((name, call)) }
+    }
+
+    /// Ends home with all that it holds, and starts another one.
+    fn kill(&mut self) {
+        self.home = new_home();
+        self.from_home.clear();
+        self.to_home.clear();
+        self.given.clear();
+        self.home_calls.clear();
+        self.items.retain(|(site, _), _| *site != "home");
+        self.ended = false;
+        self.seen = HashMap::new();
+        for (transition, frame, _, dropped) in self.keeper.positions(JOB) {
+            self.seen.insert((transition, frame.levels().to_vec()), dropped);
+        }
+        self.skips = self.had.iter().map(|(key, had)| (key.clone(), had.len() as u64)).collect();
+        assert!(self.home.replay(self.keeper.history(JOB)).is_empty());
+    }
+
+    fn finish(&mut self) {
+        let mut quiet = 0;
+        while quiet < 7 {
+            let moved = (0..7).any(|choice| self.step(choice));
+            quiet = if moved { 0 } else { quiet + 1 };
+        }
+        assert!(self.ended, "the job ends");
+    }
+}
+
+/// `a` serves a stream of `b`, which goes to the application, and an operation at home, whose result goes to the
+/// application and, through `b`, once more. A generator at home streams as well.
+fn nets() -> Vec<Net> {
+    let call = |node, outputs| {
+        let (operation, limits) = ("test.Op".into(), Limits::default());
+        let step = Step::Call { node: NodeId::Number(node), operation, provider: None, arguments: vec![], limits };
+        Transition { step, block: 0, outputs }
+    };
+    let to = |site: Option<&str>, place, carry| Arc { site: site.map(str::to_owned), place, carry, inward: false };
+    let value = || Carry::Value(vec![]);
+    let out = |name: &str| Transition {
+        step: Step::Yield { node: NodeId::Name(name.into()), place: name.into() },
+        block: 0,
+        outputs: vec![],
+    };
+    let net = |site: &str, sources: Vec<Source>, transitions| Net {
+        site: site.into(),
+        blocks: vec![Block::body()],
+        places: (0..)
+            .zip(sources)
+            .map(|(transition, source)| Place { transition, slot: 0, block: 0, source })
+            .collect(),
+        transitions,
+    };
+    let from = |site: &str| Source::Site(site.into());
+    let param = || Source::Param("x".into());
+    let at_home = call(1, vec![to(None, 2, value()), to(Some("b"), 1, value())]);
+    vec![
+        net(
+            "home",
+            vec![from("b"), from("a"), Source::Here, from("b"), param(), Source::Here],
+            vec![out("s"), at_home, out("h"), out("b"), call(9, vec![to(None, 5, Carry::Stream)]), out("g")],
+        ),
+        net("a", vec![param()], vec![call(1, vec![to(Some("b"), 0, value()), to(Some("home"), 1, value())])]),
+        net(
+            "b",
+            vec![from("a"), from("home")],
+            vec![call(9, vec![to(Some("home"), 0, Carry::Stream)]), call(1, vec![to(Some("home"), 3, value())])],
+        ),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+    #[test]
+    fn an_application_that_is_killed_anywhere_gets_every_token_once_and_in_order(
+        steps in prop::collection::vec((any::<u8>(), 0u8..20), 0..250)
+    ) {
+        let mut undisturbed = World::new();
+        undisturbed.finish();
+        prop_assert_eq!(undisturbed.had.len(), 4 * usize::from(FRAMES));
+        prop_assert!(undisturbed.had.values().all(|tokens| [1, usize::from(ITEMS)].contains(&tokens.len())));
+
+        let mut world = World::new();
+        for (choice, fate) in steps {
+            world.step(choice);
+            if fate == 0 {
+                world.kill();
+            }
+        }
+        world.finish();
+        prop_assert_eq!(&world.had, &undisturbed.had);
+
+        // What it has had is not kept, and it may ask once more.
+        for (key, had) in world.had.clone() {
+            world.keeper.acknowledge(JOB, key.0, &Frame::of_param_set(key.1[0]), had.len() as u64);
+        }
+        prop_assert!(world.keeper.positions(JOB).iter().all(|(to, _, had, dropped)| [2, 5].contains(to) || had == dropped));
+        world.kill();
+        world.finish();
+        prop_assert_eq!(&world.had, &undisturbed.had);
+    }
+}

@@ -1,0 +1,143 @@
+"""What does the server's process of a session's job keep of the session's executions?
+
+Its owner calls all this with a lock held.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+from typing import Any
+
+from typing_extensions import Buffer
+
+from dfm import _native
+
+_REMEMBERED = 1000
+"""So many executions of which nothing is kept any more are still listed."""
+
+
+class Executions:
+    """All that an application which comes back may ask for."""
+
+    def __init__(self, homesite: str) -> None:
+        self._homesite = homesite
+        self._keeper = _native.Keeper()
+        self._about: dict[int, dict[str, Any]] = {}
+        self._notes: dict[int, dict[str, int]] = {}
+        self._followed: set[int] = set()
+        self.changed = time.monotonic()
+        """When something last came for the application, or from it."""
+
+    def record(self, packet: Buffer) -> None:
+        """Keeps what the homesite says of itself."""
+        self._keeper.record(self._homesite, packet)
+
+    def may_go(self, site: str, packet: Buffer) -> bool:
+        """Whether a packet from the homesite may go on to a site."""
+        return self._keeper.may_go(site, packet)
+
+    def take(self, site: str, packet: Buffer) -> bool:
+        """Keeps a packet for the homesite; whether the application wants it now."""
+        number = self._keeper.take(site, packet)
+        self.changed = time.monotonic()
+        return number is None or number in self._followed
+
+    def begin(self, number: int, about: dict[str, Any]) -> None:
+        """The application begins an execution, and follows it."""
+        self._about[number] = about | {"since": time.time(), "ended": None, "status": None}
+        self._followed.add(number)
+        if len(self._about) > 2 * _REMEMBERED:
+            kept = self._kept()
+            for old in [old for old in self._about if old not in kept][:-_REMEMBERED]:
+                del self._about[old]
+
+    def had(self, number: int, positions: list[tuple[int, list[int], int]], notes: dict[str, int]) -> None:
+        """The application has had so many tokens of these series."""
+        for transition, frame, total in positions:
+            self._keeper.acknowledge(number, transition, frame, total)
+        self._notes.setdefault(number, {}).update(notes)
+
+    def end(self, number: int, status: str) -> None:
+        """The application says that an execution is at its end. Of a cancelled one, nothing is kept."""
+        if about := self._about.get(number):
+            about |= {"status": status, "ended": time.time()} | self._progress(number)
+        if status == "ABORTED":
+            self.forget(number)
+
+    def forget(self, number: int) -> None:
+        """Nobody will ask for an execution's tokens any more."""
+        self._keeper.forget(number)
+        self._notes.pop(number, None)
+        self._followed.discard(number)
+
+    def leave(self, number: int | None = None) -> None:
+        """The application does not follow an execution, or any, any more."""
+        if number is None:
+            self._followed.clear()
+        else:
+            self._followed.discard(number)
+
+    def follow(self, number: int) -> tuple[dict[str, Any], list[tuple[str, bytes]]] | None:
+        """The application follows an execution from now on: what is kept of it; None if there is none."""
+        if not self.knows(number):
+            return None
+        self._followed.add(number)
+        positions = self._keeper.positions(number)
+        about = self._about[number] | self._progress(number)
+        told = {"about": about, "positions": positions, "notes": self._notes.get(number, {})}
+        return told, self._keeper.history(number)
+
+    def follows(self, number: int) -> bool:
+        """Whether the application follows an execution."""
+        return number in self._followed
+
+    def close(self) -> None:
+        """The application goes and wants nothing of what it follows to be kept."""
+        for number in list(self._followed):
+            self.forget(number)
+
+    def knows(self, number: int) -> bool:
+        """Whether there is such an execution. One of which no more than its name came has never begun."""
+        return number in self._about and (self._about[number]["status"] is not None or number in self._kept())
+
+    def kept(self) -> bool:
+        """Whether anything is kept."""
+        return bool(self._kept())
+
+    def waiting(self, number: int) -> list[str]:
+        """The sites that an execution waits for."""
+        progress = self._keeper.progress(number)
+        return progress[5] if progress else []
+
+    def listed(self, lost: Collection[str]) -> list[dict[str, Any]]:
+        """Every execution, for people; `lost` are the sites that are gone."""
+        kept = self._kept()
+        listed: list[dict[str, Any]] = []
+        for number, about in self._about.items():
+            if not self.knows(number):
+                continue
+            one: dict[str, Any] = {key: about[key] for key in ("id", "name", "status", "since", "ended")} | {
+                "number": number
+            }
+            one |= {key: about.get(key, 0) for key in ("frames", "tokens", "errors")}
+            one |= {"waiting": [], "input_open": False} | self._progress(number)
+            gone = [site for site in one["waiting"] if site in lost]
+            one["errors"] += len(gone)
+            one["waiting"] = [site for site in one["waiting"] if site not in lost]
+            if one["status"] is None:
+                over = not one["waiting"] and not one["input_open"]
+                one["status"] = "RUNNING" if not over else "FAILED" if one["errors"] else "FINISHED"
+            one |= {"kept": number in kept, "followed": number in self._followed}
+            listed.append(one)
+        return listed
+
+    def _kept(self) -> set[int]:
+        return set(self._keeper.jobs())
+
+    def _progress(self, number: int) -> dict[str, Any]:
+        if (progress := self._keeper.progress(number)) is None:
+            return {}
+        _, frames, stopped, tokens, errors, waiting = progress
+        found = {"frames": frames, "tokens": tokens, "errors": errors, "waiting": waiting, "input_open": not stopped}
+        return found

@@ -1,0 +1,199 @@
+"""What does an application tell the session's job of the tokens that it has had, and what does it get back?"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import logging
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from typing_extensions import Buffer
+
+from dfm.errors import SessionError
+from dfm.session._keeping import Key, PositionFile, Recalled
+
+_TELL = 0.25
+"""Seconds within which what was had is told; the file has it at once."""
+
+_STALE = 30 * 86400.0
+"""Seconds after which a file that says what was had is of no use."""
+
+_log = logging.getLogger("dfm.session")
+
+
+class Kept:
+    """One execution's `Keeping`."""
+
+    def __init__(
+        self,
+        number: int,
+        path: Path,
+        tell: Callable[[dict[str, Any]], None],
+        loop: asyncio.AbstractEventLoop,
+        once_begun: Callable[[Callable[[], None]], None],
+    ) -> None:
+        """`tell` takes messages for the session's job, on the loop's thread; `once_begun` has something done there when
+        the session's job has been told that the execution begins."""
+        self._number = number
+        self._tell = tell
+        self._loop = loop
+        self._once_begun = once_begun
+        self._file: PositionFile | None = PositionFile(path)
+        self._lock = threading.Lock()
+        self._news: dict[Key, int] = {}
+        self._due = False
+        self.had: dict[Key, int] = {}
+
+    def come_back(self, found: Recalled) -> None:
+        """Takes up what an earlier application has had: what its file says or, from elsewhere, what it has told."""
+        file = self._file.read() if self._file is not None else {}
+        self.had = {key: max(found.had.get(key, 0), file.get(key, 0)) for key in found.had.keys() | file.keys()}
+
+    def note(self, key: Key, total: int) -> None:
+        """As `Keeping`."""
+        if self._file is not None:
+            try:
+                self._file.note(key, total)
+            except OSError as error:
+                self._file = None
+                _log.warning("what this application has had cannot be noted, should it be killed: %s", error)
+        with self._lock:
+            self._news[key] = total
+            first, self._due = not self._due, True
+        if first:
+            self._once_begun(self._tell_later)
+
+    def ended(self, status: str) -> None:
+        """As `Keeping`."""
+        self._once_begun(lambda: self._tell({"ended": self._number, "status": status}))
+
+    def forget(self) -> None:
+        """As `Keeping`."""
+        self._close(remove=True)
+        self._once_begun(lambda: self._tell({"forget": self._number}))
+
+    def leave(self) -> None:
+        """As `Keeping`."""
+        self._close(remove=False)
+
+        def leave() -> None:
+            self.flush()
+            self._tell({"leave": self._number})
+
+        self._once_begun(leave)
+
+    def flush(self) -> None:
+        """On the loop's thread: tells what is not told yet."""
+        with self._lock:
+            self._due = False
+            news, self._news = self._news, {}
+        if news:
+            positions = [[key[0], key[1:], total] for key, total in news.items() if not isinstance(key, str)]
+            notes = {key: total for key, total in news.items() if isinstance(key, str)}
+            self._tell({"had": self._number, "positions": positions, "notes": notes})
+
+    def _tell_later(self) -> None:
+        self._loop.call_later(_TELL, self.flush)
+
+    def _close(self, remove: bool) -> None:
+        if self._file is not None:
+            self._file.close(remove)
+            self._file = None
+
+
+class FlareKeeps:
+    """What a Flare session's job keeps. But for `keeping`, all is called on the homesite's thread."""
+
+    def __init__(
+        self,
+        folder: Path,
+        loop: asyncio.AbstractEventLoop,
+        tell: Callable[[dict[str, Any]], None],
+        opened: Callable[[], Awaitable[None]],
+        why_lost: Callable[[str], str],
+        once_begun: Callable[[int, Callable[[], None]], None],
+    ) -> None:
+        """`folder` is for the files that say what was had; `opened` waits until the session's job can be asked, and
+        `once_begun`, from any thread, has something done on the homesite's when an execution has begun."""
+        self._why_lost = why_lost
+        self._folder = folder
+        self._loop = loop
+        self._tell = tell
+        self._opened = opened
+        self._once_begun = once_begun
+        self._unsure: dict[int, Callable[[], None]] = {}
+        self._recalls: dict[int, asyncio.Future[Recalled]] = {}
+        self._past: list[tuple[str, bytes]] = []
+        _tidy(folder)
+
+    def keeping(self, job: int, job_id: str) -> Kept:
+        """As `Keeps`."""
+        once_begun = functools.partial(self._once_begun, job)
+        return Kept(job, self._folder / job_id, self._tell, self._loop, once_begun)
+
+    def began(self, job: int, about: dict[str, Any]) -> None:
+        """As `Keeps`."""
+        self._tell({"begin": job, "about": about})
+
+    def when_sure(self, job: int, then: Callable[[], None]) -> None:
+        """As `Keeps`."""
+        self._unsure[job] = then
+        self._tell({"confirm": job})
+
+    def take_confirmation(self, job: int) -> None:
+        """The session's job has all that was told of an execution before it was asked."""
+        if then := self._unsure.pop(job, None):
+            then()
+
+    def why_lost(self, site: str) -> str:
+        """As `Keeps`."""
+        return self._why_lost(site)
+
+    async def recall(self, job: int) -> Recalled:
+        """As `Keeps`."""
+        await self._opened()
+        answer = self._recalls[job] = self._loop.create_future()
+        self._tell({"recall": job})
+        return await answer
+
+    def take_past(self, sender: str, packet: Buffer) -> None:
+        """A packet of the execution that is being recalled."""
+        self._past.append((sender, bytes(packet)))
+
+    def take_answer(self, job: int, told: dict[str, Any] | None) -> None:
+        """All that was kept has come; None if nothing is known of the execution."""
+        history, self._past = self._past, []
+        answer = self._recalls.pop(job, None)
+        if answer is None or answer.done():
+            return
+        if told is None:
+            answer.set_exception(SessionError("the session's job knows it no more"))
+            return
+        found = Recalled(told["about"], history=history)
+        for transition, frame, had, dropped in told["positions"]:
+            found.had[transition, *frame] = had
+            found.dropped[transition, *frame] = dropped
+        found.had |= told["notes"]
+        answer.set_result(found)
+
+    def fail(self, reason: str) -> None:
+        """No answer will come."""
+        for job in list(self._unsure):
+            self.take_confirmation(job)
+        recalls, self._recalls, self._past = self._recalls, {}, []
+        for answer in recalls.values():
+            if not answer.done():
+                answer.set_exception(SessionError(reason))
+
+
+def _tidy(folder: Path) -> None:
+    """Removes the files of jobs that nobody will come back to."""
+    for path in folder.glob("*"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > _STALE:
+                path.unlink()

@@ -1,0 +1,239 @@
+"""Does an application that was killed find its job again and get every token exactly once? What does `dfm jobs` say?"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import flare_application as application
+import pytest
+from dfm.api import PlaceParam, Yield
+from dfm.errors import SessionError
+from dfm.session import JobStatus
+from dfm.session._keeping import PositionFile
+from flare_federation import Federation, opened, written
+
+pytest.importorskip("nvflare")
+pytestmark = pytest.mark.flare
+
+NEVER = 1 << 30
+
+
+class Application:
+    """Runs of an application that are parts of one job."""
+
+    def __init__(self, federation: Federation, folder: Path) -> None:
+        self.federation, self.file = federation, folder / "tokens"
+        self.job = ""
+
+    def run(self, die: int) -> tuple[int, str]:
+        """Goes on until it has had so many tokens more; its exit code and its last word."""
+        words = [application.__file__, self.federation.kit("home@*"), self.file, die, *([self.job] if self.job else [])]
+        environment = os.environ | {"PYTHONPATH": str(self.federation.registry.parent)}
+        command = [sys.executable, *map(str, words)]
+        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, timeout=120)
+        told = done.stdout.split()
+        self.job = self.job or told[0]
+        return done.returncode, told[-1]
+
+    def tokens(self) -> dict[tuple[str, int], list[Any]]:
+        """What all its runs have had, in order, by place and frame."""
+        tokens: dict[tuple[str, int], list[Any]] = defaultdict(list)
+        for line in self.file.read_text().splitlines():
+            place, frame, data = json.loads(line)
+            tokens[place, *frame].append(data)
+        return tokens
+
+
+def expected() -> dict[tuple[str, int], list[Any]]:
+    no_luck = "no luck with 1"
+    tokens: dict[tuple[Any, ...], list[Any]] = {("_dfm_status_",): [no_luck] * application.FRAMES + [None]}
+    for frame in range(application.FRAMES):
+        tokens |= {(site, frame): list(range(application.ITEMS)) for site in application.STREAMS}
+        tokens |= {("sum", frame): [frame + len(application.CHAIN)], ("bad", frame): [no_luck]}
+    return tokens
+
+
+@pytest.fixture(scope="module")
+def flare(federation: Federation) -> Iterator[Any]:
+    with opened(federation) as session:
+        yield session
+
+
+def jobs(federation: Federation, *words: str) -> Any:
+    """What `dfm --json jobs` answers."""
+    return json.loads(federation.dfm("--json", "jobs", words[0], "small", "--poc", *words[1:]))
+
+
+def wait_for(federation: Federation, job: str, status: str) -> dict[str, Any]:
+    """Waits until a job is so far."""
+    deadline = time.monotonic() + 60
+    while (shown := jobs(federation, "show", job))["status"] != status:
+        assert time.monotonic() < deadline, shown
+    return shown
+
+
+def east_counts(fed: ModuleType) -> None:
+    Yield(value=fed.Count(to=50, site="east"), place="numbers")
+    Yield(value=fed.Add(a=PlaceParam(place="start"), site="west"), place="sum")
+
+
+def test_an_application_that_is_killed_again_and_again_gets_every_token_exactly_once(
+    federation: Federation, tmp_path: Path
+) -> None:
+    app = Application(federation, tmp_path)
+    for die in (100, 700, 1):
+        assert app.run(die) == (-9, app.job)
+        assert app.job in [job["id"] for job in jobs(federation, "list")["jobs"]]
+    assert app.run(NEVER) == (0, "FAILED")
+    assert app.tokens() == expected()
+
+
+def test_a_job_goes_on_without_its_application_and_what_it_yielded_is_kept(
+    federation: Federation, flare: Any, fed: ModuleType, tmp_path: Path
+) -> None:
+    job = flare.execute(written(lambda: east_counts(fed)), [{"start": 1}, {"start": 2}])
+    job.detach()
+    assert job.get_status() is JobStatus.UNKNOWN
+    assert not job.wait_until_finished()
+    shown = wait_for(federation, job.job_id, "FINISHED")
+    assert (shown["tokens"], shown["errors"], shown["frames"]) == (102, 0, 2)
+    assert (shown["kept"], shown["followed"], shown["homesite"]) == (True, False, "home")
+
+    for _ in range(2):
+        words = ["jobs", "results", "small", job.job_id, "--poc", "--output", str(tmp_path)]
+        printed = federation.dfm(*words).splitlines()
+        assert sorted(printed)[-2:] == [f"sum [{n}]: {n + 2} -> {tmp_path / f'sum-{n}.json'}" for n in (0, 1)]
+        assert len(printed) == 102
+    assert json.loads((tmp_path / "sum-1.json").read_text()) == 3
+
+    sums: list[int] = []
+
+    def add(site: str, node: object, frame: object, place: str, value: int) -> None:
+        sums.append(value)
+
+    with opened(federation) as other:
+        again = other.reattach(job.job_id, place_callbacks={"sum": add})
+        assert again.results("numbers") == [*range(50)] * 2
+        assert sorted(sums) == [2, 3]
+        assert again.get_status() is JobStatus.FINISHED
+
+
+def test_a_job_that_this_session_has_left_comes_back_to_it(flare: Any, fed: ModuleType) -> None:
+    job = flare.execute(written(lambda: east_counts(fed)), None, autostop=False)
+    job.send_input_params({"start": 5})
+    job.detach()
+    again = flare.reattach(job.job_id)
+    again.send_input_params({"start": 6})
+    again.send_stop_frame()
+    assert again.results("sum") == [6, 7]
+    assert again.results("numbers") == [*range(50)] * 2
+    # Its results were had, so nothing is kept.
+    over = flare.reattach(job.job_id)
+    assert over.wait_until_finished(10)
+    assert (over.get_status(), over.results("sum")) == (JobStatus.FINISHED, [])
+
+
+def test_a_job_is_cancelled_by_its_application_or_without_it(
+    federation: Federation, flare: Any, fed: ModuleType
+) -> None:
+    pipeline = written(lambda: Yield(value=fed.Wait(seconds=600, site="east")))
+    job = flare.execute(pipeline)
+    shown = wait_for(federation, job.job_id, "RUNNING")
+    assert (shown["waiting"], shown["application"], shown["followed"]) == (["east"], True, True)
+    assert jobs(federation, "cancel", job.job_id)["by"] == "application"
+    assert job.wait_until_finished(20)
+    assert job.get_status() is JobStatus.ABORTED
+
+    left = flare.execute(pipeline)
+    left.detach()
+    assert wait_for(federation, left.job_id, "RUNNING")["kept"]
+    assert jobs(federation, "cancel", left.job_id)["by"] == "server"
+    assert jobs(federation, "show", left.job_id)["status"] == "ABORTED"
+    with pytest.raises(AssertionError, match="at its end: ABORTED"):
+        jobs(federation, "cancel", left.job_id)
+    over = flare.reattach(left.job_id)
+    assert over.wait_until_finished(10)
+    assert over.get_status() is JobStatus.ABORTED
+
+
+def test_the_logs_of_a_jobs_processes_are_found(federation: Federation, flare: Any, fed: ModuleType) -> None:
+    job = flare.execute(written(lambda: Yield(value=fed.Add(a=1, site="east"))))
+    assert job.results() == [2]
+    logs = jobs(federation, "logs", job.job_id)["logs"]
+    assert {"server", "east", "west"} <= set(logs)
+    assert set(jobs(federation, "logs", job.job_id, "--site", "east")["logs"]) == {"east"}
+
+
+def test_what_cannot_be_found_again_is_told(flare: Any, shared: Any, fed: ModuleType) -> None:
+    with pytest.raises(SessionError, match="knows no job '00000000-1'"):
+        flare.reattach("00000000-1")
+    with pytest.raises(SessionError, match="is not a job's id"):
+        flare.reattach("nonsense")
+    job = flare.execute(written(lambda: Yield(value=fed.Wait(seconds=600, site="east"))))
+    with pytest.raises(SessionError, match="receives the tokens of job .* already"):
+        flare.reattach(job.job_id)
+    job.cancel()
+    with pytest.raises(SessionError, match="jobs of the local target do not outlive it"):
+        shared.reattach("00000000-1")
+
+
+PROJECT = """\
+api_version: 3
+name: small
+participants:
+  - {name: server, type: server, org: dfm, fed_learn_port: 8002, admin_port: 8003}
+  - {name: east, type: client, org: dfm}
+  - {name: west, type: client, org: dfm}
+  - {name: ann@small.local, type: admin, org: dfm, role: lead}
+  - {name: bob@small.local, type: admin, org: dfm, role: lead}
+builders:
+  - {path: nvflare.lighter.impl.workspace.WorkspaceBuilder}
+  - {path: nvflare.lighter.impl.static_file.StaticFileBuilder, args: {config_folder: config, scheme: tcp}}
+  - {path: nvflare.lighter.impl.cert.CertBuilder}
+  - {path: nvflare.lighter.impl.signature.SignatureBuilder}
+"""
+
+
+def test_another_users_job_cannot_be_taken(federation: Federation, fed: ModuleType, tmp_path: Path) -> None:
+    # Kits of more users, from a copy of what signs them.
+    shutil.copytree(federation.folder, tmp_path / "workspace" / "small_poc", symlinks=True)
+    (tmp_path / "project.yaml").write_text(PROJECT)
+    record = f"federation_dir: {federation.registry.parent / 'small'}, config_path: federation.dfm.yaml"
+    registry = tmp_path / "federations.yaml"
+    registry.write_text(f"federations:\n  small: {{{record}, project_path: {tmp_path / 'project.yaml'}}}\n")
+    words = [federation.command, "--config", registry, "poc", "start", "-f", "small", "--prepare-only"]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    ann, bob = (max(tmp_path.glob(f"workspace/small_poc/small/prod_*/{user}@*")) for user in ("ann", "bob"))
+
+    with opened(federation, admin_package=ann) as owner, opened(federation, admin_package=bob) as thief:
+        job = owner.execute(written(lambda: east_counts(fed)), {"start": 1})
+        job.detach()
+        with pytest.raises(SessionError, match="user 'bob@small.local' may not use the job"):
+            thief.reattach(job.job_id)
+        assert owner.reattach(job.job_id).results("sum") == [2]
+
+
+def test_a_position_file_holds_what_was_noted_last(tmp_path: Path) -> None:
+    path = tmp_path / "had" / "job"
+    first = PositionFile(path)
+    assert first.read() == {}
+    for total in range(1, 100):
+        first.note((0, 0), total)
+    first.note("end", 1)
+    first.note((0, 0), 100)
+    # The next application goes on in the same file, whatever became of the first.
+    second = PositionFile(path)
+    assert second.read() == {(0, 0): 100, "end": 1}
+    second.note((1, 2, 3), 7)
+    assert PositionFile(path).read() == {(0, 0): 100, "end": 1, (1, 2, 3): 7}
+    second.close(remove=True)
+    assert not path.exists()
