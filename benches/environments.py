@@ -3,11 +3,14 @@
 Everything is below `target/`; nothing else in the repository is written.
 """
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import venv
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -45,24 +48,52 @@ def federation(side: str) -> Path:
     for path in (HERE / "federation").iterdir():
         if path.is_file():
             shutil.copy(path, package)
-    dfm = str(python(side).parent / "dfm")
     places = "--federation-dir benchfed --config-path federation.dfm.yaml --project-path project.yaml"
     for command in [
         f"fed config set benchfed {places}",
         "fed gen code benchfed",
     ]:
-        words = command.split()
-        made = subprocess.run(
-            [dfm, *words],
-            cwd=folder,
-            env=environment(side),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-        )
-        if made.returncode != 0:
-            sys.exit(f"{side}: `dfm {' '.join(words)}` failed:\n{made.stdout}{made.stderr}")
+        dfm(side, command)
     return folder
+
+
+def dfm(side: str, command: str) -> None:
+    """Runs a command of that side's own `dfm` in its folder."""
+    words = command.split()
+    done = subprocess.run(
+        [str(python(side).parent / "dfm"), *words],
+        cwd=TARGET / "benches" / side,
+        env=environment(side),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode != 0:
+        sys.exit(f"{side}: `dfm {command}` failed:\n{done.stdout}{done.stderr}")
+
+
+@contextlib.contextmanager
+def poc(side: str) -> Generator[Path]:
+    """A real federation on this machine while it is ready; the folder of its startup kits."""
+    workspace = TARGET / "benches" / side / "workspace" / "benchfed_poc"
+    try:
+        dfm(side, "poc start -f benchfed")
+        if side == "ours":  # the peer's start waits by itself
+            dfm(side, "poc wait -f benchfed")
+        yield workspace / "benchfed"
+    finally:
+        dfm(side, "poc stop -f benchfed" if side == "ours" else "poc stop")
+        # The peer leaves its clients.
+        for pid in mentioning(str(workspace)):
+            os.kill(pid, signal.SIGKILL)
+
+
+def mentioning(words: str) -> Iterator[int]:
+    """The processes that have these words in their command line."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            if words.encode() in path.read_bytes():
+                yield int(path.parent.name)
 
 
 def environment(side: str) -> dict[str, str]:

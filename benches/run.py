@@ -4,6 +4,7 @@
 """
 
 import argparse
+import contextlib
 import importlib
 import json
 import os
@@ -29,9 +30,14 @@ QUESTIONS = [
     "operations",
     "hop",
     "idle",
+    "flare",
 ]
 _LIMIT = {"ours": 90.0, "peer": 60.0}
 """Seconds for one question."""
+_LIMIT_OF_FLARE = 240.0
+"""The same, where a federation is started for it."""
+_END = 30.0
+"""Seconds that a question has to end its federation when its time is over."""
 
 
 def ask(question: str, side: str) -> dict[str, float]:
@@ -50,8 +56,11 @@ def ask(question: str, side: str) -> dict[str, float]:
             start_new_session=True,
         )
         try:
-            out, _ = process.communicate(timeout=_LIMIT[side])
+            out, _ = process.communicate(timeout=_LIMIT_OF_FLARE if question == "flare" else _LIMIT[side])
         except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_END)
             _end(process.pid)
             out, _ = process.communicate()
         except BaseException:

@@ -32,8 +32,18 @@ class Side:
         self.operations: Any = importlib.import_module("benchfed.fed.api.bench")
 
     def session(self) -> Any:
-        """A connected session of the homesite."""
-        session = importlib.import_module("benchfed.fed.runtime.home").get_session(target="local")
+        """A connected session of the homesite, on this machine's processes."""
+        return self._connected(target="local")
+
+    def flare_session(self, kits: Path) -> Any:
+        """The same, in the federation whose startup kits are in that folder."""
+        jobs = kits.parent / "jobs"
+        jobs.mkdir(exist_ok=True)
+        kit = kits / "prod_00" / "home@bench.org"
+        return self._connected(target="flare", user=kit.name, admin_package=kit, job_workspace=jobs)
+
+    def _connected(self, **options: Any) -> Any:
+        session = importlib.import_module("benchfed.fed.runtime.home").get_session(**options)
         session.connect()
         return session
 
