@@ -19,6 +19,8 @@ from asyncio.tasks import _leave_task as leave_task  # pyright: ignore[reportPri
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator
 from typing import Any
 
+from typing_extensions import Buffer
+
 from dfm import _native
 from dfm._threads import Threads
 from dfm.exec._adapters import Adapters, BindingError, Bound, user_traceback
@@ -42,7 +44,7 @@ class SiteLoop:
     def __init__(self, site: _native.Site, on_event: Callable[[tuple[Any, ...]], None]) -> None:
         """`on_event` takes what is not the site's own business, as `Site.events` gives it."""
         self.site = site
-        self.carry: Callable[[str, bytes], None] | None = None
+        self.carry: Callable[[str, Buffer], None] | None = None
         """Takes (site, packet), for links that are no sockets; called in the packets' order."""
         self._on_event = on_event
         self._loop = asyncio.get_running_loop()

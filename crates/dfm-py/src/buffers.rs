@@ -43,7 +43,7 @@ impl AsRef<[u8]> for Held {
     }
 }
 
-/// A received part of a value, as a writable buffer. Its memory lives as long as any array that looks at it.
+/// A received part of a value, or a packet to carry, as a writable buffer. Its memory lives as long as any array that looks at it.
 #[pyclass(frozen, module = "dfm._native")]
 pub struct Memory {
     start: *mut u8,

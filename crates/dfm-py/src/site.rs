@@ -8,15 +8,15 @@ use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::sync::Arc;
 
 use dfm_net::{Argument, Comparison, Failure, Frame, Limits, NodeId, Outcome, Selector, Step, Token, Value};
-use dfm_runtime::{Event, Host, Incoming, Link, Outgoing, Room, Yielded};
+use dfm_runtime::{Event, Host, Incoming, Link, Outgoing, Part, Room, Yielded};
 use pyo3::basic::CompareOp;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
+use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 use serde_json::Value as Json;
 
-use crate::buffers::Held;
+use crate::buffers::{Held, Memory};
 use crate::measurement::Measurement;
 use crate::plan::Plan;
 use crate::values;
@@ -172,8 +172,8 @@ impl Site {
     }
 
     /// The packets to carry: (the site each is for, its bytes).
-    fn take_packets<'py>(&mut self, py: Python<'py>) -> Vec<(String, Bound<'py, PyBytes>)> {
-        self.site.take_packets().into_iter().map(|(site, packet)| (site, PyBytes::new(py, &packet))).collect()
+    fn take_packets(&mut self) -> Vec<(String, Memory)> {
+        self.site.take_packets().into_iter().map(|(site, packet)| (site, Memory::new(Part::Inline(packet)))).collect()
     }
 
     /// Acts on a packet that was carried here from `site`.

@@ -12,12 +12,13 @@ import hmac
 from collections.abc import Callable
 from typing import Any, cast
 
-from nvflare.fuel.f3.cellnet.defs import MessageHeaderKey, ReturnCode
+from nvflare.fuel.f3.cellnet.defs import Encoding, MessageHeaderKey, ReturnCode
 from nvflare.fuel.f3.cellnet.utils import make_reply
 from nvflare.fuel.f3.message import Message
+from nvflare.fuel.f3.streaming.stream_const import StreamHeaderKey
 from typing_extensions import Buffer
 
-from dfm.flare._lane import Unreachable
+from dfm.flare._lane import LOST_AFTER, Unreachable
 
 CHANNEL = "dfm"
 JOIN, BATCH = "join", "batch"
@@ -27,7 +28,9 @@ _TOKEN, _NUMBER = "dfm_token", "dfm_number"
 _STREAM_FROM = 1 << 20
 """Batches from this size on are streamed."""
 _TIMEOUT = 2.0
-"""Seconds for an answer; a stream has as long as it makes progress."""
+"""Seconds for an answer."""
+_STREAM_TIMEOUT = LOST_AFTER
+"""The same for a stream, which has as long as it makes progress: to send it again costs more than to wait."""
 _GONE = (ReturnCode.COMM_ERROR, ReturnCode.INVALID_TARGET, ReturnCode.TARGET_UNREACHABLE)
 _REFUSED = (ReturnCode.INVALID_SESSION, ReturnCode.INVALID_REQUEST)
 
@@ -37,16 +40,21 @@ def job_cell(participant: str, job: str) -> str:
     return f"{participant}.{job}"
 
 
-def ask(cell: Any, target: str, topic: str, headers: dict[str, Any], content: bytes) -> bytes:
-    """Sends a request and returns the answer's content.
+def ask(cell: Any, target: str, topic: str, headers: dict[str, Any], content: bytes | list[Buffer]) -> bytes:
+    """Sends a request, whose content may be in parts, and returns the answer's content.
 
     Raises:
         Unreachable: there was none.
     """
-    request = Message(dict(headers), content)
-    arguments = {"channel": CHANNEL, "topic": topic, "target": target, "request": request}
-    way = cell if len(content) >= _STREAM_FROM else cell.core_cell
-    reply = way.send_request(**arguments, timeout=_TIMEOUT, optional=True)
+    parts = content if isinstance(content, list) else [content]
+    to: dict[str, Any] = {"channel": CHANNEL, "topic": topic, "target": target, "optional": True}
+    if sum(memoryview(part).nbytes for part in parts) < _STREAM_FROM:
+        request = Message(dict(headers), b"".join(parts))
+        reply = cell.core_cell.send_request(request=request, timeout=_TIMEOUT, **to)
+    else:
+        # NVFlare would take a list for an object to encode; said to be bytes, its parts are sent as they are.
+        request = Message({StreamHeaderKey.PAYLOAD_ENCODING: Encoding.BYTES, **headers}, list(parts))
+        reply = cell.send_request(request=request, timeout=_STREAM_TIMEOUT, **to)
     code = reply.get_header(MessageHeaderKey.RETURN_CODE, ReturnCode.OK)
     if code != ReturnCode.OK:
         reason = reply.get_header(MessageHeaderKey.ERROR) or f"it does not answer ({code})"
@@ -54,10 +62,10 @@ def ask(cell: Any, target: str, topic: str, headers: dict[str, Any], content: by
     return bytes(reply.payload or b"")
 
 
-def poster(cell: Any, target: str, token: str) -> Callable[[int, bytes], None]:
+def poster(cell: Any, target: str, token: str) -> Callable[[int, list[Buffer]], None]:
     """What a lane to that cell posts with."""
 
-    def post(number: int, batch: bytes) -> None:
+    def post(number: int, batch: list[Buffer]) -> None:
         ask(cell, target, BATCH, {_TOKEN: token, _NUMBER: number}, batch)
 
     return post

@@ -44,13 +44,14 @@ class Unreachable(Exception):
         self.refused = refused
 
 
-def pack(packets: list[Packet]) -> bytes:
-    """A batch as bytes."""
+def pack(packets: list[Packet]) -> list[Buffer]:
+    """A batch as bytes, in parts that follow each other, so that no content is copied."""
     parts: list[Buffer] = []
     for packet in packets:
         names = packet.sender.encode(), packet.receiver.encode()
-        parts += [_HEAD.pack(len(names[0]), len(names[1]), memoryview(packet.content).nbytes), *names, packet.content]
-    return b"".join(parts)
+        head = _HEAD.pack(len(names[0]), len(names[1]), memoryview(packet.content).nbytes)
+        parts += [b"".join((head, *names)), packet.content]
+    return parts
 
 
 def unpack(batch: Buffer) -> Iterator[Packet]:
@@ -67,8 +68,9 @@ def unpack(batch: Buffer) -> Iterator[Packet]:
         start = _HEAD.size + sender + receiver
         if rest.nbytes < start + content:
             raise ValueError("a batch is cut short")
-        names = str(rest[_HEAD.size : start], "utf-8")
-        yield Packet(names[:sender], names[sender:], rest[start : start + content])
+        middle = _HEAD.size + sender
+        names = str(rest[_HEAD.size : middle], "utf-8"), str(rest[middle:start], "utf-8")
+        yield Packet(*names, rest[start : start + content])
         rest = rest[start + content :]
 
 
@@ -78,7 +80,7 @@ class Lane:
     def __init__(
         self,
         name: str,
-        post: Callable[[int, bytes], None],
+        post: Callable[[int, list[Buffer]], None],
         lost: Callable[[str], None],
         heartbeat: bool = True,
     ) -> None:
@@ -141,7 +143,7 @@ class Lane:
                 size += memoryview(batch[-1].content).nbytes
             return batch
 
-    def _deliver(self, number: int, batch: bytes) -> str | None:
+    def _deliver(self, number: int, batch: list[Buffer]) -> str | None:
         """Says why it could not."""
         begin = time.monotonic()
         while not self._closed:

@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from importlib import metadata
 from typing import Any
 
+from typing_extensions import Buffer
+
 from dfm.errors import SessionError
 from dfm.flare._connection import Connection
 from dfm.flare._job import PAST
@@ -170,7 +172,7 @@ class FlareLinks:
         self._home.driver.turn()
         await asyncio.to_thread(self._connection.close)
 
-    def _carry(self, site: str, packet: bytes) -> None:
+    def _carry(self, site: str, packet: Buffer) -> None:
         self._connection.push(Packet(self._home.settings.homesite, site, packet))
 
     def _tell(self, what: dict[str, Any]) -> None:

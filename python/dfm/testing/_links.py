@@ -6,6 +6,8 @@ import functools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from typing_extensions import Buffer
+
 from dfm import _native
 from dfm._loop import SiteLoop
 from dfm.exec._adapters import Adapters
@@ -68,10 +70,10 @@ class LoopLinks:
         for driver in self._drivers.values():
             driver.close()
 
-    def _carry(self, sender: str, receiver: str, packet: bytes) -> None:
+    def _carry(self, sender: str, receiver: str, packet: Buffer) -> None:
         self._home.loop.call_soon(self._deliver, sender, receiver, packet)
 
-    def _deliver(self, sender: str, receiver: str, packet: bytes) -> None:
+    def _deliver(self, sender: str, receiver: str, packet: Buffer) -> None:
         homesite = self._home.settings.homesite
         driver = self._home.driver if receiver == homesite else self._drivers.get(receiver)
         if driver is not None and (sender == homesite or sender in self._drivers):

@@ -1,0 +1,137 @@
+"""Do a lane and its inbox bring every packet once, in order, over messages that get lost, late and doubled?"""
+
+import threading
+from collections.abc import Iterable
+
+import pytest
+from dfm.flare import _lane
+from dfm.flare._lane import Inbox, Lane, Packet, Unreachable, pack, unpack
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from typing_extensions import Buffer
+
+BATCH = 1000
+"""Here a batch has room for so many bytes."""
+FATES = ("arrives", "is lost", "its answer is lost", "arrives twice", "arrives late")
+names = st.text(max_size=5)
+# The largest fill a batch by themselves, or fit in only just.
+contents = st.binary(max_size=20) | st.sampled_from([BATCH - 30, BATCH, 3 * BATCH]).map(bytes)
+packets = st.builds(Packet, names, names, contents)
+
+
+class Carrier:
+    """Carries batches to an inbox, each in the way that fate has for it, and all well in the end."""
+
+    def __init__(self, inbox: Inbox, fates: Iterable[str]) -> None:
+        self._inbox = inbox
+        self._fates = iter(fates)
+        self._late: list[tuple[int, bytes]] = []
+        self.batches: list[list[Buffer]] = []
+
+    def post(self, number: int, batch: list[Buffer]) -> None:
+        fate = next(self._fates, "arrives")
+        self.batches.append(batch)
+        message = number, b"".join(batch)
+        if fate == "arrives late":
+            self._late.append(message)
+        elif fate != "is lost":
+            self._inbox.receive(*message)
+        if fate == "arrives twice":
+            self._inbox.receive(*message)
+        if fate in ("arrives", "arrives twice"):
+            # What was thought to be lost overtakes nothing, but comes after what was sent later.
+            while self._late:
+                self._inbox.receive(*self._late.pop())
+            return
+        raise Unreachable(f"the message {fate}")
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_lane, "_RETRY", 0)
+    monkeypatch.setattr(_lane, "_BATCH", BATCH)
+
+
+@settings(deadline=None)
+@given(st.lists(packets, max_size=12), st.lists(st.sampled_from(FATES), max_size=30))
+def test_packets_arrive_once_and_in_order_whatever_becomes_of_messages(sent: list[Packet], fates: list[str]) -> None:
+    arrived: list[Packet] = []
+    carrier = Carrier(Inbox(arrived.extend), fates)
+    lost: list[str] = []
+    lane = Lane("there", carrier.post, lost.append)
+    for packet in sent:
+        lane.push(packet)
+    lane.drain(60)
+    lane.close()
+    assert [(one.sender, one.receiver, bytes(one.content)) for one in arrived] == sent
+    assert not lost
+    for batch in carrier.batches:
+        # One packet, or several that have room; each is its head and its content.
+        assert len(batch) <= 2 or sum(memoryview(part).nbytes for part in batch[1::2]) <= BATCH
+
+
+@settings(deadline=None)
+@given(st.lists(packets, max_size=4), st.integers(min_value=0))
+def test_a_batch_that_is_cut_short_is_refused_and_nothing_of_it_taken(sent: list[Packet], cut: int) -> None:
+    whole = b"".join(pack(sent))
+    assert [(*one[:2], bytes(one.content)) for one in unpack(whole)] == sent
+    arrived: list[Packet] = []
+    length = cut % len(whole) if whole else 0
+    if length in [len(b"".join(pack(sent[:count]))) for count in range(len(sent) + 1)]:
+        return  # what is cut between two packets is a batch
+    with pytest.raises(ValueError, match="cut short"):
+        Inbox(arrived.extend).receive(1, whole[:length])
+    assert not arrived
+
+
+def test_a_batch_whose_forerunner_is_missing_is_refused() -> None:
+    arrived: list[Packet] = []
+    with pytest.raises(ValueError, match="batch 2 came after batch 0"):
+        Inbox(arrived.extend).receive(2, b"".join(pack([Packet("a", "b", b"")])))
+    assert not arrived
+
+
+@pytest.mark.parametrize(("how", "patience"), [({"refused": True}, 1000.0), ({"gone": True}, 0.0), ({}, 0.0)])
+def test_the_loss_of_the_other_end_is_told_once_with_its_reason(
+    monkeypatch: pytest.MonkeyPatch, how: dict[str, bool], patience: float
+) -> None:
+    monkeypatch.setattr(_lane, "LOST_AFTER", patience)
+    monkeypatch.setattr(_lane, "_GONE_AFTER", patience)
+    told: list[str] = []
+    over = threading.Event()
+
+    def post(number: int, batch: list[Buffer]) -> None:
+        raise Unreachable("nobody is there", **how)
+
+    def lost(reason: str) -> None:
+        told.append(reason)
+        over.set()
+
+    lane = Lane("there", post, lost)
+    lane.push(Packet("a", "b", b"1"))
+    assert over.wait(30)
+    lane.push(Packet("a", "b", b"2"))
+    lane.close()
+    lane.drain(30)
+    assert told == ["nobody is there"]
+
+
+def test_a_closed_lane_sends_no_more_and_tells_no_loss() -> None:
+    told: list[str] = []
+    sending, go_on = threading.Event(), threading.Event()
+    numbers: list[int] = []
+
+    def post(number: int, batch: list[Buffer]) -> None:
+        numbers.append(number)
+        sending.set()
+        go_on.wait(30)
+        raise Unreachable("too late", refused=True)
+
+    lane = Lane("there", post, told.append)
+    lane.push(Packet("a", "b", b"1"))
+    assert sending.wait(30)
+    lane.push(Packet("a", "b", b"2"))
+    lane.close()
+    go_on.set()
+    lane._thread.join(30)  # pyright: ignore[reportPrivateUsage]
+    assert (numbers, told) == ([1], [])
