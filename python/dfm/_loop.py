@@ -54,7 +54,8 @@ class SiteLoop:
         self._carrying = False
         self._calls: dict[int, asyncio.Task[None] | _Stream] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._threads = Threads()
+        self.threads = Threads()
+        """Where bodies run that are not coroutines."""
 
     def watch(self) -> None:
         """Waits on the sockets that the site has now, and on no others."""
@@ -89,7 +90,7 @@ class SiteLoop:
         self._watched.clear()
         self._blocked.clear()
         self._abandon(list(self._calls))
-        self._threads.close()
+        self.threads.close()
 
     def _readable(self, name: str) -> None:
         self.site.readable(name)
@@ -280,7 +281,7 @@ class SiteLoop:
             else:
                 self._later(ended, functools.partial(ended.set_result, outcome))
 
-        self._threads.run(run)
+        self.threads.run(run)
         streams, value = await ended
         return streams, await value if inspect.isawaitable(value) else value
 
@@ -303,11 +304,11 @@ class SiteLoop:
 
     def _start(self, call: int, bound: Bound, arguments: dict[str, Any]) -> None:
         if bound.kind == "thread":
-            self._threads.run(lambda: self._run_body(call, bound.body, arguments))
+            self.threads.run(lambda: self._run_body(call, bound.body, arguments))
             return
         stream = self._calls[call] = _Stream(self, call)
         if bound.kind == "generator":
-            self._threads.run(lambda: stream.run(bound.body, arguments))
+            self.threads.run(lambda: stream.run(bound.body, arguments))
         else:
             stream.task = self._spawn(stream.drain(bound.body(**arguments)))
 
@@ -337,7 +338,7 @@ class SiteLoop:
 
     def _start_stream(self, call: int, items: Iterator[Any]) -> None:
         stream = self._calls[call] = _Stream(self, call)
-        self._threads.run(lambda: stream.run(lambda: items, {}))
+        self.threads.run(lambda: stream.run(lambda: items, {}))
 
     def _await(self, call: int, value: Any) -> None:
         async def wait() -> Any:
@@ -474,7 +475,8 @@ class _Stream:
                     self._told = True
                     self._driver.soon(self._take)
                 if self._full or len(self._items) >= _ITEMS_AHEAD:
-                    self._wait()
+                    with self._driver.threads.waiting():
+                        self._wait()
         except BaseException as raised:
             error = raised
         self._driver.soon(lambda: self._finish(error))

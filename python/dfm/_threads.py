@@ -1,8 +1,9 @@
 """Where do bodies run that are not coroutines?"""
 
+import contextlib
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 
 
 class Threads:
@@ -17,17 +18,33 @@ class Threads:
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._threads = 0
-        self._idle = 0
+        self._idle = 0  # less the work that waits
 
     def run(self, work: Callable[[], None]) -> None:
         """Runs `work`, which must not raise, on a thread; at once, unless as many as the limit are busy."""
         with self._lock:
-            if self._idle:
-                self._idle -= 1
-            elif self._threads < self._limit:
-                self._threads += 1
-                threading.Thread(target=self._serve, name=f"dfm-body-{self._threads}", daemon=True).start()
+            if self._idle <= 0 and self._threads < self._limit:
+                self._start()
+            self._idle -= 1
         self._work.put(work)
+
+    @contextlib.contextmanager
+    def waiting(self) -> Generator[None]:
+        """For work that waits for other work here: meanwhile another thread may run."""
+        with self._lock:
+            self._limit += 1
+            if self._idle < 0:
+                self._start()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._limit -= 1
+
+    def _start(self) -> None:
+        self._threads += 1
+        self._idle += 1
+        threading.Thread(target=self._serve, name=f"dfm-body-{self._threads}", daemon=True).start()
 
     def close(self) -> None:
         """Lets the idle threads end, and the busy ones after their work."""

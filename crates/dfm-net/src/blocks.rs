@@ -17,6 +17,10 @@ pub(crate) struct Inside {
     pub levels: usize,
     /// Whether it is entered once for each element of a sequence.
     pub each: bool,
+    /// The block around it.
+    pub parent: Option<BlockId>,
+    /// The place that tells how often it is entered.
+    pub entry: Option<PlaceId>,
     /// Its own transitions.
     pub transitions: Vec<TransitionId>,
     /// Places of its transitions whose tokens come from a block around it.
@@ -49,7 +53,8 @@ impl Blocks {
         let mut blocks: Vec<Inside> = Vec::with_capacity(net.blocks.len());
         for block in &net.blocks {
             let outer = block.parent.map_or(1, |parent| blocks[parent as usize].levels);
-            blocks.push(Inside { levels: outer + usize::from(block.each), each: block.each, ..Inside::default() });
+            let levels = outer + usize::from(block.each);
+            blocks.push(Inside { levels, each: block.each, parent: block.parent, ..Inside::default() });
         }
         if blocks.is_empty() {
             blocks.push(Inside { levels: 1, ..Inside::default() });
@@ -70,6 +75,9 @@ impl Blocks {
         let mut ways = Vec::with_capacity(net.places.len());
         for (at, place) in net.places.iter().enumerate() {
             let at = at as PlaceId;
+            if let Step::Enter { block, .. } = net.transitions[place.transition as usize].step {
+                blocks[block as usize].entry = Some(at);
+            }
             let to = net.transitions[place.transition as usize].block;
             if matches!(place.source, Source::Start | Source::Site(_)) {
                 blocks[place.block as usize].owed.push(at);

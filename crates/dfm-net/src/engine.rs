@@ -68,11 +68,23 @@ pub enum Action<V> {
         /// The token, `None` for a signal.
         token: Option<Token<V>>,
     },
+    /// Tell the sender of a sequence that goes on how many of its elements are done here.
+    Consumed {
+        /// The place here that takes its elements.
+        place: PlaceId,
+        /// The sequence's frame.
+        frame: Frame,
+        /// How many in all.
+        count: u64,
+    },
     /// Tell the application of an error, once, where it arose.
     Report(sync::Arc<Failure>),
     /// Everything has fired in every frame there will be.
     Done,
 }
+
+/// So many elements of a sequence that goes on are told to be done at once.
+const TOLD_AT_ONCE: u64 = 128;
 
 /// A firing that still waits for some of its inputs.
 struct Pending<V> {
@@ -109,6 +121,12 @@ pub struct Engine<V> {
     /// Parameter set → the tokens that blocks nested in their frames may still need.
     kept: HashMap<u32, Kept<V>>,
     gathered: HashMap<(PlaceId, Frame), Gathered<V>>,
+    /// Split and its frame → how many items of its sequence have come, while that goes on.
+    parted: HashMap<(TransitionId, Frame), u32>,
+    /// Block and frame of an element that came while its sequence goes on → how many firings it is known to have left.
+    elements: HashMap<(BlockId, Frame), u64>,
+    /// Block and the frame of such a sequence → how many of its elements are done.
+    elements_done: HashMap<(BlockId, Frame), u64>,
     /// Parameter set → how many firings it is known to have left.
     left: HashMap<u32, u64>,
     lost: HashMap<String, sync::Arc<Failure>>,
@@ -144,6 +162,9 @@ impl<V: Value> Engine<V> {
             fired: HashSet::new(),
             kept: HashMap::new(),
             gathered: HashMap::new(),
+            parted: HashMap::new(),
+            elements: HashMap::new(),
+            elements_done: HashMap::new(),
             left: HashMap::new(),
             lost: HashMap::new(),
             barred: HashMap::new(),
@@ -224,10 +245,15 @@ impl<V: Value> Engine<V> {
                 Some(site) => Action::SendItem { site: site.clone(), place: arc.place, frame, value },
                 None => {
                     let transition = net.places[arc.place as usize].transition;
+                    if let Step::Split { .. } = net.transitions[transition as usize].step {
+                        self.part_item(transition, &frame, value);
+                        continue;
+                    }
                     Action::Item { transition, frame, value }
                 }
             });
         }
+        self.settle();
         true
     }
 
@@ -321,6 +347,9 @@ impl<V: Value> Engine<V> {
 
     /// Puts a token into a place.
     fn put(&mut self, place: PlaceId, frame: &Frame, input: Input<V>) -> bool {
+        if let Some(Token::Next(index)) = input {
+            return self.enter_next(place, frame, index);
+        }
         let kept = &self.net.places[place as usize];
         let (transition, slot) = (kept.transition, kept.slot as usize);
         if frame.levels().len() < self.blocks.blocks[kept.block as usize].levels {
@@ -456,7 +485,7 @@ impl<V: Value> Engine<V> {
                 Token::Value(value) => items.push(Ok(value)),
                 Token::Error(errors) if on_error == OnError::Keep => items.push(Err(errors)),
                 Token::Error(errors) if on_error == OnError::Fail => add_new(&mut failures, &errors),
-                Token::Error(_) | Token::Missing(_) | Token::End | Token::Count(_) => {}
+                Token::Error(_) | Token::Missing(_) | Token::End | Token::Count(_) | Token::Next(_) => {}
             }
         }
         let token = if failures.is_empty() { Token::Value(V::list(items)) } else { Token::Error(failures) };
@@ -473,7 +502,7 @@ impl<V: Value> Engine<V> {
                 if let Some(token) = token {
                     self.actions.push_back(Action::Yield { transition, frame: frame.clone(), token });
                 }
-                self.finish(frame);
+                self.finish(transition, frame);
             }
             Step::Call { .. } | Step::LookUp { .. } | Step::Store { .. } if !fails => {
                 let inputs = inputs.into_iter().map(value_of).collect();
@@ -495,14 +524,21 @@ impl<V: Value> Engine<V> {
                     self.bar_others(*block, &frame, &errors);
                 }
                 self.enter_all(*block, &frame, inputs.into_iter().flatten().next(), errors);
+                self.finish(transition, &frame);
                 continue;
             }
+            let parted = self.parted.remove(&(transition, frame.clone())).unwrap_or_default();
             if !errors.is_empty() {
                 self.put_out(transition, &frame, &Token::Error(errors), false);
                 continue;
             }
+            let ended = inputs.iter().any(|input| matches!(input, Some(Token::End)));
             let inputs: Vec<Option<V>> = inputs.into_iter().map(value_of).collect();
             let done = match step {
+                Step::Split { .. } if ended => {
+                    self.put_out(transition, &frame, &Token::Count(parted), false);
+                    Ok(())
+                }
                 Step::Split { sequence, .. } => match operand(sequence, &inputs).and_then(|all| all.elements()) {
                     Ok(elements) => {
                         self.part(transition, &frame, &elements);
@@ -575,9 +611,6 @@ impl<V: Value> Engine<V> {
                 self.actions.push_back(Action::Yield { transition, frame, token });
             }
         } else if let Some(Token::Count(count)) = token {
-            let firings = u64::from(count) * self.blocks.blocks[at].transitions.len() as u64;
-            self.inner += firings;
-            *self.left_in(frame) += firings;
             for place in gathering {
                 if each {
                     if let Some(gathered) = self.gathered_in(place, frame) {
@@ -589,14 +622,80 @@ impl<V: Value> Engine<V> {
                 }
             }
             for index in 0..count {
-                if each {
-                    self.enter(block, &frame.child(index));
-                } else {
-                    self.enter(block, frame);
+                let inner = if each { frame.child(index) } else { frame.clone() };
+                if !self.entered[at].contains(&inner) {
+                    self.enter_counted(block, &inner);
                 }
             }
         }
-        self.finish(frame);
+        self.elements_done.remove(&(block, frame.clone()));
+    }
+
+    /// Enters a block for one more element of a sequence that goes on.
+    fn enter_next(&mut self, place: PlaceId, frame: &Frame, index: u32) -> bool {
+        let kept = &self.net.places[place as usize];
+        let Step::Enter { block, .. } = self.net.transitions[kept.transition as usize].step else { return false };
+        let inner = frame.child(index);
+        let levels = self.blocks.blocks[block as usize].levels;
+        if inner.levels().len() != levels
+            || self.fired.contains(&(kept.transition, frame.clone()))
+            || self.entered[block as usize].contains(&inner)
+        {
+            return false;
+        }
+        self.elements.insert((block, inner.clone()), 0);
+        self.enter_counted(block, &inner);
+        true
+    }
+
+    fn enter_counted(&mut self, block: BlockId, frame: &Frame) {
+        let firings = self.blocks.blocks[block as usize].transitions.len() as u64;
+        self.inner += firings;
+        *self.left_in(frame) += firings;
+        self.count_in_elements(block, frame, |left| left + firings);
+        self.enter(block, frame);
+    }
+
+    /// Changes how many firings are left to the elements that a block's frame is in. Those that are done are told.
+    fn count_in_elements(&mut self, block: BlockId, frame: &Frame, change: impl Fn(u64) -> u64) {
+        let mut around = (!self.elements.is_empty()).then_some(block);
+        while let Some(block) = around {
+            let kept = &self.blocks.blocks[block as usize];
+            around = kept.parent;
+            let key = (block, frame.prefix(kept.levels));
+            let Some(left) = self.elements.get_mut(&key) else { continue };
+            *left = change(*left);
+            if *left > 0 {
+                continue;
+            }
+            self.elements.remove(&key);
+            let (Some(place), Some(frame)) = (kept.entry, key.1.parent()) else { continue };
+            if self.fired.contains(&(self.net.places[place as usize].transition, frame.clone())) {
+                continue;
+            }
+            let done = self.elements_done.entry((block, frame.clone())).or_default();
+            *done += 1;
+            if done.is_multiple_of(TOLD_AT_ONCE) {
+                self.actions.push_back(Action::Consumed { place, frame, count: *done });
+            }
+        }
+    }
+
+    /// Puts out one item of a sequence that goes on.
+    fn part_item(&mut self, transition: TransitionId, frame: &Frame, value: V) {
+        let net = self.net.clone();
+        let parted = self.parted.entry((transition, frame.clone())).or_default();
+        let (index, inner) = (*parted, frame.child(*parted));
+        *parted += 1;
+        let token = Token::Value(value);
+        for arc in &net.transitions[transition as usize].outputs {
+            if let Carry::Count(_) = arc.carry {
+                self.move_along(arc, frame, Some(Token::Next(index)));
+            } else {
+                let carried = self.carried(transition, &inner, arc, &token, false);
+                self.move_along(arc, &inner, carried);
+            }
+        }
     }
 
     /// Puts out a sequence: how many elements it has, then each of them in its own frame.
@@ -614,7 +713,7 @@ impl<V: Value> Engine<V> {
                 self.move_along(arc, &inner, carried);
             }
         }
-        self.finish(frame);
+        self.finish(transition, frame);
     }
 
     /// Puts out what a cache has, or the key that it has no value under.
@@ -628,7 +727,7 @@ impl<V: Value> Engine<V> {
             };
             self.move_along(arc, frame, token);
         }
-        self.finish(frame);
+        self.finish(transition, frame);
     }
 
     /// Moves a result along every arc that leaves the transition. After a stream's items only its end follows them.
@@ -643,7 +742,7 @@ impl<V: Value> Engine<V> {
                 self.move_along(arc, frame, carried);
             }
         }
-        self.finish(frame);
+        self.finish(transition, frame);
     }
 
     fn carried(
@@ -654,6 +753,7 @@ impl<V: Value> Engine<V> {
         token: &Token<V>,
         streamed: bool,
     ) -> Input<V> {
+        let splits = matches!(self.net.transitions[transition as usize].step, Step::Split { .. });
         match (&arc.carry, token) {
             (Carry::Value(path), Token::Value(value)) if !path.is_empty() => match value.select(path) {
                 Ok(part) => Some(Token::Value(part)),
@@ -667,6 +767,7 @@ impl<V: Value> Engine<V> {
             },
             (Carry::Signal, Token::Value(_) | Token::End) => None,
             (Carry::Stream, Token::Value(_)) if streamed => Some(Token::End),
+            (Carry::Count(_), Token::Count(elements)) if splits => Some(Token::Count(*elements)),
             (Carry::Count(so), Token::Count(came_out)) => Some(Token::Count(u32::from(*so == (*came_out == 1)))),
             (_, token) => Some(token.clone()),
         }
@@ -685,8 +786,9 @@ impl<V: Value> Engine<V> {
     }
 
     /// Counts a firing. With the last one of a parameter set, what its blocks have needed is forgotten.
-    fn finish(&mut self, frame: &Frame) {
+    fn finish(&mut self, transition: TransitionId, frame: &Frame) {
         self.finished += 1;
+        self.count_in_elements(self.net.transitions[transition as usize].block, frame, |left| left.saturating_sub(1));
         let left = self.left_in(frame);
         *left = left.saturating_sub(1);
         if *left == 0 {

@@ -284,7 +284,7 @@ pub enum Carry {
     /// The part of the result under this path; all of it for an empty one. From a split, that of each element. Selecting happens before the token leaves,
     /// so that no more than was asked for crosses a border.
     Value(Vec<Selector>),
-    /// All of the result, to a `Yield`; a generator's items go one by one, as they come.
+    /// All of the result, to a `Yield` or a split; a generator's items go one by one, as they come.
     Stream,
     /// Only that it happened: order without data.
     Signal,
@@ -296,6 +296,25 @@ pub enum Carry {
 }
 
 impl Net {
+    /// The places, each with its site or `None` for this one, whose credit a call's generator waits for: those that take
+    /// its items, or elements where a split makes these of them.
+    pub fn consumers(&self, transition: TransitionId) -> Vec<(Option<&str>, PlaceId)> {
+        let mut consumers = vec![];
+        let streams = |arc: &&Arc| arc.carry == Carry::Stream;
+        for arc in self.transitions[transition as usize].outputs.iter().filter(streams) {
+            let here =
+                arc.site.is_none().then(|| &self.transitions[self.places[arc.place as usize].transition as usize]);
+            match here.filter(|to| matches!(to.step, Step::Split { .. })) {
+                Some(split) => {
+                    let counts = split.outputs.iter().filter(|arc| matches!(arc.carry, Carry::Count(_)));
+                    consumers.extend(counts.map(|arc| (arc.site.as_deref(), arc.place)));
+                }
+                None => consumers.push((arc.site.as_deref(), arc.place)),
+            }
+        }
+        consumers
+    }
+
     /// Why an engine cannot run this net, as it can any that the planner made.
     pub fn problem(&self) -> Option<String> {
         let mut slots = vec![vec![]; self.transitions.len()];

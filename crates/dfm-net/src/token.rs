@@ -74,6 +74,8 @@ pub enum Token<V> {
     End,
     /// How often a block is entered.
     Count(u32),
+    /// The index of one more element of a sequence that goes on.
+    Next(u32),
 }
 
 /// How a call ended.

@@ -225,7 +225,9 @@ fn run(shape: &Shape, order: &[prop::sample::Index], fails: &HashSet<u64>, dies:
                         events.push(Event::Deposit(to, place, frame, token));
                     }
                 }
-                Action::Item { .. } | Action::SendItem { .. } => panic!("nothing streams here"),
+                Action::Item { .. } | Action::SendItem { .. } | Action::Consumed { .. } => {
+                    panic!("nothing streams here")
+                }
                 Action::Report(failure) => seen.reports.push(failure),
                 Action::Done => assert!(seen.done.insert(site), "a site is done once"),
             }

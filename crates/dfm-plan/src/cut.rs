@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::graph::{Graph, Known};
 use crate::place::Placed;
+use crate::streams::streamed;
 use crate::{Argument, Condition, FedInfo};
 
 /// One net for each site that has something to do, and for the home, which comes first.
@@ -40,6 +41,7 @@ pub(crate) fn cut_at_borders(fed: &FedInfo, graph: &Graph<'_>, placed: &Placed, 
         let block = node.block as BlockId;
         net.transitions.push(Transition { step: step(node.statement, provider), block, outputs: vec![] });
     }
+    let streamed = streamed(graph);
     for (index, node) in graph.nodes.iter().enumerate() {
         let here = sites[index];
         let net = at[here].expect("a site with a node has a net");
@@ -75,8 +77,12 @@ pub(crate) fn cut_at_borders(fed: &FedInfo, graph: &Graph<'_>, placed: &Placed, 
                     add(&mut nets, 0, Source::Param(param.clone()));
                 }
                 Argument::Node { path, .. } => {
-                    let streams = path.is_empty() && matches!(node.statement, Known::Yield(_));
-                    connect(&mut nets, if streams { Carry::Stream } else { Carry::Value(path.clone()) }, &mut add);
+                    let streams = matches!(node.statement, Known::Yield(_)) || streamed[index];
+                    connect(
+                        &mut nets,
+                        if streams && path.is_empty() { Carry::Stream } else { Carry::Value(path.clone()) },
+                        &mut add,
+                    );
                 }
             }
         }

@@ -20,6 +20,7 @@ mod place;
 mod plan;
 mod problem;
 mod saved;
+mod streams;
 mod suggest;
 
 pub use discover::{DISCOVERY_MODE, discover, explain_discovery};

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use dfm_net::{
-    Action, Comparison, Engine, Failure, Frame, NodeId, OnError, Outcome, PlaceId, Selector, Step, Token, TransitionId,
-    Value,
+    Action, Carry, Comparison, Engine, Failure, Frame, NodeId, OnError, Outcome, PlaceId, Selector, Step, Token,
+    TransitionId, Value,
 };
 use dfm_plan::{Argument, Condition, FedInfo, Pipeline, Plan, Statement, plan};
 use proptest::prelude::*;
@@ -130,6 +130,19 @@ struct Writer {
     left: usize,
     next: usize,
     statements: Vec<Json>,
+}
+
+/// Whether an operation is a generator.
+fn generates(node: &str) -> bool {
+    node.parse::<u64>().is_ok_and(|number| number % 3 == 0)
+}
+
+/// What a generator gives before it fails.
+fn before_failing(node: &str, inputs: &[Val]) -> Vec<Val> {
+    match body(&format!("items of {node}"), inputs) {
+        Some(Val::List(items)) => items,
+        _ => vec![],
+    }
 }
 
 /// What the cache has under a key: about one of nine look-ups fails, and a third of the others find something.
@@ -319,6 +332,10 @@ struct Seen {
 
 struct Reference<'p> {
     pipeline: &'p Pipeline,
+    /// The loops that take a generator's items as they come.
+    streamed: HashSet<String>,
+    /// Generator and frame → what it gave before it failed.
+    given: RefCell<HashMap<(String, Vec<u32>), Vec<Val>>>,
     param: i64,
     seen: RefCell<Seen>,
 }
@@ -424,7 +441,12 @@ impl Reference<'_> {
                     let arguments: Vec<&Argument> = one.arguments.values().collect();
                     let made = self.inputs(&arguments, &one.after, env).and_then(|inputs| {
                         *self.seen.borrow_mut().calls.entry(here()).or_default() += 1;
-                        body(&node, &inputs).ok_or_else(|| self.report(&node, frame))
+                        body(&node, &inputs).ok_or_else(|| {
+                            if generates(&node) {
+                                self.given.borrow_mut().insert(here(), before_failing(&node, &inputs));
+                            }
+                            self.report(&node, frame)
+                        })
                     });
                     env.insert(node.clone(), (frame.to_vec(), made));
                 }
@@ -435,7 +457,7 @@ impl Reference<'_> {
                 Statement::ForEach(one) => {
                     let made = self.inputs(&[&one.sequence], &one.after, env);
                     let made = made.and_then(|inputs| inputs[0].elements().map_err(|_| self.report(&node, frame)));
-                    let each = made.map(|elements| {
+                    let run_each = |elements: Vec<Val>| -> Vec<Env> {
                         let each = elements.into_iter().enumerate().map(|(index, element)| {
                             let mut inner = env.clone();
                             let frame: Vec<u32> = frame.iter().copied().chain([index as u32]).collect();
@@ -444,7 +466,14 @@ impl Reference<'_> {
                             inner
                         });
                         each.collect()
-                    });
+                    };
+                    if let (Err(_), Argument::Node { node: of, .. }) = (&made, &one.sequence)
+                        && self.streamed.contains(&node)
+                    {
+                        let given = self.given.borrow().get(&(id(of), frame.to_vec())).cloned();
+                        run_each(given.unwrap_or_default());
+                    }
+                    let each = made.map(run_each);
                     if let Err(errors) = &each {
                         self.poison(&node, frame, errors, &mut env.clone());
                     }
@@ -537,8 +566,15 @@ fn node_of(statement: &Statement) -> String {
     }
 }
 
-fn interpret(pipeline: &Pipeline, frames: u32) -> Seen {
-    let mut reference = Reference { pipeline, param: 0, seen: RefCell::default() };
+fn interpret(pipeline: &Pipeline, plan: &Plan, frames: u32) -> Seen {
+    let mut streamed = HashSet::new();
+    for net in &plan.nets {
+        let arcs = net.transitions.iter().flat_map(|transition| &transition.outputs);
+        for arc in arcs.filter(|arc| arc.carry == Carry::Stream && arc.site.is_none()) {
+            streamed.insert(id(net.transitions[net.places[arc.place as usize].transition as usize].step.node()));
+        }
+    }
+    let mut reference = Reference { pipeline, streamed, given: RefCell::default(), param: 0, seen: RefCell::default() };
     for index in 0..frames {
         reference.param = i64::from(index);
         reference.run(None, &[index], &mut Env::new());
@@ -552,6 +588,9 @@ enum Event {
     Start(usize, u32),
     Stop(usize),
     Complete(usize, TransitionId, Frame, Outcome<Val>),
+    /// Gives the items one by one, the last one first, then completes.
+    Generate(usize, TransitionId, Frame, Vec<Val>, Outcome<Val>),
+    Item(usize, usize, PlaceId, Frame, Val),
     Deposit(usize, usize, PlaceId, Frame, Option<Token<Val>>),
     Lose(usize, usize),
 }
@@ -562,6 +601,7 @@ fn execute(plan: &Plan, frames: u32, order: u64, dies: Option<(usize, usize)>) -
     let mut engines: Vec<Engine<Val>> = nets.iter().map(|net| Engine::new(Arc::new(net.clone()))).collect();
     let mut picks = Writer { seed: order, left: 0, next: 0, statements: vec![] };
     let mut seen = Seen::default();
+    let mut items_of: HashMap<(usize, TransitionId, Frame), Vec<Val>> = HashMap::new();
     let mut done = HashSet::new();
     let mut events: Vec<Event> = vec![];
     for site in 0..nets.len() {
@@ -574,14 +614,26 @@ fn execute(plan: &Plan, frames: u32, order: u64, dies: Option<(usize, usize)>) -
         if let Some((lost, _)) = dies.filter(|(_, after)| dead.is_none() && (turn >= *after || events.is_empty())) {
             dead = Some(lost);
             events.retain(|event| match event {
-                Event::Start(site, _) | Event::Stop(site) | Event::Complete(site, ..) => *site != lost,
-                Event::Deposit(from, to, ..) => *from != lost && *to != lost,
+                Event::Start(site, _) | Event::Stop(site) | Event::Complete(site, ..) | Event::Generate(site, ..) => {
+                    *site != lost
+                }
+                Event::Deposit(from, to, ..) | Event::Item(from, to, ..) => *from != lost && *to != lost,
                 Event::Lose(..) => true,
             });
             events.extend((0..nets.len()).filter(|site| *site != lost).map(|site| Event::Lose(site, lost)));
             continue;
         }
-        let event = events.swap_remove(picks.pick(events.len() as u64) as usize);
+        let picked = picks.pick(events.len() as u64) as usize;
+        // What goes from one site to another for one place goes in its order.
+        let to = |event: &Event| match event {
+            Event::Deposit(from, to, place, frame, _) | Event::Item(from, to, place, frame, _) => {
+                Some((*from, *to, *place, frame.clone()))
+            }
+            _ => None,
+        };
+        let way = to(&events[picked]);
+        let picked = if way.is_none() { picked } else { events.iter().position(|event| to(event) == way).unwrap() };
+        let event = events.remove(picked);
         turn += 1;
         let at = match event {
             Event::Start(site, index) => {
@@ -596,6 +648,20 @@ fn execute(plan: &Plan, frames: u32, order: u64, dies: Option<(usize, usize)>) -
             Event::Complete(site, transition, frame, outcome) => {
                 assert!(engines[site].complete(transition, &frame, outcome.clone()));
                 assert!(!engines[site].complete(transition, &frame, outcome), "a second result is refused");
+                site
+            }
+            Event::Generate(site, transition, frame, mut items, outcome) => {
+                match items.pop() {
+                    Some(item) => {
+                        assert!(engines[site].item(transition, &frame, &item));
+                        events.push(Event::Generate(site, transition, frame, items, outcome));
+                    }
+                    None => assert!(engines[site].complete(transition, &frame, outcome)),
+                }
+                site
+            }
+            Event::Item(_, site, place, frame, value) => {
+                engines[site].deposit_item(place, &frame, value);
                 site
             }
             Event::Deposit(_, site, place, frame, token) => {
@@ -628,10 +694,22 @@ fn execute(plan: &Plan, frames: u32, order: u64, dies: Option<(usize, usize)>) -
                         dfm_net::Argument::Literal(json) => Val::literal(json).expect("it is a number or a list"),
                         dfm_net::Argument::Slot(slot) => inputs[usize::from(*slot)].clone().expect("it has a value"),
                     };
+                    let mut items = None;
                     let outcome = match step(transition) {
                         Step::Call { arguments, .. } => {
                             let given: Vec<Val> = arguments.iter().map(|(_, argument)| value(argument)).collect();
-                            body(&id(node), &given).map(Outcome::Value)
+                            match body(&id(node), &given) {
+                                Some(Val::List(made)) if generates(&id(node)) => {
+                                    items = Some(made.clone());
+                                    let gathers = engines[at].gathers(transition);
+                                    Some(Outcome::Streamed(gathers.then_some(Val::List(made))))
+                                }
+                                None if generates(&id(node)) => {
+                                    items = Some(before_failing(&id(node), &given));
+                                    None
+                                }
+                                made => made.map(Outcome::Value),
+                            }
                         }
                         Step::LookUp { key, .. } => {
                             let key: Vec<Val> = key.iter().map(value).collect();
@@ -657,12 +735,21 @@ fn execute(plan: &Plan, frames: u32, order: u64, dies: Option<(usize, usize)>) -
                             stack_trace: String::new(),
                         })
                     });
-                    events.push(Event::Complete(at, transition, frame, outcome));
+                    events.push(match items {
+                        Some(mut items) => {
+                            items.reverse();
+                            Event::Generate(at, transition, frame, items, outcome)
+                        }
+                        None => Event::Complete(at, transition, frame, outcome),
+                    });
                 }
                 Action::Yield { transition, frame, token } => {
                     let made = match token {
                         Token::Value(value) => Ok(value),
                         Token::Error(errors) => Err(errors.iter().map(|one| origin(one)).collect()),
+                        Token::End => {
+                            Ok(Val::List(items_of.remove(&(at, transition, frame.clone())).unwrap_or_default()))
+                        }
                         other => panic!("a yield has no {other:?}"),
                     };
                     let key = (id(step(transition).node()), frame.levels().to_vec());
@@ -674,7 +761,16 @@ fn execute(plan: &Plan, frames: u32, order: u64, dies: Option<(usize, usize)>) -
                         events.push(Event::Deposit(at, to, place, frame, token));
                     }
                 }
-                Action::Item { .. } | Action::SendItem { .. } => panic!("nothing streams here"),
+                Action::Item { transition, frame, value } => {
+                    items_of.entry((at, transition, frame)).or_default().push(value);
+                }
+                Action::SendItem { site, place, frame, value } => {
+                    let to = nets.iter().position(|net| net.site == site).expect("a site of the plan");
+                    if Some(to) != dead {
+                        events.push(Event::Item(at, to, place, frame, value));
+                    }
+                }
+                Action::Consumed { .. } => {}
                 Action::Report(failure) => {
                     seen.reports.insert(origin(&failure));
                 }
@@ -700,7 +796,7 @@ fn nets_give_what_a_plain_interpreter_gives() {
     let outcome = runner.run(&shape, |(seed, size, frames, order)| {
         let pipeline = pipeline(seed, size);
         let plan = planned(&pipeline);
-        let expected = interpret(&pipeline, frames);
+        let expected = interpret(&pipeline, &plan, frames);
         let (seen, done) = execute(&plan, frames, order, None);
         prop_assert_eq!(&seen.calls, &expected.calls);
         prop_assert_eq!(&seen.yields, &expected.yields);

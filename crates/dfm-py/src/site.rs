@@ -422,7 +422,7 @@ fn seen(py: Python<'_>, event: Event<Object>) -> PyResult<Bound<'_, PyTuple>> {
             match token {
                 Token::Value(value) => ("value", job, site, node, place, frame, transition, value.0).into_pyobject(py),
                 Token::End => ("end", job, site, node, place, frame).into_pyobject(py),
-                Token::Error(_) | Token::Missing(_) | Token::Count(_) => {
+                Token::Error(_) | Token::Missing(_) | Token::Count(_) | Token::Next(_) => {
                     let failures = match &token {
                         Token::Error(failures) => failures.as_slice(),
                         Token::Missing(failure) => std::slice::from_ref(failure),

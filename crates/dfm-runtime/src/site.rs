@@ -422,6 +422,7 @@ impl<H: Host> Site<H> {
                     Payload::Signal => None,
                     Payload::End => Some(Token::End),
                     Payload::Count(count) => Some(Token::Count(count)),
+                    Payload::Next(index) => Some(Token::Next(index)),
                     Payload::Missing(failure) => Some(Token::Missing(Arc::new(failure))),
                     Payload::Errors(failures) => Some(Token::Error(failures.into_iter().map(Arc::new).collect())),
                     Payload::Value(value) => Some(self.decode_token(job, place, &frame, value, &mut buffers)),
@@ -730,13 +731,10 @@ impl<H: Host> Site<H> {
             return Room::Gone;
         }
         if running.sent == 0 {
-            let name = &self.name;
-            for arc in &job.engine.net().transitions[running.transition as usize].outputs {
-                if arc.carry == dfm_net::Carry::Stream {
-                    let consumer = (arc.site.clone().unwrap_or_else(|| name.clone()), arc.place);
-                    job.streams.insert((consumer.0.clone(), consumer.1, running.frame.clone()), call);
-                    running.consumed.insert(consumer, 0);
-                }
+            for (site, place) in job.engine.net().consumers(running.transition) {
+                let consumer = (site.unwrap_or(&self.name).to_owned(), place);
+                job.streams.insert((consumer.0.clone(), place, running.frame.clone()), call);
+                running.consumed.insert(consumer, 0);
             }
         }
         if let Some(measuring) = &mut job.measuring {
@@ -753,21 +751,23 @@ impl<H: Host> Site<H> {
     /// At home: the application has had `count` items in all that came through a `Yield` in this frame.
     pub fn consumed(&mut self, id: JobId, transition: TransitionId, frame: &Frame, count: u64) {
         let Some(job) = self.jobs.get(&id) else { return };
-        let places = job.engine.net().places.iter().enumerate();
-        let Some((place, source)) = places
-            .filter(|(_, place)| place.transition == transition)
-            .map(|(at, place)| (at, place.source.clone()))
-            .next()
-        else {
-            return;
-        };
-        match source {
+        let mut places = job.engine.net().places.iter();
+        if let Some(place) = places.position(|place| place.transition == transition) {
+            self.give_credit(id, place as PlaceId, frame, count);
+        }
+    }
+
+    /// Tells the sender of what a place takes that so much was consumed.
+    fn give_credit(&mut self, id: JobId, place: PlaceId, frame: &Frame, count: u64) {
+        let Some(job) = self.jobs.get(&id) else { return };
+        match &job.engine.net().places[place as usize].source {
             Source::Site(site) => {
-                self.push(&site, &Message::Credit(id, place as PlaceId, frame.clone(), count), vec![]);
+                let site = site.clone();
+                self.push(&site, &Message::Credit(id, place, frame.clone(), count), vec![]);
             }
             _ => {
                 let name = self.name.clone();
-                self.credit(id, &name, place as PlaceId, frame, count);
+                self.credit(id, &name, place, frame, count);
             }
         }
     }
@@ -833,6 +833,7 @@ impl<H: Host> Site<H> {
                         }
                     }
                 }
+                Action::Consumed { place, frame, count } => self.give_credit(id, place, &frame, count),
                 Action::Report(failure) => self.report(id, (*failure).clone()),
                 Action::Done => match &self.home {
                     Some(_) => {
@@ -869,6 +870,7 @@ impl<H: Host> Site<H> {
             None => Payload::Signal,
             Some(Token::End) => Payload::End,
             Some(Token::Count(count)) => Payload::Count(count),
+            Some(Token::Next(index)) => Payload::Next(index),
             Some(Token::Missing(failure)) => Payload::Missing((*failure).clone()),
             Some(Token::Error(failures)) => Payload::Errors(failures.iter().map(|one| (**one).clone()).collect()),
             Some(Token::Value(value)) => match self.encode(site, &value, &mut files) {

@@ -293,7 +293,9 @@ impl<'a> Simulation<'a> {
                 }
                 Action::Report(failure) => self.report(&failure),
                 Action::Done => {}
-                Action::Item { .. } | Action::SendItem { .. } => unreachable!("no call streams here"),
+                Action::Item { .. } | Action::SendItem { .. } | Action::Consumed { .. } => {
+                    unreachable!("no call streams here")
+                }
             }
         }
     }

@@ -43,7 +43,7 @@ pub enum Message {
     Token(JobId, PlaceId, Frame, Payload),
     /// Site to site: an item for a place.
     Item(JobId, PlaceId, Frame, Encoded),
-    /// Back to the sender of items: this many were consumed so far.
+    /// Back to the sender of items or elements: this many were consumed so far.
     Credit(JobId, PlaceId, Frame, u64),
     /// Back to the owner of a segment: it is not read any more.
     Release(u64),
@@ -89,6 +89,8 @@ pub enum Payload {
     Count(u32),
     /// Why there is no result, if anything needs it.
     Missing(Failure),
+    /// The index of one more element of a sequence that goes on.
+    Next(u32),
 }
 
 /// A value as bytes.

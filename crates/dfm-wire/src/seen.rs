@@ -44,6 +44,8 @@ pub enum SeenPayload {
     End,
     /// As [`crate::Payload::Count`].
     Count(IgnoredAny),
+    /// As [`crate::Payload::Next`].
+    Next(IgnoredAny),
     /// As [`crate::Payload::Missing`].
     Missing(IgnoredAny),
 }
@@ -69,7 +71,7 @@ impl SeenPayload {
         match self {
             Self::Value(_) => Some(true),
             Self::Errors(_) | Self::Missing(_) => Some(false),
-            Self::Signal | Self::End | Self::Count(_) => None,
+            Self::Signal | Self::End | Self::Count(_) | Self::Next(_) => None,
         }
     }
 }

@@ -89,6 +89,26 @@ class CountInto(Adapter):
                 yield number
 
 
+class CountThenFail(Adapter):
+    def body(self, to):
+        yield from range(to)
+        raise ValueError(f"no more than {to}")
+
+
+class CountUntil(Adapter):
+    def body(self, fifo):
+        yield 1
+        with open(fifo, "rb") as told:
+            yield int(told.read(1))
+
+
+class Tell(Adapter):
+    def body(self, fifo, value):
+        told = os.open(fifo, os.O_RDWR)  # waits for nobody; it stays open, so that what it holds is not lost
+        os.write(told, b"%d" % value)
+        return value
+
+
 class CountAsync(Adapter):
     async def body(self, to):
         for number in range(to):
