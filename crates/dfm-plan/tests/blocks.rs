@@ -330,12 +330,15 @@ struct Seen {
     reports: BTreeSet<Origin>,
 }
 
+/// A node and the frame in which it fires.
+type Firing = (String, Vec<u32>);
+
 struct Reference<'p> {
     pipeline: &'p Pipeline,
     /// The loops that take a generator's items as they come.
     streamed: HashSet<String>,
     /// Generator and frame → what it gave before it failed.
-    given: RefCell<HashMap<(String, Vec<u32>), Vec<Val>>>,
+    given: RefCell<HashMap<Firing, Vec<Val>>>,
     param: i64,
     seen: RefCell<Seen>,
 }
