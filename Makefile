@@ -4,7 +4,9 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 EXAMPLES := examplefed gradient stations
 RUST := $(shell git ls-files 'crates/*' Cargo.toml Cargo.lock)
 
-.PHONY: demo test test-rust test-python test-deploy test-containers tools lint bench wheel generated
+FUZZ_SECONDS ?= 600
+
+.PHONY: fuzz demo test test-rust test-python test-deploy test-containers tools lint bench wheel generated
 
 # The main job on real data: three sites greet, three cities are compared.
 demo: generated
@@ -46,6 +48,11 @@ lint: .venv/dfm generated
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright --project . --pythonpath $(BIN)/python
+
+# Random texts against what reads configurations and pipelines, so long for each; what is found stays in target/fuzz.
+fuzz:
+	fuzz/fuzz.sh configuration $(FUZZ_SECONDS)
+	fuzz/fuzz.sh pipeline $(FUZZ_SECONDS)
 
 bench: generated
 	$(BIN)/python -B benches/run.py $(QUESTIONS)

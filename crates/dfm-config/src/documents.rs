@@ -9,6 +9,9 @@ use dfm_diag::{Diagnostic, Sources, Span};
 use crate::load::Fetch;
 use crate::tree::{self, Node};
 
+/// More files than this come only from a server that has an answer to everything.
+const MOST_FILES: usize = 1_000;
+
 /// The files that have been opened, each read once.
 pub struct Documents {
     /// Their texts.
@@ -38,6 +41,14 @@ impl Documents {
         let same = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         if let Some(known) = self.opened.get(&same) {
             return *known;
+        }
+        if self.opened.len() >= MOST_FILES {
+            let fault = Diagnostic::error("config-too-large", format!("more than {MOST_FILES} files"))
+                .help("references lead to ever more of them");
+            if !self.faults.iter().any(|other| other.message == fault.message) {
+                self.faults.push(from.map_or(fault.clone(), |span| fault.at(span, "this would be one too many")));
+            }
+            return None;
         }
         let file = match self.read(path, wanted) {
             Ok(file) => Some(file),

@@ -17,7 +17,7 @@ type Chain = Vec<(Place, Span)>;
 /// Writes out the references of a whole document. A reference to one of the federation's `schemas` stays, in the form
 /// `{"$ref": "#/schemas/<name>"}`, so that schemas can speak of each other. Faults go to the documents.
 pub fn expand_root(documents: &mut Documents, file: u32) -> Rc<Node> {
-    let mut expander = Expander { documents, schemas: HashMap::new(), nodes: 0, chain: Chain::new() };
+    let mut expander = Expander { documents, schemas: HashMap::new(), nodes: 0, too_much: false, chain: Chain::new() };
     let root = expander.documents.tree(file);
     if root.map().is_none() {
         return root;
@@ -46,8 +46,10 @@ struct Expander<'d> {
     documents: &'d mut Documents,
     /// Where the federation's schemas are defined, with the names they are known by.
     schemas: HashMap<Place, String>,
-    /// How many values have been written out.
+    /// How many values have been written out, and references followed.
     nodes: usize,
+    /// Whether that there are too many has been told.
+    too_much: bool,
     chain: Chain,
 }
 
@@ -105,15 +107,7 @@ impl Expander<'_> {
     }
 
     fn expand(&mut self, node: &Rc<Node>, depth: usize) -> Rc<Node> {
-        self.nodes += if node.refers { 1 } else { node.size };
-        if depth > MAX_DEPTH || self.nodes > MAX_NODES {
-            self.documents.faults.push(if depth > MAX_DEPTH {
-                Diagnostic::error("config-too-deep", format!("more than {MAX_DEPTH} levels of nesting"))
-                    .at(node.span, "reached through references")
-            } else {
-                Diagnostic::error("config-too-large", format!("more than {MAX_NODES} values"))
-                    .help("references multiply what they stand for")
-            });
+        if !self.within_limits(if node.refers { 1 } else { node.size }, depth, node.span) {
             return unknown(node.span);
         }
         if !node.refers {
@@ -122,6 +116,7 @@ impl Expander<'_> {
         let data = match &node.data {
             Data::List(items) => Data::List(items.iter().map(|item| self.expand(item, depth + 1)).collect()),
             Data::Map(entries) => match reference(entries) {
+                None if !self.is_well_formed(entries) => Data::Unknown,
                 None => Data::Map(self.entries(entries, depth + 1)),
                 Some(Reference::One(text, span)) => return self.one(node, entries, text, span, depth),
                 Some(Reference::Many(targets)) => {
@@ -138,6 +133,38 @@ impl Expander<'_> {
             other => other.clone(),
         };
         Rc::new(Node::new(node.span, data))
+    }
+
+    /// Whether so much more may still be written out, so deep; that it may not is told once.
+    fn within_limits(&mut self, more: usize, depth: usize, span: Span) -> bool {
+        self.nodes += more;
+        if depth <= MAX_DEPTH && self.nodes <= MAX_NODES {
+            return true;
+        }
+        if !std::mem::replace(&mut self.too_much, true) {
+            self.documents.faults.push(if depth > MAX_DEPTH {
+                Diagnostic::error("config-too-deep", format!("more than {MAX_DEPTH} levels of nesting"))
+                    .at(span, "reached through references")
+            } else {
+                Diagnostic::error("config-too-large", format!("more than {MAX_NODES} values"))
+                    .at(span, "reached through references")
+                    .help("references multiply what they stand for, where one leads to several others")
+            });
+        }
+        false
+    }
+
+    /// Whether a `$ref` that is no reference is at least the name of something; complains if it is not.
+    fn is_well_formed(&mut self, entries: &Entries) -> bool {
+        let Some(Entry { value, .. }) = entries.get("$ref") else { return true };
+        if reference(entries).is_some() || value.map().is_some() {
+            return true;
+        }
+        let fault = Diagnostic::error("config-bad-ref", "`$ref` must be a text, or a list of texts");
+        self.documents.faults.push(
+            fault.at(value.span, format!("this is {}", value.kind())).help("write it as in `\"file.yaml#/pointer\"`"),
+        );
+        false
     }
 
     fn entries(&mut self, entries: &Entries, depth: usize) -> Entries {
@@ -200,6 +227,9 @@ impl Expander<'_> {
 
     /// Adds a step to the chain, unless that closes a circle, which is reported.
     fn enter(&mut self, place: &Place, span: Span) -> bool {
+        if !self.within_limits(1, self.chain.len(), span) {
+            return false;
+        }
         let Some(start) = self.chain.iter().position(|(earlier, _)| earlier == place) else {
             self.chain.push((place.clone(), span));
             return true;
@@ -314,6 +344,7 @@ impl Expander<'_> {
     fn shallow(&mut self, node: &Node, place: &Place) -> Shallow {
         let mut result = Shallow::new();
         let Some(entries) = node.map() else { return result };
+        let well_formed = self.is_well_formed(entries);
         let targets = match reference(entries) {
             None => Vec::new(),
             Some(Reference::One(text, span)) => vec![(text, span)],
@@ -326,7 +357,7 @@ impl Expander<'_> {
                 result.insert(key, value);
             }
         }
-        for (key, entry) in entries.iter().filter(|(key, _)| targets.is_empty() || *key != "$ref") {
+        for (key, entry) in entries.iter().filter(|(key, _)| (targets.is_empty() && well_formed) || *key != "$ref") {
             let place = (place.0, format!("{}/{}", place.1, escaped(key)));
             result.insert(key.clone(), (entry.clone(), place));
         }

@@ -156,9 +156,12 @@ fn not_yaml(error: &ScanError, offsets: &Offsets, file: u32) -> Diagnostic {
     let diagnostic = Diagnostic::error("config-not-yaml", format!("this is not YAML: {}", error.info()));
     let end = start + offsets.text[start..].chars().next().map_or(0, char::len_utf8);
     let diagnostic = diagnostic.at(Span { file, start, end }, "");
-    if offsets.text[..start].ends_with('\t') || offsets.text[start..].starts_with('\t') || error.info().contains("tab")
-    {
+    let says = |words: [&str; 2]| error.info().split(|c: char| !c.is_alphanumeric()).any(|word| words.contains(&word));
+    if offsets.text[..start].ends_with('\t') || offsets.text[start..].starts_with('\t') || says(["tab", "tabs"]) {
         return diagnostic.help("indent with spaces: YAML allows no tabs there");
+    }
+    if says(["unprintable", "printable"]) {
+        return diagnostic.help("a configuration is text in UTF-8; is this another kind of file?");
     }
     diagnostic.help("look for a missing colon, quote or bracket here or in the line above, and at the indentation")
 }

@@ -121,6 +121,18 @@ fn a_patch_is_merged_and_its_faults_are_in_the_patch() {
 }
 
 #[test]
+fn a_server_with_an_answer_to_everything_is_not_asked_for_ever() {
+    // Each file leads to two others, which nobody has seen yet.
+    fn fetch(_: &str) -> Result<Vec<u8>, String> {
+        Ok(b"dfm: 1.0.0\n$ref: [\"a/f.yaml#\", \"b/f.yaml#\"]\nschemas: {$ref: \"c/f.yaml#/schemas\"}\n".to_vec())
+    }
+    let options = Options { patch: None, fetch: Some(fetch) };
+    let report = load(Path::new("http://example.test/f.dfm.yaml"), &options).unwrap_err();
+    let codes: Vec<&str> = report.diagnostics.iter().map(|fault| fault.code).collect();
+    assert!(codes.iter().any(|code| ["config-too-deep", "config-too-large"].contains(code)), "{codes:?}");
+}
+
+#[test]
 fn the_examples_load() {
     let folder = configs().join("../../examples");
     for entry in std::fs::read_dir(folder).unwrap() {
