@@ -22,8 +22,11 @@ from typing import Any
 from typing_extensions import Buffer
 
 from dfm import _native
+from dfm._built import check_built
 from dfm._threads import Threads
 from dfm.exec._adapters import Adapters, BindingError, Bound, user_traceback
+
+check_built()
 
 _CALLS_A_TURN = 200
 """After so many calls the loop serves its sockets again."""

@@ -5,6 +5,9 @@ from typing import Any, final
 
 from typing_extensions import Buffer
 
+DECLARED: str
+"""The text of this file when the module was built."""
+
 @final
 class Memory(Buffer):
     """A received part of a value, or a packet to carry, as a writable buffer."""

@@ -47,6 +47,34 @@ class Idle(Executor):
             __import__("time").sleep(0.1)
         return Shareable()
 """
+ROLES = ("lead", "member", "org_admin")
+"""Of users that the federation `greet` has beside the admin of its project; each is called as its role."""
+# An application whose session others try to open; prints what each gets, before which NVFlare has words of its own.
+OPEN = """
+import os, sys
+from nvflare.fuel.flare_api.flare_api import new_secure_session
+
+session = new_secure_session(os.path.basename(sys.argv[1]), sys.argv[1])
+request = {"token": "0" * 64, "cell": session.api.get_cell().get_fqcn(), "homesite": "concierge", "session": "x"}
+try:
+    print(session.do_app_command(sys.argv[2], "dfm_open", request), flush=True)
+except Exception as error:
+    print(type(error).__name__, flush=True)
+os._exit(0)
+"""
+APPLICATION = f"""
+import subprocess, sys
+from dfm.session import from_env
+from examplefed.apps.pipeline import get_pipeline
+
+with from_env() as session:
+    print(session.run(get_pipeline()))
+    job = session._home._links._connection.job
+    for kit in sys.argv[1:]:
+        done = subprocess.run([sys.executable, "-c", {OPEN!r}, kit, job], capture_output=True, text=True)
+        print(done.stdout.splitlines()[-1], flush=True)
+    print(session.run(get_pipeline()))
+"""
 SUBMIT = """
 import os, sys, time
 from nvflare.fuel.flare_api.flare_api import new_secure_session
@@ -66,6 +94,11 @@ class World:
         self.registry = folder / "federations.yaml"
         for name in ("greet", "other"):
             shutil.copytree(EXAMPLE, folder / name / "examplefed", ignore=shutil.ignore_patterns("fed"))
+        project = folder / "greet" / "examplefed" / "configs" / "project.yaml"
+        users = "".join(
+            f"  - {{name: {one}@examplefed.com, type: admin, org: examplefed, role: {one}}}\n" for one in ROLES
+        )
+        project.write_text(project.read_text().replace("builders:", f"{users}\nbuilders:"))
         record = "config_path: configs/federation.dfm.yaml, project_path: configs/project.yaml"
         lines = [f"  {name}: {{federation_dir: {name}/examplefed, {record}}}\n" for name in ("greet", "other")]
         self.registry.write_text("federations:\n" + "".join(lines))
@@ -74,6 +107,13 @@ class World:
         done = subprocess.run([self.command, "--config", self.registry, *words], capture_output=True, text=True)
         assert done.returncode == exit, done.stdout + done.stderr
         return done.stdout + done.stderr
+
+    def submit(self, *words: str, user: str = "concierge") -> subprocess.CompletedProcess[str]:
+        """Runs a pipeline or a script of `greet`."""
+        self.dfm("fed", "gen", "code", "greet")
+        command = [self.command, "--config", self.registry, "fed", "submit", "greet", "--poc", *words]
+        environment = os.environ | {"DFM_FLARE_USER": f"{user}@examplefed.com"}
+        return subprocess.run(command, capture_output=True, text=True, env=environment)
 
     def states(self, name: str) -> dict[str, str]:
         """Each site's state, and the reason where there is one."""
@@ -247,6 +287,34 @@ def test_a_kit_of_another_federation_is_refused(running: World) -> None:
     server = Path(running.record("greet", "server")["kit"]) / "startup"
     assert answer("greet") == "accepted"
     assert "unknown ca" in answer("other").lower()
+
+
+@pytest.mark.parametrize(
+    ("role", "code", "told"),
+    [
+        ("lead", 0, "yield [0]: Welcome to the reception desk"),
+        ("member", 1, "user 'member@examplefed.com' may not submit jobs"),
+        ("org_admin", 1, "user 'org_admin@examplefed.com' may not submit jobs"),
+    ],
+)
+def test_only_roles_that_may_submit_open_sessions(running: World, role: str, code: int, told: str) -> None:
+    pipeline = running.folder / "greet" / "examplefed" / "apps" / "pipeline.py"
+    done = running.submit("pipeline", str(pipeline), user=role)
+    assert done.returncode == code, done.stderr
+    assert told in (done.stderr if code else done.stdout)
+
+
+def test_a_session_is_opened_by_its_own_user_alone(running: World) -> None:
+    application = running.folder / "application.py"
+    application.write_text(APPLICATION)
+    kits = Path((running.poc("greet") / "run" / "kits").read_text().strip())
+    others = [str(kits / f"{role}@examplefed.com") for role in ROLES]
+    done = running.submit("script", str(application), "--", *others, str(kits / "concierge@examplefed.com"))
+    first, *refusals, own, last = done.stdout.splitlines()
+    assert refusals == ["AuthorizationError"] * len(ROLES)
+    # The same user in another application is let through by NVFlare, and refused by the session.
+    assert own == "{'error': 'the session belongs to another application'}"
+    assert first == last and "Welcome" in first
 
 
 def test_a_new_site_joins_what_runs(running: World) -> None:

@@ -4,9 +4,9 @@ All tests of sessions share one federation that runs; here those that break it c
 """
 # pyright: basic, reportMissingImports=false
 
+import dataclasses
 import json
 import os
-import signal
 import subprocess
 import time
 from pathlib import Path
@@ -121,6 +121,26 @@ def test_a_value_that_needs_pickle_is_refused(flare, fed):
     assert "pickle" in job.errors[0].errors[0].message
 
 
+def test_a_literal_that_needs_pickle_is_refused(flare, fed):
+    job = flare.execute(written(lambda: Yield(value=fed.Echo(value=PickledObject(value={1}), site="east"))))
+    assert job.wait_until_finished(20) and job.get_status() is JobStatus.FAILED
+    (error,) = job.errors[0].errors
+    assert (error.site, error.operation) == ("east", "work.Echo") and "accept pickled objects" in error.message
+
+
+@dataclasses.dataclass
+class Own:
+    """Of a package that the federation does not name."""
+
+    x: int
+
+
+def test_a_class_of_another_package_is_refused(flare, fed):
+    job = flare.execute(written(lambda: echoes(fed)), {"start": Own(1)})
+    assert job.wait_until_finished(20) and job.get_status() is JobStatus.FAILED
+    assert "does not rebuild objects of package 'test_flare_run'" in job.errors[0].errors[0].message
+
+
 def test_a_site_refuses_what_it_does_not_offer(federation, fed, monkeypatch):
     """Even when the application's own copy of the federation claims that it does."""
     with opened(federation) as session:
@@ -186,77 +206,3 @@ def test_a_kit_that_is_none_is_told(tmp_path, small):
 
     with pytest.raises(SessionError, match=r"no startup/fed_admin\.json"):
         get_session(target="flare", admin_package=tmp_path)
-
-
-def test_an_adapter_that_hangs_costs_its_site_and_not_the_session(federation, fed):
-    with opened(federation) as session:
-        job = session.execute(session.prepare(written(lambda: Yield(value=fed.Block(seconds=40, site="east")))))
-        time.sleep(0.5)
-        begin = time.perf_counter()
-        job.cancel()
-        assert job.get_status() is JobStatus.ABORTED
-        # The site does not answer, so a new job takes the old one's place.
-        assert session.run(written(lambda: chain(fed)), start=0) == {"yield": [24]}
-        assert time.perf_counter() - begin < 35
-
-
-def test_a_version_that_does_not_match_is_told_before_anything_runs(federation, fed):
-    runtime = federation.kit("east") / "dfm" / "site.json"
-    before = runtime.read_text()
-    runtime.write_text(json.dumps(json.loads(before) | {"api_version": "9.0.0"}))
-    try:
-        with opened(federation) as session, pytest.raises(SessionError, match=r"speaks version 9\.0\.0 of 'small'"):
-            session.prepare(written(lambda: chain(fed)))
-    finally:
-        runtime.write_text(before)
-
-
-def test_a_component_that_the_allow_list_refuses_is_told(federation, fed):
-    resources = federation.kit("server") / "local" / "resources.json"
-    before = resources.read_text()
-    resources.write_text(before.replace("dfm.flare.", "elsewhere."))
-    try:
-        begin = time.perf_counter()
-        with opened(federation) as session, pytest.raises(SessionError, match="ended before it began"):
-            session.prepare(written(lambda: chain(fed)))
-        assert time.perf_counter() - begin < 30
-    finally:
-        resources.write_text(before)
-
-
-@pytest.mark.parametrize("how", ["exit", "kill"])
-def test_a_site_whose_process_dies_is_an_error_of_what_needs_it(federation, fed, how):
-    with opened(federation) as session:
-
-        def build():
-            Yield(value=fed.Die(how=how, site="west"), place="dead")
-            Yield(value=fed.Add(a=1, site="east"), place="alive")
-
-        prepared = session.prepare(written(build))
-        begin = time.perf_counter()
-        job = session.execute(prepared)
-        assert job.wait_until_finished(40)
-        assert time.perf_counter() - begin < 20
-        assert job.get_status() is JobStatus.FAILED
-        assert job.results("alive") == [2]
-        (error,) = job.errors[0].errors
-        assert (error.site, error.type) == ("west", "SiteLostError")
-        # A new job takes its place.
-        assert session.run(written(lambda: chain(fed)), start=0) == {"yield": [24]}
-
-
-def test_a_server_that_dies_is_told_and_a_restarted_one_serves_again(federation, fed):
-    with opened(federation) as session:
-        prepared = session.prepare(written(lambda: Yield(value=fed.Wait(seconds=60, site="east"))))
-        job = session.execute(prepared)
-        os.kill(federation.process("server"), signal.SIGKILL)
-        begin = time.perf_counter()
-        assert job.wait_until_finished(40)
-        assert time.perf_counter() - begin < 30
-        assert job.get_status() is JobStatus.FAILED
-        (error,) = job.errors[0].errors
-        assert (error.site, error.type) == ("east", "SiteLostError")
-    federation.dfm("poc", "start", "-f", "small")
-    federation.dfm("poc", "wait", "-f", "small")
-    with opened(federation) as session:
-        assert session.run(written(lambda: chain(fed)), start=0) == {"yield": [24]}

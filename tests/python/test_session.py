@@ -501,3 +501,13 @@ def test_an_idle_session_uses_no_processor_time(session, fed):
     before = used()
     threading.Event().wait(1.0)
     assert used() - before <= 2  # ticks of 10 ms, of which this test itself takes some
+
+
+def test_a_native_module_of_other_sources_is_told_at_import(tmp_path):
+    from dfm import _built
+
+    _built.check_built()
+    stub = tmp_path / "_native.pyi"
+    stub.write_text("def other() -> None: ...\n")
+    with pytest.raises(ImportError, match="was built from other sources than these: run `make generated`"):
+        _built.check_built(stub)

@@ -7,7 +7,7 @@ import logging
 
 import pytest
 from dfm.api import ForEach, PickledObject, Pipeline, PlaceParam, Yield
-from dfm.errors import JobError, SessionError
+from dfm.errors import JobError, PipelineError, SessionError
 from dfm.session import JobStatus, Session
 from dfm.session._strict import KITS
 from small_federation import Small
@@ -82,6 +82,12 @@ def test_a_pickled_literal_is_warned_about_or_an_error(lenient, strict, fed, cap
     (error,) = job.errors[0].errors
     assert (error.site, error.operation) == ("east", "work.Echo")
     assert "does not accept pickled objects" in error.message
+
+
+def test_a_saved_pipeline_opens_no_pickle(lenient, fed, tmp_path):
+    literal(fed).save_to_file(tmp_path / "saved.json")
+    with pytest.raises(PipelineError, match="does not accept pickled objects"):
+        Pipeline.load_from_file(tmp_path / "saved.json")
 
 
 def test_a_value_that_is_too_large_is_warned_about_or_an_error(small, fed, monkeypatch, caplog):

@@ -15,6 +15,9 @@ use pyo3::types::PyBytes;
 
 #[pymodule]
 mod _native {
+    /// What this module was declared to offer when it was built.
+    #[pymodule_export]
+    const DECLARED: &str = include_str!("../../../python/dfm/_native.pyi");
     #[pymodule_export]
     use super::{dumps, loads};
     #[pymodule_export]

@@ -16,6 +16,8 @@ from nvflare.lighter.spec import Builder, ProvisionContext
 ALLOWED = ("dfm.flare.server.SessionController", "dfm.flare.client.SessionExecutor")
 """What jobs may name beyond NVFlare's own components; a whole package would let them name all that it imports."""
 
+_LAUNCHER = "nvflare.app_common.job_launcher.client_process_launcher.ClientProcessJobLauncher"
+
 # A running server or client has its kit as its current folder; NVFlare insists on an absolute path, and kits move.
 _KIT = "/proc/self/cwd"
 _MAX_JOBS = 64
@@ -42,6 +44,7 @@ class KitBuilder(Builder):
             startup = Path(ctx.get_kit_dir(participant))
             _open_allow_list(local)
             _keep_storage_inside(local)
+            _survive_lost_processes(local)
             _allow_sessions(local)
             _end_streams_soon(local)
             if self._port is not None and participant.type == "server":
@@ -70,6 +73,15 @@ def _keep_storage_inside(local: Path) -> None:
     components["job_manager"]["args"]["uri_root"] = "jobs"
     components["job_store"]["args"] = {"root_dir": _KIT}
     _write(path, resources)
+
+
+def _survive_lost_processes(local: Path) -> None:
+    """A site that launches jobs as NVFlare does by default launches those of sessions so that they outlive a loss."""
+    path = local / "resources.json"
+    for component in (resources := _read(path) if path.exists() else {}).get("components", []):
+        if component.get("path") == _LAUNCHER:
+            component["path"] = "dfm.flare.launcher.SessionLauncher"
+            _write(path, resources)
 
 
 def _allow_sessions(local: Path) -> None:

@@ -21,8 +21,8 @@ from typing_extensions import Buffer
 from dfm.flare._lane import LOST_AFTER, Unreachable
 
 CHANNEL = "dfm"
-JOIN, BATCH = "join", "batch"
-"""Topics: a participant's request to be let into the session; a lane's batches."""
+JOIN, BATCH, ENDED = "join", "batch", "ended"
+"""Topics: a participant's request to be let into the session; a lane's batches; how a client's process ended."""
 
 _TOKEN, _NUMBER = "dfm_token", "dfm_number"
 _STREAM_FROM = 1 << 20
@@ -103,3 +103,16 @@ def serve_joins(cell: Any, join: Callable[[str, bytes], bytes | None]) -> None:
         return make_reply(ReturnCode.OK, body=found)
 
     cell.register_request_cb(channel=CHANNEL, topic=JOIN, cb=answer)
+
+
+def serve_ends(cell: Any, ended: Callable[[str, str], None]) -> None:
+    """Has `ended(client, how)` told when a client's process for this job has ended before it should.
+
+    NVFlare's server has checked that the message is from that client.
+    """
+
+    def answer(request: Any) -> Any:
+        ended(str(request.get_header(MessageHeaderKey.ORIGIN)), bytes(request.payload or b"").decode())
+        return make_reply(ReturnCode.OK)
+
+    cell.register_request_cb(channel=CHANNEL, topic=ENDED, cb=answer)

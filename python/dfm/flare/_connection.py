@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from nvflare.fuel.flare_api import api_spec
-from nvflare.fuel.flare_api.flare_api import new_secure_session
+from nvflare.fuel.flare_api.flare_api import Session
 from typing_extensions import Buffer
 
 from dfm.errors import SessionError
@@ -37,6 +37,19 @@ _KEEP_ALIVE = 300.0
 """Seconds between signs of life; NVFlare ends a user's idle connection after 1,800."""
 
 
+def _connected(user: str, folder: str) -> Session:
+    """As NVFlare's `new_secure_session`, which would print to the application's standard output."""
+    session = Session(username=user, startup_path=folder, secure_mode=True)
+    session.api._print_hci = lambda msg: None  # pyright: ignore[reportPrivateUsage]
+    try:
+        session.try_connect(5.0)
+    except Exception:
+        with contextlib.suppress(Exception):
+            session.close()
+        raise
+    return session
+
+
 def log_in(kit: Kit, check: Callable[[], None] = lambda: None) -> Any:
     """NVFlare's session of a user; `check` may raise to end the waiting for it.
 
@@ -48,8 +61,7 @@ def log_in(kit: Kit, check: Callable[[], None] = lambda: None) -> Any:
     while True:
         check()
         try:
-            with contextlib.redirect_stdout(None):
-                return new_secure_session(user, folder, timeout=5)
+            return _connected(user, folder)
         except api_spec.NoConnection as error:
             if time.monotonic() > deadline:
                 raise SessionError(

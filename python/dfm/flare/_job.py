@@ -13,10 +13,8 @@ PAST = "*"
 """The receiver, which no site is called, of a packet for the homesite that has been kept."""
 
 
-def name_of(session: str) -> str:
-    """NVFlare's name for a session's job."""
-    return f"dfm-{session}"
-
+NAME = "dfm-"
+"""How the names of sessions' jobs begin."""
 
 _SERVER: dict[str, Any] = {
     "format_version": 2,
@@ -28,6 +26,11 @@ _CLIENT: dict[str, Any] = {
     "executors": [{"tasks": ["*"], "executor": {"path": "dfm.flare.client.SessionExecutor", "args": {}}}],
     "components": [],
 }
+
+
+def name_of(session: str) -> str:
+    """NVFlare's name for a session's job."""
+    return NAME + session
 
 
 def write_job(folder: Path, name: str) -> Path:

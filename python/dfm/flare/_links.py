@@ -148,7 +148,12 @@ class FlareLinks:
                 ) from None
         for site in wanted:
             if reason := self._reasons.get(site):
-                raise SessionError(f"site '{site}' cannot be used: {reason}")
+                again = (
+                    "; it takes part again when no other execution runs in this session"
+                    if self._home.has_jobs()
+                    else ""
+                )
+                raise SessionError(f"site '{site}' cannot be used: {reason}{again}")
 
     def linked(self, site: str) -> bool:
         """As `Links`."""

@@ -25,7 +25,7 @@ from nvflare.apis.signal import Signal
 from typing_extensions import Buffer
 
 from dfm import _native
-from dfm.flare._cells import job_cell, poster, serve_batches, serve_joins
+from dfm.flare._cells import job_cell, poster, serve_batches, serve_ends, serve_joins
 from dfm.flare._executions import Executions
 from dfm.flare._job import CANCEL, LIST, OPEN, PAST
 from dfm.flare._lane import Inbox, Lane, Packet
@@ -70,6 +70,7 @@ class SessionController(Controller):
         self._clients = {job_cell(one.name, self._job): str(one.name) for one in engine.get_clients()}
         serve_joins(self._cell, self._join)
         serve_batches(self._cell, self._token_of, self._receive)
+        serve_ends(self._cell, self._ended)
         engine.register_app_command(OPEN, self._open)
         engine.register_app_command(LIST, self._list)
         engine.register_app_command(CANCEL, self._cancel)
@@ -338,6 +339,14 @@ class SessionController(Controller):
         for site, lane in self._lanes.items():
             if site == self._homesite or ("lost" in what and site not in self._lost):
                 lane.push(told)
+
+    def _ended(self, client: str, how: str) -> None:
+        """A client says that its process has ended, which its lane would notice later."""
+        with self._lock:
+            lane = self._lanes.get(client) if client in self._clients.values() else None
+        if lane is not None:
+            lane.close()
+            self._lose(client, f"it {how}")
 
     def _lose(self, site: str, reason: str) -> None:
         with self._lock:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import dfm
+from dfm._ended import how_ended
 from dfm.session._home import Home
 
 _GRACE = 5.0
@@ -53,13 +53,7 @@ class Worker:
             loop.remove_reader(self._pidfd)
         code = self._process.wait()
         os.close(self._pidfd)
-        if code >= 0:
-            return f"exited with code {code}"
-        try:
-            name = signal.Signals(-code).name
-        except ValueError:
-            name = "unknown"
-        return f"was ended by signal {-code} ({name})"
+        return how_ended(code)
 
     def kill(self) -> None:
         """Ends it at once."""

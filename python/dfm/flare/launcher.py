@@ -1,0 +1,54 @@
+"""What does a client say of a session's process that ended before it should?"""
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownParameterType=false
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportMissingParameterType=false
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+from nvflare.apis.fl_context import FLContext
+from nvflare.apis.job_def import JobMetaKey
+from nvflare.apis.job_launcher_spec import JobHandleSpec, JobReturnCode
+from nvflare.app_common.job_launcher.client_process_launcher import ClientProcessJobLauncher
+from nvflare.app_common.job_launcher.process_launcher import ProcessHandle
+
+from dfm._ended import how_ended
+from dfm.flare._cells import ENDED, ask, job_cell
+from dfm.flare._job import NAME
+from dfm.flare._lane import Unreachable
+
+
+class SessionLauncher(ClientProcessJobLauncher):
+    """Starts the processes of jobs as NVFlare does.
+
+    NVFlare ends a whole job when one client's process was killed or failed. A session tells whose work is lost with it,
+    and the other sites go on. So for a session's job, and for no other, such an end is told to the session alone.
+    """
+
+    def launch_job(self, job_meta: dict[str, Any], fl_ctx: FLContext) -> JobHandleSpec:
+        """Starts the process of a job."""
+        handle = super().launch_job(job_meta, fl_ctx)
+        is_session = str(job_meta.get(JobMetaKey.JOB_NAME.value)).startswith(NAME)
+        if not is_session or not isinstance(handle, ProcessHandle):
+            return handle
+        engine: Any = fl_ctx.get_engine()
+        return _Handle(handle, engine.get_cell(), job_cell("server", str(job_meta[JobMetaKey.JOB_ID.value])))
+
+
+class _Handle(ProcessHandle):
+    def __init__(self, handle: ProcessHandle, cell: Any, session: str) -> None:
+        super().__init__(process_adapter=handle.adapter)
+        self._cell = cell
+        self._session = session
+
+    def wait(self) -> None:
+        super().wait()
+        if code := self.adapter.poll():
+            # Without an answer there is no session any more.
+            with contextlib.suppress(Unreachable):
+                ask(self._cell, self._session, ENDED, {}, how_ended(code).encode())
+
+    def poll(self) -> Any:
+        code = super().poll()
+        return JobReturnCode.UNKNOWN if code == JobReturnCode.EXECUTION_ERROR else code

@@ -1,0 +1,214 @@
+"""What does a session on a real NVFlare federation say when something fails, and does it go on afterwards?
+
+All tests share one federation that runs; each leaves it as it found it.
+"""
+# pyright: basic, reportMissingImports=false
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+
+import pytest
+from dfm.api import ForEach, PlaceParam, Yield
+from dfm.errors import SessionError
+from dfm.session import JobStatus
+from flare_federation import opened, written
+from pipelines import chain
+
+pytestmark = pytest.mark.flare
+
+
+@pytest.fixture
+def session(federation):
+    with opened(federation) as session:
+        yield session
+
+
+def job_of(session):
+    return session._home._links._connection.job
+
+
+def works(session, fed):
+    """Whether a pipeline that needs every site gives what it should."""
+    return session.run(written(lambda: chain(fed)), start=0) == {"yield": [24]}
+
+
+def lost(job):
+    """The sites whose loss a job tells."""
+    return [(one.site, one.type) for token in job.errors for one in token.errors]
+
+
+def test_what_does_not_need_a_dead_site_goes_on_to_its_end(session, fed):
+    """NVFlare would end the whole job after some ten seconds."""
+
+    def build():
+        Yield(value=fed.Die(how="kill", site="west"), place="dead")
+        Yield(value=fed.Wait(seconds=20, site="east"), place="alive")
+
+    prepared = session.prepare(written(build))
+    in_job = job_of(session)
+    told = threading.Event()
+    job = session.execute(prepared, place_callbacks={"dead": lambda *token: told.set()})
+    assert told.wait(15)
+    assert lost(job) == [("west", "SiteLostError")] and job.get_status() is JobStatus.RUNNING
+    assert "it was ended by signal 9 (SIGKILL)" in job.errors[0].errors[0].message
+    with pytest.raises(SessionError, match="site 'west' cannot be used: .*; it takes part again when no other"):
+        session.prepare(written(lambda: chain(fed)))
+    assert job.wait_until_finished(40)
+    assert job.get_status() is JobStatus.FAILED
+    assert job.results("alive") == [20] and lost(job) == [("west", "SiteLostError")]
+    assert job_of(session) == in_job
+    assert works(session, fed)
+
+
+def test_a_process_that_is_killed_before_its_step_is_told_and_replaced(session, federation, fed):
+    assert works(session, fed)
+    prepared = session.prepare(written(lambda: chain(fed)))
+    os.kill(federation.process("west", job_of(session)), signal.SIGKILL)
+    job = session.execute(prepared, {"start": 0})
+    assert job.wait_until_finished(20)
+    assert job.get_status() is JobStatus.FAILED and lost(job) == [("west", "SiteLostError")]
+    assert works(session, fed)
+
+
+def test_a_process_that_is_killed_after_its_step_takes_nothing_away(session, federation, fed):
+    def build():
+        Yield(value=fed.Add(a=fed.Add(a=1, site="west"), site="east"), place="done")
+        Yield(value=fed.Wait(seconds=8, site="east"), place="later")
+
+    done = threading.Event()
+    job = session.execute(session.prepare(written(build)), place_callbacks={"done": lambda *token: done.set()})
+    assert done.wait(20)
+    os.kill(federation.process("west", job_of(session)), signal.SIGKILL)
+    assert job.wait_until_finished(30)
+    assert job.get_status() is JobStatus.FINISHED and job.results("later") == [8]
+
+
+def test_a_client_that_is_killed_is_told_and_comes_back(session, federation, fed):
+    prepared = session.prepare(written(lambda: Yield(value=fed.Wait(seconds=60, site="east"))))
+    job = session.execute(prepared)
+    os.kill(federation.process("east"), signal.SIGKILL)
+    assert job.wait_until_finished(20)
+    assert job.get_status() is JobStatus.FAILED and lost(job) == [("east", "SiteLostError")]
+    with pytest.raises(SessionError, match="site 'east' has no part in the session: it is not connected"):
+        session.prepare(written(lambda: chain(fed)))
+    federation.dfm("poc", "start", "-f", "small")
+    federation.dfm("poc", "wait", "-f", "small")
+    assert works(session, fed)
+
+
+def test_sessions_that_connect_at_once_leave_the_standard_output_alone(federation, fed):
+    before = sys.stdout
+    with opened(federation) as one, opened(federation) as other:
+        assert works(one, fed) and works(other, fed)
+    assert sys.stdout is before
+
+
+def test_a_loss_in_one_session_is_none_in_another(session, federation, fed):
+    with opened(federation) as other:
+        assert works(session, fed) and works(other, fed)
+        job = other.execute(other.prepare(written(lambda: Yield(value=fed.Wait(seconds=8, site="east")))))
+        os.kill(federation.process("east", job_of(session)), signal.SIGKILL)
+        assert job.wait_until_finished(20) and job.get_status() is JobStatus.FINISHED
+        assert works(other, fed)
+    assert works(session, fed)
+
+
+def test_a_value_that_is_too_large_is_an_error_where_it_is_sent_or_taken(federation, fed, monkeypatch):
+    def big():
+        part = fed.Echo(value=PlaceParam(place="x"), site="east")
+        with ForEach(seq=[1, 2]) as item:
+            copy = fed.Echo(value=part, site="east")
+        Yield(value=item.collect(copy), place="big")
+        Yield(value=fed.Add(a=1, site="west"), place="other")
+
+    monkeypatch.setenv("DFM_MAX_VALUE", str(1 << 20))
+    with opened(federation) as session:
+        for size, message in (
+            (1 << 21, "'x' cannot be sent to site 'east': this value, of type builtins.bytes, has 2097"),
+            (700_000, "a value of 1400"),
+        ):
+            job = session.execute(written(big), {"x": bytes(size)})
+            assert job.wait_until_finished(20) and job.get_status() is JobStatus.FAILED
+            text = job.errors[0].errors[0].message
+            assert message in text and "no more than 1048576; the environment variable DFM_MAX_VALUE" in text
+            assert job.results("other") == [2]
+
+
+def test_an_adapter_that_hangs_costs_its_site_and_not_the_session(federation, fed):
+    with opened(federation) as session:
+        job = session.execute(session.prepare(written(lambda: Yield(value=fed.Block(seconds=40, site="east")))))
+        time.sleep(0.5)
+        begin = time.perf_counter()
+        job.cancel()
+        assert job.get_status() is JobStatus.ABORTED
+        # The site does not answer, so a new job takes the old one's place.
+        assert session.run(written(lambda: chain(fed)), start=0) == {"yield": [24]}
+        assert time.perf_counter() - begin < 35
+
+
+def test_a_version_that_does_not_match_is_told_before_anything_runs(federation, fed):
+    runtime = federation.kit("east") / "dfm" / "site.json"
+    before = runtime.read_text()
+    runtime.write_text(json.dumps(json.loads(before) | {"api_version": "9.0.0"}))
+    try:
+        with opened(federation) as session, pytest.raises(SessionError, match=r"speaks version 9\.0\.0 of 'small'"):
+            session.prepare(written(lambda: chain(fed)))
+    finally:
+        runtime.write_text(before)
+
+
+def test_a_component_that_the_allow_list_refuses_is_told(federation, fed):
+    resources = federation.kit("server") / "local" / "resources.json"
+    before = resources.read_text()
+    resources.write_text(before.replace("dfm.flare.", "elsewhere."))
+    try:
+        begin = time.perf_counter()
+        with opened(federation) as session, pytest.raises(SessionError, match="ended before it began"):
+            session.prepare(written(lambda: chain(fed)))
+        assert time.perf_counter() - begin < 30
+    finally:
+        resources.write_text(before)
+
+
+def test_an_adapter_that_ends_its_process_is_an_error_of_what_needs_it(federation, fed):
+    with opened(federation) as session:
+
+        def build():
+            Yield(value=fed.Die(how="exit", site="west"), place="dead")
+            Yield(value=fed.Add(a=1, site="east"), place="alive")
+
+        prepared = session.prepare(written(build))
+        begin = time.perf_counter()
+        job = session.execute(prepared)
+        assert job.wait_until_finished(40)
+        assert time.perf_counter() - begin < 20
+        assert job.get_status() is JobStatus.FAILED
+        assert job.results("alive") == [2]
+        (error,) = job.errors[0].errors
+        assert (error.site, error.type) == ("west", "SiteLostError") and "it exited with code 3" in error.message
+        # A new job takes its place.
+        assert session.run(written(lambda: chain(fed)), start=0) == {"yield": [24]}
+
+
+def test_a_server_that_dies_is_told_and_a_restarted_one_serves_again(federation, fed):
+    with opened(federation) as session:
+        prepared = session.prepare(written(lambda: Yield(value=fed.Wait(seconds=60, site="east"))))
+        job = session.execute(prepared)
+        os.kill(federation.process("server"), signal.SIGKILL)
+        begin = time.perf_counter()
+        assert job.wait_until_finished(40)
+        assert time.perf_counter() - begin < 30
+        assert job.get_status() is JobStatus.FAILED
+        (error,) = job.errors[0].errors
+        assert (error.site, error.type) == ("east", "SiteLostError")
+        with pytest.raises(SessionError, match="the federation's server does not answer"):
+            session.prepare(written(lambda: chain(fed)))
+        federation.dfm("poc", "start", "-f", "small")
+        federation.dfm("poc", "wait", "-f", "small")
+        assert works(session, fed)
+    with opened(federation) as session:
+        assert works(session, fed)
