@@ -99,4 +99,6 @@ def mentioning(words: str) -> Iterator[int]:
 def environment(side: str) -> dict[str, str]:
     """The environment variables of that side's processes."""
     folder = TARGET / "benches" / side
-    return os.environ | {"PYTHONPATH": f"{HERE}:{folder}", "PYTHONDONTWRITEBYTECODE": "1"}
+    # The peer finds NVFlare's own command on the path.
+    path = f"{python(side).parent}:{os.environ['PATH']}"
+    return os.environ | {"PATH": path, "PYTHONPATH": f"{HERE}:{folder}", "PYTHONDONTWRITEBYTECODE": "1"}

@@ -39,7 +39,7 @@ mod _native {
 fn dumps<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
     let outgoing = values::to_bytes(object)?;
     let mut bytes = vec![];
-    for part in std::iter::once(outgoing.head.as_slice()).chain(outgoing.buffers.iter().map(|part| (**part).as_ref())) {
+    for part in std::iter::once(outgoing.head.as_slice()).chain(outgoing.buffers.iter().map(AsRef::as_ref)) {
         bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
         bytes.extend_from_slice(part);
     }

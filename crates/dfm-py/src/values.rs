@@ -3,6 +3,7 @@
 //! MessagePack, for what it has a form for, and four extensions: a tuple, an integer beyond 64 bits, a buffer that
 //! travels beside the structure, and an object that `dfm._values.reduce` turned into a name and a simpler value.
 
+use bytes::Bytes;
 use dfm_runtime::{Incoming, Outgoing, Part};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
@@ -68,7 +69,7 @@ pub fn from_bytes<'py>(py: Python<'py>, incoming: Incoming) -> PyResult<Bound<'p
 
 struct Writer {
     head: Vec<u8>,
-    buffers: Vec<Box<dyn AsRef<[u8]>>>,
+    buffers: Vec<Bytes>,
     /// Whether Python's side has taken part of it apart.
     reduced: bool,
 }
@@ -151,7 +152,7 @@ impl Writer {
         let held = Held::new(object)?;
         let mut payload = [kind as u8; 5];
         payload[1..].copy_from_slice(&length(self.buffers.len())?.to_le_bytes());
-        self.buffers.push(Box::new(held));
+        self.buffers.push(Bytes::from_owner(held));
         self.extension(BUFFER, &payload)
     }
 }

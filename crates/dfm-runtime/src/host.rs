@@ -1,5 +1,6 @@
 //! What does a site need from whoever runs operations and holds values?
 
+use bytes::Bytes;
 use dfm_net::{Frame, Measured, NodeId, Token, Value};
 use dfm_wire::JobId;
 
@@ -30,8 +31,9 @@ pub trait Host {
 pub struct Outgoing {
     /// Its structure.
     pub head: Vec<u8>,
-    /// Its large parts, in the order the structure refers to them.
-    pub buffers: Vec<Box<dyn AsRef<[u8]>>>,
+    /// Its large parts, in the order the structure refers to them. They may look at the value's own memory: they are
+    /// copied before the host is called again, since its user may change what it has returned.
+    pub buffers: Vec<Bytes>,
     /// What its user should hear of it, though it travels.
     pub warning: Option<String>,
 }
@@ -39,7 +41,7 @@ pub struct Outgoing {
 impl Outgoing {
     /// How many bytes travel.
     pub fn size(&self) -> usize {
-        self.head.len() + self.buffers.iter().map(|buffer| (**buffer).as_ref().len()).sum::<usize>()
+        self.head.len() + self.buffers.iter().map(Bytes::len).sum::<usize>()
     }
 }
 

@@ -133,6 +133,6 @@ pub(crate) fn ended<H: Host>(host: &mut H, call: &Running, outcome: &Outcome<H::
 
 fn encoded<H: Host>(host: &mut H, value: &H::Value) -> Option<Encoded> {
     let outgoing = host.encode(value).ok()?;
-    let inline = |buffer: Box<dyn AsRef<[u8]>>| Buffer::Inline((*buffer).as_ref().to_vec().into());
-    Some(Encoded { head: outgoing.head.into(), buffers: outgoing.buffers.into_iter().map(inline).collect() })
+    let buffers = outgoing.buffers.into_iter().map(Buffer::Inline).collect();
+    Some(Encoded { head: outgoing.head.into(), buffers })
 }

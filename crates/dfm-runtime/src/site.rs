@@ -1011,8 +1011,7 @@ impl<H: Host> Site<H> {
         let outgoing = self.host.encode(value)?;
         let mut buffers = vec![];
         let mut inline = outgoing.head.len();
-        for buffer in outgoing.buffers {
-            let bytes = (*buffer).as_ref();
+        for bytes in outgoing.buffers {
             let peer = self.links.get_mut(site).filter(|peer| {
                 matches!(peer.way, Way::Socket(_)) && bytes.len() >= SEGMENT_FROM && files.len() < MAX_FILES
             });
@@ -1020,7 +1019,7 @@ impl<H: Host> Site<H> {
                 Some(peer) => {
                     let (id, file) = self
                         .pool
-                        .send(bytes)
+                        .send(&bytes)
                         .map_err(|error| format!("no shared memory for a buffer of {} bytes: {error}", bytes.len()))?;
                     peer.lent.insert(id);
                     files.push(file);
@@ -1028,7 +1027,7 @@ impl<H: Host> Site<H> {
                 }
                 None => {
                     inline += bytes.len();
-                    Buffer::Inline(bytes.to_vec().into())
+                    Buffer::Inline(bytes)
                 }
             });
         }
@@ -1046,13 +1045,13 @@ impl<H: Host> Site<H> {
         let mut buffers = vec![];
         for buffer in value.buffers {
             buffers.push(match buffer {
-                Buffer::Inline(bytes) => Part::Inline(bytes.into_vec()),
+                Buffer::Inline(bytes) => Part::Inline(bytes.into()),
                 Buffer::Segment { .. } => {
                     Part::Shared(shared.next().ok_or("a shared segment could not be mapped: out of memory or files?")?)
                 }
             });
         }
-        self.host.decode(Incoming { head: value.head.into_vec(), buffers })
+        self.host.decode(Incoming { head: value.head.into(), buffers })
     }
 }
 

@@ -10,7 +10,6 @@ use dfm_net::{
 };
 use dfm_runtime::{Call, CallId, Event, Link, Room, STREAM_WINDOW, Site};
 use dfm_wire::{Buffer, Encoded, Message, Payload};
-use serde_bytes::ByteBuf;
 
 type TestSite = Site<Plain>;
 
@@ -335,7 +334,7 @@ fn a_site_heeds_only_whom_a_message_may_come_from() {
     let mut session = Session::piped();
     let net_of_a = chain(Carry::Value(vec![])).swap_remove(1);
     let frame = Frame::of_param_set(0);
-    let value = Payload::Value(Encoded { head: ByteBuf::new(), buffers: vec![Buffer::Inline(ByteBuf::from(vec![1]))] });
+    let value = Payload::Value(Encoded { head: vec![].into(), buffers: vec![Buffer::Inline(vec![1].into())] });
     session.site("a").receive_packet("b", &Message::Open(1, "job".into(), net_of_a).to_bytes());
     session.site("a").receive_packet("b", &Message::Bye.to_bytes());
     session.site("a").receive_packet("home", &Message::Report(1, failure("b")).to_bytes());

@@ -3,9 +3,9 @@
 //! Each message is one packet of MessagePack. A large buffer does not travel in the packet but as a shared segment,
 //! whose descriptor goes beside it.
 
+use bytes::Bytes;
 use dfm_net::{Failure, Frame, Measured, Net, PlaceId, TransitionId};
 use serde::{Deserialize, Serialize};
-use serde_bytes::ByteBuf;
 
 /// A job's number within its session; later jobs have higher ones.
 pub type JobId = u64;
@@ -97,7 +97,7 @@ pub enum Payload {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Encoded {
     /// Its structure, with references to the buffers.
-    pub head: ByteBuf,
+    pub head: Bytes,
     /// Its large parts.
     pub buffers: Vec<Buffer>,
 }
@@ -106,7 +106,7 @@ pub struct Encoded {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Buffer {
     /// In the packet.
-    Inline(ByteBuf),
+    Inline(Bytes),
     /// In the segment with this number; the next descriptor beside the packet opens it.
     Segment {
         /// The sender's number for it, to be released.
@@ -149,8 +149,8 @@ mod tests {
             stack_trace: String::new(),
         };
         let value = Encoded {
-            head: ByteBuf::from(vec![1, 2]),
-            buffers: vec![Buffer::Inline(ByteBuf::from(vec![3])), Buffer::Segment { id: 7, len: 1 << 40 }],
+            head: Bytes::from(vec![1, 2]),
+            buffers: vec![Buffer::Inline(Bytes::from(vec![3])), Buffer::Segment { id: 7, len: 1 << 40 }],
         };
         for message in [
             Message::Bye,

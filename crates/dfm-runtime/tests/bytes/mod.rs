@@ -45,7 +45,7 @@ impl Host for Plain {
         if value.0.first() == Some(&255) {
             return Err("255 does not travel".into());
         }
-        Ok(Outgoing { head: vec![], buffers: vec![Box::new(value.0.clone())], warning: None })
+        Ok(Outgoing { head: vec![], buffers: vec![value.0.clone().into()], warning: None })
     }
 
     fn now(&self) -> f64 {
