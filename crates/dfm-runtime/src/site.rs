@@ -3,6 +3,8 @@
 //! Nothing here waits or knows the time: the host calls when a socket is readable or a call has ended, and then does
 //! what [`Site::next_call`] and [`Site::take_events`] say. Several jobs run side by side, each with an engine of its own.
 
+mod home;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::mem;
@@ -15,8 +17,9 @@ use dfm_wire::{Buffer, Encoded, JobId, Message, Payload};
 use crate::host::{Call, CallId, Event, Host, Incoming, Part, Room, Yielded};
 use crate::link::{Link, MAX_FILES, MAX_PACKET};
 use crate::measure::Measuring;
-use crate::record::{encoded_params, ended, made};
+use crate::record::{ended, made};
 use crate::segment::{Pool, Received, Released, SEGMENT_FROM};
+use home::HomeSide;
 
 /// A generator may be this many items ahead of its slowest consumer.
 pub const STREAM_WINDOW: u64 = 1024;
@@ -75,17 +78,6 @@ struct Job<V> {
     measuring: Option<Measuring>,
     /// Only at home.
     home: Option<HomeSide>,
-}
-
-/// What only home knows of a job.
-struct HomeSide {
-    frames: u32,
-    /// When each frame began, if the job is measured.
-    begun: Vec<f64>,
-    /// The parameters that each site needs.
-    params: HashMap<String, HashSet<String>>,
-    /// The sites that have not finished.
-    waiting: HashSet<String>,
 }
 
 pub(crate) struct Running {
@@ -276,7 +268,7 @@ impl<H: Host> Site<H> {
             let Some(job) = self.jobs.get_mut(&id) else { continue };
             let failure = lost(site, message);
             if let Some(home) = &mut job.home {
-                if !home.waiting.remove(site) {
+                if !home.leave_out(site) {
                     continue;
                 }
                 self.events.push(Event::Reported(id, failure.clone()));
@@ -408,7 +400,7 @@ impl<H: Host> Site<H> {
             Message::Cancelled(job) => self.events.push(Event::Cancelled(from, job)),
             Message::Done(job) => {
                 if let Some(home) = self.jobs.get_mut(&job).and_then(|job| job.home.as_mut()) {
-                    home.waiting.remove(&from);
+                    home.leave_out(&from);
                 }
                 self.end_if_done(job);
             }
@@ -501,130 +493,6 @@ impl<H: Host> Site<H> {
         self.events.push(Event::Opened(id, name));
     }
 
-    /// At home: begins a job with the nets of all its sites. Sites without a link count as lost, and so do those in
-    /// `absent`, which has reasons.
-    pub fn open(&mut self, id: JobId, name: &str, nets: Vec<Net>, absent: &HashMap<String, String>) {
-        self.keep(|_| Some(Message::Plan(id, name.to_owned(), nets.clone())));
-        for site in self.open_at_all(id, name, nets, absent) {
-            let otherwise = format!("the process of site '{site}' is not running");
-            self.lose(&site, absent.get(&site).unwrap_or(&otherwise));
-        }
-    }
-
-    /// Begins a job; the sites that it needs and that are absent or have no link.
-    pub(crate) fn open_at_all(
-        &mut self,
-        id: JobId,
-        name: &str,
-        nets: Vec<Net>,
-        absent: &HashMap<String, String>,
-    ) -> Vec<String> {
-        let mut params: HashMap<String, HashSet<String>> = HashMap::new();
-        let mut own = None;
-        let mut waiting = HashSet::from([self.name.clone()]);
-        for net in nets {
-            let needs = net.places.iter().filter_map(|place| match &place.source {
-                Source::Param(name) => Some(name.clone()),
-                _ => None,
-            });
-            params.insert(net.site.clone(), needs.collect());
-            waiting.insert(net.site.clone());
-            if net.site == self.name {
-                own = Some(net);
-            } else if let Some(peer) = self.links.get_mut(&net.site) {
-                peer.way.push(Message::Open(id, name.to_owned(), net).to_bytes(), vec![]);
-            }
-        }
-        let is_gone = |site: &String| absent.contains_key(site) || !self.links.contains_key(site);
-        let gone: Vec<String> = waiting.iter().filter(|site| **site != self.name && is_gone(site)).cloned().collect();
-        let net = own.unwrap_or_else(|| Net {
-            site: self.name.clone(),
-            blocks: vec![dfm_net::Block::body()],
-            places: vec![],
-            transitions: vec![],
-        });
-        self.insert_job(id, name.to_owned(), net, Some(HomeSide { frames: 0, begun: vec![], params, waiting }));
-        gone
-    }
-
-    /// At home: has all sites measure a job's calls; [`Event::Measured`] comes before its end. Said before it starts.
-    pub fn measure(&mut self, id: JobId) {
-        let Some(job) = self.jobs.get_mut(&id) else { return };
-        job.measuring = Some(Measuring::default());
-        let sites = job.home.as_ref().into_iter().flat_map(|home| &home.waiting);
-        let sites: Vec<String> = sites.filter(|site| **site != self.name).cloned().collect();
-        for site in sites {
-            self.push(&site, &Message::Measure(id), vec![]);
-        }
-    }
-
-    /// At home: begins the next frame of a job.
-    pub fn start(&mut self, id: JobId, params: &HashMap<String, H::Value>) {
-        self.keep(|host| Some(Message::Input(id, encoded_params(host, params))));
-        let Some(job) = self.jobs.get_mut(&id) else { return };
-        let Some(home) = job.home.as_mut() else { return };
-        let frame = Frame::of_param_set(home.frames);
-        home.frames += 1;
-        if job.measuring.is_some() {
-            home.begun.push(self.host.now());
-        }
-        let needs: Vec<(String, Vec<String>)> = home
-            .params
-            .iter()
-            .filter(|(site, _)| **site != self.name)
-            .map(|(site, names)| (site.clone(), names.iter().cloned().collect()))
-            .collect();
-        for (site, mut names) in needs {
-            names.sort();
-            let mut files = vec![];
-            let mut encoded = vec![];
-            for name in names {
-                let Some(value) = params.get(&name) else { continue };
-                match self.encode(&site, value, &mut files) {
-                    Ok((value, warning)) => {
-                        encoded.push((name.clone(), value));
-                        self.warn(&format!("the parameter place '{name}'"), &site, warning);
-                    }
-                    Err(message) => {
-                        let to = format!("the value for the parameter place '{name}' cannot be sent to site '{site}'");
-                        self.fail(id, Some(&frame), None, "EncodingError", format!("{to}: {message}"));
-                    }
-                }
-            }
-            self.push(&site, &Message::Start(id, frame.clone(), encoded), files);
-        }
-        if let Some(job) = self.jobs.get_mut(&id) {
-            job.engine.start(&frame, params);
-        }
-        self.act(id);
-    }
-
-    /// At home: ends a job's input.
-    pub fn stop(&mut self, id: JobId) {
-        let Some(job) = self.jobs.get_mut(&id) else { return };
-        let Some(home) = &job.home else { return };
-        let frames = u64::from(home.frames);
-        job.engine.stop(frames);
-        let sites: Vec<String> = home.waiting.iter().filter(|site| **site != self.name).cloned().collect();
-        self.keep(|_| Some(Message::Stop(id, frames)));
-        for site in sites {
-            self.push(&site, &Message::Stop(id, frames), vec![]);
-        }
-        self.act(id);
-    }
-
-    /// At home: forgets a job, here and everywhere. Returns the sites that will answer with [`Event::Cancelled`].
-    pub fn cancel(&mut self, id: JobId) -> Vec<String> {
-        let Some(home) = self.jobs.get(&id).and_then(|job| job.home.as_ref()) else { return vec![] };
-        let mut sites: Vec<String> = home.waiting.iter().filter(|site| **site != self.name).cloned().collect();
-        sites.retain(|site| self.links.contains_key(site));
-        for site in &sites {
-            self.push(site, &Message::Cancel(id), vec![]);
-        }
-        self.abandon(id);
-        sites
-    }
-
     /// Forgets a job and its calls.
     pub(crate) fn abandon(&mut self, id: JobId) {
         self.newest = self.newest.max(id);
@@ -641,29 +509,9 @@ impl<H: Host> Site<H> {
         }
     }
 
-    /// At home: says hello to a site that was just started.
-    pub fn set_up(&mut self, site: &str, text: &str) {
-        self.push(site, &Message::Setup(text.to_owned()), vec![]);
-    }
-
-    /// At home: gives a site the descriptor of its link to another.
-    pub fn introduce(&mut self, site: &str, other: &str, socket: OwnedFd) {
-        self.push(site, &Message::Link(other.to_owned()), vec![Arc::new(socket)]);
-    }
-
-    /// At home: asks a site whether it can call these operations; [`Event::Checked`] has the answer.
-    pub fn check(&mut self, site: &str, request: u64, operations: Vec<(String, Option<String>)>) {
-        self.push(site, &Message::Check(request, operations), vec![]);
-    }
-
     /// The answer to [`Event::Check`]: what is wrong with each operation, empty for nothing.
     pub fn checked(&mut self, request: u64, problems: Vec<String>) {
         self.send_home(&Message::Checked(request, problems));
-    }
-
-    /// At home: ends the session at a site.
-    pub fn say_bye(&mut self, site: &str) {
-        self.push(site, &Message::Bye, vec![]);
     }
 
     /// Takes a call's result. Late ones, of jobs that are gone, are dropped.
@@ -746,15 +594,6 @@ impl<H: Host> Site<H> {
         let (id, waits) = (running.job, running.waits);
         self.act(id);
         if waits { Room::Wait } else { Room::More }
-    }
-
-    /// At home: the application has had `count` items in all that came through a `Yield` in this frame.
-    pub fn consumed(&mut self, id: JobId, transition: TransitionId, frame: &Frame, count: u64) {
-        let Some(job) = self.jobs.get(&id) else { return };
-        let mut places = job.engine.net().places.iter();
-        if let Some(place) = places.position(|place| place.transition == transition) {
-            self.give_credit(id, place as PlaceId, frame, count);
-        }
     }
 
     /// Tells the sender of what a place takes that so much was consumed.
@@ -845,7 +684,7 @@ impl<H: Host> Site<H> {
                     None => {
                         let name = self.name.clone();
                         if let Some(home) = self.jobs.get_mut(&id).and_then(|job| job.home.as_mut()) {
-                            home.waiting.remove(&name);
+                            home.leave_out(&name);
                         }
                         self.end_if_done(id);
                     }
@@ -974,17 +813,6 @@ impl<H: Host> Site<H> {
         match self.home {
             Some(_) => self.send_home(&Message::Report(id, failure)),
             None => self.events.push(Event::Reported(id, failure)),
-        }
-    }
-
-    fn end_if_done(&mut self, id: JobId) {
-        let done = |job: &Job<H::Value>| job.home.as_ref().is_some_and(|home| home.waiting.is_empty());
-        if self.jobs.get(&id).is_some_and(done) {
-            let job = self.jobs.remove(&id);
-            if let Some(Job { measuring: Some(measuring), home: Some(home), .. }) = job {
-                self.events.push(Event::Measured(id, measuring.into_done(), home.begun));
-            }
-            self.events.push(Event::Ended(id));
         }
     }
 

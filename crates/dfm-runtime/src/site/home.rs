@@ -1,0 +1,198 @@
+//! What does the homesite do for its application, that no other site does?
+
+use std::collections::{HashMap, HashSet};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use dfm_net::{Frame, Net, PlaceId, Source, TransitionId};
+use dfm_wire::{JobId, Message};
+
+use super::{Job, Site};
+use crate::host::{Event, Host};
+use crate::measure::Measuring;
+use crate::record::encoded_params;
+
+/// What only home knows of a job.
+pub(super) struct HomeSide {
+    frames: u32,
+    /// When each frame began, if the job is measured.
+    begun: Vec<f64>,
+    /// The parameters that each site needs.
+    params: HashMap<String, HashSet<String>>,
+    /// The sites that have not finished.
+    waiting: HashSet<String>,
+}
+
+impl HomeSide {
+    /// Waits for a site no more; whether it had.
+    pub(super) fn leave_out(&mut self, site: &str) -> bool {
+        self.waiting.remove(site)
+    }
+}
+
+impl<H: Host> Site<H> {
+    /// At home: begins a job with the nets of all its sites. Sites without a link count as lost, and so do those in
+    /// `absent`, which has reasons.
+    pub fn open(&mut self, id: JobId, name: &str, nets: Vec<Net>, absent: &HashMap<String, String>) {
+        self.keep(|_| Some(Message::Plan(id, name.to_owned(), nets.clone())));
+        for site in self.open_at_all(id, name, nets, absent) {
+            let otherwise = format!("the process of site '{site}' is not running");
+            self.lose(&site, absent.get(&site).unwrap_or(&otherwise));
+        }
+    }
+
+    /// Begins a job; the sites that it needs and that are absent or have no link.
+    pub(crate) fn open_at_all(
+        &mut self,
+        id: JobId,
+        name: &str,
+        nets: Vec<Net>,
+        absent: &HashMap<String, String>,
+    ) -> Vec<String> {
+        let mut params: HashMap<String, HashSet<String>> = HashMap::new();
+        let mut own = None;
+        let mut waiting = HashSet::from([self.name.clone()]);
+        for net in nets {
+            let needs = net.places.iter().filter_map(|place| match &place.source {
+                Source::Param(name) => Some(name.clone()),
+                _ => None,
+            });
+            params.insert(net.site.clone(), needs.collect());
+            waiting.insert(net.site.clone());
+            if net.site == self.name {
+                own = Some(net);
+            } else if let Some(peer) = self.links.get_mut(&net.site) {
+                peer.way.push(Message::Open(id, name.to_owned(), net).to_bytes(), vec![]);
+            }
+        }
+        let is_gone = |site: &String| absent.contains_key(site) || !self.links.contains_key(site);
+        let gone: Vec<String> = waiting.iter().filter(|site| **site != self.name && is_gone(site)).cloned().collect();
+        let net = own.unwrap_or_else(|| Net {
+            site: self.name.clone(),
+            blocks: vec![dfm_net::Block::body()],
+            places: vec![],
+            transitions: vec![],
+        });
+        self.insert_job(id, name.to_owned(), net, Some(HomeSide { frames: 0, begun: vec![], params, waiting }));
+        gone
+    }
+
+    /// At home: has all sites measure a job's calls; [`Event::Measured`] comes before its end. Said before it starts.
+    pub fn measure(&mut self, id: JobId) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        job.measuring = Some(Measuring::default());
+        let sites = job.home.as_ref().into_iter().flat_map(|home| &home.waiting);
+        let sites: Vec<String> = sites.filter(|site| **site != self.name).cloned().collect();
+        for site in sites {
+            self.push(&site, &Message::Measure(id), vec![]);
+        }
+    }
+
+    /// At home: begins the next frame of a job.
+    pub fn start(&mut self, id: JobId, params: &HashMap<String, H::Value>) {
+        self.keep(|host| Some(Message::Input(id, encoded_params(host, params))));
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        let Some(home) = job.home.as_mut() else { return };
+        let frame = Frame::of_param_set(home.frames);
+        home.frames += 1;
+        if job.measuring.is_some() {
+            home.begun.push(self.host.now());
+        }
+        let needs: Vec<(String, Vec<String>)> = home
+            .params
+            .iter()
+            .filter(|(site, _)| **site != self.name)
+            .map(|(site, names)| (site.clone(), names.iter().cloned().collect()))
+            .collect();
+        for (site, mut names) in needs {
+            names.sort();
+            let mut files = vec![];
+            let mut encoded = vec![];
+            for name in names {
+                let Some(value) = params.get(&name) else { continue };
+                match self.encode(&site, value, &mut files) {
+                    Ok((value, warning)) => {
+                        encoded.push((name.clone(), value));
+                        self.warn(&format!("the parameter place '{name}'"), &site, warning);
+                    }
+                    Err(message) => {
+                        let to = format!("the value for the parameter place '{name}' cannot be sent to site '{site}'");
+                        self.fail(id, Some(&frame), None, "EncodingError", format!("{to}: {message}"));
+                    }
+                }
+            }
+            self.push(&site, &Message::Start(id, frame.clone(), encoded), files);
+        }
+        if let Some(job) = self.jobs.get_mut(&id) {
+            job.engine.start(&frame, params);
+        }
+        self.act(id);
+    }
+
+    /// At home: ends a job's input.
+    pub fn stop(&mut self, id: JobId) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        let Some(home) = &job.home else { return };
+        let frames = u64::from(home.frames);
+        job.engine.stop(frames);
+        let sites: Vec<String> = home.waiting.iter().filter(|site| **site != self.name).cloned().collect();
+        self.keep(|_| Some(Message::Stop(id, frames)));
+        for site in sites {
+            self.push(&site, &Message::Stop(id, frames), vec![]);
+        }
+        self.act(id);
+    }
+
+    /// At home: forgets a job, here and everywhere. Returns the sites that will answer with [`Event::Cancelled`].
+    pub fn cancel(&mut self, id: JobId) -> Vec<String> {
+        let Some(home) = self.jobs.get(&id).and_then(|job| job.home.as_ref()) else { return vec![] };
+        let mut sites: Vec<String> = home.waiting.iter().filter(|site| **site != self.name).cloned().collect();
+        sites.retain(|site| self.links.contains_key(site));
+        for site in &sites {
+            self.push(site, &Message::Cancel(id), vec![]);
+        }
+        self.abandon(id);
+        sites
+    }
+
+    /// At home: says hello to a site that was just started.
+    pub fn set_up(&mut self, site: &str, text: &str) {
+        self.push(site, &Message::Setup(text.to_owned()), vec![]);
+    }
+
+    /// At home: gives a site the descriptor of its link to another.
+    pub fn introduce(&mut self, site: &str, other: &str, socket: OwnedFd) {
+        self.push(site, &Message::Link(other.to_owned()), vec![Arc::new(socket)]);
+    }
+
+    /// At home: asks a site whether it can call these operations; [`Event::Checked`] has the answer.
+    pub fn check(&mut self, site: &str, request: u64, operations: Vec<(String, Option<String>)>) {
+        self.push(site, &Message::Check(request, operations), vec![]);
+    }
+
+    /// At home: ends the session at a site.
+    pub fn say_bye(&mut self, site: &str) {
+        self.push(site, &Message::Bye, vec![]);
+    }
+
+    /// At home: the application has had `count` items in all that came through a `Yield` in this frame.
+    pub fn consumed(&mut self, id: JobId, transition: TransitionId, frame: &Frame, count: u64) {
+        let Some(job) = self.jobs.get(&id) else { return };
+        let mut places = job.engine.net().places.iter();
+        if let Some(place) = places.position(|place| place.transition == transition) {
+            self.give_credit(id, place as PlaceId, frame, count);
+        }
+    }
+
+    /// Ends a job that waits for no site any more.
+    pub(super) fn end_if_done(&mut self, id: JobId) {
+        let done = |job: &Job<H::Value>| job.home.as_ref().is_some_and(|home| home.waiting.is_empty());
+        if self.jobs.get(&id).is_some_and(done) {
+            let job = self.jobs.remove(&id);
+            if let Some(Job { measuring: Some(measuring), home: Some(home), .. }) = job {
+                self.events.push(Event::Measured(id, measuring.into_done(), home.begun));
+            }
+            self.events.push(Event::Ended(id));
+        }
+    }
+}
