@@ -10,6 +10,7 @@ mod frame;
 mod measured;
 mod net;
 mod token;
+mod whole;
 
 pub use engine::{Action, Engine};
 pub use frame::Frame;
@@ -19,3 +20,4 @@ pub use net::{
     Selector, Source, Step, Transition, TransitionId,
 };
 pub use token::{Failure, Outcome, Token, Value};
+pub use whole::check_whole;

@@ -1,6 +1,6 @@
 //! What does a pipeline become, and how?
 
-use dfm_net::{Net, NodeId};
+use dfm_net::{Net, NodeId, check_whole};
 use serde::{Deserialize, Serialize};
 
 use crate::check::check;
@@ -105,12 +105,17 @@ pub fn plan_and_estimate(
     let home_index = fed.sites.get_index_of(home).expect("it was checked");
     let costs = Costs::new(fed, &graph, home_index, options.elements);
     let placed = place_nodes(&graph, &costs);
+    let nets = cut_at_borders(fed, &graph, &placed, home_index);
+    check_whole(&nets).map_err(|message| {
+        let help = "please report it with the pipeline; nothing was run".to_owned();
+        vec![Problem::new("plan-unsound", None, format!("this plan might not come to its end: {message}"), Some(help))]
+    })?;
     let (params, yields) = place_names(&graph);
     let plan = Plan {
         format: 1,
         name: pipeline.name.clone().unwrap_or_else(|| "pipeline".to_owned()),
         home: home.to_owned(),
-        nets: cut_at_borders(fed, &graph, &placed, home_index),
+        nets,
         placements: placements(fed, &graph, &costs, &placed),
         params,
         yields,

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use dfm_net::{
-    Action, Carry, Comparison, Engine, Failure, Frame, NodeId, OnError, Outcome, PlaceId, Selector, Step, Token,
-    TransitionId, Value,
+    Action, Carry, Comparison, Engine, Failure, Frame, Net, NodeId, OnError, Outcome, PlaceId, Selector, Source, Step,
+    Token, TransitionId, Value, check_whole,
 };
 use dfm_plan::{Argument, Condition, FedInfo, Pipeline, Plan, Statement, plan};
 use proptest::prelude::*;
@@ -828,6 +828,75 @@ fn a_site_lost_at_any_time_ends_no_job_in_silence() {
             let (seen, done) = execute(&plan, frames, order, Some((lost, after)));
             prop_assert_eq!(done, plan.nets.len() - 1);
             prop_assert!(seen.calls.values().all(|times| *times == 1));
+        }
+        Ok(())
+    });
+    outcome.unwrap_or_else(|error| panic!("{error}"));
+}
+
+/// Does something wrong to a plan's nets, as no planner should.
+fn spoil(nets: &mut [Net], picks: &mut Writer) {
+    let mut pick = |below: usize| picks.pick(below.max(1) as u64) as usize;
+    let arcs: Vec<(usize, usize, usize)> = (0..nets.len())
+        .flat_map(|net| (0..nets[net].transitions.len()).map(move |at| (net, at)))
+        .flat_map(|(net, at)| (0..nets[net].transitions[at].outputs.len()).map(move |arc| (net, at, arc)))
+        .collect();
+    let Some(&(net, at, arc)) = arcs.get(pick(arcs.len())) else { return };
+    let blocks = nets[0].blocks.len();
+    let other = arcs[pick(arcs.len())];
+    let target = (pick(nets.len()), pick(1000));
+    match pick(7) {
+        0 => drop(nets[net].transitions[at].outputs.remove(arc)),
+        1 => {
+            let twice = nets[net].transitions[at].outputs[arc].clone();
+            nets[net].transitions[at].outputs.push(twice);
+        }
+        2 => {
+            let (to, place) = (target.0, target.1 % nets[target.0].places.len().max(1));
+            let site = (to != net).then(|| nets[to].site.clone());
+            let moved = &mut nets[net].transitions[at].outputs[arc];
+            (moved.site, moved.place) = (site, place as PlaceId);
+        }
+        3 => {
+            // Each of the two gets what was for the other one, in nets that expect it.
+            let whole = |nets: &[Net], (net, at, arc): (usize, usize, usize)| {
+                let arc = &nets[net].transitions[at].outputs[arc];
+                (arc.site.clone().unwrap_or_else(|| nets[net].site.clone()), arc.place)
+            };
+            let ends = [whole(nets, (net, at, arc)), whole(nets, other)];
+            for ((net, at, arc), (site, place)) in [(other, &ends[0]), ((net, at, arc), &ends[1])] {
+                let from = nets[net].site.clone();
+                let to = nets.iter().position(|net| net.site == *site).expect("a site of the plan");
+                let here = from == *site;
+                nets[to].places[*place as usize].source = if here { Source::Here } else { Source::Site(from) };
+                let moved = &mut nets[net].transitions[at].outputs[arc];
+                (moved.site, moved.place) = ((!here).then(|| site.clone()), *place);
+            }
+        }
+        4 => nets[net].transitions[at].block = pick(blocks) as u32,
+        5 => {
+            let places = &mut nets[net].places;
+            let place = pick(places.len());
+            places[place].block = pick(blocks) as u32;
+        }
+        _ => {
+            let carry = nets[other.0].transitions[other.1].outputs[other.2].carry.clone();
+            nets[net].transitions[at].outputs[arc].carry = carry;
+        }
+    }
+}
+
+#[test]
+fn nets_that_might_not_come_to_their_end_are_refused() {
+    let mut runner = TestRunner::new(Config { cases: tries(), failure_persistence: None, ..Config::default() });
+    let shape = (any::<u64>(), 1..40usize, 0..3u32, any::<u64>());
+    let outcome = runner.run(&shape, |(seed, size, frames, order)| {
+        let mut plan = planned(&pipeline(seed, size));
+        let mut picks = Writer { seed: order, left: 0, next: 0, statements: vec![] };
+        spoil(&mut plan.nets, &mut picks);
+        if check_whole(&plan.nets).is_ok() {
+            let (_, done) = execute(&plan, frames, order, None);
+            prop_assert_eq!(done, plan.nets.len());
         }
         Ok(())
     });

@@ -44,7 +44,7 @@ fn every_site_and_provider_is_asked_that_the_pipeline_allows() {
     ]))
     .expect("it is valid");
     insta::assert_snapshot!(explain_discovery(&made));
-    assert!(made.nets.iter().all(|net| net.problem().is_none()));
+    assert_eq!(dfm_net::check_whole(&made.nets), Ok(()));
     assert_eq!(made.yields, ["_dfm_discovery_"]);
     let west = made.nets.iter().find(|net| net.site == "west").expect("it is asked");
     let asked = west.transitions.iter().map(|transition| match &transition.step {

@@ -1,0 +1,472 @@
+//! Do the nets of a plan fit together, and do they always come to their end?
+//!
+//! Each place has one producer that gives it one token a frame, so the nets are bounded. No firing waits for itself, at
+//! whatever site, not even a generator that is held up until its consumers have caught up, so they are free of deadlock.
+//! The check takes time that grows with the number of arcs.
+
+use std::collections::HashMap;
+
+use crate::{
+    Arc, Argument, BlockId, Carry, Condition, Net, NodeId, Place, PlaceId, Source, Step, Transition, TransitionId,
+};
+
+/// Checks the nets of a plan, one for each site.
+///
+/// # Errors
+/// Why they could wait for ever or do something twice, with the node and its site.
+pub fn check_whole(nets: &[Net]) -> Result<(), String> {
+    let mut at = HashMap::new();
+    for (index, net) in nets.iter().enumerate() {
+        if let Some(problem) = net.problem() {
+            return Err(format!("the net of site '{}': {problem}", net.site));
+        }
+        if at.insert(net.site.as_str(), index).is_some() {
+            return Err(format!("site '{}' has two nets", net.site));
+        }
+        if net.blocks != nets[0].blocks {
+            return Err(format!("the nets of site '{}' and of site '{}' have other blocks", net.site, nets[0].site));
+        }
+    }
+    let mut slots: Vec<Vec<usize>> = nets.iter().map(|net| vec![0; net.transitions.len()]).collect();
+    for (net, slots) in nets.iter().zip(&mut slots) {
+        net.places.iter().for_each(|place| slots[place.transition as usize] += 1);
+    }
+    let whole = Whole { nets, at, slots };
+    whole.check_producers()?;
+    whole.check_waiting()
+}
+
+struct Whole<'n> {
+    nets: &'n [Net],
+    /// Site → its net.
+    at: HashMap<&'n str, usize>,
+    /// By net and transition: how many inputs it has.
+    slots: Vec<Vec<usize>>,
+}
+
+/// A transition, by its net.
+type Firing = (usize, TransitionId);
+
+/// What happens to a transition, over all frames of the frame that its block lies in.
+#[derive(Clone, Copy)]
+enum Event {
+    /// It takes its inputs, or the first of many.
+    Begin,
+    /// It has given all that it gives.
+    End,
+    /// Of one that enters a block: all in there has ended at its site.
+    Left,
+}
+
+impl<'n> Whole<'n> {
+    /// Every place that takes tokens of transitions has one that gives them, of the kind and in the frames it is for.
+    fn check_producers(&self) -> Result<(), String> {
+        let openers = self.openers()?;
+        let mut fed: Vec<Vec<bool>> = self.nets.iter().map(|net| vec![false; net.places.len()]).collect();
+        for (from, arc, maker) in self.arcs() {
+            let Some((to, place)) = self.target(from, arc) else {
+                return Err(format!("{} sends to a place that is not there", self.named(maker)));
+            };
+            let kept = &self.nets[to].places[place as usize];
+            let taker = (to, kept.transition);
+            let expects = match &kept.source {
+                Source::Here => to == from,
+                Source::Site(site) => to != from && *site == self.nets[from].site,
+                Source::Start | Source::Param(_) => false,
+            };
+            if !expects || std::mem::replace(&mut fed[to][place as usize], true) {
+                let how = if expects { "two tokens in one frame" } else { "a token that it does not expect" };
+                return Err(format!("{} gets {how}, from {}", self.named(taker), self.named(maker)));
+            }
+            if !self.fits(maker, arc, kept, &openers) {
+                return Err(format!("{} cannot use what it gets from {}", self.named(taker), self.named(maker)));
+            }
+        }
+        for (index, (net, fed)) in self.nets.iter().zip(fed).enumerate() {
+            let starves = |place: &Place| matches!(place.source, Source::Here | Source::Site(_));
+            if let Some((place, _)) = net.places.iter().zip(fed).find(|(place, fed)| !fed && starves(place)) {
+                return Err(format!("{} waits for a token that nobody sends", self.named((index, place.transition))));
+            }
+        }
+        Ok(())
+    }
+
+    /// Block → the transition that says how often it is entered, the same at every site, and what of it says so.
+    fn openers(&self) -> Result<HashMap<BlockId, (Firing, bool)>, String> {
+        let mut openers = HashMap::new();
+        for (from, arc, maker) in self.arcs() {
+            let Some((to, place)) = self.target(from, arc) else { continue };
+            let taker = (to, self.nets[to].places[place as usize].transition);
+            if let (Carry::Count(when), Step::Enter { block, .. }) = (&arc.carry, self.step(taker))
+                && *openers.entry(*block).or_insert((maker, *when)) != (maker, *when)
+            {
+                return Err(format!("{} is not entered as often as at other sites", self.named(taker)));
+            }
+        }
+        Ok(openers)
+    }
+
+    /// Whether the maker gives what the taker's place is for.
+    fn fits(&self, maker: Firing, arc: &Arc, place: &Place, openers: &HashMap<BlockId, (Firing, bool)>) -> bool {
+        let taker = (self.target(maker.0, arc).map_or(maker.0, |(to, _)| to), place.transition);
+        let (made, taken) = (self.step(maker), self.step(taker));
+        let [own, into] = [maker, taker].map(|(net, transition)| self.nets[net].transitions[transition as usize].block);
+        let opens = |block: BlockId| openers.get(&block).is_some_and(|(opener, _)| *opener == maker);
+        let counts = matches!(arc.carry, Carry::Count(_));
+        let splits = matches!(made, Step::Split { .. });
+        let kind = match (made, &arc.carry) {
+            (Step::Split { .. } | Step::Decide { .. } | Step::LookUp { .. }, Carry::Count(_)) => true,
+            (Step::Call { .. }, Carry::Stream) => matches!(taken, Step::Yield { .. } | Step::Split { .. }),
+            (Step::LookUp { .. }, Carry::Key) => {
+                matches!(taken, Step::Store { .. }) && opens(into) && self.is_last(taker, place.slot)
+            }
+            (Step::LookUp { .. }, Carry::Value(_)) => matches!(taken, Step::Join { .. }) && place.slot == 0,
+            (Step::Enter { .. } | Step::Decide { .. }, Carry::Value(_)) => false,
+            (_, Carry::Value(_)) => !matches!(taken, Step::Join { .. }) || place.slot > 0,
+            (Step::Enter { .. }, Carry::Signal) => false,
+            (_, Carry::Signal) => !self.reads(taker, place.slot),
+            _ => false,
+        };
+        let frames = if splits && !counts { opens(place.block) } else { place.block == own };
+        kind && frames && counts == matches!(taken, Step::Enter { .. })
+    }
+
+    /// Whether a transition looks at the value of its input with this number.
+    fn reads(&self, taker: Firing, slot: u16) -> bool {
+        let is_slot = |argument: &Argument| *argument == Argument::Slot(slot);
+        match self.step(taker) {
+            Step::Call { arguments, .. } => arguments.iter().any(|(_, argument)| is_slot(argument)),
+            Step::Split { sequence, .. } => is_slot(sequence),
+            Step::Decide { condition, .. } => mentions(condition, slot),
+            Step::LookUp { key, .. } => key.iter().any(is_slot),
+            Step::Store { .. } => slot == 0 || self.is_last(taker, slot),
+            Step::Join { .. } => slot < 2,
+            Step::Yield { .. } | Step::Collect { .. } | Step::Enter { .. } => slot == 0,
+        }
+    }
+
+    fn is_last(&self, (net, transition): Firing, slot: u16) -> bool {
+        usize::from(slot) + 1 == self.slots[net][transition as usize]
+    }
+
+    /// No event waits for itself.
+    fn check_waiting(&self) -> Result<(), String> {
+        let enters = self.enters()?;
+        let enter = |net, block, waiting| {
+            let known: Option<&TransitionId> = enters.get(&(net, block));
+            known
+                .map(|transition| (net, *transition))
+                .ok_or_else(|| format!("{} is in a block that is not entered there", self.named(waiting)))
+        };
+        let mut waiting = Waiting::new(self.nets);
+        for (net, transition, firing) in self.firings() {
+            waiting.add((firing, Event::Begin), (firing, Event::End));
+            if transition.block > 0 {
+                let around = enter(net, transition.block, firing)?;
+                waiting.add((around, Event::Begin), (firing, Event::Begin));
+                waiting.add((firing, Event::End), (around, Event::Left));
+                if matches!(transition.step, Step::Enter { .. }) {
+                    waiting.add((firing, Event::Left), (around, Event::Left));
+                }
+            }
+            if matches!(transition.step, Step::Call { .. }) {
+                for (site, place) in self.nets[net].consumers(firing.1) {
+                    let Some(to) = site.map_or(Some(net), |site| self.at.get(site).copied()) else { continue };
+                    let taker = (to, self.nets[to].places[place as usize].transition);
+                    waiting.add((taker, Event::Left), (firing, Event::End));
+                }
+            }
+        }
+        for (from, arc, maker) in self.arcs() {
+            let Some((to, place)) = self.target(from, arc) else { continue };
+            let taker = (to, self.nets[to].places[place as usize].transition);
+            let parts = matches!(self.step(maker), Step::Split { .. });
+            if parts || arc.carry == Carry::Stream {
+                waiting.add((maker, Event::Begin), (taker, Event::Begin));
+                if matches!(arc.carry, Carry::Count(_) | Carry::Stream) {
+                    waiting.add((maker, Event::End), (taker, Event::End));
+                }
+            } else {
+                waiting.add((maker, Event::End), (taker, Event::Begin));
+            }
+        }
+        for (net, place) in self.nets.iter().enumerate().flat_map(|(net, of)| of.places.iter().map(move |p| (net, p))) {
+            let taker = (net, place.transition);
+            let own = self.nets[net].transitions[place.transition as usize].block;
+            let mut block = place.block;
+            // What it gathers is all there when each of the blocks has been entered as often as it will be.
+            while block > own {
+                waiting.add((enter(net, block, taker)?, Event::End), (taker, Event::Begin));
+                block = self.nets[net].blocks[block as usize].parent.unwrap_or_default();
+            }
+        }
+        match waiting.circle() {
+            None => Ok(()),
+            Some(firings) => {
+                let mut names = firings.into_iter().map(|firing| self.named(firing));
+                let first = names.next().unwrap_or_default();
+                let rest: Vec<String> = names.collect();
+                Err(match &rest[..] {
+                    [] => format!("{first} waits for itself"),
+                    rest => format!("{first} waits for {}, which waits for the first", rest.join(", which waits for ")),
+                })
+            }
+        }
+    }
+
+    /// Site and block → the transition that enters it there.
+    fn enters(&self) -> Result<HashMap<(usize, BlockId), TransitionId>, String> {
+        let mut enters = HashMap::new();
+        for (net, transition, firing) in self.firings() {
+            if let Step::Enter { block, .. } = transition.step
+                && enters.insert((net, block), firing.1).is_some()
+            {
+                return Err(format!("{} is entered twice there", self.named(firing)));
+            }
+        }
+        Ok(enters)
+    }
+
+    fn firings(&self) -> impl Iterator<Item = (usize, &'n Transition, Firing)> {
+        let nets = self.nets.iter().enumerate();
+        nets.flat_map(|(net, of)| (0..).zip(&of.transitions).map(move |(at, one)| (net, one, (net, at))))
+    }
+
+    fn arcs(&self) -> impl Iterator<Item = (usize, &'n Arc, Firing)> {
+        self.firings().flat_map(|(net, of, firing)| of.outputs.iter().map(move |arc| (net, arc, firing)))
+    }
+
+    fn target(&self, from: usize, arc: &Arc) -> Option<(usize, PlaceId)> {
+        let to = arc.site.as_ref().map_or(Some(from), |site| self.at.get(site.as_str()).copied())?;
+        ((arc.place as usize) < self.nets[to].places.len()).then_some((to, arc.place))
+    }
+
+    fn step(&self, (net, transition): Firing) -> &'n Step {
+        &self.nets[net].transitions[transition as usize].step
+    }
+
+    /// A transition, for people.
+    fn named(&self, firing: Firing) -> String {
+        let step = self.step(firing);
+        let node = match step.node() {
+            NodeId::Number(number) => format!("node {number}"),
+            NodeId::Name(name) => format!("node '{name}'"),
+        };
+        let operation = step.operation().map(|operation| format!(" ({operation})")).unwrap_or_default();
+        format!("{node}{operation} at site '{}'", self.nets[firing.0].site)
+    }
+}
+
+/// Whether a condition looks at the value of this input.
+fn mentions(condition: &Condition, slot: u16) -> bool {
+    match condition {
+        Condition::And(parts) | Condition::Or(parts) => parts.iter().any(|part| mentions(part, slot)),
+        Condition::Not(part) => mentions(part, slot),
+        Condition::Compare(_, one, other) => [one, other].contains(&&Argument::Slot(slot)),
+        Condition::Truth(argument) => *argument == Argument::Slot(slot),
+    }
+}
+
+/// Which event of which transition comes after which.
+struct Waiting {
+    /// By net: how many transitions those before it have.
+    first: Vec<usize>,
+    /// By event: those that wait for it.
+    after: Vec<Vec<usize>>,
+    /// By event: how many it waits for.
+    missing: Vec<u32>,
+}
+
+impl Waiting {
+    fn new(nets: &[Net]) -> Self {
+        let mut first = Vec::with_capacity(nets.len());
+        let mut count = 0;
+        for net in nets {
+            first.push(count);
+            count += net.transitions.len();
+        }
+        Self { first, after: vec![vec![]; 3 * count], missing: vec![0; 3 * count] }
+    }
+
+    fn add(&mut self, before: (Firing, Event), after: (Firing, Event)) {
+        let at =
+            |((net, transition), event): (Firing, Event)| 3 * (self.first[net] + transition as usize) + event as usize;
+        let (before, after) = (at(before), at(after));
+        self.after[before].push(after);
+        self.missing[after] += 1;
+    }
+
+    /// Transitions of which each waits for the next and the last for the first, if there are such.
+    fn circle(mut self) -> Option<Vec<Firing>> {
+        let mut ready: Vec<usize> = (0..self.missing.len()).filter(|event| self.missing[*event] == 0).collect();
+        while let Some(event) = ready.pop() {
+            for other in &self.after[event] {
+                self.missing[*other] -= 1;
+                if self.missing[*other] == 0 {
+                    ready.push(*other);
+                }
+            }
+        }
+        let mut waits_for = vec![None; self.missing.len()];
+        for event in (0..self.missing.len()).filter(|event| self.missing[*event] > 0) {
+            for other in &self.after[event] {
+                waits_for[*other] = Some(event);
+            }
+        }
+        let mut event = self.missing.iter().position(|missing| *missing > 0)?;
+        let mut seen = vec![];
+        while !seen.contains(&event) {
+            seen.push(event);
+            event = waits_for[event]?;
+        }
+        let start = seen.iter().position(|one| *one == event)?;
+        let mut firings: Vec<Firing> = seen[start..].iter().map(|event| self.firing(event / 3)).collect();
+        firings.dedup();
+        if firings.len() > 1 && firings.first() == firings.last() {
+            firings.pop();
+        }
+        Some(firings)
+    }
+
+    fn firing(&self, transition: usize) -> Firing {
+        let net = self.first.partition_point(|first| *first <= transition) - 1;
+        (net, (transition - self.first[net]) as TransitionId)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Block, Limits};
+
+    fn step(node: u64, slots: u16) -> Step {
+        Step::Call {
+            node: NodeId::Number(node),
+            operation: "t.Op".into(),
+            provider: None,
+            arguments: (0..slots).map(|slot| (slot.to_string(), Argument::Slot(slot))).collect(),
+            limits: Limits::default(),
+        }
+    }
+
+    fn place(transition: TransitionId, slot: u16, source: Source) -> Place {
+        Place { transition, slot, block: 0, source }
+    }
+
+    fn arc(site: Option<&str>, place: PlaceId, carry: Carry) -> Arc {
+        Arc { site: site.map(Into::into), place, carry, inward: false }
+    }
+
+    fn net(site: &str, places: Vec<Place>, transitions: Vec<(Step, BlockId, Vec<Arc>)>) -> Net {
+        let transitions = transitions.into_iter().map(|(step, block, outputs)| Transition { step, block, outputs });
+        Net { site: site.into(), blocks: vec![Block::body()], places, transitions: transitions.collect() }
+    }
+
+    fn value() -> Carry {
+        Carry::Value(vec![])
+    }
+
+    #[test]
+    fn sites_that_wait_for_each_other_are_told() {
+        let nets = |back: bool| {
+            let first = if back { Source::Site("b".into()) } else { Source::Start };
+            let to_a = if back { vec![arc(Some("a"), 0, value())] } else { vec![] };
+            [
+                net(
+                    "a",
+                    vec![place(0, 0, first)],
+                    vec![(step(1, u16::from(back)), 0, vec![arc(Some("b"), 0, value())])],
+                ),
+                net("b", vec![place(0, 0, Source::Site("a".into()))], vec![(step(2, 1), 0, to_a)]),
+            ]
+        };
+        assert_eq!(check_whole(&nets(false)), Ok(()));
+        assert_eq!(
+            check_whole(&nets(true)).unwrap_err(),
+            "node 1 (t.Op) at site 'a' waits for node 2 (t.Op) at site 'b', which waits for the first"
+        );
+    }
+
+    #[test]
+    fn a_place_has_one_token_a_frame_or_is_refused() {
+        let nets = |arcs: Vec<Arc>, source| {
+            let b = vec![place(0, 0, source), place(1, 0, Source::Start)];
+            [
+                net("a", vec![place(0, 0, Source::Start)], vec![(step(1, 0), 0, arcs)]),
+                net("b", b, vec![(step(2, 1), 0, vec![]), (step(3, 0), 0, vec![])]),
+            ]
+        };
+        let from_a = || Source::Site("a".into());
+        let to = |place, carry| arc(Some("b"), place, carry);
+        assert_eq!(check_whole(&nets(vec![to(0, value())], from_a())), Ok(()));
+        let problem = |arcs, source| check_whole(&nets(arcs, source)).unwrap_err();
+        let names = |what: &str| format!("node 2 (t.Op) at site 'b' {what}");
+        assert_eq!(problem(vec![], from_a()), names("waits for a token that nobody sends"));
+        assert_eq!(
+            problem(vec![to(0, value()), to(0, value())], from_a()),
+            names("gets two tokens in one frame, from node 1 (t.Op) at site 'a'")
+        );
+        assert_eq!(
+            problem(vec![to(0, value())], Source::Site("c".into())),
+            names("gets a token that it does not expect, from node 1 (t.Op) at site 'a'")
+        );
+        assert_eq!(
+            problem(vec![to(0, Carry::Signal)], from_a()),
+            names("cannot use what it gets from node 1 (t.Op) at site 'a'")
+        );
+        assert_eq!(
+            problem(vec![to(0, value()), to(7, value())], from_a()),
+            "node 1 (t.Op) at site 'a' sends to a place that is not there"
+        );
+    }
+
+    /// A loop takes a generator's items one by one, and its body needs something else from around it.
+    fn streaming(from_generator: bool) -> Net {
+        let body = Place { transition: 4, slot: 1, block: 0, source: Source::Here };
+        let element = Place { transition: 4, slot: 0, block: 1, source: Source::Here };
+        let needed = arc(None, 5, value());
+        let split = Step::Split { node: NodeId::Number(2), sequence: Argument::Slot(0) };
+        let enter = Step::Enter { node: NodeId::Number(2), block: 1 };
+        let mut generated = vec![arc(None, 1, Carry::Stream)];
+        let mut other = vec![];
+        if from_generator { &mut generated } else { &mut other }.push(needed);
+        let parted = vec![arc(None, 2, Carry::Count(true)), arc(None, 4, value())];
+        let places = vec![
+            place(0, 0, Source::Start),
+            place(1, 0, Source::Here),
+            place(2, 0, Source::Here),
+            place(3, 0, Source::Start),
+            element,
+            body,
+        ];
+        let transitions = vec![
+            (step(0, 0), 0, generated),
+            (split, 0, parted),
+            (enter, 0, vec![]),
+            (step(1, 0), 0, other),
+            (step(3, 2), 1, vec![]),
+        ];
+        let mut net = net("a", places, transitions);
+        net.blocks.push(Block { parent: Some(0), each: true });
+        net
+    }
+
+    #[test]
+    fn a_generator_that_its_own_loop_holds_up_is_told() {
+        assert_eq!(check_whole(&[streaming(false)]), Ok(()));
+        let problem = check_whole(&[streaming(true)]).unwrap_err();
+        assert!(problem.contains("node 0 (t.Op) at site 'a'"), "{problem}");
+        assert!(problem.contains("node 3 (t.Op) at site 'a'"), "{problem}");
+        assert!(problem.ends_with("which waits for the first"), "{problem}");
+    }
+
+    #[test]
+    fn what_is_in_a_block_needs_its_being_entered() {
+        let mut net = net("a", vec![place(0, 0, Source::Start)], vec![(step(3, 0), 1, vec![])]);
+        net.blocks.push(Block { parent: Some(0), each: true });
+        assert_eq!(
+            check_whole(&[net]).unwrap_err(),
+            "node 3 (t.Op) at site 'a' is in a block that is not entered there"
+        );
+    }
+}
