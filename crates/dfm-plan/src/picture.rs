@@ -1,9 +1,10 @@
 //! What does a plan look like?
 //!
 //! Each site is a lane from top to bottom, and each node stands below those it depends on. Boxes stand on a grid, so
-//! that an edge over several rows finds its way between the columns.
+//! that an edge over several rows finds its way between the columns. Between two rows, each node whose value passes there
+//! has a height of its own, so that edges do not run along each other.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write;
 
 use indexmap::IndexMap;
@@ -14,7 +15,10 @@ use crate::{Estimate, EstimatedNode, MeasuredNode, MeasuredRun};
 
 /// Pixels.
 const BOX: (f64, f64) = (150.0, 52.0);
-const CELL: (f64, f64) = (180.0, 98.0);
+/// From the left end of one box to that of the next.
+const COLUMN: f64 = 180.0;
+/// From the lower end of a row to the next row, at least, and for each node whose value passes there.
+const GAP: (f64, f64) = (46.0, 11.0);
 const HEAD: f64 = 40.0;
 /// The most boxes of one site side by side; more go into further rows.
 const MAX_COLUMNS: usize = 4;
@@ -27,7 +31,7 @@ type Area = (f64, f64, f64, f64);
 /// expected, and beside them, of a run, those that were measured.
 pub fn picture(estimate: &Estimate, run: Option<&MeasuredRun>) -> String {
     let grid = Grid::new(estimate);
-    let (width, height) = (grid.columns as f64 * CELL.0, HEAD + grid.rows as f64 * CELL.1);
+    let (width, height) = (grid.columns as f64 * COLUMN, grid.height);
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
          viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" font-size=\"12\">\n\
@@ -36,7 +40,7 @@ pub fn picture(estimate: &Estimate, run: Option<&MeasuredRun>) -> String {
          <rect width=\"{width}\" height=\"{height}\" fill=\"white\"/>\n"
     );
     for (index, (site, (first, columns))) in grid.lanes.iter().enumerate() {
-        let (left, width) = (*first as f64 * CELL.0, *columns as f64 * CELL.0);
+        let (left, width) = (*first as f64 * COLUMN, *columns as f64 * COLUMN);
         let colour = COLOURS[index % COLOURS.len()];
         let _ = writeln!(
             svg,
@@ -48,11 +52,11 @@ pub fn picture(estimate: &Estimate, run: Option<&MeasuredRun>) -> String {
         );
     }
     let mut labels = String::new();
-    let mut taken: Vec<Area> = grid.cells.iter().map(|cell| box_area(*cell)).collect();
+    let mut taken: Vec<Area> = (0..estimate.nodes.len()).map(|node| grid.area(node)).collect();
     let mut said = HashMap::new();
     for (index, edge) in estimate.edges.iter().enumerate() {
-        let points = route(grid.cells[edge.from], grid.cells[edge.to]);
-        draw_edge(&mut svg, &points, edge.signal);
+        let way = grid.way(edge);
+        draw_edge(&mut svg, &way, edge.signal);
         // One value that goes to one site needs one label.
         let site = &estimate.nodes[edge.to].site;
         if !edge.signal && said.insert((edge.from, site), ()).is_none() {
@@ -64,12 +68,12 @@ pub fn picture(estimate: &Estimate, run: Option<&MeasuredRun>) -> String {
                 }
                 None => edge_text(edge, &estimate.nodes[edge.from].site != site),
             };
-            draw_label(&mut labels, &points, &text, &mut taken);
+            draw_label(&mut labels, &way, &text, &mut taken);
         }
     }
-    for (index, (node, cell)) in estimate.nodes.iter().zip(&grid.cells).enumerate() {
+    for (index, node) in estimate.nodes.iter().enumerate() {
         let measured = run.map(|run| run.nodes[index].as_ref());
-        draw_node(&mut svg, node, measured, box_area(*cell));
+        draw_node(&mut svg, node, measured, grid.area(index));
     }
     svg + &labels + "</svg>\n"
 }
@@ -121,9 +125,19 @@ struct Grid<'a> {
     /// Site → its first column and how many it has, in the order of their first nodes.
     lanes: IndexMap<&'a str, (usize, usize)>,
     columns: usize,
-    rows: usize,
     /// Node → column and row.
     cells: Vec<(usize, usize)>,
+    /// Row → its upper end.
+    tops: Vec<f64>,
+    /// Row and a node whose value passes below it → the height where it does.
+    tracks: HashMap<(usize, usize), f64>,
+    height: f64,
+}
+
+/// An edge's way: its corners, and between each two the height at which it changes columns.
+struct Way {
+    corners: Vec<(f64, f64)>,
+    tracks: Vec<f64>,
 }
 
 impl<'a> Grid<'a> {
@@ -177,8 +191,59 @@ impl<'a> Grid<'a> {
             }
             rows += height;
         }
-        Self { lanes, columns, rows, cells }
+        let (tops, tracks, height) = heights(estimate, &cells, rows);
+        Self { lanes, columns, cells, tops, tracks, height }
     }
+
+    fn area(&self, node: usize) -> Area {
+        let (column, row) = self.cells[node];
+        let (left, top) = (column as f64 * COLUMN + (COLUMN - BOX.0) / 2.0, self.tops[row]);
+        (left, top, left + BOX.0, top + BOX.1)
+    }
+
+    fn way(&self, edge: &EstimatedEdge) -> Way {
+        let (source, target) = (self.area(edge.from), self.area(edge.to));
+        let start = ((source.0 + source.2) / 2.0, source.3);
+        let end = ((target.0 + target.2) / 2.0, target.1);
+        let ((from, above), (to, below)) = (self.cells[edge.from], self.cells[edge.to]);
+        let track = |row| self.tracks[&(row, edge.from)];
+        if below == above + 1 {
+            return Way { corners: vec![start, end], tracks: vec![track(above)] };
+        }
+        // Between two columns, on the side of the target.
+        let shift = 3.0 + 3.0 * (edge.from % 4) as f64;
+        let x = if to > from { (from + 1) as f64 * COLUMN - shift } else { from as f64 * COLUMN + shift };
+        let (upper, lower) = (self.tops[above + 1], self.tops[below - 1] + BOX.1);
+        Way {
+            corners: vec![start, (x, upper), (x, lower), end],
+            tracks: vec![track(above), (upper + lower) / 2.0, track(below - 1)],
+        }
+    }
+}
+
+/// The rows' upper ends, the heights at which values pass between them, and the height of all.
+fn heights(
+    estimate: &Estimate,
+    cells: &[(usize, usize)],
+    rows: usize,
+) -> (Vec<f64>, HashMap<(usize, usize), f64>, f64) {
+    let mut passing = vec![BTreeSet::new(); rows];
+    for edge in &estimate.edges {
+        let (column, row) = cells[edge.from];
+        passing[row].insert((column, edge.from));
+        passing[cells[edge.to].1 - 1].insert((column, edge.from));
+    }
+    let (mut tops, mut tracks, mut height) = (vec![], HashMap::new(), HEAD);
+    for (row, nodes) in passing.iter().enumerate() {
+        tops.push(height);
+        height += BOX.1;
+        let gap = GAP.0.max(GAP.1 * (nodes.len() + 2) as f64);
+        for (at, (_, node)) in nodes.iter().enumerate() {
+            tracks.insert((row, *node), height + gap * (at + 1) as f64 / (nodes.len() + 1) as f64);
+        }
+        height += gap;
+    }
+    (tops, tracks, height)
 }
 
 /// How many nodes stand above each node, on the longest way.
@@ -203,33 +268,12 @@ fn layers(estimate: &Estimate) -> Vec<usize> {
     layers
 }
 
-fn box_area((column, row): (usize, usize)) -> Area {
-    let left = column as f64 * CELL.0 + (CELL.0 - BOX.0) / 2.0;
-    let top = HEAD + row as f64 * CELL.1;
-    (left, top, left + BOX.0, top + BOX.1)
-}
-
-/// The corners of an edge's way.
-fn route(from: (usize, usize), to: (usize, usize)) -> Vec<(f64, f64)> {
-    let (source, target) = (box_area(from), box_area(to));
-    let start = ((source.0 + source.2) / 2.0, source.3);
-    let end = ((target.0 + target.2) / 2.0, target.1);
-    let gap = CELL.1 - BOX.1;
-    if to.1 <= from.1 + 1 {
-        return vec![start, end];
-    }
-    // Between two columns, on the side of the target.
-    let between = if to.0 > from.0 { from.0 + 1 } else { from.0 } as f64 * CELL.0;
-    let shift = if to.0 > from.0 { -6.0 } else { 6.0 };
-    vec![start, (between + shift, start.1 + gap), (between + shift, end.1 - gap), end]
-}
-
-fn draw_edge(svg: &mut String, points: &[(f64, f64)], signal: bool) {
-    let mut path = format!("M{} {}", points[0].0, points[0].1);
-    for pair in points.windows(2) {
-        let ((x0, y0), (x1, y1)) = (pair[0], pair[1]);
-        let middle = (y0 + y1) / 2.0;
-        let _ = write!(path, "C{x0} {middle} {x1} {middle} {x1} {y1}");
+fn draw_edge(svg: &mut String, way: &Way, signal: bool) {
+    let (x, y) = way.corners[0];
+    let mut path = format!("M{x} {y}");
+    for (pair, track) in way.corners.windows(2).zip(&way.tracks) {
+        let ((x0, _), (x1, y1)) = (pair[0], pair[1]);
+        let _ = write!(path, "C{x0} {track:.1} {x1} {track:.1} {x1} {y1}");
     }
     let dashes = if signal { " stroke-dasharray=\"4 3\"" } else { "" };
     let _ = writeln!(
@@ -248,13 +292,13 @@ fn edge_text(edge: &EstimatedEdge, leaves: bool) -> String {
 }
 
 /// Writes beside the edge, where there is room.
-fn draw_label(svg: &mut String, points: &[(f64, f64)], text: &str, taken: &mut Vec<Area>) {
+fn draw_label(svg: &mut String, way: &Way, text: &str, taken: &mut Vec<Area>) {
     if text.is_empty() {
         return;
     }
     let width = text.chars().count() as f64 * 5.4 + 4.0;
     let area_at = |along: f64| {
-        let (x, y) = point_on(points, along);
+        let (x, y) = point_on(way, along);
         (x - width / 2.0, y - 7.0, x + width / 2.0, y + 6.0)
     };
     let is_free = |area: &Area| taken.iter().all(|a| area.2 < a.0 || a.2 < area.0 || area.3 < a.1 || a.3 < area.1);
@@ -277,15 +321,14 @@ fn draw_label(svg: &mut String, points: &[(f64, f64)], text: &str, taken: &mut V
 }
 
 /// A point on a drawn edge: `along` goes from 0 to 1.
-fn point_on(points: &[(f64, f64)], along: f64) -> (f64, f64) {
-    let parts = (points.len() - 1) as f64;
-    let part = ((along * parts) as usize).min(points.len() - 2);
+fn point_on(way: &Way, along: f64) -> (f64, f64) {
+    let parts = way.tracks.len() as f64;
+    let part = ((along * parts) as usize).min(way.tracks.len() - 1);
     let t = along * parts - part as f64;
-    let ((x0, y0), (x1, y1)) = (points[part], points[part + 1]);
+    let ((x0, y0), (x1, y1)) = (way.corners[part], way.corners[part + 1]);
     let bent = 3.0 * t * t - 2.0 * t * t * t;
-    let middle = (y0 + y1) / 2.0;
     let u = 1.0 - t;
-    (x0 + (x1 - x0) * bent, u * u * u * y0 + 3.0 * u * t * middle + t * t * t * y1)
+    (x0 + (x1 - x0) * bent, u * u * u * y0 + 3.0 * u * t * way.tracks[part] + t * t * t * y1)
 }
 
 /// A text for XML, cut if it is longer than so many characters.
