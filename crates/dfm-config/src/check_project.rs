@@ -115,7 +115,8 @@ fn check_sites(
         let others = names.iter().copied().filter(|name| !participants.iter().any(|one| one.name == *name));
         faults.push(match nearest(client.name, others) {
             Some(near) => fault.help(format!("did you mean `{near}`?")),
-            None => fault.help(format!("the sites: {}; add it under `sites`, or remove it here", listed(&names))),
+            None => fault
+                .help(format!("the sites: {}; add it under `sites`, or remove it here", listed(names.iter().copied()))),
         });
     }
     if let (Some(server), false) = (server, sites.contains_key(SERVER)) {

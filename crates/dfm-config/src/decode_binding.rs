@@ -1,5 +1,7 @@
 //! How does a site, or one of its providers, implement operations?
 
+use std::collections::{HashMap, HashSet};
+
 use dfm_diag::{Diagnostic, Span, nearest};
 use indexmap::IndexMap;
 use serde_json::Value;
@@ -51,11 +53,11 @@ fn operation_name(key: &str, span: Span, scope: &Scope<'_>, faults: &mut Faults)
     if !scope.operations.contains_key(&name) {
         let fault = Diagnostic::error("config-unknown-operation", format!("there is no operation `{name}`"))
             .at(span, "expected an operation declared under `operations`");
-        let names: Vec<&str> = scope.operations.keys().map(String::as_str).collect();
-        faults.push(match meant(&name, names.iter().copied(), faults) {
+        let names = scope.operations.keys().map(String::as_str);
+        faults.push(match meant(&name, names.clone(), faults) {
             Some(near) => fault.help(format!("did you mean \"#/operations/{near}\"?")),
-            None if names.is_empty() => fault.help("the configuration declares no operations"),
-            None => fault.help(format!("the operations: {}", listed(&names))),
+            None if scope.operations.is_empty() => fault.help("the configuration declares no operations"),
+            None => fault.help(format!("the operations: {}", listed(names))),
         });
     }
     Some(name)
@@ -156,7 +158,7 @@ fn argument(entry: &Entry, operation: Option<&Operation>, scope: &Scope<'_>, fau
             [(first, _), (second, entry), ..] => fault
                 .at(entry.key, format!("`{second}` comes on top of `{first}`"))
                 .related(given[0].1.key, "first here"),
-            _ => fault.at(entry.key, "has none").help(format!("write one of {}", listed(SOURCES))),
+            _ => fault.at(entry.key, "has none").help(format!("write one of {}", listed(SOURCES.iter().copied()))),
         });
         return None;
     };
@@ -221,12 +223,12 @@ fn source(
                 let fault =
                     Diagnostic::error("config-unknown-provider", format!("the site has no provider `{provider}`"))
                         .at(node.span, "expected `provider.property`");
-                faults.push(match nearest(provider, scope.providers.iter().copied()) {
+                faults.push(match meant(provider, scope.providers.iter().copied(), faults) {
                     Some(near) => fault.help(format!("did you mean `{near}`?")),
                     None if scope.providers.is_empty() => {
                         fault.help("the site has none; declare it under the site's `providers`")
                     }
-                    None => fault.help(format!("its providers: {}", listed(scope.providers))),
+                    None => fault.help(format!("its providers: {}", listed(scope.providers.iter().copied()))),
                 });
             }
             if !is_identifier(property) {
@@ -243,7 +245,7 @@ fn not_a_property(name: &str, span: Span) -> Diagnostic {
 
 fn check_parameter(name: &str, span: Span, operation: Option<&Operation>, faults: &mut Faults) {
     if let Some(operation) = operation.filter(|operation| !operation.parameters.contains_key(name)) {
-        let fault = no_parameter(name, span, operation.parameters.keys().map(String::as_str));
+        let fault = no_parameter(name, span, operation.parameters.keys().map(String::as_str), faults);
         faults.push(fault.related(operation.span, "the operation"));
     }
 }
@@ -292,32 +294,37 @@ fn anything(span: Span) -> Parameter {
 
 /// Exposed parameters must not clash with the operation's, nor with each other.
 fn check_exposed(arguments: &IndexMap<String, Argument>, operation: &Operation, faults: &mut Faults) {
-    let mut seen: Vec<(&str, Span)> =
+    let mut seen: HashMap<&str, Span> =
         operation.parameters.iter().map(|(name, parameter)| (name.as_str(), parameter.span)).collect();
     for (name, parameter) in arguments.values().filter_map(|argument| argument.exposed.as_ref()) {
-        if let Some((_, first)) = seen.iter().find(|(other, _)| other == name) {
+        if let Some(first) = seen.get(name.as_str()) {
             faults.push(
                 Diagnostic::error("config-name-clash", format!("there is a parameter `{name}` already"))
                     .at(parameter.span, "expected another name")
                     .related(*first, "the first one"),
             );
         }
-        seen.push((name, parameter.span));
+        seen.entry(name).or_insert(parameter.span);
     }
 }
 
 /// What users must give should reach the adapter.
-fn check_used(
+fn check_used<'a>(
     name: &str,
-    arguments: &IndexMap<String, Argument>,
+    arguments: &'a IndexMap<String, Argument>,
     operation: &Operation,
     span: Span,
     faults: &mut Faults,
 ) {
-    let used = |parameter: &str| {
-        arguments.values().any(|argument| matches!(&argument.source, ArgumentSource::Param(name) if name == parameter))
+    let source = |argument: &'a Argument| match &argument.source {
+        ArgumentSource::Param(name) => Some(name.as_str()),
+        _ => None,
     };
-    for (parameter, _) in operation.parameters.iter().filter(|(name, parameter)| parameter.required && !used(name)) {
+    let used: HashSet<&str> = arguments.values().filter_map(source).collect();
+    for (parameter, _) in operation.parameters.iter().filter(|(_, parameter)| parameter.required) {
+        if used.contains(parameter.as_str()) {
+            continue;
+        }
         faults.push(
             Diagnostic::warning(
                 "config-unused-parameter",

@@ -1,11 +1,13 @@
 //! What operations does a configuration declare?
 
+use std::collections::HashSet;
+
 use dfm_diag::{Diagnostic, Span, nearest};
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
 use crate::decode_schema::{check_entries, named_type};
-use crate::fields::{Faults, Fields, listed, text, wrong_type};
+use crate::fields::{Faults, Fields, listed, meant, text, wrong_type};
 use crate::format::{OPERATION, PARAMETER};
 use crate::names::{advice, invalid_name, is_identifier, is_name};
 use crate::tree::{Data, Entries, Entry, to_json_map};
@@ -130,32 +132,40 @@ fn check_name(name: &str, span: Span, faults: &mut Faults) {
     }
 }
 
-fn required<'n>(fields: &Fields<'n>, declared: &[(&'n String, &'n Entry)], faults: &mut Faults) -> Vec<&'n str> {
-    let Some(entry) = fields.get("required") else { return Vec::new() };
+fn required<'n>(fields: &Fields<'n>, declared: &[(&'n String, &'n Entry)], faults: &mut Faults) -> HashSet<&'n str> {
+    let Some(entry) = fields.get("required") else { return HashSet::new() };
     let Data::List(items) = &entry.value.data else {
         faults.push(wrong_type(&entry.value, "`required`", "a list of parameters"));
-        return Vec::new();
+        return HashSet::new();
     };
-    let mut required = Vec::new();
+    let known: HashSet<&str> = declared.iter().map(|(parameter, _)| parameter.as_str()).collect();
+    let mut required = HashSet::new();
     for item in items {
         let Some(name) = text(item, "required", faults) else { continue };
-        if !declared.iter().any(|(parameter, _)| *parameter == name) {
-            faults.push(no_parameter(name, item.span, declared.iter().map(|(parameter, _)| parameter.as_str())));
+        if !known.contains(name) {
+            let names = declared.iter().map(|(parameter, _)| parameter.as_str());
+            faults.push(no_parameter(name, item.span, names, faults));
         }
-        required.push(name);
+        required.insert(name);
     }
     required
 }
 
 /// That an operation has no such parameter.
-pub fn no_parameter<'n>(name: &str, span: Span, parameters: impl Iterator<Item = &'n str>) -> Diagnostic {
-    let parameters: Vec<&str> = parameters.collect();
+pub fn no_parameter<'n>(
+    name: &str,
+    span: Span,
+    parameters: impl Iterator<Item = &'n str> + Clone,
+    faults: &Faults,
+) -> Diagnostic {
     let fault = Diagnostic::error("config-unknown-parameter", format!("the operation has no parameter `{name}`"))
         .at(span, "unknown parameter");
-    match nearest(name, parameters.iter().copied()) {
+    match meant(name, parameters.clone(), faults) {
         Some(near) => fault.help(format!("did you mean `{near}`?")),
-        None if parameters.is_empty() => fault.help("it has no parameters; declare them under `parameters`"),
-        None => fault.help(format!("its parameters: {}", listed(&parameters))),
+        None if parameters.clone().next().is_none() => {
+            fault.help("it has no parameters; declare them under `parameters`")
+        }
+        None => fault.help(format!("its parameters: {}", listed(parameters))),
     }
 }
 

@@ -130,7 +130,7 @@ fn check_name(name: &str, key: &str, span: Span, faults: &mut Faults) {
         .at(span, "expected a type of JSON Schema, or the dotted path of a class");
     faults.push(match python.or_else(|| nearest(name, TYPES.iter().copied())) {
         Some(near) => fault.help(format!("did you mean `{near}`?")),
-        None => fault.help(format!("the types of JSON Schema: {}", listed(TYPES))),
+        None => fault.help(format!("the types of JSON Schema: {}", listed(TYPES.iter().copied()))),
     });
 }
 

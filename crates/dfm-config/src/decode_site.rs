@@ -135,11 +135,11 @@ pub fn send_costs(
         if !names.contains(name.as_str()) {
             let fault = Diagnostic::error("config-unknown-site", format!("there is no site `{name}`"))
                 .at(entry.key, "expected the name of another site");
-            let others: Vec<&str> = names.iter().copied().filter(|other| *other != own).collect();
-            faults.push(match meant(name, others.iter().copied(), faults) {
+            let others = names.iter().copied().filter(|other| *other != own);
+            faults.push(match meant(name, others.clone(), faults) {
                 Some(near) => fault.help(format!("did you mean `{near}`?")),
-                None if others.is_empty() => fault.help("this is the only site"),
-                None => fault.help(format!("the other sites: {}", listed(&others))),
+                None if others.clone().next().is_none() => fault.help("this is the only site"),
+                None => fault.help(format!("the other sites: {}", listed(others))),
             });
         } else if name == own {
             faults.push(

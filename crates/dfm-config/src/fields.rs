@@ -28,18 +28,21 @@ impl<'n> Fields<'n> {
             faults.push(wrong_type(node, shape.what, "a dictionary"));
             return None;
         };
-        for (index, (key, entry)) in entries.iter().enumerate() {
-            if let Some((first, other)) = entries.iter().take(index).find(|(other, _)| same(other, key)) {
-                if shape.key(key).is_some() {
-                    faults.push(
-                        Diagnostic::error("config-duplicate-key", format!("`{key}` and `{first}` are the same key"))
-                            .at(entry.key, "again here")
-                            .related(other.key, "first here")
-                            .help("remove one of them"),
-                    );
+        let mut known: Vec<(&String, &Entry)> = Vec::new();
+        for (key, entry) in entries {
+            if shape.key(key).is_none() {
+                if shape.others == Others::Refused {
+                    faults.push(unknown_key(shape, key, entry.key));
                 }
-            } else if shape.others == Others::Refused && shape.key(key).is_none() {
-                faults.push(unknown_key(shape, key, entry.key));
+            } else if let Some((first, other)) = known.iter().find(|(other, _)| same(other, key)) {
+                faults.push(
+                    Diagnostic::error("config-duplicate-key", format!("`{key}` and `{first}` are the same key"))
+                        .at(entry.key, "again here")
+                        .related(other.key, "first here")
+                        .help("remove one of them"),
+                );
+            } else {
+                known.push((key, entry));
             }
         }
         Some(Self { shape, owner, entries: Some(entries) })
@@ -154,7 +157,7 @@ fn choice(node: &Node, key: &str, choices: &[&str], faults: &mut Faults) {
     let Some(text) = text(node, key, faults) else { return };
     if !choices.contains(&text) {
         let mut fault = Diagnostic::error("config-wrong-value", format!("`{key}` cannot be `{text}`"))
-            .at(node.span, format!("expected one of {}", listed(choices)));
+            .at(node.span, format!("expected one of {}", listed(choices.iter().copied())));
         if let Some(near) = nearest(text, choices.iter().copied()) {
             fault = fault.help(format!("did you mean `{near}`?"));
         }
@@ -178,7 +181,7 @@ fn unknown_key(shape: &Shape, key: &str, span: Span) -> Diagnostic {
     let fault = Diagnostic::error("config-unknown-key", format!("{what} has no key `{key}`")).at(span, "unknown key");
     fault.help(match nearest(key, shape.names()) {
         Some(near) => format!("did you mean `{near}`?"),
-        None => format!("its keys: {}", listed(&shape.names().collect::<Vec<_>>())),
+        None => format!("its keys: {}", listed(shape.names())),
     })
 }
 
@@ -190,10 +193,11 @@ pub fn meant<'a>(name: &str, all: impl IntoIterator<Item = &'a str>, faults: &Fa
 }
 
 /// `a`, `b`, `c`; not more of them than anybody reads.
-pub fn listed(words: &[&str]) -> String {
+pub fn listed<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     const MOST: usize = 20;
-    let shown: Vec<String> = words.iter().take(MOST).map(|word| format!("`{word}`")).collect();
-    format!("{}{}", shown.join(", "), if words.len() > MOST { ", …" } else { "" })
+    let mut words = words.into_iter();
+    let shown: Vec<String> = words.by_ref().take(MOST).map(|word| format!("`{word}`")).collect();
+    format!("{}{}", shown.join(", "), if words.next().is_some() { ", …" } else { "" })
 }
 
 /// Whether two spellings of a key mean the same: a hyphen is as good as an underscore.

@@ -1,5 +1,6 @@
 //! How does the path of a `.dfm.yaml` become a valid federation, or everything that is wrong with it?
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use dfm_diag::{Diagnostic, Report};
@@ -29,10 +30,13 @@ pub struct Loaded {
     pub report: Report,
 }
 
+/// More faults than this in one file are not the work of a hand, and nobody reads them.
+const MOST_FAULTS: usize = 1_000;
+
 /// Loads and validates a federation.
 ///
 /// # Errors
-/// Everything that is wrong with it, warnings included, in the order of the files.
+/// Everything that is wrong with it, warnings included, in the order of the files; of very many faults the first ones.
 pub fn load(path: &Path, options: &Options) -> Result<Loaded, Report> {
     let mut documents = Documents::new(options.fetch);
     let root = documents.open(path, "the configuration", None).map(|file| {
@@ -56,12 +60,25 @@ pub fn load(path: &Path, options: &Options) -> Result<Loaded, Report> {
     }
     faults.extend(decoded);
     faults.sort_by_key(|fault| fault.span.map(|span| (span.file, span.start)));
-    faults.dedup();
+    let mut told = HashSet::new();
+    faults.retain(|fault| told.insert((fault.span, fault.code, fault.message.clone())));
+    leave_out(&mut faults);
     let report = Report { diagnostics: faults, sources: documents.sources };
     match federation {
         Some(federation) if !report.diagnostics.iter().any(Diagnostic::is_error) => Ok(Loaded { federation, report }),
         _ => Err(report),
     }
+}
+
+/// Keeps as many faults as anybody reads, and says how many more there are.
+fn leave_out(faults: &mut Vec<Diagnostic>) {
+    let rest = faults.split_off(faults.len().min(MOST_FAULTS));
+    if rest.is_empty() {
+        return;
+    }
+    let words = format!("there are {} more faults", rest.len());
+    let more = if rest.iter().any(Diagnostic::is_error) { Diagnostic::error } else { Diagnostic::warning };
+    faults.push(more("config-many-faults", words).help("mend the first ones, and check again"));
 }
 
 /// Whether a fault is one even where a broken reference or a duplicate key hides some of the configuration.

@@ -231,6 +231,6 @@ fn unknown(code: &'static str, what: &str, name: &str, entry: &Entry, names: &[&
     fault.help(match nearest(name, names.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
         None if names.is_empty() => "it has none".to_owned(),
-        None => format!("there are {}", listed(names)),
+        None => format!("there are {}", listed(names.iter().copied())),
     })
 }

@@ -1,12 +1,13 @@
 //! What does a configuration say once every `$ref` is replaced by what it stands for?
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use dfm_diag::{Diagnostic, Span, nearest};
+use dfm_diag::{Diagnostic, Span};
 
 use crate::documents::{Documents, is_url};
-use crate::tree::{Data, Entries, Entry, MAX_DEPTH, MAX_NODES, Node};
+use crate::fields::meant;
+use crate::tree::{Data, Entries, Entry, MAX_DEPTH, MAX_NODES, Node, too_deep};
 
 /// A place that a reference can name: a file and a JSON pointer in it.
 type Place = (u32, String);
@@ -17,7 +18,16 @@ type Chain = Vec<(Place, Span)>;
 /// Writes out the references of a whole document. A reference to one of the federation's `schemas` stays, in the form
 /// `{"$ref": "#/schemas/<name>"}`, so that schemas can speak of each other. Faults go to the documents.
 pub fn expand_root(documents: &mut Documents, file: u32) -> Rc<Node> {
-    let mut expander = Expander { documents, schemas: HashMap::new(), nodes: 0, too_much: false, chain: Chain::new() };
+    let mut expander = Expander {
+        documents,
+        schemas: HashMap::new(),
+        written_out: HashMap::new(),
+        taken_in: HashMap::new(),
+        missing: HashSet::new(),
+        nodes: 0,
+        too_much: false,
+        chain: Chain::new(),
+    };
     let root = expander.documents.tree(file);
     if root.map().is_none() {
         return root;
@@ -46,6 +56,12 @@ struct Expander<'d> {
     documents: &'d mut Documents,
     /// Where the federation's schemas are defined, with the names they are known by.
     schemas: HashMap<Place, String>,
+    /// What each place that was referred to stands for: however many lead there, the work is done once.
+    written_out: HashMap<Place, Rc<Node>>,
+    /// The same for dictionaries whose values were left as they are.
+    taken_in: HashMap<Place, Rc<Shallow>>,
+    /// What was looked for in vain, and by which reference, which has been told.
+    missing: HashSet<(Place, Span)>,
     /// How many values have been written out, and references followed.
     nodes: usize,
     /// Whether that there are too many has been told.
@@ -85,8 +101,11 @@ impl Expander<'_> {
             for _ in 0..MAX_DEPTH {
                 let Some(Reference::One(text, span)) = node.map().and_then(reference) else { break };
                 let Some(place) = self.place(text, span) else { break };
+                if self.schemas.contains_key(&place) {
+                    break;
+                }
                 let Some(next) = self.find(&place, span) else { break };
-                self.schemas.entry(place).or_insert_with(|| name.clone());
+                self.schemas.insert(place, name.clone());
                 node = next;
             }
         }
@@ -96,22 +115,17 @@ impl Expander<'_> {
     fn definition(&mut self, node: &Rc<Node>) -> Rc<Node> {
         let Some(entries) = node.map() else { return self.expand(node, 0) };
         let Some(Reference::One(text, span)) = reference(entries) else { return self.expand(node, 0) };
-        self.follow(text, span, |expander, target| expander.definition(target)).map_or_else(
-            || unknown(node.span),
-            |target| {
-                let own = own_entries(entries);
-                let own = own.map(|(key, entry)| (key.clone(), self.entry(entry, 1))).collect();
-                joined(node.span, target, own)
-            },
-        )
+        let Some(place) = self.place(text, span) else { return unknown(node.span) };
+        let target = self.follow(&place, span, |expander, target| expander.definition(target));
+        target.map_or_else(|| unknown(node.span), |target| joined(node.span, target, self.own(entries, 1)))
     }
 
     fn expand(&mut self, node: &Rc<Node>, depth: usize) -> Rc<Node> {
-        if !self.within_limits(if node.refers { 1 } else { node.size }, depth, node.span) {
-            return unknown(node.span);
-        }
         if !node.refers {
-            return Rc::clone(node);
+            return self.again(node, depth, node.span);
+        }
+        if !self.within_limits(1, depth, node.span) {
+            return unknown(node.span);
         }
         let data = match &node.data {
             Data::List(items) => Data::List(items.iter().map(|item| self.expand(item, depth + 1)).collect()),
@@ -135,6 +149,11 @@ impl Expander<'_> {
         Rc::new(Node::new(node.span, data))
     }
 
+    /// Something that is already written out, if that much more may be.
+    fn again(&mut self, node: &Rc<Node>, depth: usize, span: Span) -> Rc<Node> {
+        if self.within_limits(node.size, depth + node.depth, span) { Rc::clone(node) } else { unknown(span) }
+    }
+
     /// Whether so much more may still be written out, so deep; that it may not is told once.
     fn within_limits(&mut self, more: usize, depth: usize, span: Span) -> bool {
         self.nodes += more;
@@ -143,8 +162,7 @@ impl Expander<'_> {
         }
         if !std::mem::replace(&mut self.too_much, true) {
             self.documents.faults.push(if depth > MAX_DEPTH {
-                Diagnostic::error("config-too-deep", format!("more than {MAX_DEPTH} levels of nesting"))
-                    .at(span, "reached through references")
+                too_deep(span, "reached through references")
             } else {
                 Diagnostic::error("config-too-large", format!("more than {MAX_NODES} values"))
                     .at(span, "reached through references")
@@ -190,18 +208,17 @@ impl Expander<'_> {
             kept.insert("$ref".to_owned(), Entry { key: entries["$ref"].key, value });
             return Rc::new(Node::new(node.span, Data::Map(kept)));
         }
-        let target = self.follow(text, span, |expander, target| expander.expand(target, depth + 1));
+        let target = self.stands_for(place, span, depth + 1);
         target.map_or_else(|| unknown(node.span), |target| joined(node.span, target, own))
     }
 
     /// The entries of a dictionary that is to be taken in.
     fn merged(&mut self, text: &str, span: Span, depth: usize) -> Entries {
-        let Some(target) = self.follow(text, span, |expander, target| expander.expand(target, depth + 1)) else {
-            return Entries::new();
-        };
+        let Some(place) = self.place(text, span) else { return Entries::new() };
+        let Some(target) = self.stands_for(place, span, depth + 1) else { return Entries::new() };
         match &target.data {
             Data::Map(entries) => entries.clone(),
-            Data::Null => Entries::new(),
+            Data::Null | Data::Unknown => Entries::new(),
             _ => {
                 self.documents.faults.push(
                     Diagnostic::error("config-bad-ref", "only a dictionary can be merged")
@@ -213,13 +230,22 @@ impl Expander<'_> {
         }
     }
 
+    /// What is at a place that is referred to, written out.
+    fn stands_for(&mut self, place: Place, span: Span, depth: usize) -> Option<Rc<Node>> {
+        if let Some(known) = self.written_out.get(&place).cloned() {
+            return Some(self.again(&known, depth, span));
+        }
+        let node = self.follow(&place, span, |expander, target| expander.expand(target, depth))?;
+        self.written_out.insert(place, Rc::clone(&node));
+        Some(node)
+    }
+
     /// Goes to what a reference leads to and does something there; not twice on one way, for that would never end.
-    fn follow<T>(&mut self, text: &str, span: Span, work: impl FnOnce(&mut Self, &Rc<Node>) -> T) -> Option<T> {
-        let place = self.place(text, span)?;
-        if !self.enter(&place, span) {
+    fn follow<T>(&mut self, place: &Place, span: Span, work: impl FnOnce(&mut Self, &Rc<Node>) -> T) -> Option<T> {
+        if !self.enter(place, span) {
             return None;
         }
-        let target = self.find(&place, span);
+        let target = self.find(place, span);
         let result = target.map(|target| work(self, &target));
         self.chain.pop();
         result
@@ -284,6 +310,18 @@ impl Expander<'_> {
 
     /// What is at a place, references on the way followed, but not one at its end.
     fn find(&mut self, place: &Place, from: Span) -> Option<Rc<Node>> {
+        let search = (place.clone(), from);
+        if self.missing.contains(&search) {
+            return None;
+        }
+        let found = self.search(place, from);
+        if found.is_none() {
+            self.missing.insert(search);
+        }
+        found
+    }
+
+    fn search(&mut self, place: &Place, from: Span) -> Option<Rc<Node>> {
         let tree = self.documents.tree(place.0);
         let mut node = &tree;
         let tokens: Vec<&str> = place.1.split('/').skip(1).collect();
@@ -306,7 +344,8 @@ impl Expander<'_> {
                 let inside = self.shown(&(place.0, before));
                 let mut fault = Diagnostic::error("config-bad-ref", format!("`{inside}` has no `{name}`"))
                     .at(from, "this leads nowhere");
-                if let Some(near) = node.map().and_then(|entries| nearest(&name, entries.keys().map(String::as_str))) {
+                let names = node.map().into_iter().flat_map(Entries::keys).map(String::as_str);
+                if let Some(near) = meant(&name, names, &self.documents.faults) {
                     fault = fault.help(format!("did you mean `{near}`?"));
                 }
                 self.documents.faults.push(fault);
@@ -327,17 +366,32 @@ impl Expander<'_> {
         for (text, span) in targets.iter().rev() {
             let Some((file, pointer)) = self.place(text, *span) else { continue };
             let place = (file, pointer + rest);
-            if !self.enter(&place, *span) {
+            // Such pointers can grow at each step, and all of them can be different.
+            if !self.within_limits(place.1.len(), self.chain.len(), *span) || !self.enter(&place, *span) {
                 return None;
             }
             let found = self.find(&place, from);
             self.chain.pop();
             if found.is_some() {
-                self.documents.faults.truncate(before);
+                // That the others do not have it is no fault then.
+                let told = self.documents.faults.split_off(before);
+                self.documents.faults.extend(told.into_iter().filter(|fault| fault.span != Some(from)));
                 return found;
             }
         }
         None
+    }
+
+    /// What [`Self::shallow`] makes of a place that is referred to.
+    fn takes_in(&mut self, place: Place, span: Span) -> Option<Rc<Shallow>> {
+        let entries = if let Some(known) = self.taken_in.get(&place) {
+            Rc::clone(known)
+        } else {
+            let entries = Rc::new(self.follow(&place, span, |expander, target| expander.shallow(target, &place))?);
+            self.taken_in.insert(place, Rc::clone(&entries));
+            entries
+        };
+        self.within_limits(entries.len(), 0, span).then_some(entries)
     }
 
     /// The entries of a dictionary with those that its references bring, and where each is written; values untouched.
@@ -351,10 +405,9 @@ impl Expander<'_> {
             Some(Reference::Many(targets)) => targets,
         };
         for (text, span) in &targets {
-            let Some(target_place) = self.place(text, *span) else { continue };
-            let found = self.follow(text, *span, |expander, target| expander.shallow(target, &target_place));
-            for (key, value) in found.unwrap_or_default() {
-                result.insert(key, value);
+            let Some(found) = self.place(text, *span).and_then(|place| self.takes_in(place, *span)) else { continue };
+            for (key, value) in &*found {
+                result.insert(key.clone(), value.clone());
             }
         }
         for (key, entry) in entries.iter().filter(|(key, _)| (targets.is_empty() && well_formed) || *key != "$ref") {

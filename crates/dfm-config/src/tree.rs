@@ -20,6 +20,8 @@ pub struct Node {
     pub data: Data,
     /// How many values it is made of, itself included.
     pub size: usize,
+    /// How many levels of lists and dictionaries it has.
+    pub depth: usize,
     /// Whether a `$ref` stands anywhere in it.
     pub refers: bool,
 }
@@ -64,9 +66,11 @@ pub const MAX_NODES: usize = 1_000_000;
 impl Node {
     /// A value at a place.
     pub fn new(span: Span, data: Data) -> Self {
-        let mut node = Self { span, data, size: 1, refers: false };
+        let depth = usize::from(matches!(data, Data::List(_) | Data::Map(_)));
+        let mut node = Self { span, data, size: 1, depth, refers: false };
         let mut contain = |inner: &Self| {
             node.size += inner.size;
+            node.depth = node.depth.max(inner.depth + 1);
             node.refers |= inner.refers;
         };
         match &node.data {
@@ -149,6 +153,11 @@ pub fn parse(text: &str, file: u32) -> (Option<Node>, Vec<Diagnostic>) {
         }
     }
     (builder.root.map(Rc::unwrap_or_clone), builder.faults)
+}
+
+/// That a text nests too deep.
+pub fn too_deep(span: Span, label: &str) -> Diagnostic {
+    Diagnostic::error("config-too-deep", format!("more than {MAX_DEPTH} levels of nesting")).at(span, label)
 }
 
 fn not_yaml(error: &ScanError, offsets: &Offsets, file: u32) -> Diagnostic {
@@ -253,6 +262,9 @@ impl Builder<'_> {
                     let text = node.text().unwrap_or_default().to_owned();
                     self.begin_entry(text, span);
                 } else {
+                    if self.open.len() + node.depth > MAX_DEPTH {
+                        return Err(too_deep(span, "reached through an alias"));
+                    }
                     self.nodes += node.size;
                     let whole = matches!(node.data, Data::Map(_) | Data::List(_));
                     let node = if whole { node } else { Rc::new(Node::new(span, node.data.clone())) };
@@ -293,8 +305,7 @@ impl Builder<'_> {
 
     fn begin(&mut self, content: Content, anchor: usize, span: Span) -> Result<(), Diagnostic> {
         if self.open.len() == MAX_DEPTH {
-            return Err(Diagnostic::error("config-too-deep", format!("more than {MAX_DEPTH} levels of nesting"))
-                .at(span, "one level too many"));
+            return Err(too_deep(span, "one level too many"));
         }
         let content = if self.awaits_key() {
             self.faults.push(
@@ -452,6 +463,8 @@ mod tests {
         assert_eq!(codes("? [1, 2]\n: 3\n")[0].0, "config-not-yaml");
         assert_eq!(codes("a: &x [*x]\n")[0].0, "config-not-yaml");
         assert_eq!(codes(&"[".repeat(200))[0].0, "config-too-deep");
+        let half = "[".repeat(60) + "1" + &"]".repeat(60);
+        assert_eq!(codes(&format!("a: &a {half}\nb: {}\n", half.replace('1', "*a")))[0].0, "config-too-deep");
         let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
         for level in 1..9 {
             let alias = format!("*a{}", level - 1);

@@ -104,7 +104,7 @@ fn members(
             let unknown = !properties.contains_key(key) && schema == Some(&Value::Bool(false));
             let known: Vec<&str> = properties.keys().map(String::as_str).collect();
             return Some(match unknown {
-                true => format!("expected only the keys {}, not `{key}`", listed(&known)),
+                true => format!("expected only the keys {}, not `{key}`", listed(known.iter().copied())),
                 false => format!("at `{key}`: {words}"),
             });
         }

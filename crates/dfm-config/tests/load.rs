@@ -133,6 +133,25 @@ fn a_server_with_an_answer_to_everything_is_not_asked_for_ever() {
 }
 
 #[test]
+fn of_very_many_faults_the_first_are_told_and_the_others_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("f.dfm.yaml");
+    let head = "dfm: 1.0.0\ninfo: {api-version: 0.0.1, code-package: fed}\nsites:\n";
+    let sites: String = (0..3000).map(|number| format!("  s{number}: {{infos: {{}}}}\n")).collect();
+    std::fs::write(&path, head.to_owned() + &sites).unwrap();
+    let report = load(&path, &Options::default()).unwrap_err();
+    let last = report.diagnostics.last().unwrap();
+    assert_eq!((report.diagnostics.len(), last.code), (1001, "config-many-faults"));
+    assert!(last.message.contains(" 2000 more"), "{}", last.message);
+
+    // Warnings alone are no error, however many there are.
+    let sites: String = (0..3000).map(|number| format!("  s{number}: {{info: {{password: abc}}}}\n")).collect();
+    std::fs::write(&path, head.to_owned() + &sites).unwrap();
+    let report = load(&path, &Options::default()).unwrap().report;
+    assert!(report.diagnostics.len() == 1001 && report.diagnostics.iter().all(|fault| !fault.is_error()));
+}
+
+#[test]
 fn the_examples_load() {
     let folder = configs().join("../../examples");
     for entry in std::fs::read_dir(folder).unwrap() {

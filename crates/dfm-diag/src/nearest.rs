@@ -2,13 +2,13 @@
 
 /// The candidate closest to `name`, if one is close enough to be a likely slip: a letter or two, case, or `-` for `_`.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let name: Vec<char> = folded(name).collect();
-    let mut other: Vec<char> = Vec::new();
+    let (mut own, mut other) = (Vec::new(), Vec::new());
+    fold(name, &mut own);
+    let name = own;
     let mut rows = Rows::default();
     let mut best: Option<(usize, &str)> = None;
     for candidate in candidates {
-        other.clear();
-        other.extend(folded(candidate));
+        fold(candidate, &mut other);
         let allowed = name.len().max(other.len()).div_ceil(3);
         let limit = match best {
             None => allowed,
@@ -22,8 +22,15 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     best.map(|(_, candidate)| candidate)
 }
 
-fn folded(text: &str) -> impl Iterator<Item = char> {
-    text.chars().flat_map(char::to_lowercase).map(|c| if c == '_' { '-' } else { c })
+/// The letters of a text without the differences that do not count. Nearly all texts are ASCII, where that is quick.
+fn fold(text: &str, letters: &mut Vec<char>) {
+    let hyphen = |c| if c == '_' { '-' } else { c };
+    letters.clear();
+    if text.is_ascii() {
+        letters.extend(text.bytes().map(|byte| hyphen(char::from(byte.to_ascii_lowercase()))));
+    } else {
+        letters.extend(text.chars().flat_map(char::to_lowercase).map(hyphen));
+    }
 }
 
 /// Three rows of the table of distances, kept because there may be thousands of candidates.

@@ -2,10 +2,14 @@
 
 use std::ops::Range;
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde_json::{Value, json};
 
 use crate::{Diagnostic, Severity, Sources, Span};
+
+/// Places that are further apart, in bytes, are drawn apart, and a line that is longer is not drawn: drawing takes as
+/// long as the text that is given for it.
+const DRAWN: usize = 10_000;
 
 /// The text of one diagnostic, with its lines of source, without a final newline.
 pub fn render(diagnostic: &Diagnostic, sources: &Sources, colour: bool) -> String {
@@ -15,11 +19,13 @@ pub fn render(diagnostic: &Diagnostic, sources: &Sources, colour: bool) -> Strin
     };
     let title = level.primary_title(&diagnostic.message).id(diagnostic.code);
     let mut group = Group::with_title(title);
-    for file in files(diagnostic) {
-        let places = places(diagnostic).filter(|(span, ..)| span.file == file);
-        let places: Vec<_> =
-            places.map(|(span, kind, words)| (within(span, sources.text(file)), kind, words)).collect();
+    for (file, places) in groups(diagnostic, sources) {
         let (first, start, text) = shown(sources, file, places.iter().map(|(range, ..)| range));
+        if text.len() > 2 * DRAWN {
+            let position = sources.position(Span { file, start: places[0].0.start, end: places[0].0.end });
+            group = group.element(Origin::path(sources.name(file)).line(position.line).char_column(position.column));
+            continue;
+        }
         let mut snippet = Snippet::source(text).path(sources.name(file)).line_start(first).fold(true);
         for (range, kind, words) in places {
             let range = range.start - start..range.end - start;
@@ -57,19 +63,24 @@ fn places(diagnostic: &Diagnostic) -> impl Iterator<Item = (Span, AnnotationKind
     own.into_iter().chain(related.map(|(span, words)| (*span, AnnotationKind::Context, words.as_str())))
 }
 
-/// The files a diagnostic speaks of, that of its own span first.
-fn files(diagnostic: &Diagnostic) -> Vec<u32> {
-    let mut files: Vec<u32> = Vec::new();
-    for (span, ..) in places(diagnostic) {
-        if !files.contains(&span.file) {
-            files.push(span.file);
+/// A place in a file's text, how it is drawn, and its words.
+type Place<'d> = (Range<usize>, AnnotationKind, &'d str);
+
+/// The places a diagnostic speaks of, those together that are near each other in one file, its own first.
+fn groups<'d>(diagnostic: &'d Diagnostic, sources: &Sources) -> Vec<(u32, Vec<Place<'d>>)> {
+    let mut groups: Vec<(u32, Vec<Place<'_>>)> = Vec::new();
+    for (span, kind, words) in places(diagnostic) {
+        let place = (within(span, sources.text(span.file)), kind, words);
+        let near = |other: &Place<'_>| other.0.start.abs_diff(place.0.start) <= DRAWN;
+        match groups.iter_mut().find(|(file, others)| *file == span.file && others.first().is_some_and(near)) {
+            Some((_, others)) => others.push(place),
+            None => groups.push((span.file, vec![place])),
         }
     }
-    files
+    groups
 }
 
-/// The lines of a file from the first of these places to the last, with the first one's number and byte: drawing takes
-/// as long as the text that is given for it.
+/// The lines of a file from the first of these places to the last, with the first one's number and byte.
 fn shown<'s, 'r>(
     sources: &'s Sources,
     file: u32,
@@ -119,6 +130,23 @@ mod tests {
         for (start, end) in [(1, 3), (3, 1), (0, 1), (5, 9), (9, 99)] {
             render(&Diagnostic::error("x", "y").at(Span { file, start, end }, "z"), &sources, false);
         }
+    }
+
+    #[test]
+    fn places_far_apart_are_drawn_apart_and_endless_lines_are_not_drawn() {
+        let mut sources = Sources::default();
+        let far = format!("sites: {{}}\n{}sites: {{}}\n", "# words\n".repeat(5000));
+        let file = sources.add("far.yaml", far.as_str());
+        let again = Span { file, start: far.len() - 10, end: far.len() - 5 };
+        let first = Span { file, start: 0, end: 5 };
+        let diagnostic = Diagnostic::error("config-duplicate-key", "the key `sites` is there twice");
+        let diagnostic = diagnostic.at(again, "again here").related(first, "first here");
+        insta::assert_snapshot!("far", render(&diagnostic, &sources, false));
+
+        let file = sources.add("long.yaml", format!("{{{}: 1}}", "k".repeat(100_000)));
+        let diagnostic =
+            Diagnostic::error("x-y", "this is wrong").at(Span { file, start: 3, end: 5 }, "here").help("no");
+        insta::assert_snapshot!("endless_line", render(&diagnostic, &sources, false));
     }
 
     #[test]
