@@ -21,8 +21,9 @@ from typing_extensions import Buffer
 from dfm.flare._lane import LOST_AFTER, Unreachable
 
 CHANNEL = "dfm"
-JOIN, BATCH, ENDED = "join", "batch", "ended"
-"""Topics: a participant's request to be let into the session; a lane's batches; how a client's process ended."""
+STARTED, JOIN, BATCH, ENDED = "started", "join", "batch", "ended"
+"""Topics: the session's job can be asked; a participant's request to be let into the session; a lane's batches; how a
+client's process ended."""
 
 _TOKEN, _NUMBER = "dfm_token", "dfm_number"
 _STREAM_FROM = 1 << 20
@@ -91,6 +92,22 @@ def serve_batches(
         return make_reply(ReturnCode.OK)
 
     cell.register_request_cb(channel=CHANNEL, topic=BATCH, cb=batch)
+
+
+def tell_started(cell: Any, application: str) -> None:
+    """Tells an application, once and without an answer, that the session's job can be asked."""
+    cell.core_cell.fire_and_forget(
+        channel=CHANNEL, topic=STARTED, targets=application, message=Message({}, b""), optional=True
+    )
+
+
+def serve_started(cell: Any, started: Callable[[str], None]) -> None:
+    """Has `started(origin)` told when the job of a cell says that it can be asked."""
+
+    def heard(request: Any) -> None:
+        started(str(request.get_header(MessageHeaderKey.ORIGIN)))
+
+    cell.register_request_cb(channel=CHANNEL, topic=STARTED, cb=heard)
 
 
 def serve_joins(cell: Any, join: Callable[[str, bytes], bytes | None]) -> None:

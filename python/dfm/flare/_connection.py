@@ -23,7 +23,7 @@ from nvflare.fuel.flare_api.flare_api import Session
 from typing_extensions import Buffer
 
 from dfm.errors import SessionError
-from dfm.flare._cells import job_cell, poster, serve_batches
+from dfm.flare._cells import job_cell, poster, serve_batches, serve_started
 from dfm.flare._job import LIST, OPEN, name_of, write_job
 from dfm.flare._kit import Kit
 from dfm.flare._lane import Inbox, Lane, Packet
@@ -33,6 +33,10 @@ _LOGIN = 15.0
 _START = 60.0
 """Seconds for a job to begin to run."""
 _ASK_AGAIN = 0.1
+_LOOK = 1.0
+"""Seconds between looks at a job that does not say that it has started."""
+_UNTOLD = 10.0
+"""Seconds after which it is asked all the same."""
 _KEEP_ALIVE = 300.0
 """Seconds between signs of life; NVFlare ends a user's idle connection after 1,800."""
 
@@ -101,6 +105,7 @@ class Connection:
         self._lost = lost
         self._inbox = Inbox(take)
         self._closing = threading.Event()
+        self._started = threading.Event()
         self._flare: Any = None
         self._cell = ""
         self._token: str | None = None
@@ -131,11 +136,14 @@ class Connection:
         """
         self._log_in()
         self.job = self._find(execution)
+        self._started.set()
         return self._enter({"execution": execution})
 
     def _log_in(self) -> None:
         self._flare = log_in(self._kit, self._check_closing)
-        serve_batches(self._flare.api.get_cell(), lambda _: self._token, self._receive)
+        cell = self._flare.api.get_cell()
+        serve_batches(cell, lambda _: self._token, self._receive)
+        serve_started(cell, lambda _: self._started.set())
 
     def _enter(self, more: dict[str, Any]) -> dict[str, Any]:
         cell = self._flare.api.get_cell()
@@ -192,6 +200,7 @@ class Connection:
     def close(self) -> None:
         """Ends the job, as far as it has begun."""
         self._closing.set()
+        self._started.set()
         if self._lane is not None:
             self._lane.push(Packet(self._homesite, "", json.dumps({"bye": True}).encode()))
             self._lane.drain(3.0)
@@ -213,7 +222,7 @@ class Connection:
     def _submit(self) -> str:
         self._check_closing()
         with tempfile.TemporaryDirectory(prefix="dfm-", dir=self._folder) as folder:
-            job = write_job(Path(folder), name_of(self._session))
+            job = write_job(Path(folder), name_of(self._session), self._flare.api.get_cell().get_fqcn())
             try:
                 return str(self._flare.submit_job(str(job), submit_token=secrets.token_hex(16)))
             except api_spec.AuthorizationError as error:
@@ -222,9 +231,13 @@ class Connection:
                 raise SessionError(f"the federation does not take the session's job: {error}") from None
 
     def _ask_to_open(self, request: dict[str, Any]) -> dict[str, Any]:
-        deadline = time.monotonic() + _START
-        refusal = ""
-        while time.monotonic() < deadline:
+        begin = time.monotonic()
+        refusal = "its process has not started"
+        while time.monotonic() < begin + _START:
+            # The job says when it can be asked; to ask before would be an error in the server's log.
+            if not self._started.wait(_LOOK) and time.monotonic() < begin + _UNTOLD:
+                self._check_alive()
+                continue
             self._check_closing()
             try:
                 answer = self._flare.do_app_command(self.job, OPEN, request)

@@ -16,11 +16,6 @@ PAST = "*"
 NAME = "dfm-"
 """How the names of sessions' jobs begin."""
 
-_SERVER: dict[str, Any] = {
-    "format_version": 2,
-    "workflows": [{"id": "session", "path": "dfm.flare.server.SessionController", "args": {}}],
-    "components": [],
-}
 _CLIENT: dict[str, Any] = {
     "format_version": 2,
     "executors": [{"tasks": ["*"], "executor": {"path": "dfm.flare.client.SessionExecutor", "args": {}}}],
@@ -33,15 +28,21 @@ def name_of(session: str) -> str:
     return NAME + session
 
 
-def write_job(folder: Path, name: str) -> Path:
-    """Writes the job into a folder of its own below `folder`."""
+def write_job(folder: Path, name: str, application: str) -> Path:
+    """Writes the job into a folder of its own below `folder`; it tells the application's cell when it can be asked."""
     job = folder / name
     config = job / "app" / "config"
     config.mkdir(parents=True)
+    args = {"application": application}
+    server = {
+        "format_version": 2,
+        "workflows": [{"id": "session", "path": "dfm.flare.server.SessionController", "args": args}],
+        "components": [],
+    }
     meta = {"name": name, "resource_spec": {}, "min_clients": 1, "deploy_map": {"app": ["@ALL"]}}
     for path, content in (
         (job / "meta.json", meta),
-        (config / "config_fed_server.json", _SERVER),
+        (config / "config_fed_server.json", server),
         (config / "config_fed_client.json", _CLIENT),
     ):
         path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

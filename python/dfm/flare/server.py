@@ -25,7 +25,7 @@ from nvflare.apis.signal import Signal
 from typing_extensions import Buffer
 
 from dfm import _native
-from dfm.flare._cells import job_cell, poster, serve_batches, serve_ends, serve_joins
+from dfm.flare._cells import job_cell, poster, serve_batches, serve_ends, serve_joins, tell_started
 from dfm.flare._executions import Executions
 from dfm.flare._job import CANCEL, LIST, OPEN, PAST
 from dfm.flare._lane import Inbox, Lane, Packet
@@ -44,8 +44,10 @@ _SILENT = 6.0
 class SessionController(Controller):
     """The one workflow of a session's job."""
 
-    def __init__(self) -> None:
+    def __init__(self, application: str) -> None:
+        """`application` is the cell of the one that submitted the job."""
         super().__init__()
+        self._submitter = application
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._began = time.monotonic()
@@ -74,6 +76,7 @@ class SessionController(Controller):
         engine.register_app_command(OPEN, self._open)
         engine.register_app_command(LIST, self._list)
         engine.register_app_command(CANCEL, self._cancel)
+        tell_started(self._cell, self._submitter)
 
     def control_flow(self, abort_signal: Signal, fl_ctx: FLContext) -> None:
         """Lasts as long as the session."""
