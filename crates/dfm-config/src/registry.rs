@@ -1,5 +1,6 @@
 //! Which federations does the user have, and where is each?
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use dfm_diag::{Diagnostic, Report, Sources};
@@ -7,7 +8,7 @@ use indexmap::IndexMap;
 
 use crate::registry_edit;
 use crate::tree::{self, Entries, Node};
-use crate::write::write_file;
+use crate::write::{followed, write_alone};
 
 /// The file `federations.yaml`, as it was read.
 #[derive(Clone, Debug)]
@@ -145,12 +146,23 @@ impl Registry {
     }
 }
 
-/// Writes a file as a whole or not at all, making its folder where needed.
+/// Waits until no other process edits a registry; none will until this is dropped. The folder is locked, for the file
+/// itself is replaced. `None` where it cannot be: writing fails there too, and says why.
+pub fn lock(path: &Path) -> Option<File> {
+    let path = followed(path);
+    let folder = path.parent()?;
+    std::fs::create_dir_all(folder).ok()?;
+    let folder = File::open(folder).ok()?;
+    folder.lock().ok()?;
+    Some(folder)
+}
+
+/// Writes a registry as a whole or not at all, making its folder where needed. It should be locked.
 ///
 /// # Errors
 /// Whatever the file system says.
 pub fn write(path: &Path, text: &str) -> Result<(), Diagnostic> {
-    write_file(path, text).map_err(|error| {
+    write_alone(path, text).map_err(|error| {
         Diagnostic::error("registry-not-written", format!("cannot write `{}`: {error}", path.display()))
             .help("nothing has changed; check the folder's permissions, or name another file with --config")
     })

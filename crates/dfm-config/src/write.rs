@@ -1,15 +1,40 @@
 //! How is a file written as a whole or not at all?
 
 use std::io::{Result, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Writes a file as a whole or not at all, making its folder where needed, and keeps the permissions it had.
 ///
 /// # Errors
 /// Whatever the file system says; the file is then as it was.
 pub fn write_file(path: &Path, text: &str) -> Result<()> {
-    // A link is followed, so that it stays one.
-    let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    write(path, text, ".dfm-")
+}
+
+/// The same for a file in whose folder no other process does this: removes what one that was killed has left there.
+///
+/// # Errors
+/// Whatever the file system says; the file is then as it was.
+pub fn write_alone(path: &Path, text: &str) -> Result<()> {
+    const DRAFT: &str = ".dfm-draft-";
+    let target = followed(path);
+    let entries = target.parent().and_then(|folder| std::fs::read_dir(folder).ok());
+    for entry in entries.into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(DRAFT) {
+            // One that stays does no harm.
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+    write(&target, text, DRAFT)
+}
+
+/// The file that is written: a link stays one.
+pub fn followed(path: &Path) -> PathBuf {
+    std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
+fn write(path: &Path, text: &str, draft: &str) -> Result<()> {
+    let target = followed(path);
     let folder = target.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;
     let mut builder = tempfile::Builder::new();
@@ -18,7 +43,7 @@ pub fn write_file(path: &Path, text: &str) -> Result<()> {
         use std::os::unix::fs::PermissionsExt;
         builder.permissions(std::fs::Permissions::from_mode(0o666));
     }
-    let mut file = builder.prefix(".dfm-").tempfile_in(folder)?;
+    let mut file = builder.prefix(draft).tempfile_in(folder)?;
     file.write_all(text.as_bytes())?;
     if let Ok(old) = std::fs::metadata(&target) {
         file.as_file().set_permissions(old.permissions())?;

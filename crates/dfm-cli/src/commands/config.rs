@@ -1,6 +1,5 @@
 //! How does `dfm fed config` keep the registry of federations?
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use comfy_table::{Table, presets};
@@ -22,7 +21,7 @@ pub fn run(context: &Context, command: Config) -> Result<(), Failure> {
         return create_default(context, path);
     }
     // Held to the end: what another process does meanwhile is read after it is done, and not overwritten.
-    let _lock = matches!(command, Config::Set(_) | Config::Delete { .. }).then(|| lock(&context.registry));
+    let _lock = matches!(command, Config::Set(_) | Config::Delete { .. }).then(|| registry::lock(&context.registry));
     let mut registry = Registry::read(&context.registry).map_err(Failure::wrong)?;
     match command {
         Config::ListAll => {
@@ -34,16 +33,6 @@ pub fn run(context: &Context, command: Config) -> Result<(), Failure> {
         Config::Delete { name } => delete(context, &mut registry, &name),
         Config::CreateDefault { path } => create_default(context, path),
     }
-}
-
-/// Waits until no other process edits the registry. The folder is locked, for the file itself is replaced.
-fn lock(registry: &Path) -> Option<File> {
-    let folder = registry.parent()?;
-    // Where this fails, writing will, and says why.
-    std::fs::create_dir_all(folder).ok()?;
-    let folder = File::open(folder).ok()?;
-    folder.lock().ok()?;
-    Some(folder)
 }
 
 fn list_all(context: &Context, registry: &Registry) {
@@ -360,6 +349,7 @@ fn create_default(context: &Context, path: Option<PathBuf>) -> Result<(), Failur
     let path = path.map_or_else(|| context.registry.clone(), |path| context.here.join(path));
     let path = if path.is_dir() { path.join(FILE_NAME) } else { path };
     let place = context.shown(&path);
+    let _lock = registry::lock(&path);
     if path.exists() {
         return Err(Failure::failed(
             Diagnostic::error("registry-exists", format!("`{}` exists already and was left as it is", place.display()))
