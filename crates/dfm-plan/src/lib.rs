@@ -20,6 +20,7 @@ mod place;
 mod plan;
 mod problem;
 mod saved;
+mod search;
 mod streams;
 mod suggest;
 

@@ -1,19 +1,19 @@
 //! At which of its candidates does each node run, so that the pipeline ends soonest?
 //!
 //! A first placement comes from a pass forward and one backward over the graph (exact for trees whose sizes do not
-//! depend on the sites). Local changes improve it. Where few nodes are free, a search then tries everything that could
-//! be better, so that small graphs get the optimum. Work is bounded, linear in the graph, and its outcome depends on
-//! nothing but the input.
+//! depend on the sites). Passes that change one node after the other improve it, then a search looks for the optimum.
+//! Work is bounded, linear in the graph beyond a fixed number of steps, and its outcome depends on nothing but the input.
 
 use crate::cost::{Costs, Run};
-use crate::graph::{Graph, Node};
+use crate::graph::{Graph, Input};
+use crate::search::Search;
 
-/// The most free nodes, of those that depend on each other, for a search.
-const SEARCHED: usize = 16;
-/// The most nodes that all searches of a pipeline may run.
-const SEARCH_BUDGET: usize = 1_000_000;
-/// The most passes of local changes.
+/// The most passes that change one node after the other.
 const SWEEPS: usize = 4;
+/// How many ways between candidates the searches of a pipeline may look at.
+const SEARCHED: usize = 3_000_000;
+/// How many candidates may be run to save work that does not make the end sooner.
+const SAVED: usize = 50_000;
 
 /// Which candidate each node has, and what that means.
 pub(crate) struct Placed {
@@ -25,21 +25,30 @@ pub(crate) struct Placed {
 
 /// How good a placement is: first its end counts, then the work in all.
 #[derive(Clone, Copy, Default)]
-struct Score {
-    end: f64,
-    work: f64,
+pub(crate) struct Score {
+    pub end: f64,
+    pub work: f64,
 }
 
 impl Score {
-    fn with(self, run: &Run) -> Self {
+    /// The score with one more node.
+    pub fn with(self, run: &Run) -> Self {
         Self { end: self.end.max(run.finish), work: self.work + run.compute + run.sending }
     }
 
     /// Whether it is better by more than rounding.
-    fn beats(self, other: Self) -> bool {
-        let less = |a: f64, b: f64| a < b - 1e-9 * b.abs();
-        less(self.end, other.end) || (!less(other.end, self.end) && less(self.work, other.work))
+    pub fn beats(self, other: Self) -> bool {
+        other.ends_after(self.end) || (!self.ends_after(other.end) && is_less(self.work, other.work))
     }
+
+    /// Whether it ends later by more than rounding.
+    pub fn ends_after(self, end: f64) -> bool {
+        is_less(end, self.end)
+    }
+}
+
+fn is_less(a: f64, b: f64) -> bool {
+    a < b - 1e-9 * b.abs()
 }
 
 impl Placed {
@@ -57,13 +66,23 @@ impl Placed {
         })
     }
 
-    fn choose(&mut self, graph: &Graph<'_>, costs: &Costs, node: usize, candidate: usize) {
+    /// Runs a node at a candidate, and leaves it there.
+    pub fn choose(&mut self, graph: &Graph<'_>, costs: &Costs, node: usize, candidate: usize) {
         self.runs[node] = self.run(graph, costs, node, candidate);
         self.choice[node] = candidate;
     }
 
+    /// Lets each node that follows another have that one's candidate.
+    pub fn follow(&mut self, graph: &Graph<'_>, nodes: &[usize]) {
+        for &node in nodes {
+            if let Some(leader) = graph.nodes[node].follows {
+                self.choice[node] = self.choice[leader];
+            }
+        }
+    }
+
     /// Runs these nodes, in order, each at its choice.
-    fn run_all(&mut self, graph: &Graph<'_>, costs: &Costs, nodes: &[usize]) -> Score {
+    pub fn run_all(&mut self, graph: &Graph<'_>, costs: &Costs, nodes: &[usize]) -> Score {
         let mut score = Score::default();
         for &node in nodes {
             self.choose(graph, costs, node, self.choice[node]);
@@ -72,7 +91,23 @@ impl Placed {
         score
     }
 
-    fn restore(&mut self, graph: &Graph<'_>, costs: &Costs, nodes: &[usize], choice: &[usize]) {
+    /// The nodes that the end waits for, the last one first.
+    pub fn longest_way(&self, graph: &Graph<'_>, costs: &Costs, nodes: &[usize]) -> Vec<usize> {
+        let last = nodes.iter().copied().max_by(|a, b| self.runs[*a].finish.total_cmp(&self.runs[*b].finish));
+        let before = |node: &usize| {
+            let to = self.site(graph, *node);
+            let arrival = |input: &Input| {
+                let size = if input.signal { 0.0 } else { self.runs[input.node].size };
+                self.runs[input.node].finish + costs.send(self.site(graph, input.node), to, size)
+            };
+            let inputs = graph.nodes[*node].inputs.iter();
+            inputs.max_by(|a, b| arrival(a).total_cmp(&arrival(b))).map(|input| input.node)
+        };
+        std::iter::successors(last, before).collect()
+    }
+
+    /// Runs these nodes, in order, at these candidates.
+    pub fn restore(&mut self, graph: &Graph<'_>, costs: &Costs, nodes: &[usize], choice: &[usize]) {
         for (&node, &candidate) in nodes.iter().zip(choice) {
             self.choose(graph, costs, node, candidate);
         }
@@ -82,30 +117,24 @@ impl Placed {
 /// Places every node.
 pub(crate) fn place_nodes(graph: &Graph<'_>, costs: &Costs) -> Placed {
     let mut placed = Placed { choice: first_choice(graph, costs), runs: vec![Run::default(); graph.nodes.len()] };
-    follow(graph, &graph.order, &mut placed);
+    placed.follow(graph, &graph.order);
     placed.run_all(graph, costs, &graph.order);
-    let mut budget = SEARCH_BUDGET;
+    let mut search = Search::new(graph, costs, SEARCHED);
     let mut rest = vec![0.0; graph.nodes.len()];
+    let mut budget = SAVED;
     for nodes in components(graph) {
-        let is_free = |node: &Node<'_>| node.candidates.len() > 1 && node.follows.is_none();
-        let free = nodes.iter().filter(|node| is_free(&graph.nodes[**node])).count();
-        if free > 0 {
+        if nodes.iter().any(|node| is_free(graph, *node)) {
             improve(graph, costs, &nodes, &mut placed, &mut rest);
-        }
-        if free > 0 && free <= SEARCHED {
-            search(graph, costs, &nodes, &mut placed, &mut rest, &mut budget);
+            search.place(&mut placed, &nodes);
+            save_work(graph, costs, &nodes, &mut placed, &mut budget);
         }
     }
     placed
 }
 
-/// Lets each node that follows another have that one's candidate.
-fn follow(graph: &Graph<'_>, nodes: &[usize], placed: &mut Placed) {
-    for &node in nodes {
-        if let Some(leader) = graph.nodes[node].follows {
-            placed.choice[node] = placed.choice[leader];
-        }
-    }
+/// Whether a node has a choice of its own.
+fn is_free(graph: &Graph<'_>, node: usize) -> bool {
+    graph.nodes[node].candidates.len() > 1 && graph.nodes[node].follows.is_none()
 }
 
 /// The groups of nodes that depend on each other, each in the graph's order.
@@ -188,13 +217,14 @@ fn improve(graph: &Graph<'_>, costs: &Costs, nodes: &[usize], placed: &mut Place
     for _ in 0..SWEEPS {
         let before: Vec<usize> = nodes.iter().map(|node| placed.choice[*node]).collect();
         for &node in nodes.iter().rev() {
-            let after = time_after(graph, costs, placed, rest, node, placed.choice[node]);
+            let size = placed.runs[node].size;
+            let after = time_after(graph, costs, placed, rest, node, placed.choice[node], size);
             rest[node] = placed.runs[node].compute + after.end;
         }
         for &node in nodes {
             let score = |candidate: usize| {
                 let run = placed.run(graph, costs, node, candidate);
-                let after = time_after(graph, costs, placed, rest, node, candidate);
+                let after = time_after(graph, costs, placed, rest, node, candidate, run.size);
                 Score { end: run.finish + after.end, work: run.compute + run.sending + after.work }
             };
             let candidate = match graph.nodes[node].follows {
@@ -212,88 +242,54 @@ fn improve(graph: &Graph<'_>, costs: &Costs, nodes: &[usize], placed: &mut Place
     }
 }
 
-/// The time from a node's end, at a candidate, to the end of all that follows, where `rest` has the time from the start
-/// of each node that follows; and the time for sending alone.
-fn time_after(graph: &Graph<'_>, costs: &Costs, placed: &Placed, rest: &[f64], node: usize, candidate: usize) -> Score {
+/// The time from a node's end, at a candidate and with a result so big, to the end of all that follows, where `rest` has
+/// the time from the start of each node that follows; and the time for sending alone.
+fn time_after(
+    graph: &Graph<'_>,
+    costs: &Costs,
+    placed: &Placed,
+    rest: &[f64],
+    node: usize,
+    candidate: usize,
+    size: f64,
+) -> Score {
     let site = graph.nodes[node].candidates[candidate].site;
-    let size = placed.runs[node].size;
     graph.nodes[node].outputs.iter().fold(Score::default(), |score, output| {
         let sending = costs.send(site, placed.site(graph, output.node), if output.signal { 0.0 } else { size });
         Score { end: score.end.max(sending + rest[output.node]), work: score.work + sending }
     })
 }
 
-/// Tries every placement that could still be better, until the budget is used up. `rest` is room for a number for each
-/// node.
-fn search(
-    graph: &Graph<'_>,
-    costs: &Costs,
-    nodes: &[usize],
-    placed: &mut Placed,
-    rest: &mut [f64],
-    budget: &mut usize,
-) {
-    for &node in nodes.iter().rev() {
-        let least_time = |node: usize| {
-            let offers = graph.nodes[node].candidates.iter().filter_map(|candidate| candidate.offer);
-            offers.map(|offer| offer.compute_cost.fixed_time).reduce(f64::min).unwrap_or(0.0)
-        };
-        let outputs = graph.nodes[node].outputs.iter();
-        rest[node] = outputs.map(|output| least_time(output.node) + rest[output.node]).fold(0.0, f64::max);
-    }
-    let best = placed.run_all(graph, costs, nodes);
-    let found: Vec<usize> = nodes.iter().map(|node| placed.choice[*node]).collect();
-    let mut search = Search { graph, costs, nodes, least_rest: rest, placed, budget, best, found };
-    search.from(0, Score::default());
-    let found = search.found;
-    placed.restore(graph, costs, nodes, &found);
-}
-
-struct Search<'s, 'g> {
-    graph: &'s Graph<'g>,
-    costs: &'s Costs,
-    nodes: &'s [usize],
-    /// Node → the least time from its end to the end of all that follows.
-    least_rest: &'s [f64],
-    placed: &'s mut Placed,
-    budget: &'s mut usize,
-    best: Score,
-    found: Vec<usize>,
-}
-
-impl Search<'_, '_> {
-    /// Places the nodes from a position on, the ones before having this score.
-    fn from(&mut self, mut at: usize, mut score: Score) {
-        while let Some(&node) = self.nodes.get(at) {
-            at += 1;
-            let kept = &self.graph.nodes[node];
-            let count = kept.candidates.len();
-            let leader = kept.follows.map(|leader| self.placed.choice[leader]);
-            if let Some(only) = leader.or((count == 1).then_some(0)) {
-                match self.with(node, only, score) {
-                    Some(next) => score = next,
-                    None => return,
+/// Changes one node after another, the last ones first, to where the whole is better, until no change is or the budget
+/// is used up.
+fn save_work(graph: &Graph<'_>, costs: &Costs, nodes: &[usize], placed: &mut Placed, budget: &mut usize) {
+    let mut best = placed.run_all(graph, costs, nodes);
+    let mut saved = true;
+    while std::mem::take(&mut saved) {
+        for &node in nodes.iter().rev().filter(|node| is_free(graph, **node)) {
+            for candidate in 0..graph.nodes[node].candidates.len() {
+                if *budget < nodes.len() {
+                    return;
                 }
-                continue;
-            }
-            for candidate in 0..count {
-                if let Some(next) = self.with(node, candidate, score) {
-                    self.from(at, next);
+                *budget -= nodes.len();
+                let before: Vec<usize> = nodes.iter().map(|node| placed.choice[*node]).collect();
+                placed.choice[node] = candidate;
+                placed.follow(graph, nodes);
+                let score = placed.run_all(graph, costs, nodes);
+                if score.beats(best) {
+                    (best, saved) = (score, true);
+                } else {
+                    placed.restore(graph, costs, nodes, &before);
                 }
             }
-            return;
         }
-        self.best = score;
-        self.found = self.nodes.iter().map(|node| self.placed.choice[*node]).collect();
     }
+}
 
-    /// The score with one more node; `None` if that cannot lead to anything better.
-    fn with(&mut self, node: usize, candidate: usize, score: Score) -> Option<Score> {
-        *self.budget = self.budget.checked_sub(1)?;
-        self.placed.choose(self.graph, self.costs, node, candidate);
-        let run = self.placed.runs[node];
-        let next = score.with(&run);
-        let least = Score { end: next.end.max(run.finish + self.least_rest[node]), work: next.work };
-        least.beats(self.best).then_some(next)
+/// The node whose choice a node has.
+pub(crate) fn leader(graph: &Graph<'_>, mut node: usize) -> usize {
+    while let Some(next) = graph.nodes[node].follows {
+        node = next;
     }
+    node
 }
