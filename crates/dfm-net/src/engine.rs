@@ -6,9 +6,13 @@
 //! 3. A token meets only tokens of its own frame, and of the frames that this is nested in.
 //! 4. A token that an error has reached moves on like any other, so every job ends.
 
+mod waiting;
+
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync;
+
+pub use waiting::Waiting;
 
 use crate::blocks::{Blocks, Way};
 use crate::{
@@ -909,8 +913,9 @@ mod tests {
     use super::*;
     use crate::{Block, Comparison, Limits, NodeId, Place, Selector, Transition};
 
+    /// A value of no content.
     #[derive(Clone, Debug, PartialEq)]
-    struct Nothing;
+    pub(super) struct Nothing;
 
     impl Value for Nothing {
         fn select(&self, _: &[Selector]) -> Result<Self, String> {

@@ -12,7 +12,7 @@ mod net;
 mod token;
 mod whole;
 
-pub use engine::{Action, Engine};
+pub use engine::{Action, Engine, Waiting};
 pub use frame::Frame;
 pub use measured::Measured;
 pub use net::{

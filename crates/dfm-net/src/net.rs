@@ -188,6 +188,21 @@ impl Step {
         }
     }
 
+    /// What it is, for people: the operation, or what of the pipeline it does.
+    pub fn label(&self) -> String {
+        match self {
+            Self::Call { operation, .. } => operation.clone(),
+            Self::Yield { place, .. } => format!("yield {place}"),
+            Self::Split { .. } => "for each".to_owned(),
+            Self::Decide { .. } => "if".to_owned(),
+            Self::Enter { .. } => "body".to_owned(),
+            Self::LookUp { .. } => "try from cache".to_owned(),
+            Self::Store { .. } => "write to cache".to_owned(),
+            Self::Join { .. } => "cached or made".to_owned(),
+            Self::Collect { .. } => "collect".to_owned(),
+        }
+    }
+
     /// The operation, if it calls one.
     pub fn operation(&self) -> Option<&str> {
         match self {

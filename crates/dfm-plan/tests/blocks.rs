@@ -613,6 +613,7 @@ fn execute(plan: &Plan, frames: u32, order: u64, dies: Option<(usize, usize)>) -
     }
     let mut dead = None;
     let mut turn = 0;
+    let mut begun = vec![0; nets.len()];
     while !events.is_empty() || dies.is_some_and(|_| dead.is_none()) {
         if let Some((lost, _)) = dies.filter(|(_, after)| dead.is_none() && (turn >= *after || events.is_empty())) {
             dead = Some(lost);
@@ -640,6 +641,7 @@ fn execute(plan: &Plan, frames: u32, order: u64, dies: Option<(usize, usize)>) -
         turn += 1;
         let at = match event {
             Event::Start(site, index) => {
+                begun[site] += 1;
                 let params = HashMap::from([("p".to_owned(), Val::Num(i64::from(index)))]);
                 engines[site].start(&Frame::of_param_set(index), &params);
                 site
@@ -780,8 +782,23 @@ fn execute(plan: &Plan, frames: u32, order: u64, dies: Option<(usize, usize)>) -
                 Action::Done => assert!(done.insert(at), "a site is done once"),
             }
         }
+        let runs = |event: &Event| match event {
+            Event::Complete(site, ..) | Event::Generate(site, ..) | Event::Stop(site) => *site == at,
+            _ => false,
+        };
+        if begun[at] == frames && !events.iter().any(runs) {
+            assert_eq!(names_what_it_waits_for(&engines[at]), !done.contains(&at));
+        }
     }
     (seen, done.len() - usize::from(dead.is_some_and(|dead| done.contains(&dead))))
+}
+
+/// Whether a site says of anything that it waits for another site. Whatever waits says which places are empty.
+fn names_what_it_waits_for(engine: &Engine<Val>) -> bool {
+    let (waiting, more) = engine.waiting(usize::MAX);
+    assert!(more == 0 && waiting.iter().all(|one| !one.empty.is_empty()));
+    let place = |place: &PlaceId| &engine.net().places[*place as usize];
+    waiting.iter().flat_map(|one| &one.empty).any(|empty| matches!(place(empty).source, Source::Site(_)))
 }
 
 fn tries() -> u32 {
