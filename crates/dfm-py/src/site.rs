@@ -8,7 +8,7 @@ use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::sync::Arc;
 
 use dfm_net::{Argument, Comparison, Failure, Frame, Limits, NodeId, Outcome, Selector, Step, Token, Value};
-use dfm_runtime::{Event, Host, Incoming, Link, Outgoing, Part, Room, Yielded};
+use dfm_runtime::{Event, Host, Incoming, Link, NodeAt, Outgoing, Part, Room, Wait, Why, Yielded};
 use pyo3::basic::CompareOp;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
@@ -337,6 +337,13 @@ impl Site {
         self.site.checked(request, problems);
     }
 
+    /// At home: asks the sites of a job what it has not done there. Returns what it has not done here, as an
+    /// `unfinished` event has it, and the sites that answer with such an event.
+    fn ask<'py>(&mut self, py: Python<'py>, request: u64, job: u64) -> PyResult<(Bound<'py, PyTuple>, Vec<String>)> {
+        let (waits, more, asked) = self.site.ask(request, job);
+        Ok((unfinished(py, &waits, more)?, asked))
+    }
+
     /// At home: the application has had `count` items of a stream in all.
     fn consumed(&mut self, job: u64, transition: u32, frame: Vec<u32>, count: u64) {
         if let Some(frame) = frame_of(&frame) {
@@ -414,6 +421,9 @@ fn seen(py: Python<'_>, event: Event<Object>) -> PyResult<Bound<'_, PyTuple>> {
         Event::Setup(text) => ("setup", text).into_pyobject(py),
         Event::Check(request, operations) => ("check", request, operations).into_pyobject(py),
         Event::Checked(site, request, problems) => ("checked", site, request, problems).into_pyobject(py),
+        Event::Unfinished(site, request, waits, more) => {
+            ("unfinished", site, request, unfinished(py, &waits, more)?).into_pyobject(py)
+        }
         Event::Opened(job, name) => ("opened", job, name).into_pyobject(py),
         Event::Item(of, value) => seen_items(py, &of, &PyList::new(py, [value.0])?),
         Event::Yielded(of, token) => {
@@ -443,6 +453,27 @@ fn seen(py: Python<'_>, event: Event<Object>) -> PyResult<Bound<'_, PyTuple>> {
         Event::Cancelled(site, job) => ("cancelled", site, job).into_pyobject(py),
         Event::Bye => ("bye",).into_pyobject(py),
     }
+}
+
+/// What is not done at a site: a list of (site, node, label, frame, why), and how much more there is. Why is (seconds,
+/// whether it rests) for a call, and (nodes, how many more) for what needs these nodes, each (site, node, label).
+fn unfinished<'py>(py: Python<'py>, waits: &[Wait], more: u64) -> PyResult<Bound<'py, PyTuple>> {
+    let told = |wait: &Wait| {
+        let (site, node, label) = node_at(py, &wait.node)?;
+        let why = match &wait.why {
+            Why::Runs { seconds, rests } => (*seconds, *rests).into_pyobject(py)?,
+            Why::Needs { nodes, more } => {
+                let nodes = nodes.iter().map(|node| node_at(py, node)).collect::<PyResult<Vec<_>>>()?;
+                (nodes, *more).into_pyobject(py)?
+            }
+        };
+        (site, node, label, PyTuple::new(py, wait.frame.levels())?, why).into_pyobject(py)
+    };
+    (waits.iter().map(told).collect::<PyResult<Vec<_>>>()?, more).into_pyobject(py)
+}
+
+fn node_at<'a, 'py>(py: Python<'py>, at: &'a NodeAt) -> PyResult<(&'a str, Bound<'py, PyAny>, &'a str)> {
+    Ok((&at.site, named(py, &at.node)?, &at.label))
 }
 
 fn seen_items<'py>(py: Python<'py>, of: &Yielded, items: &Bound<'py, PyList>) -> PyResult<Bound<'py, PyTuple>> {

@@ -17,7 +17,7 @@ pub trait Host {
     /// The sentence that tells the user what cannot travel, and what to do.
     fn encode(&mut self, value: &Self::Value) -> Result<Outgoing, String>;
 
-    /// Seconds since 1970. Only asked for jobs that are measured.
+    /// Seconds since 1970.
     fn now(&self) -> f64;
 
     /// The value that another process encoded.
@@ -103,6 +103,8 @@ pub enum Event<V> {
     Check(u64, Vec<(String, Option<String>)>),
     /// At home: a site's answer.
     Checked(String, u64, Vec<String>),
+    /// At home: a site's answer to [`crate::Site::ask`], and how much more is not done there.
+    Unfinished(String, u64, Vec<Wait>, u64),
     /// A job began here, with this name.
     Opened(JobId, String),
     /// At home: a token for the application.
@@ -128,6 +130,47 @@ pub enum Event<V> {
     Cancelled(String, JobId),
     /// The session ends.
     Bye,
+}
+
+/// Something of a job that is not done, in the words of its pipeline.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wait {
+    /// What is not done.
+    pub node: NodeAt,
+    /// In which frame.
+    pub frame: Frame,
+    /// Why not.
+    pub why: Why,
+}
+
+/// What a site does for a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeAt {
+    /// The site.
+    pub site: String,
+    /// The pipeline's node.
+    pub node: NodeId,
+    /// The operation, or what else the node is.
+    pub label: String,
+}
+
+/// Why something is not done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Why {
+    /// Its call is running, for so many seconds; a generator may rest until its consumers have caught up.
+    Runs {
+        /// Since its first try.
+        seconds: f64,
+        /// Whether it rests.
+        rests: bool,
+    },
+    /// It needs what these have not put out yet.
+    Needs {
+        /// The first of them.
+        nodes: Vec<NodeAt>,
+        /// How many more inputs are missing.
+        more: u64,
+    },
 }
 
 /// Where a token for the application comes from.

@@ -8,7 +8,7 @@ mod record;
 mod segment;
 mod site;
 
-pub use host::{Call, CallId, Event, Host, Incoming, Outgoing, Part, Room, Yielded};
+pub use host::{Call, CallId, Event, Host, Incoming, NodeAt, Outgoing, Part, Room, Wait, Why, Yielded};
 pub use keeper::{Keeper, Position, Progress};
 pub use link::Link;
 pub use segment::Received;

@@ -4,6 +4,7 @@
 //! what [`Site::next_call`] and [`Site::take_events`] say. Several jobs run side by side, each with an engine of its own.
 
 mod home;
+mod unfinished;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
@@ -84,6 +85,8 @@ pub(crate) struct Running {
     pub(crate) job: JobId,
     pub(crate) transition: TransitionId,
     pub(crate) frame: Frame,
+    /// When it was given to the host, by whose clock.
+    begun: Option<f64>,
     pub(crate) sent: u64,
     /// How many items of a generator that runs again were recorded when it ran first.
     pub(crate) repeats: u64,
@@ -195,8 +198,12 @@ impl<H: Host> Site<H> {
     /// The next call that is due.
     pub fn next_call(&mut self) -> Option<Call<H::Value>> {
         let call = self.calls.pop_front()?;
+        let now = self.host.now();
+        if let Some(running) = self.running.get_mut(&call.id) {
+            running.begun = Some(now);
+        }
         if let Some(measuring) = self.jobs.get_mut(&call.job).and_then(|job| job.measuring.as_mut()) {
-            measuring.begin(call.id, self.host.now());
+            measuring.begin(call.id, now);
         }
         Some(call)
     }
@@ -300,6 +307,7 @@ impl<H: Host> Site<H> {
             Message::Setup(_)
             | Message::Link(_)
             | Message::Check(..)
+            | Message::Ask(..)
             | Message::Open(..)
             | Message::Measure(_)
             | Message::Start(..)
@@ -307,6 +315,7 @@ impl<H: Host> Site<H> {
             | Message::Cancel(_)
             | Message::Bye => self.home.as_deref() == Some(from),
             Message::Checked(..)
+            | Message::Unfinished(..)
             | Message::Cancelled(_)
             | Message::Done(_)
             | Message::Measured(..)
@@ -361,6 +370,14 @@ impl<H: Host> Site<H> {
             Message::Setup(text) => self.events.push(Event::Setup(text)),
             Message::Check(request, operations) => self.events.push(Event::Check(request, operations)),
             Message::Checked(request, problems) => self.events.push(Event::Checked(from, request, problems)),
+            Message::Ask(request, job) => {
+                let answer = Message::Unfinished(request, job, self.unfinished(job));
+                self.send_home(&answer);
+            }
+            Message::Unfinished(request, job, told) => {
+                let waits = self.waits(&from, job, &told);
+                self.events.push(Event::Unfinished(from, request, waits, told.more));
+            }
             Message::Open(job, name, net) => self.opened(job, name, net),
             Message::Measure(job) => {
                 if let Some(job) = self.jobs.get_mut(&job) {
@@ -466,14 +483,14 @@ impl<H: Host> Site<H> {
             self.send_home(&Message::Done(id));
             return;
         }
-        self.insert_job(id, name, net, None);
+        self.insert_job(id, name, Arc::new(net), None);
         self.early.retain(|job, _| *job >= id);
         for arrived in self.early.remove(&id).unwrap_or_default() {
             self.handle(arrived);
         }
     }
 
-    fn insert_job(&mut self, id: JobId, name: String, net: Net, home: Option<HomeSide>) {
+    fn insert_job(&mut self, id: JobId, name: String, net: Arc<Net>, home: Option<HomeSide>) {
         let senders: HashSet<String> = net
             .places
             .iter()
@@ -482,7 +499,7 @@ impl<H: Host> Site<H> {
                 _ => None,
             })
             .collect();
-        let mut engine = Engine::new(Arc::new(net));
+        let mut engine = Engine::new(net);
         if self.home.is_some() {
             for site in senders {
                 engine.lose(&site, lost(&site, &format!("the process of site '{site}' ended")));
@@ -635,6 +652,7 @@ impl<H: Host> Site<H> {
                         job: id,
                         transition,
                         frame: frame.clone(),
+                        begun: None,
                         sent: 0,
                         repeats: 0,
                         recorded: true,

@@ -6,10 +6,10 @@ use std::collections::HashMap;
 
 use bytes::{Bytes, Plain};
 use dfm_net::{
-    Arc, Block, Carry, Failure, Frame, Limits, Net, NodeId, Outcome, Place, Source, Step, Token, Transition,
+    Arc, Block, Carry, Failure, Frame, Limits, Net, NodeId, Outcome, Place, Source, Step, Token, Transition, Waiting,
 };
-use dfm_runtime::{Call, CallId, Event, Link, Room, STREAM_WINDOW, Site};
-use dfm_wire::{Buffer, Encoded, Message, Payload};
+use dfm_runtime::{Call, CallId, Event, Link, NodeAt, Room, STREAM_WINDOW, Site, Wait, Why};
+use dfm_wire::{Buffer, Encoded, Message, Payload, Running, Unfinished};
 
 type TestSite = Site<Plain>;
 
@@ -329,6 +329,87 @@ fn a_stream_runs_ahead_only_as_far_as_its_window() {
     assert_eq!(session.site(name).item(stream.id, &Bytes(vec![])), Room::Gone);
 }
 
+fn node_at(site: &str, node: impl Into<Option<u64>>, label: &str) -> NodeAt {
+    let node = node.into().map_or(NodeId::Name("out".into()), NodeId::Number);
+    NodeAt { site: site.into(), node, label: label.into() }
+}
+
+/// What a job waits for, as home learns it of itself and then of the others.
+fn waits(session: &mut Session) -> Vec<Wait> {
+    let (mut waits, _, asked) = session.site("home").ask(7, 1);
+    session.settle();
+    let mut answered = vec![];
+    for event in session.seen.drain(..) {
+        if let Event::Unfinished(site, 7, more, 0) = event {
+            answered.push(site);
+            waits.extend(more);
+        }
+    }
+    let sorted = |mut sites: Vec<String>| {
+        sites.sort();
+        sites
+    };
+    assert_eq!(sorted(answered), sorted(asked));
+    waits.sort_by_key(|wait| wait.node.site.clone());
+    waits
+}
+
+#[test]
+fn a_job_that_waits_says_which_node_waits_for_which() {
+    for mut session in [Session::new(), Session::piped()] {
+        session.site("home").open(1, "job", chain(Carry::Value(vec![])), &HashMap::new());
+        session.site("home").start(1, &param(b"1"));
+        session.site("home").stop(1);
+        session.settle();
+        let frame = Frame::of_param_set(0);
+        let (a, b) = (node_at("a", 0, "test.Op"), node_at("b", 1, "test.Op"));
+        let out = node_at("home", None, "yield answer");
+        let runs = Why::Runs { seconds: 0.0, rests: false };
+        let needs = |node: &NodeAt| Why::Needs { nodes: vec![node.clone()], more: 0 };
+        let wait = |node: &NodeAt, why| Wait { node: node.clone(), frame: frame.clone(), why };
+        assert_eq!(waits(&mut session), [wait(&a, runs.clone()), wait(&b, needs(&a)), wait(&out, needs(&b))]);
+        let (name, call) = session.calls.pop().unwrap();
+        session.site(name).complete(call.id, Outcome::Value(Bytes(vec![])));
+        session.settle();
+        assert_eq!(waits(&mut session), [wait(&b, runs), wait(&out, needs(&b))]);
+        session.run(|_, _| Outcome::Value(Bytes(vec![])));
+        assert_eq!(waits(&mut session), []);
+    }
+}
+
+#[test]
+fn a_generator_that_is_ahead_rests() {
+    let mut session = Session::new();
+    session.site("home").open(1, "job", chain(Carry::Stream), &HashMap::new());
+    session.site("home").start(1, &param(b"1"));
+    session.settle();
+    let (name, first) = session.calls.pop().unwrap();
+    session.site(name).complete(first.id, Outcome::Value(Bytes(vec![])));
+    session.settle();
+    let (name, stream) = session.calls.pop().unwrap();
+    while session.site(name).item(stream.id, &Bytes(vec![])) == Room::More {}
+    let waits = waits(&mut session);
+    assert_eq!(waits[0].why, Why::Runs { seconds: 0.0, rests: true });
+    assert_eq!(waits[1].why, Why::Needs { nodes: vec![node_at("b", 1, "test.Op")], more: 0 });
+}
+
+#[test]
+fn what_a_site_says_of_nodes_that_it_has_not_is_left_out() {
+    let mut session = Session::piped();
+    session.site("home").open(1, "job", chain(Carry::Value(vec![])), &HashMap::new());
+    let frame = Frame::of_param_set(0);
+    let running = Running { transition: 9, frame: frame.clone(), seconds: 1.0, rests: false };
+    let waiting = |transition, empty| Waiting { transition, frame: frame.clone(), empty, more: 0 };
+    let told = Unfinished { running: vec![running], waiting: vec![waiting(9, vec![0]), waiting(0, vec![9])], more: 3 };
+    session.site("home").take_events();
+    session.site("home").receive_packet("b", &Message::Unfinished(5, 1, told).to_bytes());
+    let known = Wait { node: node_at("b", 1, "test.Op"), frame, why: Why::Needs { nodes: vec![], more: 0 } };
+    let events = session.site("home").take_events();
+    assert!(
+        matches!(&events[..], [Event::Unfinished(site, 5, waits, 3)] if site == "b" && waits[..] == [known.clone()])
+    );
+}
+
 #[test]
 fn a_site_heeds_only_whom_a_message_may_come_from() {
     let mut session = Session::piped();
@@ -337,6 +418,8 @@ fn a_site_heeds_only_whom_a_message_may_come_from() {
     let value = Payload::Value(Encoded { head: vec![].into(), buffers: vec![Buffer::Inline(vec![1].into())] });
     session.site("a").receive_packet("b", &Message::Open(1, "job".into(), net_of_a).to_bytes());
     session.site("a").receive_packet("b", &Message::Bye.to_bytes());
+    session.site("a").receive_packet("b", &Message::Ask(1, 1).to_bytes());
+    session.site("a").receive_packet("home", &Message::Unfinished(1, 1, Unfinished::default()).to_bytes());
     session.site("a").receive_packet("home", &Message::Report(1, failure("b")).to_bytes());
     session.site("a").receive_packet("stranger", &Message::Bye.to_bytes());
     assert!(session.site("a").take_events().is_empty());

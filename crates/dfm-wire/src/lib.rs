@@ -3,5 +3,5 @@
 mod message;
 mod seen;
 
-pub use message::{Buffer, Encoded, Ending, JobId, Message, Payload};
+pub use message::{Buffer, Encoded, Ending, JobId, Message, Payload, Running, Unfinished};
 pub use seen::{Seen, SeenEnding, SeenPayload, seen};

@@ -4,7 +4,7 @@
 //! whose descriptor goes beside it.
 
 use bytes::Bytes;
-use dfm_net::{Failure, Frame, Measured, Net, PlaceId, TransitionId};
+use dfm_net::{Failure, Frame, Measured, Net, PlaceId, TransitionId, Waiting};
 use serde::{Deserialize, Serialize};
 
 /// A job's number within its session; later jobs have higher ones.
@@ -21,6 +21,10 @@ pub enum Message {
     Check(u64, Vec<(String, Option<String>)>),
     /// A site to home: what is wrong with the operations of that check, in its order; empty texts for those in order.
     Checked(u64, Vec<String>),
+    /// Home to a site: what is it that this job has not done there?
+    Ask(u64, JobId),
+    /// A site to home: the answer.
+    Unfinished(u64, JobId, Unfinished),
     /// Home to a site: a job begins, with this name and this net.
     Open(JobId, String, Net),
     /// Home to a site: measure this job's calls.
@@ -57,6 +61,30 @@ pub enum Message {
     Made(JobId, TransitionId, Frame, Encoded),
     /// Home to the keeper of its record: a call at home ended so.
     Ended(JobId, TransitionId, Frame, Ending),
+}
+
+/// What of a job is not done at a site, in the terms of its net there: the first of each kind.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Unfinished {
+    /// Calls, the oldest first.
+    pub running: Vec<Running>,
+    /// Firings that have not all of their inputs.
+    pub waiting: Vec<Waiting>,
+    /// How many more there are of both.
+    pub more: u64,
+}
+
+/// A call that has not ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Running {
+    /// What has fired.
+    pub transition: TransitionId,
+    /// Its frame.
+    pub frame: Frame,
+    /// For how many seconds it has been running, all tries included.
+    pub seconds: f64,
+    /// Whether it is a generator that rests until its consumers have caught up.
+    pub rests: bool,
 }
 
 /// How a call ended, as [`dfm_net::Outcome`] has it.
@@ -152,12 +180,19 @@ mod tests {
             head: Bytes::from(vec![1, 2]),
             buffers: vec![Buffer::Inline(Bytes::from(vec![3])), Buffer::Segment { id: 7, len: 1 << 40 }],
         };
+        let frame = Frame::of_param_set(1);
+        let unfinished = Unfinished {
+            running: vec![Running { transition: 1, frame: frame.clone(), seconds: 0.5, rests: true }],
+            waiting: vec![Waiting { transition: 2, frame, empty: vec![3], more: 4 }],
+            more: 1 << 40,
+        };
         for message in [
             Message::Bye,
             Message::Token(1, 2, Frame::of_param_set(0), Payload::Value(value)),
             Message::Token(1, 2, Frame::of_param_set(0), Payload::Errors(vec![failure.clone()])),
             Message::Report(4, failure),
             Message::Check(1, vec![("a.B".into(), None)]),
+            Message::Unfinished(1, 2, unfinished),
         ] {
             assert_eq!(Message::from_bytes(&message.to_bytes()), Ok(message));
         }

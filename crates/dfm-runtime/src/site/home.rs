@@ -7,6 +7,7 @@ use std::sync::Arc;
 use dfm_net::{Frame, Net, PlaceId, Source, TransitionId};
 use dfm_wire::{JobId, Message};
 
+use super::unfinished::Nets;
 use super::{Job, Site};
 use crate::host::{Event, Host};
 use crate::measure::Measuring;
@@ -17,6 +18,8 @@ pub(super) struct HomeSide {
     frames: u32,
     /// When each frame began, if the job is measured.
     begun: Vec<f64>,
+    /// Of all its sites.
+    nets: Nets,
     /// The parameters that each site needs.
     params: HashMap<String, HashSet<String>>,
     /// The sites that have not finished.
@@ -24,6 +27,15 @@ pub(super) struct HomeSide {
 }
 
 impl HomeSide {
+    pub(super) fn nets(&self) -> &Nets {
+        &self.nets
+    }
+
+    /// The sites that have not finished.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = &String> {
+        self.waiting.iter()
+    }
+
     /// Waits for a site no more; whether it had.
     pub(super) fn leave_out(&mut self, site: &str) -> bool {
         self.waiting.remove(site)
@@ -50,7 +62,7 @@ impl<H: Host> Site<H> {
         absent: &HashMap<String, String>,
     ) -> Vec<String> {
         let mut params: HashMap<String, HashSet<String>> = HashMap::new();
-        let mut own = None;
+        let mut all = Nets::new();
         let mut waiting = HashSet::from([self.name.clone()]);
         for net in nets {
             let needs = net.places.iter().filter_map(|place| match &place.source {
@@ -59,21 +71,22 @@ impl<H: Host> Site<H> {
             });
             params.insert(net.site.clone(), needs.collect());
             waiting.insert(net.site.clone());
-            if net.site == self.name {
-                own = Some(net);
-            } else if let Some(peer) = self.links.get_mut(&net.site) {
-                peer.way.push(Message::Open(id, name.to_owned(), net).to_bytes(), vec![]);
+            if net.site != self.name {
+                self.push(&net.site, &Message::Open(id, name.to_owned(), net.clone()), vec![]);
             }
+            all.insert(net.site.clone(), Arc::new(net));
         }
         let is_gone = |site: &String| absent.contains_key(site) || !self.links.contains_key(site);
         let gone: Vec<String> = waiting.iter().filter(|site| **site != self.name && is_gone(site)).cloned().collect();
-        let net = own.unwrap_or_else(|| Net {
+        let nothing = || Net {
             site: self.name.clone(),
             blocks: vec![dfm_net::Block::body()],
             places: vec![],
             transitions: vec![],
-        });
-        self.insert_job(id, name.to_owned(), net, Some(HomeSide { frames: 0, begun: vec![], params, waiting }));
+        };
+        let own = all.get(&self.name).cloned().unwrap_or_else(|| Arc::new(nothing()));
+        let home = HomeSide { frames: 0, begun: vec![], nets: all, params, waiting };
+        self.insert_job(id, name.to_owned(), own, Some(home));
         gone
     }
 
