@@ -5,7 +5,6 @@ The command calls `main` in a process of its own: JOB FORMAT OUTPUT in `sys.argv
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
 from pathlib import Path
@@ -20,7 +19,6 @@ def main() -> None:
     job_id, format, output = sys.argv[1:]
     set_up()
     printer = Printer(format == "json", Path(output) if output else None)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         sys.exit(_print(job_id, printer))
     except KeyboardInterrupt:

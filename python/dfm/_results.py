@@ -12,6 +12,7 @@ from typing import Any, cast
 from pydantic import BaseModel
 
 from dfm.api import ErrorRecord
+from dfm.exec import Frame
 
 _LONG = 2000
 """Longer texts are shown cut."""
@@ -105,6 +106,8 @@ def _described(value: Any) -> str | None:
 def _plain(value: Any) -> Any:
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
+    if isinstance(value, Frame):
+        return value.frame
     if dataclasses.is_dataclass(type(value)):
         return dataclasses.asdict(value)
     if isinstance(value, set | frozenset | tuple):

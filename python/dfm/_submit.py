@@ -7,6 +7,7 @@ is measured, JSON with the files for its picture and its costs, or null.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import inspect
 import json
@@ -26,7 +27,7 @@ from dfm.api.discovery import Discovery, ErrorFieldAdvice
 from dfm.errors import DfmError, PipelineError, PlanError
 from dfm.exec import Frame
 from dfm.exec._adapters import user_traceback
-from dfm.session import STATUS_PLACE, Job, JobStatus, from_env
+from dfm.session import STATUS_PLACE, Job, JobStatus, Wait, from_env
 from dfm.session._measured import Measured, write
 
 FAILED, INTERRUPTED = 1, 130
@@ -43,7 +44,6 @@ def main() -> None:
     # As if the user's file were run by itself.
     sys.argv = [path, *arguments]
     set_up()
-    signal.signal(signal.SIGTERM, _terminate)
     printer = Printer(format == "json", Path(output) if output else None)
     try:
         sys.exit(_submit(Path(path), arguments, printer, json.loads(measure) if measure else None))
@@ -55,12 +55,13 @@ def main() -> None:
 
 
 def set_up() -> None:
-    """Shows on stderr what the command shows there, and lets an interrupt end what runs."""
+    """Shows on stderr what the command shows there, and lets signals end what runs as an exception does."""
     for stream in (sys.stdout, sys.stderr):
         cast(Any, stream).reconfigure(errors="backslashreplace")
     _show_warnings()
     _tell_progress()
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _terminate)
 
 
 def _show_warnings() -> None:
@@ -111,7 +112,16 @@ def _submit(path: Path, arguments: list[str], printer: Printer, measure: dict[st
 
 
 def wait(job: Job, printer: Printer, begin: float) -> None:
-    """Waits for the job's end, and shows on a terminal how far it is."""
+    """Waits for the job's end, and shows on a terminal how far it is. If it is ended instead, as its time is up, says
+    what the job waits for."""
+    try:
+        _wait(job, printer, begin)
+    except SystemExit:
+        printer.waiting(job.waiting())
+        raise
+
+
+def _wait(job: Job, printer: Printer, begin: float) -> None:
     if job.wait_until_finished(1.0):
         return
     shows = sys.stderr.isatty()
@@ -296,6 +306,17 @@ class Printer:
     def progress(self) -> str:
         """What has come so far."""
         return f"running: {_counted(self._values, 'value')}, {_counted(self._errors, 'error')}"
+
+    def waiting(self, waits: Sequence[Wait]) -> None:
+        """What a job waits for that is ended before its end; nobody may be there to read it any more."""
+        with contextlib.suppress(OSError):
+            if self._json:
+                print(
+                    json.dumps({"waiting": [_results.as_json(one) | {"text": str(one)} for one in waits]}), flush=True
+                )
+            else:
+                for one in waits:
+                    print(f"waiting: {one}", file=sys.stderr, flush=True)
 
     def summary(self, status: JobStatus, seconds: float) -> None:
         """The last line."""

@@ -15,6 +15,7 @@ import pytest
 from dfm.api import ForEach, PlaceParam, Yield
 from dfm.errors import SessionError
 from dfm.session import JobStatus
+from eventually import until
 from flare_federation import opened, written
 from pipelines import chain
 
@@ -138,10 +139,11 @@ def test_a_value_that_is_too_large_is_an_error_where_it_is_sent_or_taken(federat
             assert job.results("other") == [2]
 
 
-def test_an_adapter_that_hangs_costs_its_site_and_not_the_session(federation, fed):
+def test_an_adapter_that_hangs_costs_its_site_and_not_the_session(federation, fed, tmp_path):
+    begun = tmp_path / "begun"
     with opened(federation) as session:
-        job = session.execute(session.prepare(written(lambda: Yield(value=fed.Block(seconds=40, site="east")))))
-        time.sleep(0.5)
+        job = session.execute(written(lambda: Yield(value=fed.Block(seconds=40, path=str(begun), site="east"))))
+        until(begun.exists)
         begin = time.perf_counter()
         job.cancel()
         assert job.get_status() is JobStatus.ABORTED

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from dfm.api import BestOf, ErrorToken, Pipeline, PlaceParam, StopToken, Yield, 
 from dfm.errors import JobError, PlanError, SessionError
 from dfm.exec import Frame
 from dfm.session import STATUS_PLACE, AsyncioDispatcher, JobStatus, ManualDispatcher
+from eventually import until
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -45,14 +45,6 @@ def gone(pid: int) -> bool:
         return True
     stat = Path(f"/proc/{pid}/stat")
     return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z"
-
-
-def until(condition, seconds=20.0):
-    """Waits for a condition that another process brings about."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.01)
 
 
 def test_a_chain_over_all_sites(shared, fed):

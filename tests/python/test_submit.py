@@ -267,18 +267,35 @@ LEAVES_A_CHILD = "tail -f /dev/null & one=$!; setsid tail -f /dev/null & echo $$
 
 def test_when_the_time_is_up_everything_ends(small: Small, tmp_path: Path) -> None:
     waiting = pipeline(small, "waiting.py", WAITING)
-    ways = [["pipeline", waiting], ["pipeline", waiting, "blocking"]]
+    where = rf", frame \[0\], from {waiting}:8"
+    runs = rf"node 0 \(fail\.Wait\) at site 'left' has been running for \d+\.\d s{where}"
+    silent = "site 'left' does not answer within 2 s: an adapter may hold it up"
+    needs = rf"node 1 \(yield yield\) at site 'home' waits for node 0 \(fail\.Wait\) at site 'left'{where}"
+    ways = [
+        (["pipeline", waiting], [], rf"waiting: {runs}\nwaiting: {needs}\n"),
+        (["pipeline", waiting], ["blocking"], rf"waiting: {silent}\nwaiting: {needs}\n"),
+        (["--json", "pipeline", waiting], [], ""),
+    ]
     for index, end in enumerate(["wait", "exec tail -f /dev/null", "trap '' TERM INT; wait; wait"]):
-        ways.append(["script", str(small.write(f"long{index}.sh", LEAVES_A_CHILD + end + "\n"))])
-    running: list[tuple[subprocess.Popen[str], list[Watched]]] = []
-    for index, (kind, path, *more) in enumerate(ways):
+        ways.append((["script", str(small.write(f"long{index}.sh", LEAVES_A_CHILD + end + "\n"))], [], ""))
+    running: list[tuple[subprocess.Popen[str], list[Watched], str]] = []
+    for index, (words, arguments, said) in enumerate(ways):
         os.mkfifo(fifo := tmp_path / str(index))
-        submitted = started(small, kind, path, "--timeout", "12", "--", str(fifo), *more)
-        running.append((submitted, told(fifo)))
-    for submitted, processes in running:
-        _, stderr = submitted.communicate(timeout=PATIENCE)
-        assert (submitted.returncode, stderr) == (124, "the time was up after 12 s; everything was ended\n")
+        submitted = started(small, *words, "--timeout", "12", "--", str(fifo), *arguments)
+        running.append((submitted, told(fifo), said))
+    outputs: list[str] = []
+    for submitted, processes, said in running:
+        stdout, stderr = submitted.communicate(timeout=PATIENCE)
+        assert submitted.returncode == 124
+        assert re.fullmatch(said + "the time was up after 12 s; everything was ended\n", stderr), stderr
         assert processes and all(process.gone(0) for process in processes)
+        outputs.append(stdout)
+    (document,) = [json.loads(line) for line in outputs.pop(2).splitlines()]
+    first, second = document["waiting"]
+    assert re.fullmatch(runs, first["text"]) and re.fullmatch(needs, second["text"])
+    assert (first["site"], first["node"], first["frame"]) == ("left", 0, [0])
+    assert second["waits_for"] == [{"site": "left", "node": 0, "operation": "fail.Wait"}]
+    assert outputs == [""] * 5
 
 
 def test_what_a_script_left_running_ends_with_it(small: Small, fifo: Path) -> None:

@@ -6,6 +6,7 @@ from dfm.session._job import STATUS_PLACE, Callback, Job, JobStatus, Token
 from dfm.session._logging import configure_session_logging
 from dfm.session._open import SessionOptions, from_env, open_session
 from dfm.session._session import PreparedPipeline, Session
+from dfm.session._waits import NodeAt, Others, Outside, Running, Silent, Wait, Waiting
 
 __all__ = [
     "STATUS_PLACE",
@@ -17,11 +18,18 @@ __all__ = [
     "Job",
     "JobStatus",
     "ManualDispatcher",
+    "NodeAt",
+    "Others",
+    "Outside",
     "PreparedPipeline",
+    "Running",
     "Session",
     "SessionOptions",
+    "Silent",
     "StopToken",
     "Token",
+    "Wait",
+    "Waiting",
     "configure_session_logging",
     "from_env",
     "open_session",

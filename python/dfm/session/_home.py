@@ -95,7 +95,8 @@ class Home:
         self.settings = settings
         self._make_links = make_links
         self._new_loop = new_loop
-        self._checks: dict[tuple[str, int], asyncio.Future[list[str]]] = {}
+        self._answers: dict[tuple[str, int], asyncio.Future[Any]] = {}
+        """What sites were asked, by the question's number; a site that is lost instead answers None."""
         self._cancelling: dict[tuple[str, int], asyncio.TimerHandle] = {}
         self._jobs: dict[int, Receiver] = {}
         self._unsure: dict[int, list[tuple[Any, ...]]] = {}
@@ -110,18 +111,19 @@ class Home:
 
     # From any thread.
 
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
+    def run(self, work: Coroutine[Any, Any, T], within: float | None = None) -> T:
         """Runs `work` on the homesite's loop and waits for it.
 
         Raises:
             RuntimeError: this is the homesite's own thread, which cannot wait for itself.
+            TimeoutError: it has not ended within so many seconds.
         """
         if threading.current_thread() is self._thread:
             work.close()
             raise RuntimeError("an adapter cannot use the session that it runs in")
         future = asyncio.run_coroutine_threadsafe(work, self.loop)
         try:
-            return future.result()
+            return future.result(within)
         except BaseException:
             future.cancel()
             raise
@@ -183,7 +185,7 @@ class Home:
             SessionError: no site can be reached, and why.
         """
         await self._ensure(operations)
-        asked: dict[str, asyncio.Future[list[str]]] = {}
+        asked: dict[str, asyncio.Future[list[str] | None]] = {}
         wrong: dict[tuple[str, Operation], str] = {}
         for site, wanted in operations.items():
             if site == self.settings.homesite:
@@ -191,13 +193,31 @@ class Home:
                 wrong |= {(site, one): text for one, text in zip(wanted, answer, strict=True) if text}
             elif self._links.linked(site):
                 self._numbers += 1
-                asked[site] = self._checks[site, self._numbers] = self.loop.create_future()
+                asked[site] = self._answers[site, self._numbers] = self.loop.create_future()
                 self.site.check(site, self._numbers, list(wanted))
         self.driver.turn()
         for site, answered in asked.items():
-            answer = await answered
+            answer = await answered or []
             wrong |= {(site, one): text for one, text in zip(operations[site], answer, strict=False) if text}
         return wrong
+
+    async def unfinished(self, job: int, patience: float) -> dict[str, _native.Unfinished | None]:
+        """What each site has not done of a job; None for one that has not answered within so many seconds."""
+        self._numbers += 1
+        own, sites = self.site.ask(self._numbers, job)
+        asked = {(site, self._numbers): self.loop.create_future() for site in sites}
+        self._answers |= asked
+        self.driver.turn()
+        found: dict[str, _native.Unfinished | None] = {self.settings.homesite: own}
+        if asked:
+            await asyncio.wait(asked.values(), timeout=patience)
+        for key, answered in asked.items():
+            if not answered.done():
+                del self._answers[key]
+                found[key[0]] = None
+            elif (answer := answered.result()) is not None:
+                found[key[0]] = answer
+        return found
 
     async def _ensure(self, sites: Iterable[str]) -> None:
         await self._links.ensure([site for site in sites if site != self.settings.homesite])
@@ -354,9 +374,9 @@ class Home:
                 self._links.closed(site)
             case ("warned", text):
                 self.settings.logger.warning("%s", text)
-            case ("checked", site, request, problems):
-                if answered := self._checks.pop((site, request), None):
-                    answered.set_result(problems)
+            case ("checked" | "unfinished", site, request, answer):
+                if answered := self._answers.pop((site, request), None):
+                    answered.set_result(answer)
             case ("cancelled", site, job):
                 if timer := self._cancelling.pop((site, job), None):
                     timer.cancel()
@@ -398,8 +418,8 @@ class Home:
         """Says what became of a site whose link has ended, to every job that needs it."""
         for key in [key for key in self._cancelling if key[0] == site]:
             self._cancelling.pop(key).cancel()
-        for key in [key for key in self._checks if key[0] == site]:
-            self._checks.pop(key).set_result([])
+        for key in [key for key in self._answers if key[0] == site]:
+            self._answers.pop(key).set_result(None)
         self.site.lose(site, message)
         self.driver.watch()
         self.driver.turn()

@@ -20,6 +20,7 @@ from dfm.session._dispatch import CallbackRunner, guarded
 from dfm.session._home import Home
 from dfm.session._keeping import END, Keeping, Key, error_key
 from dfm.session._measured import Measured
+from dfm.session._waits import Outside, Wait, waits
 
 STATUS_PLACE = "_dfm_status_"
 """Where errors and the end of a job are told."""
@@ -30,6 +31,8 @@ Callback = Callable[[str, NodeId | None, Frame, str, Any], Any]
 
 _CREDIT = 64
 """So many consumed items, at least, are told to their sender at once."""
+_SPARE = 0.5
+"""Seconds more than the other sites that the homesite itself has to answer."""
 
 
 class JobStatus(enum.Enum):
@@ -159,6 +162,27 @@ class Job:
             Whether it is at its end.
         """
         return self._finished.wait(timeout) and self._status is not JobStatus.UNKNOWN
+
+    def waiting(self, patience: float = 2.0) -> list[Wait]:
+        """What it waits for at this moment: what runs, and what needs what; nothing at its end.
+
+        Each site that is not done is asked, and names up to a dozen calls that run, a dozen nodes that wait, and how
+        many more there are. Each of them is data, and its `str()` a sentence.
+
+        Args:
+            patience: seconds that the sites have to answer. One that has not, as an adapter holds it up, is told.
+        """
+        if self._status is JobStatus.SUBMITTED:
+            return [Outside("sites")]
+        if self._status is not JobStatus.RUNNING:
+            return [] if self._finished.is_set() else [Outside("callbacks")]
+        asking = self._home.unfinished(self._number, patience)
+        try:
+            found = self._home.run(asking, within=patience + _SPARE)
+        except TimeoutError:
+            found = {self._homesite: None}
+        input_open: list[Wait] = [Outside("input")] if self._input_open else []
+        return waits(found, self._lines, patience) + input_open
 
     def results(self, place: str = "yield") -> list[Any]:
         """Waits for the end of the job; the values that came to `place`, in the order of frames and of streams' items.

@@ -1,0 +1,132 @@
+"""What can an application be told of a job that is not at its end?"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Literal, cast
+
+from dfm.exec import Frame
+
+if TYPE_CHECKING:
+    from dfm import _native
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class NodeAt:
+    """A node of the pipeline, at the site that works for it."""
+
+    site: str
+    node: int | str
+    operation: str
+    """Its operation; of other nodes what they are, such as `yield PLACE`, `for each`, `if`, or `body` for a block's."""
+
+    def __str__(self) -> str:
+        return f"node {self.node} ({self.operation}) at site '{self.site}'"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Running(NodeAt):
+    """A call that has not ended."""
+
+    frame: Frame
+    line: str | None
+    """The user's `file:line` that made the node."""
+    seconds: float
+    """How long it has been running, all tries included."""
+    rests: bool
+    """Whether it is a generator that rests until what it has made is taken."""
+
+    def __str__(self) -> str:
+        does = "rests until its items are taken, after" if self.rests else "has been running for"
+        return f"{NodeAt.__str__(self)} {does} {self.seconds:.1f} s{_where(self.frame, self.line)}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Waiting(NodeAt):
+    """A node that has not got all that it needs."""
+
+    frame: Frame
+    line: str | None
+    """The user's `file:line` that made the node."""
+    waits_for: tuple[NodeAt, ...]
+    """The first of those that it needs and that have put out nothing yet, or of which there is more to come."""
+    more: int
+    """How many more inputs are missing."""
+
+    def __str__(self) -> str:
+        needs = [str(one) for one in self.waits_for] + ([f"{self.more:,} more"] if self.more else [])
+        return f"{NodeAt.__str__(self)} waits for {' and '.join(needs)}{_where(self.frame, self.line)}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Others:
+    """What else is running or waiting at a site."""
+
+    site: str
+    count: int
+
+    def __str__(self) -> str:
+        return f"{self.count:,} more at site '{self.site}'"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Silent:
+    """A site that has not said what it waits for."""
+
+    site: str
+    patience: float
+    """How many seconds it had."""
+
+    def __str__(self) -> str:
+        return f"site '{self.site}' does not answer within {self.patience:g} s: an adapter may hold it up"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Outside:
+    """Something beside the pipeline's nodes."""
+
+    what: Literal["sites", "input", "callbacks"]
+
+    def __str__(self) -> str:
+        return {
+            "sites": "the job has not begun: its sites are still being reached",
+            "input": "the job's input is open: it ends after send_stop_frame()",
+            "callbacks": "the application's callbacks have not returned",
+        }[self.what]
+
+
+Wait = Silent | Running | Waiting | Others | Outside
+"""One thing that a job waits for; its `str()` is a sentence."""
+
+
+def waits(
+    found: Mapping[str, _native.Unfinished | None], lines: Mapping[int | str, str], patience: float
+) -> list[Wait]:
+    """What sites have told, None being a site's silence: what may be the cause first."""
+    told = [one for site in sorted(found) for one in _of_site(site, found[site], lines, patience)]
+    order = (Silent, Running, Waiting, Others)
+    return sorted(told, key=lambda one: order.index(type(one)))
+
+
+def _of_site(
+    site: str, unfinished: _native.Unfinished | None, lines: Mapping[int | str, str], patience: float
+) -> Iterator[Silent | Running | Waiting | Others]:
+    if unfinished is None:
+        yield Silent(site, patience)
+        return
+    waits, more = unfinished
+    for at, node, operation, frame, why in waits:
+        line = lines.get(node)
+        if isinstance(why[0], list):
+            needs, rest = cast("tuple[Iterable[_native.NodeAt], int]", why)
+            yield Waiting(at, node, operation, Frame(frame), line, tuple(NodeAt(*need) for need in needs), rest)
+        else:
+            seconds, rests = cast("tuple[float, bool]", why)
+            yield Running(at, node, operation, Frame(frame), line, seconds, rests)
+    if more:
+        yield Others(site, more)
+
+
+def _where(frame: Frame, line: str | None) -> str:
+    return f", frame {frame.frame}" + (f", from {line}" if line else "")
