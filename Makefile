@@ -6,7 +6,7 @@ RUST := $(shell git ls-files 'crates/*' Cargo.toml Cargo.lock python/dfm/_native
 
 FUZZ_SECONDS ?= 600
 
-.PHONY: fuzz demo test test-rust test-python test-deploy test-containers tools lint bench wheel generated
+.PHONY: fuzz demo test test-rust test-python test-deploy test-containers test-shells tools lint bench wheel generated
 
 # The main job on real data: three sites greet, three cities are compared.
 demo: generated
@@ -22,13 +22,17 @@ test-rust:
 	cargo test --workspace --release --locked
 
 test-python: generated target/wheels/.built
-	$(BIN)/python -m pytest -m "not deploy"
+	$(BIN)/python -m pytest -m "not deploy and not shells"
 
 # Deployment files before the tools that will read them: Helm, Kubernetes' schemas, linters; and in containers, where
 # that can be tried (77 is the script's word for that it cannot, and it says why).
 test-deploy: generated tools target/wheels/.built
 	$(BIN)/python -m pytest -m deploy
 	tests/containers.sh || [ $$? -eq 77 ]
+
+# Completion in zsh and fish, as in bash in the other tests; installs them on Debian as root.
+test-shells: generated
+	tests/shells.sh || [ $$? -eq 77 ]
 
 # A federation in containers alone, from the generated image and by Docker Compose; needs Debian and root.
 test-containers: generated tools target/wheels/.built

@@ -230,6 +230,13 @@ def test_every_site_is_connected(running: World) -> None:
     ]
 
 
+def test_the_doctor_tells_what_runs(running: World) -> None:
+    found = json.loads(running.dfm("--json", "doctor"))["found"]
+    (told,) = [one for one in found if one["part"] == "running"]
+    assert told["what"].startswith("the federation greet on this machine: ")
+    assert told["help"] == "`dfm poc status -f greet` says how they are"
+
+
 def test_nothing_listens_beyond_the_loopback(running: World) -> None:
     addresses = running.listens("greet")
     assert {host for host, _ in addresses} == {"0100007F"}

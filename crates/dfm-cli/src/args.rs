@@ -4,6 +4,9 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use clap_complete::ArgValueCandidates;
+
+use crate::candidates::{federations, jobs, sites};
 
 /// dfm, the data federation mesh: pipelines over sites that keep their own data.
 #[derive(Debug, Parser)]
@@ -62,6 +65,11 @@ pub enum Command {
     /// Find the jobs of a running federation again, also those whose application is gone.
     #[command(subcommand)]
     Jobs(Jobs),
+    /// Have your shell complete what is written after `dfm`.
+    #[command(subcommand)]
+    Completion(Completion),
+    /// Say what is installed, what is missing and what is running.
+    Doctor,
     /// Run a program for another dfm, and end it with that.
     #[command(hide = true)]
     Supervise(Supervise),
@@ -125,6 +133,7 @@ pub enum Template {
 #[derive(Debug, clap::Args)]
 pub struct Check {
     /// The federation, or the path of a .dfm.yaml.
+    #[arg(add = ArgValueCandidates::new(federations))]
     pub name: String,
     /// Write the diagnostics to stdout in this format.
     #[arg(long, value_name = "FORMAT")]
@@ -155,11 +164,13 @@ pub enum Config {
     /// Show one federation: its record, its files, its sites and operations.
     Show {
         /// The federation.
+        #[arg(add = ArgValueCandidates::new(federations))]
         name: String,
     },
     /// Forget a federation; no file of it is deleted.
     Delete {
         /// The federation.
+        #[arg(add = ArgValueCandidates::new(federations))]
         name: String,
     },
     /// Make an empty, commented registry.
@@ -173,6 +184,7 @@ pub enum Config {
 #[derive(Clone, Debug, clap::Args)]
 pub struct Set {
     /// The federation.
+    #[arg(add = ArgValueCandidates::new(federations))]
     pub name: String,
     /// Its folder.
     #[arg(long, value_name = "DIR")]
@@ -200,6 +212,7 @@ pub enum Gen {
 #[derive(Debug, clap::Args)]
 pub struct GenProvision {
     /// The federation.
+    #[arg(add = ArgValueCandidates::new(federations))]
     pub name: String,
     /// Remove all kits and the root of trust first, so that everybody needs a new kit.
     #[arg(long)]
@@ -213,7 +226,7 @@ pub enum Poc {
     /// Wait until every site is connected.
     Wait {
         /// The federation [default: the only one, or the only one that runs].
-        #[arg(short, long, value_name = "NAME")]
+        #[arg(short, long, value_name = "NAME", add = ArgValueCandidates::new(federations))]
         federation: Option<String>,
         /// Give up after so many seconds.
         #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
@@ -222,7 +235,7 @@ pub enum Poc {
     /// End all processes; kits, results and logs stay.
     Stop {
         /// The federation [default: the only one, or the only one that runs].
-        #[arg(short, long, value_name = "NAME")]
+        #[arg(short, long, value_name = "NAME", add = ArgValueCandidates::new(federations))]
         federation: Option<String>,
     },
     /// Stop, then start.
@@ -236,21 +249,22 @@ pub enum Poc {
     /// Stop, and remove kits, results and logs.
     Cleanup {
         /// The federation [default: the only one, or the only one that runs].
-        #[arg(short, long, value_name = "NAME")]
+        #[arg(short, long, value_name = "NAME", add = ArgValueCandidates::new(federations))]
         federation: Option<String>,
     },
     /// Say how far each site is: stopped, starting, connected or failed.
     Status {
         /// The federation [default: the only one, or the only one that runs].
-        #[arg(short, long, value_name = "NAME")]
+        #[arg(short, long, value_name = "NAME", add = ArgValueCandidates::new(federations))]
         federation: Option<String>,
     },
     /// Show what the sites say.
     Logs {
         /// The site [default: all].
+        #[arg(add = ArgValueCandidates::new(sites))]
         site: Option<String>,
         /// The federation [default: the only one, or the only one that runs].
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", add = ArgValueCandidates::new(federations))]
         federation: Option<String>,
         /// Also show what comes, until interrupted.
         #[arg(short, long)]
@@ -264,7 +278,7 @@ pub enum Poc {
 #[derive(Debug, clap::Args)]
 pub struct PocStart {
     /// The federation [default: the only one, or the only one that runs].
-    #[arg(short, long, value_name = "NAME")]
+    #[arg(short, long, value_name = "NAME", add = ArgValueCandidates::new(federations))]
     pub federation: Option<String>,
     /// Only make the kits.
     #[arg(long, conflicts_with = "skip_prepare")]
@@ -288,7 +302,7 @@ pub enum Jobs {
         #[command(flatten)]
         job: OneJob,
         /// Only what this site has logged [default: all].
-        #[arg(long, value_name = "SITE")]
+        #[arg(long, value_name = "SITE", add = ArgValueCandidates::new(sites))]
         site: Option<String>,
     },
     /// End a job.
@@ -309,6 +323,7 @@ pub enum Jobs {
 #[derive(Debug, clap::Args)]
 pub struct InFederation {
     /// The federation.
+    #[arg(add = ArgValueCandidates::new(federations))]
     pub name: String,
     /// Use the federation that `dfm poc` runs on this machine.
     #[arg(long)]
@@ -320,12 +335,50 @@ pub struct OneJob {
     #[command(flatten)]
     pub of: InFederation,
     /// The job's id.
+    #[arg(add = ArgValueCandidates::new(jobs))]
     pub job: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Completion {
+    /// Set it up for new windows of a shell.
+    Setup {
+        /// The shell [default: your own].
+        #[arg(long)]
+        shell: Option<Shell>,
+    },
+    /// Print the script that makes a shell complete.
+    Generate {
+        /// The shell [default: your own].
+        #[arg(long)]
+        shell: Option<Shell>,
+    },
+    /// Say which shells it is set up for.
+    Status {
+        /// The shell [default: all].
+        #[arg(long)]
+        shell: Option<Shell>,
+    },
+    /// Say what is completed, how to set it up by hand, and how to remove it.
+    Info {
+        /// The shell [default: your own].
+        #[arg(long)]
+        shell: Option<Shell>,
+    },
+}
+
+/// A shell that can complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    Bash,
+    Zsh,
+    Fish,
 }
 
 #[derive(Debug, clap::Args)]
 pub struct GenCode {
     /// The federation.
+    #[arg(add = ArgValueCandidates::new(federations))]
     pub name: String,
     /// Write the package into this folder [default: the parent of the federation's folder].
     #[arg(long, value_name = "DIR")]
@@ -334,7 +387,7 @@ pub struct GenCode {
     #[arg(long)]
     pub no_api: bool,
     /// Generate the runtime of this site only; may be repeated; `none` for no runtime [default: all].
-    #[arg(long = "runtime-site", value_name = "SITE")]
+    #[arg(long = "runtime-site", value_name = "SITE", add = ArgValueCandidates::new(sites))]
     pub runtime_sites: Vec<String>,
     /// Remove what an earlier run generated.
     #[arg(long)]
@@ -361,6 +414,7 @@ impl GenCode {
 #[derive(Debug, clap::Args)]
 pub struct GenDocker {
     /// The federation.
+    #[arg(add = ArgValueCandidates::new(federations))]
     pub name: String,
     /// Replace files that are different from what would be generated.
     #[arg(long)]
@@ -385,6 +439,7 @@ pub enum Skip {
 #[derive(Debug, clap::Args)]
 pub struct GenHelm {
     /// The federation.
+    #[arg(add = ArgValueCandidates::new(federations))]
     pub name: String,
     /// Replace files that are different from what would be generated.
     #[arg(long)]
@@ -397,6 +452,7 @@ pub struct GenHelm {
 #[derive(Debug, clap::Args)]
 pub struct Submit {
     /// The federation.
+    #[arg(add = ArgValueCandidates::new(federations))]
     pub name: String,
     /// What PATH is.
     pub kind: Kind,
@@ -409,7 +465,7 @@ pub struct Submit {
     #[arg(long)]
     pub poc: bool,
     /// The site that the application belongs to [default: the one outside of the NVFlare project, else the first].
-    #[arg(long, value_name = "SITE")]
+    #[arg(long, value_name = "SITE", add = ArgValueCandidates::new(sites))]
     pub homesite: Option<String>,
     /// End the job after so many seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 3600.0)]
@@ -437,6 +493,7 @@ pub struct Submit {
 #[derive(Debug, clap::Args)]
 pub struct Plan {
     /// The federation.
+    #[arg(add = ArgValueCandidates::new(federations))]
     pub name: String,
     /// A Python file with get_pipeline(), or a pipeline saved as JSON.
     pub path: PathBuf,
@@ -453,7 +510,7 @@ pub struct Plan {
     #[arg(long, value_name = "NUMBER", default_value_t = 10)]
     pub elements: u32,
     /// The site that the application belongs to [default: the one outside of the NVFlare project, else the first].
-    #[arg(long, value_name = "SITE")]
+    #[arg(long, value_name = "SITE", add = ArgValueCandidates::new(sites))]
     pub homesite: Option<String>,
     /// Passed on to get_pipeline.
     #[arg(last = true)]
@@ -463,6 +520,7 @@ pub struct Plan {
 #[derive(Debug, clap::Args)]
 pub struct Simulate {
     /// The federation.
+    #[arg(add = ArgValueCandidates::new(federations))]
     pub name: String,
     /// A Python file with get_pipeline(), or a pipeline saved as JSON.
     pub path: PathBuf,
@@ -476,7 +534,7 @@ pub struct Simulate {
     #[arg(long, value_name = "NUMBER", default_value_t = 10)]
     pub elements: u32,
     /// The site that the application belongs to [default: the one outside of the NVFlare project, else the first].
-    #[arg(long, value_name = "SITE")]
+    #[arg(long, value_name = "SITE", add = ArgValueCandidates::new(sites))]
     pub homesite: Option<String>,
     /// Passed on to get_pipeline.
     #[arg(last = true)]
@@ -530,6 +588,11 @@ mod tests {
             "dfm fed gen code my_federation --runtime-site site1 --runtime-site site2",
             "dfm fed gen provision my_federation",
             "dfm fed gen provision my_federation --clean",
+            "dfm doctor",
+            "dfm completion setup",
+            "dfm completion generate --shell zsh",
+            "dfm completion status --json",
+            "dfm completion info --shell fish",
             "dfm poc start -f my_federation --prepare-only",
             "dfm poc start --skip-prepare --debug",
             "dfm poc wait",

@@ -1,7 +1,9 @@
 //! Which command does the work, and what do all commands share?
 
 mod check;
+pub mod completion;
 mod config;
+mod doctor;
 mod gen_code;
 mod gen_docker;
 mod gen_helm;
@@ -121,6 +123,8 @@ pub fn run(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Fed(Fed::Simulate(args)) => simulate::run(context, &args),
         Command::Fed(Fed::Submit(args)) => submit::run(context, &args),
         Command::Jobs(command) => jobs::run(context, command),
+        Command::Completion(command) => completion::run(context, command),
+        Command::Doctor => doctor::run(context),
         Command::Supervise(args) => supervise::run(context, &args),
     }
 }

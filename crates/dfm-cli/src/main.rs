@@ -1,6 +1,7 @@
 //! What does `dfm` do?
 
 mod args;
+mod candidates;
 mod child;
 mod commands;
 mod deployment;
@@ -14,9 +15,12 @@ mod python;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
+use clap_complete::CompleteEnv;
 
 fn main() -> ExitCode {
+    // Ends the process where a shell asks.
+    CompleteEnv::with_factory(args::Args::command).var(commands::completion::VARIABLE).bin("dfm").complete();
     let args = args::Args::parse();
     let context = commands::Context::new(&args.global);
     match commands::run(&context, args.command) {

@@ -54,6 +54,11 @@ pub fn run(context: &Context, command: Poc) -> Result<(), Failure> {
     }
 }
 
+/// How many processes of a federation's POC there are.
+pub fn running(context: &Context, name: &str) -> usize {
+    Place::of(context, name).processes().len()
+}
+
 /// A federation's POC.
 pub struct Place {
     /// The federation.
@@ -63,21 +68,25 @@ pub struct Place {
 }
 
 impl Place {
+    fn of(context: &Context, name: &str) -> Self {
+        Self { name: name.to_owned(), folder: context.workspace.join(format!("{name}_poc")) }
+    }
+
     /// The POC of the federation that the user names, else of the only one that there is or that runs here.
     fn find(context: &Context, name: Option<&str>) -> Result<Self, Failure> {
         let registry = Registry::read(&context.registry).map_err(Failure::wrong)?;
-        let place = |name: &str| Self { name: name.to_owned(), folder: context.workspace.join(format!("{name}_poc")) };
         if let Some(name) = name {
             return match registry.records.contains_key(name) {
-                true => Ok(place(name)),
+                true => Ok(Self::of(context, name)),
                 false => Err(Failure::wrong(unknown(context, &registry, name))),
             };
         }
         let names: Vec<&str> = registry.records.keys().map(String::as_str).collect();
         if let [only] = names[..] {
-            return Ok(place(only));
+            return Ok(Self::of(context, only));
         }
-        let mut running = names.iter().map(|name| place(name)).filter(|place| !place.processes().is_empty());
+        let mut running =
+            names.iter().map(|name| Self::of(context, name)).filter(|place| !place.processes().is_empty());
         match (running.next(), running.next()) {
             (Some(only), None) => Ok(only),
             _ => {

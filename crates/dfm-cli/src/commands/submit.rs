@@ -146,7 +146,7 @@ pub fn search_path(around: &Path) -> Result<OsString, Failure> {
 }
 
 /// That the code which will be imported is not what the configuration would give today.
-fn stale(context: &Context, chosen: &Chosen) -> Option<Diagnostic> {
+pub fn stale(context: &Context, chosen: &Chosen) -> Option<Diagnostic> {
     let folder = chosen.paths.dir.parent().unwrap_or(&chosen.paths.dir);
     let files = generate(&chosen.federation, &Options { api: true, runtime_sites: None });
     // What is missing may have been left out on purpose, or be elsewhere.

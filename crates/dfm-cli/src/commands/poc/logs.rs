@@ -23,7 +23,11 @@ pub fn run(context: &Context, place: &Place, site: Option<&str>, follow: bool) -
     if let Some(site) = site.filter(|site| !names.contains(site)) {
         let message = format!("`{}` has no process `{site}`", place.name);
         let near = nearest(site, names.iter().copied()).map(|near| format!("did you mean `{near}`? "));
-        let help = format!("{}it has: {}", near.unwrap_or_default(), names.join(", "));
+        let help = if names.is_empty() {
+            format!("it has none yet; start it: `dfm poc start -f {}`", place.name)
+        } else {
+            format!("{}it has: {}", near.unwrap_or_default(), names.join(", "))
+        };
         return Err(Failure::wrong(Diagnostic::error("poc-unknown-site", message).help(help)));
     }
     let wanted = kits.iter().filter(|kit| site.is_none_or(|site| site == kit.name));

@@ -1,0 +1,93 @@
+//! Which names of the user's can stand at a place of the command line that is being completed?
+//!
+//! Nothing here waits for a server, and nothing that is wrong is told: a shell asks at each press of a key.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use clap_complete::CompletionCandidate;
+use dfm_config::Options;
+use dfm_config::registry::Registry;
+
+use crate::args::{Global, When};
+use crate::commands::Context;
+
+/// The federations of the registry.
+pub fn federations() -> Vec<CompletionCandidate> {
+    let Some(line) = Line::read() else { return vec![] };
+    line.registry.records.keys().map(CompletionCandidate::new).collect()
+}
+
+/// The sites of the federations that the line names; of all, if it names none.
+pub fn sites() -> Vec<CompletionCandidate> {
+    let Some(line) = Line::read() else { return vec![] };
+    let mut sites = vec![];
+    for name in line.federations() {
+        let config = line.registry.paths(name).and_then(|paths| paths.config);
+        let loaded = config.and_then(|config| dfm_config::load(&config, &Options::default()).ok());
+        sites.extend(loaded.into_iter().flat_map(|loaded| loaded.federation.sites.into_keys()));
+    }
+    sites.into_iter().map(CompletionCandidate::new).collect()
+}
+
+/// The jobs whose results applications of this machine have begun to take, of the federations that the line names.
+pub fn jobs() -> Vec<CompletionCandidate> {
+    let Some(line) = Line::read() else { return vec![] };
+    let mut jobs = vec![];
+    for name in line.federations() {
+        for kits in [name.to_owned(), format!("{name}_poc")] {
+            // project / prod_NN / participant
+            let mut folders = vec![line.context.workspace.join(kits)];
+            for _ in 0..3 {
+                folders = folders.iter().flat_map(|folder| inside(folder)).collect();
+            }
+            let had = folders.iter().flat_map(|kit| inside(&kit.join("dfm/had")));
+            jobs.extend(had.filter_map(|path| path.file_name().map(OsString::from)));
+        }
+    }
+    jobs.into_iter().map(CompletionCandidate::new).collect()
+}
+
+fn inside(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).collect()
+}
+
+/// The line as far as it is written, and what it refers to.
+struct Line {
+    words: Vec<String>,
+    context: Context,
+    registry: Registry,
+}
+
+impl Line {
+    /// The shell gives the words after `--`. `None` if the registry cannot be read.
+    fn read() -> Option<Self> {
+        let words = std::env::args_os().skip_while(|word| word != "--").skip(1);
+        let words: Vec<String> = words.map(|word| word.to_string_lossy().into_owned()).collect();
+        let option = |name: &str| {
+            let after = |(at, word): (usize, &String)| match word.strip_prefix(name)? {
+                "" => words.get(at + 1).map(PathBuf::from),
+                value => value.strip_prefix('=').map(PathBuf::from),
+            };
+            words.iter().enumerate().find_map(after)
+        };
+        let context = Context::new(&Global {
+            verbose: false,
+            quiet: true,
+            json: false,
+            color: When::Never,
+            config: option("--config"),
+            workspace: option("--workspace"),
+            allow_url_refs: false,
+        });
+        let registry = Registry::read(&context.registry).ok()?;
+        Some(Self { words, context, registry })
+    }
+
+    fn federations(&self) -> impl Iterator<Item = &str> {
+        let named = |name: &str| self.words.iter().any(|word| word == name);
+        let any = self.registry.records.keys().any(|name| named(name));
+        self.registry.records.keys().map(String::as_str).filter(move |name| !any || named(name))
+    }
+}

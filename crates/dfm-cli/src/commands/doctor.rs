@@ -1,0 +1,207 @@
+//! How does `dfm doctor` say what is installed, what is missing and what is running?
+
+use std::env;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use dfm_config::check_project;
+use dfm_config::registry::Registry;
+use dfm_diag::{Diagnostic, Report};
+use serde_json::{Value, json};
+
+use super::submit::stale;
+use super::{Chosen, Context, Failure, completion, load, poc};
+use crate::python;
+
+/// Programs that what dfm generates may call, and who needs them.
+const PROGRAMS: [(&str, &str); 4] = [
+    ("docker", "to build and run images; or podman"),
+    ("podman", "to build and run images; or docker"),
+    ("helm", "to install charts"),
+    ("kubectl", "to look into a cluster"),
+];
+
+/// How something is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Good,
+    /// Nothing is wrong, but something could not be done.
+    Absent,
+    Bad,
+}
+
+/// One thing that was looked at.
+struct Found {
+    part: &'static str,
+    state: State,
+    what: String,
+    /// What to do; empty for nothing.
+    help: String,
+}
+
+/// Looks at everything; fails with exit code 1 if something is bad.
+///
+/// # Errors
+/// Something is bad, which has been told.
+pub fn run(context: &Context) -> Result<(), Failure> {
+    let mut all = vec![];
+    look_at_python(&mut all);
+    look_at_programs(&mut all);
+    if let Some((shell, lacks)) = completion::own() {
+        let help = format!("run `dfm completion setup --shell {shell}`");
+        all.push(match lacks {
+            None => found("installed", State::Good, format!("completion in {shell}"), ""),
+            Some(lacks) => found("installed", State::Absent, format!("completion in {shell}: {lacks}"), &help),
+        });
+    }
+    look_at_federations(context, &mut all);
+    if context.output.json {
+        let documents: Vec<Value> = all.iter().map(document).collect();
+        context.output.document(&json!({"found": documents, "registry": context.registry}));
+    } else {
+        tell(context, &all);
+    }
+    match all.iter().any(|one| one.state == State::Bad) {
+        true => Err(Failure::failed(Report::default())),
+        false => Ok(()),
+    }
+}
+
+fn found(part: &'static str, state: State, what: impl Into<String>, help: &str) -> Found {
+    Found { part, state, what: what.into(), help: help.to_owned() }
+}
+
+fn word(state: State) -> &'static str {
+    match state {
+        State::Good => "ok",
+        State::Absent => "none",
+        State::Bad => "bad",
+    }
+}
+
+fn document(one: &Found) -> Value {
+    let help = Some(&one.help).filter(|help| !help.is_empty());
+    json!({"part": one.part, "state": word(one.state), "what": one.what, "help": help})
+}
+
+fn tell(context: &Context, all: &[Found]) {
+    let mut part = "";
+    for one in all {
+        if one.part != part {
+            let gap = if part.is_empty() { "" } else { "\n" };
+            part = one.part;
+            context.output.result(&format!("{gap}{part}"));
+        }
+        let help = if one.help.is_empty() { String::new() } else { format!("; {}", one.help) };
+        context.output.result(&format!("  {:<5} {}{help}", word(one.state), one.what));
+    }
+}
+
+fn look_at_python(all: &mut Vec<Found>) {
+    let own = env!("CARGO_PKG_VERSION");
+    let command = env::current_exe().unwrap_or_default();
+    all.push(found("installed", State::Good, format!("dfm {own} ({})", command.display()), ""));
+    let python = match python::find() {
+        Ok(python) => python,
+        Err(diagnostic) => {
+            all.push(found("installed", State::Bad, diagnostic.message, &diagnostic.help.unwrap_or_default()));
+            return;
+        }
+    };
+    let asked = Command::new(&python).args(["-m", "dfm._installed"]).stdin(Stdio::null()).output();
+    let answer: Option<Value> = asked.ok().and_then(|done| serde_json::from_slice(&done.stdout).ok());
+    let Some(answer) = answer else {
+        let what = format!("the Python {} has no dfm", python.display());
+        all.push(found("installed", State::Bad, what, "install it there: `pip install dfm`"));
+        return;
+    };
+    let text = |value: &Value| value.as_str().unwrap_or("?").to_owned();
+    let (version, there) = (text(&answer["python"]), text(&answer["dfm"]));
+    let what = format!("Python {version} ({}), with dfm {there}", python.display());
+    all.push(if there == own {
+        found("installed", State::Good, what, "")
+    } else {
+        found("installed", State::Bad, what, &format!("this command is {own}; install both of the same version"))
+    });
+    for package in answer["packages"].as_array().into_iter().flatten() {
+        let (name, wanted) = (text(&package["name"]), text(&package["wanted"]));
+        let extra = package["extra"].as_str();
+        all.push(match (package["found"].as_str(), extra) {
+            (Some(version), _) => found("installed", State::Good, format!("{name} {version} (wanted: {wanted})"), ""),
+            (None, Some(extra)) => {
+                found("installed", State::Absent, name, &format!("if you need it, `pip install 'dfm[{extra}]'`"))
+            }
+            (None, None) => found("installed", State::Bad, name, "run `pip install --force-reinstall dfm`"),
+        });
+    }
+}
+
+fn look_at_programs(all: &mut Vec<Found>) {
+    let path: Vec<PathBuf> = env::var_os("PATH").map_or_else(Vec::new, |path| env::split_paths(&path).collect());
+    for (program, needed) in PROGRAMS {
+        let place = path.iter().map(|folder| folder.join(program)).find(|path| path.is_file());
+        all.push(match place {
+            Some(place) => found("installed", State::Good, format!("{program} ({})", place.display()), ""),
+            None => found("installed", State::Absent, program, &format!("needed {needed}")),
+        });
+    }
+}
+
+fn look_at_federations(context: &Context, all: &mut Vec<Found>) {
+    let place = context.shown(&context.registry).display().to_string();
+    let registry = match Registry::read(&context.registry) {
+        Ok(registry) => registry,
+        Err(report) => {
+            let count = errors(&report);
+            let what = format!("the registry {place}: {count}");
+            all.push(found("federations", State::Bad, what, "`dfm fed config list-all` shows them"));
+            return;
+        }
+    };
+    if registry.records.is_empty() {
+        let help = "`dfm fed init NAME` writes one, `dfm fed config set NAME …` adds one";
+        all.push(found("federations", State::Absent, format!("no federation in the registry {place}"), help));
+    }
+    let mut running = vec![];
+    for name in registry.records.keys() {
+        let Some(paths) = registry.paths(name) else { continue };
+        match load(context, name, &paths) {
+            Err(report) => {
+                let help = format!("`dfm fed check {name}` shows them");
+                all.push(found("federations", State::Bad, format!("{name}: {}", errors(&report)), &help));
+            }
+            Ok(mut loaded) => {
+                if let Some(project) = paths.project.as_ref().filter(|project| project.exists()) {
+                    check_project(&mut loaded, project);
+                }
+                let help = format!("`dfm fed check {name}` shows them");
+                let bad = loaded.report.diagnostics.iter().any(Diagnostic::is_error);
+                let sites = loaded.federation.sites.len();
+                let shown = format!("{name}: {sites} site{}", if sites == 1 { "" } else { "s" });
+                let (report, sources) =
+                    (Report { diagnostics: loaded.report.diagnostics, ..Report::default() }, loaded.report.sources);
+                let chosen = Chosen { name: name.clone(), paths, federation: loaded.federation, sources };
+                all.push(if bad {
+                    found("federations", State::Bad, format!("{name}: {}", errors(&report)), &help)
+                } else if let Some(stale) = stale(context, &chosen) {
+                    found("federations", State::Bad, stale.message, &stale.help.unwrap_or_default())
+                } else {
+                    found("federations", State::Good, shown, "")
+                });
+            }
+        }
+        if let count @ 1.. = poc::running(context, name) {
+            let what =
+                format!("the federation {name} on this machine: {count} process{}", if count == 1 { "" } else { "es" });
+            running.push(found("running", State::Good, what, &format!("`dfm poc status -f {name}` says how they are")));
+        }
+    }
+    all.extend(running);
+}
+
+fn errors(report: &Report) -> String {
+    match report.diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count() {
+        1 => "1 error".to_owned(),
+        count => format!("{count} errors"),
+    }
+}
