@@ -191,6 +191,14 @@ def test_the_stations_are_compared_and_no_record_leaves_one(examples: Path, tmp_
         assert not has_canary(said)
 
 
+def test_the_stations_say_which_years_they_know(examples: Path) -> None:
+    run_module(examples / "stations", "stations.apps.prepare")
+    command = [str(DFM), "fed", "submit", "stations", "--target", "local", "pipeline", "stations/apps/years.py"]
+    told = run(command, examples / "stations", {})
+    assert "at seattle\n    year: one of 2012, 2013, 2014, 2015\n" in told
+    assert "at san_francisco\n    year: one of 2010\n  at new_york\n    year: 2013\n" in told
+
+
 # The same tap for a site of a real federation, all of whose ways to the world are NVFlare's encrypted sockets. What is
 # sent is written down before it is encrypted, by the startup kit that is the process's current folder.
 FLARE_TAP = """
