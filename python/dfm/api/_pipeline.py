@@ -120,9 +120,9 @@ class Pipeline(BaseModel, frozen=True, extra="forbid", defer_build=True):
             with _open(path, "r") as file:
                 document = json.load(file)
         except OSError as error:
-            raise PipelineError(
-                f"no pipeline can be read from {path}: {error.strerror or error}", user_line()
-            ) from None
+            # Other file systems than the local one tell the path alone.
+            why = error.strerror or ("there is no such file" if isinstance(error, FileNotFoundError) else error)
+            raise PipelineError(f"no pipeline can be read from {path}: {why}", user_line()) from None
         except ValueError as error:
             raise PipelineError(f"{path} is not JSON: {error}", user_line()) from None
         if not isinstance(document, dict) or "dfm_pipeline" not in document:
