@@ -252,8 +252,7 @@ impl<'n> Whole<'n> {
             NodeId::Number(number) => format!("node {number}"),
             NodeId::Name(name) => format!("node '{name}'"),
         };
-        let operation = step.operation().map(|operation| format!(" ({operation})")).unwrap_or_default();
-        format!("{node}{operation} at site '{}'", self.nets[firing.0].site)
+        format!("{node} ({}) at site '{}'", step.label(), self.nets[firing.0].site)
     }
 }
 
