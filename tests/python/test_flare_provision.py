@@ -179,8 +179,8 @@ def test_a_project_for_nvflare_2_6_is_understood(federation: Federation) -> None
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("api_version: 3", "api_version: 2", "project.yaml, line 1: api_version is 2"),
-        ("    type: client\n", "    type: server\n", "project.yaml, lines 16 to 18: there is a second server"),
+        ("api_version: 3", "api_version: 2", "project.yaml:1:14"),
+        ("    type: client\n", "    type: server\n", "there is a second server"),
         (
             "cert.CertBuilder\n",
             "cert.CertBuilder\n    args:\n      days: 3\n",

@@ -173,7 +173,14 @@ fn load_with(context: &Context, name: &str, paths: &Paths, patch: Option<&Path>)
     // A program may read the result in another folder.
     let shown = if context.output.json { config.clone() } else { context.shown(config) };
     let fetch = context.allow_url_refs.then_some(fetch::fetch as dfm_config::Fetch);
-    dfm_config::load(&shown, &Options { patch: patch.map(Path::to_owned), fetch })
+    dfm_config::load(&shown, &Options { patch: patch.map(Path::to_owned), fetch }).map_err(|mut report| {
+        if !config.exists() {
+            let option = if paths.dir.is_dir() { "--config-path FILE" } else { "--federation-dir DIR" };
+            let help = format!("the registry names it; mend that with `dfm fed config set {name} {option}`");
+            report.diagnostics = report.diagnostics.into_iter().map(|fault| fault.help(&help)).collect();
+        }
+        report
+    })
 }
 
 /// That there is no federation of this name.

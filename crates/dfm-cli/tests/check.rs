@@ -57,6 +57,26 @@ fn names_that_nvflare_refuses_and_participants_without_names_are_shown() {
 }
 
 #[test]
+fn what_nvflare_wants_of_a_project_is_shown_at_once() {
+    let world = greeting(("", ""), ("api_version: 3\nname: examplefed", "api_version: 2"));
+    world.write(
+        "fed/project.yaml",
+        &world.read("fed/project.yaml").replace("client\n", "cleint\n").replace("admin\n", "server\n"),
+    );
+    insta::assert_snapshot!(world.dfm(".", "fed check fed").all());
+}
+
+#[test]
+fn a_configuration_that_is_not_there_is_looked_for_in_the_registry() {
+    let world = greeting(("", ""), ("", ""));
+    let record = world.read("federations.yaml");
+    world.write("federations.yaml", &record.replace("f.dfm.yaml", "g.dfm.yaml"));
+    insta::assert_snapshot!("no_configuration", world.dfm(".", "fed check fed").all());
+    world.write("federations.yaml", &record.replace("federation_dir: fed", "federation_dir: feds"));
+    assert!(world.dfm(".", "fed check fed").stderr.contains("dfm fed config set fed --federation-dir DIR"));
+}
+
+#[test]
 fn programs_get_sarif() {
     let world = greeting(("from-param: name", "from-parm: name"), ("", ""));
     let ran = world.dfm(".", "fed check fed --format sarif");

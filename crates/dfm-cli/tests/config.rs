@@ -123,6 +123,8 @@ fn a_registry_that_cannot_be_read_is_explained_and_left_alone() {
     let ran = world.dfm(".", "fed config set c --federation-dir c --config-path c");
     assert_eq!(ran.exit, 2);
     assert_eq!(world.read("federations.yaml"), "federations:\n  a: [1]\n  b: {federation_dir: 3}\n");
+    world.write("federations.yaml", "federation: {}\nfederations:\n  a: {federation_dri: a, note: mine}\n");
+    insta::assert_snapshot!("misspelt_registry", world.dfm(".", "fed config list-all").all());
 }
 
 #[test]

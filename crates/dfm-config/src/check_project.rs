@@ -11,6 +11,12 @@ use crate::tree::{Data, Node};
 /// The site that is the project's server.
 const SERVER: &str = "server";
 
+/// The versions of projects that NVFlare reads.
+const VERSIONS: [u64; 2] = [3, 4];
+
+/// What a participant can be; earlier versions of NVFlare had overseers.
+const KINDS: &[&str] = &["server", "client", "admin", "relay", "overseer"];
+
 /// Adds what is wrong between a federation and its project to the federation's report.
 pub fn check_project(loaded: &mut Loaded, path: &Path) {
     let report = &mut loaded.report;
@@ -28,7 +34,9 @@ pub fn check_project(loaded: &mut Loaded, path: &Path) {
     if broken {
         return;
     }
-    let start = Span { file, start: 0, end: 0 };
+    let beginning = root.as_ref().map_or(0, |root| root.span.start);
+    let start = Span { file, start: beginning, end: beginning };
+    check_head(root.as_ref(), start, &mut report.diagnostics);
     let list = root.as_ref().and_then(Node::map).and_then(|root| root.get("participants"));
     let Some(Data::List(items)) = list.map(|entry| &entry.value.data) else {
         let span = list.map_or(start, |entry| entry.value.span);
@@ -42,17 +50,58 @@ pub fn check_project(loaded: &mut Loaded, path: &Path) {
     let participants: Vec<Participant<'_>> =
         items.iter().filter_map(|item| Participant::of(item, &mut faults)).collect();
     check_names(&participants, &mut faults);
-    let server = participants.iter().find(|one| one.kind == "server");
-    if server.is_none() {
-        let span = list.map_or(start, |entry| entry.key);
+    let span = list.map_or(start, |entry| entry.key);
+    check_kinds(&participants, span, &mut faults);
+    check_sites(loaded, &participants, &mut faults);
+    loaded.report.diagnostics.extend(faults);
+}
+
+/// What a project says of itself.
+fn check_head(root: Option<&Node>, start: Span, faults: &mut Faults) {
+    let entry = |key: &str| root.and_then(Node::map).and_then(|root| root.get(key));
+    let version = entry("api_version");
+    if !version.is_some_and(|entry| entry.value.to_json().as_u64().is_some_and(|number| VERSIONS.contains(&number))) {
+        let span = version.map_or(start, |entry| entry.value.span);
         faults.push(
-            Diagnostic::error("project-no-server", "the NVFlare project has no server")
-                .at(span, "none of them has `type: server`")
-                .help("add one: {name: server, type: server, org: …, fed_learn_port: 8002, admin_port: 8003}"),
+            Diagnostic::error("project-wrong-version", "NVFlare reads projects of version 3")
+                .at(span, if version.is_some() { "another version" } else { "has no `api_version`" })
+                .help("write `api_version: 3`"),
         );
     }
-    check_sites(loaded, &participants, server, &mut faults);
-    loaded.report.diagnostics.extend(faults);
+    if entry("name").is_none_or(|entry| entry.value.text().is_none()) {
+        let span = entry("name").map_or(start, |entry| entry.value.span);
+        faults.push(
+            Diagnostic::error("project-no-name", "the NVFlare project needs the text `name`")
+                .at(span, "expected `name: …`")
+                .help("it becomes the name of the root certificate, and of the folder of the startup kits"),
+        );
+    }
+}
+
+/// A project needs one server, and somebody who may submit.
+fn check_kinds(participants: &[Participant<'_>], list: Span, faults: &mut Faults) {
+    let mut servers = participants.iter().filter(|one| one.kind == "server");
+    match (servers.next(), servers.next()) {
+        (None, _) => faults.push(
+            Diagnostic::error("project-no-server", "the NVFlare project has no server")
+                .at(list, "none of them has `type: server`")
+                .help("add one: {name: server, type: server, org: …, fed_learn_port: 8002, admin_port: 8003}"),
+        ),
+        (Some(first), Some(second)) => faults.push(
+            Diagnostic::error("project-many-servers", "there is a second server, and NVFlare has one only")
+                .at(second.span, "again here")
+                .related(first.span, "first here")
+                .help("keep one server"),
+        ),
+        _ => {}
+    }
+    if !participants.iter().any(|one| one.kind == "admin") {
+        faults.push(
+            Diagnostic::error("project-no-admin", "the NVFlare project has no admin, so nobody could submit")
+                .at(list, "none of them has `type: admin`")
+                .help("add one: {name: somebody@somewhere.org, type: admin, org: …, role: project_admin}"),
+        );
+    }
 }
 
 struct Participant<'n> {
@@ -64,7 +113,7 @@ struct Participant<'n> {
 impl<'n> Participant<'n> {
     fn of(node: &'n Node, faults: &mut Faults) -> Option<Self> {
         let text = |key: &str| node.map()?.get(key).filter(|entry| entry.value.text().is_some());
-        let missing = ["name", "type"].into_iter().find(|key| text(key).is_none());
+        let missing = ["name", "type", "org"].into_iter().find(|key| text(key).is_none());
         if let Some(key) = missing {
             let span = Span { end: node.span.start, ..node.span };
             faults.push(
@@ -74,7 +123,18 @@ impl<'n> Participant<'n> {
             );
         }
         let (name, kind) = (text("name")?, text("type")?);
-        Some(Self { name: name.value.text()?, span: name.value.span, kind: kind.value.text()? })
+        let mut meant = kind.value.text()?;
+        if !KINDS.contains(&meant)
+            && let Some(near) = nearest(meant, KINDS.iter().copied())
+        {
+            faults.push(
+                Diagnostic::error("project-unknown-type", format!("NVFlare has no participants of type `{meant}`"))
+                    .at(kind.value.span, "expected `server`, `client` or `admin`")
+                    .help(format!("did you mean `{near}`?")),
+            );
+            meant = near;
+        }
+        Some(Self { name: name.value.text()?, span: name.value.span, kind: meant })
     }
 }
 
@@ -101,24 +161,24 @@ fn is_client_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 
-fn check_sites(
-    loaded: &Loaded,
-    participants: &[Participant<'_>],
-    server: Option<&Participant<'_>>,
-    faults: &mut Faults,
-) {
+fn check_sites(loaded: &Loaded, participants: &[Participant<'_>], faults: &mut Faults) {
     let sites = &loaded.federation.sites;
     let names: Vec<&str> = sites.keys().map(String::as_str).collect();
+    let mut meant = Vec::new();
     for client in participants.iter().filter(|one| one.kind == "client" && !sites.contains_key(one.name)) {
         let fault = Diagnostic::error("project-unknown-site", format!("the federation has no site `{}`", client.name))
             .at(client.span, "this client would have nothing to run");
         let others = names.iter().copied().filter(|name| !participants.iter().any(|one| one.name == *name));
         faults.push(match nearest(client.name, others) {
-            Some(near) => fault.help(format!("did you mean `{near}`?")),
+            Some(near) => {
+                meant.push(near);
+                fault.help(format!("did you mean `{near}`?"))
+            }
             None => fault
                 .help(format!("the sites: {}; add it under `sites`, or remove it here", listed(names.iter().copied()))),
         });
     }
+    let server = participants.iter().find(|one| one.kind == "server");
     if let (Some(server), false) = (server, sites.contains_key(SERVER)) {
         faults.push(
             Diagnostic::warning("project-no-server-site", "the federation has no site `server`")
@@ -129,7 +189,8 @@ fn check_sites(
     // One site may be outside: the application's, which no participant runs.
     let outside: Vec<&str> = names
         .into_iter()
-        .filter(|name| *name != SERVER && !participants.iter().any(|one| one.kind == "client" && one.name == *name))
+        .filter(|name| *name != SERVER && !meant.contains(name))
+        .filter(|name| !participants.iter().any(|one| one.kind == "client" && one.name == *name))
         .collect();
     for name in outside.iter().filter(|_| outside.len() > 1) {
         let span = sites[*name].span;

@@ -3,11 +3,11 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use dfm_diag::{Diagnostic, Report, Sources};
+use dfm_diag::{Diagnostic, Report, Sources, nearest};
 use indexmap::IndexMap;
 
 use crate::registry_edit;
-use crate::tree::{self, Entries, Node};
+use crate::tree::{self, Entries, Entry, Node};
 use crate::write::{followed, write_alone};
 
 /// The file `federations.yaml`, as it was read.
@@ -179,12 +179,14 @@ fn records(text: &str, file: u32) -> Result<IndexMap<String, Record>, Vec<Diagno
     faults.extend(found);
     let empty = Entries::new();
     let entries = root.as_ref().and_then(|root| dictionary(root, "the registry", &empty, &mut faults));
+    faults.extend(entries.into_iter().flat_map(|entries| slips(entries, &["federations"])));
     let federations = entries.and_then(|entries| entries.get("federations"));
     let federations =
         federations.and_then(|entry| dictionary(&entry.value, "`federations`", &empty, &mut faults)).unwrap_or(&empty);
     let mut records = IndexMap::new();
     for (name, entry) in federations {
         let Some(fields) = dictionary(&entry.value, "a federation", &empty, &mut faults) else { continue };
+        faults.extend(slips(fields, &["federation_dir", "config_path", "project_path"]));
         let mut field = |key: &str| {
             let (_, entry) = fields.iter().find(|(other, _)| other.replace('-', "_") == key)?;
             if entry.value.is_null() {
@@ -207,6 +209,17 @@ fn records(text: &str, file: u32) -> Result<IndexMap<String, Record>, Vec<Diagno
         records.insert(name.clone(), record);
     }
     if faults.is_empty() { Ok(records) } else { Err(faults) }
+}
+
+/// The keys that were probably meant to be others. What else there is may be somebody else's, and is left alone.
+fn slips(entries: &Entries, known: &[&str]) -> Vec<Diagnostic> {
+    let unknown = entries.iter().filter(|(key, _)| !known.contains(&key.replace('-', "_").as_str()));
+    let slip = |(key, entry): (&String, &Entry)| {
+        let near = nearest(key, known.iter().copied())?;
+        let fault = Diagnostic::error("registry-unknown-key", format!("the registry has no key `{key}`"));
+        Some(fault.at(entry.key, "unknown key").help(format!("did you mean `{near}`?")))
+    };
+    unknown.filter_map(slip).collect()
 }
 
 fn dictionary<'n>(node: &'n Node, what: &str, empty: &'n Entries, faults: &mut Vec<Diagnostic>) -> Option<&'n Entries> {
