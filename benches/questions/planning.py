@@ -1,44 +1,102 @@
-"""How long does it take to plan many operations that do not depend on each other?"""
+"""How long does it take to plan many operations, and does it grow with their number?"""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from rows import Row
 from side import Side, timed
 
+
+def _independent(side: Side, count: int) -> None:
+    for number in range(count):
+        side.operations.Same(value=str(number))
+
+
+def _chain(side: Side, count: int) -> None:
+    _chained(side, count, ["a"])
+
+
+def _alternating(side: Side, count: int) -> None:
+    _chained(side, count, ["a", "b"])
+
+
+def _chained(side: Side, count: int, sites: list[str]) -> None:
+    node: Any = "1"
+    for number in range(count):
+        node = side.operations.Same(site=sites[number % len(sites)], value=node)
+
+
+def _fan(side: Side, count: int) -> None:
+    """One, all but two after it, one after all of them."""
+    first = side.operations.Same(value="1")
+    side.operations.Same(value="1", dfm_after=[side.operations.Same(value=first) for _ in range(count - 2)])
+
+
+def _diamonds(side: Side, count: int) -> None:
+    """One, two after it, one after both, two after it, …"""
+    node: Any = "1"
+    for _ in range(count // 4):
+        node = side.operations.Same(value=node)
+        left, right = side.operations.Same(value=node), side.operations.Same(value=node)
+        node = side.operations.Same(value=left, dfm_after=right)
+
+
+def _nested(side: Side, count: int) -> None:
+    """Loops in conditions in loops, four operations in each."""
+    for _ in range(count // 4):
+        with side.api.ForEach(seq=["1", "2"]) as outer:
+            node = side.operations.Same(value=outer)
+            with side.api.If(cond=node == "1"):
+                sequence = side.operations.Same(value=node)
+                with side.api.ForEach(seq=sequence) as inner:
+                    side.operations.Same(value=side.operations.Same(value=inner))
+
+
+_SHAPES: dict[str, tuple[str, Callable[[Side, int], None]]] = {
+    "independent": ("independent operations", _independent),
+    "chain": ("in a chain at one site", _chain),
+    "alternating": ("in a chain that changes site each time", _alternating),
+    "fan": ("that fan out and in", _fan),
+    "diamonds": ("in diamonds", _diamonds),
+    "nested": ("in loops in conditions in loops", _nested),
+}
+
 ROWS = [
     Row("100", "planning 100 independent operations"),
     Row("1000", "planning 1,000", faster=50),
-    Row("10000", "planning 10,000", beside="", below=1.0),
-    Row("growth", "planning one of 10,000, beside one of 1,000", beside="one of 1000", slower=1.5),
+    *(
+        Row(name, f"planning 10,000 {what}, beside ten times 1,000", beside=f"{name} of 1,000", below=1.0, slower=1.5)
+        for name, (what, _) in _SHAPES.items()
+    ),
     Row("building", "writing the pipeline of 10,000", beside=""),
 ]
 
 
 def measure(side: Side) -> Iterator[tuple[str, float]]:
     session = side.session()
-    took: dict[int, float] = {}
-    for count in [100, 1000, 10000] if side.ours else [100, 1000]:
+    for count in [100, 1000]:
+        yield str(count), _planning(side, session, _independent, count)
+    if side.ours:
         begin = time.perf_counter()
-        pipeline = _pipeline(side, count)
-        built = time.perf_counter() - begin
-        if side.ours:
-            took[count] = timed(lambda pipeline=pipeline: session.prepare(pipeline), 3)
-        else:
-            begin = time.perf_counter()
-            session.prepare(pipeline)
-            took[count] = time.perf_counter() - begin
-        yield str(count), took[count]
-        if count == 10000:
-            yield "building", built
-            yield "growth", took[count] / count
-            yield "one of 1000", took[1000] / 1000
+        _pipeline(side, _independent, 10000)
+        yield "building", time.perf_counter() - begin
+        for name, (_, write) in _SHAPES.items():
+            yield f"{name} of 1,000", 10 * _planning(side, session, write, 1000)
+            yield name, _planning(side, session, write, 10000)
     session.close()
 
 
-def _pipeline(side: Side, count: int) -> Any:
+def _planning(side: Side, session: Any, write: Callable[[Side, int], None], count: int) -> float:
+    pipeline = _pipeline(side, write, count)
+    if side.ours:
+        return timed(lambda: session.prepare(pipeline), 3)
+    begin = time.perf_counter()
+    session.prepare(pipeline)
+    return time.perf_counter() - begin
+
+
+def _pipeline(side: Side, write: Callable[[Side, int], None], count: int) -> Any:
     with side.api.Pipeline() as pipeline:
-        for number in range(count):
-            side.operations.Same(value=str(number))
+        write(side, count)
     return pipeline

@@ -1,0 +1,281 @@
+//! What has to come out of a pipeline, by a plain interpreter?
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use dfm_net::{Carry, NodeId, OnError, Value};
+use dfm_plan::{Argument, Condition, Pipeline, Plan, Statement};
+
+use super::value::{Made, Origin, Val, before_failing, cached, generates, id, params, persist};
+
+/// Node → the frame it was made in, and what it is.
+type Env = HashMap<String, (Vec<u32>, Made)>;
+/// Yields and calls by node and frame, and where errors arose.
+#[derive(Debug, Default, PartialEq)]
+pub struct Seen {
+    pub yields: BTreeMap<(String, Vec<u32>), Made>,
+    pub calls: BTreeMap<(String, Vec<u32>), u32>,
+    pub stored: BTreeMap<(String, Vec<u32>), (Vec<Val>, Val)>,
+    pub reports: BTreeSet<Origin>,
+}
+
+/// A node and the frame in which it fires.
+type Firing = (String, Vec<u32>);
+
+struct Reference<'p> {
+    pipeline: &'p Pipeline,
+    /// The loops that take a generator's items as they come.
+    streamed: HashSet<String>,
+    /// Generator and frame → what it gave before it failed.
+    given: RefCell<HashMap<Firing, Vec<Val>>>,
+    params: HashMap<String, Val>,
+    seen: RefCell<Seen>,
+}
+
+impl Reference<'_> {
+    fn report(&self, node: &str, frame: &[u32]) -> BTreeSet<Origin> {
+        let origin = (node.to_owned(), frame.to_vec());
+        self.seen.borrow_mut().reports.insert(origin.clone());
+        BTreeSet::from([origin])
+    }
+
+    fn value(&self, argument: &Argument, env: &Env) -> Made {
+        match argument {
+            Argument::Literal { literal } => Ok(Val::literal(literal).expect("it is a number or a list")),
+            Argument::Param { param, .. } => Ok(self.params[param].clone()),
+            Argument::Encoded { .. } | Argument::Advise { .. } => unreachable!("none is written"),
+            Argument::Node { node, path } => {
+                let (frame, made) = &env[&id(node)];
+                let value = made.clone()?;
+                value.select(path).map_err(|_| self.report(&id(node), frame))
+            }
+        }
+    }
+
+    /// All inputs, or the errors of all that have none.
+    fn inputs(&self, arguments: &[&Argument], after: &[NodeId], env: &Env) -> Result<Vec<Val>, BTreeSet<Origin>> {
+        let mut errors = BTreeSet::new();
+        let mut values = vec![];
+        for argument in arguments {
+            match self.value(argument, env) {
+                Ok(value) => values.push(value),
+                Err(more) => errors.extend(more),
+            }
+        }
+        for node in after {
+            if let Err(more) = &env[&id(node)].1 {
+                errors.extend(more.iter().cloned());
+            }
+        }
+        if errors.is_empty() { Ok(values) } else { Err(errors) }
+    }
+
+    fn holds(&self, condition: &Condition, values: &mut dyn Iterator<Item = Val>) -> Result<bool, ()> {
+        let mut next = || values.next().expect("there is one for each argument");
+        match condition {
+            Condition::And { and } => {
+                let all: Vec<Result<bool, ()>> = and.iter().map(|one| self.holds(one, values)).collect();
+                all.into_iter().find(|one| *one != Ok(true)).unwrap_or(Ok(true))
+            }
+            Condition::Or { or } => {
+                let all: Vec<Result<bool, ()>> = or.iter().map(|one| self.holds(one, values)).collect();
+                all.into_iter().find(|one| *one != Ok(false)).unwrap_or(Ok(false))
+            }
+            Condition::Not { not } => self.holds(not, values).map(|holds| !holds),
+            Condition::Compare { compare, .. } => {
+                let (left, right) = (next(), next());
+                left.compare(*compare, &right).map_err(|_| ())
+            }
+            Condition::Truth { .. } => next().truth().map_err(|_| ()),
+        }
+    }
+
+    /// Says in all yields of a block why it was not run; its nodes have the errors in this frame.
+    fn poison(&self, block: &str, frame: &[u32], errors: &BTreeSet<Origin>, env: &mut Env) {
+        for statement in self.of(Some(block)) {
+            let node = node_of(statement);
+            env.insert(node.clone(), (frame.to_vec(), Err(errors.clone())));
+            match statement {
+                Statement::Yield(_) => {
+                    self.seen.borrow_mut().yields.insert((node, frame.to_vec()), Err(errors.clone()));
+                }
+                Statement::ForEach(_) | Statement::If(_) | Statement::Otherwise(_) | Statement::TryFromCache(_) => {
+                    self.poison(&node, frame, errors, env);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn of<'s>(&'s self, block: Option<&'s str>) -> impl Iterator<Item = &'s Statement> {
+        let around = |statement: &Statement| match statement {
+            Statement::Operation(one) => one.block.as_ref().map(id),
+            Statement::Yield(one) => one.block.as_ref().map(id),
+            Statement::ForEach(one) => one.block.as_ref().map(id),
+            Statement::Collect(one) => one.block.as_ref().map(id),
+            Statement::If(one) => one.block.as_ref().map(id),
+            Statement::Otherwise(one) => one.block.as_ref().map(id),
+            Statement::TryFromCache(one) => one.block.as_ref().map(id),
+            Statement::WriteToCache(one) => one.block.as_ref().map(id),
+            Statement::Other { .. } => None,
+        };
+        self.pipeline.statements.iter().filter(move |statement| around(statement).as_deref() == block)
+    }
+
+    fn run(&self, block: Option<&str>, frame: &[u32], env: &mut Env) {
+        let mut loops: HashMap<String, Result<Vec<Env>, BTreeSet<Origin>>> = HashMap::new();
+        let mut outcomes: HashMap<String, Result<bool, BTreeSet<Origin>>> = HashMap::new();
+        for statement in self.of(block) {
+            let node = node_of(statement);
+            let here = || (node.clone(), frame.to_vec());
+            match statement {
+                Statement::Operation(one) => {
+                    let arguments: Vec<&Argument> = one.arguments.values().collect();
+                    let made = self.inputs(&arguments, &one.after, env).and_then(|inputs| {
+                        *self.seen.borrow_mut().calls.entry(here()).or_default() += 1;
+                        let retries = one.retry.map_or(0, |retry| retry.times);
+                        persist(&node, &inputs, retries, one.timeout).ok_or_else(|| {
+                            if generates(&node) && retries == 0 && one.timeout.is_none() {
+                                self.given.borrow_mut().insert(here(), before_failing(&node, &inputs));
+                            }
+                            self.report(&node, frame)
+                        })
+                    });
+                    env.insert(node.clone(), (frame.to_vec(), made));
+                }
+                Statement::Yield(one) => {
+                    let made = self.inputs(&[&one.value], &one.after, env).map(|mut inputs| inputs.remove(0));
+                    self.seen.borrow_mut().yields.insert(here(), made);
+                }
+                Statement::ForEach(one) => {
+                    let made = self.inputs(&[&one.sequence], &one.after, env);
+                    let made = made.and_then(|inputs| inputs[0].elements().map_err(|_| self.report(&node, frame)));
+                    let run_each = |elements: Vec<Val>| -> Vec<Env> {
+                        let each = elements.into_iter().enumerate().map(|(index, element)| {
+                            let mut inner = env.clone();
+                            let frame: Vec<u32> = frame.iter().copied().chain([index as u32]).collect();
+                            inner.insert(node.clone(), (frame.clone(), Ok(element)));
+                            self.run(Some(&node), &frame, &mut inner);
+                            inner
+                        });
+                        each.collect()
+                    };
+                    if let (Err(_), Argument::Node { node: of, .. }) = (&made, &one.sequence)
+                        && self.streamed.contains(&node)
+                    {
+                        let given = self.given.borrow().get(&(id(of), frame.to_vec())).cloned();
+                        run_each(given.unwrap_or_default());
+                    }
+                    let each = made.map(run_each);
+                    if let Err(errors) = &each {
+                        self.poison(&node, frame, errors, &mut env.clone());
+                    }
+                    loops.insert(node, each);
+                }
+                Statement::Collect(one) => {
+                    let Argument::Node { node: of, .. } = &one.value else { unreachable!("a node is collected") };
+                    let made = loops[&id(&one.for_each)].clone().and_then(|each| {
+                        let mut items = vec![];
+                        let mut failed = BTreeSet::new();
+                        for (_, made) in each.iter().filter_map(|env| env.get(&id(of))) {
+                            match (made, one.errors) {
+                                (Ok(value), _) => items.push(value.clone()),
+                                (Err(errors), OnError::Fail) => failed.extend(errors.iter().cloned()),
+                                (Err(errors), OnError::Keep) => items.push(Val::Failed(errors.clone())),
+                                (Err(_), OnError::Skip) => {}
+                            }
+                        }
+                        if failed.is_empty() { Ok(Val::List(items)) } else { Err(failed) }
+                    });
+                    let made = match (made, self.inputs(&[], &one.after, env)) {
+                        (Err(failed), Err(before)) => Err(&failed | &before),
+                        (made, before) => before.and(made),
+                    };
+                    env.insert(node.clone(), (frame.to_vec(), made));
+                }
+                Statement::If(one) => {
+                    let outcome = self.inputs(&one.condition.arguments(), &one.after, env).and_then(|inputs| {
+                        let holds = self.holds(&one.condition, &mut inputs.into_iter());
+                        holds.map_err(|()| self.report(&node, frame))
+                    });
+                    self.branch(&node, frame, outcome.clone(), env);
+                    outcomes.insert(node, outcome);
+                }
+                Statement::Otherwise(one) => {
+                    let outcome = outcomes[&id(&one.of)].clone().map(|holds| !holds);
+                    self.branch(&node, frame, outcome, env);
+                }
+                Statement::TryFromCache(one) => {
+                    let key: Vec<&Argument> = one.key.iter().collect();
+                    let looked_up = self.inputs(&key, &one.after, env).and_then(|key| {
+                        *self.seen.borrow_mut().calls.entry(here()).or_default() += 1;
+                        cached(&node, &key).map(|found| (key, found)).ok_or_else(|| self.report(&node, frame))
+                    });
+                    let made = match looked_up {
+                        Ok((_, Some(found))) => Ok(found),
+                        Ok((key, None)) => {
+                            env.insert(node.clone(), (frame.to_vec(), Ok(Val::List(key))));
+                            self.run(Some(&node), frame, env);
+                            env[&node].1.clone()
+                        }
+                        Err(errors) => {
+                            self.poison(&node, frame, &errors, env);
+                            Err(errors)
+                        }
+                    };
+                    env.insert(node.clone(), (frame.to_vec(), made));
+                }
+                Statement::WriteToCache(one) => {
+                    let cache = id(&one.cache);
+                    let Ok(Val::List(key)) = env[&cache].1.clone() else { unreachable!("it has its key") };
+                    let made = self.inputs(&[&one.value], &one.after, env).map(|mut inputs| inputs.remove(0));
+                    if let Ok(value) = &made {
+                        *self.seen.borrow_mut().calls.entry(here()).or_default() += 1;
+                        self.seen.borrow_mut().stored.insert(here(), (key, value.clone()));
+                    }
+                    env.insert(cache, (frame.to_vec(), made));
+                }
+                Statement::Other { .. } => unreachable!("none is written"),
+            }
+        }
+    }
+
+    fn branch(&self, block: &str, frame: &[u32], enter: Result<bool, BTreeSet<Origin>>, env: &mut Env) {
+        match enter {
+            Ok(true) => self.run(Some(block), frame, env),
+            Ok(false) => {}
+            Err(errors) => self.poison(block, frame, &errors, env),
+        }
+    }
+}
+
+fn node_of(statement: &Statement) -> String {
+    match statement {
+        Statement::Operation(one) => id(&one.node),
+        Statement::Yield(one) => id(&one.node),
+        Statement::ForEach(one) => id(&one.node),
+        Statement::Collect(one) => id(&one.node),
+        Statement::If(one) => id(&one.node),
+        Statement::Otherwise(one) => id(&one.node),
+        Statement::TryFromCache(one) => id(&one.node),
+        Statement::WriteToCache(one) => id(&one.node),
+        Statement::Other { .. } => unreachable!("none is written"),
+    }
+}
+
+pub fn interpret(pipeline: &Pipeline, plan: &Plan, frames: u32) -> Seen {
+    let mut streamed = HashSet::new();
+    for net in &plan.nets {
+        let arcs = net.transitions.iter().flat_map(|transition| &transition.outputs);
+        for arc in arcs.filter(|arc| arc.carry == Carry::Stream && arc.site.is_none()) {
+            streamed.insert(id(net.transitions[net.places[arc.place as usize].transition as usize].step.node()));
+        }
+    }
+    let mut reference =
+        Reference { pipeline, streamed, given: RefCell::default(), params: HashMap::new(), seen: RefCell::default() };
+    for index in 0..frames {
+        reference.params = params(index);
+        reference.run(None, &[index], &mut Env::new());
+    }
+    reference.seen.into_inner()
+}
