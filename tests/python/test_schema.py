@@ -30,6 +30,7 @@ SAYABLE = {
 BEYOND = {
     "expose_a_parameter": "which source an exposed argument has",
     "fault_in_another_file": "other files",
+    "fault_two_files_away": "other files",
     "infinite_number": "a number that JSON does not have",
     "required_in_the_parameter": "an object's schema and an operation's list have the same key",
 }

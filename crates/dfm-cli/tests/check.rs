@@ -74,6 +74,11 @@ fn a_configuration_that_is_not_there_is_looked_for_in_the_registry() {
     insta::assert_snapshot!("no_configuration", world.dfm(".", "fed check fed").all());
     world.write("federations.yaml", &record.replace("federation_dir: fed", "federation_dir: feds"));
     assert!(world.dfm(".", "fed check fed").stderr.contains("dfm fed config set fed --federation-dir DIR"));
+    // A path is not taken for a name.
+    for path in ["fed/g.dfm.yaml", "fed/project.yaml", "fed"] {
+        let ran = world.dfm("fed", &format!("fed check ../{path}"));
+        assert!(ran.exit == 2 && ran.stderr.contains("check-no-configuration"), "{}", ran.all());
+    }
 }
 
 #[test]

@@ -68,11 +68,15 @@ fn binding(name: &str, entry: &Entry, scope: &Scope<'_>, faults: &mut Faults) ->
     let operation = scope.operations.get(name).and_then(Option::as_ref);
     let adapter = fields.need("adapter", faults).and_then(|entry| class(entry, "adapter", faults));
     let given = fields.get("args");
+    let before = faults.len();
     let arguments = given.map_or_else(|| Some(IndexMap::new()), |entry| arguments(entry, operation, scope, faults));
+    let sound = faults.len() == before;
     if let (Some(operation), Some(arguments)) = (operation, &arguments) {
-        let place = fields.get("args").map_or(entry.key, |entry| entry.key);
         check_exposed(arguments, operation, faults);
-        check_used(name, arguments, operation, place, faults);
+        // A faulty argument may be the one that takes the parameter.
+        if sound {
+            check_used(name, arguments, operation, given.map_or(entry.key, |entry| entry.key), faults);
+        }
     }
     Some(Binding {
         span: entry.key,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use dfm_diag::{Diagnostic, Sources, Span};
+use dfm_diag::{Diagnostic, Sources, Span, nearest};
 
 use crate::load::Fetch;
 use crate::tree::{self, Node};
@@ -20,6 +20,8 @@ pub struct Documents {
     pub faults: Vec<Diagnostic>,
     trees: HashMap<u32, (Rc<Node>, PathBuf)>,
     opened: HashMap<PathBuf, Option<u32>>,
+    /// The reference that led to a file first.
+    origins: HashMap<u32, Span>,
     fetch: Option<Fetch>,
 }
 
@@ -27,7 +29,7 @@ impl Documents {
     /// None yet; URLs are read by `fetch`, if there is one.
     pub fn new(fetch: Option<Fetch>) -> Self {
         let (sources, faults) = Default::default();
-        Self { sources, faults, trees: HashMap::new(), opened: HashMap::new(), fetch }
+        Self { sources, faults, trees: HashMap::new(), opened: HashMap::new(), origins: HashMap::new(), fetch }
     }
 
     /// Whether references may lead to URLs.
@@ -52,14 +54,20 @@ impl Documents {
         }
         let file = match self.read(path, wanted) {
             Ok(file) => Some(file),
-            Err(fault) => {
+            Err(mut fault) => {
+                if fault.code == "config-missing-file"
+                    && let Some(near) = neighbour(path)
+                {
+                    fault = fault.help(format!("did you mean `{near}`?"));
+                }
                 self.faults.push(match from {
-                    Some(span) => fault.at(span, "referred to here"),
-                    None => fault,
+                    Some(span) if fault.span.is_none() => fault.at(span, "referred to here"),
+                    _ => fault,
                 });
                 None
             }
         };
+        self.origins.extend(file.zip(from));
         let tree = file.and_then(|file| {
             let (tree, faults) = tree::parse(self.sources.text(file), file);
             if tree.is_none() && faults.is_empty() {
@@ -78,6 +86,18 @@ impl Documents {
         });
         self.opened.insert(same, usable);
         usable
+    }
+
+    /// A fault with the references that led to the file it is in.
+    pub fn with_chain(&self, mut fault: Diagnostic) -> Diagnostic {
+        let mut file = fault.span.map(|span| span.file);
+        while let Some(reference) = file.and_then(|file| self.origins.get(&file)) {
+            if fault.related.iter().all(|(span, _)| span != reference) {
+                fault = fault.related(*reference, "referred to here");
+            }
+            file = Some(reference.file);
+        }
+        fault
     }
 
     fn read(&mut self, path: &Path, wanted: &str) -> Result<u32, Diagnostic> {
@@ -99,6 +119,15 @@ impl Documents {
     pub fn folder(&self, file: u32) -> &Path {
         self.trees[&file].1.parent().unwrap_or(Path::new(""))
     }
+}
+
+/// The file beside it that a path probably means.
+fn neighbour(path: &Path) -> Option<String> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let files = std::fs::read_dir(folder).ok()?.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let mut names: Vec<String> = files.collect();
+    names.sort();
+    nearest(path.file_name()?.to_str()?, names.iter().map(String::as_str)).map(str::to_owned)
 }
 
 /// Whether a reference leads to the network.

@@ -15,6 +15,8 @@ pub struct Fields<'n> {
     /// Where it is named.
     pub owner: Span,
     entries: Option<&'n Entries>,
+    /// Keys that others are probably meant to be, which has been told.
+    meant: Vec<&'static str>,
 }
 
 impl<'n> Fields<'n> {
@@ -22,17 +24,20 @@ impl<'n> Fields<'n> {
     /// what is not a dictionary.
     pub fn of(shape: &'static Shape, node: &'n Node, owner: Span, faults: &mut Faults) -> Option<Self> {
         if node.is_null() {
-            return Some(Self { shape, owner, entries: None });
+            return Some(Self { shape, owner, entries: None, meant: Vec::new() });
         }
         let Some(entries) = node.map() else {
             faults.push(wrong_type(node, shape.what, "a dictionary"));
             return None;
         };
         let mut known: Vec<(&String, &Entry)> = Vec::new();
+        let mut meant = Vec::new();
         for (key, entry) in entries {
             if shape.key(key).is_none() {
                 if shape.others == Others::Refused {
-                    faults.push(unknown_key(shape, key, entry.key));
+                    let near = nearest(key, shape.names());
+                    meant.extend(near);
+                    faults.push(unknown_key(shape, key, near, entry.key));
                 }
             } else if let Some((first, other)) = known.iter().find(|(other, _)| same(other, key)) {
                 faults.push(
@@ -45,7 +50,7 @@ impl<'n> Fields<'n> {
                 known.push((key, entry));
             }
         }
-        Some(Self { shape, owner, entries: Some(entries) })
+        Some(Self { shape, owner, entries: Some(entries), meant })
     }
 
     /// The entry of a key, written with hyphens or underscores, even if it says `null`.
@@ -62,13 +67,15 @@ impl<'n> Fields<'n> {
 
     /// The entry of a key that must be there.
     pub fn need(&self, key: &str, faults: &mut Faults) -> Option<&'n Entry> {
-        debug_assert!(self.shape.key(key).is_some_and(|key| key.needed), "`{key}` is optional in the table");
+        let known = self.shape.key(key)?;
+        debug_assert!(known.needed, "`{key}` is optional in the table");
         let found = self.get(key);
-        if found.is_none() {
+        if found.is_none() && !self.meant.contains(&known.name) {
             let owner = self.raw(key).map_or(self.owner, |entry| entry.key);
             faults.push(
                 Diagnostic::error("config-missing-key", format!("{} needs `{key}`", self.shape.what))
-                    .at(owner, format!("has no `{key}`")),
+                    .at(owner, format!("has no `{key}`"))
+                    .help(format!("`{key}`: {}", known.doc.trim_end_matches('.'))),
             );
         }
         found
@@ -176,10 +183,10 @@ pub fn wrong_type(node: &Node, what: &str, wanted: &str) -> Diagnostic {
 }
 
 /// That a key is not known.
-fn unknown_key(shape: &Shape, key: &str, span: Span) -> Diagnostic {
+fn unknown_key(shape: &Shape, key: &str, near: Option<&str>, span: Span) -> Diagnostic {
     let what = shape.what;
     let fault = Diagnostic::error("config-unknown-key", format!("{what} has no key `{key}`")).at(span, "unknown key");
-    fault.help(match nearest(key, shape.names()) {
+    fault.help(match near {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("its keys: {}", listed(shape.names())),
     })

@@ -147,7 +147,7 @@ pub static CONFIGURATION: Shape = Shape {
     what: "a configuration",
     others: Others::Refused,
     keys: &[
-        needed("dfm", Kind::Choice(&[VERSION]), "The version of the format."),
+        needed("dfm", Kind::Choice(&[VERSION]), "The version of the format, 1.0.0."),
         needed("info", Kind::Shape(&INFO), "The federation's names and version."),
         key("provision", Kind::Shape(&PROVISION), "How deployment files are made."),
         key(
@@ -224,7 +224,7 @@ pub static EXPOSED: Shape = Shape {
     what: "`expose-as`",
     others: Others::Refused,
     keys: &[
-        needed("param", Kind::Formed(Form::Identifier), "Its name."),
+        needed("param", Kind::Formed(Form::Identifier), "The parameter's name."),
         key("type", Kind::TypeName, "A type of JSON Schema, or the dotted path of a Python class."),
         DESCRIPTION,
         LITERAL,

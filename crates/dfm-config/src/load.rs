@@ -54,7 +54,7 @@ pub fn load(path: &Path, options: &Options) -> Result<Loaded, Report> {
         secrets::find(root, &mut documents.sources, &mut decoded);
     }
     let federation = root.and_then(|root| decode::federation(&root, &mut decoded));
-    let mut faults = documents.faults;
+    let mut faults = std::mem::take(&mut documents.faults);
     if !faults.is_empty() {
         decoded.retain(is_certain);
     }
@@ -63,6 +63,7 @@ pub fn load(path: &Path, options: &Options) -> Result<Loaded, Report> {
     let mut told = HashSet::new();
     faults.retain(|fault| told.insert((fault.span, fault.code, fault.message.clone())));
     leave_out(&mut faults);
+    let faults = faults.into_iter().map(|fault| documents.with_chain(fault)).collect();
     let report = Report { diagnostics: faults, sources: documents.sources };
     match federation {
         Some(federation) if !report.diagnostics.iter().any(Diagnostic::is_error) => Ok(Loaded { federation, report }),

@@ -2,7 +2,7 @@
 
 use dfm_config::check_project;
 use dfm_config::registry::{Paths, Registry};
-use dfm_diag::{Report, Severity};
+use dfm_diag::{Diagnostic, Report, Severity};
 use serde_json::{Value, json};
 
 mod adapters;
@@ -62,7 +62,15 @@ fn chosen(context: &Context, name: &str) -> Result<(String, Paths, Option<Regist
         return Ok((name.to_owned(), Paths { dir, config: Some(path), project: None }, None));
     }
     let registry = Registry::read(&context.registry).map_err(Failure::wrong)?;
-    let paths = registry.paths(name).ok_or_else(|| Failure::wrong(unknown(context, &registry, name)))?;
+    let paths = registry.paths(name).ok_or_else(|| {
+        Failure::wrong(if path.is_file() || name.ends_with(".yaml") || name.contains('/') {
+            let message = format!("`{name}` is neither the path of a `.dfm.yaml` nor a federation's name");
+            Diagnostic::error("check-no-configuration", message)
+                .help("name a file that is there, whose name ends in `.dfm.yaml`; a patch or a part is checked by that")
+        } else {
+            unknown(context, &registry, name)
+        })
+    })?;
     Ok((name.to_owned(), paths, Some(registry)))
 }
 
