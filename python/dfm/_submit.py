@@ -29,6 +29,7 @@ from dfm.exec import Frame
 from dfm.exec._adapters import user_traceback
 from dfm.session import STATUS_PLACE, Job, JobStatus, Wait, from_env
 from dfm.session._measured import Measured, write
+from dfm.session._waits import described
 
 FAILED, INTERRUPTED = 1, 130
 _WRONG, _NOBODY_READS, _TERMINATED = 2, 141, 143
@@ -311,9 +312,7 @@ class Printer:
         """What a job waits for that is ended before its end; nobody may be there to read it any more."""
         with contextlib.suppress(OSError):
             if self._json:
-                print(
-                    json.dumps({"waiting": [_results.as_json(one) | {"text": str(one)} for one in waits]}), flush=True
-                )
+                print(json.dumps({"waiting": described(waits)}), flush=True)
             else:
                 for one in waits:
                     print(f"waiting: {one}", file=sys.stderr, flush=True)

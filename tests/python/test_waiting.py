@@ -157,9 +157,16 @@ def test_flare_says_what_local_says_also_to_an_application_that_comes_back(share
         at_server = fed.Add(a=slow, site="server")
         Yield(value=fed.Add(a=at_server, b=slow, site="home"), place="out")
 
+    def timeless(text):
+        return re.sub(r"for \d+\.\d s", "for some time", text)
+
     def said(job):
         until(lambda: len(job.waiting(PATIENCE)) == 4)
-        return [re.sub(r"for \d+\.\d s", "for some time", str(wait)) for wait in job.waiting(PATIENCE)]
+        return [timeless(str(wait)) for wait in job.waiting(PATIENCE)]
+
+    def shown(job):
+        lines = federation.dfm("jobs", "show", "small", "--poc", job.job_id).splitlines()
+        return [timeless(line.removeprefix("waiting").strip()) for line in lines if line.startswith("waiting")]
 
     local = started(shared, build)
     expected = said(local)
@@ -167,8 +174,12 @@ def test_flare_says_what_local_says_also_to_an_application_that_comes_back(share
     with opened(federation) as session:
         job = started(session, build)
         assert said(job) == expected
+        elsewhere = [text for text in expected if not re.match(r"node \d+ \([^)]*\) at site 'home'", text)]
+        assert len(elsewhere) == 2
+        until(lambda: shown(job) == elsewhere)
         job.detach()
         assert job.waiting() == []
+        until(lambda: shown(job) == elsewhere)
         again = session.reattach(job.job_id)
         until(lambda: again.get_status() is JobStatus.RUNNING)
         assert said(again) == expected

@@ -1,11 +1,13 @@
 //! What does Python see of what is kept for an application that may come back?
 
+use std::collections::HashMap;
+
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
 
 use crate::buffers::Held;
-use crate::site::frame_of;
+use crate::site::{frame_of, unfinished};
 
 /// What is kept of a session's jobs. It does not lock: its owner calls it from one thread at a time.
 #[pyclass(module = "dfm._native")]
@@ -73,6 +75,17 @@ impl Keeper {
             list.append((transition, PyTuple::new(py, frame.levels())?, had, dropped))?;
         }
         Ok(list)
+    }
+
+    /// The packet that asks a site what a job has not done there; `told` has the answers.
+    fn question<'py>(&mut self, py: Python<'py>, job: u64) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.keeper.question(job))
+    }
+
+    /// What sites have answered, as an `unfinished` event has it.
+    fn told<'py>(&self, py: Python<'py>, job: u64) -> PyResult<HashMap<String, Bound<'py, PyTuple>>> {
+        let told = self.keeper.told(job).into_iter();
+        told.map(|(site, waits, more)| Ok((site, unfinished(py, &waits, more)?))).collect()
     }
 
     /// The packet with which home has a site forget a job.

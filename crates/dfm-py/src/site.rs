@@ -457,7 +457,7 @@ fn seen(py: Python<'_>, event: Event<Object>) -> PyResult<Bound<'_, PyTuple>> {
 
 /// What is not done at a site: a list of (site, node, label, frame, why), and how much more there is. Why is (seconds,
 /// whether it rests) for a call, and (nodes, how many more) for what needs these nodes, each (site, node, label).
-fn unfinished<'py>(py: Python<'py>, waits: &[Wait], more: u64) -> PyResult<Bound<'py, PyTuple>> {
+pub fn unfinished<'py>(py: Python<'py>, waits: &[Wait], more: u64) -> PyResult<Bound<'py, PyTuple>> {
     let told = |wait: &Wait| {
         let (site, node, label) = node_at(py, &wait.node)?;
         let why = match &wait.why {

@@ -4,9 +4,13 @@
 //! to stand where the old one stood, and lets go of values as soon as the application has had them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
 
 use dfm_net::{Frame, Net, PlaceId, Step, TransitionId};
-use dfm_wire::{JobId, Message, Payload, Seen, SeenEnding};
+use dfm_wire::{JobId, Message, Payload, Seen, SeenEnding, Unfinished};
+
+use crate::host::Wait;
+use crate::site::unfinished::waits;
 
 /// What is kept of a session's jobs.
 #[derive(Default)]
@@ -32,6 +36,8 @@ struct Kept {
     yields: Vec<Option<TransitionId>>,
     /// What the application was or will be given through each `Yield` in each frame.
     streams: HashMap<(TransitionId, Frame), Stream>,
+    /// What sites have answered since they were asked last.
+    told: BTreeMap<String, Unfinished>,
 }
 
 #[derive(Default)]
@@ -43,6 +49,9 @@ struct Stream {
     /// Those in the history, and whether each is a value.
     kept: VecDeque<(u64, bool)>,
 }
+
+/// The number of all that a keeper asks; home counts from 1.
+const ASKED: u64 = u64::MAX;
 
 /// How far a job is, as its keeper sees it.
 #[derive(Debug, PartialEq)]
@@ -104,6 +113,11 @@ impl Keeper {
     /// Keeps a packet for home, if it is of a job that is kept: the job's number.
     pub fn take(&mut self, from: &str, packet: &[u8]) -> Option<JobId> {
         let seen = dfm_wire::seen(packet)?;
+        if let Seen::Unfinished(ASKED, ..) = seen
+            && let Ok(Message::Unfinished(_, job, told)) = Message::from_bytes(packet)
+        {
+            self.jobs.get_mut(&job)?.told.insert(from.to_owned(), told);
+        }
         let (Seen::Token(job, ..) | Seen::Item(job, ..) | Seen::Done(job) | Seen::Report(job, ..)) = seen else {
             return None;
         };
@@ -144,6 +158,24 @@ impl Keeper {
                 }
             }
         }
+    }
+
+    /// The packet that asks a site, in home's name, what a job has not done there; [`Keeper::told`] has the answers.
+    pub fn question(&mut self, job: JobId) -> Vec<u8> {
+        if let Some(kept) = self.jobs.get_mut(&job) {
+            kept.told.clear();
+        }
+        Message::Ask(ASKED, job).to_bytes()
+    }
+
+    /// The sites that have answered, what they have not done, and how much more that is.
+    pub fn told(&self, job: JobId) -> Vec<(String, Vec<Wait>, u64)> {
+        let Some(kept) = self.jobs.get(&job) else { return vec![] };
+        // A job's history begins with its plan.
+        let plan = kept.history.values().next().map(|(_, packet)| Message::from_bytes(packet));
+        let Some(Ok(Message::Plan(_, _, nets))) = plan else { return vec![] };
+        let nets = nets.into_iter().map(|net| (net.site.clone(), Arc::new(net))).collect();
+        kept.told.iter().map(|(site, told)| (site.clone(), waits(&nets, site, told), told.more)).collect()
     }
 
     /// The packet with which home has a site forget a job.
@@ -208,6 +240,7 @@ impl Kept {
                 .is_some_and(|net| net.transitions.iter().any(|one| matches!(one.step, Step::Call { .. }))),
             yields: own.map(yields).unwrap_or_default(),
             streams: HashMap::new(),
+            told: BTreeMap::new(),
         }
     }
 

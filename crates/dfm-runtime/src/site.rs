@@ -4,7 +4,7 @@
 //! what [`Site::next_call`] and [`Site::take_events`] say. Several jobs run side by side, each with an engine of its own.
 
 mod home;
-mod unfinished;
+pub(crate) mod unfinished;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
@@ -375,7 +375,8 @@ impl<H: Host> Site<H> {
                 self.send_home(&answer);
             }
             Message::Unfinished(request, job, told) => {
-                let waits = self.waits(&from, job, &told);
+                let home = self.jobs.get(&job).and_then(|job| job.home.as_ref());
+                let waits = home.map_or_else(Vec::new, |home| unfinished::waits(home.nets(), &from, &told));
                 self.events.push(Event::Unfinished(from, request, waits, told.more));
             }
             Message::Open(job, name, net) => self.opened(job, name, net),

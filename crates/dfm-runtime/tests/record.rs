@@ -8,7 +8,7 @@ use bytes::{Bytes, Plain};
 use dfm_net::{
     Arc, Block, Carry, Frame, Limits, Net, NodeId, Outcome, Place, Source, Step, Token, Transition, TransitionId,
 };
-use dfm_runtime::{Call, CallId, Event, Keeper, Room, Site};
+use dfm_runtime::{Call, CallId, Event, Keeper, Room, Site, Wait, Why};
 use dfm_wire::Message;
 use proptest::prelude::*;
 
@@ -263,6 +263,32 @@ fn nets() -> Vec<Net> {
             vec![call(9, vec![to(Some("home"), 0, Carry::Stream)]), call(1, vec![to(Some("home"), 3, value())])],
         ),
     ]
+}
+
+#[test]
+fn the_keeper_learns_what_a_job_waits_for_whether_home_is_there_or_not() {
+    let mut world = World::new();
+    while world.step(0) || world.step(5) {}
+    for home_is_killed in [false, true] {
+        if home_is_killed {
+            world.kill();
+        }
+        let question = world.keeper.question(JOB);
+        assert!(world.keeper.told(JOB).is_empty(), "earlier answers are of an earlier moment");
+        world.others.values_mut().for_each(|site| site.receive_packet("home", &question));
+        while world.step(5) {}
+        let told: BTreeMap<String, (Vec<Wait>, u64)> =
+            world.keeper.told(JOB).into_iter().map(|(site, waits, more)| (site, (waits, more))).collect();
+        let frames = usize::from(FRAMES);
+        let (at_a, at_b) = (&told["a"], &told["b"]);
+        assert!(at_a.1 == 0 && at_a.0.len() == frames);
+        assert!(at_a.0.iter().all(|wait| wait.node.site == "a" && matches!(wait.why, Why::Runs { .. })));
+        let needs = |site: &str| {
+            let from = |wait: &&Wait| matches!(&wait.why, Why::Needs { nodes, .. } if nodes[0].site == site);
+            at_b.0.iter().filter(from).count()
+        };
+        assert_eq!((needs("a"), needs("home"), at_b.0.len()), (frames, frames, 2 * frames));
+    }
 }
 
 proptest! {

@@ -9,6 +9,8 @@ use crate::JobId;
 /// A message of a job, as far as one has to see it who keeps it.
 #[derive(Debug, Deserialize)]
 pub enum Seen {
+    /// As [`crate::Message::Unfinished`].
+    Unfinished(u64, JobId, IgnoredAny),
     /// As [`crate::Message::Open`].
     Open(JobId, IgnoredAny, IgnoredAny),
     /// As [`crate::Message::Stop`].

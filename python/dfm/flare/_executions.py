@@ -110,6 +110,18 @@ class Executions:
         progress = self._keeper.progress(number)
         return progress[5] if progress else []
 
+    def question(self, number: int) -> bytes:
+        """The packet that asks a site what it has not done of an execution."""
+        return self._keeper.question(number)
+
+    def told(self, number: int) -> dict[str, _native.Unfinished]:
+        """What the sites have answered that were asked last."""
+        return self._keeper.told(number)
+
+    def lines(self, number: int) -> list[tuple[int | str, str]]:
+        """The user's line that made each node."""
+        return self._about[number]["lines"]
+
     def listed(self, lost: Collection[str]) -> list[dict[str, Any]]:
         """Every execution, for people; `lost` are the sites that are gone."""
         kept = self._kept()

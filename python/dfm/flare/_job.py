@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-OPEN, LIST, CANCEL = "dfm_open", "dfm_list", "dfm_cancel"
+OPEN, LIST, WAITS, CANCEL = "dfm_open", "dfm_list", "dfm_waits", "dfm_cancel"
 """The commands to a session's job, which NVFlare checks against the user's role: an application opens the session or
-comes back to it; somebody lists its executions, or ends one."""
+comes back to it; somebody lists its executions, asks what one waits for, or ends one."""
 PAST = "*"
 """The receiver, which no site is called, of a packet for the homesite that has been kept."""
 

@@ -19,8 +19,9 @@ from nvflare.fuel.flare_api import api_spec
 
 from dfm.errors import SessionError
 from dfm.flare._connection import log_in
-from dfm.flare._job import CANCEL, LIST, name_of
+from dfm.flare._job import CANCEL, LIST, WAITS, name_of
 from dfm.flare._kit import Kit, find_kit
+from dfm.session._waits import described, waits
 
 _PATIENCE = 60.0
 """Seconds after which an answer will not come any more."""
@@ -51,8 +52,16 @@ def _list(kit: Kit, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _show(kit: Kit, request: dict[str, Any]) -> dict[str, Any]:
-    _, job = _find(log_in(kit), request["job"])
-    return job
+    flare = log_in(kit)
+    flare_job, job = _find(flare, request["job"])
+    if job["status"] != "RUNNING":
+        return job
+    try:
+        told = flare.do_app_command(flare_job, WAITS, {"execution": job["number"]})
+    except Exception:
+        # It has ended meanwhile.
+        return job
+    return job | {"waits": described(waits(told["found"], dict(told["lines"]), told["patience"]))}
 
 
 def _cancel(kit: Kit, request: dict[str, Any]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from typing_extensions import Buffer
 from dfm import _native
 from dfm.flare._cells import job_cell, poster, serve_batches, serve_ends, serve_joins, tell_started
 from dfm.flare._executions import Executions
-from dfm.flare._job import CANCEL, LIST, OPEN, PAST
+from dfm.flare._job import CANCEL, LIST, OPEN, PAST, WAITS
 from dfm.flare._lane import Inbox, Lane, Packet
 from dfm.flare._participant import Participant, description, read_settings
 
@@ -37,6 +37,8 @@ _UNOPENED = 120.0
 """Seconds after which a session that no application opened is over."""
 _DESERTED = 60.0
 """Seconds without a sign of the application after which its session is over, if nothing is kept for it."""
+_ANSWERS = 2.0
+"""Seconds that sites have to say what they have not done; NVFlare waits 5 s for all of a command's answer."""
 _SILENT = 6.0
 """Seconds without a sign of the application after which it counts as gone."""
 
@@ -49,6 +51,8 @@ class SessionController(Controller):
         super().__init__()
         self._submitter = application
         self._lock = threading.Lock()
+        self._came = threading.Condition(self._lock)
+        """Something has come for the application."""
         self._over = threading.Event()
         self._began = time.monotonic()
         self._answer: dict[str, Any] | None = None
@@ -75,6 +79,7 @@ class SessionController(Controller):
         serve_ends(self._cell, self._ended)
         engine.register_app_command(OPEN, self._open)
         engine.register_app_command(LIST, self._list)
+        engine.register_app_command(WAITS, self._waits)
         engine.register_app_command(CANCEL, self._cancel)
         tell_started(self._cell, self._submitter)
 
@@ -192,6 +197,26 @@ class SessionController(Controller):
             listed = self._executions.listed(self._lost)
             return {"executions": listed, "application": here, "silent": silent, "homesite": self._homesite}
 
+    def _waits(self, topic: str, data: Any, fl_ctx: FLContext) -> dict[str, Any]:
+        """What have the sites not done of an execution? None for one that does not answer in time."""
+        number = data.get("execution") if isinstance(data, dict) else None
+        with self._lock:
+            if not isinstance(number, int) or self._inbox is None or not self._executions.knows(number):
+                return {"found": {}, "lines": [], "patience": _ANSWERS}
+            waiting = self._executions.waiting(number)
+            sites = [site for site in waiting if site != self._homesite and site not in self._lost]
+            question = self._executions.question(number)
+        for site in sites:
+            self._deliver(Packet(self._homesite, site, question))
+
+        def answered() -> bool:
+            return self._executions.told(number).keys() >= set(sites)
+
+        with self._came:
+            self._came.wait_for(answered, _ANSWERS)
+            told, lines = self._executions.told(number), self._executions.lines(number)
+        return {"found": {site: told.get(site) for site in sites}, "lines": lines, "patience": _ANSWERS}
+
     def _cancel(self, topic: str, data: Any, fl_ctx: FLContext) -> dict[str, Any]:
         """Somebody ends an execution: through its application, or for it if that is gone."""
         number = data.get("execution") if isinstance(data, dict) else None
@@ -283,8 +308,11 @@ class SessionController(Controller):
     def _carry(self, packet: Packet) -> None:
         with self._lock:
             # An application that comes back meanwhile gets it either from here or from what is kept.
-            if packet.receiver == self._homesite and not self._executions.take(packet.sender, packet.content):
-                return
+            if packet.receiver == self._homesite:
+                wanted = self._executions.take(packet.sender, packet.content)
+                self._came.notify_all()
+                if not wanted:
+                    return
             lane = self._lanes.get(packet.receiver)
             if lane is not None:
                 lane.push(packet)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
+from dfm._results import as_json
 from dfm.exec import Frame
 
 if TYPE_CHECKING:
@@ -98,6 +99,11 @@ class Outside:
 
 Wait = Silent | Running | Waiting | Others | Outside
 """One thing that a job waits for; its `str()` is a sentence."""
+
+
+def described(waits: Iterable[Wait]) -> list[dict[str, Any]]:
+    """Each with its facts and its sentence, as JSON has them."""
+    return [as_json(one) | {"text": str(one)} for one in waits]
 
 
 def waits(

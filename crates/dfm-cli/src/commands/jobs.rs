@@ -121,6 +121,9 @@ fn show(context: &Context, job: &OneJob) -> Result<(), Failure> {
     ] {
         context.output.result(&format!("{what:<14} {value}"));
     }
+    for wait in answer["waits"].as_array().into_iter().flatten() {
+        context.output.result(&format!("{:<14} {}", "waiting", wait["text"].as_str().unwrap_or_default()));
+    }
     Ok(())
 }
 

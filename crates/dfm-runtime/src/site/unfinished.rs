@@ -17,13 +17,14 @@ impl<H: Host> Site<H> {
     /// much more that is, and the other sites, each of which answers with [`crate::Event::Unfinished`].
     pub fn ask(&mut self, request: u64, id: JobId) -> (Vec<Wait>, u64, Vec<String>) {
         let Some(home) = self.jobs.get(&id).and_then(|job| job.home.as_ref()) else { return (vec![], 0, vec![]) };
+        let own = self.unfinished(id);
+        let here = waits(home.nets(), &self.name, &own);
         let is_asked = |site: &&String| **site != self.name && self.links.contains_key(*site);
         let asked: Vec<String> = home.waiting().filter(is_asked).cloned().collect();
         for site in &asked {
             self.push(site, &Message::Ask(request, id), vec![]);
         }
-        let own = self.unfinished(id);
-        (self.waits(&self.name, id, &own), own.more, asked)
+        (here, own.more, asked)
     }
 
     /// What of a job is not done here.
@@ -42,26 +43,24 @@ impl<H: Host> Site<H> {
         let (waiting, more) = job.engine.waiting(NAMED);
         Unfinished { more: more + (calls.len() - running.len()) as u64, running, waiting }
     }
-
-    /// At home: what a site has told, with the pipeline's nodes. What fits no net of the job is left out.
-    pub(super) fn waits(&self, site: &str, id: JobId, told: &Unfinished) -> Vec<Wait> {
-        let Some(home) = self.jobs.get(&id).and_then(|job| job.home.as_ref()) else { return vec![] };
-        let nets = home.nets();
-        let running = told.running.iter().filter_map(|running| {
-            let why = Why::Runs { seconds: running.seconds, rests: running.rests };
-            Some(Wait { node: node_at(nets, site, running.transition)?, frame: running.frame.clone(), why })
-        });
-        let waiting = told.waiting.iter().filter_map(|waiting| {
-            let nodes = waiting.empty.iter().filter_map(|place| maker(nets, site, *place)).collect();
-            let why = Why::Needs { nodes, more: waiting.more };
-            Some(Wait { node: node_at(nets, site, waiting.transition)?, frame: waiting.frame.clone(), why })
-        });
-        running.chain(waiting).collect()
-    }
 }
 
 /// A job's nets, by their sites.
-pub(super) type Nets = BTreeMap<String, Arc<Net>>;
+pub(crate) type Nets = BTreeMap<String, Arc<Net>>;
+
+/// What a site has told of a job, with the pipeline's nodes. What fits none of the job's nets is left out.
+pub(crate) fn waits(nets: &Nets, site: &str, told: &Unfinished) -> Vec<Wait> {
+    let running = told.running.iter().filter_map(|running| {
+        let why = Why::Runs { seconds: running.seconds, rests: running.rests };
+        Some(Wait { node: node_at(nets, site, running.transition)?, frame: running.frame.clone(), why })
+    });
+    let waiting = told.waiting.iter().filter_map(|waiting| {
+        let nodes = waiting.empty.iter().filter_map(|place| maker(nets, site, *place)).collect();
+        let why = Why::Needs { nodes, more: waiting.more };
+        Some(Wait { node: node_at(nets, site, waiting.transition)?, frame: waiting.frame.clone(), why })
+    });
+    running.chain(waiting).collect()
+}
 
 /// What a transition of a site is.
 fn node_at(nets: &Nets, site: &str, transition: TransitionId) -> Option<NodeAt> {
