@@ -17,6 +17,7 @@ mod load;
 mod model;
 mod names;
 mod network;
+mod not_yaml;
 mod patch;
 mod project;
 mod refs;

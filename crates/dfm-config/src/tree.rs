@@ -6,9 +6,10 @@ use std::rc::Rc;
 use dfm_diag::{Diagnostic, Span};
 use indexmap::IndexMap;
 use indexmap::map::Entry as Slot;
-use saphyr_parser::{Event, Parser, ScalarStyle, ScanError};
+use saphyr_parser::{Event, Parser, ScalarStyle};
 use serde_json::{Map, Number, Value};
 
+use crate::not_yaml::not_yaml;
 use crate::scalar::{refuse_tag, scalar};
 
 /// A value and where it was written.
@@ -145,7 +146,7 @@ pub fn parse(text: &str, file: u32) -> (Option<Node>, Vec<Diagnostic>) {
                 let span = builder.offsets.span(file, span);
                 builder.take(event, span).err()
             }
-            Err(error) => Some(not_yaml(&error, &builder.offsets, file)),
+            Err(error) => Some(not_yaml(error.info(), text, file, builder.offsets.byte(error.marker().index()))),
         };
         if let Some(fault) = fault {
             builder.faults.push(fault);
@@ -158,21 +159,6 @@ pub fn parse(text: &str, file: u32) -> (Option<Node>, Vec<Diagnostic>) {
 /// That a text nests too deep.
 pub fn too_deep(span: Span, label: &str) -> Diagnostic {
     Diagnostic::error("config-too-deep", format!("more than {MAX_DEPTH} levels of nesting")).at(span, label)
-}
-
-fn not_yaml(error: &ScanError, offsets: &Offsets, file: u32) -> Diagnostic {
-    let start = offsets.byte(error.marker().index());
-    let diagnostic = Diagnostic::error("config-not-yaml", format!("this is not YAML: {}", error.info()));
-    let end = start + offsets.text[start..].chars().next().map_or(0, char::len_utf8);
-    let diagnostic = diagnostic.at(Span { file, start, end }, "");
-    let says = |words: [&str; 2]| error.info().split(|c: char| !c.is_alphanumeric()).any(|word| words.contains(&word));
-    if offsets.text[..start].ends_with('\t') || offsets.text[start..].starts_with('\t') || says(["tab", "tabs"]) {
-        return diagnostic.help("indent with spaces: YAML allows no tabs there");
-    }
-    if says(["unprintable", "printable"]) {
-        return diagnostic.help("a configuration is text in UTF-8; is this another kind of file?");
-    }
-    diagnostic.help("look for a missing colon, quote or bracket here or in the line above, and at the indentation")
 }
 
 /// The parser counts characters; spans count bytes.
