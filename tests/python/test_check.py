@@ -1,11 +1,15 @@
 """Does `dfm fed check --adapters` say what is wrong between adapters and bindings, whatever an import does?"""
 
 import json
+import logging
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+from dfm.exec import DfmContext, Provider, Site
+from dfm.exec._site import EnvironmentVault, SiteSettings
 
 OPERATION = """\
 dfm: 1.0.0
@@ -165,3 +169,15 @@ def test_the_examples_fit(command: Path) -> None:
         words = [command, "fed", "check", name, "--adapters"]
         ran = subprocess.run(words, cwd=examples, capture_output=True, text=True)
         assert (ran.returncode, ran.stderr) == (0, f"`{name}`: nothing is wrong\n")
+
+
+def test_what_has_no_class_of_its_own_has_what_dfms_has(command: Path, tmp_path: Path) -> None:
+    binding = "adapter: fed.adapters.Good\nargs: {a: a, b: {from-site: weather}}"
+    problem = only(check(command, tmp_path, binding, GOOD))
+    assert (problem["code"], problem["token"]) == ("config-unknown-property", "weather}}")
+    told = set(re.findall(r"`(\w+)`", problem["help"])) - {"impl"}
+    settings = SiteSettings(info={}, cache={}, vault=EnvironmentVault(), providers={})
+    site = Site(DfmContext("fed", "1.0.0", "home", "home", "job", logging.getLogger("dfm.test"), settings))
+    assert told == {name for name in dir(site) if not name.startswith("_")}
+    provider = Provider(site, "fast")
+    assert told | {"name"} == {name for name in dir(provider) if not name.startswith("_")}

@@ -16,12 +16,39 @@ use crate::tree::{Data, Entries, Entry, Node};
 use crate::value::misfit;
 use crate::{Accepts, Argument, ArgumentSource, Binding, ComputeCost, Operation, Parameter, Type};
 
+/// What `dfm.exec.Site` has for adapters.
+const SITE_PROPERTIES: &[&str] = &[
+    "api_version",
+    "cache_storage",
+    "dfm_context",
+    "federation_name",
+    "info",
+    "secret_for_key",
+    "site",
+    "telemetry_span",
+];
+
+/// What `dfm.exec.Provider` has.
+const PROVIDER_PROPERTIES: &[&str] = &[
+    "api_version",
+    "cache_storage",
+    "dfm_context",
+    "federation_name",
+    "info",
+    "name",
+    "secret_for_key",
+    "site",
+    "telemetry_span",
+];
+
 /// What a binding may speak of.
 pub struct Scope<'a> {
     /// All declared operations; `None` for one that has faults of its own.
     pub operations: &'a IndexMap<String, Option<Operation>>,
-    /// The site's providers.
-    pub providers: &'a [&'a str],
+    /// Whether the site's object is of a class of its own, whose properties nobody here knows.
+    pub own_class: bool,
+    /// The site's providers, and whether each is of a class of its own.
+    pub providers: &'a IndexMap<&'a str, bool>,
     /// The federation's schemas.
     pub schemas: &'a IndexMap<String, Value>,
 }
@@ -210,9 +237,7 @@ fn source(
         }
         "from-secrets" => Some(ArgumentSource::Secret(name.to_owned())),
         "from-site" => {
-            if !is_identifier(name) {
-                faults.push(not_a_property(name, node.span));
-            }
+            check_property("the site", name, scope.own_class, SITE_PROPERTIES, node.span, faults);
             Some(ArgumentSource::Site(name.to_owned()))
         }
         _ => {
@@ -223,28 +248,40 @@ fn source(
                 );
                 return None;
             };
-            if !scope.providers.contains(&provider) {
+            let known = scope.providers.get(provider);
+            if known.is_none() {
                 let fault =
                     Diagnostic::error("config-unknown-provider", format!("the site has no provider `{provider}`"))
                         .at(node.span, "expected `provider.property`");
-                faults.push(match meant(provider, scope.providers.iter().copied(), faults) {
+                faults.push(match meant(provider, scope.providers.keys().copied(), faults) {
                     Some(near) => fault.help(format!("did you mean `{near}`?")),
                     None if scope.providers.is_empty() => {
                         fault.help("the site has none; declare it under the site's `providers`")
                     }
-                    None => fault.help(format!("its providers: {}", listed(scope.providers.iter().copied()))),
+                    None => fault.help(format!("its providers: {}", listed(scope.providers.keys().copied()))),
                 });
             }
-            if !is_identifier(property) {
-                faults.push(not_a_property(property, node.span));
-            }
+            let own_class = known.is_none_or(|own_class| *own_class);
+            let what = format!("the provider `{provider}`");
+            check_property(&what, property, own_class, PROVIDER_PROPERTIES, node.span, faults);
             Some(ArgumentSource::Provider(provider.to_owned(), property.to_owned()))
         }
     }
 }
 
-fn not_a_property(name: &str, span: Span) -> Diagnostic {
-    invalid_name(name, "a property", span, "expected a Python identifier")
+/// Whether an object can have a property: one without a class of its own has those of dfm's.
+fn check_property(what: &str, name: &str, own_class: bool, properties: &[&str], span: Span, faults: &mut Faults) {
+    if !is_identifier(name) {
+        faults.push(invalid_name(name, "a property", span, "expected a Python identifier"));
+    } else if !own_class && !properties.contains(&name) {
+        let known = properties.iter().copied();
+        let fault = Diagnostic::error("config-unknown-property", format!("{what} has no property `{name}`"))
+            .at(span, "without an `impl` it is an object of dfm's own class");
+        faults.push(fault.help(match nearest(name, known.clone()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("it has {}; a class that has more can be named by `impl`", listed(known)),
+        }));
+    }
 }
 
 fn check_parameter(name: &str, span: Span, operation: Option<&Operation>, faults: &mut Faults) {

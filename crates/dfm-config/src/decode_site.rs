@@ -10,7 +10,7 @@ use crate::deploy_names::check_sites;
 use crate::fields::{Faults, Fields, listed, meant, text, wrong_type};
 use crate::format::{ADAPTER, CACHE, IMPLEMENTATION, PROVIDER, SEND_COST, SITE, VAULT};
 use crate::names::{invalid_name, is_name};
-use crate::tree::{Data, Entry};
+use crate::tree::{Data, Entry, Node};
 use crate::{Cache, Class, Operation, Provider, SendCost, Site, Vault};
 
 /// Decodes `sites`; `deployed` says whether Kubernetes is to run them.
@@ -48,8 +48,10 @@ fn site(
 ) -> Option<Site> {
     let fields = Fields::of(&SITE, &entry.value, entry.key, faults)?;
     let provided: Vec<_> = fields.named("providers", faults).collect();
-    let providers: Vec<&str> = provided.iter().map(|(name, _)| name.as_str()).collect();
-    let scope = Scope { operations, providers: &providers, schemas };
+    let has_class =
+        |node: &Node| node.map().and_then(|entries| entries.get("impl")).is_some_and(|entry| !entry.value.is_null());
+    let providers = provided.iter().map(|(name, entry)| (name.as_str(), has_class(&entry.value))).collect();
+    let scope = Scope { operations, own_class: has_class(&entry.value), providers: &providers, schemas };
     Some(Site {
         span: entry.key,
         info: fields.free("info", faults),
