@@ -132,9 +132,16 @@ impl<'a> Offers<'a> {
             limits.restricted = found.len() < before;
             if found.is_empty() {
                 let message = format!("'{operation}' can run at {offering}, which the session's restriction excludes");
-                let mut sites: Vec<usize> = allowed.iter().copied().collect();
-                sites.sort_unstable();
-                let help = format!("restrict_to_sites allows {}; add one that offers it", self.names(sites, ", "));
+                let near: Vec<usize> =
+                    all.iter().map(|(site, _)| *site).filter(|site| allowed.contains(site)).collect();
+                let help = if near.is_empty() {
+                    let mut sites: Vec<usize> = allowed.iter().copied().collect();
+                    sites.sort_unstable();
+                    let sites = if sites.is_empty() { "none".to_owned() } else { self.names(sites, ", ") };
+                    format!("restrict_to_sites allows {sites}; add {offering}")
+                } else {
+                    format!("of the sites that it allows, these offer it: {}", self.names(near, ", "))
+                };
                 return fail("plan-restricted", message, help);
             }
         }

@@ -132,6 +132,24 @@ fn every_problem_is_told() {
     insta::assert_snapshot!(told.join("\n"));
 }
 
+fn told(problems: Vec<Problem>) -> Vec<String> {
+    problems.iter().map(|problem| format!("{}: {} ({:?})", problem.code, problem.message, problem.help)).collect()
+}
+
+#[test]
+fn a_restriction_that_leaves_no_site_is_told_with_those_that_are_near() {
+    let restricted = |site: Value, allowed: &[&str]| {
+        let statements = json!([greet(0, site, json!({"name": {"literal": "x"}}))]);
+        told(planned_for(statements, Some(allowed)).expect_err("no site is left")).join("\n")
+    };
+    let all = [
+        restricted(json!("server"), &["concierge", "reception"]),
+        restricted(json!({"best_of": ["server", "concierge"]}), &["reception"]),
+        restricted(anywhere(), &[]),
+    ];
+    insta::assert_snapshot!(all.join("\n"));
+}
+
 #[test]
 fn sites_that_are_not_there_or_not_allowed_are_told() {
     let statements = || {
@@ -139,9 +157,6 @@ fn sites_that_are_not_there_or_not_allowed_are_told() {
             greet(0, json!("server"), json!({"name": {"literal": "x"}})),
             greet(1, json!({"best_of": ["server", "reception"]}), json!({"name": {"literal": "x"}})),
         ])
-    };
-    let told = |problems: Vec<Problem>| -> Vec<String> {
-        problems.iter().map(|problem| format!("{}: {} ({:?})", problem.code, problem.message, problem.help)).collect()
     };
     let restricted = told(planned_for(statements(), Some(&["concierge", "receptin"])).expect_err("it is restricted"));
     insta::assert_snapshot!(restricted.join("\n"));
