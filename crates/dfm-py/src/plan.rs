@@ -2,6 +2,7 @@
 
 use dfm_net::Net;
 use dfm_plan::{DISCOVERY_MODE, FedInfo, Pipeline};
+use indexmap::{IndexMap, IndexSet};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use serde::Serialize;
@@ -25,11 +26,25 @@ impl Plan {
 
 #[pymethods]
 impl Plan {
-    /// All but the nets, as JSON.
+    /// The names of its places and its warnings, as JSON.
     fn report(&self) -> PyResult<String> {
-        let dfm_plan::Plan { placements, params, yields, warnings, .. } = &self.plan;
-        to_json(&json!({"placements": placements, "params": params, "yields": yields, "warnings": warnings,
-            "estimate": self.estimate}))
+        let dfm_plan::Plan { params, yields, warnings, .. } = &self.plan;
+        to_json(&json!({"params": params, "yields": yields, "warnings": warnings}))
+    }
+
+    /// Where each node runs, as JSON.
+    fn placements(&self) -> PyResult<String> {
+        to_json(&self.plan.placements)
+    }
+
+    /// Each site and the operations that it runs, each with its provider, once.
+    fn operations(&self) -> Vec<(&str, Vec<(&str, Option<&str>)>)> {
+        let mut sites: IndexMap<&str, IndexSet<(&str, Option<&str>)>> = IndexMap::new();
+        for placement in &self.plan.placements {
+            let wanted = sites.entry(&placement.site).or_default();
+            wanted.insert((&placement.operation, placement.provider.as_deref()));
+        }
+        sites.into_iter().map(|(site, wanted)| (site, wanted.into_iter().collect())).collect()
     }
 
     /// For people: where each node runs, why, and what else it could cost.

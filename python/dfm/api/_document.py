@@ -4,6 +4,7 @@ import base64
 import importlib
 import importlib.util
 import math
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -26,9 +27,8 @@ MARK = "$dfm"
 """A key that literals in plans use for values that JSON has no form for."""
 
 
-def write_document(graph: Graph) -> dict[str, Any]:
-    """The pipeline as plain JSON data, but for its name and mode."""
-    statements: list[dict[str, Any]] = []
+def write_statements(graph: Graph) -> Iterator[dict[str, Any]]:
+    """The pipeline's statements as plain JSON data, in their order."""
     for node, statement in graph.statements.items():
         after = [earlier.dfm_node_id for earlier in statement.dfm_predecessors()]
         common: dict[str, Any] = {"node": node, "block": graph.blocks.get(node), "after": after}
@@ -58,8 +58,7 @@ def write_document(graph: Graph) -> dict[str, Any]:
                 written = {"kind": "write_to_cache", **common, "cache": statement.of.dfm_node_id, "value": value}
             case _:
                 raise TypeError(type(statement))
-        statements.append(written)
-    return {"package": graph.package, "api_version": graph.api_version, "statements": statements}
+        yield written
 
 
 def _operation(common: dict[str, Any], operation: Operation) -> dict[str, Any]:

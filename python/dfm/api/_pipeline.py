@@ -9,11 +9,13 @@ from typing import Any, Literal, Self, TextIO, cast
 
 from pydantic import BaseModel, ModelWrapValidatorHandler, PrivateAttr, model_serializer, model_validator
 
-from dfm.api._document import FORMAT, read_document, write_document
+from dfm.api._document import FORMAT, read_document, write_statements
 from dfm.api._graph import Graph, current
 from dfm.api._lines import user_line
 from dfm.api._references import NodeId
 from dfm.errors import PipelineError
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Pipeline(BaseModel, frozen=True, extra="forbid", defer_build=True):
@@ -76,7 +78,7 @@ class Pipeline(BaseModel, frozen=True, extra="forbid", defer_build=True):
         Raises:
             PipelineError: a literal has no encoding.
         """
-        return {"dfm_pipeline": FORMAT, "name": self.name, "mode": self.mode, **write_document(self._graph)}
+        return {**self._head(), "statements": list(write_statements(self._graph))}
 
     def model_dump_json(self, *, indent: int | None = None, **options: Any) -> str:
         """The pipeline as JSON; there are no options but `indent`.
@@ -84,8 +86,21 @@ class Pipeline(BaseModel, frozen=True, extra="forbid", defer_build=True):
         Raises:
             PipelineError: a literal has no encoding.
         """
-        separators = (",", ":") if indent is None else None
-        return json.dumps(self.model_dump(), indent=indent, separators=separators)
+        if indent is not None:
+            return json.dumps(self.model_dump(), indent=indent)
+        # One statement after the other: all their dictionaries at once would keep the garbage collector busy.
+        statements = ",".join(map(_encode, write_statements(self._graph)))
+        return f'{_encode(self._head())[:-1]},"statements":[{statements}]}}'
+
+    def _head(self) -> dict[str, Any]:
+        package, version = self.dfm_federation()
+        return {
+            "dfm_pipeline": FORMAT,
+            "name": self.name,
+            "mode": self.mode,
+            "package": package,
+            "api_version": version,
+        }
 
     @model_validator(mode="wrap")
     @classmethod

@@ -44,8 +44,6 @@ class PreparedPipeline:
         self.pipeline = pipeline
         self.plan = plan
         report = json.loads(plan.report())
-        self.placements = cast(list[Placement], report["placements"])
-        """Where each node runs, in the order of the pipeline."""
         self.params = frozenset(cast(list[str], report["params"]))
         """The parameter places that each parameter set has to give."""
         self.yields = cast(list[str], report["yields"])
@@ -55,12 +53,14 @@ class PreparedPipeline:
         self.patience = patience(pipeline)
         """Seconds until all sites have answered a pipeline in discovery mode; `None` for any other."""
 
+    @functools.cached_property
+    def placements(self) -> list[Placement]:
+        """Where each node runs, in the order of the pipeline."""
+        return cast(list[Placement], json.loads(self.plan.placements()))
+
     def operations(self) -> dict[str, list[Operation]]:
         """What each site has to be able to call."""
-        wanted: dict[str, dict[Operation, None]] = {}
-        for one in self.placements:
-            wanted.setdefault(one["site"], {})[one["operation"], one["provider"]] = None
-        return {site: list(operations) for site, operations in wanted.items()}
+        return dict(self.plan.operations())
 
     def explain(self) -> str:
         """For people: where each node runs and why, when it is done, and what each alternative would have cost."""
