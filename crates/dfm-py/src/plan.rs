@@ -8,6 +8,9 @@ use pyo3::prelude::*;
 use serde::Serialize;
 use serde_json::json;
 
+/// An operation and its provider.
+type Operation<'p> = (&'p str, Option<&'p str>);
+
 /// A pipeline as one net per site.
 #[pyclass(frozen, module = "dfm._native")]
 pub struct Plan {
@@ -38,8 +41,8 @@ impl Plan {
     }
 
     /// Each site and the operations that it runs, each with its provider, once.
-    fn operations(&self) -> Vec<(&str, Vec<(&str, Option<&str>)>)> {
-        let mut sites: IndexMap<&str, IndexSet<(&str, Option<&str>)>> = IndexMap::new();
+    fn operations(&self) -> Vec<(&str, Vec<Operation<'_>>)> {
+        let mut sites: IndexMap<&str, IndexSet<Operation<'_>>> = IndexMap::new();
         for placement in &self.plan.placements {
             let wanted = sites.entry(&placement.site).or_default();
             wanted.insert((&placement.operation, placement.provider.as_deref()));
