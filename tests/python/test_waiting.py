@@ -53,6 +53,7 @@ def test_a_job_says_what_runs_and_who_waits_for_that(shared, fed):
     assert (adds.site, adds.operation, adds.waits_for, adds.more) == ("west", "work.Add", (slow,), 0)
     assert (yields.site, yields.operation, yields.waits_for) == ("home", "yield out", (last,))
     assert str(yields).startswith(f"node {yields.node} (yield out) at site 'home' waits for {last}, frame [0], from ")
+    assert str(NodeAt("east", "slow", "work.Wait")) == "node 'slow' (work.Wait) at site 'east'"
     job.cancel()
     assert job.waiting() == []
 

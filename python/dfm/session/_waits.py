@@ -23,7 +23,7 @@ class NodeAt:
     """Its operation; of other nodes what they are, such as `yield PLACE`, `for each`, `if`, or `body` for a block's."""
 
     def __str__(self) -> str:
-        return f"node {self.node} ({self.operation}) at site '{self.site}'"
+        return f"node {self.node!r} ({self.operation}) at site '{self.site}'"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
