@@ -4,26 +4,27 @@
 //! what [`Site::next_call`] and [`Site::take_events`] say. Several jobs run side by side, each with an engine of its own.
 
 mod home;
+mod links;
+mod streams;
 pub(crate) mod unfinished;
+mod values;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::io;
 use std::mem;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use dfm_net::{Action, Engine, Failure, Frame, Net, NodeId, Outcome, PlaceId, Source, Step, Token, TransitionId};
-use dfm_wire::{Buffer, Encoded, JobId, Message, Payload};
+use dfm_wire::{JobId, Message, Payload};
 
-use crate::host::{Call, CallId, Event, Host, Incoming, Part, Room, Yielded};
-use crate::link::{Link, MAX_FILES, MAX_PACKET};
+use crate::host::{Call, CallId, Event, Host, Yielded};
 use crate::measure::Measuring;
-use crate::record::{ended, made};
-use crate::segment::{Pool, Received, Released, SEGMENT_FROM};
+use crate::record::ended;
+use crate::segment::{Pool, Received, Released};
 use home::HomeSide;
-
-/// A generator may be this many items ahead of its slowest consumer.
-pub const STREAM_WINDOW: u64 = 1024;
+use links::Peer;
+pub use streams::STREAM_WINDOW;
+use values::size;
 
 /// One site of a session, in one process.
 pub struct Site<H: Host> {
@@ -45,31 +46,6 @@ pub struct Site<H: Host> {
     released: Released,
     /// What is to be kept of this home's doings, where a keeper is there for it.
     pub(crate) record: Option<Vec<Vec<u8>>>,
-}
-
-struct Peer {
-    way: Way,
-    /// Tells this link from an earlier one to the same site.
-    number: u64,
-    /// Segments lent to this peer.
-    lent: HashSet<u64>,
-}
-
-/// How packets get to a peer.
-enum Way {
-    /// Through a socket, with large buffers beside them in shared memory.
-    Socket(Link),
-    /// Through whatever the host has: it takes them here, in their order, and brings the others.
-    Pipe(Vec<Vec<u8>>),
-}
-
-impl Way {
-    fn push(&mut self, packet: Vec<u8>, files: Vec<Arc<OwnedFd>>) {
-        match self {
-            Self::Socket(link) => link.push(&packet, files),
-            Self::Pipe(packets) => packets.push(packet),
-        }
-    }
 }
 
 struct Job<V> {
@@ -135,66 +111,6 @@ impl<H: Host> Site<H> {
         &mut self.host
     }
 
-    /// Takes over a socket to another site. An earlier link to it is read to its end first.
-    ///
-    /// # Errors
-    /// The system's, for an unusable socket.
-    pub fn add_link(&mut self, site: &str, socket: OwnedFd) -> io::Result<()> {
-        if self.links.contains_key(site) {
-            self.readable(site);
-            self.close(site);
-        }
-        self.insert_link(site, Way::Socket(Link::new(socket)?));
-        Ok(())
-    }
-
-    /// Makes a link to another site whose packets the host carries: it gets them from [`Site::take_packets`] and gives
-    /// what came to [`Site::receive_packet`], each in order and once.
-    pub fn add_pipe(&mut self, site: &str) {
-        self.close(site);
-        self.insert_link(site, Way::Pipe(vec![]));
-    }
-
-    fn insert_link(&mut self, site: &str, way: Way) {
-        self.links_made += 1;
-        self.links.insert(site.to_owned(), Peer { way, number: self.links_made, lent: HashSet::new() });
-    }
-
-    /// The packets to carry: the site that each is for, and its bytes. Those for the site itself are its record.
-    pub fn take_packets(&mut self) -> Vec<(String, Vec<u8>)> {
-        // What is kept must not know less than what is sent.
-        let mut taken: Vec<(String, Vec<u8>)> = self.take_record().map(|packet| (self.name.clone(), packet)).collect();
-        for (site, peer) in &mut self.links {
-            if let Way::Pipe(packets) = &mut peer.way {
-                taken.extend(mem::take(packets).into_iter().map(|packet| (site.clone(), packet)));
-            }
-        }
-        taken
-    }
-
-    /// Acts on a packet that the host carried here from `site`. One from a site without a link is dropped.
-    pub fn receive_packet(&mut self, site: &str, packet: &[u8]) {
-        let Some(peer) = self.links.get(site) else { return };
-        match Message::from_bytes(packet) {
-            Ok(message) => self.receive(site, peer.number, message, vec![]),
-            Err(_) => self.close(site),
-        }
-    }
-
-    /// Ends the link to a site that the host cannot reach any more.
-    pub fn close_link(&mut self, site: &str) {
-        self.close(site);
-    }
-
-    /// The sockets to wait on: the site that each leads to, the link's number, the socket. A descriptor's number may
-    /// serve again for a later link, a link's never does.
-    pub fn sockets(&self) -> impl Iterator<Item = (&str, u64, BorrowedFd<'_>)> {
-        self.links.iter().filter_map(|(site, peer)| match &peer.way {
-            Way::Socket(link) => Some((site.as_str(), peer.number, link.socket())),
-            Way::Pipe(_) => None,
-        })
-    }
-
     /// The next call that is due.
     pub fn next_call(&mut self) -> Option<Call<H::Value>> {
         let call = self.calls.pop_front()?;
@@ -216,56 +132,6 @@ impl<H: Host> Site<H> {
     /// What happened since the last time.
     pub fn take_events(&mut self) -> Vec<Event<H::Value>> {
         mem::take(&mut self.events)
-    }
-
-    /// Writes what the sockets take; the sites whose sockets take no more for now.
-    pub fn flush(&mut self) -> Vec<String> {
-        let released = mem::take(&mut *self.released.lock().expect("no holder panics"));
-        for (number, id) in released {
-            if let Some(peer) = self.links.values_mut().find(|peer| peer.number == number) {
-                peer.way.push(Message::Release(id).to_bytes(), vec![]);
-            }
-        }
-        // A link that cannot be written to is at its end; reading it tells so, after what it still holds.
-        self.links
-            .iter_mut()
-            .filter_map(|(site, peer)| match &mut peer.way {
-                Way::Socket(link) => (!link.flush().unwrap_or(true)).then(|| site.clone()),
-                Way::Pipe(_) => None,
-            })
-            .collect()
-    }
-
-    /// Reads what a link holds and acts on it.
-    pub fn readable(&mut self, site: &str) {
-        let Some(peer) = self.links.get_mut(site) else { return };
-        let number = peer.number;
-        let Way::Socket(link) = &mut peer.way else { return };
-        let open = link.fill().unwrap_or(false);
-        while let Some(peer) = self.links.get_mut(site).filter(|peer| peer.number == number) {
-            let Way::Socket(link) = &mut peer.way else { break };
-            let Some(packet) = link.next_packet() else { break };
-            let Ok(message) = Message::from_bytes(&packet.payload) else {
-                self.close(site);
-                return;
-            };
-            self.receive(site, number, message, packet.files.into());
-        }
-        if !open && self.links.get(site).is_some_and(|peer| peer.number == number) {
-            self.close(site);
-        }
-    }
-
-    /// Drops a link whose other end is gone. Home asks its host for the cause before it says what was lost.
-    fn close(&mut self, site: &str) {
-        let Some(peer) = self.links.remove(site) else { return };
-        for id in peer.lent {
-            self.pool.release(id);
-        }
-        self.events.push(Event::Closed(site.to_owned()));
-        if self.home.is_some() {
-            self.lose(site, &format!("the process of site '{site}' ended"));
-        }
     }
 
     /// Gives up on what a site still owes to any job. At home this is also that error's report.
@@ -329,18 +195,6 @@ impl<H: Host> Site<H> {
     fn expects(&self, job: JobId, place: PlaceId, from: &str) -> bool {
         let place = self.jobs.get(&job).and_then(|job| job.engine.net().places.get(place as usize));
         place.is_some_and(|place| matches!(&place.source, Source::Site(site) if site == from))
-    }
-
-    /// Maps a message's segments in their order. One that cannot be mapped is missing when the value is decoded.
-    fn map_segments(&self, message: &Message, number: u64, files: Vec<OwnedFd>) -> Vec<Received> {
-        let lengths = values(message).flat_map(|value| &value.buffers).filter_map(|buffer| match buffer {
-            Buffer::Segment { id, len } => Some((*id, *len as usize)),
-            Buffer::Inline(_) => None,
-        });
-        lengths
-            .zip(files)
-            .map_while(|((id, len), file)| Received::open(file, len, (number, id), self.released.clone()).ok())
-            .collect()
     }
 
     pub(crate) fn handle(&mut self, arrived: Arrived) {
@@ -579,69 +433,6 @@ impl<H: Host> Site<H> {
             .unwrap_or(false)
     }
 
-    /// Takes one item of a call's generator.
-    pub fn item(&mut self, call: CallId, value: &H::Value) -> Room {
-        let Some(running) = self.running.get_mut(&call) else { return Room::Gone };
-        if running.repeats > 0 {
-            running.repeats -= 1;
-            return Room::More;
-        }
-        if let Some(record) = self.record.as_mut().filter(|_| running.recorded) {
-            match made(&mut self.host, running, value) {
-                Some(message) => record.push(message.to_bytes()),
-                None => running.recorded = false,
-            }
-        }
-        let Some(job) = self.jobs.get_mut(&running.job) else { return Room::Gone };
-        if !job.engine.item(running.transition, &running.frame, value) {
-            return Room::Gone;
-        }
-        if running.sent == 0 {
-            for (site, place) in job.engine.net().consumers(running.transition) {
-                let consumer = (site.unwrap_or(&self.name).to_owned(), place);
-                job.streams.insert((consumer.0.clone(), place, running.frame.clone()), call);
-                running.consumed.insert(consumer, 0);
-            }
-        }
-        if let Some(measuring) = &mut job.measuring {
-            measuring.item(call, size(&mut self.host, value));
-        }
-        running.sent += 1;
-        let behind = running.sent - running.consumed.values().min().copied().unwrap_or(running.sent);
-        running.waits = behind >= STREAM_WINDOW;
-        let (id, waits) = (running.job, running.waits);
-        self.act(id);
-        if waits { Room::Wait } else { Room::More }
-    }
-
-    /// Tells the sender of what a place takes that so much was consumed.
-    fn give_credit(&mut self, id: JobId, place: PlaceId, frame: &Frame, count: u64) {
-        let Some(job) = self.jobs.get(&id) else { return };
-        match &job.engine.net().places[place as usize].source {
-            Source::Site(site) => {
-                let site = site.clone();
-                self.push(&site, &Message::Credit(id, place, frame.clone(), count), vec![]);
-            }
-            _ => {
-                let name = self.name.clone();
-                self.credit(id, &name, place, frame, count);
-            }
-        }
-    }
-
-    fn credit(&mut self, id: JobId, consumer: &str, place: PlaceId, frame: &Frame, count: u64) {
-        let Some(job) = self.jobs.get(&id) else { return };
-        let Some(call) = job.streams.get(&(consumer.to_owned(), place, frame.clone())) else { return };
-        let Some(running) = self.running.get_mut(call) else { return };
-        let consumed = running.consumed.entry((consumer.to_owned(), place)).or_default();
-        *consumed = count.max(*consumed);
-        let behind = running.sent.saturating_sub(running.consumed.values().min().copied().unwrap_or(0));
-        if running.waits && behind < STREAM_WINDOW / 2 {
-            running.waits = false;
-            self.events.push(Event::Room(*call));
-        }
-    }
-
     /// Does what a job's engine asks for.
     fn act(&mut self, id: JobId) {
         while let Some(action) = self.jobs.get_mut(&id).and_then(|job| job.engine.next_action()) {
@@ -677,20 +468,7 @@ impl<H: Host> Site<H> {
                     }
                 }
                 Action::Send { site, place, frame, token } => self.send_token(id, &site, place, frame, token),
-                Action::SendItem { site, place, frame, value } => {
-                    let mut files = vec![];
-                    match self.encode(&site, &value, &mut files) {
-                        Ok((value, warning)) => {
-                            self.warn_of_result(id, place, &site, warning);
-                            self.push(&site, &Message::Item(id, place, frame, value), files);
-                        }
-                        Err(message) => {
-                            let failure = self.unsendable(id, place, &site, &frame, message);
-                            let errors = Payload::Errors(vec![failure]);
-                            self.push(&site, &Message::Token(id, place, frame, errors), vec![]);
-                        }
-                    }
-                }
+                Action::SendItem { site, place, frame, value } => self.send_item(id, &site, place, frame, &value),
                 Action::Consumed { place, frame, count } => self.give_credit(id, place, &frame, count),
                 Action::Report(failure) => self.report(id, (*failure).clone()),
                 Action::Done => match &self.home {
@@ -720,81 +498,6 @@ impl<H: Host> Site<H> {
             _ => self.name.clone(),
         };
         Some(Yielded { job: id, site, node: node.clone(), place: place.clone(), frame, transition })
-    }
-
-    fn send_token(&mut self, id: JobId, site: &str, place: PlaceId, frame: Frame, token: Option<Token<H::Value>>) {
-        let mut files = vec![];
-        let payload = match token {
-            None => Payload::Signal,
-            Some(Token::End) => Payload::End,
-            Some(Token::Count(count)) => Payload::Count(count),
-            Some(Token::Next(index)) => Payload::Next(index),
-            Some(Token::Missing(failure)) => Payload::Missing((*failure).clone()),
-            Some(Token::Error(failures)) => Payload::Errors(failures.iter().map(|one| (**one).clone()).collect()),
-            Some(Token::Value(value)) => match self.encode(site, &value, &mut files) {
-                Ok((value, warning)) => {
-                    self.warn_of_result(id, place, site, warning);
-                    Payload::Value(value)
-                }
-                Err(message) => Payload::Errors(vec![self.unsendable(id, place, site, &frame, message)]),
-            },
-        };
-        self.push(site, &Message::Token(id, place, frame, payload), files);
-    }
-
-    /// Reports, for the node whose arc leads there, that its result cannot be sent.
-    fn unsendable(&mut self, id: JobId, place: PlaceId, site: &str, frame: &Frame, message: String) -> Failure {
-        let from = self.maker(id, place, site);
-        let message = format!("the result cannot be sent to site '{site}': {message}");
-        let failure = self.failure(Some(frame), from, "EncodingError", message);
-        self.report(id, failure.clone());
-        failure
-    }
-
-    /// The node, and its operation, whose arc leads to a place of another site.
-    fn maker(&self, id: JobId, place: PlaceId, site: &str) -> Option<(NodeId, Option<String>)> {
-        let net = self.jobs.get(&id)?.engine.net();
-        let leads = |arc: &dfm_net::Arc| arc.place == place && arc.site.as_deref() == Some(site);
-        let transition = net.transitions.iter().position(|transition| transition.outputs.iter().any(leads))?;
-        Some(described(net, transition as TransitionId))
-    }
-
-    fn warn_of_result(&mut self, id: JobId, place: PlaceId, site: &str, warning: Option<String>) {
-        if warning.is_some() {
-            let operation = self.maker(id, place, site).and_then(|(_, operation)| operation);
-            let what =
-                operation.map_or_else(|| "a value".to_owned(), |operation| format!("the result of '{operation}'"));
-            self.warn(&what, site, warning);
-        }
-    }
-
-    fn warn(&mut self, what: &str, to: &str, warning: Option<String>) {
-        if let Some(warning) = warning {
-            let text = format!("{what}, sent from site '{}' to '{to}': {warning}", self.name);
-            self.events.push(Event::Warned(text));
-        }
-    }
-
-    fn decode_token(
-        &mut self,
-        id: JobId,
-        place: PlaceId,
-        frame: &Frame,
-        value: Encoded,
-        buffers: &mut impl Iterator<Item = Received>,
-    ) -> Token<H::Value> {
-        match self.decode(value, buffers) {
-            Ok(value) => Token::Value(value),
-            Err(message) => {
-                let at = self.jobs.get(&id).and_then(|job| {
-                    let net = job.engine.net();
-                    Some(described(net, net.places.get(place as usize)?.transition))
-                });
-                let failure = self.failure(Some(frame), at, "DecodingError", message);
-                self.report(id, failure.clone());
-                Token::Error(vec![Arc::new(failure)])
-            }
-        }
     }
 
     fn fail(
@@ -834,87 +537,6 @@ impl<H: Host> Site<H> {
             None => self.events.push(Event::Reported(id, failure)),
         }
     }
-
-    fn send_home(&mut self, message: &Message) {
-        if let Some(home) = self.home.clone() {
-            self.push(&home, message, vec![]);
-        }
-    }
-
-    /// Queues a message. One to a site that is gone is dropped: whoever waits for it learns of the loss by itself.
-    fn push(&mut self, site: &str, message: &Message, files: Vec<Arc<OwnedFd>>) {
-        if let Some(peer) = self.links.get_mut(site) {
-            peer.way.push(message.to_bytes(), files);
-        }
-    }
-
-    /// The value as bytes, and what its user should hear of it.
-    fn encode(
-        &mut self,
-        site: &str,
-        value: &H::Value,
-        files: &mut Vec<Arc<OwnedFd>>,
-    ) -> Result<(Encoded, Option<String>), String> {
-        let outgoing = self.host.encode(value)?;
-        let mut buffers = vec![];
-        let mut inline = outgoing.head.len();
-        for bytes in outgoing.buffers {
-            let peer = self.links.get_mut(site).filter(|peer| {
-                matches!(peer.way, Way::Socket(_)) && bytes.len() >= SEGMENT_FROM && files.len() < MAX_FILES
-            });
-            buffers.push(match peer {
-                Some(peer) => {
-                    let (id, file) = self
-                        .pool
-                        .send(&bytes)
-                        .map_err(|error| format!("no shared memory for a buffer of {} bytes: {error}", bytes.len()))?;
-                    peer.lent.insert(id);
-                    files.push(file);
-                    Buffer::Segment { id, len: bytes.len() as u64 }
-                }
-                None => {
-                    inline += bytes.len();
-                    Buffer::Inline(bytes)
-                }
-            });
-        }
-        if inline > MAX_PACKET {
-            return Err(format!("{inline} bytes of it fit into no shared memory, and a packet takes {MAX_PACKET}"));
-        }
-        Ok((Encoded { head: outgoing.head.into(), buffers }, outgoing.warning))
-    }
-
-    pub(crate) fn decode(
-        &mut self,
-        value: Encoded,
-        shared: &mut impl Iterator<Item = Received>,
-    ) -> Result<H::Value, String> {
-        let mut buffers = vec![];
-        for buffer in value.buffers {
-            buffers.push(match buffer {
-                Buffer::Inline(bytes) => Part::Inline(bytes.into()),
-                Buffer::Segment { .. } => {
-                    Part::Shared(shared.next().ok_or("a shared segment could not be mapped: out of memory or files?")?)
-                }
-            });
-        }
-        self.host.decode(Incoming { head: value.head.into(), buffers })
-    }
-}
-
-/// The values that a message carries, in order.
-fn values(message: &Message) -> impl Iterator<Item = &Encoded> {
-    let (one, many): (Option<&Encoded>, &[(String, Encoded)]) = match message {
-        Message::Token(_, _, _, Payload::Value(value)) | Message::Item(_, _, _, value) => (Some(value), &[]),
-        Message::Start(_, _, params) => (None, params),
-        _ => (None, &[]),
-    };
-    one.into_iter().chain(many.iter().map(|(_, value)| value))
-}
-
-/// How many bytes a value would travel as.
-fn size<H: Host>(host: &mut H, value: &H::Value) -> Option<u64> {
-    host.encode(value).ok().map(|outgoing| outgoing.size() as u64)
 }
 
 fn described(net: &Net, transition: TransitionId) -> (NodeId, Option<String>) {

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use dfm_net::{Frame, Net, PlaceId, Source, TransitionId};
+use dfm_net::{Frame, Net, Source};
 use dfm_wire::{JobId, Message};
 
 use super::unfinished::Nets;
@@ -186,15 +186,6 @@ impl<H: Host> Site<H> {
     /// At home: ends the session at a site.
     pub fn say_bye(&mut self, site: &str) {
         self.push(site, &Message::Bye, vec![]);
-    }
-
-    /// At home: the application has had `count` items in all that came through a `Yield` in this frame.
-    pub fn consumed(&mut self, id: JobId, transition: TransitionId, frame: &Frame, count: u64) {
-        let Some(job) = self.jobs.get(&id) else { return };
-        let mut places = job.engine.net().places.iter();
-        if let Some(place) = places.position(|place| place.transition == transition) {
-            self.give_credit(id, place as PlaceId, frame, count);
-        }
     }
 
     /// Ends a job that waits for no site any more.

@@ -1,0 +1,164 @@
+//! How do packets get from a site to another and back, by socket or by whatever the host has?
+
+use std::collections::HashSet;
+use std::io;
+use std::mem;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use dfm_wire::Message;
+
+use super::Site;
+use crate::host::{Event, Host};
+use crate::link::Link;
+
+/// A site that this one has a link to.
+pub(super) struct Peer {
+    pub(super) way: Way,
+    /// Tells this link from an earlier one to the same site.
+    number: u64,
+    /// Segments lent to this peer.
+    pub(super) lent: HashSet<u64>,
+}
+
+/// How packets get to a peer.
+pub(super) enum Way {
+    /// Through a socket, with large buffers beside them in shared memory.
+    Socket(Link),
+    /// Through whatever the host has: it takes them here, in their order, and brings the others.
+    Pipe(Vec<Vec<u8>>),
+}
+
+impl Way {
+    fn push(&mut self, packet: Vec<u8>, files: Vec<Arc<OwnedFd>>) {
+        match self {
+            Self::Socket(link) => link.push(&packet, files),
+            Self::Pipe(packets) => packets.push(packet),
+        }
+    }
+}
+
+impl<H: Host> Site<H> {
+    /// Takes over a socket to another site. An earlier link to it is read to its end first.
+    ///
+    /// # Errors
+    /// The system's, for an unusable socket.
+    pub fn add_link(&mut self, site: &str, socket: OwnedFd) -> io::Result<()> {
+        if self.links.contains_key(site) {
+            self.readable(site);
+            self.close(site);
+        }
+        self.insert_link(site, Way::Socket(Link::new(socket)?));
+        Ok(())
+    }
+
+    /// Makes a link to another site whose packets the host carries: it gets them from [`Site::take_packets`] and gives
+    /// what came to [`Site::receive_packet`], each in order and once.
+    pub fn add_pipe(&mut self, site: &str) {
+        self.close(site);
+        self.insert_link(site, Way::Pipe(vec![]));
+    }
+
+    fn insert_link(&mut self, site: &str, way: Way) {
+        self.links_made += 1;
+        self.links.insert(site.to_owned(), Peer { way, number: self.links_made, lent: HashSet::new() });
+    }
+
+    /// The packets to carry: the site that each is for, and its bytes. Those for the site itself are its record.
+    pub fn take_packets(&mut self) -> Vec<(String, Vec<u8>)> {
+        // What is kept must not know less than what is sent.
+        let mut taken: Vec<(String, Vec<u8>)> = self.take_record().map(|packet| (self.name.clone(), packet)).collect();
+        for (site, peer) in &mut self.links {
+            if let Way::Pipe(packets) = &mut peer.way {
+                taken.extend(mem::take(packets).into_iter().map(|packet| (site.clone(), packet)));
+            }
+        }
+        taken
+    }
+
+    /// Acts on a packet that the host carried here from `site`. One from a site without a link is dropped.
+    pub fn receive_packet(&mut self, site: &str, packet: &[u8]) {
+        let Some(peer) = self.links.get(site) else { return };
+        match Message::from_bytes(packet) {
+            Ok(message) => self.receive(site, peer.number, message, vec![]),
+            Err(_) => self.close(site),
+        }
+    }
+
+    /// Ends the link to a site that the host cannot reach any more.
+    pub fn close_link(&mut self, site: &str) {
+        self.close(site);
+    }
+
+    /// The sockets to wait on: the site that each leads to, the link's number, the socket. A descriptor's number may
+    /// serve again for a later link, a link's never does.
+    pub fn sockets(&self) -> impl Iterator<Item = (&str, u64, BorrowedFd<'_>)> {
+        self.links.iter().filter_map(|(site, peer)| match &peer.way {
+            Way::Socket(link) => Some((site.as_str(), peer.number, link.socket())),
+            Way::Pipe(_) => None,
+        })
+    }
+
+    /// Writes what the sockets take; the sites whose sockets take no more for now.
+    pub fn flush(&mut self) -> Vec<String> {
+        let released = mem::take(&mut *self.released.lock().expect("no holder panics"));
+        for (number, id) in released {
+            if let Some(peer) = self.links.values_mut().find(|peer| peer.number == number) {
+                peer.way.push(Message::Release(id).to_bytes(), vec![]);
+            }
+        }
+        // A link that cannot be written to is at its end; reading it tells so, after what it still holds.
+        self.links
+            .iter_mut()
+            .filter_map(|(site, peer)| match &mut peer.way {
+                Way::Socket(link) => (!link.flush().unwrap_or(true)).then(|| site.clone()),
+                Way::Pipe(_) => None,
+            })
+            .collect()
+    }
+
+    /// Reads what a link holds and acts on it.
+    pub fn readable(&mut self, site: &str) {
+        let Some(peer) = self.links.get_mut(site) else { return };
+        let number = peer.number;
+        let Way::Socket(link) = &mut peer.way else { return };
+        let open = link.fill().unwrap_or(false);
+        while let Some(peer) = self.links.get_mut(site).filter(|peer| peer.number == number) {
+            let Way::Socket(link) = &mut peer.way else { break };
+            let Some(packet) = link.next_packet() else { break };
+            let Ok(message) = Message::from_bytes(&packet.payload) else {
+                self.close(site);
+                return;
+            };
+            self.receive(site, number, message, packet.files.into());
+        }
+        if !open && self.links.get(site).is_some_and(|peer| peer.number == number) {
+            self.close(site);
+        }
+    }
+
+    /// Drops a link whose other end is gone. Home asks its host for the cause before it says what was lost.
+    fn close(&mut self, site: &str) {
+        let Some(peer) = self.links.remove(site) else { return };
+        for id in peer.lent {
+            self.pool.release(id);
+        }
+        self.events.push(Event::Closed(site.to_owned()));
+        if self.home.is_some() {
+            self.lose(site, &format!("the process of site '{site}' ended"));
+        }
+    }
+
+    pub(super) fn send_home(&mut self, message: &Message) {
+        if let Some(home) = self.home.clone() {
+            self.push(&home, message, vec![]);
+        }
+    }
+
+    /// Queues a message. One to a site that is gone is dropped: whoever waits for it learns of the loss by itself.
+    pub(super) fn push(&mut self, site: &str, message: &Message, files: Vec<Arc<OwnedFd>>) {
+        if let Some(peer) = self.links.get_mut(site) {
+            peer.way.push(message.to_bytes(), files);
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! How do values travel between sites, and what becomes of one that cannot?
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use dfm_net::{Failure, Frame, NodeId, PlaceId, Token, TransitionId};
+use dfm_wire::{Buffer, Encoded, JobId, Message, Payload};
+
+use super::links::Way;
+use super::{Site, described};
+use crate::host::{Event, Host, Incoming, Part};
+use crate::link::{MAX_FILES, MAX_PACKET};
+use crate::segment::{Received, SEGMENT_FROM};
+
+impl<H: Host> Site<H> {
+    /// Sends an item of a stream; where it cannot travel, the error in its place ends the stream.
+    pub(super) fn send_item(&mut self, id: JobId, site: &str, place: PlaceId, frame: Frame, value: &H::Value) {
+        let mut files = vec![];
+        match self.encode(site, value, &mut files) {
+            Ok((value, warning)) => {
+                self.warn_of_result(id, place, site, warning);
+                self.push(site, &Message::Item(id, place, frame, value), files);
+            }
+            Err(message) => {
+                let failure = self.unsendable(id, place, site, &frame, message);
+                let errors = Payload::Errors(vec![failure]);
+                self.push(site, &Message::Token(id, place, frame, errors), vec![]);
+            }
+        }
+    }
+
+    /// Sends a token; where its value cannot travel, the error in its place.
+    pub(super) fn send_token(
+        &mut self,
+        id: JobId,
+        site: &str,
+        place: PlaceId,
+        frame: Frame,
+        token: Option<Token<H::Value>>,
+    ) {
+        let mut files = vec![];
+        let payload = match token {
+            None => Payload::Signal,
+            Some(Token::End) => Payload::End,
+            Some(Token::Count(count)) => Payload::Count(count),
+            Some(Token::Next(index)) => Payload::Next(index),
+            Some(Token::Missing(failure)) => Payload::Missing((*failure).clone()),
+            Some(Token::Error(failures)) => Payload::Errors(failures.iter().map(|one| (**one).clone()).collect()),
+            Some(Token::Value(value)) => match self.encode(site, &value, &mut files) {
+                Ok((value, warning)) => {
+                    self.warn_of_result(id, place, site, warning);
+                    Payload::Value(value)
+                }
+                Err(message) => Payload::Errors(vec![self.unsendable(id, place, site, &frame, message)]),
+            },
+        };
+        self.push(site, &Message::Token(id, place, frame, payload), files);
+    }
+
+    /// Reports, for the node whose arc leads there, that its result cannot be sent.
+    fn unsendable(&mut self, id: JobId, place: PlaceId, site: &str, frame: &Frame, message: String) -> Failure {
+        let from = self.maker(id, place, site);
+        let message = format!("the result cannot be sent to site '{site}': {message}");
+        let failure = self.failure(Some(frame), from, "EncodingError", message);
+        self.report(id, failure.clone());
+        failure
+    }
+
+    /// The node, and its operation, whose arc leads to a place of another site.
+    fn maker(&self, id: JobId, place: PlaceId, site: &str) -> Option<(NodeId, Option<String>)> {
+        let net = self.jobs.get(&id)?.engine.net();
+        let leads = |arc: &dfm_net::Arc| arc.place == place && arc.site.as_deref() == Some(site);
+        let transition = net.transitions.iter().position(|transition| transition.outputs.iter().any(leads))?;
+        Some(described(net, transition as TransitionId))
+    }
+
+    fn warn_of_result(&mut self, id: JobId, place: PlaceId, site: &str, warning: Option<String>) {
+        if warning.is_some() {
+            let operation = self.maker(id, place, site).and_then(|(_, operation)| operation);
+            let what =
+                operation.map_or_else(|| "a value".to_owned(), |operation| format!("the result of '{operation}'"));
+            self.warn(&what, site, warning);
+        }
+    }
+
+    /// Has the user hear of a value that has been sent.
+    pub(super) fn warn(&mut self, what: &str, to: &str, warning: Option<String>) {
+        if let Some(warning) = warning {
+            let text = format!("{what}, sent from site '{}' to '{to}': {warning}", self.name);
+            self.events.push(Event::Warned(text));
+        }
+    }
+
+    /// Maps a message's segments in their order. One that cannot be mapped is missing when the value is decoded.
+    pub(super) fn map_segments(&self, message: &Message, number: u64, files: Vec<OwnedFd>) -> Vec<Received> {
+        let lengths = values(message).flat_map(|value| &value.buffers).filter_map(|buffer| match buffer {
+            Buffer::Segment { id, len } => Some((*id, *len as usize)),
+            Buffer::Inline(_) => None,
+        });
+        lengths
+            .zip(files)
+            .map_while(|((id, len), file)| Received::open(file, len, (number, id), self.released.clone()).ok())
+            .collect()
+    }
+
+    /// A value that came for a place, or the error in its place.
+    pub(super) fn decode_token(
+        &mut self,
+        id: JobId,
+        place: PlaceId,
+        frame: &Frame,
+        value: Encoded,
+        buffers: &mut impl Iterator<Item = Received>,
+    ) -> Token<H::Value> {
+        match self.decode(value, buffers) {
+            Ok(value) => Token::Value(value),
+            Err(message) => {
+                let at = self.jobs.get(&id).and_then(|job| {
+                    let net = job.engine.net();
+                    Some(described(net, net.places.get(place as usize)?.transition))
+                });
+                let failure = self.failure(Some(frame), at, "DecodingError", message);
+                self.report(id, failure.clone());
+                Token::Error(vec![Arc::new(failure)])
+            }
+        }
+    }
+
+    /// The value as bytes, and what its user should hear of it.
+    pub(super) fn encode(
+        &mut self,
+        site: &str,
+        value: &H::Value,
+        files: &mut Vec<Arc<OwnedFd>>,
+    ) -> Result<(Encoded, Option<String>), String> {
+        let outgoing = self.host.encode(value)?;
+        let mut buffers = vec![];
+        let mut inline = outgoing.head.len();
+        for bytes in outgoing.buffers {
+            let peer = self.links.get_mut(site).filter(|peer| {
+                matches!(peer.way, Way::Socket(_)) && bytes.len() >= SEGMENT_FROM && files.len() < MAX_FILES
+            });
+            buffers.push(match peer {
+                Some(peer) => {
+                    let (id, file) = self
+                        .pool
+                        .send(&bytes)
+                        .map_err(|error| format!("no shared memory for a buffer of {} bytes: {error}", bytes.len()))?;
+                    peer.lent.insert(id);
+                    files.push(file);
+                    Buffer::Segment { id, len: bytes.len() as u64 }
+                }
+                None => {
+                    inline += bytes.len();
+                    Buffer::Inline(bytes)
+                }
+            });
+        }
+        if inline > MAX_PACKET {
+            return Err(format!("{inline} bytes of it fit into no shared memory, and a packet takes {MAX_PACKET}"));
+        }
+        Ok((Encoded { head: outgoing.head.into(), buffers }, outgoing.warning))
+    }
+
+    /// The value of these bytes and of the shared segments that came beside them.
+    pub(crate) fn decode(
+        &mut self,
+        value: Encoded,
+        shared: &mut impl Iterator<Item = Received>,
+    ) -> Result<H::Value, String> {
+        let mut buffers = vec![];
+        for buffer in value.buffers {
+            buffers.push(match buffer {
+                Buffer::Inline(bytes) => Part::Inline(bytes.into()),
+                Buffer::Segment { .. } => {
+                    Part::Shared(shared.next().ok_or("a shared segment could not be mapped: out of memory or files?")?)
+                }
+            });
+        }
+        self.host.decode(Incoming { head: value.head.into(), buffers })
+    }
+}
+
+/// The values that a message carries, in order.
+fn values(message: &Message) -> impl Iterator<Item = &Encoded> {
+    let (one, many): (Option<&Encoded>, &[(String, Encoded)]) = match message {
+        Message::Token(_, _, _, Payload::Value(value)) | Message::Item(_, _, _, value) => (Some(value), &[]),
+        Message::Start(_, _, params) => (None, params),
+        _ => (None, &[]),
+    };
+    one.into_iter().chain(many.iter().map(|(_, value)| value))
+}
+
+/// How many bytes a value would travel as.
+pub(super) fn size<H: Host>(host: &mut H, value: &H::Value) -> Option<u64> {
+    host.encode(value).ok().map(|outgoing| outgoing.size() as u64)
+}
