@@ -1,6 +1,6 @@
 //! What is an operation's class, in general and as one site offers it?
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use dfm_config::{Binding, Federation, Operation, Parameter, Site};
 use indexmap::IndexMap;
@@ -33,14 +33,21 @@ pub fn in_general(federation: &Federation) -> Vec<Source<'_>> {
 
 /// The operations that a site offers, each with the parameters that the site exposes.
 pub fn at_site<'a>(federation: &'a Federation, name: &'a str, site: &'a Site) -> Vec<Source<'a>> {
-    let offered = |(operation, declared): (&'a String, &'a Operation)| {
-        let bindings: Vec<_> = bindings(site).filter(|(_, bound, _)| *bound == operation).collect();
-        let (_, _, first) = bindings.first()?;
+    // By the place of the operation among all of them: most sites offer few.
+    let mut offered: BTreeMap<usize, Vec<(Option<&str>, &Binding)>> = BTreeMap::new();
+    for (provider, operation, binding) in bindings(site) {
+        if let Some(place) = federation.operations.get_index_of(operation) {
+            offered.entry(place).or_default().push((provider, binding));
+        }
+    }
+    let source = |(place, bindings): (usize, Vec<(Option<&'a str>, &'a Binding)>)| {
+        let (operation, declared) = federation.operations.get_index(place)?;
+        let (_, first) = bindings.first()?;
         let mut source = Source::new(operation, declared);
         source.site = Some(name);
         source.description = first.description.as_deref().unwrap_or(source.description);
         source.returns = first.returns.as_ref().or(source.returns);
-        for (provider, _, binding) in bindings {
+        for (provider, binding) in bindings {
             source.providers.push(provider);
             for (name, parameter) in binding.arguments.values().filter_map(|argument| argument.exposed.as_ref()) {
                 source.parameters.entry(name).or_default().push(parameter);
@@ -48,7 +55,7 @@ pub fn at_site<'a>(federation: &'a Federation, name: &'a str, site: &'a Site) ->
         }
         Some(source)
     };
-    federation.operations.iter().filter_map(offered).collect()
+    offered.into_iter().filter_map(source).collect()
 }
 
 /// What a site offers: provider (`None` for the site itself), operation, binding.

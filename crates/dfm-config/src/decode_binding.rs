@@ -177,8 +177,9 @@ fn argument(entry: &Entry, operation: Option<&Operation>, scope: &Scope<'_>, fau
     }
     let before = faults.len();
     let fields = Fields::of(&ARGUMENT, &entry.value, entry.key, faults)?;
-    let given: Vec<(&str, &Entry)> =
+    let mut given: Vec<(&str, &Entry)> =
         SOURCES.iter().filter_map(|source| fields.raw(source).map(|entry| (*source, entry))).collect();
+    given.sort_by_key(|(_, entry)| entry.key.start);
     let [(key, written)] = given[..] else {
         if given.is_empty() && faults.len() > before {
             // The source is probably among the unknown keys.
