@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::cost::{Costs, UNKNOWN};
+use crate::cost::Costs;
+use crate::estimate::shown_seconds;
 use crate::graph::{Graph, Known, Limits};
 use crate::place::Placed;
 use crate::{Alternative, FedInfo, Placement};
@@ -62,16 +63,12 @@ fn why(limits: Limits, chosen: &Alternative, others: &[Alternative]) -> String {
         return why;
     };
     let provider = next.provider.as_ref().map(|provider| format!(" ({provider})")).unwrap_or_default();
-    let other = format!("{}{provider}, after {}", next.site, shown(next.seconds));
+    let other = format!("{}{provider}, after {}", next.site, shown_seconds(next.seconds));
     if next.seconds < chosen.seconds {
         format!("the best for the pipeline as a whole; alone it would be sooner at {other}")
     } else {
-        format!("its result is where it is needed after {}; the next best is {other}", shown(chosen.seconds))
+        format!("its result is where it is needed after {}; the next best is {other}", shown_seconds(chosen.seconds))
     }
-}
-
-fn shown(seconds: f64) -> String {
-    if seconds < UNKNOWN { format!("{seconds:.3} s") } else { "a send of unknown cost".to_owned() }
 }
 
 /// Which sends that the planner chose have no known cost.

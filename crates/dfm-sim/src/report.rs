@@ -125,15 +125,19 @@ pub fn explain(simulated: &Simulated) -> String {
     let Simulated { seconds, frames, values, sites, links, chain, .. } = simulated;
     let firings: u64 = sites.iter().map(|site| site.firings).sum();
     let mut text = format!(
-        "done after {}: {frames} frames, {firings} calls at {} sites, {values} values",
+        "done after {}: {}, {} at {}, {}",
         shown_seconds(*seconds),
-        sites.len()
+        counted(*frames, "frame"),
+        counted(firings, "call"),
+        counted(sites.len() as u64, "site"),
+        counted(*values, "value")
     );
     let mut sites: Vec<&SiteUse> = sites.iter().filter(|site| site.firings > 0).collect();
     sites.sort_by(|a, b| b.busy.total_cmp(&a.busy));
     let site_line = |site: &&SiteUse| {
         let busy = shown_seconds(site.busy);
-        format!("{}: busy for {busy}, {} calls, at most {} at once", site.site, site.firings, site.most_at_once)
+        let calls = counted(site.firings, "call");
+        format!("{}: busy for {busy}, {calls}, at most {} at once", site.site, site.most_at_once)
     };
     section(&mut text, "sites, the busiest first", sites.iter().map(site_line));
     let mut links: Vec<&LinkUse> = links.iter().collect();
@@ -141,7 +145,8 @@ pub fn explain(simulated: &Simulated) -> String {
     let link_line = |link: &&LinkUse| {
         let (bytes, busy) = (shown_bytes(link.bytes), shown_seconds(link.busy));
         let unknown = if link.known { "" } else { "; its cost is unknown, and counts as nothing" };
-        format!("{} to {}: {bytes} in {} tokens, {busy} of its bandwidth{unknown}", link.from, link.to, link.tokens)
+        let tokens = counted(link.tokens, "token");
+        format!("{} to {}: {bytes} in {tokens}, {busy} of its bandwidth{unknown}", link.from, link.to)
     };
     section(&mut text, "links, the most bytes first", links.iter().map(link_line));
     let error_line = |errors: &Errors| {
@@ -151,8 +156,9 @@ pub fn explain(simulated: &Simulated) -> String {
     };
     section(&mut text, "errors", simulated.errors.iter().map(error_line));
     if simulated.lost_values > 0 {
-        let (lost, failed) = (simulated.lost_values, simulated.failed_frames);
-        let _ = write!(text, "\n  errors came in place of {lost} values, in {failed} frames");
+        let (lost, failed) =
+            (counted(simulated.lost_values, "value"), counted(simulated.failed_frames as u64, "frame"));
+        let _ = write!(text, "\n  errors came in place of {lost}, in {failed}");
     }
     let step_line = |step: &ChainStep| {
         let parts = [("sending", step.sending), ("waiting", step.waiting), ("computing", step.computing)];
@@ -163,6 +169,12 @@ pub fn explain(simulated: &Simulated) -> String {
     };
     section(&mut text, "the slowest chain", chain.iter().map(step_line));
     text
+}
+
+/// A number of things, for people.
+fn counted(count: impl Into<u64>, thing: &str) -> String {
+    let count = count.into();
+    if count == 1 { format!("1 {thing}") } else { format!("{count} {thing}s") }
 }
 
 /// Adds a few lines under a title, if there are any.
