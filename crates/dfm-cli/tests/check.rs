@@ -67,6 +67,14 @@ fn what_nvflare_wants_of_a_project_is_shown_at_once() {
 }
 
 #[test]
+fn faults_of_a_configuration_hide_none_of_its_project() {
+    let world = greeting(("from-param: name", "from-parm: name"), ("type: client", "type: cleint"));
+    let ran = world.dfm(".", "fed check fed");
+    assert!(ran.exit == 2 && ran.stderr.contains("`from-param`?") && ran.stderr.contains("`client`?"), "{}", ran.all());
+    assert!(!ran.stderr.contains("project-missing-client"), "{}", ran.all());
+}
+
+#[test]
 fn a_configuration_that_is_not_there_is_looked_for_in_the_registry() {
     let world = greeting(("", ""), ("", ""));
     let record = world.read("federations.yaml");

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use dfm_diag::{Diagnostic, Severity, Span, nearest};
+use dfm_diag::{Diagnostic, Report, Severity, Span, nearest};
+use indexmap::IndexMap;
 
-use crate::Loaded;
 use crate::fields::{Faults, listed};
 use crate::tree::{Data, Node};
+use crate::{Federation, Loaded, Site};
 
 /// The site that is the project's server.
 const SERVER: &str = "server";
@@ -17,9 +18,17 @@ const VERSIONS: [u64; 2] = [3, 4];
 /// What a participant can be; earlier versions of NVFlare had overseers.
 const KINDS: &[&str] = &["server", "client", "admin", "relay", "overseer"];
 
-/// Adds what is wrong between a federation and its project to the federation's report.
+/// Adds what is wrong with a project, and between a federation and its project, to the federation's report.
 pub fn check_project(loaded: &mut Loaded, path: &Path) {
-    let report = &mut loaded.report;
+    check(&mut loaded.report, Some(&loaded.federation), path);
+}
+
+/// Adds what is wrong with the project alone, of a federation that has faults itself.
+pub fn check_project_alone(report: &mut Report, path: &Path) {
+    check(report, None, path);
+}
+
+fn check(report: &mut Report, federation: Option<&Federation>, path: &Path) {
     let file = match crate::files::read(path, "the NVFlare project", &mut report.sources) {
         Ok(file) => file,
         Err(fault) => {
@@ -36,24 +45,23 @@ pub fn check_project(loaded: &mut Loaded, path: &Path) {
     }
     let beginning = root.as_ref().map_or(0, |root| root.span.start);
     let start = Span { file, start: beginning, end: beginning };
-    check_head(root.as_ref(), start, &mut report.diagnostics);
+    let faults = &mut report.diagnostics;
+    check_head(root.as_ref(), start, faults);
     let list = root.as_ref().and_then(Node::map).and_then(|root| root.get("participants"));
     let Some(Data::List(items)) = list.map(|entry| &entry.value.data) else {
         let span = list.map_or(start, |entry| entry.value.span);
-        report.diagnostics.push(
+        faults.push(
             Diagnostic::error("project-no-participants", "the NVFlare project has no list of `participants`")
                 .at(span, "expected a server, a client for each other site, and an admin"),
         );
         return;
     };
-    let mut faults = Faults::new();
-    let participants: Vec<Participant<'_>> =
-        items.iter().filter_map(|item| Participant::of(item, &mut faults)).collect();
-    check_names(&participants, &mut faults);
-    let span = list.map_or(start, |entry| entry.key);
-    check_kinds(&participants, span, &mut faults);
-    check_sites(loaded, &participants, &mut faults);
-    loaded.report.diagnostics.extend(faults);
+    let participants: Vec<Participant<'_>> = items.iter().filter_map(|item| Participant::of(item, faults)).collect();
+    check_names(&participants, faults);
+    check_kinds(&participants, list.map_or(start, |entry| entry.key), faults);
+    if let Some(federation) = federation {
+        check_sites(&federation.sites, &participants, faults);
+    }
 }
 
 /// What a project says of itself.
@@ -161,8 +169,7 @@ fn is_client_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 
-fn check_sites(loaded: &Loaded, participants: &[Participant<'_>], faults: &mut Faults) {
-    let sites = &loaded.federation.sites;
+fn check_sites(sites: &IndexMap<String, Site>, participants: &[Participant<'_>], faults: &mut Faults) {
     let names: Vec<&str> = sites.keys().map(String::as_str).collect();
     let mut meant = Vec::new();
     for client in participants.iter().filter(|one| one.kind == "client" && !sites.contains_key(one.name)) {

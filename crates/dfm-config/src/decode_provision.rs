@@ -149,8 +149,9 @@ fn is_version(text: &str) -> bool {
 
 /// The entry of a key that must be there; otherwise the fault has the line to add.
 fn need<'n>(fields: &Fields<'n>, key: &'static str, example: &str, faults: &mut Faults) -> Option<&'n Entry> {
+    let before = faults.len();
     let found = fields.need(key, faults);
-    if let (None, Some(fault)) = (found, faults.last_mut()) {
+    if let Some(fault) = faults.get_mut(before) {
         fault.help = Some(format!("add a line as `{key}: {example}`"));
     }
     found

@@ -31,7 +31,7 @@ mod type_paths;
 mod value;
 mod write;
 
-pub use check_project::check_project;
+pub use check_project::{check_project, check_project_alone};
 pub use json_schema::json_schema;
 pub use load::{Fetch, Loaded, Options, load};
 pub use model::*;

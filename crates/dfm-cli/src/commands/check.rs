@@ -1,8 +1,8 @@
 //! How does `dfm fed check` show everything that is wrong with a federation?
 
-use dfm_config::check_project;
 use dfm_config::registry::{Paths, Registry};
-use dfm_diag::{Diagnostic, Report, Severity};
+use dfm_config::{check_project, check_project_alone};
+use dfm_diag::{Diagnostic, Report, Severity, Span};
 use serde_json::{Value, json};
 
 mod adapters;
@@ -32,7 +32,12 @@ pub fn run(context: &Context, args: &Check) -> Result<(), Failure> {
             }
             loaded.report
         }
-        Err(report) => report,
+        Err(mut report) => {
+            if let Some(project) = &paths.project {
+                check_project_alone(&mut report, &context.shown(project));
+            }
+            report
+        }
     };
     let errors = report.diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count();
     let warnings = report.diagnostics.len() - errors;
@@ -80,18 +85,20 @@ fn sarif(report: &Report) -> Value {
         let help = diagnostic.help.as_ref().map(|help| format!("\n{help}"));
         let label = Some(&diagnostic.label).filter(|label| !label.is_empty()).map(|label| format!(": {label}"));
         let text = format!("{}{}{}", diagnostic.message, label.unwrap_or_default(), help.unwrap_or_default());
-        let locations: Vec<Value> = diagnostic
-            .span
+        let location = |span: Span| {
+            let start = report.sources.position(span);
+            let end = report.sources.position(Span { start: span.end.max(span.start), ..span });
+            json!({"artifactLocation": {"uri": report.sources.name(span.file)},
+                "region": {"startLine": start.line, "startColumn": start.column,
+                    "endLine": end.line, "endColumn": end.column}})
+        };
+        let own = diagnostic.span.map(|span| json!({"physicalLocation": location(span)}));
+        let others = diagnostic
+            .related
             .iter()
-            .map(|span| {
-                let start = report.sources.position(*span);
-                let end = report.sources.position(dfm_diag::Span { start: span.end.max(span.start), ..*span });
-                json!({"physicalLocation": {"artifactLocation": {"uri": report.sources.name(span.file)},
-                    "region": {"startLine": start.line, "startColumn": start.column,
-                        "endLine": end.line, "endColumn": end.column}}})
-            })
-            .collect();
-        json!({"ruleId": diagnostic.code, "message": {"text": text}, "locations": locations,
+            .map(|(span, words)| json!({"physicalLocation": location(*span), "message": {"text": words}}));
+        json!({"ruleId": diagnostic.code, "message": {"text": text}, "locations": own.as_slice(),
+            "relatedLocations": others.collect::<Vec<_>>(),
             "level": match diagnostic.severity { Severity::Error => "error", Severity::Warning => "warning" }})
     });
     json!({"version": "2.1.0", "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
