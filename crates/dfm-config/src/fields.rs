@@ -71,10 +71,13 @@ impl<'n> Fields<'n> {
         debug_assert!(known.needed, "`{key}` is optional in the table");
         let found = self.get(key);
         if found.is_none() && !self.meant.contains(&known.name) {
-            let owner = self.raw(key).map_or(self.owner, |entry| entry.key);
+            let (span, label) = match self.raw(key) {
+                Some(entry) => (entry.key, "says nothing".to_owned()),
+                None => (self.owner, format!("has no `{key}`")),
+            };
             faults.push(
                 Diagnostic::error("config-missing-key", format!("{} needs `{key}`", self.shape.what))
-                    .at(owner, format!("has no `{key}`"))
+                    .at(span, label)
                     .help(format!("`{key}`: {}", known.doc.trim_end_matches('.'))),
             );
         }

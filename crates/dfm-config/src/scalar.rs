@@ -23,7 +23,10 @@ fn unknown_tag(tag: &Tag, span: Span) -> Diagnostic {
     let handle = if tag.handle == CORE { "!!" } else { &tag.handle };
     Diagnostic::error("config-unknown-tag", format!("the tag `{handle}{}` means nothing here", tag.suffix))
         .at(span, "")
-        .help("remove the tag")
+        .help(match tag.suffix.as_str() {
+            "include" => "to take in another file, write `{$ref: \"FILE\"}`",
+            _ => "remove the tag",
+        })
 }
 
 /// What a scalar means in YAML 1.2's core schema.
