@@ -115,7 +115,9 @@ impl<'n> Whole<'n> {
         let counts = matches!(arc.carry, Carry::Count(_));
         let splits = matches!(made, Step::Split { .. });
         let kind = match (made, &arc.carry) {
-            (Step::Split { .. } | Step::Decide { .. } | Step::LookUp { .. }, Carry::Count(_)) => true,
+            // What has been found needs no body.
+            (Step::LookUp { .. }, Carry::Count(when)) => *when,
+            (Step::Split { .. } | Step::Decide { .. }, Carry::Count(_)) => true,
             (Step::Call { .. }, Carry::Stream) => matches!(taken, Step::Yield { .. } | Step::Split { .. }),
             (Step::LookUp { .. }, Carry::Key) => {
                 matches!(taken, Step::Store { .. }) && opens(into) && self.is_last(taker, place.slot)
@@ -128,7 +130,8 @@ impl<'n> Whole<'n> {
             _ => false,
         };
         let frames = if splits && !counts { opens(place.block) } else { place.block == own };
-        kind && frames && counts == matches!(taken, Step::Enter { .. })
+        let guarded = !arc.inward || place.block < into;
+        kind && frames && guarded && counts == matches!(taken, Step::Enter { .. })
     }
 
     /// Whether a transition looks at the value of its input with this number.
