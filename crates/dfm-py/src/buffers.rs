@@ -1,10 +1,11 @@
 //! How do Python's buffers and Rust's bytes become each other without a copy?
 
 use std::ffi::{c_int, c_void};
+use std::mem;
 use std::ptr;
 use std::slice;
 
-use dfm_runtime::{Part, Received};
+use dfm_runtime::{Part, Received, spare};
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyBufferError;
 use pyo3::ffi;
@@ -53,8 +54,16 @@ pub struct Memory {
 }
 
 enum Owner {
-    Inline { _bytes: Vec<u8> },
+    Inline { bytes: Vec<u8> },
     Shared { _segment: Received },
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        if let Self::Inline { bytes } = self {
+            spare::give(mem::take(bytes));
+        }
+    }
 }
 
 // SAFETY: the memory belongs to this object alone; what its exports do with it is up to Python, as with a bytearray.
@@ -70,7 +79,7 @@ impl Memory {
         match part {
             Part::Inline(mut bytes) => {
                 let (start, len) = (bytes.as_mut_ptr(), bytes.len());
-                Self { start, len, _part: Owner::Inline { _bytes: bytes } }
+                Self { start, len, _part: Owner::Inline { bytes } }
             }
             Part::Shared(mut segment) => {
                 let bytes = segment.bytes_mut();

@@ -7,6 +7,7 @@ mod measure;
 mod record;
 mod segment;
 mod site;
+pub mod spare;
 
 pub use host::{Call, CallId, Event, Host, Incoming, NodeAt, Outgoing, Part, Room, Wait, Why, Yielded};
 pub use keeper::{Keeper, Position, Progress};

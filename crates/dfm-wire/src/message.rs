@@ -147,7 +147,14 @@ pub enum Buffer {
 impl Message {
     /// The message as a packet's payload.
     pub fn to_bytes(&self) -> Vec<u8> {
-        rmp_serde::to_vec(self).expect("messages hold nothing that MessagePack cannot")
+        let mut packet = vec![];
+        self.write(&mut packet);
+        packet
+    }
+
+    /// Writes the message as a packet's payload.
+    pub fn write(&self, packet: &mut Vec<u8>) {
+        rmp_serde::encode::write(packet, self).expect("messages hold nothing that MessagePack cannot");
     }
 
     /// Reads a packet's payload.

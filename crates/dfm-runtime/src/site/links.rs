@@ -6,11 +6,13 @@ use std::mem;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use dfm_wire::Message;
+use dfm_wire::{Buffer, Encoded, Message};
 
 use super::Site;
+use super::values::values;
 use crate::host::{Event, Host};
 use crate::link::Link;
+use crate::spare;
 
 /// A site that this one has a link to.
 pub(super) struct Peer {
@@ -158,7 +160,19 @@ impl<H: Host> Site<H> {
     /// Queues a message. One to a site that is gone is dropped: whoever waits for it learns of the loss by itself.
     pub(super) fn push(&mut self, site: &str, message: &Message, files: Vec<Arc<OwnedFd>>) {
         if let Some(peer) = self.links.get_mut(site) {
-            peer.way.push(message.to_bytes(), files);
+            let mut packet = spare::take(room(message));
+            message.write(&mut packet);
+            peer.way.push(packet, files);
         }
     }
+}
+
+/// As many bytes as a message may need, values that travel in it included.
+fn room(message: &Message) -> usize {
+    let buffer = |buffer: &Buffer| match buffer {
+        Buffer::Inline(bytes) => bytes.len() + 64,
+        Buffer::Segment { .. } => 64,
+    };
+    let value = |value: &Encoded| value.head.len() + value.buffers.iter().map(buffer).sum::<usize>();
+    values(message).map(value).sum::<usize>() + 256
 }

@@ -182,7 +182,7 @@ impl<H: Host> Site<H> {
 }
 
 /// The values that a message carries, in order.
-fn values(message: &Message) -> impl Iterator<Item = &Encoded> {
+pub(super) fn values(message: &Message) -> impl Iterator<Item = &Encoded> {
     let (one, many): (Option<&Encoded>, &[(String, Encoded)]) = match message {
         Message::Token(_, _, _, Payload::Value(value)) | Message::Item(_, _, _, value) => (Some(value), &[]),
         Message::Start(_, _, params) => (None, params),
