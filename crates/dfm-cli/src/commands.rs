@@ -144,16 +144,25 @@ pub fn federation(context: &Context, name: &str) -> Result<Chosen, Failure> {
 pub fn federation_patched(context: &Context, name: &str, patch: Option<&Path>) -> Result<Chosen, Failure> {
     let registry = Registry::read(&context.registry).map_err(Failure::wrong)?;
     let paths = registry.paths(name).ok_or_else(|| Failure::wrong(unknown(context, &registry, name)))?;
-    let mut loaded = load_with(context, name, &paths, patch).map_err(Failure::wrong)?;
+    let loaded = load_with_project(context, name, &paths, patch).map_err(Failure::wrong)?;
+    context.output.problems(&loaded.report);
+    Ok(Chosen { name: name.to_owned(), paths, federation: loaded.federation, sources: loaded.report.sources })
+}
+
+/// Loads a federation's configuration, and checks its project.
+///
+/// # Errors
+/// Whatever is wrong with them, or with the patch.
+fn load_with_project(context: &Context, name: &str, paths: &Paths, patch: Option<&Path>) -> Result<Loaded, Report> {
+    let mut loaded = load_with(context, name, paths, patch)?;
     // A project that is missing is told by those who need it.
     if let Some(project) = paths.project.as_ref().filter(|project| project.exists()) {
         dfm_config::check_project(&mut loaded, &context.shown(project));
         if loaded.report.diagnostics.iter().any(Diagnostic::is_error) {
-            return Err(Failure::wrong(loaded.report));
+            return Err(loaded.report);
         }
     }
-    context.output.problems(&loaded.report);
-    Ok(Chosen { name: name.to_owned(), paths, federation: loaded.federation, sources: loaded.report.sources })
+    Ok(loaded)
 }
 
 /// Loads a federation's configuration.

@@ -86,6 +86,15 @@ impl Output {
     }
 }
 
+/// A number of things, for people.
+pub fn counted(count: usize, thing: &str) -> String {
+    match count {
+        1 => format!("1 {thing}"),
+        _ if thing.ends_with('s') => format!("{count} {thing}es"),
+        _ => format!("{count} {thing}s"),
+    }
+}
+
 /// A report's diagnostics for programs.
 pub fn problems(report: &Report) -> Vec<Value> {
     report.diagnostics.iter().map(|diagnostic| to_json(diagnostic, &report.sources)).collect()

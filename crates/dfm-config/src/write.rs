@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// Whatever the file system says; the file is then as it was.
 pub fn write_file(path: &Path, text: &str) -> Result<()> {
-    write(path, text, ".dfm-")
+    write(&followed(path), text, ".dfm-")
 }
 
 /// The same for a file in whose folder no other process does this: removes what one that was killed has left there.
@@ -33,8 +33,7 @@ pub fn followed(path: &Path) -> PathBuf {
     std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
-fn write(path: &Path, text: &str, draft: &str) -> Result<()> {
-    let target = followed(path);
+fn write(target: &Path, text: &str, draft: &str) -> Result<()> {
     let folder = target.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;
     let mut builder = tempfile::Builder::new();
@@ -45,10 +44,10 @@ fn write(path: &Path, text: &str, draft: &str) -> Result<()> {
     }
     let mut file = builder.prefix(draft).tempfile_in(folder)?;
     file.write_all(text.as_bytes())?;
-    if let Ok(old) = std::fs::metadata(&target) {
+    if let Ok(old) = std::fs::metadata(target) {
         file.as_file().set_permissions(old.permissions())?;
     }
     file.as_file().sync_all()?;
-    file.persist(&target)?;
+    file.persist(target)?;
     Ok(())
 }

@@ -47,6 +47,9 @@ struct Whole<'n> {
 /// A transition, by its net.
 type Firing = (usize, TransitionId);
 
+/// Block → the transition that says how often it is entered, and what of it says so.
+type Openers = HashMap<BlockId, (Firing, bool)>;
+
 /// What happens to a transition, over all frames of the frame that its block lies in.
 #[derive(Clone, Copy)]
 enum Event {
@@ -78,7 +81,7 @@ impl<'n> Whole<'n> {
                 let how = if expects { "two tokens in one frame" } else { "a token that it does not expect" };
                 return Err(format!("{} gets {how}, from {}", self.named(taker), self.named(maker)));
             }
-            if !self.fits(maker, arc, kept, &openers) {
+            if !self.fits(maker, arc, taker, kept, &openers) {
                 return Err(format!("{} cannot use what it gets from {}", self.named(taker), self.named(maker)));
             }
         }
@@ -91,9 +94,9 @@ impl<'n> Whole<'n> {
         Ok(())
     }
 
-    /// Block → the transition that says how often it is entered, the same at every site, and what of it says so.
-    fn openers(&self) -> Result<HashMap<BlockId, (Firing, bool)>, String> {
-        let mut openers = HashMap::new();
+    /// What says how often each block is entered, the same at every site.
+    fn openers(&self) -> Result<Openers, String> {
+        let mut openers = Openers::new();
         for (from, arc, maker) in self.arcs() {
             let Some((to, place)) = self.target(from, arc) else { continue };
             let taker = (to, self.nets[to].places[place as usize].transition);
@@ -107,8 +110,7 @@ impl<'n> Whole<'n> {
     }
 
     /// Whether the maker gives what the taker's place is for.
-    fn fits(&self, maker: Firing, arc: &Arc, place: &Place, openers: &HashMap<BlockId, (Firing, bool)>) -> bool {
-        let taker = (self.target(maker.0, arc).map_or(maker.0, |(to, _)| to), place.transition);
+    fn fits(&self, maker: Firing, arc: &Arc, taker: Firing, place: &Place, openers: &Openers) -> bool {
         let (made, taken) = (self.step(maker), self.step(taker));
         let [own, into] = [maker, taker].map(|(net, transition)| self.nets[net].transitions[transition as usize].block);
         let opens = |block: BlockId| openers.get(&block).is_some_and(|(opener, _)| *opener == maker);

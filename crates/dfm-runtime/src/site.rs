@@ -325,7 +325,7 @@ impl<H: Host> Site<H> {
         }
     }
 
-    fn opened(&mut self, id: JobId, name: String, net: Net) {
+    fn opened(&mut self, id: JobId, name: String, net: Arc<Net>) {
         if self.jobs.contains_key(&id) {
             return;
         }
@@ -338,7 +338,7 @@ impl<H: Host> Site<H> {
             self.send_home(&Message::Done(id));
             return;
         }
-        self.insert_job(id, name, Arc::new(net), None);
+        self.insert_job(id, name, net, None);
         self.early.retain(|job, _| *job >= id);
         for arrived in self.early.remove(&id).unwrap_or_default() {
             self.handle(arrived);

@@ -416,7 +416,7 @@ fn a_site_heeds_only_whom_a_message_may_come_from() {
     let net_of_a = chain(Carry::Value(vec![])).swap_remove(1);
     let frame = Frame::of_param_set(0);
     let value = Payload::Value(Encoded { head: vec![].into(), buffers: vec![Buffer::Inline(vec![1].into())] });
-    session.site("a").receive_packet("b", &Message::Open(1, "job".into(), net_of_a).to_bytes());
+    session.site("a").receive_packet("b", &Message::Open(1, "job".into(), net_of_a.into()).to_bytes());
     session.site("a").receive_packet("b", &Message::Bye.to_bytes());
     session.site("a").receive_packet("b", &Message::Ask(1, 1).to_bytes());
     session.site("a").receive_packet("home", &Message::Unfinished(1, 1, Unfinished::default()).to_bytes());

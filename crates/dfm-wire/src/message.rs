@@ -3,6 +3,8 @@
 //! Each message is one packet of MessagePack. A large buffer does not travel in the packet but as a shared segment,
 //! whose descriptor goes beside it.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use dfm_net::{Failure, Frame, Measured, Net, PlaceId, TransitionId, Waiting};
 use serde::{Deserialize, Serialize};
@@ -26,7 +28,7 @@ pub enum Message {
     /// A site to home: the answer.
     Unfinished(u64, JobId, Unfinished),
     /// Home to a site: a job begins, with this name and this net.
-    Open(JobId, String, Net),
+    Open(JobId, String, Arc<Net>),
     /// Home to a site: measure this job's calls.
     Measure(JobId),
     /// A site to home, before it is done: the job's calls, as measured here.

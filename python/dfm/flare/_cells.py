@@ -101,11 +101,12 @@ def tell_started(cell: Any, application: str) -> None:
     )
 
 
-def serve_started(cell: Any, started: Callable[[str], None]) -> None:
-    """Has `started(origin)` told when the job of a cell says that it can be asked."""
+def serve_started(cell: Any, started: Callable[[], None]) -> None:
+    """Has `started()` called when a session's job says that it can be asked. Whoever says so falsely achieves no more
+    than that it is asked in vain."""
 
     def heard(request: Any) -> None:
-        started(str(request.get_header(MessageHeaderKey.ORIGIN)))
+        started()
 
     cell.register_request_cb(channel=CHANNEL, topic=STARTED, cb=heard)
 

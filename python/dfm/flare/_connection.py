@@ -143,7 +143,7 @@ class Connection:
         self._flare = log_in(self._kit, self._check_closing)
         cell = self._flare.api.get_cell()
         serve_batches(cell, lambda _: self._token, self._receive)
-        serve_started(cell, lambda _: self._started.set())
+        serve_started(cell, self._started.set)
 
     def _enter(self, more: dict[str, Any]) -> dict[str, Any]:
         cell = self._flare.api.get_cell()

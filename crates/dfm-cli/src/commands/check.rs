@@ -10,7 +10,7 @@ mod adapters;
 use super::{Context, Failure, load, unknown};
 use crate::args::{Check, Format};
 use crate::neighbours::shared;
-use crate::output::problems;
+use crate::output::{counted, problems};
 
 /// Shows all diagnostics; fails with exit code 2 when one is an error.
 ///
@@ -48,7 +48,6 @@ pub fn run(context: &Context, args: &Check) -> Result<(), Failure> {
         ),
         None => {
             context.output.problems(&report);
-            let counted = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
             let shown = match (errors, warnings) {
                 (0, 0) => "nothing is wrong".to_owned(),
                 _ => format!("{}, {}", counted(errors, "error"), counted(warnings, "warning")),

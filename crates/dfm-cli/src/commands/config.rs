@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{Context, Failure, load, unknown};
 use crate::args::{Config, Set};
-use crate::output::problems;
+use crate::output::{counted, problems};
 
 /// Does what a subcommand says.
 ///
@@ -86,13 +86,9 @@ fn list_all(context: &Context, registry: &Registry) {
 /// How many problems there are of each kind.
 fn summary(report: &Report) -> String {
     let errors = report.diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count();
-    let counted = |count: usize, word: &str| match count {
-        0 => None,
-        1 => Some(format!("1 {word}")),
-        _ => Some(format!("{count} {word}s")),
-    };
-    let parts = [counted(errors, "error"), counted(report.diagnostics.len() - errors, "warning")];
-    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    let parts = [(errors, "error"), (report.diagnostics.len() - errors, "warning")];
+    let parts = parts.into_iter().filter(|(count, _)| *count > 0);
+    let parts: Vec<String> = parts.map(|(count, word)| counted(count, word)).collect();
     if parts.is_empty() { "none".to_owned() } else { parts.join(", ") }
 }
 

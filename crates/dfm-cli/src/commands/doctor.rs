@@ -4,13 +4,14 @@ use std::env;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use dfm_config::check_project;
+use dfm_config::Loaded;
 use dfm_config::registry::Registry;
-use dfm_diag::{Diagnostic, Report};
+use dfm_diag::Report;
 use serde_json::{Value, json};
 
 use super::submit::stale;
-use super::{Chosen, Context, Failure, completion, load, poc};
+use super::{Chosen, Context, Failure, completion, load_with_project, poc};
+use crate::output::counted;
 use crate::python;
 
 /// Programs that what dfm generates may call, and who needs them.
@@ -165,34 +166,22 @@ fn look_at_federations(context: &Context, all: &mut Vec<Found>) {
     let mut running = vec![];
     for name in registry.records.keys() {
         let Some(paths) = registry.paths(name) else { continue };
-        match load(context, name, &paths) {
+        all.push(match load_with_project(context, name, &paths, None) {
             Err(report) => {
                 let help = format!("`dfm fed check {name}` shows them");
-                all.push(found("federations", State::Bad, format!("{name}: {}", errors(&report)), &help));
+                found("federations", State::Bad, format!("{name}: {}", errors(&report)), &help)
             }
-            Ok(mut loaded) => {
-                if let Some(project) = paths.project.as_ref().filter(|project| project.exists()) {
-                    check_project(&mut loaded, project);
+            Ok(loaded) => {
+                let Loaded { federation, report } = loaded;
+                let sites = counted(federation.sites.len(), "site");
+                match stale(context, &Chosen { name: name.clone(), paths, federation, sources: report.sources }) {
+                    Some(stale) => found("federations", State::Bad, stale.message, &stale.help.unwrap_or_default()),
+                    None => found("federations", State::Good, format!("{name}: {sites}"), ""),
                 }
-                let help = format!("`dfm fed check {name}` shows them");
-                let bad = loaded.report.diagnostics.iter().any(Diagnostic::is_error);
-                let sites = loaded.federation.sites.len();
-                let shown = format!("{name}: {sites} site{}", if sites == 1 { "" } else { "s" });
-                let (report, sources) =
-                    (Report { diagnostics: loaded.report.diagnostics, ..Report::default() }, loaded.report.sources);
-                let chosen = Chosen { name: name.clone(), paths, federation: loaded.federation, sources };
-                all.push(if bad {
-                    found("federations", State::Bad, format!("{name}: {}", errors(&report)), &help)
-                } else if let Some(stale) = stale(context, &chosen) {
-                    found("federations", State::Bad, stale.message, &stale.help.unwrap_or_default())
-                } else {
-                    found("federations", State::Good, shown, "")
-                });
             }
-        }
+        });
         if let count @ 1.. = poc::running(context, name) {
-            let what =
-                format!("the federation {name} on this machine: {count} process{}", if count == 1 { "" } else { "es" });
+            let what = format!("the federation {name} on this machine: {}", counted(count, "process"));
             running.push(found("running", State::Good, what, &format!("`dfm poc status -f {name}` says how they are")));
         }
     }
@@ -200,8 +189,5 @@ fn look_at_federations(context: &Context, all: &mut Vec<Found>) {
 }
 
 fn errors(report: &Report) -> String {
-    match report.diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count() {
-        1 => "1 error".to_owned(),
-        count => format!("{count} errors"),
-    }
+    counted(report.diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count(), "error")
 }

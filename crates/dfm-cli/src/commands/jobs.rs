@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Chosen, Context, Failure, federation, submit, supervise};
 use crate::args::{InFederation, Jobs, OneJob};
+use crate::output::counted;
 use crate::{child, flare};
 
 /// The program of the interpreter that prints results.
@@ -50,10 +51,7 @@ fn line(job: &Value) -> String {
 
 /// How far a job is, and since when.
 fn progress(job: &Value) -> String {
-    let count = |key: &str, word: &str| {
-        let number = job[key].as_u64().unwrap_or(0);
-        format!("{number} {word}{}", if number == 1 { "" } else { "s" })
-    };
+    let count = |key: &str, word: &str| counted(job[key].as_u64().unwrap_or(0) as usize, word);
     let mut parts = vec![count("frames", "frame"), count("tokens", "token"), count("errors", "error")];
     if let Some(waits) = waits_for(job) {
         parts.push(format!("waits for {waits}"));

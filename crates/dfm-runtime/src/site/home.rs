@@ -31,9 +31,9 @@ impl HomeSide {
         &self.nets
     }
 
-    /// The sites that have not finished.
-    pub(super) fn waiting(&self) -> impl Iterator<Item = &String> {
-        self.waiting.iter()
+    /// The sites but `own` that have not finished.
+    pub(super) fn others(&self, own: &str) -> Vec<String> {
+        self.waiting.iter().filter(|site| *site != own).cloned().collect()
     }
 
     /// Waits for a site no more; whether it had.
@@ -71,10 +71,11 @@ impl<H: Host> Site<H> {
             });
             params.insert(net.site.clone(), needs.collect());
             waiting.insert(net.site.clone());
+            let net = Arc::new(net);
             if net.site != self.name {
-                self.push(&net.site, &Message::Open(id, name.to_owned(), net.clone()), vec![]);
+                self.push(&net.site, &Message::Open(id, name.to_owned(), Arc::clone(&net)), vec![]);
             }
-            all.insert(net.site.clone(), Arc::new(net));
+            all.insert(net.site.clone(), net);
         }
         let is_gone = |site: &String| absent.contains_key(site) || !self.links.contains_key(site);
         let gone: Vec<String> = waiting.iter().filter(|site| **site != self.name && is_gone(site)).cloned().collect();
@@ -94,8 +95,7 @@ impl<H: Host> Site<H> {
     pub fn measure(&mut self, id: JobId) {
         let Some(job) = self.jobs.get_mut(&id) else { return };
         job.measuring = Some(Measuring::default());
-        let sites = job.home.as_ref().into_iter().flat_map(|home| &home.waiting);
-        let sites: Vec<String> = sites.filter(|site| **site != self.name).cloned().collect();
+        let sites = job.home.as_ref().map_or_else(Vec::new, |home| home.others(&self.name));
         for site in sites {
             self.push(&site, &Message::Measure(id), vec![]);
         }
@@ -147,8 +147,8 @@ impl<H: Host> Site<H> {
         let Some(job) = self.jobs.get_mut(&id) else { return };
         let Some(home) = &job.home else { return };
         let frames = u64::from(home.frames);
+        let sites = home.others(&self.name);
         job.engine.stop(frames);
-        let sites: Vec<String> = home.waiting.iter().filter(|site| **site != self.name).cloned().collect();
         self.keep(|_| Some(Message::Stop(id, frames)));
         for site in sites {
             self.push(&site, &Message::Stop(id, frames), vec![]);
@@ -159,7 +159,7 @@ impl<H: Host> Site<H> {
     /// At home: forgets a job, here and everywhere. Returns the sites that will answer with [`Event::Cancelled`].
     pub fn cancel(&mut self, id: JobId) -> Vec<String> {
         let Some(home) = self.jobs.get(&id).and_then(|job| job.home.as_ref()) else { return vec![] };
-        let mut sites: Vec<String> = home.waiting.iter().filter(|site| **site != self.name).cloned().collect();
+        let mut sites = home.others(&self.name);
         sites.retain(|site| self.links.contains_key(site));
         for site in &sites {
             self.push(site, &Message::Cancel(id), vec![]);

@@ -19,8 +19,8 @@ impl<H: Host> Site<H> {
         let Some(home) = self.jobs.get(&id).and_then(|job| job.home.as_ref()) else { return (vec![], 0, vec![]) };
         let own = self.unfinished(id);
         let here = waits(home.nets(), &self.name, &own);
-        let is_asked = |site: &&String| **site != self.name && self.links.contains_key(*site);
-        let asked: Vec<String> = home.waiting().filter(is_asked).cloned().collect();
+        let mut asked = home.others(&self.name);
+        asked.retain(|site| self.links.contains_key(site));
         for site in &asked {
             self.push(site, &Message::Ask(request, id), vec![]);
         }

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::{Context, Failure, Place, refused};
 use crate::commands::poc::kits::{Kind, Kit};
 use crate::commands::poc::{records, supervisor};
+use crate::output::counted;
 use crate::{flare, processes};
 
 /// Seconds that jobs have to end before their processes are ended.
@@ -35,13 +36,9 @@ pub fn run(context: &Context, place: &Place) -> Result<(), Failure> {
     } else if found.is_empty() {
         context.output.status(&format!("nothing of `{}` is running", place.name));
     } else {
-        context.output.status(&format!("stopped `{}`, {} in all", place.name, counted(found.len())));
+        context.output.status(&format!("stopped `{}`, {} in all", place.name, counted(found.len(), "process")));
     }
     Ok(())
-}
-
-fn counted(count: usize) -> String {
-    if count == 1 { "1 process".to_owned() } else { format!("{count} processes") }
 }
 
 fn is_job(process: rustix::process::Pid) -> bool {
