@@ -16,7 +16,7 @@ from small_federation import Small
 
 pytest_plugins = ["pytester"]
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parent / "python"
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +33,8 @@ def small(command: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("federations")
     shutil.copytree(HERE / "small", folder / "small")
     registry = folder / "federations.yaml"
-    registry.write_text("federations:\n  small: {federation_dir: small, config_path: federation.dfm.yaml}\n")
+    record = "federation_dir: small, config_path: federation.dfm.yaml, project_path: project.yaml"
+    registry.write_text(f"federations:\n  small: {{{record}}}\n")
     subprocess.run([command, "--config", registry, "fed", "gen", "code", "small", "--quiet"], check=True)
     sys.path.insert(0, str(folder))
     os.environ["DFM_SECRET_PASS_WORD"] = "sesame"

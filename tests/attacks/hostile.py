@@ -1,0 +1,44 @@
+"""How do tests play a user whose application does not do what dfm's would?
+
+Such a user has a kit of the federation and may change all that runs on their own machine, but nothing at the sites.
+"""
+# pyright: basic, reportMissingImports=false
+
+import contextlib
+
+import msgpack
+from dfm.flare._links import FlareLinks
+
+
+@contextlib.contextmanager
+def changed(change):
+    """Has `change(site, message)` say, inside, what goes to a site instead of a message: a list of messages, each as
+    plain data or as bytes; None leaves it as it is."""
+    honest = FlareLinks._carry
+
+    def carry(self, site, packet):
+        message = msgpack.unpackb(bytes(packet), raw=False, strict_map_key=False)
+        instead = change(site, message)
+        if instead is None:
+            honest(self, site, packet)
+            return
+        for one in instead:
+            honest(self, site, one if isinstance(one, bytes) else msgpack.packb(one))
+
+    FlareLinks._carry = carry
+    try:
+        yield
+    finally:
+        FlareLinks._carry = honest
+
+
+def opened_with(net, at="east"):
+    """A change that puts a net of the attacker's into the place of that of a site. It sees to nothing else."""
+
+    def change(site, message):
+        if site == at and isinstance(message, dict) and "Open" in message:
+            job, name, _ = message["Open"]
+            return [net(job, name) if callable(net) else {"Open": [job, name, net]}]
+        return None
+
+    return change
