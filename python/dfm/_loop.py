@@ -12,6 +12,7 @@ import contextlib
 import contextvars
 import functools
 import inspect
+import logging
 import threading
 import types
 from asyncio.tasks import _enter_task as enter_task  # pyright: ignore[reportPrivateUsage]
@@ -23,11 +24,13 @@ from typing_extensions import Buffer
 
 from dfm import _native
 from dfm._built import check_built
+from dfm._forks import end_if_forked, keep_from_forks
 from dfm._threads import Threads
 from dfm.exec._adapters import Adapters, BindingError, Bound, user_traceback
 
 check_built()
 
+_log = logging.getLogger("dfm.site")
 _CALLS_A_TURN = 200
 """After so many calls the loop serves its sockets again."""
 _ITEMS_A_TURN = 256
@@ -59,6 +62,11 @@ class SiteLoop:
         self._tasks: set[asyncio.Task[None]] = set()
         self.threads = Threads()
         """Where bodies run that are not coroutines."""
+        keep_from_forks(self)
+
+    def leave_to_parent(self) -> list[int]:
+        """As `Holder`."""
+        return [fd for _, fd in self._watched.values()]
 
     def watch(self) -> None:
         """Waits on the sockets that the site has now, and on no others."""
@@ -111,7 +119,11 @@ class SiteLoop:
                 case ("check", request, operations):
                     self.site.checked(request, [self.adapters.problem(name, provider) for name, provider in operations])
                 case _:
-                    self._on_event(event)
+                    try:
+                        self._on_event(event)
+                    except Exception:
+                        # The events behind it are for others.
+                        _log.exception("an event could not be handled: %s", event[0])
 
     def _abandon(self, calls: list[int]) -> None:
         for call in calls:
@@ -178,7 +190,10 @@ class SiteLoop:
                     elif bound.kind == "coroutine":
                         body = bound.body(**arguments)
                         try:
-                            waits_for = helper.context.run(body.send, None)
+                            try:
+                                waits_for = helper.context.run(body.send, None)
+                            finally:
+                                end_if_forked()
                         except StopIteration as done:
                             site.complete(call, done.value)
                         except BaseException as error:
@@ -221,7 +236,10 @@ class SiteLoop:
     async def stay(self, call: int, body: Coroutine[Any, Any, Any], waits_for: Any) -> None:
         """Goes on with a body that has been started, in the call's task."""
         try:
-            value = await _continued(body, waits_for)
+            try:
+                value = await _continued(body, waits_for)
+            finally:
+                end_if_forked()
         except asyncio.CancelledError as error:
             if call not in self._calls:
                 raise
@@ -280,8 +298,10 @@ class SiteLoop:
                 streams = inspect.isgenerator(value)
                 outcome = (streams, list(value) if streams else value)
             except BaseException as error:
+                end_if_forked()
                 self._later(ended, functools.partial(ended.set_exception, error))
             else:
+                end_if_forked()
                 self._later(ended, functools.partial(ended.set_result, outcome))
 
         self.threads.run(run)
@@ -327,7 +347,10 @@ class SiteLoop:
     def _run_body(self, call: int, body: Callable[..., Any], arguments: dict[str, Any]) -> None:
         """On a thread: runs a body that is neither a coroutine nor a generator function, whatever it returns."""
         try:
-            value = body(**arguments)
+            try:
+                value = body(**arguments)
+            finally:
+                end_if_forked()
         except BaseException as error:
             self.soon(functools.partial(self._fail, call, error))
         else:
@@ -471,6 +494,7 @@ class _Stream:
         try:
             items = body(**arguments)
             for item in items:
+                end_if_forked()
                 if self._gone:
                     break
                 self._items.append(item)
@@ -482,6 +506,7 @@ class _Stream:
                         self._wait()
         except BaseException as raised:
             error = raised
+        end_if_forked()
         self._driver.soon(lambda: self._finish(error))
 
     def _wait(self) -> None:

@@ -12,6 +12,7 @@ import sys
 from typing import Any
 
 from dfm import _native, _values
+from dfm._forks import keep_from_forks
 from dfm._loop import SiteLoop
 from dfm.exec._adapters import Adapters
 
@@ -22,12 +23,24 @@ def main() -> None:
     control = os.dup(0)
     with open(os.devnull, "rb") as nothing:
         os.dup2(nothing.fileno(), 0)
-    _native.end_with_parent(control)
+    watcher = _Watcher(_native.end_with_parent(control))
+    keep_from_forks(watcher)
     asyncio.run(_serve(site, home, control))
     sys.stdout.flush()
     sys.stderr.flush()
     # Threads that are still inside an adapter would keep the interpreter from exiting.
     os._exit(0)
+
+
+class _Watcher:
+    """The thread that ends this process with the application, which a forked process does not have."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def leave_to_parent(self) -> list[int]:
+        """As `Holder`."""
+        return [self._fd]
 
 
 async def _serve(site: str, home: str, control: int) -> None:

@@ -23,7 +23,7 @@ def changed(change):
             honest(self, site, packet)
             return
         for one in instead:
-            honest(self, site, one if isinstance(one, bytes) else msgpack.packb(one))
+            honest(self, site, one if isinstance(one, bytes) else bytes(msgpack.packb(one) or b""))
 
     FlareLinks._carry = carry
     try:

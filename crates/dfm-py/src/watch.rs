@@ -1,7 +1,7 @@
 //! How does a worker end when the application that started it has gone, whatever the worker is doing?
 
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::thread;
 
 use pyo3::prelude::*;
@@ -10,15 +10,17 @@ use rustix::io::fcntl_dupfd_cloexec;
 use rustix::process::{Pid, PidfdFlags, Signal, getpid, getppid, kill_process, pidfd_open};
 
 /// Ends this process as soon as the other end of the socket `fd` is closed or its parent process has ended. A thread
-/// of its own watches, without Python's lock, so that an adapter which never returns cannot prevent it.
+/// of its own watches, without Python's lock, so that an adapter which never returns cannot prevent it. Returns the
+/// descriptor that it watches, which a forked process must not keep.
 #[pyfunction]
-pub fn end_with_parent(fd: i32) -> PyResult<()> {
+pub fn end_with_parent(fd: i32) -> PyResult<i32> {
     // SAFETY: the descriptor is open for the length of this call, in which it is duplicated.
     #[allow(unsafe_code)]
     let socket = fcntl_dupfd_cloexec(unsafe { BorrowedFd::borrow_raw(fd) }, 3).map_err(io::Error::from)?;
+    let watched = socket.as_raw_fd();
     let parent = getppid().and_then(|parent| pidfd_open(parent, PidfdFlags::empty()).ok());
     thread::Builder::new().name("dfm-watch".to_owned()).spawn(move || watch(socket, parent))?;
-    Ok(())
+    Ok(watched)
 }
 
 fn watch(socket: OwnedFd, parent: Option<OwnedFd>) {

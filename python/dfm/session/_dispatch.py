@@ -19,6 +19,7 @@ Work = Callable[[], Awaitable[None] | None]
 """One call of a callback, and what belongs to it."""
 
 _log = logging.getLogger("dfm.session")
+_RAISED = "a callback raised"
 
 
 class CallbackRunner(Protocol):
@@ -28,7 +29,11 @@ class CallbackRunner(Protocol):
     """Whether waiting for the job also waits for its callbacks."""
 
     def submit(self, work: Work) -> None:
-        """Takes a call; never waits."""
+        """Takes a call; never waits.
+
+        Raises:
+            RuntimeError: nothing can be called any more, and why.
+        """
         ...
 
     def finish(self) -> None:
@@ -87,6 +92,19 @@ class AsyncioDispatcher:
         return _AsyncioRunner(self._loop or asyncio.get_running_loop())
 
 
+class _Own(threading.local):
+    runner: CallbackRunner | None = None
+
+
+_own = _Own()
+"""Whose calls are made on this thread, and nothing else."""
+
+
+def runs_here(runner: CallbackRunner | None) -> bool:
+    """Whether this thread is inside one of the runner's calls, and would wait for itself if it waited."""
+    return runner is not None and _own.runner is runner
+
+
 class _DirectRunner:
     waits_for_callbacks = True
 
@@ -107,8 +125,15 @@ class _DirectRunner:
         return 0
 
     def _serve(self) -> None:
+        _own.runner = self
         while (work := self._work.get()) is not None:
-            if (waiting := work()) is not None:
+            try:
+                waiting = work()
+            except BaseException:
+                # Nobody but this thread would end, and with it all calls that are still to come.
+                _log.exception(_RAISED)
+                continue
+            if waiting is not None:
                 _log.error("a callback is a coroutine; use get_session(callback_dispatcher=AsyncioDispatcher())")
                 if inspect.iscoroutine(waiting):
                     waiting.close()
@@ -146,11 +171,10 @@ class _AsyncioRunner:
         self._task: asyncio.Task[None] | None = None
 
     def submit(self, work: Work) -> None:
+        if self._loop.is_closed():
+            raise RuntimeError("the event loop of the application's callbacks is closed")
         self._work.append(work)
-        try:
-            self._loop.call_soon_threadsafe(self._wake)
-        except RuntimeError:
-            _log.warning("a token arrived after the application's event loop was closed; its callback is not called")
+        self._loop.call_soon_threadsafe(self._wake)
 
     def finish(self) -> None:
         pass
@@ -168,38 +192,45 @@ class _AsyncioRunner:
     async def _serve(self) -> None:
         try:
             while self._work:
-                if (waiting := self._work.popleft()()) is not None:
-                    await waiting
+                try:
+                    if (waiting := self._work.popleft()()) is not None:
+                        await waiting
+                except (asyncio.CancelledError, SystemExit) as error:
+                    task = asyncio.current_task()
+                    if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                        raise
+                    _log.exception(_RAISED)
         finally:
             self._task = None
 
 
 def guarded(callback: Callable[..., Any], *arguments: Any, after: Callable[[], None] | None) -> Work:
-    """One call whose error is logged with its traceback and stops nothing; `after` follows it in any case."""
+    """One call whose exception is logged with its traceback and stops nothing; `after` follows it in any case."""
     return functools.partial(_call, callback, arguments, after)
 
 
 def _call(
     callback: Callable[..., Any], arguments: tuple[Any, ...], after: Callable[[], None] | None
 ) -> Awaitable[None] | None:
+    later = None
     try:
         result = callback(*arguments)
-    except Exception:
-        _log.exception("a callback raised")
-    else:
         # Most callbacks return nothing, and asking is not cheap.
         if result is not None and inspect.isawaitable(result):
-            return _finish(result, after)
-    if after is not None:
-        after()
-    return None
+            later = _finish(result, after)
+    except Exception:
+        _log.exception(_RAISED)
+    finally:
+        if later is None and after is not None:
+            after()
+    return later
 
 
 async def _finish(waiting: Awaitable[Any], after: Callable[[], None] | None) -> None:
     try:
         await waiting
     except Exception:
-        _log.exception("a callback raised")
+        _log.exception(_RAISED)
     finally:
         if after is not None:
             after()

@@ -14,7 +14,9 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from dfm import _native, _values
+from dfm._forks import keep_from_forks
 from dfm._loop import SiteLoop
+from dfm.errors import SessionError
 from dfm.exec._adapters import Adapters, Operation
 from dfm.session._keeping import Keeps, Recalled
 
@@ -76,6 +78,10 @@ class Receiver(Protocol):
         """Takes one event of the job, as `Site.events` gives it."""
         ...
 
+    def break_off(self, failure: dict[str, Any]) -> None:
+        """The job is over, as one of its events could not be taken; what it was is in the failure."""
+        ...
+
 
 class Home:
     """The homesite in this process, and its jobs."""
@@ -105,19 +111,43 @@ class Home:
         self._patience: dict[int, asyncio.TimerHandle] = {}
         self._numbers = 0
         ready: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self.forked = False
+        """Whether this process was forked from the one that the homesite runs in."""
+        keep_from_forks(self)
         self._thread = threading.Thread(target=self._run, args=(ready,), name="dfm-home", daemon=True)
         self._thread.start()
         ready.result()
 
+    def leave_to_parent(self) -> list[int]:
+        """As `Holder`: the descriptors are the driver's."""
+        self.forked = True
+        return []
+
     # From any thread.
+
+    def check_process(self) -> None:
+        """Raises:
+        SessionError: this process was forked from the one that has the session.
+        """
+        if self.forked:
+            raise SessionError(
+                "this process was forked from the one that has the session, whose site does not run here; open a "
+                "session here, or use the other process's there"
+            )
 
     def run(self, work: Coroutine[Any, Any, T], within: float | None = None) -> T:
         """Runs `work` on the homesite's loop and waits for it.
 
         Raises:
             RuntimeError: this is the homesite's own thread, which cannot wait for itself.
+            SessionError: it runs in another process.
             TimeoutError: it has not ended within so many seconds.
         """
+        try:
+            self.check_process()
+        except SessionError:
+            work.close()
+            raise
         if threading.current_thread() is self._thread:
             work.close()
             raise RuntimeError("an adapter cannot use the session that it runs in")
@@ -394,8 +424,15 @@ class Home:
             self._jobs.pop(job, None)
             if timer := self._patience.pop(job, None):
                 timer.cancel()
-        if receiver is not None:
+        if receiver is None:
+            return
+        try:
             receiver.receive(event)
+        except Exception as error:
+            logging.getLogger("dfm.session").exception("job %d: an event could not be handed on", job)
+            self.cancel(job)
+            message = f"what came for the application could not be handed on: {error}"
+            receiver.break_off(_failure(self.settings.homesite, type(error).__name__, message))
 
     def _hold_back(self, job: int, event: tuple[Any, ...]) -> None:
         """An application must have nothing of a job that it could not find again. What other sites have sent came
@@ -427,5 +464,9 @@ class Home:
 
 def _reported(job: int, site: str, kind: str, message: str) -> tuple[Any, ...]:
     """The event of an error that concerns all of a job."""
+    return "reported", job, _failure(site, kind, message)
+
+
+def _failure(site: str, kind: str, message: str) -> dict[str, Any]:
     failure = {"site": site, "node": None, "operation": None, "frame": None}
-    return "reported", job, failure | {"type": kind, "message": message, "stack_trace": ""}
+    return failure | {"type": kind, "message": message, "stack_trace": ""}

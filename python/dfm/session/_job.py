@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import enum
 import functools
@@ -16,7 +17,7 @@ from dfm._results import error_text
 from dfm.api import ErrorToken, StopToken
 from dfm.errors import JobError
 from dfm.exec import Frame
-from dfm.session._dispatch import CallbackRunner, guarded
+from dfm.session._dispatch import CallbackRunner, Work, guarded, runs_here
 from dfm.session._home import Home
 from dfm.session._keeping import END, Keeping, Key, error_key
 from dfm.session._measured import Measured
@@ -109,6 +110,7 @@ class Job:
         self._had: dict[Key, int] = dict(keeping.had if keeping else {})
         self._skip = dict(self._had)
         self._credited: dict[Key, int] = {}
+        self._called_back = True  # whether its callbacks can be called
         self._open = 0  # tokens that came and that the application has not had
         self._kept: dict[int, Key] = {}  # those of `_tokens` among them
         # Nobody can ask for what a job has kept that is not there any more.
@@ -160,7 +162,18 @@ class Job:
 
         Returns:
             Whether it is at its end.
+
+        Raises:
+            JobError: this is a callback of the job itself, for whose end it would wait.
+            SessionError: this process was forked from the one that has the session.
         """
+        if not self._finished.is_set():
+            self._home.check_process()
+        if runs_here(self._runner) and not self._finished.is_set():
+            raise JobError(
+                f"the job '{self.job_id}' cannot be waited for in its own callback, which would wait for itself; wait "
+                "where the job was executed, or on another thread"
+            )
         return self._finished.wait(timeout) and self._status is not JobStatus.UNKNOWN
 
     def waiting(self, patience: float = 2.0) -> list[Wait]:
@@ -223,7 +236,9 @@ class Job:
         loop, changed = asyncio.get_running_loop(), asyncio.Event()
 
         def wake() -> None:
-            loop.call_soon_threadsafe(changed.set)
+            # In a loop that is closed nobody waits for it.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(changed.set)
 
         with self._lock:
             self._watchers.append(wake)
@@ -347,6 +362,13 @@ class Job:
             self._forget_if_over()
         self._say_finished()
 
+    def break_off(self, failure: dict[str, Any]) -> None:
+        """Says the job's end when one of its events cannot be handed on: the last resort, which calls nothing back."""
+        self._errors.append(self._error([failure]))
+        self._input_open = False
+        self._status = JobStatus.FAILED
+        self._say_finished()
+
     def _say_finished(self) -> None:
         def finish() -> None:
             self._finished.set()
@@ -392,7 +414,7 @@ class Job:
                 after = consumed if at == last else None
                 if self._keeping is not None:
                     after = functools.partial(self._note, key, after)
-                self._runner.submit(guarded(callback, site, node, frame, place, value, after=after))
+                self._call_back(guarded(callback, site, node, frame, place, value, after=after), frame, consumed)
             return
         if self._keeping is not None:
             self._kept |= dict.fromkeys(range(len(self._tokens), len(self._tokens) + len(values)), key)
@@ -402,6 +424,22 @@ class Job:
                 wake()
         if consumed is not None:
             consumed()
+
+    def _call_back(self, work: Work, frame: Frame, consumed: Callable[[], None] | None) -> None:
+        """Has a callback called. Where that is not possible any more, it is an error of the job, told once, and what
+        sends the tokens does not wait for them to be had."""
+        assert self._runner is not None
+        try:
+            self._runner.submit(work)
+        except RuntimeError as error:
+            if self._called_back:
+                self._called_back = False
+                failure = {"site": self._homesite, "node": None, "operation": None, "frame": tuple(frame.frame)}
+                failure |= {"type": "CallbackError", "stack_trace": ""}
+                failure |= {"message": f"tokens came that the application was not called back with: {error}"}
+                self.receive(("reported", self._number, failure))
+            if consumed is not None:
+                consumed()
 
     def _give(self, at: int) -> None:
         """Notes that the application has had this one of the tokens that no callback takes."""

@@ -132,6 +132,8 @@ class Session:
         if not homes:
             return
         _open.discard(self)
+        if any(home.forked for home in homes):
+            return
         for job in list(self._jobs):
             if job.get_status() in (JobStatus.SUBMITTED, JobStatus.RUNNING):
                 job.cancel()
@@ -249,7 +251,7 @@ class Session:
     def _runner(self, default: Callback | None, by_place: Mapping[str, Callback]) -> CallbackRunner | None:
         return self._dispatcher.runner() if default is not None or by_place else None
 
-    def run(self, pipeline: PreparedPipeline | Pipeline, **params: Any) -> dict[str, list[Any]]:
+    def run(self, pipeline: PreparedPipeline | Pipeline, /, **params: Any) -> dict[str, list[Any]]:
         """Executes a pipeline with one parameter set and waits for its end.
 
         Returns:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import dfm
 from dfm._ended import how_ended
+from dfm.errors import SessionError
 from dfm.session._home import Home
 
 _GRACE = 5.0
@@ -38,7 +40,21 @@ class Worker:
             self._process = subprocess.Popen(command, stdin=socket, stdout=2, process_group=0)
         finally:
             os.close(socket)
-        self._pidfd = os.pidfd_open(self._process.pid)
+        try:
+            self._pidfd = os.pidfd_open(self._process.pid)
+        except OSError:
+            self._process.kill()
+            self._process.wait()
+            raise
+
+    def watch(self, loop: asyncio.AbstractEventLoop, ended: Callable[[], None]) -> None:
+        """Has `ended` called once when it has ended, whoever may still have a copy of its end of the link."""
+
+        def over() -> None:
+            loop.remove_reader(self._pidfd)
+            ended()
+
+        loop.add_reader(self._pidfd, over)
 
     async def ended(self, grace: float) -> str:
         """Waits for its end, which is forced after `grace` seconds; says how it ended."""
@@ -108,9 +124,8 @@ class Workers:
         try:
             worker = Worker(site, settings.homesite, native.connect(site))
         except OSError as error:
-            # Without a process the site counts as lost as soon as a job needs it.
-            settings.logger.error("the process of site '%s' could not be started: %s", site, error)
-            return
+            native.close_link(site)
+            raise SessionError(f"the process of site '{site}' could not be started: {error}") from None
         path = [os.path.abspath(entry) for entry in (*sys.path, self._folder)]
         setup = {
             "settings": self._sites[site],
@@ -124,6 +139,14 @@ class Workers:
         for other in self._workers:
             native.introduce(site, other)
         self._workers[site] = worker
+        worker.watch(self._home.loop, functools.partial(self._ended, site))
+
+    def _ended(self, site: str) -> None:
+        """Its process has; what it had sent is read first."""
+        self._home.site.readable(site)
+        self._home.site.close_link(site)
+        self._home.driver.watch()
+        self._home.driver.turn()
 
     async def _bury(self, worker: Worker) -> None:
         how = await worker.ended(_GRACE)

@@ -76,6 +76,30 @@ class Die(Adapter):
         os._exit(3)
 
 
+class Fork(Adapter):
+    async def body(self, how):
+        return forked(how)
+
+
+class ForkOnThread(Adapter):
+    def body(self, how):
+        return forked(how)
+
+
+def forked(how):
+    if how == "close":
+        os.closerange(3, 1024)
+        return [os.getpid()]
+    child = os.fork()
+    if child == 0:
+        if how == "raise":
+            raise ValueError("in a forked process")
+        if how == "stay":
+            os.setsid()
+            signal.pause()
+    return [os.getpid(), child]
+
+
 class Count(Adapter):
     def body(self, to):
         yield from range(to)

@@ -109,14 +109,22 @@ impl<H: Host> Site<H> {
                 peer.way.push(Message::Release(id).to_bytes(), vec![]);
             }
         }
-        // A link that cannot be written to is at its end; reading it tells so, after what it still holds.
-        self.links
-            .iter_mut()
-            .filter_map(|(site, peer)| match &mut peer.way {
-                Way::Socket(link) => (!link.flush().unwrap_or(true)).then(|| site.clone()),
-                Way::Pipe(_) => None,
-            })
-            .collect()
+        let (mut full, mut gone) = (vec![], vec![]);
+        for (site, peer) in &mut self.links {
+            let Way::Socket(link) = &mut peer.way else { continue };
+            match link.flush() {
+                Ok(true) => {}
+                Ok(false) => full.push(site.clone()),
+                Err(_) => gone.push(site.clone()),
+            }
+        }
+        // A link that cannot be written to is at its end, after what it still holds. Nobody may be told by the system
+        // that there is something to read, as where its descriptor was closed from outside.
+        for site in gone {
+            self.readable(&site);
+            self.close(&site);
+        }
+        full
     }
 
     /// Reads what a link holds and acts on it.

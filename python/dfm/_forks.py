@@ -1,0 +1,52 @@
+"""What becomes of a site's links in a process that was forked from the site's own?
+
+A forked process has all descriptors of the one it came from. If it kept a link's, then nobody at the other end would
+see that the site's process has ended. It also has a copy of the event loop, which must not run twice.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import weakref
+from collections.abc import Iterable
+from typing import Protocol
+
+
+class Holder(Protocol):
+    """What belongs to its own process alone."""
+
+    def leave_to_parent(self) -> Iterable[int]:
+        """In a forked process: gives it up, and says which descriptors it has."""
+        ...
+
+
+_holders: weakref.WeakSet[Holder] = weakref.WeakSet()
+_forked = False
+
+
+def keep_from_forks(holder: Holder) -> None:
+    """Sees to it that a forked process neither has the holder's descriptors nor goes on with its work."""
+    _holders.add(holder)
+
+
+def end_if_forked() -> None:
+    """Ends a forked process that comes back out of an adapter's body. What it would do here, its parent does."""
+    if _forked:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+
+
+def _let_go() -> None:
+    global _forked
+    _forked = True
+    nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    for holder in list(_holders):
+        for fd in holder.leave_to_parent():
+            # The number stays taken: its owner here, a copy, may still close it.
+            os.dup2(nothing, fd, inheritable=False)
+    os.close(nothing)
+
+
+os.register_at_fork(after_in_child=_let_go)

@@ -1,0 +1,144 @@
+"""Whatever escapes where a job's tokens are handed on, does the job still end, and say so?"""
+# pyright: basic
+
+import asyncio
+import threading
+
+import pytest
+from dfm.api import Pipeline, PlaceParam, Yield
+from dfm.errors import JobError
+from dfm.session import AsyncioDispatcher, JobStatus
+
+WAIT = 30
+
+
+@pytest.fixture(scope="module")
+def runtime(small):
+    import importlib
+
+    return importlib.import_module("small.fed.runtime.home")
+
+
+@pytest.fixture
+def echo(fed):
+    with Pipeline() as pipeline:
+        Yield(value=fed.Echo(value=PlaceParam(place="n"), site="home"), place="out")
+    return pipeline
+
+
+def sets(*numbers):
+    return [{"n": number} for number in numbers]
+
+
+@pytest.mark.parametrize("raised", [SystemExit, asyncio.CancelledError, KeyboardInterrupt, GeneratorExit])
+def test_a_callback_that_raises_what_is_no_exception_strands_nothing(shared, echo, raised, caplog):
+    had = []
+
+    def callback(site, node, frame, place, data):
+        had.append(data)
+        raise raised("a callback's")
+
+    job = shared.execute(echo, sets(1, 2, 3), place_callbacks={"out": callback})
+    assert job.wait_until_finished(WAIT) and had == [1, 2, 3]
+    assert job.get_status() is JobStatus.FINISHED
+    assert "a callback raised" in caplog.text
+
+
+@pytest.mark.parametrize("raised", [SystemExit, asyncio.CancelledError])
+def test_a_coroutine_callback_that_raises_so_strands_nothing(runtime, echo, raised):
+    had = []
+
+    async def callback(site, node, frame, place, data):
+        had.append(data)
+        await asyncio.sleep(0)
+        if data == 3:
+            done.set_result(None)
+        raise raised("a callback's")
+
+    async def application():
+        nonlocal done
+        done = asyncio.get_running_loop().create_future()
+        job = session.execute(echo, sets(1, 2, 3), place_callbacks={"out": callback})
+        await asyncio.wait_for(done, WAIT)
+        return job
+
+    done: asyncio.Future
+    with runtime.get_session(target="local", callback_dispatcher=AsyncioDispatcher()) as session:
+        asyncio.run(application())
+    assert had == [1, 2, 3]
+
+
+def test_a_job_whose_callbacks_loop_is_closed_says_that_tokens_were_not_called_back(runtime, echo):
+    loop = asyncio.new_event_loop()
+    with runtime.get_session(target="local", callback_dispatcher=AsyncioDispatcher(loop)) as session:
+        loop.close()
+        job = session.execute(echo, sets(1, 2, 3), place_callbacks={"out": print})
+        assert job.wait_until_finished(WAIT)
+        assert job.get_status() is JobStatus.FAILED
+        (error,) = job.errors
+    (told,) = error.errors
+    assert told.type == "CallbackError" and "event loop" in told.message and told.site == "home"
+
+
+def test_an_iteration_whose_loop_is_closed_takes_nothing_from_others(shared, echo):
+    job = shared.execute(echo, None, autostop=False)
+
+    async def first():
+        async for token in job:
+            return token.data
+
+    job.send_input_params(sets(1))
+    loop = asyncio.new_event_loop()
+    iteration = loop.create_task(first())
+    assert loop.run_until_complete(iteration) == 1
+    # Its watcher stays with the job: the generator is neither exhausted nor closed.
+    abandoned = job.__aiter__()
+    assert loop.run_until_complete(anext(abandoned)).data == 1
+    loop.close()
+    job.send_input_params(sets(2, 3))
+    job.send_stop_frame()
+    assert job.wait_until_finished(WAIT)
+    assert job.results("out") == [1, 2, 3] and job.get_status() is JobStatus.FINISHED
+
+
+def test_a_job_that_its_own_callback_waits_for_says_so_at_once(shared, echo):
+    said = []
+
+    def callback(site, node, frame, place, data):
+        for wait in (job.wait_until_finished, lambda: job.results("other"), lambda: job.wait_until_finished(1000)):
+            with pytest.raises(JobError, match="own callback") as caught:
+                wait()
+            said.append(str(caught.value))
+
+    begun = threading.Event()
+    job = shared.execute(
+        echo, None, autostop=False, place_callbacks={"out": lambda *token: begun.wait() and callback(*token)}
+    )
+    job.send_input_params(sets(1))
+    job.send_stop_frame()
+    begun.set()
+    assert job.wait_until_finished(WAIT) and len(said) == 3
+
+
+def test_an_event_that_cannot_be_handed_on_ends_its_job_alone(shared, echo, monkeypatch):
+    other = shared.execute(echo, None, autostop=False)
+    job = shared.execute(echo, None, autostop=False)
+
+    def broken(*_):
+        raise ZeroDivisionError("handing on")
+
+    monkeypatch.setattr(job, "_deliver", broken)
+    job.send_input_params(sets(1, 2))
+    other.send_input_params(sets(1, 2))
+    other.send_stop_frame()
+    assert job.wait_until_finished(WAIT) and job.get_status() is JobStatus.FAILED
+    assert [(one.type, "handing on" in one.message) for error in job.errors for one in error.errors] == [
+        ("ZeroDivisionError", True)
+    ]
+    assert other.wait_until_finished(WAIT) and other.results("out") == [1, 2]
+
+
+def test_a_place_may_be_called_as_an_argument_of_run(shared, fed):
+    with Pipeline() as pipeline:
+        Yield(value=fed.Echo(value=PlaceParam(place="pipeline"), site="home"), place="self")
+    assert shared.run(pipeline, pipeline=5) == {"self": [5]}
