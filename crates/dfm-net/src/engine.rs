@@ -15,6 +15,7 @@ use std::sync;
 pub use waiting::Waiting;
 
 use crate::blocks::{Blocks, Way};
+use crate::hostile::MOST_ELEMENTS;
 use crate::{
     Arc, Argument, BlockId, Carry, Condition, Failure, Frame, Net, OnError, Outcome, PlaceId, Source, Step, Token,
     TransitionId, Value,
@@ -291,7 +292,7 @@ impl<V: Value> Engine<V> {
 
     /// Ends the input: `frames` frames were started in all.
     pub fn stop(&mut self, frames: u64) {
-        self.stopped = Some(frames * self.blocks.blocks[0].transitions.len() as u64);
+        self.stopped = Some(frames.saturating_mul(self.blocks.blocks[0].transitions.len() as u64));
         self.finish_if_done();
     }
 
@@ -544,6 +545,10 @@ impl<V: Value> Engine<V> {
                     Ok(())
                 }
                 Step::Split { sequence, .. } => match operand(sequence, &inputs).and_then(|all| all.elements()) {
+                    Ok(elements) if elements.len() > MOST_ELEMENTS as usize => {
+                        let message = format!("a loop goes through at most {MOST_ELEMENTS} elements of one sequence");
+                        Err(("LimitError".to_owned(), message))
+                    }
                     Ok(elements) => {
                         self.part(transition, &frame, &elements);
                         Ok(())
@@ -831,7 +836,7 @@ impl<V: Value> Engine<V> {
     }
 
     fn finish_if_done(&mut self) {
-        if self.stopped.is_some_and(|body| body + self.inner == self.finished) && !self.done {
+        if self.stopped.is_some_and(|body| body.saturating_add(self.inner) == self.finished) && !self.done {
             self.done = true;
             self.actions.push_back(Action::Done);
         }

@@ -3,9 +3,25 @@
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use crate::hostile::MOST_LEVELS;
+
 /// The address of one run: `[n]` for the n-th parameter set, one more number for each nested level.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "SmallVec<[u32; 3]>")]
 pub struct Frame(SmallVec<[u32; 3]>);
+
+impl TryFrom<SmallVec<[u32; 3]>> for Frame {
+    type Error = &'static str;
+
+    /// The frame with these numbers, which another process has sent.
+    fn try_from(levels: SmallVec<[u32; 3]>) -> Result<Self, Self::Error> {
+        match levels.len() {
+            0 => Err("a frame has one number at least"),
+            1..=MOST_LEVELS => Ok(Self(levels)),
+            _ => Err("a frame has more levels than blocks lie in each other"),
+        }
+    }
+}
 
 impl Frame {
     /// The frame of the parameter set with this index, counted from 0.

@@ -7,6 +7,7 @@
 mod blocks;
 mod engine;
 mod frame;
+mod hostile;
 mod measured;
 mod net;
 mod token;
@@ -14,10 +15,11 @@ mod whole;
 
 pub use engine::{Action, Engine, Waiting};
 pub use frame::Frame;
+pub use hostile::{Kind, MOST_ELEMENTS};
 pub use measured::Measured;
 pub use net::{
     Arc, Argument, Block, BlockId, Carry, Comparison, Condition, Limits, Net, NodeId, OnError, Place, PlaceId,
     Selector, Source, Step, Transition, TransitionId,
 };
 pub use token::{Failure, Outcome, Token, Value};
-pub use whole::check_whole;
+pub use whole::{check_alone, check_whole};

@@ -1,4 +1,4 @@
-//! Do the nets of a plan fit together, and do they always come to their end?
+//! Do the nets of a plan fit together, and do they always come to their end? And one of them, as far as it shows alone?
 //!
 //! Each place has one producer that gives it one token a frame, so the nets are bounded. No firing waits for itself, at
 //! whatever site, not even a generator that is held up until its consumers have caught up, so they are free of deadlock.
@@ -6,9 +6,8 @@
 
 use std::collections::HashMap;
 
-use crate::{
-    Arc, Argument, BlockId, Carry, Condition, Net, NodeId, Place, PlaceId, Source, Step, Transition, TransitionId,
-};
+use crate::hostile::reads;
+use crate::{Arc, BlockId, Carry, Net, NodeId, Place, PlaceId, Source, Step, Transition, TransitionId};
 
 /// Checks the nets of a plan, one for each site.
 ///
@@ -27,13 +26,40 @@ pub fn check_whole(nets: &[Net]) -> Result<(), String> {
             return Err(format!("the nets of site '{}' and of site '{}' have other blocks", net.site, nets[0].site));
         }
     }
-    let mut slots: Vec<Vec<usize>> = nets.iter().map(|net| vec![0; net.transitions.len()]).collect();
-    for (net, slots) in nets.iter().zip(&mut slots) {
-        net.places.iter().for_each(|place| slots[place.transition as usize] += 1);
-    }
-    let whole = Whole { nets, at, slots };
+    let whole = Whole { nets, at, slots: nets.iter().map(inputs).collect(), alone: false };
     whole.check_producers()?;
     whole.check_waiting()
+}
+
+/// Checks one site's net as that site has to, which trusts nobody that it might come from: everything of
+/// [`check_whole`] that shows without the other nets, and what no planner would make. What comes from other sites is
+/// held against it with [`Net::refuses`].
+///
+/// # Errors
+/// Why the site must not run it, with the node.
+pub fn check_alone(net: &Net, at_home: bool) -> Result<(), String> {
+    if let Some(problem) = net.problem().or_else(|| net.beyond_limits()) {
+        return Err(problem);
+    }
+    let inputs = inputs(net);
+    if let Some(problem) = net.wrong_source(&inputs) {
+        return Err(problem);
+    }
+    let nets = std::slice::from_ref(net);
+    let whole = Whole { nets, at: HashMap::from([(net.site.as_str(), 0)]), slots: vec![inputs], alone: true };
+    if !at_home && let Some((_, _, firing)) = whole.firings().find(|(_, one, _)| matches!(one.step, Step::Yield { .. }))
+    {
+        return Err(format!("{} is for the application's site alone", whole.named(firing)));
+    }
+    whole.check_producers()?;
+    whole.check_waiting()
+}
+
+/// By transition: how many inputs it has.
+fn inputs(net: &Net) -> Vec<usize> {
+    let mut inputs = vec![0; net.transitions.len()];
+    net.places.iter().for_each(|place| inputs[place.transition as usize] += 1);
+    inputs
 }
 
 struct Whole<'n> {
@@ -42,6 +68,8 @@ struct Whole<'n> {
     at: HashMap<&'n str, usize>,
     /// By net and transition: how many inputs it has.
     slots: Vec<Vec<usize>>,
+    /// Whether other sites have nets that are not here.
+    alone: bool,
 }
 
 /// A transition, by its net.
@@ -68,6 +96,9 @@ impl<'n> Whole<'n> {
         let mut fed: Vec<Vec<bool>> = self.nets.iter().map(|net| vec![false; net.places.len()]).collect();
         for (from, arc, maker) in self.arcs() {
             let Some((to, place)) = self.target(from, arc) else {
+                if self.alone && arc.site.as_ref().is_some_and(|site| *site != self.nets[from].site) {
+                    continue;
+                }
                 return Err(format!("{} sends to a place that is not there", self.named(maker)));
             };
             let kept = &self.nets[to].places[place as usize];
@@ -86,7 +117,11 @@ impl<'n> Whole<'n> {
             }
         }
         for (index, (net, fed)) in self.nets.iter().zip(fed).enumerate() {
-            let starves = |place: &Place| matches!(place.source, Source::Here | Source::Site(_));
+            let starves = |place: &Place| match place.source {
+                Source::Here => true,
+                Source::Site(_) => !self.alone,
+                Source::Start | Source::Param(_) => false,
+            };
             if let Some((place, _)) = net.places.iter().zip(fed).find(|(place, fed)| !fed && starves(place)) {
                 return Err(format!("{} waits for a token that nobody sends", self.named((index, place.transition))));
             }
@@ -115,15 +150,14 @@ impl<'n> Whole<'n> {
         let [own, into] = [maker, taker].map(|(net, transition)| self.nets[net].transitions[transition as usize].block);
         let opens = |block: BlockId| openers.get(&block).is_some_and(|(opener, _)| *opener == maker);
         let counts = matches!(arc.carry, Carry::Count(_));
+        let keys = matches!(taken, Step::Store { .. }) && self.is_last(taker, place.slot);
         let splits = matches!(made, Step::Split { .. });
         let kind = match (made, &arc.carry) {
             // What has been found needs no body.
             (Step::LookUp { .. }, Carry::Count(when)) => *when,
             (Step::Split { .. } | Step::Decide { .. }, Carry::Count(_)) => true,
             (Step::Call { .. }, Carry::Stream) => matches!(taken, Step::Yield { .. } | Step::Split { .. }),
-            (Step::LookUp { .. }, Carry::Key) => {
-                matches!(taken, Step::Store { .. }) && opens(into) && self.is_last(taker, place.slot)
-            }
+            (Step::LookUp { .. }, Carry::Key) => keys && opens(into),
             (Step::LookUp { .. }, Carry::Value(_)) => matches!(taken, Step::Join { .. }) && place.slot == 0,
             (Step::Enter { .. } | Step::Decide { .. }, Carry::Value(_)) => false,
             (_, Carry::Value(_)) => !matches!(taken, Step::Join { .. }) || place.slot > 0,
@@ -133,21 +167,14 @@ impl<'n> Whole<'n> {
         };
         let frames = if splits && !counts { opens(place.block) } else { place.block == own };
         let guarded = !arc.inward || place.block < into;
-        kind && frames && guarded && counts == matches!(taken, Step::Enter { .. })
+        // A value is kept under the key that a look-up here has made, and under nothing else.
+        let keyed = keys == (arc.carry == Carry::Key);
+        kind && frames && guarded && keyed && counts == matches!(taken, Step::Enter { .. })
     }
 
     /// Whether a transition looks at the value of its input with this number.
     fn reads(&self, taker: Firing, slot: u16) -> bool {
-        let is_slot = |argument: &Argument| *argument == Argument::Slot(slot);
-        match self.step(taker) {
-            Step::Call { arguments, .. } => arguments.iter().any(|(_, argument)| is_slot(argument)),
-            Step::Split { sequence, .. } => is_slot(sequence),
-            Step::Decide { condition, .. } => mentions(condition, slot),
-            Step::LookUp { key, .. } => key.iter().any(is_slot),
-            Step::Store { .. } => slot == 0 || self.is_last(taker, slot),
-            Step::Join { .. } => slot < 2,
-            Step::Yield { .. } | Step::Collect { .. } | Step::Enter { .. } => slot == 0,
-        }
+        reads(self.step(taker), slot, self.is_last(taker, slot))
     }
 
     fn is_last(&self, (net, transition): Firing, slot: u16) -> bool {
@@ -261,16 +288,6 @@ impl<'n> Whole<'n> {
     }
 }
 
-/// Whether a condition looks at the value of this input.
-fn mentions(condition: &Condition, slot: u16) -> bool {
-    match condition {
-        Condition::And(parts) | Condition::Or(parts) => parts.iter().any(|part| mentions(part, slot)),
-        Condition::Not(part) => mentions(part, slot),
-        Condition::Compare(_, one, other) => [one, other].contains(&&Argument::Slot(slot)),
-        Condition::Truth(argument) => *argument == Argument::Slot(slot),
-    }
-}
-
 /// Which event of which transition comes after which.
 struct Waiting {
     /// By net: how many transitions those before it have.
@@ -341,7 +358,7 @@ impl Waiting {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Block, Limits};
+    use crate::{Argument, Block, Limits};
 
     fn step(node: u64, slots: u16) -> Step {
         Step::Call {
@@ -472,5 +489,63 @@ mod tests {
             check_whole(&[net]).unwrap_err(),
             "node 3 (t.Op) at site 'a' is in a block that is not entered there"
         );
+    }
+
+    fn cached(key: Source, kept: Source) -> Net {
+        let look_up = Step::LookUp { node: NodeId::Number(1), key: vec![Argument::Slot(0)] };
+        let enter = Step::Enter { node: NodeId::Number(1), block: 1 };
+        let store = Step::Store { node: NodeId::Number(2) };
+        let from_look_up = matches!(key, Source::Here).then(|| Arc { inward: true, ..arc(None, 3, Carry::Key) });
+        let outputs = from_look_up.into_iter().chain([arc(None, 1, Carry::Count(true))]).collect();
+        let places = vec![
+            place(0, 0, Source::Param("k".into())),
+            place(1, 0, Source::Here),
+            Place { transition: 2, slot: 0, block: 1, source: kept },
+            Place { transition: 2, slot: 1, block: 0, source: key },
+        ];
+        let mut net = net("a", places, vec![(look_up, 0, outputs), (enter, 0, vec![]), (store, 1, vec![])]);
+        net.blocks.push(Block { parent: Some(0), each: false });
+        net
+    }
+
+    #[test]
+    fn a_key_comes_from_a_look_up_at_the_site_and_from_nowhere_else() {
+        let from_b = || Source::Site("b".into());
+        assert_eq!(check_alone(&cached(Source::Here, from_b()), false), Ok(()));
+        for key in [Source::Param("k".into()), from_b(), Source::Start] {
+            let problem = check_alone(&cached(key, from_b()), false).unwrap_err();
+            assert_eq!(problem, "place 3 takes its tokens from where it may not");
+        }
+        // Nor from a call here, whose result an adapter makes.
+        let mut own = cached(Source::Here, from_b());
+        own.transitions[0].outputs[0] = arc(None, 1, Carry::Count(true));
+        own.transitions[0].outputs.truncate(1);
+        own.places.push(Place { transition: 3, slot: 0, block: 0, source: Source::Start });
+        own.transitions.push(Transition { step: step(3, 0), block: 0, outputs: vec![arc(None, 3, value())] });
+        assert!(check_alone(&own, false).unwrap_err().starts_with("node 2 (write to cache)"));
+    }
+
+    #[test]
+    fn what_only_the_applications_site_does_is_refused_elsewhere() {
+        let handed_on = Step::Yield { node: NodeId::Number(1), place: "p".into() };
+        let net = net("a", vec![place(0, 0, Source::Param("v".into()))], vec![(handed_on, 0, vec![])]);
+        assert_eq!(check_alone(&net, true), Ok(()));
+        assert!(check_alone(&net, false).unwrap_err().ends_with("is for the application's site alone"));
+    }
+
+    #[test]
+    fn what_no_site_can_do_is_refused() {
+        let with = |limits| {
+            let mut net = net("a", vec![place(0, 0, Source::Start)], vec![(step(1, 0), 0, vec![])]);
+            let Step::Call { limits: own, .. } = &mut net.transitions[0].step else { unreachable!() };
+            *own = limits;
+            check_alone(&net, false)
+        };
+        assert_eq!(with(Limits { retries: 3, backoff: 0.5, timeout: Some(1.0) }), Ok(()));
+        for (backoff, timeout) in
+            [(f64::NAN, None), (-1.0, None), (1e300, None), (0.0, Some(0.0)), (0.0, Some(f64::NAN))]
+        {
+            assert!(with(Limits { retries: 1, backoff, timeout }).is_err(), "{backoff} {timeout:?}");
+        }
     }
 }

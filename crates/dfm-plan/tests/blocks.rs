@@ -3,7 +3,7 @@
 //!
 //! `DFM_PIPELINES` says how many random pipelines are tried instead of 500.
 
-use dfm_net::{Carry, Net, PlaceId, Source, Step, check_whole};
+use dfm_net::{Carry, Net, PlaceId, Source, Step, check_alone, check_whole};
 use dfm_plan::{Pipeline, Plan, plan};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -29,6 +29,9 @@ fn nets_give_what_a_plain_interpreter_gives() {
     let outcome = runner.run(&shape, |(seed, size, frames, order)| {
         let pipeline = pipeline(seed, size);
         let plan = planned(&pipeline);
+        for (at, net) in plan.nets.iter().enumerate() {
+            prop_assert_eq!(check_alone(net, at == 0), Ok(()));
+        }
         let expected = interpret(&pipeline, &plan, frames);
         let (seen, done) = execute(&plan, frames, order, None);
         prop_assert_eq!(&seen.calls, &expected.calls);

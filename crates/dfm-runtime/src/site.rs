@@ -14,7 +14,9 @@ use std::mem;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use dfm_net::{Action, Engine, Failure, Frame, Net, NodeId, Outcome, PlaceId, Source, Step, Token, TransitionId};
+use dfm_net::{
+    Action, Engine, Failure, Frame, Kind, Net, NodeId, Outcome, PlaceId, Source, Step, Token, TransitionId, check_alone,
+};
 use dfm_wire::{JobId, Message, Payload};
 
 use crate::host::{Call, CallId, Event, Host, Yielded};
@@ -25,6 +27,9 @@ use home::HomeSide;
 use links::Peer;
 pub use streams::STREAM_WINDOW;
 use values::size;
+
+/// What comes for a job that home has not opened here yet is kept if so many jobs at most begin before it.
+const JOBS_AHEAD: u64 = 4096;
 
 /// One site of a session, in one process.
 pub struct Site<H: Host> {
@@ -191,10 +196,22 @@ impl<H: Host> Site<H> {
         }
     }
 
-    /// Whether this place of a job's net takes its tokens from that site.
-    fn expects(&self, job: JobId, place: PlaceId, from: &str) -> bool {
-        let place = self.jobs.get(&job).and_then(|job| job.engine.net().places.get(place as usize));
-        place.is_some_and(|place| matches!(&place.source, Source::Site(site) if site == from))
+    /// Whether a job's net takes what another site has sent for one of its places. Of what the planner's nets never
+    /// send, the place gets an error instead, if it takes anything from there in that frame, so that its job ends.
+    fn takes(&mut self, id: JobId, from: &str, place: PlaceId, frame: &Frame, kind: Kind) -> bool {
+        let Some(job) = self.jobs.get_mut(&id) else { return false };
+        let Some(why) = job.engine.net().refuses(place, from, frame, kind) else { return true };
+        let at = job.engine.net().places.get(place as usize).map(|kept| described(job.engine.net(), kept.transition));
+        if job.engine.net().refuses(place, from, frame, Kind::Errors).is_none() {
+            let message = format!("site '{from}' sent what this site does not take: {why}");
+            let failure = self.failure(Some(frame), at, "RefusedError", message);
+            self.report(id, failure.clone());
+            if let Some(job) = self.jobs.get_mut(&id) {
+                job.engine.deposit(place, frame, Some(Token::Error(vec![Arc::new(failure)])));
+            }
+            self.act(id);
+        }
+        false
     }
 
     pub(crate) fn handle(&mut self, arrived: Arrived) {
@@ -208,14 +225,19 @@ impl<H: Host> Site<H> {
             _ => None,
         };
         if let Some(job) = job.filter(|job| !self.jobs.contains_key(job)) {
-            if job > self.newest {
+            if job > self.newest && job - self.newest <= JOBS_AHEAD {
                 self.early.entry(job).or_default().push(arrived);
             }
             return;
         }
         let Arrived { from, message, buffers } = arrived;
-        if let Message::Token(job, place, ..) | Message::Item(job, place, ..) = &message
-            && !self.expects(*job, *place, &from)
+        let sent = match &message {
+            Message::Token(job, place, frame, payload) => Some((*job, *place, frame, kind_of(payload))),
+            Message::Item(job, place, frame, _) => Some((*job, *place, frame, Kind::Item)),
+            _ => None,
+        };
+        if let Some((job, place, frame, kind)) = sent
+            && !self.takes(job, &from, place, frame, kind)
         {
             return;
         }
@@ -254,7 +276,8 @@ impl<H: Host> Site<H> {
                         Err(message) => self.fail(job, Some(&frame), None, "DecodingError", message),
                     }
                 }
-                if let Some(job) = self.jobs.get_mut(&job) {
+                // A parameter set's frame has one number; what is nested in it begins by itself.
+                if let Some(job) = self.jobs.get_mut(&job).filter(|_| frame.levels().len() == 1) {
                     job.engine.start(&frame, &values);
                 }
                 self.act(job);
@@ -329,7 +352,10 @@ impl<H: Host> Site<H> {
         if self.jobs.contains_key(&id) {
             return;
         }
-        let wrong = if net.site == self.name { net.problem() } else { Some(format!("it is for site '{}'", net.site)) };
+        let wrong = match net.site == self.name {
+            true => check_alone(&net, false).err(),
+            false => Some(format!("it is for site '{}'", net.site)),
+        };
         if let Some(wrong) = wrong {
             self.newest = self.newest.max(id);
             self.early.remove(&id);
@@ -536,6 +562,18 @@ impl<H: Host> Site<H> {
             Some(_) => self.send_home(&Message::Report(id, failure)),
             None => self.events.push(Event::Reported(id, failure)),
         }
+    }
+}
+
+fn kind_of(payload: &Payload) -> Kind {
+    match payload {
+        Payload::Signal => Kind::Signal,
+        Payload::Value(_) => Kind::Value,
+        Payload::Errors(_) => Kind::Errors,
+        Payload::End => Kind::End,
+        Payload::Count(count) => Kind::Count(*count),
+        Payload::Missing(_) => Kind::Missing,
+        Payload::Next(_) => Kind::Next,
     }
 }
 

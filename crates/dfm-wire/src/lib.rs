@@ -2,6 +2,7 @@
 
 mod message;
 mod seen;
+mod shape;
 
 pub use message::{Buffer, Encoded, Ending, JobId, Message, Payload, Running, Unfinished};
 pub use seen::{Seen, SeenEnding, SeenPayload, seen};

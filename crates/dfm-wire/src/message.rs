@@ -9,6 +9,8 @@ use bytes::Bytes;
 use dfm_net::{Failure, Frame, Measured, Net, PlaceId, TransitionId, Waiting};
 use serde::{Deserialize, Serialize};
 
+use crate::shape::misshapen;
+
 /// A job's number within its session; later jobs have higher ones.
 pub type JobId = u64;
 
@@ -164,6 +166,9 @@ impl Message {
     /// # Errors
     /// What does not fit, when the bytes are not a message.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
+        if let Some(why) = misshapen(bytes) {
+            return Err(why.to_owned());
+        }
         rmp_serde::from_slice(bytes).map_err(|error| error.to_string())
     }
 }

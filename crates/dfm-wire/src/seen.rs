@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::JobId;
+use crate::shape::misshapen;
 
 /// A message of a job, as far as one has to see it who keeps it.
 #[derive(Debug, Deserialize)]
@@ -80,5 +81,5 @@ impl SeenPayload {
 
 /// Looks at a packet; `None` if it is no message, or one that nobody keeps.
 pub fn seen(packet: &[u8]) -> Option<Seen> {
-    rmp_serde::from_slice(packet).ok()
+    misshapen(packet).is_none().then(|| rmp_serde::from_slice(packet).ok())?
 }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use dfm_net::{Action, Engine, Failure, Frame, Outcome, PlaceId, Source, Step, Token, TransitionId, Value};
+use dfm_net::{Action, Engine, Failure, Frame, Kind, Outcome, PlaceId, Source, Step, Token, TransitionId, Value};
 use dfm_plan::Plan;
 
 use super::pipelines::Picks;
@@ -87,11 +87,15 @@ pub fn execute(plan: &Plan, frames: u32, order: u64, dies: Option<(usize, usize)
                 }
                 site
             }
-            Event::Item(_, site, place, frame, value) => {
+            Event::Item(from, site, place, frame, value) => {
+                let refused = nets[site].refuses(place, &nets[from].site, &frame, Kind::Item);
+                assert_eq!(refused, None, "a site takes what the planner's nets send");
                 engines[site].deposit_item(place, &frame, value);
                 site
             }
-            Event::Deposit(_, site, place, frame, token) => {
+            Event::Deposit(from, site, place, frame, token) => {
+                let refused = nets[site].refuses(place, &nets[from].site, &frame, kind_of(token.as_ref()));
+                assert_eq!(refused, None, "a site takes what the planner's nets send");
                 engines[site].deposit(place, &frame, token.clone());
                 assert!(!engines[site].deposit(place, &frame, token), "a second token is refused");
                 site
@@ -214,6 +218,18 @@ pub fn execute(plan: &Plan, frames: u32, order: u64, dies: Option<(usize, usize)
         }
     }
     (seen, done.len() - usize::from(dead.is_some_and(|dead| done.contains(&dead))))
+}
+
+fn kind_of(token: Option<&Token<Val>>) -> Kind {
+    match token {
+        None => Kind::Signal,
+        Some(Token::Value(_)) => Kind::Value,
+        Some(Token::Error(_)) => Kind::Errors,
+        Some(Token::Missing(_)) => Kind::Missing,
+        Some(Token::End) => Kind::End,
+        Some(Token::Count(count)) => Kind::Count(*count),
+        Some(Token::Next(_)) => Kind::Next,
+    }
 }
 
 /// Whether a site says of anything that it waits for another site. Whatever waits says which places are empty.

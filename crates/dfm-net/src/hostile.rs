@@ -1,0 +1,198 @@
+//! What may others tell a site that do not mean well?
+//!
+//! A site has its net from the application, and tokens from other sites too. It trusts none of them, so what it is told
+//! is held against its own limits, and each token against what its place is for.
+
+use crate::{Argument, Condition, Frame, Net, PlaceId, Source, Step, TransitionId};
+
+/// A net has at most so many transitions, places and blocks each, and a transition so many outputs and arguments.
+pub const MOST_PARTS: usize = 1 << 20;
+/// Blocks lie at most so deep in each other, and conditions and literals in themselves.
+pub const MOST_LEVELS: usize = 100;
+/// A block is entered for at most so many elements of one sequence: each of them costs memory before anything runs.
+pub const MOST_ELEMENTS: u32 = 1 << 20;
+/// A call waits at most so many seconds for its first retry, which is a day.
+const LONGEST_BACKOFF: f64 = 86_400.0;
+
+/// What comes from another site for a place, as far as the place has to know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Order without data.
+    Signal,
+    /// A result.
+    Value,
+    /// One of a stream's.
+    Item,
+    /// The end of a stream.
+    End,
+    /// Errors in the place of a result.
+    Errors,
+    /// An error, if anything needs the result.
+    Missing,
+    /// How often a block is entered.
+    Count(u32),
+    /// One more element of a sequence that goes on.
+    Next,
+}
+
+impl Net {
+    /// Why a place does not take a token of this kind and frame from that site; `None` if it does.
+    pub fn refuses(&self, place: PlaceId, from: &str, frame: &Frame, kind: Kind) -> Option<String> {
+        let Some(kept) = self.places.get(place as usize) else { return Some(format!("there is no place {place}")) };
+        if !matches!(&kept.source, Source::Site(site) if site == from) {
+            return Some(format!("place {place} takes nothing from there"));
+        }
+        let step = &self.transitions[kept.transition as usize].step;
+        let fits = match (step, kind) {
+            (Step::Enter { block, .. }, Kind::Count(count)) => {
+                count <= if self.blocks[*block as usize].each { MOST_ELEMENTS } else { 1 }
+            }
+            (Step::Enter { block, .. }, Kind::Next) => self.blocks[*block as usize].each,
+            (Step::Enter { .. }, kind) => kind == Kind::Errors,
+            (_, Kind::Count(_) | Kind::Next) => false,
+            (Step::Yield { .. }, _) => true,
+            (Step::Split { .. }, Kind::End) => true,
+            (_, kind) => !matches!(kind, Kind::Item | Kind::End),
+        };
+        let levels = self.levels_of(kept.block);
+        let nested = match kind {
+            // An error may be for all frames nested in its own.
+            Kind::Errors => frame.levels().len() <= levels,
+            _ => frame.levels().len() == levels,
+        };
+        match (fits, nested) {
+            (false, _) => Some(format!("place {place} is not for {kind:?}")),
+            (true, false) => Some(format!("place {place} has no frame {:?}", frame.levels())),
+            (true, true) => None,
+        }
+    }
+
+    /// How many levels a block's frames have.
+    fn levels_of(&self, block: u32) -> usize {
+        let (mut levels, mut at) = (1, Some(block));
+        while let Some(block) = at {
+            let kept = &self.blocks[block as usize];
+            levels += usize::from(kept.each);
+            at = kept.parent;
+        }
+        levels
+    }
+
+    /// Which limit a net of somebody else goes beyond.
+    pub(crate) fn beyond_limits(&self) -> Option<String> {
+        let parts = [("transitions", self.transitions.len()), ("places", self.places.len())];
+        let parts = parts.into_iter().chain([("blocks", self.blocks.len())]);
+        if let Some((what, count)) = parts.into_iter().find(|(_, count)| *count > MOST_PARTS) {
+            return Some(format!("it has {count} {what}, and a net has at most {MOST_PARTS}"));
+        }
+        let mut depth = vec![];
+        for block in &self.blocks {
+            let around = block.parent.map_or(0, |parent| depth[parent as usize]);
+            depth.push(around + 1);
+        }
+        if depth.iter().any(|levels| *levels > MOST_LEVELS) {
+            return Some(format!("its blocks lie more than {MOST_LEVELS} deep in each other"));
+        }
+        (0..).zip(&self.transitions).find_map(|(at, transition)| {
+            let wrong = if transition.outputs.len() > MOST_PARTS {
+                Some(format!("{} outputs", transition.outputs.len()))
+            } else {
+                beyond(&transition.step)
+            };
+            wrong.map(|what| format!("transition {} has {what}", at as TransitionId))
+        })
+    }
+
+    /// What tells that a place's tokens come from where no planner takes them from.
+    pub(crate) fn wrong_source(&self, inputs: &[usize]) -> Option<String> {
+        self.places.iter().enumerate().find_map(|(at, place)| {
+            let step = &self.transitions[place.transition as usize].step;
+            let last = usize::from(place.slot) + 1 == inputs[place.transition as usize];
+            let read = reads(step, place.slot, last);
+            let fits = match (&place.source, step) {
+                (Source::Here, _) => true,
+                // A key is this site's own digest of what its look-up was given: nobody else has a say in it.
+                (_, Step::Store { .. }) if last => false,
+                (_, Step::Join { .. }) if place.slot == 0 => false,
+                (Source::Start, _) => !read,
+                (Source::Param(_), Step::Enter { .. } | Step::Join { .. } | Step::Collect { .. }) => !read,
+                (Source::Param(_), _) => true,
+                (Source::Site(site), _) => *site != self.site,
+            };
+            (!fits).then(|| format!("place {at} takes its tokens from where it may not"))
+        })
+    }
+}
+
+/// Whether a step looks at the value of its input with this number, which is its last one or not.
+pub(crate) fn reads(step: &Step, slot: u16, last: bool) -> bool {
+    let is_slot = |argument: &Argument| *argument == Argument::Slot(slot);
+    match step {
+        Step::Call { arguments, .. } => arguments.iter().any(|(_, argument)| is_slot(argument)),
+        Step::Split { sequence, .. } => is_slot(sequence),
+        Step::Decide { condition, .. } => mentions(condition, slot),
+        Step::LookUp { key, .. } => key.iter().any(is_slot),
+        Step::Store { .. } => slot == 0 || last,
+        Step::Join { .. } => slot < 2,
+        Step::Yield { .. } | Step::Collect { .. } | Step::Enter { .. } => slot == 0,
+    }
+}
+
+/// Whether a condition looks at the value of this input.
+fn mentions(condition: &Condition, slot: u16) -> bool {
+    match condition {
+        Condition::And(parts) | Condition::Or(parts) => parts.iter().any(|part| mentions(part, slot)),
+        Condition::Not(part) => mentions(part, slot),
+        Condition::Compare(_, one, other) => [one, other].contains(&&Argument::Slot(slot)),
+        Condition::Truth(argument) => *argument == Argument::Slot(slot),
+    }
+}
+
+fn beyond(step: &Step) -> Option<String> {
+    let literal = |argument: &Argument| match argument {
+        Argument::Literal(json) => json_depth(json, MOST_LEVELS).is_none(),
+        Argument::Slot(_) => false,
+    };
+    let deep = || format!("what is nested more than {MOST_LEVELS} deep");
+    match step {
+        Step::Call { arguments, limits, .. } => {
+            if arguments.len() > MOST_PARTS {
+                return Some(format!("{} arguments", arguments.len()));
+            }
+            if arguments.iter().any(|(_, argument)| literal(argument)) {
+                return Some(deep());
+            }
+            let waits = (0.0..=LONGEST_BACKOFF).contains(&limits.backoff);
+            let tries = limits.timeout.is_none_or(|timeout| timeout > 0.0 && timeout.is_finite());
+            (!waits || !tries).then(|| "times that are not possible".to_owned())
+        }
+        Step::Split { sequence, .. } => literal(sequence).then(deep),
+        Step::Decide { condition, .. } => condition_depth(condition, MOST_LEVELS, &literal).is_none().then(deep),
+        Step::LookUp { key, .. } => key.iter().any(literal).then(deep),
+        _ => None,
+    }
+}
+
+/// How many levels are left below a value; `None` when they do not suffice.
+fn json_depth(json: &serde_json::Value, left: usize) -> Option<usize> {
+    let left = left.checked_sub(1)?;
+    match json {
+        serde_json::Value::Array(items) => items.iter().try_fold(left, |_, item| json_depth(item, left).map(|_| left)),
+        serde_json::Value::Object(items) => {
+            items.values().try_fold(left, |_, item| json_depth(item, left).map(|_| left))
+        }
+        _ => Some(left),
+    }
+}
+
+fn condition_depth(condition: &Condition, left: usize, literal: &impl Fn(&Argument) -> bool) -> Option<usize> {
+    let left = left.checked_sub(1)?;
+    match condition {
+        Condition::And(parts) | Condition::Or(parts) => {
+            parts.iter().try_fold(left, |_, part| condition_depth(part, left, literal).map(|_| left))
+        }
+        Condition::Not(part) => condition_depth(part, left, literal),
+        Condition::Compare(_, one, other) => (!literal(one) && !literal(other)).then_some(left),
+        Condition::Truth(argument) => (!literal(argument)).then_some(left),
+    }
+}

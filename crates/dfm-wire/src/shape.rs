@@ -1,0 +1,113 @@
+//! May these bytes be decoded at all?
+//!
+//! Before anything is made of a packet, one pass over it sees how deep it is nested and that no part claims to be longer
+//! than the packet is. It needs a little memory for each level and no stack, whatever the packet says, so what decodes
+//! it afterwards can neither be sent too deep nor be made to reserve more than a packet's own size suggests.
+
+use rmp::Marker;
+
+/// A packet is nested at most so deep: a net's literals and conditions take most of it.
+const MOST_LEVELS: usize = 256;
+
+/// Why bytes from another process are not even MessagePack of a packet's shape; `None` if they are.
+pub fn misshapen(bytes: &[u8]) -> Option<&'static str> {
+    let mut rest = bytes;
+    // How many parts are still to come, by level.
+    let mut open: Vec<u64> = vec![1];
+    while let Some(left) = open.last_mut() {
+        if *left == 0 {
+            open.pop();
+            continue;
+        }
+        *left -= 1;
+        let Some((marker, behind)) = rest.split_first() else { return Some("it is cut short") };
+        rest = behind;
+        let (skip, parts) = match sizes(Marker::from_u8(*marker), &mut rest) {
+            Some(sizes) => sizes,
+            None => return Some("it is cut short"),
+        };
+        let Some(behind) = usize::try_from(skip).ok().and_then(|skip| rest.get(skip..)) else {
+            return Some("it is cut short");
+        };
+        rest = behind;
+        if parts > rest.len() as u64 {
+            return Some("it claims more parts than it has bytes");
+        }
+        if parts > 0 {
+            if open.len() == MOST_LEVELS {
+                return Some("it is nested too deeply");
+            }
+            open.push(parts);
+        }
+    }
+    (!rest.is_empty()).then_some("more follows it")
+}
+
+/// How many bytes belong to a marker, and how many parts follow it. Takes its length from the rest.
+fn sizes(marker: Marker, rest: &mut &[u8]) -> Option<(u64, u64)> {
+    Some(match marker {
+        Marker::FixPos(_) | Marker::FixNeg(_) | Marker::Null | Marker::True | Marker::False => (0, 0),
+        Marker::Reserved => return None,
+        Marker::U8 | Marker::I8 => (1, 0),
+        Marker::U16 | Marker::I16 => (2, 0),
+        Marker::U32 | Marker::I32 | Marker::F32 => (4, 0),
+        Marker::U64 | Marker::I64 | Marker::F64 => (8, 0),
+        Marker::FixStr(length) => (length.into(), 0),
+        Marker::Str8 | Marker::Bin8 => (number(rest, 1)?, 0),
+        Marker::Str16 | Marker::Bin16 => (number(rest, 2)?, 0),
+        Marker::Str32 | Marker::Bin32 => (number(rest, 4)?, 0),
+        Marker::FixExt1 => (2, 0),
+        Marker::FixExt2 => (3, 0),
+        Marker::FixExt4 => (5, 0),
+        Marker::FixExt8 => (9, 0),
+        Marker::FixExt16 => (17, 0),
+        Marker::Ext8 => (number(rest, 1)? + 1, 0),
+        Marker::Ext16 => (number(rest, 2)? + 1, 0),
+        Marker::Ext32 => (number(rest, 4)? + 1, 0),
+        Marker::FixArray(parts) => (0, parts.into()),
+        Marker::Array16 => (0, number(rest, 2)?),
+        Marker::Array32 => (0, number(rest, 4)?),
+        Marker::FixMap(pairs) => (0, 2 * u64::from(pairs)),
+        Marker::Map16 => (0, 2 * number(rest, 2)?),
+        Marker::Map32 => (0, 2 * number(rest, 4)?),
+    })
+}
+
+/// A number of so many bytes, the highest first.
+fn number(rest: &mut &[u8], length: usize) -> Option<u64> {
+    let (digits, behind) = rest.split_at_checked(length)?;
+    *rest = behind;
+    Some(digits.iter().fold(0, |number, digit| number << 8 | u64::from(*digit)))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_is_nested_without_end_needs_no_stack() {
+        for nested in [&b"\x81\xa3not"[..], b"\x91", b"\xdc\x00\x01"] {
+            let mut packet = nested.repeat(1_000_000);
+            packet.push(0xc0);
+            assert_eq!(misshapen(&packet), Some("it is nested too deeply"));
+        }
+    }
+
+    #[test]
+    fn a_part_that_claims_more_than_there_is_is_refused() {
+        assert_eq!(misshapen(b"\xdd\xff\xff\xff\xff\xc0"), Some("it claims more parts than it has bytes"));
+        assert_eq!(misshapen(b"\xdf\xff\xff\xff\xff\xc0"), Some("it claims more parts than it has bytes"));
+        assert_eq!(misshapen(b"\xc6\xff\xff\xff\xff\xc0"), Some("it is cut short"));
+        assert_eq!(misshapen(b"\xc0\xc0"), Some("more follows it"));
+        assert_eq!(misshapen(b""), Some("it is cut short"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_have_a_shape_or_none(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _ = misshapen(&bytes);
+        }
+    }
+}
