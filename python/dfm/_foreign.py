@@ -1,11 +1,13 @@
 """How do arrays, tables and images of well-known packages travel between sites?
 
-Each package is imported only where one of its values is met.
+Each package is imported only where one of its values is met. What these packages would believe of bytes that somebody
+else has made is looked at before they get them.
 """
 # pyright: reportMissingImports=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false, reportMissingTypeStubs=false
 
 import io
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -34,16 +36,24 @@ def _restore_dtype(state: Any) -> Any:
     if isinstance(state, list):
         fields = state
         state = [(field[0], _restore_dtype(field[1]), *map(tuple, field[2:])) for field in fields]
+    elif not isinstance(state, str) or not _DTYPE.fullmatch(state):
+        raise ValueError("a data type is one that numpy writes, such as '<f8'")
     dtype = numpy.dtype(state)
     if dtype.hasobject:
         raise TypeError("arrays of Python objects are not accepted")
     return dtype
 
 
+_DTYPE = re.compile(r"[<>|=]?[?bBiufcmMSUV]\d{0,9}(\[\d{0,9}[A-Za-zμ]{1,2}\])?")
+"""As numpy writes types without fields; `O`, an object, is none of them."""
+
+
 def _restore_numpy(state: Any) -> Any:
     import numpy
 
     dtype, shape, order, data = state
+    if order not in ("C", "F") or not all(type(length) is int for length in shape):
+        raise ValueError("an array's encoding is not of its form")
     return numpy.frombuffer(data, numpy.uint8).view(_restore_dtype(dtype)).reshape(shape, order=order)
 
 
@@ -75,11 +85,16 @@ def _arrow_bytes(table: Any) -> memoryview:
 def _restore_arrow(state: Any) -> Any:
     import pyarrow
 
-    return pyarrow.ipc.open_stream(pyarrow.py_buffer(state)).read_all()
+    from dfm._arrow import opened
+
+    return opened(pyarrow.py_buffer(state))
 
 
 def _restore_arrow_batch(state: Any) -> Any:
-    return _restore_arrow(state).combine_chunks().to_batches()[0]
+    batches = _restore_arrow(state).combine_chunks().to_batches()
+    if len(batches) != 1:
+        raise ValueError("a record batch came that is not one")
+    return batches[0]
 
 
 def _reduce_pandas(value: Any) -> tuple[str, Any] | None:
@@ -114,26 +129,38 @@ def _reduce_image(value: Any) -> tuple[str, Any] | None:
 
     if not isinstance(value, Image.Image):
         return None
-    if value.mode in _RAW_MODES:
+    if value.mode in _BITS:
         return "image", [value.mode, list(value.size), memoryview(value.tobytes())]
     out = io.BytesIO()
     value.save(out, format="PNG")
     return "image-file", out.getvalue()
 
 
-_RAW_MODES = frozenset({"1", "L", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "HSV", "I", "F"})
+_BITS = {"1": 1, "L": 8, "RGB": 24, "RGBA": 32, "CMYK": 32, "YCbCr": 24, "LAB": 24, "HSV": 24, "I": 32, "F": 32}
+"""Of a pixel, in the modes whose pixels travel as they are; each row begins with a new byte."""
 
 
 def _restore_image(state: Any) -> Any:
     from PIL import Image
 
-    return Image.frombytes(state[0], tuple(state[1]), bytes(state[2]))
+    mode, (width, height), data = state
+    if mode not in _BITS or type(width) is not int or type(height) is not int or width < 0 or height < 0:
+        raise ValueError("an image's encoding is not of its form")
+    # Pillow makes the image before it looks whether there is as much of it.
+    if (width * _BITS[mode] + 7) // 8 * height != memoryview(data).nbytes:
+        raise ValueError(f"an image of {width}×{height} pixels came that has {memoryview(data).nbytes} bytes")
+    return Image.frombytes(mode, (width, height), bytes(data))
 
 
 def _restore_image_file(state: Any) -> Any:
     from PIL import Image
 
-    return Image.open(io.BytesIO(state))
+    from dfm import _values
+
+    # Left to find out, Pillow tries every format that it knows, some of which start other programs.
+    image = Image.open(io.BytesIO(state), formats=("PNG",))
+    _values.check_growth(4 * image.width * image.height)
+    return image
 
 
 REDUCE: dict[str, Callable[[Any], tuple[str, Any] | None]] = {

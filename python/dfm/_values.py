@@ -3,9 +3,13 @@
 The native codec carries what JSON knows, bytes, tuples and buffers. Everything else comes here: `reduce` names a
 safe way to rebuild the object and the simpler value that it needs; `restore` does it. No name leads to code that the
 receiving site has not already configured: classes are rebuilt only from the packages that the site allows.
+
+What arrives may be from somebody who does not mean well. So each of the ways to rebuild something looks at the state
+that it is given before it makes anything, and makes nothing that is much larger than what came, or takes long.
 """
 
 import base64
+import collections
 import contextlib
 import dataclasses
 import datetime
@@ -13,23 +17,34 @@ import decimal
 import enum
 import fractions
 import importlib
+import itertools
 import logging
 import os
 import pathlib
 import pickle
+import re
 import sys
 import threading
 import uuid
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Any, cast
 
 from dfm import _foreign, _native
+from dfm.errors import LimitError
 
 MAX_VALUE = "DFM_MAX_VALUE"
 """The environment variable with the most bytes that a value may have which a site sends or takes."""
 _MAX_VALUE = 1 << 30
 """NVFlare holds a message several times in each process that it passes."""
 _LEAST_MAX_VALUE = 1 << 16
+_BECOMES = 4
+"""A value may become so many times as large in memory as the largest one that a site takes."""
+MOST_ELEMENTS = 1 << 20
+"""A loop goes through at most so many elements of one sequence, as the engine has it: each costs memory at once."""
+_MOST_DIGITS = 100_000
+"""Of a number that is a fraction or a decimal one: to compute with longer ones takes minutes."""
+_MOST_ALIKE = 64
+"""So many members of a set or a dictionary may have the same hash: looking one up tries all of them."""
 
 
 class Policy(threading.local):
@@ -41,6 +56,8 @@ class Policy(threading.local):
         they are opened; classes of any package; values of any size."""
         self.packages = packages
         """Top-level packages whose pydantic models, dataclasses and enums may be rebuilt here."""
+        self.modules: tuple[str, ...] = ()
+        """Modules of these packages that may be imported for that, beside those that are imported already."""
         self.max_value = max_value
         """The most bytes of a value."""
         self.doubts: dict[str, str] = {}
@@ -55,22 +72,24 @@ _OUR_OWN = ("dfm.api._tokens", "dfm._answers", "dfm._advice")
 """Modules of dfm whose classes are rebuilt everywhere."""
 
 
-def set_policy(lenient: bool, packages: Iterable[str]) -> None:
-    """Says what the site of this thread takes.
+def set_policy(lenient: bool, packages: Iterable[str], modules: Iterable[str] = ()) -> None:
+    """Says what the site of this thread takes. `modules` may be imported for a value, as the site's configuration names
+    them, and so may the generated ones.
 
     Raises:
         ValueError: the environment does not say how large values may be.
     """
     policy.lenient = lenient
     policy.packages = tuple(packages)
+    policy.modules = tuple(modules)
     policy.max_value = max_value()
 
 
 @contextlib.contextmanager
-def acting_for(lenient: bool, packages: tuple[str, ...]) -> Generator[None]:
+def acting_for(lenient: bool, packages: tuple[str, ...], modules: tuple[str, ...]) -> Generator[None]:
     """Lets this thread take for a while what a site takes whose own thread is another one."""
     before = vars(policy).copy()
-    vars(policy).update(lenient=lenient, packages=packages, doubts={})
+    vars(policy).update(lenient=lenient, packages=packages, modules=modules, doubts={})
     try:
         yield
     finally:
@@ -113,14 +132,30 @@ def _told(doubts: dict[str, str]) -> str | None:
     return f"{'; '.join(new)}. Flare's sites refuse that; strict=True, or --strict, makes it an error here"
 
 
-def received(size: int) -> None:
+def received(size: int) -> int | None:
     """Judges a value that has arrived, before it is decoded.
+
+    Returns:
+        The most bytes that it may become; None for as many as it likes.
 
     Raises:
         ValueError: it is too large.
     """
-    if size > policy.max_value and not policy.lenient:
+    if policy.lenient:
+        return None
+    if size > policy.max_value:
         raise ValueError(_too_large(f"a value of {size} bytes came"))
+    return _BECOMES * policy.max_value
+
+
+def check_growth(size: int) -> None:
+    """Judges a part of a value, before it is made.
+
+    Raises:
+        ValueError: it would become too large.
+    """
+    if size > _BECOMES * policy.max_value and not policy.lenient:
+        raise ValueError(_too_large(f"a value came that would become {size} bytes"))
 
 
 def _too_large(what: str) -> str:
@@ -178,9 +213,13 @@ def elements(value: Any) -> list[Any]:
 
     Raises:
         TypeError: the value is no sequence.
+        LimitError: it has too many.
     """
     kind = cast("type[Any]", type(value))
     module = kind.__module__.partition(".")[0]
+    rows = getattr(value, "num_rows", None) if module == "pyarrow" else None
+    if isinstance(rows, int) or hasattr(kind, "__len__"):
+        _check_elements(rows if isinstance(rows, int) else len(value))
     if isinstance(value, dict):
         return list(cast("dict[Any, Any]", value).items())
     if module == "pandas" and hasattr(value, "to_dict") and hasattr(value, "columns"):
@@ -192,9 +231,16 @@ def elements(value: Any) -> list[Any]:
     if isinstance(value, str | bytes | bytearray | memoryview) or hasattr(kind, "__pydantic_fields__"):
         raise TypeError(f"a ForEach goes through a sequence, and a value of type {kind.__name__} is none")
     try:
-        return list(value)
+        found = list(itertools.islice(value, MOST_ELEMENTS + 1))
     except TypeError:
         raise TypeError(f"a ForEach goes through a sequence, and a value of type {kind.__name__} is none") from None
+    _check_elements(len(found))
+    return found
+
+
+def _check_elements(count: int) -> None:
+    if count > MOST_ELEMENTS:
+        raise LimitError(f"a loop goes through at most {MOST_ELEMENTS} elements of one sequence, and this has {count}")
 
 
 def error_token(errors: list[dict[str, Any]]) -> Any:
@@ -271,44 +317,78 @@ def _class(path: str) -> type[Any]:
             f"this site does not rebuild objects of package '{package}' ({path}); its federation names only "
             f"{', '.join(policy.packages) or 'no packages'}"
         )
-    found: Any = sys.modules.get(module) or importlib.import_module(module)
-    try:
-        for part in name.split("."):
-            found = getattr(found, part)
-    except AttributeError:
-        raise TypeError(
-            f"there is no class {name} in module {module} here; a class that crosses to another site must be in a "
-            "module that can be imported there"
-        ) from None
-    if not isinstance(found, type):
-        raise TypeError(f"{path} is not a class")
+    found: Any = _module(module)
+    for part in name.split("."):
+        # A class is one of its own module's: to go through what that has imported leads anywhere.
+        found = vars(found).get(part)
+        if not isinstance(found, type):
+            raise TypeError(
+                f"there is no class {name} in module {module} here; a class that crosses to another site must be in a "
+                "module that can be imported there"
+            )
+        if found.__module__ != module and not policy.lenient:
+            raise TypeError(f"this site does not rebuild {path}, which is defined in another module")
     return cast("type[Any]", found)
 
 
+def _module(name: str) -> Any:
+    """A module, which a message's choice alone must not import: it may do things when it is imported."""
+    if (found := sys.modules.get(name)) is not None:
+        return found
+    generated = any(name.startswith(f"{package}.fed.") for package in policy.packages)
+    if not (policy.lenient or generated or name in policy.modules or name in _OUR_OWN):
+        raise TypeError(
+            f"the module {name} is not imported here, and the site's configuration does not name it; import it in the "
+            "application, or have the configuration name the class as the type of an operation"
+        )
+    return importlib.import_module(name)
+
+
+def modules_of(site: Mapping[str, Any]) -> list[str]:
+    """The modules that a site's configuration names, `site` being the content of its `site.json`."""
+    parts: list[Any] = [site["impl"], *(provider["impl"] for provider in site["providers"].values())]
+    paths = [part["path"] for part in parts if part is not None]
+    for binding in site["bindings"]:
+        paths += [binding["adapter"]["path"], *binding["models"].values(), *binding.get("classes", ())]
+    return sorted({path.rpartition(".")[0] for path in paths})
+
+
+def _pair(state: Any) -> tuple[str, Any]:
+    if not isinstance(state, list) or len(cast("list[Any]", state)) != 2 or not isinstance(state[0], str):
+        raise ValueError("an object's encoding is not of its form")
+    return state[0], state[1]
+
+
 def _restore_model(state: Any) -> Any:
-    kind, fields = _class(state[0]), state[1]
-    if not hasattr(kind, "__pydantic_fields__"):
-        raise TypeError(f"{state[0]} is not a pydantic model here")
+    path, fields = _pair(state)
+    kind = _class(path)
+    if not hasattr(kind, "__pydantic_fields__") or not isinstance(fields, dict):
+        raise TypeError(f"{path} is not a pydantic model here")
     return kind.model_validate(fields, by_name=True)
 
 
 def _restore_dataclass(state: Any) -> Any:
-    kind, fields = _class(state[0]), state[1]
-    if not dataclasses.is_dataclass(kind):
-        raise TypeError(f"{state[0]} is not a dataclass here")
-    inits = {field.name for field in dataclasses.fields(kind) if field.init}
-    made = kind(**{name: value for name, value in fields.items() if name in inits})
+    path, fields = _pair(state)
+    kind = _class(path)
+    if not dataclasses.is_dataclass(kind) or not isinstance(fields, dict):
+        raise TypeError(f"{path} is not a dataclass here")
+    inits = {field.name: field.init for field in dataclasses.fields(kind)}
+    fields = cast("dict[Any, Any]", fields)
+    if unknown := fields.keys() - inits.keys():
+        raise TypeError(f"{path} has no field {next(iter(unknown))!r} here")
+    made = kind(**{name: value for name, value in fields.items() if inits[name]})
     for name, value in fields.items():
-        if name not in inits:
+        if not inits[name]:
             object.__setattr__(made, name, value)
     return made
 
 
 def _restore_enum(state: Any) -> Any:
-    kind = _class(state[0])
-    if not issubclass(kind, enum.Enum):
-        raise TypeError(f"{state[0]} is not an enumeration here")
-    return kind[state[1]]
+    path, member = _pair(state)
+    kind = _class(path)
+    if not issubclass(kind, enum.Enum) or not isinstance(member, str):
+        raise TypeError(f"{path} is not an enumeration here")
+    return kind[member]
 
 
 def _pickled(value: Any) -> tuple[str, Any]:
@@ -340,9 +420,91 @@ def _restore_time(kind: type[Any]) -> Callable[[Any], Any]:
         import zoneinfo
 
         text, zone, fold = cast("list[Any]", state)
+        if not isinstance(zone, str) or not _ZONE.fullmatch(zone):
+            raise ValueError("a time zone is a name such as Europe/Berlin")
         return kind.fromisoformat(text).replace(tzinfo=zoneinfo.ZoneInfo(zone), fold=fold)
 
     return rebuild
+
+
+_ZONE = re.compile(r"[A-Za-z0-9_+-]{1,32}(/[A-Za-z0-9_+-]{1,32}){0,2}")
+
+
+def _as_list(state: Any, length: int | None = None) -> list[Any]:
+    if not isinstance(state, list) or (length is not None and len(cast("list[Any]", state)) != length):
+        raise ValueError("an object's encoding is not of its form")
+    return cast("list[Any]", state)
+
+
+def fair(keys: Iterable[Any]) -> None:
+    """Judges what becomes the members of a set, or the keys of a dictionary, before that.
+
+    Raises:
+        ValueError: so many of them have the same hash that to look one up would take as long as to look at all.
+    """
+    alike = collections.Counter(map(hash, keys)).most_common(1)
+    if alike and alike[0][1] > _MOST_ALIKE:
+        raise ValueError("a set or a dictionary came whose members were chosen to be slow to look up")
+
+
+def _restore_set(kind: Callable[[list[Any]], Any]) -> Callable[[Any], Any]:
+    def rebuild(state: Any) -> Any:
+        members = _as_list(state)
+        fair(members)
+        return kind(members)
+
+    return rebuild
+
+
+def _numbers(state: Any, length: int, kind: type[Any] = int) -> list[Any]:
+    """So many numbers, and nothing that a constructor would take for something else."""
+    numbers = _as_list(state, length)
+    if any(type(number) is not kind for number in numbers):
+        raise ValueError("an object's encoding is not of its form")
+    return numbers
+
+
+def _fraction(value: fractions.Fraction) -> list[int]:
+    _check_digits(value.numerator, value.denominator)
+    return [value.numerator, value.denominator]
+
+
+def _check_digits(*numbers: int) -> None:
+    if any(number.bit_length() > 4 * _MOST_DIGITS for number in numbers):
+        raise ValueError(f"a fraction or a decimal number of more than {_MOST_DIGITS} digits does not travel")
+
+
+def _restore_fraction(state: Any) -> fractions.Fraction:
+    numbers = _numbers(state, 2)
+    _check_digits(*numbers)
+    return fractions.Fraction(*numbers)
+
+
+def _decimal(value: decimal.Decimal) -> str:
+    if value.is_finite() and (abs(value.adjusted()) > _MOST_DIGITS or len(value.as_tuple().digits) > _MOST_DIGITS):
+        raise ValueError(f"a fraction or a decimal number of more than {_MOST_DIGITS} digits does not travel")
+    return str(value)
+
+
+def _restore_decimal(state: Any) -> decimal.Decimal:
+    text = _text(state)
+    if len(text) > _MOST_DIGITS + 32:
+        raise ValueError(f"a fraction or a decimal number of more than {_MOST_DIGITS} digits does not travel")
+    value = decimal.Decimal(text)
+    _decimal(value)
+    return value
+
+
+def _text(state: Any) -> str:
+    if not isinstance(state, str):
+        raise ValueError("an object's encoding is not of its form")
+    return state
+
+
+def _restore_uuid(state: Any) -> uuid.UUID:
+    if not isinstance(state, bytes):
+        raise ValueError("an object's encoding is not of its form")
+    return uuid.UUID(bytes=state)
 
 
 def _span(value: datetime.timedelta) -> list[int]:
@@ -358,24 +520,24 @@ _SIMPLE: dict[type[Any], tuple[str, Callable[[Any], Any]]] = {
     datetime.date: ("date", lambda value: value.isoformat()),
     datetime.time: ("time", _time_with_zone),
     datetime.timedelta: ("timedelta", _span),
-    decimal.Decimal: ("decimal", str),
-    fractions.Fraction: ("fraction", str),
+    decimal.Decimal: ("decimal", _decimal),
+    fractions.Fraction: ("fraction", _fraction),
     uuid.UUID: ("uuid", lambda value: value.bytes),
 }
 
 _RESTORE: dict[str, Callable[[Any], Any]] = {
-    "set": set,
-    "frozenset": frozenset,
-    "complex": lambda state: complex(*state),
-    "range": lambda state: range(*state),
+    "set": _restore_set(set),
+    "frozenset": _restore_set(frozenset),
+    "complex": lambda state: complex(*_numbers(state, 2, float)),
+    "range": lambda state: range(*_numbers(state, 3)),
     "datetime": _restore_time(datetime.datetime),
-    "date": datetime.date.fromisoformat,
+    "date": lambda state: datetime.date.fromisoformat(_text(state)),
     "time": _restore_time(datetime.time),
-    "timedelta": lambda state: datetime.timedelta(*state),
-    "decimal": decimal.Decimal,
-    "fraction": fractions.Fraction,
-    "uuid": lambda state: uuid.UUID(bytes=state),
-    "path": pathlib.Path,
+    "timedelta": lambda state: datetime.timedelta(*_numbers(state, 3)),
+    "decimal": _restore_decimal,
+    "fraction": _restore_fraction,
+    "uuid": _restore_uuid,
+    "path": lambda state: pathlib.Path(_text(state)),
     "enum": _restore_enum,
     "model": _restore_model,
     "dataclass": _restore_dataclass,

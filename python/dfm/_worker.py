@@ -69,7 +69,7 @@ async def _serve(site: str, home: str, control: int) -> None:
 
 def _set_up(home: str, setup: dict[str, Any]) -> Adapters:
     sys.path[:] = setup["sys_path"]
-    _values.set_policy(setup["lenient"], setup["packages"])
+    _values.set_policy(setup["lenient"], setup["packages"], _values.modules_of(setup["settings"]))
     site = setup["settings"]["site"]
     logging.basicConfig(level=setup["log_level"], format=f"%(levelname)s {site}: %(message)s")
     return Adapters(setup["settings"], home, setup["session"], logging.getLogger(f"dfm.site.{site}"))

@@ -67,5 +67,9 @@ class PartialError(AdviceError):
     """The sites' advice ends here, although there is more to give."""
 
 
+class LimitError(DfmError):
+    """More was asked of a site than it does; the text names the limit."""
+
+
 class EncodingError(DfmError):
     """A value cannot be sent to another process, or what came from one cannot be read."""

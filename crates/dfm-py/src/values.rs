@@ -3,6 +3,8 @@
 //! MessagePack, for what it has a form for, and four extensions: a tuple, an integer beyond 64 bits, a buffer that
 //! travels beside the structure, and an object that `dfm._values.reduce` turned into a name and a simpler value.
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
 use dfm_runtime::{Incoming, Outgoing, Part};
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -26,6 +28,10 @@ const BESIDE_FROM: usize = 4096;
 const LARGE: usize = 1 << 16;
 /// What is nested deeper contains itself, or would exhaust the receiver's stack.
 const MAX_DEPTH: usize = 200;
+/// About what one of Python's objects takes, in bytes, beside what came for it.
+const OBJECT: usize = 64;
+/// So many keys of a dictionary may have the same hash: looking one up tries all of them.
+const MOST_ALIKE: u32 = 64;
 
 /// What a buffer was.
 #[derive(Clone, Copy, PartialEq)]
@@ -58,10 +64,9 @@ pub fn to_bytes(object: &Bound<'_, PyAny>) -> PyResult<Outgoing> {
 /// A `ValueError` for bytes that are no value; whatever `dfm._values.restore` refuses.
 pub fn from_bytes<'py>(py: Python<'py>, incoming: Incoming) -> PyResult<Bound<'py, PyAny>> {
     let size = incoming.size();
-    if size >= LARGE {
-        python_side(py)?.call_method1(intern!(py, "received"), (size,))?;
-    }
-    let mut reader = Reader { py, buffers: incoming.buffers.into_iter().map(Some).collect() };
+    let left =
+        if size >= LARGE { python_side(py)?.call_method1(intern!(py, "received"), (size,))?.extract()? } else { None };
+    let mut reader = Reader { py, buffers: incoming.buffers.into_iter().map(Some).collect(), left };
     let mut rest = incoming.head.as_slice();
     let object = reader.read(&mut rest, 0)?;
     if rest.is_empty() { Ok(object) } else { Err(broken("more than one value")) }
@@ -100,13 +105,17 @@ impl Writer {
         } else if let Ok(number) = object.cast_exact::<PyFloat>() {
             encode::write_f64(out, number.value()).map_err(unwritable)?;
         } else if let Ok(list) = object.cast_exact::<PyList>() {
-            encode::write_array_len(out, length(list.len())?).map_err(unwritable)?;
-            for item in list {
+            let items = list.to_tuple();
+            encode::write_array_len(out, length(items.len())?).map_err(unwritable)?;
+            for item in items {
                 self.write(&item, depth + 1)?;
             }
         } else if let Ok(dict) = object.cast_exact::<PyDict>() {
-            encode::write_map_len(out, length(dict.len())?).map_err(unwritable)?;
-            for (key, value) in dict {
+            // While a part of it is encoded in Python, another thread may change it, which iterating does not bear.
+            let pairs = dict.items();
+            encode::write_map_len(out, length(pairs.len())?).map_err(unwritable)?;
+            for pair in pairs {
+                let (key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair.extract()?;
                 self.write(&key, depth + 1)?;
                 self.write(&value, depth + 1)?;
             }
@@ -160,12 +169,17 @@ impl Writer {
 struct Reader<'py> {
     py: Python<'py>,
     buffers: Vec<Option<Part>>,
+    /// How many bytes more the value may become; `None` for as many as it likes.
+    left: Option<usize>,
 }
 
 impl<'py> Reader<'py> {
     fn read(&mut self, rest: &mut &[u8], depth: usize) -> PyResult<Bound<'py, PyAny>> {
         if depth > MAX_DEPTH {
             return Err(broken("nested too deeply"));
+        }
+        if let Some(left) = &mut self.left {
+            *left = left.checked_sub(OBJECT).ok_or_else(|| broken("they would become too large a value"))?;
         }
         let py = self.py;
         let marker = Marker::from_u8(rest.read_u8().map_err(short)?);
@@ -264,8 +278,17 @@ impl<'py> Reader<'py> {
 
     fn dict(&mut self, rest: &mut &[u8], len: u32, depth: usize) -> PyResult<Bound<'py, PyAny>> {
         let dict = PyDict::new(self.py);
+        let mut alike: HashMap<isize, u32> = HashMap::new();
         for _ in 0..len {
             let key = self.read(rest, depth + 1)?;
+            // The hashes of texts are not to be foreseen; those of numbers can be chosen to be the same.
+            if !key.is_exact_instance_of::<PyString>() {
+                let same = alike.entry(key.hash()?).or_default();
+                *same += 1;
+                if *same > MOST_ALIKE {
+                    return Err(broken("the keys of a dictionary were chosen to be slow to look up"));
+                }
+            }
             dict.set_item(key, self.read(rest, depth + 1)?)?;
         }
         Ok(dict.into_any())

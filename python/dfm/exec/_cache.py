@@ -30,7 +30,7 @@ class Cache:
         """Made on the site's own thread. `open_folder` gives the entries' folder, a `Path` or a `upath.UPath`."""
         self._open_folder = open_folder
         self._logger = logger
-        self._takes = _values.policy.lenient, _values.policy.packages
+        self._takes = _values.policy.lenient, _values.policy.packages, _values.policy.modules
         self._folder: Any = None
 
     def look_up(self, parts: tuple[Any, ...]) -> tuple[str, tuple[Any] | None]:

@@ -1,0 +1,108 @@
+"""May a stream of Arrow data from another process be read, and what is in it?
+
+Arrow's own reader believes a stream: offsets that lead out of a buffer read the process's memory, and a compressed
+buffer becomes as large as it says. So a stream is looked at before it is read, message by message, and every value of
+it is checked before anybody sees one.
+"""
+# pyright: reportMissingImports=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportMissingTypeStubs=false, reportUnknownParameterType=false
+
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+from dfm import _values
+
+_CELL = 8
+"""Bytes that a cell may take where a table becomes another one."""
+_PICKLED = b"arrow.py_extension_type"
+"""The name of Arrow's types that were written as Python's pickles."""
+
+
+def opened(stream: Any) -> Any:
+    """The table that a `pyarrow.Buffer` holds.
+
+    Raises:
+        ValueError: it is not one that dfm writes, or it is damaged.
+    """
+    import pyarrow
+
+    try:
+        for message in _messages(stream):
+            if message.type in ("record batch", "dictionary") and _is_compressed(message):
+                raise ValueError("a table came whose parts are compressed, as dfm sends none")
+        reader = pyarrow.ipc.open_stream(stream)
+        for field in reader.schema:
+            _check_type(field.type, field.metadata)
+        batches: list[Any] = []
+        cells = 0
+        for batch in reader:
+            batch.validate(full=True)
+            cells += batch.num_rows * max(1, batch.num_columns)
+            # A column of nothing but nulls, or of runs, says how long it is and has no bytes for that.
+            _values.check_growth(_CELL * cells)
+            _check_views(batch)
+            batches.append(batch)
+        return pyarrow.Table.from_batches(batches, reader.schema)
+    except (pyarrow.ArrowException, struct.error, EOFError) as error:
+        raise ValueError(f"a table came that is damaged: {error}") from None
+
+
+def _messages(stream: Any) -> Iterator[Any]:
+    import pyarrow
+
+    reader = pyarrow.ipc.MessageReader.open_stream(stream)
+    while True:
+        try:
+            yield reader.read_next_message()
+        except StopIteration:
+            return
+
+
+def _check_type(kind: Any, metadata: dict[bytes, bytes] | None) -> None:
+    if (metadata or {}).get(b"ARROW:extension:name") == _PICKLED or str(kind).startswith("extension<arrow.py_ext"):
+        raise ValueError("a table came with a type that is written as code of Python's")
+    for at in range(kind.num_fields):
+        field = kind.field(at)
+        _check_type(field.type, field.metadata)
+
+
+def _check_views(batch: Any) -> None:
+    """A view looks at any part of a buffer, and many may look at the same large one."""
+    import pyarrow
+
+    for column in batch.columns:
+        if pyarrow.types.is_string_view(column.type) or pyarrow.types.is_binary_view(column.type):
+            # Each view has 16 bytes, of which the first four are its length.
+            views = column.buffers()[1]
+            _values.check_growth(sum(memoryview(views).cast("B").cast("i")[::4]) if views is not None else 0)
+        elif "view" in str(column.type):
+            raise ValueError(f"a table came with a column of type {column.type}, which dfm does not take")
+
+
+# A message's metadata is a flatbuffer: https://flatbuffers.dev/internals/. Its fields are numbered as in Arrow's
+# format/Message.fbs.
+_HEADER = 2
+_DICTIONARY_DATA = 1
+_COMPRESSION = 3
+
+
+def _is_compressed(message: Any) -> bool:
+    data = memoryview(message.metadata)
+    table = struct.unpack_from("<I", data, 0)[0]
+    batch = _table(data, table, _HEADER)
+    if message.type == "dictionary" and batch is not None:
+        batch = _table(data, batch, _DICTIONARY_DATA)
+    return batch is not None and _table(data, batch, _COMPRESSION) is not None
+
+
+def _table(data: memoryview, table: int, field: int) -> int | None:
+    """Where the table in a table's field begins; None if it has none."""
+    fields = table - struct.unpack_from("<i", data, table)[0]
+    if struct.unpack_from("<H", data, fields)[0] < 6 + 2 * field:
+        return None
+    offset = struct.unpack_from("<H", data, fields + 4 + 2 * field)[0]
+    if offset == 0:
+        return None
+    at = table + offset
+    return at + struct.unpack_from("<I", data, at)[0]
