@@ -27,6 +27,7 @@ from dfm._built import check_built
 from dfm._forks import end_if_forked, keep_from_forks
 from dfm._threads import Threads
 from dfm.exec._adapters import Adapters, BindingError, Bound, user_traceback
+from dfm.exec._types import DeclarationError
 
 check_built()
 
@@ -180,8 +181,8 @@ class SiteLoop:
                 try:
                     bound = self.adapters.bound(operation, provider)
                     arguments = bound.arguments(given)
-                except BindingError as error:
-                    site.fail(call, "BindingError", str(error), "")
+                except (BindingError, DeclarationError) as error:
+                    site.fail(call, type(error).__name__, str(error), "")
                 except Exception as error:
                     site.fail(call, type(error).__name__, str(error), user_traceback(error))
                 else:

@@ -174,11 +174,11 @@ def test_an_element_that_failed(session, fed, site):
     assert [each[0], each[2]] == [1, 3] and isinstance(each[1], ErrorToken)
     assert isinstance(whole, ErrorToken) and whole.errors == each[1].errors
     assert job.get_status() is JobStatus.FAILED and len(job.errors) == 1
-    assert each[1].errors[0].frame == [0, 1] and each[1].errors[0].type == "TypeError"
+    assert each[1].errors[0].frame == [0, 1] and each[1].errors[0].type == "DeclarationError"
 
     assert results(session, build("skip")).results("all") == [[1, 3]]
     ((first, kept, last),) = results(session, build("keep")).results("all")
-    assert (first, last) == (1, 3) and isinstance(kept, ErrorToken) and kept.errors[0].type == "TypeError"
+    assert (first, last) == (1, 3) and isinstance(kept, ErrorToken) and kept.errors[0].type == "DeclarationError"
 
 
 def test_a_sequence_that_failed_is_told_where_its_body_would_have_yielded(session, fed):

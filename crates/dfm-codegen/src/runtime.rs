@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use dfm_config::{Argument, ArgumentSource, Binding, Class, Federation, Site, Type};
+use dfm_config::{Argument, ArgumentSource, Binding, Class, Federation, Parameter, Site, Type};
 use serde_json::{Map, Value, json};
 
 use crate::HEAD;
@@ -73,7 +73,7 @@ fn binding(
     provider: Option<&str>,
     operation: &str,
     of: &Binding,
-    classes: impl Fn(&str) -> Option<String>,
+    classes: &impl Fn(&str) -> Option<String>,
 ) -> Value {
     let exposed = || of.arguments.values().filter_map(|argument| argument.exposed.as_ref());
     let declared = federation.operations.get(operation).map(|operation| &operation.parameters);
@@ -100,6 +100,10 @@ fn binding(
         })
         .collect();
     let arguments: Map<String, Value> = of.arguments.iter().map(|(name, of)| (name.clone(), argument(of))).collect();
+    let named = declared().chain(exposed().map(|(name, of)| (name, of)));
+    let types: Map<String, Value> =
+        named.map(|(name, parameter)| (name.clone(), checked_parameter(federation, parameter, &classes))).collect();
+    let returns = federation.operations.get(operation).and_then(|operation| operation.returns.as_ref());
     json!({
         "operation": operation,
         "provider": provider,
@@ -110,7 +114,61 @@ fn binding(
         "arguments": arguments,
         "defaults": defaults,
         "models": models,
+        "types": types,
+        "returns": returns.map(|of| checked(federation, of, &classes)),
     })
+}
+
+/// A parameter that has not to be given may be `None`, as in its generated class.
+fn checked_parameter(
+    federation: &Federation,
+    parameter: &Parameter,
+    classes: &impl Fn(&str) -> Option<String>,
+) -> Value {
+    let of = checked(federation, &parameter.of, classes);
+    if parameter.required { of } else { json!({ "anyOf": [of, { "type": "null" }] }) }
+}
+
+/// A type as its site checks it: a JSON Schema in which `{"class": path}` stands for a Python class.
+fn checked(federation: &Federation, of: &Type, classes: &impl Fn(&str) -> Option<String>) -> Value {
+    match of {
+        Type::Class(path) => json!({ "class": path }),
+        Type::Schema(schema) => checked_schema(federation, schema, classes, 0),
+    }
+}
+
+/// Schemas that are no models are written out, as deep as nobody writes them who does not mean them to contain
+/// themselves; further inside, anything goes.
+fn checked_schema(
+    federation: &Federation,
+    schema: &Value,
+    classes: &impl Fn(&str) -> Option<String>,
+    depth: usize,
+) -> Value {
+    const DEEPEST: usize = 8;
+    let inner = |schema: &Value| checked_schema(federation, schema, classes, depth + 1);
+    if depth > DEEPEST {
+        return json!({});
+    }
+    if let Some(name) = referred(schema) {
+        return match federation.schemas.get(name) {
+            Some(schema) if is_model(schema) => classes(name).map_or(json!({}), |path| json!({ "class": path })),
+            Some(schema) => inner(schema),
+            None => json!({}),
+        };
+    }
+    let Value::Object(keys) = schema else { return json!({}) };
+    let keys = keys.iter().filter_map(|(key, value)| {
+        let value = match (key.as_str(), value) {
+            ("anyOf" | "oneOf" | "allOf", Value::Array(of)) => Value::Array(of.iter().map(inner).collect()),
+            ("items" | "additionalProperties", Value::Object(_)) => inner(value),
+            ("properties", _) => json!({}),
+            ("description" | "title" | "examples" | "default", _) => return None,
+            _ => value.clone(),
+        };
+        Some((key.clone(), value))
+    });
+    Value::Object(keys.collect())
 }
 
 fn argument(of: &Argument) -> Value {

@@ -18,6 +18,7 @@ from dfm._advice import DISCOVERY_PLACE, ErrorFieldAdvice, SiteAdvice
 from dfm.exec._advisors import Advisor, advisors
 from dfm.exec._cache import Cache
 from dfm.exec._site import DfmContext, EnvironmentVault, Provider, SecretsVault, Site, SiteSettings
+from dfm.exec._types import Check, check_of, checked_body
 
 Operation = tuple[str, str | None]
 """An operation's name, and the provider that is meant, if any."""
@@ -34,6 +35,7 @@ class Bound:
         "accepted",
         "advisors",
         "body",
+        "checks",
         "copied",
         "discoverable",
         "exposed",
@@ -58,6 +60,8 @@ class Bound:
         """(argument, the parameter that overrides its source)."""
         self.models: list[tuple[str, type[Any]]] = []
         """(parameter, the class that a literal is rebuilt into)."""
+        self.checks: list[tuple[str, Check]] = []
+        """(parameter, what holds its value against what is declared for it)."""
         self.accepted: set[str] = set()
         """The parameters that it takes."""
         self.discoverable: set[str] = set()
@@ -81,10 +85,14 @@ class Bound:
 
         Raises:
             BindingError: one of them is not offered.
+            DeclarationError: one of them is not what is declared for it.
         """
         if not self.accepted.issuperset(given):
             unknown = next(name for name in given if name not in self.accepted)
             raise BindingError(f"this site takes no parameter '{unknown}' there")
+        for name, check in self.checks:
+            if name in given:
+                given[name] = check(given[name])
         for name, model in self.models:
             if isinstance(given.get(name), dict):
                 given[name] = cast(Any, model).model_validate(given[name])
@@ -164,7 +172,16 @@ class Adapters:
         path = binding["adapter"]["path"]
         what = f"the adapter {path} of '{operation}' at site '{self._settings['site']}'"
         body = self.body(operation, provider, binding["adapter"], what)
-        bound = Bound(body, kind_of(body))
+        kind = kind_of(body)
+
+        def made(schema: Any, of: str) -> Check | None:
+            return check_of(schema, of, lambda path: import_class(path, f"the type of {of}"))
+
+        at = f"'{operation}' at site '{self._settings['site']}'"
+        bound = Bound(checked_body(body, kind, binding.get("returns"), at, made), kind)
+        for name, schema in cast("dict[str, Any]", binding.get("types", {})).items():
+            if (check := made(schema, f"the parameter '{name}' of {at}")) is not None:
+                bound.checks.append((name, check))
         models = {name: import_class(model, what) for name, model in binding["models"].items()}
         for name, source in cast(dict[str, dict[str, Any]], binding["arguments"]).items():
             if "param" in source:

@@ -1,0 +1,144 @@
+"""Does a site hold what reaches its adapters, and what they return, against its own declarations, whatever way it came?
+
+The user's own generated class checks literals alone, and the user may have changed it.
+"""
+# pyright: basic, reportMissingImports=false
+
+import importlib
+import subprocess
+import sys
+
+import pytest
+from dfm.api import Pipeline, PlaceParam, Yield
+
+CONFIG = """
+dfm: 1.0.0
+info: {api-version: 1.0.0, code-package: declared, description: What is declared is enforced}
+schemas:
+  Column: {type: string, enum: [age, sex, dose]}
+  Range:
+    type: object
+    properties: {low: {type: number}, high: {type: number, exclusiveMinimum: 0}}
+    required: [low, high]
+operations:
+  ask.Anything: {parameters: {value: {type: object}}, required: [value], returns: object}
+  ask.Enum: {parameters: {value: {$ref: "#/schemas/Column"}}, required: [value], returns: object}
+  ask.Enums:
+    parameters: {value: {type: array, items: {$ref: "#/schemas/Column"}, maxItems: 2}}
+    required: [value]
+    returns: object
+  ask.Number: {parameters: {value: {type: number, minimum: 0}}, required: [value], returns: object}
+  ask.Integer: {parameters: {value: {type: integer, maximum: 9}}, required: [value], returns: object}
+  ask.Boolean: {parameters: {value: {type: boolean}}, required: [value], returns: object}
+  ask.Text: {parameters: {value: {type: string, pattern: "^[a-z]*$", maxLength: 4}}, required: [value], returns: object}
+  ask.Model: {parameters: {value: {$ref: "#/schemas/Range"}}, required: [value], returns: object}
+  ask.Class: {parameters: {value: {type: datetime.date}}, required: [value], returns: object}
+  ask.Optional: {parameters: {value: {type: integer}}, returns: object}
+  tell.Number: {parameters: {value: {type: object}}, required: [value], returns: number}
+  tell.Numbers: {parameters: {value: {type: object}}, required: [value], returns: {type: array, items: {type: integer}}}
+sites:
+  home:
+    interface: {"#/operations/ask.Anything": {adapter: declared.lib.Echo, args: from-operation}}
+  data:
+    interface:
+"""
+LIB = """
+class Echo:
+    def __init__(self, site, provider): pass
+    async def body(self, value=None): return value
+
+class EchoOnThread(Echo):
+    def body(self, value): return value
+
+class Each(Echo):
+    def body(self, value): yield from value
+"""
+ADAPTERS = {"tell.Number": "EchoOnThread", "tell.Numbers": "Each"}
+
+
+@pytest.fixture(scope="module")
+def session(command, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("declared")
+    (folder / "declared").mkdir()
+    operations = [line.split(":")[0].strip() for line in CONFIG.splitlines() if line.startswith(("  ask.", "  tell."))]
+    interface = "".join(
+        f'      "#/operations/{one}": {{adapter: declared.lib.{ADAPTERS.get(one, "Echo")}, args: from-operation}}\n'
+        for one in operations
+    )
+    for path, text in {"__init__.py": "", "lib.py": LIB, "federation.dfm.yaml": CONFIG.lstrip() + interface}.items():
+        (folder / "declared" / path).write_text(text)
+    registry = folder / "federations.yaml"
+    registry.write_text("federations:\n  declared: {federation_dir: declared, config_path: federation.dfm.yaml}\n")
+    subprocess.run([command, "--config", registry, "fed", "gen", "code", "declared", "--quiet"], check=True)
+    sys.path.insert(0, str(folder))
+    runtime = importlib.import_module("declared.fed.runtime.home")
+    with runtime.get_session(target="local") as session:
+        yield session
+    sys.path.remove(str(folder))
+
+
+def operation(name):
+    namespace, _, kind = name.partition(".")
+    return getattr(importlib.import_module(f"declared.fed.api.{namespace}"), kind)
+
+
+def as_parameter(name):
+    with Pipeline() as pipeline:
+        Yield(value=operation(name)(value=PlaceParam(place="v"), site="data"))
+    return pipeline
+
+
+def as_result(name):
+    with Pipeline() as pipeline:
+        value = operation("ask.Anything")(value=PlaceParam(place="v"), site="home")
+        Yield(value=operation(name)(value=value, site="data"))
+    return pipeline
+
+
+def answer(session, pipeline, value):
+    job = session.execute(pipeline, {"v": value})
+    assert job.wait_until_finished(30)
+    return [error.errors[0] for error in job.errors], job.results()
+
+
+GOOD = {
+    "ask.Enum": ["age"],
+    "ask.Enums": [["age", "dose"], []],
+    "ask.Number": [0, 1.5],
+    "ask.Integer": [9, -3],
+    "ask.Boolean": [True],
+    "ask.Text": ["abc", ""],
+    "ask.Optional": [None, 3],
+    "tell.Number": [1, 2.5],
+    "tell.Numbers": [[1, 2]],
+}
+BAD = {
+    "ask.Enum": ["hiv", 5, None, ["age"]],
+    "ask.Enums": [["age", "hiv"], ["age"] * 3, "age", {"age": 1}],
+    "ask.Number": ["0", True, -1, None, [1]],
+    "ask.Integer": ["1", True, 10, 1.0],
+    "ask.Boolean": [1, "true"],
+    "ask.Text": ["ABC", "abcde", b"abc", 3],
+    "ask.Model": [5, {"low": 1}, {"low": 1, "high": -2}, "x", [1, 2]],
+    "ask.Class": [5, [2020, 1, 1]],
+    "ask.Optional": ["3"],
+    "tell.Number": ["secret", None, [1.0]],
+    "tell.Numbers": [["secret"], [1, True]],
+}
+
+
+@pytest.mark.parametrize("way", [as_parameter, as_result])
+@pytest.mark.parametrize("name", GOOD)
+def test_what_is_declared_passes(session, name, way):
+    for value in GOOD[name]:
+        errors, results = answer(session, way(name), value)
+        assert errors == [] and results == (value if name == "tell.Numbers" else [value])
+
+
+@pytest.mark.parametrize("way", [as_parameter, as_result])
+@pytest.mark.parametrize("name", BAD)
+def test_what_is_not_declared_is_refused_and_not_told(session, name, way):
+    for value in BAD[name]:
+        (error,), _ = answer(session, way(name), value)
+        assert (error.type, error.site) == ("DeclarationError", "data"), value
+        assert name in error.message and "secret" not in error.message and "hiv" not in error.message
