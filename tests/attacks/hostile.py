@@ -13,7 +13,7 @@ from dfm.flare._links import FlareLinks
 @contextlib.contextmanager
 def changed(change):
     """Has `change(site, message)` say, inside, what goes to a site instead of a message: a list of messages, each as
-    plain data or as bytes; None leaves it as it is."""
+    plain data or as bytes; None leaves it as it is. A session that is opened inside does so, for all its life."""
     honest = FlareLinks._carry
 
     def carry(self, site, packet):

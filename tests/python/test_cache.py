@@ -185,7 +185,7 @@ def test_a_cache_that_cannot_be_used_is_a_warning(session, fed, runs, tmp_path, 
 
 def test_a_value_that_has_no_encoding_is_used_but_not_kept(tmp_path, caplog, monkeypatch):
     monkeypatch.setattr(_values.policy, "lenient", False)
-    cache = Cache(lambda: tmp_path, logging.getLogger("dfm.test"))
+    cache = Cache(lambda: tmp_path, logging.getLogger("dfm.test"), ("me",))
     key, found = cache.look_up(("k",))
     assert found is None
     odd = object()
@@ -196,9 +196,9 @@ def test_a_value_that_has_no_encoding_is_used_but_not_kept(tmp_path, caplog, mon
 
 def test_a_pickled_entry_is_not_opened_where_pickle_is_not_allowed(tmp_path, caplog, monkeypatch):
     monkeypatch.setattr(_values.policy, "lenient", True)
-    lenient = Cache(lambda: tmp_path, logging.getLogger("dfm.test"))
+    lenient = Cache(lambda: tmp_path, logging.getLogger("dfm.test"), ("me",))
     monkeypatch.setattr(_values.policy, "lenient", False)
-    strict = Cache(lambda: tmp_path, logging.getLogger("dfm.test"))
+    strict = Cache(lambda: tmp_path, logging.getLogger("dfm.test"), ("me",))
     key, _ = lenient.look_up(("k",))
     lenient.store(key, logging.Filter("a"))
     assert lenient.look_up(("k",))[1] is not None
@@ -208,7 +208,7 @@ def test_a_pickled_entry_is_not_opened_where_pickle_is_not_allowed(tmp_path, cap
 
 def test_writers_at_once_leave_whole_entries(tmp_path):
     numpy = pytest.importorskip("numpy")
-    caches = [Cache(lambda: tmp_path, logging.getLogger("dfm.test")) for _ in range(4)]
+    caches = [Cache(lambda: tmp_path, logging.getLogger("dfm.test"), ("me",)) for _ in range(4)]
     key, _ = caches[0].look_up(("k",))
 
     def use(number):
@@ -219,7 +219,27 @@ def test_writers_at_once_leave_whole_entries(tmp_path):
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(use, range(100)))
-    assert [entry.name for entry in tmp_path.iterdir()] == [key]
+    [entry] = tmp_path.iterdir()
+    assert entry.name.isalnum() and entry.name != key
+
+
+def test_users_and_bindings_do_not_meet_in_a_cache(tmp_path):
+    mine, theirs, changed = (
+        Cache(lambda: tmp_path, logging.getLogger("dfm.test"), owner)
+        for owner in (("me", "1"), ("them", "1"), ("me", "2"))
+    )
+    key, _ = theirs.look_up(("k",))
+    theirs.store(key, "forged")
+    assert mine.look_up(("k",))[1] is None and changed.look_up(("k",))[1] is None
+    assert theirs.look_up(("k",))[1] == ("forged",)
+
+
+@pytest.mark.parametrize("key", ["../outside", "/absolute", "a/b", "..", "", "\0"])
+def test_a_key_is_no_path(tmp_path, key):
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    Cache(lambda: folder, logging.getLogger("dfm.test"), ("me",)).store(key, "value")
+    assert [path.parent for path in tmp_path.rglob("*") if path.is_file()] == [folder]
 
 
 def test_keys_say_what_their_values_are_in_every_process(small):

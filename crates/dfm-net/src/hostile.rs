@@ -103,8 +103,13 @@ impl Net {
         })
     }
 
-    /// What tells that a place's tokens come from where no planner takes them from.
-    pub(crate) fn wrong_source(&self, inputs: &[usize]) -> Option<String> {
+    /// What tells that a step's inputs are not there, or come from where no planner takes them from.
+    pub(crate) fn wrong_inputs(&self, inputs: &[usize]) -> Option<String> {
+        for (at, (transition, count)) in self.transitions.iter().zip(inputs).enumerate() {
+            if slots(&transition.step).iter().any(|slot| usize::from(*slot) >= *count) {
+                return Some(format!("transition {at} uses an input that it does not have"));
+            }
+        }
         self.places.iter().enumerate().find_map(|(at, place)| {
             let step = &self.transitions[place.transition as usize].step;
             let last = usize::from(place.slot) + 1 == inputs[place.transition as usize];
@@ -135,6 +140,34 @@ pub(crate) fn reads(step: &Step, slot: u16, last: bool) -> bool {
         Step::Store { .. } => slot == 0 || last,
         Step::Join { .. } => slot < 2,
         Step::Yield { .. } | Step::Collect { .. } | Step::Enter { .. } => slot == 0,
+    }
+}
+
+/// The inputs that a step looks at by their numbers.
+fn slots(step: &Step) -> Vec<u16> {
+    let slot = |argument: &Argument| match argument {
+        Argument::Slot(slot) => Some(*slot),
+        Argument::Literal(_) => None,
+    };
+    match step {
+        Step::Call { arguments, .. } => arguments.iter().filter_map(|(_, argument)| slot(argument)).collect(),
+        Step::Split { sequence, .. } => slot(sequence).into_iter().collect(),
+        Step::LookUp { key, .. } => key.iter().filter_map(slot).collect(),
+        Step::Decide { condition, .. } => {
+            let (mut found, mut conditions) = (vec![], vec![condition]);
+            while let Some(condition) = conditions.pop() {
+                match condition {
+                    Condition::And(parts) | Condition::Or(parts) => conditions.extend(parts),
+                    Condition::Not(part) => conditions.push(part),
+                    Condition::Compare(_, one, other) => found.extend([one, other].into_iter().filter_map(slot)),
+                    Condition::Truth(argument) => found.extend(slot(argument)),
+                }
+            }
+            found
+        }
+        // The value and the key; the cache's and the block's.
+        Step::Store { .. } | Step::Join { .. } => vec![1],
+        Step::Yield { .. } | Step::Collect { .. } | Step::Enter { .. } => vec![0],
     }
 }
 

@@ -42,7 +42,7 @@ pub fn check_alone(net: &Net, at_home: bool) -> Result<(), String> {
         return Err(problem);
     }
     let inputs = inputs(net);
-    if let Some(problem) = net.wrong_source(&inputs) {
+    if let Some(problem) = net.wrong_inputs(&inputs) {
         return Err(problem);
     }
     let nets = std::slice::from_ref(net);

@@ -16,8 +16,8 @@ from typing import Any, cast
 
 from dfm._advice import DISCOVERY_PLACE, ErrorFieldAdvice, SiteAdvice
 from dfm.exec._advisors import Advisor, advisors
-from dfm.exec._cache import Cache
-from dfm.exec._site import DfmContext, EnvironmentVault, Provider, SecretsVault, Site, SiteSettings
+from dfm.exec._cache import Cache, digest
+from dfm.exec._site import Asker, DfmContext, EnvironmentVault, Provider, SecretsVault, Site, SiteSettings, this_user
 from dfm.exec._types import Check, check_of, checked_body
 
 Operation = tuple[str, str | None]
@@ -113,8 +113,16 @@ class Bound:
 class Adapters:
     """All that one site can call. Adapters are imported and constructed on first use, once."""
 
-    def __init__(self, settings: dict[str, Any], homesite: str, session: str, logger: logging.Logger) -> None:
-        """`settings` is the content of the site's `site.json`."""
+    def __init__(
+        self,
+        settings: dict[str, Any],
+        homesite: str,
+        session: str,
+        logger: logging.Logger,
+        asker: Asker | None = None,
+    ) -> None:
+        """`settings` is the content of the site's `site.json`; `asker` is the user of this process if not given."""
+        self._asker = asker or this_user()
         self._settings = settings
         self._homesite = homesite
         self._session = session
@@ -230,7 +238,8 @@ class Adapters:
     def _bind_cache(self, operation: str) -> Bound:
         if self._cache is None:
             site = self.site()
-            self._cache = Cache(lambda: site.cache_storage("results"), self.logger)
+            owner = (self._asker.user, self._settings["api_version"], digest(self._settings["bindings"]))
+            self._cache = Cache(lambda: site.cache_storage("results"), self.logger, owner)
         bound = Bound(self._cache.look_up if operation == "$look-up" else self._cache.store, "thread")
         bound.accepted = {"parts"} if operation == "$look-up" else {"key", "value"}
         bound.plain = True
@@ -271,6 +280,9 @@ class Adapters:
                     vault=self.vault(settings["vault"]),
                     providers={name: provider["info"] for name, provider in settings["providers"].items()},
                 ),
+                user=self._asker.user,
+                organisation=self._asker.organisation,
+                role=self._asker.role,
             )
             impl: dict[str, Any] = settings["impl"] or {"path": "dfm.exec.Site", "args": {}}
             what = f"the class {impl['path']} of site '{name}'"

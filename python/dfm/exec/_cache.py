@@ -1,13 +1,18 @@
 """How does a site keep values for `TryFromCache`?
 
-An entry is one file, named by its key: a mark of this format, a checksum of the rest, and the encoded value. Whatever
-is wrong with one, or with the cache's storage, is a warning and a value that has to be made again.
+An entry is one file: a mark of this format, a checksum of the rest, and the encoded value. Whatever is wrong with one,
+or with the cache's storage, is a warning and a value that has to be made again.
+
+An entry belongs to whom the site worked for when it was made, and to the bindings that the site had then: nobody finds
+what another user has put under a key, and nothing made by a binding that has been changed. The site makes a file's
+name itself, of digits alone.
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib
+import json
 import logging
 import os
 import uuid
@@ -26,8 +31,10 @@ _DIGEST = 32
 class Cache:
     """The values that one site keeps. Its methods may be called on several threads, and by several processes."""
 
-    def __init__(self, open_folder: Callable[[], Any], logger: logging.Logger) -> None:
-        """Made on the site's own thread. `open_folder` gives the entries' folder, a `Path` or a `upath.UPath`."""
+    def __init__(self, open_folder: Callable[[], Any], logger: logging.Logger, owner: tuple[str, ...]) -> None:
+        """Made on the site's own thread. `open_folder` gives the entries' folder, a `Path` or a `upath.UPath`; `owner`
+        says whose entries these are."""
+        self._owner = owner
         self._open_folder = open_folder
         self._logger = logger
         self._takes = _values.policy.lenient, _values.policy.packages, _values.policy.modules
@@ -40,7 +47,7 @@ class Cache:
             TypeError: one of them cannot be part of a key.
             ImportError: the cache's storage needs a package that is not installed.
         """
-        key = key_of(parts)
+        key = key_of((self._owner, *parts))
         try:
             data = _read(self._entry(key))
         except FileNotFoundError:
@@ -81,7 +88,12 @@ class Cache:
         if self._folder is None:
             folder = self._open_folder()
             self._folder = Path(cast("os.PathLike[str]", folder)) if isinstance(folder, os.PathLike) else folder
-        return self._folder / key
+        return self._folder / digest(key)
+
+
+def digest(what: Any) -> str:
+    """A name for plain data that depends on nothing else, in hexadecimal digits."""
+    return hashlib.blake2b(json.dumps(what, sort_keys=True).encode(), digest_size=_DIGEST).hexdigest()
 
 
 def _read(entry: Any) -> bytes:

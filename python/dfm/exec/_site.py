@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import getpass
 import logging
 import os
 import pathlib
@@ -28,6 +29,26 @@ class SiteSettings:
 
 
 @dataclasses.dataclass(frozen=True)
+class Asker:
+    """For whom a site works in a session."""
+
+    user: str
+    """The user's name in the federation; on the local target, the operating system's."""
+    organisation: str = ""
+    """The user's; empty on the local target."""
+    role: str = ""
+    """The user's in the federation, such as `lead`; empty on the local target."""
+
+
+def this_user() -> Asker:
+    """Who asks on the local target, where all processes are the user's own."""
+    try:
+        return Asker(getpass.getuser())
+    except (KeyError, OSError):  # a container's user may have no name
+        return Asker(str(os.getuid()))
+
+
+@dataclasses.dataclass(frozen=True)
 class DfmContext:
     """Where an adapter runs."""
 
@@ -45,6 +66,13 @@ class DfmContext:
     """The site's own."""
     settings: SiteSettings = dataclasses.field(repr=False)
     """What the configuration says of the site."""
+    user: str = ""
+    """For whom the session works: on Flare the name in a certificate that this site has checked itself, on the local
+    target the operating system's name of the user."""
+    organisation: str = ""
+    """The user's organisation, as the certificate has it; empty on the local target."""
+    role: str = ""
+    """The user's role in the federation, as the certificate has it; empty on the local target."""
 
 
 class SecretsVault(Protocol):

@@ -56,6 +56,8 @@ class Participant:
         self._session = session
         self._others = list(others)
         self._carry = carry
+        self._gone: set[str] = set()
+        """Sites whose links were closed because they are gone."""
         ready: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._thread = threading.Thread(target=self._run, args=(ready,), name="dfm-site", daemon=True)
         self._thread.start()
@@ -67,7 +69,12 @@ class Participant:
 
     def lose(self, site: str) -> None:
         """Another site is gone."""
-        self._driver.soon(functools.partial(self._native.close_link, site))
+
+        def close() -> None:
+            self._gone.add(site)
+            self._native.close_link(site)
+
+        self._driver.soon(close)
 
     def close(self) -> None:
         """Ends it. What an adapter still does on a thread ends with the process."""
@@ -104,3 +111,10 @@ class Participant:
 
     def _on_event(self, event: tuple[Any, ...]) -> None:
         """Neither a set-up nor an end comes from the application here: the kit has the one, the job the other."""
+        match event:
+            case ("closed", site) if site not in self._gone:
+                # Nobody would learn of what is not done because of it, unless this site says so.
+                told = {"ended": f"site '{site}' sent it what is no message of dfm"}
+                self._carry(Packet(self._settings["site"], "", json.dumps(told).encode()))
+            case _:
+                pass

@@ -111,7 +111,8 @@ class SessionExecutor(Executor):
             self._participant.lose(one["lost"])
 
     def _carry(self, packet: Packet) -> None:
-        cell = self._server if packet.receiver == self._homesite else self._sites[packet.receiver]
+        at_server = packet.receiver in ("", self._homesite)
+        cell = self._server if at_server else self._sites[packet.receiver]
         self._lane(cell).push(packet)
 
     def _lane(self, cell: str) -> Lane:

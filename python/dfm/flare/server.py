@@ -306,6 +306,9 @@ class SessionController(Controller):
             self._carry(packet)
 
     def _carry(self, packet: Packet) -> None:
+        if not packet.receiver:
+            self._heed(packet.sender, json.loads(bytes(packet.content)))
+            return
         with self._lock:
             # An application that comes back meanwhile gets it either from here or from what is kept.
             if packet.receiver == self._homesite:
@@ -321,6 +324,8 @@ class SessionController(Controller):
         if "ready" in told:
             with self._lock:
                 self._tell_ready(sender, self._joined.get(sender, {}))
+        elif isinstance(reason := told.get("ended"), str) and sender != self._homesite:
+            self._lose(sender, reason)
         elif sender == self._homesite:
             with self._lock:
                 self._heed_application(told)
