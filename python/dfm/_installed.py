@@ -16,7 +16,7 @@ class Package(NamedTuple):
     wanted: str
     """The versions that dfm works with, as `pip` writes them."""
     extra: str | None
-    """The part of dfm that needs it, as in `pip install 'dfm[flare]'`; None for what it always needs."""
+    """The part of dfm that needs it, as `flare` in 'data-federation-mesh[flare]'; None for what it always needs."""
     found: str | None
     """The installed version; None if there is none."""
 
@@ -24,7 +24,7 @@ class Package(NamedTuple):
 def packages() -> list[Package]:
     """Those that dfm's own metadata names."""
     found: list[Package] = []
-    for requirement in metadata.requires("dfm") or []:
+    for requirement in metadata.requires("data-federation-mesh") or []:
         named, _, marker = requirement.partition(";")
         match = re.match(r"[A-Za-z0-9._-]+", named.strip())
         extra = re.search(r"extra\s*==\s*['\"]([^'\"]+)['\"]", marker)
@@ -38,6 +38,18 @@ def packages() -> list[Package]:
     return found
 
 
+def stranger() -> str | None:
+    """The version of the distribution `dfm`, which is somebody else's; None if it is not installed."""
+    try:
+        return metadata.version("dfm")
+    except metadata.PackageNotFoundError:
+        return None
+
+
 if __name__ == "__main__":
-    installed = {"python": platform.python_version(), "dfm": metadata.version("dfm")}
+    installed = {
+        "python": platform.python_version(),
+        "dfm": metadata.version("data-federation-mesh"),
+        "stranger": stranger(),
+    }
     print(json.dumps(installed | {"packages": [package._asdict() for package in packages()]}))

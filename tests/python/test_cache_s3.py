@@ -125,7 +125,9 @@ def test_an_adapter_has_a_folder_of_its_sites_cache(server):
     assert bucket().cat_file("kept/own/models/a.txt") == b"b"
 
 
-@pytest.mark.parametrize(("missing", "needed"), [("upath", r"pip install 'dfm\[fsspec\]'"), ("s3fs", "s3fs")])
+@pytest.mark.parametrize(
+    ("missing", "needed"), [("upath", r"pip install 'data-federation-mesh\[fsspec\]'"), ("s3fs", "s3fs")]
+)
 def test_a_missing_package_is_named(monkeypatch, missing, needed):
     for module in [name for name in sys.modules if name.partition(".")[0] == missing]:
         monkeypatch.delitem(sys.modules, module)

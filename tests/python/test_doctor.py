@@ -31,7 +31,7 @@ def change(small: Small, old: str, new: str) -> None:
 
 def test_a_whole_installation_and_its_federations_are_told(small: Small) -> None:
     found = looked_at(small, exit=0)
-    assert found[f"dfm {metadata.version('dfm')} ({small.dfm})"] == ("ok", None)
+    assert found[f"dfm {metadata.version('data-federation-mesh')} ({small.dfm})"] == ("ok", None)
     assert found[f"nvflare {metadata.version('nvflare')} (wanted: ==2.9.*)"] == ("ok", None)
     assert found["small: 3 sites"] == ("ok", None)
 
@@ -55,7 +55,10 @@ def test_a_python_without_dfm_is_told(command: Path, tmp_path: Path) -> None:
     shutil.copy(command, alone.dfm)
     alone.write("python3", "#!/bin/sh\nexit 1\n", mode=0o755)
     found = looked_at(alone, exit=1)
-    assert found[f"the Python {tmp_path / 'python3'} has no dfm"] == ("bad", "install it there: `pip install dfm`")
+    assert found[f"the Python {tmp_path / 'python3'} has no dfm"] == (
+        "bad",
+        "install it there: `pip install data-federation-mesh`",
+    )
     assert any(told.startswith("no federation in the registry") for told in found)
 
 
@@ -64,3 +67,26 @@ def test_people_read_it_in_parts(small: Small) -> None:
     lines = done.stdout.decode().splitlines()
     assert [line for line in lines if line and not line.startswith("  ")] == ["installed", "federations"]
     assert "  ok    small: 3 sites" in lines
+
+
+def test_another_dfm_that_comes_first_is_told(small: Small) -> None:
+    small.write("first/dfm", "#!/bin/sh\n", mode=0o755)
+    path = f"{small.folder / 'first'}:{small.dfm.parent}:/usr/bin:/bin"
+    done = subprocess.run(
+        small.command("--json", "doctor"), env=small.environment({"PATH": path}), cwd=small.folder, capture_output=True
+    )
+    bad = [one["what"] for one in json.loads(done.stdout)["found"] if one["state"] == "bad"]
+    assert (done.returncode, bad) == (1, [f"another dfm comes first on the PATH: {small.folder / 'first' / 'dfm'}"])
+
+
+def test_a_strangers_distribution_is_told(small: Small) -> None:
+    stranger = small.folder / "strangers" / "dfm-0.1.dist-info"
+    small.write("strangers/dfm-0.1.dist-info/METADATA", "Metadata-Version: 2.1\nName: dfm\nVersion: 0.1\n")
+    done = subprocess.run(
+        small.command("--json", "doctor"),
+        env=small.environment({"PYTHONPATH": str(stranger.parent)}),
+        cwd=small.folder,
+        capture_output=True,
+    )
+    bad = [one["what"] for one in json.loads(done.stdout)["found"] if one["state"] == "bad"]
+    assert bad == ["a distribution `dfm` 0.1 is installed there too, which is somebody else's"]

@@ -234,7 +234,7 @@ def test_without_nvflare_it_says_how_to_get_it(federation: Federation, tmp_path:
     (absent / "__init__.py").write_text("raise ModuleNotFoundError(\"No module named 'nvflare'\")\n")
     done = federation.dfm("fed", "gen", "provision", "greet", PYTHONPATH=str(absent.parent))
     assert done.returncode == 1
-    assert "pip install 'dfm[flare]'" in done.stderr
+    assert "pip install 'data-federation-mesh[flare]'" in done.stderr
 
 
 def test_nothing_else_imports_nvflare() -> None:

@@ -10,7 +10,7 @@ import pytest
 from small_federation import Small
 
 ROOT = Path(__file__).parents[2]
-WHEELS = sorted((ROOT / "target" / "wheels").glob("dfm-*.whl"))
+WHEELS = sorted((ROOT / "target" / "wheels").glob("data_federation_mesh-*.whl"))
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -43,8 +43,8 @@ def test_little_comes_with_it(environment: Path) -> None:
         [environment / "pip", "list", "--format=json"], check=True, capture_output=True, env=plain_environment()
     )
     names = {package["name"].lower() for package in json.loads(listed.stdout)} - {"pip", "setuptools", "wheel"}
-    assert "dfm" in names and "nvflare" not in names
-    assert len(names - {"dfm"}) <= 5, names
+    assert "data-federation-mesh" in names and "nvflare" not in names
+    assert len(names - {"data-federation-mesh"}) <= 5, names
 
 
 def test_its_command_works(small: Small) -> None:

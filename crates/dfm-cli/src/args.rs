@@ -43,6 +43,10 @@ pub struct Global {
     /// Read what `$ref`s to URLs lead to [also: DFM_ALLOW_URL_REFS=1].
     #[arg(long, global = true)]
     pub allow_url_refs: bool,
+    /// Read what `$ref`s to files below this folder lead to, beside the federation's own folder and the repository around
+    /// it; may be repeated.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub allow_refs: Vec<PathBuf>,
 }
 
 /// When to use colours.
@@ -422,6 +426,9 @@ pub struct GenDocker {
     /// Merge the `provision` of this file into the configuration's first.
     #[arg(long, value_name = "FILE")]
     pub patch: Option<PathBuf>,
+    /// Also write to paths of the configuration that lead out of the federation's folder.
+    #[arg(long)]
+    pub allow_outside: bool,
     /// Leave out the Dockerfile with its .dockerignore, or the scripts with the compose file; may be repeated.
     #[arg(long, value_name = "WHAT")]
     pub skip: Vec<Skip>,
@@ -447,6 +454,9 @@ pub struct GenHelm {
     /// Merge the `provision` of this file into the configuration's first.
     #[arg(long, value_name = "FILE")]
     pub patch: Option<PathBuf>,
+    /// Also write to paths of the configuration that lead out of the federation's folder.
+    #[arg(long)]
+    pub allow_outside: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -80,6 +80,7 @@ impl Line {
             config: option("--config"),
             workspace: option("--workspace"),
             allow_url_refs: false,
+            allow_refs: Vec::new(),
         });
         let registry = Registry::read(&context.registry).ok()?;
         Some(Self { words, context, registry })

@@ -41,6 +41,8 @@ pub struct Context {
     pub workspace: PathBuf,
     /// Whether configurations may refer to URLs.
     pub allow_url_refs: bool,
+    /// Folders that configurations may refer to files in, besides their own.
+    pub allow_refs: Vec<PathBuf>,
 }
 
 /// Why a command did not do its work.
@@ -88,7 +90,8 @@ impl Context {
         };
         let allowed = std::env::var_os("DFM_ALLOW_URL_REFS").is_some_and(|value| value == "1");
         let allow_url_refs = global.allow_url_refs || allowed;
-        Self { output: Output::new(global), here, registry, workspace, allow_url_refs }
+        let allow_refs = global.allow_refs.iter().map(|folder| here.join(folder)).collect();
+        Self { output: Output::new(global), here, registry, workspace, allow_url_refs, allow_refs }
     }
 
     /// A path as the user would write it here.
@@ -182,7 +185,13 @@ fn load_with(context: &Context, name: &str, paths: &Paths, patch: Option<&Path>)
     // A program may read the result in another folder.
     let shown = if context.output.json { config.clone() } else { context.shown(config) };
     let fetch = context.allow_url_refs.then_some(fetch::fetch as dfm_config::Fetch);
-    dfm_config::load(&shown, &Options { patch: patch.map(Path::to_owned), fetch }).map_err(|mut report| {
+    let options = Options {
+        patch: patch.map(Path::to_owned),
+        fetch,
+        folder: Some(paths.dir.clone()),
+        allowed: context.allow_refs.clone(),
+    };
+    dfm_config::load(&shown, &options).map_err(|mut report| {
         if !config.exists() {
             let option = if paths.dir.is_dir() { "--config-path FILE" } else { "--federation-dir DIR" };
             let help = format!("the registry names it; mend that with `dfm fed config set {name} {option}`");

@@ -4,9 +4,9 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use dfm_config::write_file;
+use dfm_config::{Bounds, write_file};
 use dfm_deploy::{File, Members, Scene, relative};
-use dfm_diag::{Diagnostic, Report, Sources};
+use dfm_diag::{Diagnostic, Report, Sources, Span};
 use serde_json::json;
 use similar::TextDiff;
 
@@ -38,6 +38,49 @@ pub fn scene(context: &Context, chosen: &Chosen, build: Option<&Path>) -> Scene 
         packaged: ["pyproject.toml", "setup.py"].iter().any(|file| build.join(file).is_file()),
         folder,
     }
+}
+
+/// Whether a section's paths, and the files that are made of them, stay in the federation's folder once their links are
+/// followed. What goes into an image may also be the folder that the federation's is in, where its package is. `named` are
+/// the section's keys with the path that each gives, relative to the federation's folder.
+///
+/// # Errors
+/// The first path that leads out.
+pub fn stays_inside(
+    context: &Context,
+    chosen: &Chosen,
+    section: Option<Span>,
+    named: &[(&str, &Path)],
+    files: &[File],
+) -> Result<(), Failure> {
+    let folder = std::path::absolute(context.here.join(&chosen.paths.dir)).unwrap_or_default();
+    let own = Bounds::of([folder.as_path()]);
+    let around = folder.canonicalize().ok().and_then(|folder| folder.parent().map(Path::to_owned));
+    let is_context = |path: &Path, is_around: &dyn Fn(&Path) -> bool| {
+        Bounds::of(around.as_deref()).within(path).is_some_and(|path| is_around(&path))
+    };
+    let fault = |message: String, label: String| {
+        let fault = Diagnostic::error("deploy-outside-folder", message)
+            .help("name a place in the federation's folder; or say `--allow-outside`, if you mean it");
+        wrong(chosen, section.map_or(fault.clone(), |span| fault.at(span, label)))
+    };
+    for (key, path) in named {
+        let place = folder.join(path);
+        let is_around = |path: &Path| Some(path) == around.as_deref();
+        if own.within(&place).is_none() && !(*key == "build.context" && is_context(&place, &is_around)) {
+            let message = format!("`{key}` leads out of the federation's folder");
+            return Err(fault(message, format!("its `{key}` is `{}`", path.display())));
+        }
+    }
+    for file in files {
+        let place = folder.join(&file.path);
+        let is_ignore = |path: &Path| path.parent() == around.as_deref() && path.ends_with(".dockerignore");
+        if own.within(&place).is_none() && !is_context(&place, &is_ignore) {
+            let message = format!("a symbolic link leads `{}` out of the federation's folder", file.path.display());
+            return Err(fault(message, "this file is made of it".to_owned()));
+        }
+    }
+    Ok(())
 }
 
 /// Writes the files; where others are in their place, shows the difference and writes nothing, unless forced.

@@ -57,7 +57,7 @@ pub fn ask(context: &Context, module: &str, request: &Value) -> Result<Value, Fa
 pub fn broken(said: &str) -> Failure {
     let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it says nothing").trim();
     Failure::failed(if last.contains("No module named 'nvflare") {
-        let help = "install it: `pip install 'dfm[flare]'`";
+        let help = "install it: `pip install 'data-federation-mesh[flare]'`";
         Diagnostic::error("flare-not-installed", "this needs NVIDIA FLARE, which Python does not find").help(help)
     } else {
         Diagnostic::error("flare-broken", format!("NVIDIA FLARE ended without an answer: {last}"))

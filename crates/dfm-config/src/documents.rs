@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use dfm_diag::{Diagnostic, Sources, Span, nearest};
 
+use crate::bounds::Bounds;
 use crate::load::Fetch;
 use crate::tree::{self, Node};
 
@@ -23,13 +24,15 @@ pub struct Documents {
     /// The reference that led to a file first.
     origins: HashMap<u32, Span>,
     fetch: Option<Fetch>,
+    /// Where the files are that references may lead to.
+    bounds: Bounds,
 }
 
 impl Documents {
-    /// None yet; URLs are read by `fetch`, if there is one.
-    pub fn new(fetch: Option<Fetch>) -> Self {
+    /// None yet; URLs are read by `fetch`, if there is one, and other files that are referred to within the bounds.
+    pub fn new(fetch: Option<Fetch>, bounds: Bounds) -> Self {
         let (sources, faults) = Default::default();
-        Self { sources, faults, trees: HashMap::new(), opened: HashMap::new(), origins: HashMap::new(), fetch }
+        Self { sources, faults, trees: HashMap::new(), opened: HashMap::new(), origins: HashMap::new(), fetch, bounds }
     }
 
     /// Whether references may lead to URLs.
@@ -52,7 +55,7 @@ impl Documents {
             }
             return None;
         }
-        let file = match self.read(path, wanted) {
+        let file = match self.read(path, wanted, from.is_some()) {
             Ok(file) => Some(file),
             Err(mut fault) => {
                 if fault.code == "config-missing-file"
@@ -100,9 +103,19 @@ impl Documents {
         fault
     }
 
-    fn read(&mut self, path: &Path, wanted: &str) -> Result<u32, Diagnostic> {
+    fn read(&mut self, path: &Path, wanted: &str, referred: bool) -> Result<u32, Diagnostic> {
         let Some((url, fetch)) = path.to_str().filter(|path| is_url(path)).zip(self.fetch) else {
-            return crate::files::read(path, wanted, &mut self.sources);
+            if !referred {
+                return crate::files::read(path, wanted, &mut self.sources);
+            }
+            // Nothing of what is elsewhere is told, not even whether it is there.
+            if self.bounds.within(path).is_none() {
+                let message = format!("{wanted} `{}` is outside of the federation's folder", path.display());
+                return Err(Diagnostic::error("config-outside-file", message).help(
+                    "move it there or into the repository around it, or allow its folder with `--allow-refs DIR`",
+                ));
+            }
+            return crate::files::read_regular(path, wanted, &mut self.sources);
         };
         let bytes = fetch(url).map_err(|why| {
             Diagnostic::error("config-unreachable-url", format!("cannot read {wanted} `{url}`: {why}"))

@@ -1,5 +1,6 @@
 //! From a `.dfm.yaml` to a validated [`Federation`], and the registry of federations.
 
+mod bounds;
 mod check_project;
 mod decode;
 mod decode_binding;
@@ -31,6 +32,7 @@ mod type_paths;
 mod value;
 mod write;
 
+pub use bounds::Bounds;
 pub use check_project::{check_project, check_project_alone};
 pub use json_schema::json_schema;
 pub use load::{Fetch, Loaded, Options, load};

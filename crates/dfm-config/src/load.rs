@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use dfm_diag::{Diagnostic, Report};
 
 use crate::Federation;
+use crate::bounds::{Bounds, repository};
 use crate::documents::Documents;
 use crate::{decode, patch, refs, secrets};
 
@@ -16,6 +17,10 @@ pub struct Options {
     pub patch: Option<PathBuf>,
     /// Reads what a URL leads to, or says why not; `None` where references to URLs are refused.
     pub fetch: Option<Fetch>,
+    /// The federation's folder; `None` for that of its configuration.
+    pub folder: Option<PathBuf>,
+    /// More folders that references may lead to.
+    pub allowed: Vec<PathBuf>,
 }
 
 /// The bytes behind a URL, or the sentence that tells the user why there are none.
@@ -38,7 +43,7 @@ const MOST_FAULTS: usize = 1_000;
 /// # Errors
 /// Everything that is wrong with it, warnings included, in the order of the files; of very many faults the first ones.
 pub fn load(path: &Path, options: &Options) -> Result<Loaded, Report> {
-    let mut documents = Documents::new(options.fetch);
+    let mut documents = Documents::new(options.fetch, bounds(path, options));
     let root = documents.open(path, "the configuration", None).map(|file| {
         let root = refs::expand_root(&mut documents, file);
         match options.patch.as_ref().and_then(|path| documents.open(path, "the patch", None)) {
@@ -69,6 +74,17 @@ pub fn load(path: &Path, options: &Options) -> Result<Loaded, Report> {
         Some(federation) if !report.diagnostics.iter().any(Diagnostic::is_error) => Ok(Loaded { federation, report }),
         _ => Err(report),
     }
+}
+
+/// Where references may lead: the folders of the federation and of the files that the user names, the repository around
+/// the federation, and what is allowed besides.
+fn bounds(path: &Path, options: &Options) -> Bounds {
+    let of_file = |path: &Path| std::path::absolute(path).ok()?.parent().map(Path::to_owned);
+    let named = of_file(path).into_iter().chain(options.patch.as_deref().and_then(of_file));
+    let folder = options.folder.clone().or_else(|| of_file(path));
+    let around = folder.as_deref().and_then(repository);
+    let all: Vec<_> = named.chain(folder).chain(around).chain(options.allowed.iter().cloned()).collect();
+    Bounds::of(all.iter().map(PathBuf::as_path))
 }
 
 /// Keeps as many faults as anybody reads, and says how many more there are.

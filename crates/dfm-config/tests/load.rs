@@ -92,7 +92,7 @@ fn every_construct_means_what_the_format_says() {
 fn a_patch_is_merged_and_its_faults_are_in_the_patch() {
     let folder = tempfile::tempdir().unwrap();
     let patch = folder.path().join("patch.yaml");
-    let options = Options { patch: Some(patch.clone()), fetch: None };
+    let options = Options { patch: Some(patch.clone()), ..Options::default() };
     let path = configs().join("valid/everything.dfm.yaml");
     std::fs::write(&patch, "provision: {docker: {tag: nightly, dockerfile: null}, helm: null}\n").unwrap();
     let provision = load(&path, &options).unwrap().federation.provision;
@@ -126,7 +126,7 @@ fn a_server_with_an_answer_to_everything_is_not_asked_for_ever() {
     fn fetch(_: &str) -> Result<Vec<u8>, String> {
         Ok(b"dfm: 1.0.0\n$ref: [\"a/f.yaml#\", \"b/f.yaml#\"]\nschemas: {$ref: \"c/f.yaml#/schemas\"}\n".to_vec())
     }
-    let options = Options { patch: None, fetch: Some(fetch) };
+    let options = Options { fetch: Some(fetch), ..Options::default() };
     let report = load(Path::new("http://example.test/f.dfm.yaml"), &options).unwrap_err();
     let codes: Vec<&str> = report.diagnostics.iter().map(|fault| fault.code).collect();
     assert!(codes.iter().any(|code| ["config-too-deep", "config-too-large"].contains(code)), "{codes:?}");

@@ -171,5 +171,7 @@ def _open(path: str | Path, mode: Literal["r", "w"]) -> AbstractContextManager[T
     try:
         fsspec = importlib.import_module("fsspec")
     except ImportError:
-        raise PipelineError(f"{path} is a URL, which needs: pip install 'dfm[fsspec]'", user_line()) from None
+        raise PipelineError(
+            f"{path} is a URL, which needs: pip install 'data-federation-mesh[fsspec]'", user_line()
+        ) from None
     return fsspec.open(str(path), mode, encoding="utf-8")

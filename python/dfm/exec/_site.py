@@ -155,7 +155,8 @@ class Site:
         except ImportError:
             if protocol not in ("file", "local"):
                 raise ImportError(
-                    f"the cache of site '{self.site}' is on '{protocol}', which needs: pip install 'dfm[fsspec]'"
+                    f"the cache of site '{self.site}' is on '{protocol}', which needs: "
+                    "pip install 'data-federation-mesh[fsspec]'"
                 ) from None
             folder: Any = pathlib.Path(base)
         else:

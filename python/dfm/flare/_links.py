@@ -218,7 +218,7 @@ class FlareLinks:
             return str(problem)
         if told.get("site") != site:
             return f"the kit of participant '{site}' has no runtime of that site; provision the federation again"
-        if (version := metadata.version("dfm")) != told.get("dfm"):
+        if (version := metadata.version("data-federation-mesh")) != told.get("dfm"):
             return f"it runs dfm {told.get('dfm')}, but this application dfm {version}; install the same at both"
         there = str(told.get("api_version"))
         if there.partition(".")[0] != settings.api_version.partition(".")[0]:

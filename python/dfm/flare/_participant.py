@@ -36,7 +36,7 @@ def description(settings: dict[str, Any] | None) -> dict[str, Any]:
         _values.max_value()
     except ValueError as error:
         told["problem"] = str(error)
-    return told | {"dfm": metadata.version("dfm")}
+    return told | {"dfm": metadata.version("data-federation-mesh")}
 
 
 class Participant:

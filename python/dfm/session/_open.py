@@ -108,7 +108,8 @@ def open_session(
 def _flare_links(options: dict[str, Any]) -> Callable[..., Links]:
     if importlib.util.find_spec("nvflare") is None:
         raise SessionError(
-            "the target 'flare' needs NVIDIA FLARE, which is not installed here: pip install 'dfm[flare]'"
+            "the target 'flare' needs NVIDIA FLARE, which is not installed here: "
+            "pip install 'data-federation-mesh[flare]'"
         )
     from dfm.flare._kit import find_kit
     from dfm.flare._links import FlareLinks

@@ -1,7 +1,8 @@
 //! How does `dfm doctor` say what is installed, what is missing and what is running?
 
 use std::env;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use dfm_config::Loaded;
@@ -102,6 +103,11 @@ fn look_at_python(all: &mut Vec<Found>) {
     let own = env!("CARGO_PKG_VERSION");
     let command = env::current_exe().unwrap_or_default();
     all.push(found("installed", State::Good, format!("dfm {own} ({})", command.display()), ""));
+    if let Some(other) = on_path("dfm").filter(|other| !is_same(other, &command)) {
+        let what = format!("another dfm comes first on the PATH: {}", other.display());
+        let help = "put the folder of this one before it, or remove the other; `dfm` may be a stranger's program";
+        all.push(found("installed", State::Bad, what, help));
+    }
     let python = match python::find() {
         Ok(python) => python,
         Err(diagnostic) => {
@@ -113,7 +119,7 @@ fn look_at_python(all: &mut Vec<Found>) {
     let answer: Option<Value> = asked.ok().and_then(|done| serde_json::from_slice(&done.stdout).ok());
     let Some(answer) = answer else {
         let what = format!("the Python {} has no dfm", python.display());
-        all.push(found("installed", State::Bad, what, "install it there: `pip install dfm`"));
+        all.push(found("installed", State::Bad, what, "install it there: `pip install data-federation-mesh`"));
         return;
     };
     let text = |value: &Value| value.as_str().unwrap_or("?").to_owned();
@@ -124,24 +130,46 @@ fn look_at_python(all: &mut Vec<Found>) {
     } else {
         found("installed", State::Bad, what, &format!("this command is {own}; install both of the same version"))
     });
+    if let Some(version) = answer["stranger"].as_str() {
+        let what = format!("a distribution `dfm` {version} is installed there too, which is somebody else's");
+        let help = "run `pip uninstall dfm`, then `pip install --force-reinstall --no-deps data-federation-mesh`";
+        all.push(found("installed", State::Bad, what, help));
+    }
     for package in answer["packages"].as_array().into_iter().flatten() {
         let (name, wanted) = (text(&package["name"]), text(&package["wanted"]));
         let extra = package["extra"].as_str();
         all.push(match (package["found"].as_str(), extra) {
             (Some(version), _) => found("installed", State::Good, format!("{name} {version} (wanted: {wanted})"), ""),
-            (None, Some(extra)) => {
-                found("installed", State::Absent, name, &format!("if you need it, `pip install 'dfm[{extra}]'`"))
+            (None, Some(extra)) => found(
+                "installed",
+                State::Absent,
+                name,
+                &format!("if you need it, `pip install 'data-federation-mesh[{extra}]'`"),
+            ),
+            (None, None) => {
+                found("installed", State::Bad, name, "run `pip install --force-reinstall data-federation-mesh`")
             }
-            (None, None) => found("installed", State::Bad, name, "run `pip install --force-reinstall dfm`"),
         });
     }
 }
 
+/// Where a shell finds a program.
+fn on_path(program: &str) -> Option<PathBuf> {
+    let runs = |path: &PathBuf| path.metadata().is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0);
+    env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(program)).find(runs)
+}
+
+/// Whether two paths lead to one file.
+fn is_same(one: &Path, other: &Path) -> bool {
+    match (one.canonicalize(), other.canonicalize()) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => false,
+    }
+}
+
 fn look_at_programs(all: &mut Vec<Found>) {
-    let path: Vec<PathBuf> = env::var_os("PATH").map_or_else(Vec::new, |path| env::split_paths(&path).collect());
     for (program, needed) in PROGRAMS {
-        let place = path.iter().map(|folder| folder.join(program)).find(|path| path.is_file());
-        all.push(match place {
+        all.push(match on_path(program) {
             Some(place) => found("installed", State::Good, format!("{program} ({})", place.display()), ""),
             None => found("installed", State::Absent, program, &format!("needed {needed}")),
         });

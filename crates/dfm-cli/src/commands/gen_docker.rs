@@ -27,5 +27,12 @@ pub fn run(context: &Context, args: &GenDocker) -> Result<(), Failure> {
     if !args.skip.contains(&Skip::Scripts) {
         files.extend(scripts);
     }
+    if !args.allow_outside {
+        let build = &settings.build;
+        let mut named = vec![("dockerfile", settings.dockerfile.as_path()), ("build.context", build.context.as_path())];
+        named.extend(build.save.as_deref().map(|file| ("build.save.file", file)));
+        let section = chosen.federation.provision.docker.as_ref().map(|section| section.span);
+        deployment::stays_inside(context, &chosen, section, &named, &files)?;
+    }
     deployment::write(context, &chosen, &files, args.force)
 }

@@ -19,5 +19,9 @@ pub fn run(context: &Context, args: &GenHelm) -> Result<(), Failure> {
     let members = deployment::members(&chosen)?;
     let scene = deployment::scene(context, &chosen, None);
     let files = helm(&chosen.federation, &settings, &members, &scene);
+    if !args.allow_outside {
+        let section = chosen.federation.provision.helm.as_ref().map(|section| section.span);
+        deployment::stays_inside(context, &chosen, section, &[("path", &settings.path)], &files)?;
+    }
     deployment::write(context, &chosen, &files, args.force)
 }

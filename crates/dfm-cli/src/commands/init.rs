@@ -109,9 +109,9 @@ fn check(context: &Context, name: &str, package: &str, folder: &Path) -> Result<
 /// Writes all files beside their place first, so that a folder that is there is whole.
 fn write(folder: &Path, template: Template, name: &str, package: &str) -> io::Result<()> {
     let (own, requirements) = match template {
-        Template::Minimal => (MINIMAL, r#""dfm""#),
-        Template::Arrays => (ARRAYS, r#""dfm", "numpy""#),
-        Template::Tables => (TABLES, r#""dfm", "pyarrow""#),
+        Template::Minimal => (MINIMAL, r#""data-federation-mesh""#),
+        Template::Arrays => (ARRAYS, r#""data-federation-mesh", "numpy""#),
+        Template::Tables => (TABLES, r#""data-federation-mesh", "pyarrow""#),
     };
     let filled =
         |text: &str| text.replace("@name@", name).replace("@package@", package).replace("@requirements@", requirements);
