@@ -135,6 +135,19 @@ def test_what_is_declared_passes(session, name, way):
         assert errors == [] and results == (value if name == "tell.Numbers" else [value])
 
 
+def test_numpys_numbers_are_numbers(session):
+    numpy = pytest.importorskip("numpy")
+    for name, value in {
+        "ask.Integer": numpy.int64(3),
+        "ask.Number": numpy.float32(1),
+        "ask.Boolean": numpy.bool_(True),
+    }.items():
+        errors, (result,) = answer(session, as_parameter(name), value)
+        assert errors == [] and type(result) is type(value)
+    (error,), _ = answer(session, as_parameter("ask.Integer"), numpy.float64(3))
+    assert error.type == "DeclarationError"
+
+
 @pytest.mark.parametrize("way", [as_parameter, as_result])
 @pytest.mark.parametrize("name", BAD)
 def test_what_is_not_declared_is_refused_and_not_told(session, name, way):

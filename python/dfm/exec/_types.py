@@ -13,7 +13,7 @@ import inspect
 import operator
 import types
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, Union, cast
 
 from pydantic import BaseModel, BeforeValidator, Field, InstanceOf, Strict, TypeAdapter, ValidationError
 
@@ -138,11 +138,11 @@ class _Builder:
                 more = {"pattern": pattern} if isinstance(pattern, str) and _is_portable(pattern) else {}
                 return _bounded(Annotated[str, Strict()], keys, _OF_TEXTS, more)
             case "integer":
-                return Annotated[_bounded(Annotated[int, Strict()], keys, _OF_NUMBERS), BeforeValidator(_scalar)]
+                return _number(_bounded(Annotated[int, Strict()], keys, _OF_NUMBERS))
             case "number":
-                return Annotated[_bounded(Annotated[float, Strict()], keys, _OF_NUMBERS), BeforeValidator(_scalar)]
+                return _number(_bounded(Annotated[float, Strict()], keys, _OF_NUMBERS))
             case "boolean":
-                return Annotated[bool, Strict(), BeforeValidator(_scalar)]
+                return _number(Annotated[bool, Strict()])
             case "null":
                 return None
             case "array":
@@ -174,7 +174,7 @@ def _one_of(values: list[Any]) -> Any:
         if value is None:
             kinds.append(None)
         elif isinstance(value, float):
-            kinds.append(Annotated[float, Strict(), BeforeValidator(_scalar)])
+            kinds.append(_number(Annotated[float, Strict()]))
         else:
             return Any
     return _union(kinds)
@@ -195,8 +195,13 @@ def _is_portable(pattern: str) -> bool:
     return True
 
 
+def _number(kind: Any) -> Any:
+    """NumPy's numbers count as the numbers that they are; Python's, of which a list may have many, are tried first, as
+    that needs no function of Python's."""
+    return Annotated[Union[kind, Annotated[kind, BeforeValidator(_scalar)]], Field(union_mode="left_to_right")]  # noqa: UP007
+
+
 def _scalar(value: Any) -> Any:
-    """A number of NumPy's counts as the number that it is."""
     return value.item() if type(value).__module__ == "numpy" and hasattr(value, "item") else value
 
 
