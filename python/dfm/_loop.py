@@ -26,8 +26,8 @@ from dfm import _native
 from dfm._built import check_built
 from dfm._forks import end_if_forked, keep_from_forks
 from dfm._threads import Threads
-from dfm.exec._adapters import Adapters, BindingError, Bound, user_traceback
-from dfm.exec._types import DeclarationError
+from dfm.exec._adapters import Adapters, Bound
+from dfm.exec._telling import speak_for_thread
 
 check_built()
 
@@ -38,15 +38,14 @@ _ITEMS_A_TURN = 256
 """After so many items of one stream, likewise."""
 _ITEMS_AHEAD = 1024
 """So many items of a generator may wait for the loop."""
+_LONGEST_CALL = 10 * 365 * 86400
+"""Seconds that are as good as no limit."""
 _WAIT, _GONE = 1, 2
 """What `Site.item` may answer, beside 0."""
 
 
 class SiteLoop:
     """Drives a site on the running event loop. All methods but `soon` are called on that loop's thread."""
-
-    adapters: Adapters
-    """What it can call; known before its first job."""
 
     def __init__(self, site: _native.Site, on_event: Callable[[tuple[Any, ...]], None]) -> None:
         """`on_event` takes what is not the site's own business, as `Site.events` gives it."""
@@ -59,8 +58,10 @@ class SiteLoop:
         self._watched: dict[str, tuple[int, int]] = {}
         self._blocked: set[int] = set()
         self._carrying = False
-        self._calls: dict[int, asyncio.Task[None] | _Stream] = {}
+        self._calls: dict[int, asyncio.Task[None] | _Stream | _Body] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._adapters: Adapters | None = None
+        self._clock: asyncio.TimerHandle | None = None
         self.threads = Threads()
         """Where bodies run that are not coroutines."""
         keep_from_forks(self)
@@ -68,6 +69,21 @@ class SiteLoop:
     def leave_to_parent(self) -> list[int]:
         """As `Holder`."""
         return [fd for _, fd in self._watched.values()]
+
+    @property
+    def adapters(self) -> Adapters:
+        """What it can call; known before its first job."""
+        assert self._adapters is not None
+        return self._adapters
+
+    @adapters.setter
+    def adapters(self, adapters: Adapters) -> None:
+        self._adapters = adapters
+        speak_for_thread(adapters.telling)
+        self.site.limit(adapters.policy.limits, adapters.most_at_once())
+        self._seconds = adapters.policy.limits.seconds_per_call
+        if self._seconds < _LONGEST_CALL:
+            self._look_for_late_calls()
 
     def watch(self) -> None:
         """Waits on the sockets that the site has now, and on no others."""
@@ -95,6 +111,8 @@ class SiteLoop:
 
     def close(self) -> None:
         """Ends everything that runs."""
+        if self._clock is not None:
+            self._clock.cancel()
         for _, fd in self._watched.values():
             self._loop.remove_reader(fd)
         for fd in self._blocked:
@@ -102,6 +120,8 @@ class SiteLoop:
         self._watched.clear()
         self._blocked.clear()
         self._abandon(list(self._calls))
+        if self._adapters is not None:
+            self._adapters.close()
         self.threads.close()
 
     def _readable(self, name: str) -> None:
@@ -133,6 +153,8 @@ class SiteLoop:
                     pass
                 case _Stream() as stream:
                     stream.abandon()
+                case _Body() as body:
+                    body.given_up = True
                 case task:
                     task.cancel()
 
@@ -181,10 +203,8 @@ class SiteLoop:
                 try:
                     bound = self.adapters.bound(operation, provider)
                     arguments = bound.arguments(given)
-                except (BindingError, DeclarationError) as error:
-                    site.fail(call, type(error).__name__, str(error), "")
                 except Exception as error:
-                    site.fail(call, type(error).__name__, str(error), user_traceback(error))
+                    self._fail(call, error)
                 else:
                     if due[6] is not None:
                         self._spawn(self._persist(call, bound, given, *due[6]))
@@ -262,42 +282,66 @@ class SiteLoop:
         self._calls[call] = task
         try:
             for attempt in range(retries + 1):
+                if attempt and not self.site.again(call):
+                    break
+                state = _Body()
                 limit = asyncio.timeout(timeout)
                 try:
                     async with limit:
-                        streams, value = await self._whole(bound, bound.arguments(dict(given)))
+                        streams, value = await self._whole(call, bound, bound.arguments(dict(given)), state)
                 except asyncio.CancelledError as error:
                     if call not in self._calls:
                         raise
                     self._fail(call, error)
                     break
                 except BaseException as raised:
-                    late = f"it took longer than its timeout of {timeout} s"
-                    error = TimeoutError(late) if limit.expired() else raised
                     if attempt == retries:
-                        self._fail(call, error)
+                        self._fail_try(call, raised, state, timeout if limit.expired() else None)
                     elif backoff:
                         await asyncio.sleep(backoff * 2**attempt)
                 else:
                     self._tell_whole(call, streams, value)
                     break
+                finally:
+                    state.given_up = True
         finally:
             self._calls.pop(call, None)
         self.turn()
 
-    async def _whole(self, bound: Bound, arguments: dict[str, Any]) -> tuple[bool, Any]:
+    def _fail_try(self, call: int, raised: BaseException, state: _Body, timeout: float | None) -> None:
+        """With a `timeout`, that was over."""
+        if timeout is None:
+            self._fail(call, raised)
+        elif state.begun:
+            self.site.fail(call, "TimeoutError", f"it took longer than its timeout of {timeout} s", "")
+        else:
+            self.site.fail(call, "BusyError", f"{self.threads.busy()} (its timeout of {timeout} s)", "")
+
+    async def _whole(self, call: int, bound: Bound, arguments: dict[str, Any], state: _Body) -> tuple[bool, Any]:
         """Whether a body is a generator, and its result, for that the list of its items."""
+        most = self.adapters.policy.limits.items_per_call
         if bound.kind == "coroutine":
+            state.begun = True
             return False, await bound.body(**arguments)
         if bound.kind == "async generator":
-            return True, [item async for item in bound.body(**arguments)]
+            state.begun = True
+            items: list[Any] = []
+            async for item in bound.body(**arguments):
+                # One more than may be is enough for the site to refuse them.
+                if len(items) > most:
+                    break
+                items.append(item)
+            return True, items
         ended: asyncio.Future[tuple[bool, Any]] = self._loop.create_future()
 
         def run() -> None:
+            if state.given_up:
+                return
+            state.begun = True
             try:
                 value = bound.body(**arguments)
                 streams = inspect.isgenerator(value)
-                outcome = (streams, list(value) if streams else value)
+                outcome = (streams, list(_until(most, state, value)) if streams else value)
             except BaseException as error:
                 end_if_forked()
                 self._later(ended, functools.partial(ended.set_exception, error))
@@ -319,22 +363,45 @@ class SiteLoop:
             return
         gathers = self.site.gathers(call)
         for item in value:
-            self.site.item(call, item)
+            if self.site.item(call, item) == _GONE:
+                return
         self.site.streamed(call, value if gathers else None)
 
     def _fail(self, call: int, error: BaseException) -> None:
-        message = str(error) or type(error).__name__
-        self.site.fail(call, type(error).__name__, message, user_traceback(error))
+        operation = self.site.operation(call)
+        self.site.fail(call, *self.adapters.telling.told(error, f"'{operation}'" if operation else "the cache"))
+
+    def _look_for_late_calls(self) -> None:
+        for call in self.site.overdue(self._seconds):
+            match self._calls.get(call):
+                case _Body(begun=False):
+                    self.site.fail(call, "BusyError", f"{self.threads.busy()} ({self._patience()})", "")
+                case _:
+                    self.site.fail(call, "TimeoutError", f"it took longer than {self._patience()}", "")
+            self._abandon([call])
+        self._clock = self._loop.call_later(min(max(self._seconds / 20, 0.05), 5.0), self._look_for_late_calls)
+        self.turn()
+
+    def _patience(self) -> str:
+        return (
+            f"the {self._seconds} s that this site gives a call: `seconds-per-call` of its policy (local/policy.yaml "
+            "in its kit) says so"
+        )
 
     def _start(self, call: int, bound: Bound, arguments: dict[str, Any]) -> None:
         if bound.kind == "thread":
-            self.threads.run(lambda: self._run_body(call, bound.body, arguments))
+            state = self._calls[call] = _Body()
+            self.threads.run(lambda: self._run_body(call, state, bound.body, arguments))
             return
         stream = self._calls[call] = _Stream(self, call)
         if bound.kind == "generator":
             self.threads.run(lambda: stream.run(bound.body, arguments))
         else:
             stream.task = self._spawn(stream.drain(bound.body(**arguments)))
+
+    def forget(self, call: int) -> None:
+        """A call whose items nobody takes any more."""
+        self._calls.pop(call, None)
 
     def end_stream(self, call: int, gathered: list[Any] | None, error: BaseException | None) -> None:
         """Takes the end of a call's items."""
@@ -345,15 +412,18 @@ class SiteLoop:
             self._fail(call, error)
         self.turn()
 
-    def _run_body(self, call: int, body: Callable[..., Any], arguments: dict[str, Any]) -> None:
+    def _run_body(self, call: int, state: _Body, body: Callable[..., Any], arguments: dict[str, Any]) -> None:
         """On a thread: runs a body that is neither a coroutine nor a generator function, whatever it returns."""
+        if state.given_up:
+            return
+        state.begun = True
         try:
             try:
                 value = body(**arguments)
             finally:
                 end_if_forked()
         except BaseException as error:
-            self.soon(functools.partial(self._fail, call, error))
+            self.soon(functools.partial(self._end_body, call, self._fail, error))
         else:
             if inspect.isgenerator(value):
                 done = self._start_stream
@@ -361,7 +431,11 @@ class SiteLoop:
                 done = self._await
             else:
                 done = self.site.complete
-            self.soon(functools.partial(done, call, value))
+            self.soon(functools.partial(self._end_body, call, done, value))
+
+    def _end_body(self, call: int, done: Callable[[int, Any], None], outcome: Any) -> None:
+        self._calls.pop(call, None)
+        done(call, outcome)
 
     def _start_stream(self, call: int, items: Iterator[Any]) -> None:
         stream = self._calls[call] = _Stream(self, call)
@@ -383,6 +457,18 @@ class SiteLoop:
         # Once the loop is closed, nobody waits for it any more.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(do)
+
+
+class _Body:
+    """A body on a thread."""
+
+    __slots__ = ("begun", "given_up")
+
+    def __init__(self) -> None:
+        self.begun = False
+        """Whether a thread has come to it."""
+        self.given_up = False
+        """Whether nobody wants its result any more."""
 
 
 class _Helper:
@@ -414,6 +500,14 @@ class _Helper:
             self.task.cancel()
         assert self.taken is not None
         await self._driver.stay(*self.taken)
+
+
+def _until(most: int, state: _Body, items: Iterator[Any]) -> Iterator[Any]:
+    """A generator's items, until nobody wants them, and one more than may be: the site refuses that."""
+    for number, item in enumerate(items):
+        if number > most or state.given_up:
+            return
+        yield item
 
 
 @types.coroutine
@@ -475,7 +569,10 @@ class _Stream:
         try:
             async for item in generator:
                 if self._gone or not self._give(item):
+                    self._gone = True
+                    self._driver.forget(self._call)
                     await generator.aclose()
+                    self._driver.turn()
                     return
                 taken += 1
                 if self._full:
@@ -523,6 +620,7 @@ class _Stream:
         while items and not self._full and not self._gone:
             if not self._give(items.popleft()):
                 self.abandon()
+                self._driver.forget(self._call)
         self._go.set()
         if self._ended is not None and not items:
             self._end(*self._ended)

@@ -26,7 +26,7 @@ from dfm.api import ErrorToken, Pipeline
 from dfm.api.discovery import Discovery, ErrorFieldAdvice
 from dfm.errors import DfmError, PipelineError, PlanError
 from dfm.exec import Frame
-from dfm.exec._adapters import user_traceback
+from dfm.exec._telling import user_traceback
 from dfm.session import STATUS_PLACE, Job, JobStatus, Wait, from_env
 from dfm.session._measured import Measured, write
 from dfm.session._waits import described

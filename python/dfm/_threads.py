@@ -28,6 +28,13 @@ class Threads:
             self._idle -= 1
         self._work.put(work)
 
+    def busy(self) -> str:
+        """Why work may not have begun, for its user."""
+        return (
+            f"it never began: the {self._limit} threads that a session has at this site for bodies that are no "
+            "coroutines were busy for longer than it could wait, perhaps by some that were given up and go on"
+        )
+
     @contextlib.contextmanager
     def waiting(self) -> Generator[None]:
         """For work that waits for other work here: meanwhile another thread may run."""

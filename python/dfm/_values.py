@@ -47,6 +47,12 @@ _MOST_ALIKE = 64
 """So many members of a set or a dictionary may have the same hash: looking one up tries all of them."""
 
 
+def harmless(error: Exception) -> Exception:
+    """The error of dfm's own, marked as one whose text has nothing of a value but its type and size."""
+    error.__dict__["dfm_public"] = True
+    return error
+
+
 class Policy(threading.local):
     """What the site of this thread sends, and takes from others. A thread without a site has the default."""
 
@@ -72,9 +78,11 @@ _OUR_OWN = ("dfm.api._tokens", "dfm._answers", "dfm._advice")
 """Modules of dfm whose classes are rebuilt everywhere."""
 
 
-def set_policy(lenient: bool, packages: Iterable[str], modules: Iterable[str] = ()) -> None:
+def set_policy(
+    lenient: bool, packages: Iterable[str], modules: Iterable[str] = (), most_bytes: int | None = None
+) -> None:
     """Says what the site of this thread takes. `modules` may be imported for a value, as the site's configuration names
-    them, and so may the generated ones.
+    them, and so may the generated ones. No value is larger than `most_bytes`, whatever the environment says.
 
     Raises:
         ValueError: the environment does not say how large values may be.
@@ -82,7 +90,7 @@ def set_policy(lenient: bool, packages: Iterable[str], modules: Iterable[str] = 
     policy.lenient = lenient
     policy.packages = tuple(packages)
     policy.modules = tuple(modules)
-    policy.max_value = max_value()
+    policy.max_value = max_value() if most_bytes is None else min(max_value(), most_bytes)
 
 
 @contextlib.contextmanager
@@ -119,7 +127,7 @@ def sent(value: object, size: int) -> str | None:
         kind = _name(type(value))
         too_large = _too_large(f"this value, of type {kind}, has {size} bytes")
         if not policy.lenient:
-            raise ValueError(too_large)
+            raise harmless(ValueError(too_large))
         doubts[f"size of {kind}"] = too_large
     return _told(doubts)
 
@@ -144,7 +152,7 @@ def received(size: int) -> int | None:
     if policy.lenient:
         return None
     if size > policy.max_value:
-        raise ValueError(_too_large(f"a value of {size} bytes came"))
+        raise harmless(ValueError(_too_large(f"a value of {size} bytes came")))
     return _BECOMES * policy.max_value
 
 
@@ -155,7 +163,7 @@ def check_growth(size: int) -> None:
         ValueError: it would become too large.
     """
     if size > _BECOMES * policy.max_value and not policy.lenient:
-        raise ValueError(_too_large(f"a value came that would become {size} bytes"))
+        raise harmless(ValueError(_too_large(f"a value came that would become {size} bytes")))
 
 
 def _too_large(what: str) -> str:
@@ -229,11 +237,13 @@ def elements(value: Any) -> list[Any]:
     if module == "pyarrow" and hasattr(value, "to_pylist"):
         return value.to_pylist()
     if isinstance(value, str | bytes | bytearray | memoryview) or hasattr(kind, "__pydantic_fields__"):
-        raise TypeError(f"a ForEach goes through a sequence, and a value of type {kind.__name__} is none")
+        raise harmless(TypeError(f"a ForEach goes through a sequence, and a value of type {kind.__name__} is none"))
     try:
         found = list(itertools.islice(value, MOST_ELEMENTS + 1))
     except TypeError:
-        raise TypeError(f"a ForEach goes through a sequence, and a value of type {kind.__name__} is none") from None
+        raise harmless(
+            TypeError(f"a ForEach goes through a sequence, and a value of type {kind.__name__} is none")
+        ) from None
     _check_elements(len(found))
     return found
 
@@ -281,9 +291,11 @@ def reduce(value: Any) -> tuple[str, Any]:
         return "path", str(value)
     if policy.lenient:
         return _pickled(value)
-    raise TypeError(
-        f"a value of type {_name(kind)} has no encoding that is safe to send; return plain "
-        "data, an array, a table, an image, a dataclass or a pydantic model, or allow pickle at the sites concerned"
+    raise harmless(
+        TypeError(
+            f"a value of type {_name(kind)} has no encoding that is safe to send; return plain "
+            "data, an array, a table, an image, a dataclass or a pydantic model, or allow pickle at the sites concerned"
+        )
     )
 
 
@@ -295,7 +307,7 @@ def restore(name: str, state: Any) -> Any:
         TypeError: this process does not accept it.
     """
     if (rebuild := _RESTORE.get(name)) is None:
-        raise ValueError(f"no encoding is called {name!r} here; the other site runs another version of dfm")
+        raise harmless(ValueError(f"no encoding is called {name!r} here; the other site runs another version of dfm"))
     return rebuild(state)
 
 
@@ -313,9 +325,11 @@ def _class(path: str) -> type[Any]:
     module, _, name = path.partition(":")
     package = module.partition(".")[0]
     if not policy.lenient and not _is_known(module):
-        raise TypeError(
-            f"this site does not rebuild objects of package '{package}' ({path}); its federation names only "
-            f"{', '.join(policy.packages) or 'no packages'}"
+        raise harmless(
+            TypeError(
+                f"this site does not rebuild objects of package '{package}' ({path}); its federation names only "
+                f"{', '.join(policy.packages) or 'no packages'}"
+            )
         )
     found: Any = _module(module)
     for part in name.split("."):
@@ -404,7 +418,7 @@ def _pickled(value: Any) -> tuple[str, Any]:
 
 def _restore_pickle(state: Any) -> Any:
     if not policy.lenient:
-        raise TypeError("this site does not accept pickled objects")
+        raise harmless(TypeError("this site does not accept pickled objects"))
     return pickle.loads(state[0], buffers=state[1])
 
 

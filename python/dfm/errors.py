@@ -51,6 +51,13 @@ class PlanError(DfmError):
         return f"{text}\n  help: {problem['help']}" if problem["help"] else text
 
 
+class Public(DfmError):
+    """For adapters: its text is no secret, so that every site tells it to the application as it is.
+
+    Of any other exception an application learns what the site's policy lets it. What it was raised from is never told.
+    """
+
+
 class SessionError(DfmError):
     """A session cannot be opened, or cannot do what was asked of it."""
 
@@ -67,7 +74,7 @@ class PartialError(AdviceError):
     """The sites' advice ends here, although there is more to give."""
 
 
-class LimitError(DfmError):
+class LimitError(Public):
     """More was asked of a site than it does; the text names the limit."""
 
 

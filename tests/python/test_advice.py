@@ -22,6 +22,8 @@ from dfm.api.discovery import (
 from dfm.exec._adapters import Bound
 from dfm.exec._advise import advise
 from dfm.exec._advisors import Advisor, advisors
+from dfm.exec._secrets import Secrets
+from dfm.exec._telling import Telling
 from dfm.exec.discovery import (
     Advise,
     AdvisedDateRange,
@@ -36,7 +38,7 @@ from dfm.exec.discovery import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-LOGGER = logging.getLogger("test")
+TELLING = Telling(Secrets(), logging.getLogger("test"))
 
 
 def bound_to(asks):
@@ -57,7 +59,7 @@ def tree(asks, given=None, asked=None, unknown=(), seconds=None) -> Any:
     """What the advisors say; all that have no value are asked."""
     given = given or {}
     asked = [name for name in asks if name not in given and name not in unknown] if asked is None else asked
-    return asyncio.run(advise("it", bound_to(asks), given, asked, list(unknown), seconds, LOGGER))
+    return asyncio.run(advise("it", bound_to(asks), given, asked, list(unknown), seconds, TELLING))
 
 
 def says(answer):

@@ -69,6 +69,9 @@ pub enum Command {
     /// Find the jobs of a running federation again, also those whose application is gone.
     #[command(subcommand)]
     Jobs(Jobs),
+    /// Look after a site of your own.
+    #[command(subcommand)]
+    Site(Site),
     /// Have your shell complete what is written after `dfm`.
     #[command(subcommand)]
     Completion(Completion),
@@ -90,6 +93,23 @@ pub struct Supervise {
     /// The program and its arguments.
     #[arg(last = true, required = true)]
     pub program: Vec<OsString>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Site {
+    /// What the site allows.
+    #[command(subcommand)]
+    Policy(Policy),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Policy {
+    /// Show everything that is wrong with a policy, or what it decides.
+    Check {
+        /// The `policy.yaml`, which is in the folder `local` of the site's kit.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -15,6 +15,7 @@ mod plan;
 mod planned;
 mod poc;
 mod simulate;
+mod site;
 mod submit;
 mod supervise;
 
@@ -125,6 +126,7 @@ pub fn run(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Fed(Fed::Plan(args)) => plan::run(context, &args),
         Command::Fed(Fed::Simulate(args)) => simulate::run(context, &args),
         Command::Fed(Fed::Submit(args)) => submit::run(context, &args),
+        Command::Site(command) => site::run(context, &command),
         Command::Jobs(command) => jobs::run(context, command),
         Command::Completion(command) => completion::run(context, command),
         Command::Doctor => doctor::run(context),

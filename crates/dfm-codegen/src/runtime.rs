@@ -109,6 +109,7 @@ fn binding(
         "provider": provider,
         "adapter": class(&of.adapter),
         "is_async": of.is_async,
+        "max_concurrent": of.max_concurrent,
         "parameters": parameters,
         "discoverable": discoverable,
         "arguments": arguments,

@@ -111,6 +111,7 @@ fn binding(name: &str, entry: &Entry, scope: &Scope<'_>, faults: &mut Faults) ->
         returns: fields.get("returns").and_then(|entry| named_type(&entry.value, "returns", faults)),
         is_async: fields.flag("is-async", faults).unwrap_or(true),
         compute_cost: compute_cost(&fields, faults),
+        max_concurrent: fields.whole("max-concurrent", 1, faults),
         adapter: adapter?,
         arguments: arguments?,
     })

@@ -124,6 +124,23 @@ impl<'n> Fields<'n> {
         good
     }
 
+    /// A whole number of at least `least`, when the key is there.
+    pub fn whole(&self, key: &'static str, least: u64, faults: &mut Faults) -> Option<u64> {
+        let node = &self.get(key)?.value;
+        let number = match &node.data {
+            Data::Number(number) => number.as_u64().filter(|number| *number >= least),
+            _ => None,
+        };
+        if number.is_none() {
+            let mut fault = wrong_type(node, &format!("`{key}`"), &format!("a whole number of at least {least}"));
+            if let Data::Number(number) = &node.data {
+                fault.label = format!("this is {number}");
+            }
+            faults.push(fault);
+        }
+        number
+    }
+
     /// Complains about a key's text that is none of those that the table lists.
     pub fn choice(&self, key: &'static str, entry: &Entry, faults: &mut Faults) {
         if let Some(Kind::Choice(choices)) = self.kind(key) {

@@ -59,6 +59,8 @@ pub enum Kind {
     Flag,
     /// A number of at least 0.
     Amount,
+    /// A whole number of at least 1.
+    Whole,
     /// A number above 0.
     Rate,
     /// A list of texts.
@@ -335,6 +337,11 @@ pub static BINDING: Shape = Shape {
             "`from-operation`, or the adapter's argument → where its value comes from.",
         ),
         key("compute_cost", Kind::Shape(&COMPUTE_COST), "For choosing a site."),
+        key(
+            "max-concurrent",
+            Kind::Whole,
+            "How many of its calls a session runs at the same time; more wait for their turn.",
+        ),
     ],
 };
 

@@ -98,6 +98,7 @@ fn kind(kind: &'static Kind, definitions: &mut Map<String, Value>) -> Value {
             json!({"anyOf": [{"type": "boolean"}, {"type": "string", "pattern": "^([Yy]es|YES|[Nn]o|NO|[Oo]n|ON|[Oo]ff|OFF)$"}]})
         }
         Kind::Amount => json!({"type": "number", "minimum": 0}),
+        Kind::Whole => json!({"type": "integer", "minimum": 1}),
         Kind::Rate => json!({"type": "number", "exclusiveMinimum": 0}),
         Kind::Texts => json!({"type": "array", "items": {"type": "string"}}),
         Kind::Free => json!({"type": "object"}),

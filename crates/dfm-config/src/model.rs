@@ -164,6 +164,8 @@ pub struct Binding {
     pub arguments: IndexMap<String, Argument>,
     /// For choosing a site.
     pub compute_cost: ComputeCost,
+    /// How many of its calls a session runs at the same time, if that is bounded.
+    pub max_concurrent: Option<u64>,
 }
 
 /// One argument of an adapter's `body`.

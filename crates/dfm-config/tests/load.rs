@@ -74,6 +74,7 @@ fn every_construct_means_what_the_format_says() {
     assert_eq!(sources, [&parameter("field"), &parameter("width")]);
     assert!(!smooth.is_async);
     assert_eq!(smooth.compute_cost.compute_throughput, Some(1e6));
+    assert_eq!(smooth.max_concurrent, Some(2));
     assert_eq!(federation.sites["home"].send_cost["archive"].bandwidth, None);
 
     let archive = &federation.sites["archive"];

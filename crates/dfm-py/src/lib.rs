@@ -4,6 +4,7 @@ mod buffers;
 mod keeper;
 mod measurement;
 mod plan;
+mod policy;
 mod site;
 mod values;
 mod watch;
@@ -28,6 +29,8 @@ mod _native {
     use crate::measurement::Measurement;
     #[pymodule_export]
     use crate::plan::{Plan, plan};
+    #[pymodule_export]
+    use crate::policy::read_policy;
     #[pymodule_export]
     use crate::site::Site;
     #[pymodule_export]

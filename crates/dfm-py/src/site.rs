@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use dfm_net::{Argument, Comparison, Failure, Frame, Limits, NodeId, Outcome, Selector, Step, Token, Value};
 use dfm_runtime::{Event, Host, Incoming, Link, NodeAt, Outgoing, Part, Room, Wait, Why, Yielded};
@@ -16,14 +17,26 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 use serde_json::Value as Json;
 
-use crate::buffers::{Held, Memory};
+use crate::buffers::{Held as HeldBytes, Memory};
 use crate::measurement::Measurement;
 use crate::plan::Plan;
 use crate::values;
 
-/// What tokens carry: the Python object itself.
+/// What tokens carry: the Python object itself, and of one that came from another site the room that it takes here.
 #[derive(Clone)]
-struct Object(Py<PyAny>);
+struct Object(Py<PyAny>, Option<Arc<Held>>);
+
+/// The bytes that a value came as, until nothing of it waits here any more.
+struct Held {
+    bytes: u64,
+    of: Arc<AtomicU64>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.of.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
 
 impl Value for Object {
     fn select(&self, path: &[Selector]) -> Result<Self, String> {
@@ -37,7 +50,7 @@ impl Value for Object {
                 };
                 at = found.map_err(|error| not_found(&at, selector, &error))?;
             }
-            Ok(Self(at.unbind()))
+            Ok(Self(at.unbind(), self.1.clone()))
         })
     }
 
@@ -51,7 +64,8 @@ impl Value for Object {
                 elements.and_then(|elements| elements.call1((value,))).map_err(|error| wrong(py, &error))?
             };
             let items = items.try_iter().map_err(|error| wrong(py, &error))?;
-            items.map(|item| item.map(|item| Self(item.unbind())).map_err(|error| wrong(py, &error))).collect()
+            let item = |item: Bound<'_, PyAny>| Self(item.unbind(), self.1.clone());
+            items.map(|one| one.map(item).map_err(|error| wrong(py, &error))).collect()
         })
     }
 
@@ -66,12 +80,14 @@ impl Value for Object {
             };
             let items: Vec<Bound<'_, PyAny>> =
                 items.into_iter().map(|one| item(one).unwrap_or_else(|_| py.None().into_bound(py))).collect();
-            Self(PyList::new(py, items).map_or_else(|_| py.None(), |list| list.into_any().unbind()))
+            Self(PyList::new(py, items).map_or_else(|_| py.None(), |list| list.into_any().unbind()), None)
         })
     }
 
     fn literal(json: &Json) -> Result<Self, (String, String)> {
-        Python::attach(|py| literal(py, json).map(|value| Self(value.unbind())).map_err(|error| wrong(py, &error)))
+        Python::attach(|py| {
+            literal(py, json).map(|value| Self(value.unbind(), None)).map_err(|error| wrong(py, &error))
+        })
     }
 
     fn compare(&self, comparison: Comparison, other: &Self) -> Result<bool, (String, String)> {
@@ -94,10 +110,12 @@ impl Value for Object {
     }
 }
 
-/// An exception's class and sentence.
+/// An exception's class and sentence, as far as the site of this thread tells them.
 fn wrong(py: Python<'_>, error: &PyErr) -> (String, String) {
-    let kind = error.get_type(py).name().map_or_else(|_| "Exception".to_owned(), |name| name.to_string());
-    (kind, sentence(py, error))
+    let telling = py.import(intern!(py, "dfm.exec._telling"));
+    let told = telling.and_then(|telling| telling.call_method1(intern!(py, "told_here"), (error.value(py),)));
+    let unsaid = |_| ("Exception".to_owned(), "this site cannot say what was wrong".to_owned());
+    told.and_then(|told| told.extract()).unwrap_or_else(unsaid)
 }
 
 fn not_found(at: &Bound<'_, PyAny>, selector: &Selector, error: &PyErr) -> String {
@@ -110,13 +128,30 @@ fn not_found(at: &Bound<'_, PyAny>, selector: &Selector, error: &PyErr) -> Strin
     format!("the result, of type {of}, has no {what}: {}", sentence(at.py(), error))
 }
 
-/// An exception as one line.
+/// An exception's sentence, as far as the site of this thread tells it.
 fn sentence(py: Python<'_>, error: &PyErr) -> String {
-    let text = error.value(py).str().map(|text| text.to_string()).unwrap_or_default();
-    if text.is_empty() { error.get_type(py).to_string() } else { text }
+    wrong(py, error).1
 }
 
-struct PythonHost;
+struct PythonHost {
+    /// The most bytes of values that came and wait here.
+    most: u64,
+    held: Arc<AtomicU64>,
+}
+
+impl PythonHost {
+    fn hold(&self, bytes: u64) -> Result<Arc<Held>, String> {
+        let held = Held { bytes, of: Arc::clone(&self.held) };
+        if self.held.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) <= self.most {
+            return Ok(Arc::new(held));
+        }
+        Err(format!(
+            "{bytes} bytes more of values that wait here are more than this site holds, {} in all: `buffered-bytes` of \
+             its policy (local/policy.yaml in its kit) says so",
+            self.most
+        ))
+    }
+}
 
 impl Host for PythonHost {
     type Value = Object;
@@ -130,8 +165,9 @@ impl Host for PythonHost {
     }
 
     fn decode(&mut self, value: Incoming) -> Result<Object, String> {
+        let held = self.hold(value.size() as u64)?;
         Python::attach(|py| match values::from_bytes(py, value) {
-            Ok(object) => Ok(Object(object.unbind())),
+            Ok(object) => Ok(Object(object.unbind(), Some(held))),
             Err(error) => Err(sentence(py, &error)),
         })
     }
@@ -148,7 +184,7 @@ impl Site {
     #[new]
     #[pyo3(signature = (name, home=None))]
     fn new(name: String, home: Option<String>) -> Self {
-        Self { site: dfm_runtime::Site::new(name, home, PythonHost) }
+        Self { site: dfm_runtime::Site::new(name, home, PythonHost { most: u64::MAX, held: Arc::default() }) }
     }
 
     /// Takes over the socket `fd`, which leads to `site`.
@@ -171,6 +207,32 @@ impl Site {
         self.site.add_pipe(site);
     }
 
+    /// Says how much the session may ask for: the limits of a site's policy, and which operations run how many calls
+    /// at the same time, each with its provider. Before the first job.
+    fn limit(&mut self, limits: SiteLimits, operations: Vec<(String, Option<String>, usize)>) {
+        let SiteLimits { jobs_per_session: jobs, frames_per_job, calls_at_once, calls_per_job, items_per_call, .. } =
+            limits;
+        self.site.host().most = limits.buffered_bytes;
+        let limits = dfm_runtime::Limits { jobs, frames_per_job, calls_per_job, items_per_call, calls_at_once };
+        let operations = operations.into_iter().map(|(name, provider, most)| ((name, provider), most));
+        self.site.limit(limits, operations);
+    }
+
+    /// The calls that have been running for more than so many seconds.
+    fn overdue(&self, seconds: f64) -> Vec<u64> {
+        self.site.overdue(seconds)
+    }
+
+    /// The operation of a running call, if it is one of an operation.
+    fn operation(&self, call: u64) -> Option<String> {
+        self.site.step(call).and_then(|step| step.operation()).map(str::to_owned)
+    }
+
+    /// Counts one more try of a call; `False` if its job has had too many, and is refused.
+    fn again(&mut self, call: u64) -> bool {
+        self.site.again(call)
+    }
+
     /// The packets to carry: (the site each is for, its bytes).
     fn take_packets(&mut self) -> Vec<(String, Memory)> {
         self.site.take_packets().into_iter().map(|(site, packet)| (site, Memory::new(Part::Inline(packet)))).collect()
@@ -178,7 +240,7 @@ impl Site {
 
     /// Acts on a packet that was carried here from `site`.
     fn receive_packet(&mut self, site: &str, packet: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.site.receive_packet(site, Held::new(packet)?.as_ref());
+        self.site.receive_packet(site, HeldBytes::new(packet)?.as_ref());
         Ok(())
     }
 
@@ -235,11 +297,11 @@ impl Site {
     fn complete(&mut self, py: Python<'_>, call: u64, value: Py<PyAny>) -> PyResult<()> {
         let outcome = if let Some(Step::LookUp { .. }) = self.site.step(call) {
             match value.extract::<(Py<PyAny>, Option<(Py<PyAny>,)>)>(py)? {
-                (_, Some((value,))) => Outcome::Found(Object(value)),
-                (key, None) => Outcome::NotFound(Object(key)),
+                (_, Some((value,))) => Outcome::Found(Object(value, None)),
+                (key, None) => Outcome::NotFound(Object(key, None)),
             }
         } else {
-            Outcome::Value(Object(value))
+            Outcome::Value(Object(value, None))
         };
         self.site.complete(call, outcome);
         Ok(())
@@ -248,7 +310,7 @@ impl Site {
     /// Takes the end of a call's items; `items` is the list of them, if `gathers` asked for one.
     #[pyo3(signature = (call, items=None))]
     fn streamed(&mut self, call: u64, items: Option<Py<PyAny>>) {
-        self.site.complete(call, Outcome::Streamed(items.map(Object)));
+        self.site.complete(call, Outcome::Streamed(items.map(|items| Object(items, None))));
     }
 
     /// Takes a call's error.
@@ -263,7 +325,7 @@ impl Site {
 
     /// Takes an item of a call's generator. 0: go on; 1: wait for room; 2: nobody wants it any more.
     fn item(&mut self, call: u64, value: Py<PyAny>) -> u8 {
-        match self.site.item(call, &Object(value)) {
+        match self.site.item(call, &Object(value, None)) {
             Room::More => 0,
             Room::Wait => 1,
             Room::Gone => 2,
@@ -304,7 +366,7 @@ impl Site {
 
     /// At home: begins the next frame of a job.
     fn start(&mut self, job: u64, params: HashMap<String, Py<PyAny>>) {
-        self.site.start(job, &params.into_iter().map(|(name, value)| (name, Object(value))).collect());
+        self.site.start(job, &params.into_iter().map(|(name, value)| (name, Object(value, None))).collect());
     }
 
     /// At home: ends a job's input.
@@ -358,8 +420,10 @@ impl Site {
 
     /// At home: takes up a job from what was kept of it. Returns the sites that are gone, for `lose`.
     fn replay(&mut self, history: Vec<(String, Bound<'_, PyAny>)>) -> PyResult<Vec<String>> {
-        let history: Vec<_> =
-            history.iter().map(|(from, packet)| Ok((from.as_str(), Held::new(packet)?))).collect::<PyResult<_>>()?;
+        let history: Vec<_> = history
+            .iter()
+            .map(|(from, packet)| Ok((from.as_str(), HeldBytes::new(packet)?)))
+            .collect::<PyResult<_>>()?;
         Ok(self.site.replay(history.iter().map(|(from, packet)| (*from, packet.as_ref()))))
     }
 
@@ -372,6 +436,17 @@ impl Site {
     fn say_bye(&mut self, site: &str) {
         self.site.say_bye(site);
     }
+}
+
+/// What [`Site::limit`] takes, by the names that `dfm.exec` has for it.
+#[derive(FromPyObject)]
+struct SiteLimits {
+    jobs_per_session: u64,
+    frames_per_job: u64,
+    calls_at_once: u64,
+    calls_per_job: u64,
+    items_per_call: u64,
+    buffered_bytes: u64,
 }
 
 /// An operation, its provider, its parameters by their names, and its limits, as [`Site::next_call`] gives them.

@@ -118,7 +118,12 @@ impl Keeper {
         {
             self.jobs.get_mut(&job)?.told.insert(from.to_owned(), told);
         }
-        let (Seen::Token(job, ..) | Seen::Item(job, ..) | Seen::Done(job) | Seen::Report(job, ..)) = seen else {
+        let (Seen::Token(job, ..)
+        | Seen::Item(job, ..)
+        | Seen::Done(job)
+        | Seen::Report(job, ..)
+        | Seen::Refused(job, ..)) = seen
+        else {
             return None;
         };
         let kept = self.jobs.get_mut(&job)?;
@@ -131,6 +136,10 @@ impl Keeper {
             Seen::Item(_, place, frame, _) => kept.expect(place, frame, true),
             Seen::Done(_) => {
                 kept.waiting.remove(from);
+            }
+            Seen::Refused(..) => {
+                kept.waiting.remove(from);
+                kept.errors += 1;
             }
             _ => kept.errors += 1,
         }

@@ -1,7 +1,9 @@
 //! Drives nets across processes: links, shared memory, jobs.
 
+mod due;
 mod host;
 mod keeper;
+mod limits;
 mod link;
 mod measure;
 mod record;
@@ -11,6 +13,7 @@ pub mod spare;
 
 pub use host::{Call, CallId, Event, Host, Incoming, NodeAt, Outgoing, Part, Room, Wait, Why, Yielded};
 pub use keeper::{Keeper, Position, Progress};
+pub use limits::Limits;
 pub use link::Link;
 pub use segment::Received;
 pub use site::{STREAM_WINDOW, Site};

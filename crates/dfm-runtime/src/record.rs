@@ -7,10 +7,10 @@
 use std::collections::HashMap;
 use std::mem;
 
-use dfm_net::{Frame, Outcome, TransitionId};
+use dfm_net::Outcome;
 use dfm_wire::{Buffer, Encoded, Ending, JobId, Message};
 
-use crate::host::{Call, Host};
+use crate::host::Host;
 use crate::site::{Arrived, Running, Site};
 
 impl<H: Host> Site<H> {
@@ -55,24 +55,24 @@ impl<H: Host> Site<H> {
                 }
                 Message::Stop(job, _) => self.stop(job),
                 Message::Made(job, transition, frame, value) => {
-                    let call = self.due(job, transition, &frame).map(|at| self.calls[at].id);
+                    let call = self.due.find(job, transition, &frame);
                     if let (Some(call), Some(value)) = (call, self.recorded(value)) {
                         self.item(call, &value);
                     }
                 }
                 Message::Ended(job, transition, frame, ending) => {
-                    if let Some(at) = self.due(job, transition, &frame)
+                    if let Some(call) = self.due.find(job, transition, &frame)
                         && let Some(outcome) = self.recorded_outcome(ending)
-                        && let Some(Call { id, .. }) = self.calls.remove(at)
                     {
-                        self.complete(id, outcome);
+                        self.due.remove(job, call);
+                        self.complete(call, outcome);
                     }
                 }
                 _ => {}
             }
         }
-        for call in &self.calls {
-            if let Some(running) = self.running.get_mut(&call.id) {
+        for call in self.due.waiting() {
+            if let Some(running) = self.running.get_mut(&call) {
                 running.repeats = running.sent;
             }
         }
@@ -83,10 +83,6 @@ impl<H: Host> Site<H> {
     /// At home: forgets a job here, and lets the other sites go on with it.
     pub fn leave(&mut self, id: JobId) {
         self.abandon(id);
-    }
-
-    fn due(&self, job: JobId, transition: TransitionId, frame: &Frame) -> Option<usize> {
-        self.calls.iter().position(|call| call.transition == transition && call.frame == *frame && call.job == job)
     }
 
     fn recorded(&mut self, value: Encoded) -> Option<H::Value> {

@@ -19,7 +19,9 @@ use dfm_net::{
 };
 use dfm_wire::{JobId, Message, Payload};
 
+use crate::due::{Due, Operation};
 use crate::host::{Call, CallId, Event, Host, Yielded};
+use crate::limits::{BEYOND, Limits, beyond};
 use crate::measure::Measuring;
 use crate::record::ended;
 use crate::segment::{Pool, Received, Released};
@@ -45,7 +47,8 @@ pub struct Site<H: Host> {
     early: HashMap<JobId, Vec<Arrived>>,
     pub(crate) running: HashMap<CallId, Running>,
     calls_made: CallId,
-    pub(crate) calls: std::collections::VecDeque<Call<H::Value>>,
+    pub(crate) due: Due<H::Value>,
+    limits: Limits,
     events: Vec<Event<H::Value>>,
     pool: Pool,
     released: Released,
@@ -55,6 +58,8 @@ pub struct Site<H: Host> {
 
 struct Job<V> {
     engine: Engine<V>,
+    /// How many calls it has made, tries included.
+    calls: u64,
     streams: HashMap<(String, PlaceId, Frame), CallId>,
     /// Only of a job that is measured.
     measuring: Option<Measuring>,
@@ -98,7 +103,8 @@ impl<H: Host> Site<H> {
             early: HashMap::new(),
             running: HashMap::new(),
             calls_made: 0,
-            calls: std::collections::VecDeque::new(),
+            due: Due::default(),
+            limits: Limits::default(),
             events: Vec::new(),
             pool: Pool::default(),
             released: Released::default(),
@@ -116,9 +122,29 @@ impl<H: Host> Site<H> {
         &mut self.host
     }
 
-    /// The next call that is due.
+    /// Says how much the session may ask for, and how many calls of some operations may run at the same time. Before
+    /// the first job.
+    pub fn limit(&mut self, limits: Limits, operations: impl IntoIterator<Item = (Operation, usize)>) {
+        let at_once = usize::try_from(limits.calls_at_once).unwrap_or(usize::MAX);
+        self.due.bound(at_once, operations);
+        self.limits = limits;
+    }
+
+    /// The calls that have been running for more than so many seconds.
+    pub fn overdue(&self, seconds: f64) -> Vec<CallId> {
+        let before = self.host.now() - seconds;
+        let late = self.running.iter().filter(|(_, running)| running.begun.is_some_and(|begun| begun < before));
+        late.map(|(call, _)| *call).collect()
+    }
+
+    /// Counts one more try of a call. A job that has had too many is refused, and `false` is returned.
+    pub fn again(&mut self, call: CallId) -> bool {
+        self.running.get(&call).map(|running| running.job).is_some_and(|job| self.count_call(job))
+    }
+
+    /// The next call that is due, if there is room for one.
     pub fn next_call(&mut self) -> Option<Call<H::Value>> {
-        let call = self.calls.pop_front()?;
+        let call = self.due.pop()?;
         let now = self.host.now();
         if let Some(running) = self.running.get_mut(&call.id) {
             running.begun = Some(now);
@@ -152,6 +178,7 @@ impl<H: Host> Site<H> {
                 self.events.push(Event::Reported(id, failure.clone()));
             }
             job.engine.lose(site, failure);
+            self.wait_no_more_for(site, id);
             self.act(id);
             self.end_if_done(id);
         }
@@ -191,7 +218,11 @@ impl<H: Host> Site<H> {
             | Message::Done(_)
             | Message::Measured(..)
             | Message::Report(..) => self.home.is_none(),
-            Message::Token(..) | Message::Item(..) | Message::Credit(..) | Message::Release(_) => true,
+            Message::Token(..)
+            | Message::Item(..)
+            | Message::Credit(..)
+            | Message::Release(_)
+            | Message::Refused(..) => true,
             Message::Plan(..) | Message::Input(..) | Message::Made(..) | Message::Ended(..) => false,
         }
     }
@@ -221,7 +252,8 @@ impl<H: Host> Site<H> {
             | Message::Stop(job, _)
             | Message::Token(job, ..)
             | Message::Item(job, ..)
-            | Message::Credit(job, ..) => Some(*job),
+            | Message::Credit(job, ..)
+            | Message::Refused(job, _) => Some(*job),
             _ => None,
         };
         if let Some(job) = job.filter(|job| !self.jobs.contains_key(job)) {
@@ -266,6 +298,10 @@ impl<H: Host> Site<H> {
                     measuring.add(calls);
                 }
             }
+            Message::Start(job, frame, _) if self.is_beyond(&frame) => {
+                let most = self.limits.frames_per_job;
+                self.refuse(job, BEYOND, beyond(&self.name, "sets of parameters of a job", most, "frames-per-job"));
+            }
             Message::Start(job, frame, params) => {
                 let mut values = HashMap::new();
                 for (name, value) in params {
@@ -304,6 +340,7 @@ impl<H: Host> Site<H> {
                     self.events.push(Event::Reported(job, failure));
                 }
             }
+            Message::Refused(job, failure) => self.refused(&from, job, failure),
             Message::Token(job, place, frame, payload) => {
                 let token = match payload {
                     Payload::Signal => None,
@@ -357,11 +394,14 @@ impl<H: Host> Site<H> {
             false => Some(format!("it is for site '{}'", net.site)),
         };
         if let Some(wrong) = wrong {
-            self.newest = self.newest.max(id);
-            self.early.remove(&id);
             let message = format!("site '{}' refuses its part of the plan: {wrong}", self.name);
-            self.fail(id, None, None, "PlanRefusedError", message);
-            self.send_home(&Message::Done(id));
+            self.refuse(id, "PlanRefusedError", message);
+            return;
+        }
+        if self.jobs.len() as u64 >= self.limits.jobs {
+            let most = self.limits.jobs;
+            let message = beyond(&self.name, "jobs of a session at the same time", most, "jobs-per-session");
+            self.refuse(id, BEYOND, message);
             return;
         }
         self.insert_job(id, name, net, None);
@@ -387,7 +427,7 @@ impl<H: Host> Site<H> {
             }
         }
         self.newest = self.newest.max(id);
-        self.jobs.insert(id, Job { engine, streams: HashMap::new(), measuring: None, home });
+        self.jobs.insert(id, Job { engine, calls: 0, streams: HashMap::new(), measuring: None, home });
         self.events.push(Event::Opened(id, name));
     }
 
@@ -396,10 +436,11 @@ impl<H: Host> Site<H> {
         self.newest = self.newest.max(id);
         self.early.remove(&id);
         self.jobs.remove(&id);
-        self.calls.retain(|call| call.job != id);
+        self.due.forget(id);
         let calls: Vec<CallId> =
             self.running.iter().filter(|(_, running)| running.job == id).map(|(call, _)| *call).collect();
         for call in &calls {
+            self.due.end(*call);
             self.running.remove(call);
         }
         if !calls.is_empty() {
@@ -415,6 +456,7 @@ impl<H: Host> Site<H> {
     /// Takes a call's result. Late ones, of jobs that are gone, are dropped.
     pub fn complete(&mut self, call: CallId, outcome: Outcome<H::Value>) {
         let Some(running) = self.running.remove(&call) else { return };
+        self.due.end(call);
         if running.recorded {
             self.keep(|host| ended(host, &running, &outcome));
         }
@@ -463,6 +505,7 @@ impl<H: Host> Site<H> {
     fn act(&mut self, id: JobId) {
         while let Some(action) = self.jobs.get_mut(&id).and_then(|job| job.engine.next_action()) {
             match action {
+                Action::Call { .. } if !self.count_call(id) => {}
                 Action::Call { transition, frame, inputs } => {
                     let call = self.calls_made;
                     self.calls_made += 1;
@@ -478,7 +521,12 @@ impl<H: Host> Site<H> {
                         waits: false,
                     };
                     self.running.insert(call, running);
-                    self.calls.push_back(Call { id: call, job: id, frame, transition, inputs });
+                    let job = self.jobs.get(&id);
+                    let operation = job.and_then(|job| match &job.engine.net().transitions[transition as usize].step {
+                        Step::Call { operation, provider, .. } => Some((operation.as_str(), provider.as_deref())),
+                        _ => None,
+                    });
+                    self.due.push(Call { id: call, job: id, frame, transition, inputs }, operation);
                 }
                 Action::Yield { transition, frame, token } => {
                     if let Some(yielded) = self.yielded(id, transition, frame) {
@@ -514,6 +562,49 @@ impl<H: Host> Site<H> {
                 },
             }
         }
+    }
+
+    /// Counts one more call of a job, or refuses the job.
+    fn count_call(&mut self, id: JobId) -> bool {
+        let Some(job) = self.jobs.get_mut(&id) else { return false };
+        job.calls += 1;
+        let most = self.limits.calls_per_job;
+        if job.calls > most {
+            let what = "calls of a job, elements of loops and retries included";
+            self.refuse(id, BEYOND, beyond(&self.name, what, most, "calls-per-job"));
+            return false;
+        }
+        true
+    }
+
+    fn is_beyond(&self, frame: &Frame) -> bool {
+        frame.levels().first().is_some_and(|number| u64::from(*number) >= self.limits.frames_per_job)
+    }
+
+    /// Ends this site's part in a job, and tells so to every site that may wait for it.
+    fn refuse(&mut self, id: JobId, kind: &str, message: String) {
+        let failure = self.failure(None, None, kind, message);
+        self.abandon(id);
+        let others: Vec<String> = self.links.keys().cloned().collect();
+        for site in others {
+            self.push(&site, &Message::Refused(id, failure.clone()), vec![]);
+        }
+    }
+
+    /// A site takes no part in a job any more: what it owes is an error, at home also that error's report.
+    fn refused(&mut self, site: &str, id: JobId, mut failure: Failure) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        site.clone_into(&mut failure.site);
+        if let Some(home) = &mut job.home {
+            if !home.leave_out(site) {
+                return;
+            }
+            self.events.push(Event::Reported(id, failure.clone()));
+        }
+        job.engine.lose(site, failure);
+        self.wait_no_more_for(site, id);
+        self.act(id);
+        self.end_if_done(id);
     }
 
     fn yielded(&self, id: JobId, transition: TransitionId, frame: Frame) -> Option<Yielded> {

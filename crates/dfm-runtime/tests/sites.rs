@@ -456,3 +456,98 @@ fn failure(site: &str) -> Failure {
         stack_trace: String::new(),
     }
 }
+
+fn limited(limits: dfm_runtime::Limits) -> Session {
+    let mut session = Session::new();
+    session.site("a").limit(limits, []);
+    session
+}
+
+#[test]
+fn a_job_with_more_frames_than_a_site_takes_is_refused_there_and_ends_and_others_go_on() {
+    let mut session = limited(dfm_runtime::Limits { frames_per_job: 1, ..Default::default() });
+    for job in [1, 2] {
+        session.site("home").open(job, "job", chain(Carry::Value(vec![])), &HashMap::new());
+        session.site("home").start(job, &param(b"1"));
+    }
+    session.site("home").start(1, &param(b"2"));
+    session.site("home").stop(1);
+    session.site("home").stop(2);
+    session.run(append);
+    let reports = session.reports();
+    assert_eq!(reports.len(), 1);
+    assert_eq!((reports[0].site.as_str(), reports[0].kind.as_str()), ("a", "LimitError"));
+    for word in ["site 'a'", "no more than 1 sets", "`frames-per-job`", "local/policy.yaml"] {
+        assert!(reports[0].message.contains(word), "{}", reports[0].message);
+    }
+    assert_eq!(session.ended(), 2, "nobody waits for the site that refuses");
+    let values = session.yields().iter().filter(|(_, _, token)| matches!(token, Token::Value(_))).count();
+    assert_eq!((session.yields().len(), values), (3, 1), "the other job has its value");
+}
+
+#[test]
+fn a_job_beyond_those_that_a_site_takes_at_the_same_time_is_refused() {
+    let mut session = limited(dfm_runtime::Limits { jobs: 1, ..Default::default() });
+    for job in [1, 2] {
+        session.site("home").open(job, "job", chain(Carry::Value(vec![])), &HashMap::new());
+        session.site("home").start(job, &param(b"1"));
+        session.site("home").stop(job);
+    }
+    session.run(append);
+    assert!(session.reports()[0].message.contains("no more than 1 jobs"));
+    assert_eq!((session.reports().len(), session.ended()), (1, 2));
+    session.site("home").open(3, "job", chain(Carry::Value(vec![])), &HashMap::new());
+    session.site("home").start(3, &param(b"3"));
+    session.site("home").stop(3);
+    session.run(append);
+    assert_eq!(session.yields().pop().unwrap().2, Token::Value(Bytes(b"3ab".to_vec())), "there is room again");
+}
+
+#[test]
+fn calls_of_a_job_are_counted_and_each_new_try_is_one() {
+    let mut session = limited(dfm_runtime::Limits { calls_per_job: 3, ..Default::default() });
+    session.site("home").open(1, "job", chain(Carry::Value(vec![])), &HashMap::new());
+    session.site("home").start(1, &param(b"1"));
+    session.settle();
+    let (_, call) = session.calls.pop().unwrap();
+    assert!(session.site("a").again(call.id) && session.site("a").again(call.id));
+    assert!(!session.site("a").again(call.id), "that would be a fourth one");
+    assert!(!session.site("a").again(call.id));
+    session.site("home").stop(1);
+    session.run(append);
+    assert!(session.reports()[0].message.contains("`calls-per-job`"));
+    assert_eq!((session.reports().len(), session.ended()), (1, 1));
+}
+
+#[test]
+fn a_generator_without_an_end_is_ended() {
+    let mut session = Session::new();
+    session.site("b").limit(dfm_runtime::Limits { items_per_call: 10, ..Default::default() }, []);
+    session.site("home").open(1, "job", chain(Carry::Stream), &HashMap::new());
+    session.site("home").start(1, &param(b"1"));
+    session.site("home").stop(1);
+    session.settle();
+    let (_, first) = session.calls.pop().unwrap();
+    session.site("a").complete(first.id, Outcome::Value(Bytes(vec![])));
+    session.settle();
+    let (_, stream) = session.calls.pop().unwrap();
+    let more = (0..20).filter(|_| session.site("b").item(stream.id, &Bytes(vec![])) == Room::More).count();
+    assert_eq!(more, 10);
+    session.settle();
+    assert!(session.reports()[0].message.contains("no more than 10 items"));
+    assert_eq!((session.reports().len(), session.ended()), (1, 1));
+}
+
+#[test]
+fn no_more_calls_begin_than_may_run_at_the_same_time() {
+    let mut session = limited(dfm_runtime::Limits { calls_at_once: 2, ..Default::default() });
+    session.site("home").open(1, "job", chain(Carry::Value(vec![])), &HashMap::new());
+    for _ in 0..5 {
+        session.site("home").start(1, &param(b"1"));
+    }
+    session.site("home").stop(1);
+    session.settle();
+    assert_eq!(session.calls.len(), 2);
+    session.run(append);
+    assert_eq!((session.yields().len(), session.ended()), (5, 1), "all had their turn");
+}

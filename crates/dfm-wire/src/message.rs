@@ -47,6 +47,8 @@ pub enum Message {
     Done(JobId),
     /// A site to home: an error arose here.
     Report(JobId, Failure),
+    /// A site to all others: it takes no part in this job any more, and why.
+    Refused(JobId, Failure),
     /// Site to site: a token for a place.
     Token(JobId, PlaceId, Frame, Payload),
     /// Site to site: an item for a place.

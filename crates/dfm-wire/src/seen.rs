@@ -20,6 +20,8 @@ pub enum Seen {
     Done(JobId),
     /// As [`crate::Message::Report`].
     Report(JobId, IgnoredAny),
+    /// As [`crate::Message::Refused`].
+    Refused(JobId, IgnoredAny),
     /// As [`crate::Message::Token`].
     Token(JobId, PlaceId, Frame, SeenPayload),
     /// As [`crate::Message::Item`].

@@ -9,23 +9,20 @@ import copy
 import importlib
 import inspect
 import logging
-import sys
-import traceback
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 from dfm._advice import DISCOVERY_PLACE, ErrorFieldAdvice, SiteAdvice
 from dfm.exec._advisors import Advisor, advisors
 from dfm.exec._cache import Cache, digest
+from dfm.exec._policy import OWN, SitePolicy
+from dfm.exec._secrets import Secrets
 from dfm.exec._site import Asker, DfmContext, EnvironmentVault, Provider, SecretsVault, Site, SiteSettings, this_user
+from dfm.exec._telling import BindingError, Telling, user_traceback
 from dfm.exec._types import Check, check_of, checked_body
 
 Operation = tuple[str, str | None]
 """An operation's name, and the provider that is meant, if any."""
-
-
-class BindingError(Exception):
-    """What is wrong with the configuration of an operation at this site, for its administrator."""
 
 
 class Bound:
@@ -110,6 +107,45 @@ class Bound:
         return arguments
 
 
+class RememberingVault:
+    """A site's vault, whose secrets are masked in what leaves the site from when they were given out."""
+
+    def __init__(self, vault: SecretsVault, secrets: Secrets) -> None:
+        self._vault = vault
+        self._secrets = secrets
+
+    def secret_for_key(self, key: str) -> str:
+        """As the vault's own."""
+        secret = self._vault.secret_for_key(key)
+        self._secrets.note(secret)
+        return secret
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._vault, name)
+
+
+class Masking(logging.Filter):
+    """Keeps a site's secrets out of its log, which others may be given."""
+
+    def __init__(self, telling: Telling) -> None:
+        super().__init__()
+        self._telling = telling
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Lets every record pass, without secrets."""
+        secrets = self._telling.secrets
+        try:
+            text = record.getMessage()
+        except Exception:
+            return True  # the handler says what is wrong with its arguments
+        masked = secrets.mask(text)
+        if masked != text:
+            record.msg, record.args = masked, ()
+        if record.exc_info:
+            record.exc_text = secrets.mask(logging.Formatter().formatException(record.exc_info))
+        return True
+
+
 class Adapters:
     """All that one site can call. Adapters are imported and constructed on first use, once."""
 
@@ -120,14 +156,22 @@ class Adapters:
         session: str,
         logger: logging.Logger,
         asker: Asker | None = None,
+        policy: SitePolicy = OWN,
     ) -> None:
-        """`settings` is the content of the site's `site.json`; `asker` is the user of this process if not given."""
+        """`settings` is the content of the site's `site.json`; `asker` is the user of this process if not given, and
+        `policy` what the site itself decides."""
         self._asker = asker or this_user()
         self._settings = settings
         self._homesite = homesite
         self._session = session
         self.logger = logger
         """The site's own."""
+        self.policy = policy
+        """What the site itself decides."""
+        self.telling = Telling(Secrets(), logger, policy.errors)
+        """What leaves the site of its errors."""
+        self._masking = Masking(self.telling)
+        logger.addFilter(self._masking)
         self._bindings = {(b["operation"], b["provider"]): b for b in cast(list[dict[str, Any]], settings["bindings"])}
         self._bound: dict[Operation, Bound] = {}
         self._site: Site | None = None
@@ -136,6 +180,10 @@ class Adapters:
         asking.accepted = {"operation", "provider", "given", "asked", "unknown", "seconds"}
         asking.plain = True
         self._cache: Cache | None = None
+
+    def close(self) -> None:
+        """Leaves the site's logger as it was."""
+        self.logger.removeFilter(self._masking)
 
     def bound(self, operation: str, provider: str | None) -> Bound:
         """The adapter for an operation.
@@ -152,9 +200,14 @@ class Adapters:
         """What is wrong with an operation; an empty text for nothing."""
         try:
             self.bound(operation, provider)
-        except BindingError as error:
-            return str(error)
+        except Exception as error:
+            return self.telling.text(error, f"'{operation}' at site '{self._settings['site']}'")
         return ""
+
+    def most_at_once(self) -> list[tuple[str, str | None, int]]:
+        """The operations, each with its provider, that run only so many calls at the same time."""
+        bounds = [(b["operation"], b["provider"], b.get("max_concurrent")) for b in self._bindings.values()]
+        return [(operation, provider, most) for operation, provider, most in bounds if most is not None]
 
     async def _advise(self, operation: str, provider: str | None, **asks: Any) -> SiteAdvice:
         """Asks an operation's advisors; that is a call like any other, which every site offers."""
@@ -163,11 +216,11 @@ class Adapters:
         site = self._settings["site"]
         try:
             bound = self.bound(operation, provider)
-        except BindingError as error:
-            advice = ErrorFieldAdvice(str(error))
+        except Exception as error:
+            advice = ErrorFieldAdvice(self.telling.text(error, f"'{operation}' at site '{site}'"))
         else:
             by = f" by provider '{provider}'" if provider else ""
-            advice = await advise(f"'{operation}' at site '{site}'{by}", bound, **asks, logger=self.logger)
+            advice = await advise(f"'{operation}' at site '{site}'{by}", bound, **asks, telling=self.telling)
         return SiteAdvice(operation, site, provider, advice)
 
     def _bind(self, key: Operation) -> Bound:
@@ -248,15 +301,17 @@ class Adapters:
     def _value(self, source: dict[str, Any], what: str) -> Any:
         try:
             if "secret" in source:
-                return self.site().secret_for_key(source["secret"])
+                secret = self.site().secret_for_key(source["secret"])
+                self.telling.secrets.note(secret)
+                return secret
             if "site" in source:
                 return getattr(self.site(), source["site"])
             provider, name = source["provider"]
             return getattr(self._provider(provider), name)
         except KeyError as error:
-            raise BindingError(f"{what}: {error.args[0] if error.args else error}") from None
+            raise BindingError(what, f": {error.args[0] if error.args else error}") from None
         except AttributeError as error:
-            raise BindingError(f"{what}: {error}") from None
+            raise BindingError(what, f": {error}") from None
 
     def site(self) -> Site:
         """The site's object, constructed on first use.
@@ -277,7 +332,7 @@ class Adapters:
                 settings=SiteSettings(
                     info=settings["info"],
                     cache=settings["cache"],
-                    vault=self.vault(settings["vault"]),
+                    vault=RememberingVault(self.vault(settings["vault"]), self.telling.secrets),
                     providers={name: provider["info"] for name, provider in settings["providers"].items()},
                 ),
                 user=self._asker.user,
@@ -327,9 +382,9 @@ def import_class(path: str, what: str) -> type[Any]:
             raise BindingError(
                 f"{what}: there is no module '{error.name}'; is the path spelt as its file is?"
             ) from None
-        raise BindingError(f"{what}: importing '{module_name}' failed: {error}") from None
+        raise BindingError(f"{what}: importing '{module_name}' failed", f": {error}") from None
     except Exception as error:
-        raise BindingError(f"{what}: importing '{module_name}' failed:\n{user_traceback(error)}") from None
+        raise BindingError(f"{what}: importing '{module_name}' failed", f":\n{user_traceback(error)}") from None
     found = getattr(module, name, None)
     if not isinstance(found, type):
         import difflib
@@ -349,7 +404,7 @@ def construct(what: str, kind: Callable[..., Any], *args: Any, **kwargs: Any) ->
     try:
         return kind(*args, **kwargs)
     except Exception as error:
-        raise BindingError(f"{what} could not be constructed:\n{user_traceback(error)}") from None
+        raise BindingError(f"{what} could not be constructed", f":\n{user_traceback(error)}") from None
 
 
 def kind_of(body: Callable[..., Any]) -> str:
@@ -391,21 +446,3 @@ def body_misfits(body: Callable[..., Any], names: set[str], unbound: bool = Fals
         if one.default is one.empty and one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)
     }
     return sorted(names - taken), sorted(needed - names)
-
-
-def user_traceback(error: BaseException) -> str:
-    """An exception's traceback without dfm's own frames."""
-    from dfm import exec as this_package
-
-    own = (this_package.__path__[0].rpartition("/")[0] + "/", "<frozen importlib", importlib.__path__[0])
-    report = traceback.TracebackException.from_exception(error)
-    pending = [report]
-    while pending:
-        one = pending.pop()
-        one.stack = traceback.StackSummary.from_list(
-            [frame for frame in one.stack if not frame.filename.startswith(own)]
-        )
-        pending.extend(nested for nested in (one.__cause__, one.__context__) if nested is not None)
-    if not report.stack and sys.exc_info()[0] is None:
-        return "".join(report.format_exception_only())
-    return "".join(report.format()).rstrip()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -28,8 +27,9 @@ from dfm._answers import (
     fits,
 )
 from dfm.api import Advise
-from dfm.exec._adapters import BindingError, Bound, user_traceback
+from dfm.exec._adapters import Bound
 from dfm.exec._advisors import Advisor
+from dfm.exec._telling import BindingError, Telling, user_traceback
 
 Ending: TypeAlias = ErrorFieldAdvice | PartialFieldAdvice | None
 """How a way ends with a value; `None` if it goes on."""
@@ -57,7 +57,7 @@ async def advise(
     asked: Sequence[str],
     unknown: Sequence[str],
     seconds: float | None,
-    logger: logging.Logger,
+    telling: Telling,
 ) -> Edge:
     """The tree for an operation.
 
@@ -68,14 +68,14 @@ async def advise(
         asked: those that have `Advise()`.
         unknown: those whose value only a run of the pipeline gives.
         seconds: how long it may take; `None` for `PATIENCE`.
-        logger: gets the traceback of an advisor that fails.
+        telling: says what leaves the site of an advisor that fails.
     """
     try:
         if refused := [name for name in asked if name not in bound.discoverable]:
             raise BindingError(f"{what} does not let its parameter '{refused[0]}' be asked for")
         arguments = bound.arguments(dict(given))
     except Exception as error:
-        return ErrorFieldAdvice(str(error))
+        return ErrorFieldAdvice(telling.text(error, what))
     heard = [
         one for one in bound.advisors if one.parameter in asked or one.parameter in given.keys() & bound.discoverable
     ]
@@ -83,7 +83,7 @@ async def advise(
     known = {name: value for name, value in arguments.items() if name not in later}
     silent = sorted(set(asked) - {one.parameter for one in heard})
     end = PartialFieldAdvice(f"{what} has no advisor for '{silent[0]}'") if silent else None
-    asking = _Asking(what, given, arguments, end, PATIENCE if seconds is None else seconds, logger)
+    asking = _Asking(what, given, arguments, end, PATIENCE if seconds is None else seconds, telling)
     return await asking.after(heard, known)
 
 
@@ -97,7 +97,7 @@ class _Asking:
         arguments: dict[str, Any],
         end: Ending,
         seconds: float,
-        logger: logging.Logger,
+        telling: Telling,
     ) -> None:
         self._what = what
         self._given = given
@@ -105,7 +105,7 @@ class _Asking:
         self._end = end
         self._seconds = seconds
         self._deadline = asyncio.get_running_loop().time() + seconds
-        self._logger = logger
+        self._telling = telling
 
     async def after(self, heard: Sequence[Advisor], known: Mapping[str, Any]) -> Edge:
         """The tree of the advisors that are left, with what is known of the arguments."""
@@ -143,15 +143,22 @@ class _Asking:
                 answer = await advisor.ask(value, Context(known))
         except Exception as error:
             if limit.expired():
-                self._logger.error("the advisor of '%s' of %s takes longer than %g s", field, self._what, self._seconds)
+                self._telling.logger.error(
+                    "the advisor of '%s' of %s takes longer than %g s", field, self._what, self._seconds
+                )
                 return late
-            self._logger.error("the advisor of '%s' of %s failed:\n%s", field, self._what, user_traceback(error))
-            return AdvisedError(f"its advisor failed with {type(error).__name__}: {error}")
+            told = self._telling.text(error, f"the advisor of '{field}' of {self._what}")
+            if self._telling.tells_data():
+                # An answer has no room for a traceback.
+                trace = self._telling.clean(user_traceback(error))
+                self._telling.logger.error("the advisor of '%s' of %s failed:\n%s", field, self._what, trace)
+            return AdvisedError(f"its advisor failed with {told}")
+        if isinstance(answer, AdvisedError):
+            return AdvisedError(self._telling.clean(answer.message))
         if isinstance(answer, Answer):
             return answer
-        return AdvisedError(
-            f"its advisor answered {answer_text(answer)}, which is none of dfm.exec.discovery's answers"
-        )
+        told = answer_text(answer) if self._telling.tells_data() else f"something of type {type(answer).__name__}"
+        return AdvisedError(f"its advisor answered {told}, which is none of dfm.exec.discovery's answers")
 
 
 def _splits(answer: Answer) -> bool:

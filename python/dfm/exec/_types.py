@@ -17,6 +17,8 @@ from typing import Annotated, Any, Literal, Union, cast
 
 from pydantic import BaseModel, BeforeValidator, Field, InstanceOf, Strict, TypeAdapter, ValidationError
 
+from dfm.errors import Public
+
 Check = Callable[[Any], Any]
 """Returns the value, in which what was plain data may have become a model.
 
@@ -40,7 +42,7 @@ _TOLD = 3
 """Of more faults in one value the first are told."""
 
 
-class DeclarationError(Exception):
+class DeclarationError(Public):
     """A value is not what the site's configuration declares for it. Nothing of the value is in the text."""
 
 

@@ -49,6 +49,8 @@ class KitBuilder(Builder):
             _end_streams_soon(local)
             if self._port is not None and participant.type == "server":
                 _listen_on_loopback(startup / "fed_server.json", self._port)
+            if self._port is not None and participant.type != "admin":
+                _tell_errors(local)
             self._write_runtime(participant, Path(ctx.get_ws_dir(participant)) / "dfm")
 
     def _write_runtime(self, participant: Participant, folder: Path) -> None:
@@ -97,6 +99,13 @@ def _end_streams_soon(local: Path) -> None:
     path = local / "comm_config.json"
     config = _read(path) if path.exists() else {}
     _write(path, config | {"streaming_retry_timeout": 1.0, "streaming_retry_wait": 0.5})
+
+
+def _tell_errors(local: Path) -> None:
+    """All sites are the user's own here, so they may tell what is in an error."""
+    (local / "policy.yaml").write_text(
+        "# What this site decides by itself; `dfm site policy check` checks it.\nerrors: full\n"
+    )
 
 
 def _listen_on_loopback(path: Path, port: int) -> None:

@@ -3,6 +3,8 @@
 A thread of its own has the event loop of the site. What the site may do comes from its own kit alone; the application
 tells it nothing but nets, parameters and tokens.
 """
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
 
 from __future__ import annotations
 
@@ -17,9 +19,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from nvflare.apis.fl_constant import FLContextKey
+from nvflare.apis.job_def import JobMetaKey
+
 from dfm import _native, _values
 from dfm._loop import SiteLoop
 from dfm.exec._adapters import Adapters
+from dfm.exec._policy import SitePolicy
 from dfm.flare._lane import Packet
 
 
@@ -27,6 +33,12 @@ def read_settings(kit: Path) -> dict[str, Any] | None:
     """The content of the site's `site.json`; None where the participant is no site of the federation."""
     path = kit / "dfm" / "site.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def submitter(fl_ctx: Any) -> str:
+    """The user who opened the session that this process belongs to, as NVFlare's server says."""
+    meta = fl_ctx.get_prop(FLContextKey.JOB_META)
+    return str(meta.get(JobMetaKey.SUBMITTER_NAME.value, "")) if isinstance(meta, dict) else ""
 
 
 def description(settings: dict[str, Any] | None) -> dict[str, Any]:
@@ -49,8 +61,10 @@ class Participant:
         session: str,
         others: Iterable[str],
         carry: Callable[[Packet], None],
+        policy: SitePolicy,
     ) -> None:
         """`others` are the sites that it may exchange packets with, the homesite included."""
+        self._policy = policy
         self._settings = settings
         self._homesite = homesite
         self._session = session
@@ -97,10 +111,10 @@ class Participant:
             self._native.add_pipe(other)
         self._driver = SiteLoop(self._native, self._on_event)
         logger = logging.getLogger(f"dfm.site.{site}")
-        self._driver.adapters = Adapters(self._settings, self._homesite, self._session, logger)
+        self._driver.adapters = Adapters(self._settings, self._homesite, self._session, logger, policy=self._policy)
         self._driver.carry = lambda receiver, packet: self._carry(Packet(site, receiver, packet))
         modules = _values.modules_of(self._settings)
-        _values.set_policy(lenient=False, packages=[self._settings["federation"]], modules=modules)
+        _values.set_policy(False, [self._settings["federation"]], modules, self._policy.limits.value_bytes)
         ready.set_result(None)
         await self._over.wait()
         self._driver.close()

@@ -17,9 +17,10 @@ from nvflare.apis.shareable import Shareable
 from nvflare.apis.signal import Signal
 from typing_extensions import Buffer
 
+from dfm.flare._admission import admit
 from dfm.flare._cells import JOIN, ask, job_cell, poster, serve_batches
 from dfm.flare._lane import Inbox, Lane, Packet, Unreachable
-from dfm.flare._participant import Participant, description, read_settings
+from dfm.flare._participant import Participant, description, read_settings, submitter
 
 _SERVER = "server"
 """What NVFlare's cells call the server, whatever its name."""
@@ -54,13 +55,20 @@ class SessionExecutor(Executor):
         self._cell = engine.get_cell()
         self._job = str(fl_ctx.get_job_id())
         self._name = str(fl_ctx.get_identity_name())
-        self._settings = read_settings(Path(fl_ctx.get_workspace().get_root_dir()))
+        self._kit = Path(fl_ctx.get_workspace().get_root_dir())
+        self._settings = read_settings(self._kit)
+        self._user = submitter(fl_ctx)
         self._server = job_cell(_SERVER, self._job)
         serve_batches(self._cell, lambda _: self._token, self._receive)
         threading.Thread(target=self._join, name="dfm-join", daemon=True).start()
 
     def _join(self) -> None:
         about = description(self._settings)
+        policy = None
+        if self._settings is not None and "problem" not in about:
+            policy, problem = admit(self._kit, self._settings["site"], self._user, self.logger)
+            if problem is not None:
+                about["problem"] = problem
         request = json.dumps(about | {"participant": self._name}).encode()
         while True:
             try:
@@ -80,9 +88,11 @@ class SessionExecutor(Executor):
         for site, cell in self._sites.items():
             at.setdefault(cell, set()).add(site)
         self._inboxes = {cell: Inbox(functools.partial(self._take, names)) for cell, names in at.items()}
-        if self._settings is not None and "problem" not in about:
+        if self._settings is not None and policy is not None:
             others = [site for site in {*self._sites, self._homesite} if site != self._settings["site"]]
-            self._participant = Participant(self._settings, self._homesite, answer["session"], others, self._carry)
+            self._participant = Participant(
+                self._settings, self._homesite, answer["session"], others, self._carry, policy
+            )
         self._token = answer["token"]
         self._lane(self._server).push(Packet(self._name, "", json.dumps({"ready": True}).encode()))
 

@@ -25,16 +25,21 @@ from nvflare.apis.signal import Signal
 from typing_extensions import Buffer
 
 from dfm import _native
+from dfm.flare._admission import admit
 from dfm.flare._cells import job_cell, poster, serve_batches, serve_ends, serve_joins, tell_started
 from dfm.flare._executions import Executions
 from dfm.flare._job import CANCEL, LIST, OPEN, PAST, WAITS
 from dfm.flare._lane import Inbox, Lane, Packet
-from dfm.flare._participant import Participant, description, read_settings
+from dfm.flare._participant import Participant, description, read_settings, submitter
 
+_SERVER = "server"
+"""What dfm calls the server's site, whatever its name."""
 _LOOK = 0.2
 """Seconds between looks at NVFlare's abort signal, which cannot be waited for."""
 _UNOPENED = 120.0
 """Seconds after which a session that no application opened is over."""
+_REFUSED = 5.0
+"""Seconds that the application of a session has to hear that it is refused: each job takes room from others'."""
 _DESERTED = 60.0
 """Seconds without a sign of the application after which its session is over, if nothing is kept for it."""
 _ANSWERS = 2.0
@@ -72,7 +77,10 @@ class SessionController(Controller):
         engine: Any = fl_ctx.get_engine()
         self._cell = engine.get_cell()
         self._job = str(fl_ctx.get_job_id())
-        self._settings = read_settings(Path(fl_ctx.get_workspace().get_root_dir()))
+        self._kit = Path(fl_ctx.get_workspace().get_root_dir())
+        self._settings = read_settings(self._kit)
+        name = self._settings["site"] if self._settings else _SERVER
+        self._admission = admit(self._kit, name, submitter(fl_ctx), self.logger)
         self._clients = {job_cell(one.name, self._job): str(one.name) for one in engine.get_clients()}
         serve_joins(self._cell, self._join)
         serve_batches(self._cell, self._token_of, self._receive)
@@ -95,7 +103,7 @@ class SessionController(Controller):
         now = time.monotonic()
         with self._lock:
             if self._inbox is None:
-                patience, since = _UNOPENED, self._began
+                patience, since = _REFUSED if self._admission.problem else _UNOPENED, self._began
             elif self._executions.kept():
                 patience, since = self._keep, max(self._inbox.heard, self._executions.changed)
             else:
@@ -126,6 +134,8 @@ class SessionController(Controller):
         wanted = ("token", "cell", "homesite", "session")
         if not isinstance(data, dict) or not all(isinstance(data.get(key), str) and data[key] for key in wanted):
             return {"error": "the application's request is not one of this version of dfm"}
+        if self._admission.problem is not None:
+            return {"error": self._admission.problem}
         with self._lock:
             comes_back = data.get("execution")
             if comes_back is None and self._answer is None:
@@ -156,7 +166,9 @@ class SessionController(Controller):
         self._admit(data)
         if own in self._sites and self._settings is not None:
             others = [site for site in {*self._sites, homesite} if site != own]
-            self._participant = Participant(self._settings, homesite, self._session, others, self._carry)
+            policy = self._admission.policy
+            assert policy is not None
+            self._participant = Participant(self._settings, homesite, self._session, others, self._carry, policy)
             self._tell_ready(own, description(self._settings))
 
     def _admit(self, data: dict[str, Any]) -> None:

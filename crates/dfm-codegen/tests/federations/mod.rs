@@ -94,6 +94,7 @@ pub fn rich() -> Federation {
         description: Some("Forecasts the south alone.".to_owned()),
         returns: Some(Type::Class("rich.lib.types.Grid".to_owned())),
         is_async: false,
+        max_concurrent: None,
         compute_cost: ComputeCost {
             fixed_time: 2.0,
             compute_throughput: Some(5e8),
@@ -249,6 +250,7 @@ fn binding<const N: usize>(adapter: &str, arguments: [(&str, Argument); N]) -> B
         description: None,
         returns: None,
         is_async: true,
+        max_concurrent: None,
         arguments: named(arguments),
         compute_cost: ComputeCost::default(),
     }

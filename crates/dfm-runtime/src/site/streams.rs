@@ -6,6 +6,7 @@ use dfm_wire::{JobId, Message};
 use super::Site;
 use super::values::size;
 use crate::host::{CallId, Event, Host, Room};
+use crate::limits::{BEYOND, beyond};
 use crate::record::made;
 
 /// A generator may be this many items ahead of its slowest consumer.
@@ -25,6 +26,11 @@ impl<H: Host> Site<H> {
                 None => running.recorded = false,
             }
         }
+        if running.sent >= self.limits.items_per_call {
+            let message = beyond(&self.name, "items of a call", self.limits.items_per_call, "items-per-call");
+            self.fail_call(call, BEYOND.to_owned(), message, String::new());
+            return Room::Gone;
+        }
         let Some(job) = self.jobs.get_mut(&running.job) else { return Room::Gone };
         if !job.engine.item(running.transition, &running.frame, value) {
             return Room::Gone;
@@ -43,6 +49,9 @@ impl<H: Host> Site<H> {
         let behind = running.sent - running.consumed.values().min().copied().unwrap_or(running.sent);
         running.waits = behind >= STREAM_WINDOW;
         let (id, waits) = (running.job, running.waits);
+        if waits {
+            self.due.rest(call);
+        }
         self.act(id);
         if waits { Room::Wait } else { Room::More }
     }
@@ -71,6 +80,19 @@ impl<H: Host> Site<H> {
         }
     }
 
+    /// Lets the generators of a job go on that waited for a site which takes no more of their items.
+    pub(super) fn wait_no_more_for(&mut self, site: &str, id: JobId) {
+        for (call, running) in self.running.iter_mut().filter(|(_, running)| running.job == id) {
+            running.consumed.retain(|(consumer, _), _| consumer != site);
+            let behind = running.sent - running.consumed.values().min().copied().unwrap_or(running.sent);
+            if running.waits && behind < STREAM_WINDOW / 2 {
+                running.waits = false;
+                self.due.go_on(*call);
+                self.events.push(Event::Room(*call));
+            }
+        }
+    }
+
     /// Notes how much a consumer has had, and lets a generator go on that waited for that.
     pub(super) fn credit(&mut self, id: JobId, consumer: &str, place: PlaceId, frame: &Frame, count: u64) {
         let Some(job) = self.jobs.get(&id) else { return };
@@ -81,6 +103,7 @@ impl<H: Host> Site<H> {
         let behind = running.sent.saturating_sub(running.consumed.values().min().copied().unwrap_or(0));
         if running.waits && behind < STREAM_WINDOW / 2 {
             running.waits = false;
+            self.due.go_on(*call);
             self.events.push(Event::Room(*call));
         }
     }

@@ -1,0 +1,76 @@
+"""How is a site's secret kept out of the texts that leave it?"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import json
+import re
+import urllib.parse
+from collections.abc import Iterator
+
+MASK = "***"
+"""Stands for a secret."""
+_SHORTEST = 4
+"""A secret of fewer characters is in every text by chance, and is not looked for."""
+_LINE = 8
+"""So long is a piece of a secret that it is looked for by itself: a line of several, or what is left in base64 of one
+that begins in the middle of it."""
+_MOST = 1000
+"""So many secrets are remembered, those that were given out last."""
+
+
+class Secrets:
+    """The secrets that a site's vault gave out. Used from any thread."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, None] = {}
+        self._pattern: re.Pattern[str] | None = None
+
+    def note(self, secret: object) -> None:
+        """Remembers one; what is no text of at least four characters cannot be masked."""
+        if isinstance(secret, bytes):
+            secret = secret.decode("utf-8", "replace")
+        if not isinstance(secret, str) or len(secret) < _SHORTEST or secret in self._known:
+            return
+        known = dict(list(self._known.items())[1 - _MOST :])
+        known[secret] = None
+        forms = {form for one in known for form in _forms(one)}
+        # The longest first, so that none is masked in part only.
+        pattern = "|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True))
+        self._known, self._pattern = known, re.compile(pattern)
+
+    def mask(self, text: str) -> str:
+        """The text without them, in any of the ways in which they are commonly written."""
+        return text if self._pattern is None else self._pattern.sub(MASK, text)
+
+
+@functools.lru_cache(_MOST)
+def _forms(secret: str) -> frozenset[str]:
+    """How texts write a secret: as it is, escaped in several ways, in hexadecimal and base64."""
+    lines = [line for line in secret.splitlines() if len(line) >= _LINE]
+    return frozenset(form for piece in (secret, *lines) for form in _written(piece) if len(form) >= _SHORTEST)
+
+
+def _written(text: str) -> Iterator[str]:
+    yield text
+    yield repr(text)[1:-1]
+    yield ascii(text)[1:-1]
+    yield text.replace("\\", "\\\\").replace("'", "\\'")
+    yield json.dumps(text)[1:-1]
+    yield json.dumps(text, ensure_ascii=False)[1:-1]
+    data = text.encode("utf-8", "surrogatepass")
+    for quoted in (urllib.parse.quote(data), urllib.parse.quote(data, safe=""), urllib.parse.quote_plus(data)):
+        yield quoted
+        yield re.sub("%..", lambda found: found[0].lower(), quoted)
+    yield repr(data)[2:-1]
+    yield data.hex()
+    yield data.hex().upper()
+    # In base64 a text looks in one of three ways, after how much stands before it; its ends mix with its neighbours.
+    for before in range(3):
+        encoded = base64.b64encode(b"\0" * before + data).rstrip(b"=").decode()
+        begin = (before * 8 + 5) // 6
+        end = (before + len(data)) * 8 // 6
+        if end - begin >= _LINE:
+            yield encoded[begin:end]
+            yield encoded[begin:end].replace("+", "-").replace("/", "_")

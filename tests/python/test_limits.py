@@ -1,0 +1,98 @@
+"""Does a site end what takes too long, and say what never began?"""
+# pyright: basic
+
+import threading
+
+import pytest
+from dfm.api import Retry, Yield
+from dfm.exec._policy import Limits, SitePolicy
+from dfm.exec._telling import Telling
+from flare_federation import written
+
+
+def error_of(session, build):
+    seen = []
+    job = session.execute(written(build), [{}], default_callback=lambda *token: seen.append(token[-1]))
+    assert job.wait_until_finished(30), job
+    (error,) = {(error.type, error.message) for data in seen for error in getattr(data, "errors", [])}
+    return error
+
+
+@pytest.fixture
+def home(small):
+    """A session whose own site is looked into."""
+    runtime = __import__("small.fed.runtime.home", fromlist=["get_session"])
+    with runtime.get_session(target="local") as session:
+        yield session
+
+
+def bounded(session, **limits):
+    """Has the homesite keep to limits, as another site does to those of its policy."""
+    adapters = session._home.driver.adapters
+    adapters.policy = SitePolicy("full", Limits(**limits))
+
+    async def take():
+        session._home.driver.adapters = adapters
+
+    session._home.run(take())
+
+
+@pytest.mark.parametrize("retry", [None, Retry(0)])
+def test_a_body_that_never_began_is_another_error_than_one_that_took_too_long(home, fed, retry):
+    free = threading.Event()
+    threads = home._home.driver.threads
+    threads._limit = 1
+    threads.run(free.wait)
+    try:
+        if retry is None:
+            bounded(home, seconds_per_call=1)
+        options = {} if retry is None else {"timeout": 0.2}
+        kind, message = error_of(home, lambda: Yield(value=fed.AddOnThread(a=1, site="home", **options)))
+        assert kind == "BusyError"
+        assert "it never began: the 1 threads" in message
+        assert ("its timeout of 0.2 s" if retry else "`seconds-per-call`") in message
+    finally:
+        free.set()
+    kind, message = error_of(home, lambda: Yield(value=fed.Wait(seconds=1000, timeout=0.2, site="home")))
+    assert (kind, message) == ("TimeoutError", "it took longer than its timeout of 0.2 s")
+
+
+def test_a_body_that_never_began_is_not_run_later(home, fed, tmp_path):
+    free = threading.Event()
+    threads = home._home.driver.threads
+    threads._limit = 1
+    threads.run(free.wait)
+    path = tmp_path / "fifo"
+    kind, _ = error_of(home, lambda: Yield(value=fed.Tell(fifo=str(path), value=1, timeout=0.1, site="home")))
+    assert kind == "BusyError"
+    free.set()
+    assert home.run(written(lambda: Yield(value=fed.AddOnThread(a=1, site="home"), place="sum")))["sum"] == [2]
+    assert not path.exists()
+
+
+def test_every_kind_of_call_ends_after_its_time(home, fed):
+    bounded(home, seconds_per_call=1)
+    for build in (
+        lambda: Yield(value=fed.Wait(seconds=1000, site="home")),
+        lambda: Yield(value=fed.Wait(seconds=1000, retry=Retry(3), site="home")),
+    ):
+        kind, message = error_of(home, build)
+        assert kind == "TimeoutError"
+        assert "`seconds-per-call`" in message
+    assert home.run(written(lambda: Yield(value=fed.Add(a=1, site="home"), place="sum")))["sum"] == [2]
+
+
+def test_the_check_of_an_operation_tells_what_any_error_tells(home):
+    """A vault that fails in its own way must not end the site's loop."""
+    adapters = home._home.driver.adapters
+    secrets = adapters.telling.secrets
+    adapters.telling = Telling(secrets, adapters.logger, "type")
+    adapters._bound.pop(("work.WhoAmI", None), None)
+
+    class Vault:
+        def secret_for_key(self, key):
+            raise ConnectionError("vault.internal:8200 refused the token s3cr3t")
+
+    adapters.site().dfm_context.settings.__dict__["vault"] = Vault()
+    problem = adapters.problem("work.WhoAmI", None)
+    assert problem.startswith("ConnectionError: this site tells no more")
