@@ -5,6 +5,7 @@ import importlib
 import json
 import logging
 import os
+import stat
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -240,6 +241,35 @@ def test_a_key_is_no_path(tmp_path, key):
     folder.mkdir()
     Cache(lambda: folder, logging.getLogger("dfm.test"), ("me",)).store(key, "value")
     assert [path.parent for path in tmp_path.rglob("*") if path.is_file()] == [folder]
+
+
+def test_no_other_account_reads_or_writes_an_entry(tmp_path, caplog):
+    before = os.umask(0)
+    try:
+        cache = Cache(lambda: tmp_path / "results", logging.getLogger("dfm.test"), ("a user",))
+        key, _ = cache.look_up(("k",))
+        cache.store(key, 1)
+    finally:
+        os.umask(before)
+    [entry] = (tmp_path / "results").iterdir()
+    assert stat.S_IMODE(entry.parent.stat().st_mode) == 0o700
+    assert stat.S_IMODE(entry.stat().st_mode) == 0o600
+    assert cache.look_up(("k",))[1] == (1,)
+    whole = entry.read_bytes()
+    entry.chmod(0o666)
+    assert cache.look_up(("k",))[1] is None
+    assert "only this account may write" in caplog.text
+    entry.rename(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere").chmod(0o600)
+    entry.symlink_to(tmp_path / "elsewhere")
+    assert cache.look_up(("k",))[1] is None
+    entry.unlink()
+    os.mkfifo(entry, 0o600)
+    assert cache.look_up(("k",))[1] is None
+    entry.unlink()
+    entry.write_bytes(whole)
+    entry.chmod(0o600)
+    assert cache.look_up(("k",))[1] == (1,)
 
 
 def test_keys_say_what_their_values_are_in_every_process(small):

@@ -3,7 +3,7 @@
 //! A site has its net from the application, and tokens from other sites too. It trusts none of them, so what it is told
 //! is held against its own limits, and each token against what its place is for.
 
-use crate::{Argument, Condition, Frame, Net, PlaceId, Source, Step, TransitionId};
+use crate::{Argument, Condition, Frame, Limits, Net, PlaceId, Source, Step, TransitionId};
 
 /// A net has at most so many transitions, places and blocks each, and a transition so many outputs and arguments.
 pub const MOST_PARTS: usize = 1 << 20;
@@ -11,6 +11,8 @@ pub const MOST_PARTS: usize = 1 << 20;
 pub const MOST_LEVELS: usize = 100;
 /// A block is entered for at most so many elements of one sequence: each of them costs memory before anything runs.
 pub const MOST_ELEMENTS: u32 = 1 << 20;
+/// A call is tried again at most so many times.
+const MOST_RETRIES: u32 = 1000;
 /// A call waits at most so many seconds for its first retry, which is a day.
 const LONGEST_BACKOFF: f64 = 86_400.0;
 
@@ -27,12 +29,28 @@ pub enum Kind {
     End,
     /// Errors in the place of a result.
     Errors,
+    /// That there are errors, and none of them.
+    NoErrors,
     /// An error, if anything needs the result.
     Missing,
     /// How often a block is entered.
     Count(u32),
     /// One more element of a sequence that goes on.
     Next,
+}
+
+impl Limits {
+    /// Why no site tries a call so often or so long.
+    pub fn problem(&self) -> Option<String> {
+        if self.retries > MOST_RETRIES {
+            return Some(format!("{} retries, and a call has at most {MOST_RETRIES}", self.retries));
+        }
+        if !(0.0..=LONGEST_BACKOFF).contains(&self.backoff) {
+            return Some(format!("a backoff of {} s, which is not from 0 to {LONGEST_BACKOFF} s", self.backoff));
+        }
+        let timeout = self.timeout.filter(|timeout| !(*timeout > 0.0 && timeout.is_finite()));
+        timeout.map(|timeout| format!("a timeout of {timeout} s, which is no time to wait"))
+    }
 }
 
 impl Net {
@@ -44,6 +62,7 @@ impl Net {
         }
         let step = &self.transitions[kept.transition as usize].step;
         let fits = match (step, kind) {
+            (_, Kind::NoErrors) => false,
             (Step::Enter { block, .. }, Kind::Count(count)) => {
                 count <= if self.blocks[*block as usize].each { MOST_ELEMENTS } else { 1 }
             }
@@ -195,9 +214,7 @@ fn beyond(step: &Step) -> Option<String> {
             if arguments.iter().any(|(_, argument)| literal(argument)) {
                 return Some(deep());
             }
-            let waits = (0.0..=LONGEST_BACKOFF).contains(&limits.backoff);
-            let tries = limits.timeout.is_none_or(|timeout| timeout > 0.0 && timeout.is_finite());
-            (!waits || !tries).then(|| "times that are not possible".to_owned())
+            limits.problem()
         }
         Step::Split { sequence, .. } => literal(sequence).then(deep),
         Step::Decide { condition, .. } => condition_depth(condition, MOST_LEVELS, &literal).is_none().then(deep),

@@ -358,7 +358,7 @@ impl Waiting {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Argument, Block, Limits};
+    use crate::{Argument, Block, Frame, Kind, Limits};
 
     fn step(node: u64, slots: u16) -> Step {
         Step::Call {
@@ -534,6 +534,19 @@ mod tests {
     }
 
     #[test]
+    fn errors_that_name_none_are_taken_by_no_place() {
+        let handed_on = Step::Yield { node: NodeId::Number(1), place: "p".into() };
+        let steps = vec![(handed_on, 0, vec![]), (step(2, 1), 0, vec![])];
+        let from_b = || Source::Site("b".into());
+        let net = net("a", vec![place(0, 0, from_b()), place(1, 0, from_b())], steps);
+        let frame = Frame::of_param_set(0);
+        for place in 0..2 {
+            assert_eq!(net.refuses(place, "b", &frame, Kind::Errors), None);
+            assert!(net.refuses(place, "b", &frame, Kind::NoErrors).is_some());
+        }
+    }
+
+    #[test]
     fn what_no_site_can_do_is_refused() {
         let with = |limits| {
             let mut net = net("a", vec![place(0, 0, Source::Start)], vec![(step(1, 0), 0, vec![])]);
@@ -547,5 +560,7 @@ mod tests {
         {
             assert!(with(Limits { retries: 1, backoff, timeout }).is_err(), "{backoff} {timeout:?}");
         }
+        let problem = with(Limits { retries: u32::MAX, backoff: 0.0, timeout: None }).unwrap_err();
+        assert_eq!(problem, "transition 0 has 4294967295 retries, and a call has at most 1000");
     }
 }

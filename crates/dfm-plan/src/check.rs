@@ -8,6 +8,7 @@ use dfm_net::NodeId;
 use indexmap::IndexMap;
 
 use crate::blocks::Blocks;
+use crate::cut::limits_of;
 use crate::graph::{Candidate, Graph, Input, Known, Limits, Node};
 use crate::offers::{Offers, site_index};
 use crate::{Argument, DISCOVERY_MODE, FedInfo, OperationStatement, Pipeline, Problem, SiteChoice};
@@ -130,11 +131,8 @@ fn stripped<'a>(candidates: &[Candidate<'a>]) -> Vec<Candidate<'a>> {
 }
 
 fn check_limits(operation: &OperationStatement, problems: &mut Vec<Problem>) {
-    let fits = |seconds: f64| seconds.is_finite() && seconds >= 0.0;
-    let backoff = operation.retry.is_none_or(|retry| fits(retry.backoff));
-    if !backoff || !operation.timeout.is_none_or(|timeout| fits(timeout) && timeout > 0.0) {
-        let message = "its retry or its timeout is not a number of seconds".to_owned();
-        problems.push(Problem::new("plan-limits", Some(&operation.node), message, None));
+    if let Some(wrong) = limits_of(operation).problem() {
+        problems.push(Problem::new("plan-limits", Some(&operation.node), format!("it has {wrong}"), None));
     }
 }
 

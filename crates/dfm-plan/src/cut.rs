@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::graph::{Graph, Known};
 use crate::place::Placed;
 use crate::streams::streamed;
-use crate::{Argument, Condition, FedInfo};
+use crate::{Argument, Condition, FedInfo, OperationStatement};
 
 /// One net for each site that has something to do, and for the home, which comes first.
 pub(crate) fn cut_at_borders(fed: &FedInfo, graph: &Graph<'_>, placed: &Placed, home: usize) -> Vec<Net> {
@@ -150,6 +150,15 @@ fn entered(graph: &Graph<'_>, sites: &[usize]) -> BTreeSet<(usize, usize)> {
     entered
 }
 
+/// How often and how long an operation is tried.
+pub(crate) fn limits_of(statement: &OperationStatement) -> Limits {
+    Limits {
+        retries: statement.retry.map_or(0, |retry| retry.times),
+        backoff: statement.retry.map_or(0.0, |retry| retry.backoff),
+        timeout: statement.timeout,
+    }
+}
+
 fn step(statement: Known<'_>, provider: Option<String>) -> Step {
     match statement {
         Known::Yield(statement) => Step::Yield { node: statement.node.clone(), place: statement.place.clone() },
@@ -157,17 +166,12 @@ fn step(statement: Known<'_>, provider: Option<String>) -> Step {
             let mut slot = 0;
             let arguments = statement.arguments.iter();
             let arguments = arguments.map(|(name, given)| (name.clone(), argument(given, &mut slot))).collect();
-            let retry = statement.retry;
             Step::Call {
                 node: statement.node.clone(),
                 operation: statement.operation.clone(),
                 provider,
                 arguments,
-                limits: Limits {
-                    retries: retry.map_or(0, |retry| retry.times),
-                    backoff: retry.map_or(0.0, |retry| retry.backoff),
-                    timeout: statement.timeout,
-                },
+                limits: limits_of(statement),
             }
         }
         Known::ForEach(statement) => {

@@ -3,6 +3,7 @@
 //! Nothing here waits or knows the time: the host calls when a socket is readable or a call has ended, and then does
 //! what [`Site::next_call`] and [`Site::take_events`] say. Several jobs run side by side, each with an engine of its own.
 
+mod early;
 mod home;
 mod links;
 mod streams;
@@ -25,6 +26,7 @@ use crate::limits::{BEYOND, Limits, beyond};
 use crate::measure::Measuring;
 use crate::record::ended;
 use crate::segment::{Pool, Received, Released};
+use early::{Early, MOST_EARLY_BYTES, MOST_EARLY_MESSAGES};
 use home::HomeSide;
 use links::Peer;
 pub use streams::STREAM_WINDOW;
@@ -44,7 +46,7 @@ pub struct Site<H: Host> {
     jobs: BTreeMap<JobId, Job<H::Value>>,
     newest: JobId,
     /// What came for jobs that home has not opened here yet.
-    early: HashMap<JobId, Vec<Arrived>>,
+    early: Early,
     pub(crate) running: HashMap<CallId, Running>,
     calls_made: CallId,
     pub(crate) due: Due<H::Value>,
@@ -100,7 +102,7 @@ impl<H: Host> Site<H> {
             links_made: 0,
             jobs: BTreeMap::new(),
             newest: 0,
-            early: HashMap::new(),
+            early: Early::default(),
             running: HashMap::new(),
             calls_made: 0,
             due: Due::default(),
@@ -258,7 +260,7 @@ impl<H: Host> Site<H> {
         };
         if let Some(job) = job.filter(|job| !self.jobs.contains_key(job)) {
             if job > self.newest && job - self.newest <= JOBS_AHEAD {
-                self.early.entry(job).or_default().push(arrived);
+                self.early.keep(job, arrived);
             }
             return;
         }
@@ -405,9 +407,23 @@ impl<H: Host> Site<H> {
             return;
         }
         self.insert_job(id, name, net, None);
-        self.early.retain(|job, _| *job >= id);
-        for arrived in self.early.remove(&id).unwrap_or_default() {
+        self.early.forget_before(id);
+        let early = self.early.take(id);
+        for arrived in early.arrived {
             self.handle(arrived);
+        }
+        for site in early.dropped {
+            let message = format!(
+                "site '{site}' sent more than {MOST_EARLY_MESSAGES} messages or {MOST_EARLY_BYTES} bytes to site '{}' for \
+                 jobs that have not begun there",
+                self.name
+            );
+            let failure = Failure { kind: "LimitError".to_owned(), ..lost(&site, &message) };
+            self.report(id, failure.clone());
+            if let Some(job) = self.jobs.get_mut(&id) {
+                job.engine.lose(&site, failure);
+            }
+            self.act(id);
         }
     }
 
@@ -434,7 +450,7 @@ impl<H: Host> Site<H> {
     /// Forgets a job and its calls.
     pub(crate) fn abandon(&mut self, id: JobId) {
         self.newest = self.newest.max(id);
-        self.early.remove(&id);
+        self.early.take(id);
         self.jobs.remove(&id);
         self.due.forget(id);
         let calls: Vec<CallId> =
@@ -660,6 +676,7 @@ fn kind_of(payload: &Payload) -> Kind {
     match payload {
         Payload::Signal => Kind::Signal,
         Payload::Value(_) => Kind::Value,
+        Payload::Errors(failures) if failures.is_empty() => Kind::NoErrors,
         Payload::Errors(_) => Kind::Errors,
         Payload::End => Kind::End,
         Payload::Count(count) => Kind::Count(*count),

@@ -113,9 +113,9 @@ class Retry(Instance):
     """Tries an operation again when it fails."""
 
     times: int
-    """How many more times."""
+    """How many more times, at most 1000."""
     backoff: float = 0.0
-    """Seconds before the first of them; twice as many before each further one."""
+    """Seconds before the first of them, at most a day; twice as many before each further one."""
 
     def __post_init__(self) -> None:
         times, backoff = cast(object, self.times), cast(object, self.backoff)

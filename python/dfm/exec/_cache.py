@@ -5,7 +5,7 @@ or with the cache's storage, is a warning and a value that has to be made again.
 
 An entry belongs to whom the site worked for when it was made, and to the bindings that the site had then: nobody finds
 what another user has put under a key, and nothing made by a binding that has been changed. The site makes a file's
-name itself, of digits alone.
+name itself, of digits alone. Local entries are read and written by this account only.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import importlib
 import json
 import logging
 import os
+import stat
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -97,16 +98,25 @@ def digest(what: Any) -> str:
 
 
 def _read(entry: Any) -> bytes:
-    return entry.read_bytes() if isinstance(entry, Path) else entry.fs.cat_file(entry.path)
+    if not isinstance(entry, Path):
+        return entry.fs.cat_file(entry.path)
+    # A pipe, or a link to what this account may read, has the entry's name only if somebody else put it there.
+    with open(os.open(entry, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+            raise PermissionError(f"its entry {entry.name} is not a file that only this account may write")
+        return file.read()
 
 
 def _write(entry: Any, data: bytes) -> None:
     """Writes an entry so that nobody sees a part of it."""
     temporary = entry.with_name(f"{entry.name}.{uuid.uuid4().hex}.part")
     if isinstance(entry, Path):
-        entry.parent.mkdir(parents=True, exist_ok=True)
+        entry.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.chmod(entry.parent, 0o700)
         try:
-            temporary.write_bytes(data)
+            with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+                file.write(data)
             os.replace(temporary, entry)
         except BaseException:
             temporary.unlink(missing_ok=True)
