@@ -6,9 +6,11 @@ Reads a site's `site.json`, and nothing else: what it does not bind cannot be ca
 from __future__ import annotations
 
 import copy
+import getpass
 import importlib
 import inspect
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable
@@ -105,13 +107,22 @@ class Bound:
 class Adapters:
     """All that one site can call. Adapters are imported and constructed on first use, once."""
 
-    def __init__(self, settings: dict[str, Any], homesite: str, session: str, logger: logging.Logger) -> None:
-        """`settings` is the content of the site's `site.json`."""
+    def __init__(
+        self,
+        settings: dict[str, Any],
+        homesite: str,
+        session: str,
+        logger: logging.Logger,
+        user: tuple[str, str, str] | None = None,
+    ) -> None:
+        """`settings` is the content of the site's `site.json`; `user` for whom the site works, with their
+        organisation and role, where certificates say so."""
         self._settings = settings
         self._homesite = homesite
         self._session = session
         self.logger = logger
         """The site's own."""
+        self.user = user
         self._bindings = {(b["operation"], b["provider"]): b for b in cast(list[dict[str, Any]], settings["bindings"])}
         self._bound: dict[Operation, Bound] = {}
         self._site: Site | None = None
@@ -241,6 +252,7 @@ class Adapters:
         if self._site is None:
             settings = self._settings
             name = settings["site"]
+            user, organisation, role = self.user or (_local_user(), "", "")
             context = DfmContext(
                 federation_name=settings["federation"],
                 api_version=settings["api_version"],
@@ -248,6 +260,9 @@ class Adapters:
                 homesite=self._homesite,
                 job_id=self._session,
                 logger=self.logger,
+                user=user,
+                organisation=organisation,
+                role=role,
                 settings=SiteSettings(
                     info=settings["info"],
                     cache=settings["cache"],
@@ -380,3 +395,10 @@ def user_traceback(error: BaseException) -> str:
     if not report.stack and sys.exc_info()[0] is None:
         return "".join(report.format_exception_only())
     return "".join(report.format()).rstrip()
+
+
+def _local_user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())  # of whom the system has no name, as in many containers

@@ -45,6 +45,13 @@ class DfmContext:
     """The site's own."""
     settings: SiteSettings = dataclasses.field(repr=False)
     """What the configuration says of the site."""
+    user: str = ""
+    """For whom the site works: the name in the certificate of the application's user, which the site has checked; on
+    the target `local` the operating system's name of the user."""
+    organisation: str = ""
+    """That user's, as the certificate says; empty on `local`."""
+    role: str = ""
+    """That user's in NVFlare, such as `lead`, as the certificate says; empty on `local`."""
 
 
 class SecretsVault(Protocol):

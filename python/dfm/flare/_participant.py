@@ -49,13 +49,16 @@ class Participant:
         session: str,
         others: Iterable[str],
         carry: Callable[[Packet], None],
+        user: tuple[str, str, str],
     ) -> None:
-        """`others` are the sites that it may exchange packets with, the homesite included."""
+        """`others` are the sites that it may exchange packets with, the homesite included; `user`, with organisation
+        and role, is the application's."""
         self._settings = settings
         self._homesite = homesite
         self._session = session
         self._others = list(others)
         self._carry = carry
+        self._user = user
         ready: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._thread = threading.Thread(target=self._run, args=(ready,), name="dfm-site", daemon=True)
         self._thread.start()
@@ -90,7 +93,7 @@ class Participant:
             self._native.add_pipe(other)
         self._driver = SiteLoop(self._native, self._on_event)
         logger = logging.getLogger(f"dfm.site.{site}")
-        self._driver.adapters = Adapters(self._settings, self._homesite, self._session, logger)
+        self._driver.adapters = Adapters(self._settings, self._homesite, self._session, logger, self._user)
         self._driver.carry = lambda receiver, packet: self._carry(Packet(site, receiver, packet))
         _values.set_policy(lenient=False, packages=[self._settings["federation"]])
         ready.set_result(None)
