@@ -79,6 +79,9 @@ def try_all(attacker, federation, connection, kit):
     job = connection.job
     application = connection._flare.api.get_cell().get_fqcn()
     server, west, east = (job_cell(name, job) for name in ("server", "west", "east"))
+    # The attacker does reach the session, and gets answers to what they say in their own name.
+    with pytest.raises(Unreachable, match="no messages are expected from"):
+        ask(attacker, server if kit else west, BATCH, {"dfm_number": 1}, BYE)
     for origin, target in ((application, server), (west, server), (server, west), (east, west), (server, application)):
         for headers in ({"dfm_number": 1}, {"dfm_number": 1, "dfm_is_beat": True}, {"dfm_number": 0}, {}):
             attacker.say(origin, target, BATCH, headers, BYE)

@@ -15,7 +15,7 @@ import pytest
 from dfm.api import Advise, ErrorToken, PickledObject, Pipeline, Yield
 from dfm.errors import JobError, SessionError
 from dfm.session import JobStatus
-from flare_federation import opened, read, written
+from flare_federation import as_home, opened, read, written
 from pipelines import CASES, chain, echoes
 
 pytest.importorskip("nvflare")
@@ -196,7 +196,8 @@ def test_submit_runs_a_pipeline_on_the_running_federation(federation, tmp_path):
     )
     begin = time.perf_counter()
     words = ["fed", "submit", "small", "--poc", "pipeline", str(file), "--", "5"]
-    done = subprocess.run([federation.command, "--config", federation.registry, *words], capture_output=True, text=True)
+    command = [federation.command, "--config", federation.registry, *words]
+    done = subprocess.run(command, env=as_home(), capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "yield [0]: 7\n")
     assert "waiting for the server to start it" in done.stderr and "nvflare" not in done.stderr.lower()
     assert time.perf_counter() - begin < 15
