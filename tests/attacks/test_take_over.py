@@ -18,6 +18,7 @@ from dfm.flare._channel import Secret
 from dfm.flare._connection import _connected
 from dfm.flare._identity import read_credentials, sign
 from dfm.flare._lane import Packet, Unreachable, pack
+from eventually import until
 from flare_federation import opened, read, written
 from nvflare.fuel.f3.cellnet.core_cell import CoreCell
 from nvflare.fuel.f3.cellnet.defs import MessageHeaderKey
@@ -68,6 +69,7 @@ def neighbour(federation, session):
     more = {"secure": False, "credentials": {}, "parent_resources": {"connection_security": "clear"}}
     core = CoreCell(fqcn="west.stranger", root_url="tcp://localhost:1", parent_url=url, **more)
     core.start()
+    until(lambda: core.agents)
     try:
         yield Attacker(core)
     finally:
