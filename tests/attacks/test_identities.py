@@ -96,7 +96,7 @@ def test_certificates_that_are_over_or_not_yet_or_of_another_federation_are_refu
 def test_a_participants_certificate_signs_no_others(root, west, tmp_path):
     """NVFlare's own certificates do not all say that they are no authority's."""
     sub = Root(tmp_path / "sub", "east")
-    sub.key, sub.certificate = root.kit("east").key, None
+    sub.key = root.kit("east").key
     forged = sub.kit("server", file="server", root=root)
     with pytest.raises(Untrusted, match="not one of this federation"):
         check_server(west, Secret(forged, JOB).hello, HELLO, JOB)

@@ -56,7 +56,9 @@ def user(federation, name):
     """An attacker who is a user of the federation."""
     session = _connected(federation.kit(f"{name}@*").name, str(federation.kit(f"{name}@*")))
     try:
-        yield Attacker(session.api.get_cell().core_cell)
+        cell = session.api.get_cell()
+        assert cell is not None
+        yield Attacker(cell.core_cell)
     finally:
         session.close()
 
