@@ -1,12 +1,18 @@
 """How do tests reach the running federation that they share, and the processes of its sites?"""
 
 import importlib
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from dfm.api import Pipeline
+
+
+def as_home() -> dict[str, str]:
+    """The environment of a command that is to use the kit of the user `home`, for there are several."""
+    return os.environ | {"DFM_FLARE_USER": "home@small.example"}
 
 
 class Federation:
@@ -17,7 +23,8 @@ class Federation:
         self.folder = folder / "workspace" / "small_poc"
 
     def dfm(self, *words: str) -> str:
-        done = subprocess.run([self.command, "--config", self.registry, *words], capture_output=True, text=True)
+        command = [self.command, "--config", self.registry, *words]
+        done = subprocess.run(command, env=as_home(), capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 

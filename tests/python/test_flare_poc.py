@@ -51,11 +51,14 @@ ROLES = ("lead", "member", "org_admin")
 """Of users that the federation `greet` has beside the admin of its project; each is called as its role."""
 # An application whose session others try to open; prints what each gets, before which NVFlare has words of its own.
 OPEN = """
-import os, sys
+import os, pathlib, sys
+from dfm.flare._channel import Secret
+from dfm.flare._identity import read_credentials
 from nvflare.fuel.flare_api.flare_api import new_secure_session
 
 session = new_secure_session(os.path.basename(sys.argv[1]), sys.argv[1])
-request = {"token": "0" * 64, "cell": session.api.get_cell().get_fqcn(), "homesite": "concierge", "session": "x"}
+hello = Secret(read_credentials(pathlib.Path(sys.argv[1])), sys.argv[2]).hello
+request = {"hello": hello, "cell": session.api.get_cell().get_fqcn(), "homesite": "concierge", "session": "x"}
 try:
     print(session.do_app_command(sys.argv[2], "dfm_open", request), flush=True)
 except Exception as error:

@@ -15,7 +15,7 @@ import pytest
 from dfm.api import Advise, ErrorToken, PickledObject, Pipeline, Yield
 from dfm.errors import JobError, SessionError
 from dfm.session import JobStatus
-from flare_federation import opened, read, written
+from flare_federation import as_home, opened, read, written
 from pipelines import CASES, chain, echoes
 
 pytest.importorskip("nvflare")
@@ -164,25 +164,26 @@ def test_a_site_refuses_what_it_does_not_offer(federation, fed, monkeypatch):
             job.raise_for_errors()
 
 
-def test_messages_without_the_token_or_from_elsewhere_are_refused(federation, flare, fed):
+def test_messages_that_are_not_sealed_or_from_elsewhere_are_refused(federation, flare, fed):
     from dfm.flare._cells import BATCH, JOIN, ask, poster
     from dfm.flare._lane import Packet, Unreachable, pack
 
     assert flare.run(written(lambda: chain(fed)), start=0) == {"yield": [24]}
     connection = flare._home._links._connection
-    cell, token = connection._flare.api.get_cell(), connection._token
+    cell, target = connection._flare.api.get_cell(), connection._cell
     bye = pack([Packet("home", "", b'{"bye": true}')])
-    with pytest.raises(Unreachable, match="has not the session's token"):
-        ask(cell, connection._cell, BATCH, {"dfm_number": 1}, bye)
-    with pytest.raises(Unreachable, match="has not the session's token"):
-        poster(cell, connection._cell, "0" * 64)(1, bye)
+    for number in (1, 10**6, -1, "1", None):
+        with pytest.raises(Unreachable, match="is not sealed by"):
+            ask(cell, target, BATCH, {"dfm_number": number}, bye)
+        with pytest.raises(Unreachable, match="is not sealed by"):
+            ask(cell, target, BATCH, {"dfm_number": number, "dfm_is_beat": True}, b"x" * 32)
     with pytest.raises(Unreachable, match="takes no part"):
-        ask(cell, connection._cell, JOIN, {}, b"{}")
+        ask(cell, target, JOIN, {}, b"{}")
     with opened(federation) as other:
         assert other.run(written(lambda: chain(fed)), start=0) == {"yield": [24]}
-        stranger = other._home._links._connection._flare.api.get_cell()
+        connected = other._home._links._connection
         with pytest.raises(Unreachable, match="no messages are expected from"):
-            poster(stranger, connection._cell, token)(1, bye)
+            poster(connected._flare.api.get_cell(), target, connected._channel)(0, [])
     assert flare.run(written(lambda: chain(fed)), start=0) == {"yield": [24]}
 
 
@@ -195,7 +196,8 @@ def test_submit_runs_a_pipeline_on_the_running_federation(federation, tmp_path):
     )
     begin = time.perf_counter()
     words = ["fed", "submit", "small", "--poc", "pipeline", str(file), "--", "5"]
-    done = subprocess.run([federation.command, "--config", federation.registry, *words], capture_output=True, text=True)
+    command = [federation.command, "--config", federation.registry, *words]
+    done = subprocess.run(command, env=as_home(), capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "yield [0]: 7\n")
     assert "waiting for the server to start it" in done.stderr and "nvflare" not in done.stderr.lower()
     assert time.perf_counter() - begin < 15

@@ -322,6 +322,7 @@ class Adapters:
         if self._site is None:
             settings = self._settings
             name = settings["site"]
+            user, organisation, role = self.user or (_local_user(), "", "")
             context = DfmContext(
                 federation_name=settings["federation"],
                 api_version=settings["api_version"],
@@ -329,6 +330,9 @@ class Adapters:
                 homesite=self._homesite,
                 job_id=self._session,
                 logger=self.logger,
+                user=user,
+                organisation=organisation,
+                role=role,
                 settings=SiteSettings(
                     info=settings["info"],
                     cache=settings["cache"],

@@ -8,9 +8,9 @@ is pinned for that; nothing else uses it.
 
 from __future__ import annotations
 
-import hmac
+import logging
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from nvflare.fuel.f3.cellnet.defs import Encoding, MessageHeaderKey, ReturnCode
 from nvflare.fuel.f3.cellnet.utils import make_reply
@@ -18,20 +18,22 @@ from nvflare.fuel.f3.message import Message
 from nvflare.fuel.f3.streaming.stream_const import StreamHeaderKey
 from typing_extensions import Buffer
 
-from dfm.flare._lane import LOST_AFTER, Unreachable
+from dfm.flare._channel import Channel, Forged
+from dfm.flare._lane import LOST_AFTER, Inbox, Unreachable
 
 CHANNEL = "dfm"
 STARTED, JOIN, BATCH, ENDED = "started", "join", "batch", "ended"
 """Topics: the session's job can be asked; a participant's request to be let into the session; a lane's batches; how a
 client's process ended."""
 
-_TOKEN, _NUMBER = "dfm_token", "dfm_number"
+_NUMBER, _IS_BEAT = "dfm_number", "dfm_is_beat"
 _STREAM_FROM = 1 << 20
 """Batches from this size on are streamed."""
 _TIMEOUT = 2.0
 """Seconds for an answer."""
 _STREAM_TIMEOUT = LOST_AFTER
 """The same for a stream, which has as long as it makes progress: to send it again costs more than to wait."""
+_log = logging.getLogger("dfm.session")
 _GONE = (ReturnCode.COMM_ERROR, ReturnCode.INVALID_TARGET, ReturnCode.TARGET_UNREACHABLE)
 _REFUSED = (ReturnCode.INVALID_SESSION, ReturnCode.INVALID_REQUEST)
 
@@ -63,33 +65,63 @@ def ask(cell: Any, target: str, topic: str, headers: dict[str, Any], content: by
     return bytes(reply.payload or b"")
 
 
-def poster(cell: Any, target: str, token: str) -> Callable[[int, list[Buffer]], None]:
+class End(NamedTuple):
+    """Where the lane from one other process ends."""
+
+    channel: Channel
+    inbox: Inbox
+
+
+class NotYet(Exception):
+    """Messages from there will be expected later."""
+
+
+def poster(cell: Any, target: str, channel: Channel) -> Callable[[int, list[Buffer]], None]:
     """What a lane to that cell posts with."""
 
     def post(number: int, batch: list[Buffer]) -> None:
-        ask(cell, target, BATCH, {_TOKEN: token, _NUMBER: number}, batch)
+        is_beat = number == 0
+        if is_beat:
+            number, proof = channel.beat()
+            parts: list[Buffer] = [proof]
+        else:
+            parts = channel.seal(number, batch)
+        answer = ask(cell, target, BATCH, {_NUMBER: number, _IS_BEAT: is_beat}, parts)
+        if not channel.is_acknowledged(number, is_beat, answer):
+            raise Unreachable("what answers is not the process that the session knows")
 
     return post
 
 
-def serve_batches(
-    cell: Any, token_of: Callable[[str], str | None], receive: Callable[[str, int, Buffer], bool]
-) -> None:
-    """Has `receive(origin, number, batch)` take the batches that carry the token of a cell; it says whether it expects
-    that cell to send any."""
+def serve_batches(cell: Any, end_of: Callable[[str], End | None]) -> None:
+    """Takes the batches for which `end_of(origin)` has an end; it raises `NotYet` where there will be one.
+
+    What the other end has not sealed is refused without effect, whoever sends it.
+    """
 
     def batch(request: Any) -> Any:
-        number, origin = request.get_header(_NUMBER), str(request.get_header(MessageHeaderKey.ORIGIN))
-        token, given = token_of(origin), request.get_header(_TOKEN)
-        if token is None or not isinstance(given, str) or not hmac.compare_digest(token, given):
-            return make_reply(ReturnCode.INVALID_SESSION, "the message has not the session's token")
+        origin = str(request.get_header(MessageHeaderKey.ORIGIN))
+        number, is_beat = request.get_header(_NUMBER), bool(request.get_header(_IS_BEAT))
+        content = cast(Buffer, request.payload or b"")
         try:
-            expected = isinstance(number, int) and receive(origin, number, cast(Buffer, request.payload or b""))
+            end = end_of(origin)
+        except NotYet:
+            return make_reply(ReturnCode.SERVICE_UNAVAILABLE, f"{origin} is not known yet")
+        if end is None:
+            return make_reply(ReturnCode.INVALID_SESSION, f"no messages are expected from {origin}")
+        try:
+            if is_beat:
+                end.channel.hear(number, bytes(content))
+                end.inbox.receive(0, b"")
+            else:
+                end.inbox.receive(number, end.channel.open(number, content))
+        except Forged:
+            if (refused := end.channel.count_refused()) & (refused - 1) == 0:
+                _log.warning("%d messages were refused that are said to be from %s and are not", refused, origin)
+            return make_reply(ReturnCode.AUTHENTICATION_ERROR, f"the message is not sealed by {origin}")
         except ValueError as error:
             return make_reply(ReturnCode.INVALID_REQUEST, str(error))
-        if not expected:
-            return make_reply(ReturnCode.INVALID_SESSION, f"no messages are expected from {origin}")
-        return make_reply(ReturnCode.OK)
+        return make_reply(ReturnCode.OK, body=end.channel.acknowledgement(number, is_beat))
 
     cell.register_request_cb(channel=CHANNEL, topic=BATCH, cb=batch)
 
@@ -123,14 +155,14 @@ def serve_joins(cell: Any, join: Callable[[str, bytes], bytes | None]) -> None:
     cell.register_request_cb(channel=CHANNEL, topic=JOIN, cb=answer)
 
 
-def serve_ends(cell: Any, ended: Callable[[str, str], None]) -> None:
-    """Has `ended(client, how)` told when a client's process for this job has ended before it should.
+def serve_ends(cell: Any, ended: Callable[[str], bool]) -> None:
+    """Has `ended(signed)` told when a client's process for this job has ended before it should; whether it believes so.
 
-    NVFlare's server has checked that the message is from that client.
+    The origin that a message names proves nothing: NVFlare checks that of registered clients alone.
     """
 
     def answer(request: Any) -> Any:
-        ended(str(request.get_header(MessageHeaderKey.ORIGIN)), bytes(request.payload or b"").decode())
-        return make_reply(ReturnCode.OK)
+        believed = ended(bytes(request.payload or b"").decode("utf-8", "replace"))
+        return make_reply(ReturnCode.OK if believed else ReturnCode.INVALID_REQUEST)
 
     cell.register_request_cb(channel=CHANNEL, topic=ENDED, cb=answer)

@@ -20,10 +20,11 @@ from typing import Any
 
 from nvflare.fuel.flare_api import api_spec
 from nvflare.fuel.flare_api.flare_api import Session
-from typing_extensions import Buffer
 
 from dfm.errors import SessionError
-from dfm.flare._cells import job_cell, poster, serve_batches, serve_started
+from dfm.flare._cells import End, NotYet, job_cell, poster, serve_batches, serve_started
+from dfm.flare._channel import HELLO, Channel, Secret
+from dfm.flare._identity import Credentials, Untrusted, check_server
 from dfm.flare._job import LIST, OPEN, name_of, write_job
 from dfm.flare._kit import Kit
 from dfm.flare._lane import Inbox, Lane, Packet
@@ -83,6 +84,7 @@ class Connection:
     def __init__(
         self,
         kit: Kit,
+        credentials: Credentials,
         folder: str | None,
         homesite: str,
         session: str,
@@ -97,6 +99,7 @@ class Connection:
         job waits for an application that is gone.
         """
         self._kit = kit
+        self._credentials = credentials
         self._folder = folder
         self._homesite = homesite
         self._session = session
@@ -108,7 +111,7 @@ class Connection:
         self._started = threading.Event()
         self._flare: Any = None
         self._cell = ""
-        self._token: str | None = None
+        self._channel: Channel | None = None
         self._lane: Lane | None = None
         self._early: list[Packet] | None = []
         self.job = ""
@@ -142,16 +145,22 @@ class Connection:
     def _log_in(self) -> None:
         self._flare = log_in(self._kit, self._check_closing)
         cell = self._flare.api.get_cell()
-        serve_batches(cell, lambda _: self._token, self._receive)
+        serve_batches(cell, self._end_of)
         serve_started(cell, self._started.set)
 
     def _enter(self, more: dict[str, Any]) -> dict[str, Any]:
         cell = self._flare.api.get_cell()
         self._cell = job_cell("server", self.job)
-        self._token = secrets.token_hex(32)
-        request = {"token": self._token, "cell": cell.get_fqcn()}
-        answer = self._ask_to_open(request | {"homesite": self._homesite, "session": self._session} | more)
-        self._lane = Lane("server", poster(cell, self._cell, self._token), self._lane_lost)
+        try:
+            secret = Secret(self._credentials, self.job)
+            request = {"hello": secret.hello, "cell": cell.get_fqcn()}
+            answer = self._ask_to_open(request | {"homesite": self._homesite, "session": self._session} | more)
+            hello = answer["hello"]
+            channel = Channel(secret, hello, check_server(self._credentials, hello, HELLO, self.job))
+        except Untrusted as error:
+            raise SessionError(f"the session's job {self.job} is not trusted: {error}") from None
+        self._channel = channel
+        self._lane = Lane("server", poster(cell, self._cell, channel), self._lane_lost)
         threading.Thread(target=self._keep_alive, name="dfm-flare-alive", daemon=True).start()
         return answer
 
@@ -272,11 +281,12 @@ class Connection:
         if self._closing.is_set():
             raise SessionError("the session was closed")
 
-    def _receive(self, origin: str, number: int, batch: Buffer) -> bool:
+    def _end_of(self, origin: str) -> End | None:
         if origin != self._cell:
-            return False
-        self._inbox.receive(number, batch)
-        return True
+            return None
+        if self._channel is None:
+            raise NotYet
+        return End(self._channel, self._inbox)
 
     def _lane_lost(self, reason: str) -> None:
         self._lost(f"the session's job at the server cannot be reached: {reason}; its status is {self.status()}")

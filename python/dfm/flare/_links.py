@@ -7,6 +7,7 @@ execution that needs a site which was lost, as soon as no other execution runs i
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import functools
 import json
 from collections.abc import Iterable
@@ -17,6 +18,7 @@ from typing_extensions import Buffer
 
 from dfm.errors import SessionError
 from dfm.flare._connection import Connection
+from dfm.flare._identity import Untrusted, read_credentials
 from dfm.flare._job import PAST
 from dfm.flare._keeping import FlareKeeps
 from dfm.flare._kit import Kit
@@ -33,9 +35,18 @@ class FlareLinks:
     def __init__(
         self, home: Home, kit: Kit, job_workspace: str | None, keep: float, execution: int | None = None
     ) -> None:
-        """With an `execution`, they are those of an application that is gone and had begun it."""
+        """With an `execution`, they are those of an application that is gone and had begun it.
+
+        Raises:
+            SessionError: the kit has no credentials that can be used.
+        """
         self._home = home
         self._kit = kit
+        try:
+            self._credentials = read_credentials(kit.folder)
+        except Untrusted as error:
+            raise SessionError(str(error)) from None
+        home.driver.adapters.user = dataclasses.astuple(self._credentials.who)
         self._folder = job_workspace
         self._keep = keep
         self._execution = execution
@@ -66,7 +77,15 @@ class FlareLinks:
         self._reasons = {}
         self._over = False
         self._connection = connection = Connection(
-            self._kit, self._folder, settings.homesite, settings.session, settings.logger, self._keep, take, lost
+            self._kit,
+            self._credentials,
+            self._folder,
+            settings.homesite,
+            settings.session,
+            settings.logger,
+            self._keep,
+            take,
+            lost,
         )
         self._opened: asyncio.Task[None] = loop.create_task(self._open(connection))
         # Who needs the job will hear of its failure; without anybody it is no news.

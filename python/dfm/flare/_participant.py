@@ -26,6 +26,7 @@ from dfm import _native, _values
 from dfm._loop import SiteLoop
 from dfm.exec._adapters import Adapters
 from dfm.exec._policy import SitePolicy
+from dfm.exec._site import Asker
 from dfm.flare._lane import Packet
 
 
@@ -61,9 +62,12 @@ class Participant:
         session: str,
         others: Iterable[str],
         carry: Callable[[Packet], None],
+        asker: Asker,
         policy: SitePolicy,
     ) -> None:
-        """`others` are the sites that it may exchange packets with, the homesite included."""
+        """`others` are the sites that it may exchange packets with, the homesite included; `asker` is the application's
+        user, and `policy` what the site itself decides."""
+        self._asker = asker
         self._policy = policy
         self._settings = settings
         self._homesite = homesite
@@ -111,7 +115,8 @@ class Participant:
             self._native.add_pipe(other)
         self._driver = SiteLoop(self._native, self._on_event)
         logger = logging.getLogger(f"dfm.site.{site}")
-        self._driver.adapters = Adapters(self._settings, self._homesite, self._session, logger, policy=self._policy)
+        adapters = Adapters(self._settings, self._homesite, self._session, logger, self._asker, self._policy)
+        self._driver.adapters = adapters
         self._driver.carry = lambda receiver, packet: self._carry(Packet(site, receiver, packet))
         modules = _values.modules_of(self._settings)
         _values.set_policy(False, [self._settings["federation"]], modules, self._policy.limits.value_bytes)

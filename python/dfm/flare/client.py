@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import hashlib
 import json
 import threading
 from pathlib import Path
@@ -15,12 +17,14 @@ from nvflare.apis.executor import Executor
 from nvflare.apis.fl_context import FLContext
 from nvflare.apis.shareable import Shareable
 from nvflare.apis.signal import Signal
-from typing_extensions import Buffer
 
+from dfm.exec._site import Asker
 from dfm.flare._admission import admit
-from dfm.flare._cells import JOIN, ask, job_cell, poster, serve_batches
+from dfm.flare._cells import JOIN, End, NotYet, ask, job_cell, poster, serve_batches
+from dfm.flare._channel import HELLO, Channel, Secret
+from dfm.flare._identity import Untrusted, check_client, check_server, check_user, may_submit, read_credentials
 from dfm.flare._lane import Inbox, Lane, Packet, Unreachable
-from dfm.flare._participant import Participant, description, read_settings, submitter
+from dfm.flare._participant import Participant, description, read_settings
 
 _SERVER = "server"
 """What NVFlare's cells call the server, whatever its name."""
@@ -33,9 +37,9 @@ class SessionExecutor(Executor):
     def __init__(self) -> None:
         super().__init__()
         self._over = threading.Event()
-        self._token: str | None = None
         self._participant: Participant | None = None
-        self._inboxes: dict[str, Inbox] = {}
+        self._ends: dict[str, End] = {}
+        self._sites: dict[str, str] = {}
         self._lanes: dict[str, Lane] = {}
         self._lock = threading.Lock()
 
@@ -57,44 +61,56 @@ class SessionExecutor(Executor):
         self._name = str(fl_ctx.get_identity_name())
         self._kit = Path(fl_ctx.get_workspace().get_root_dir())
         self._settings = read_settings(self._kit)
-        self._user = submitter(fl_ctx)
         self._server = job_cell(_SERVER, self._job)
-        serve_batches(self._cell, lambda _: self._token, self._receive)
+        serve_batches(self._cell, self._end_of)
         threading.Thread(target=self._join, name="dfm-join", daemon=True).start()
 
     def _join(self) -> None:
         about = description(self._settings)
-        policy = None
-        if self._settings is not None and "problem" not in about:
-            policy, problem = admit(self._kit, self._settings["site"], self._user, self.logger)
-            if problem is not None:
-                about["problem"] = problem
-        request = json.dumps(about | {"participant": self._name}).encode()
-        while True:
+        try:
+            self._credentials = read_credentials(self._kit)
+            self._secret = Secret(self._credentials, self._job, about)
+            if (signed := self._ask_to_join()) is not None:
+                self._joined(check_server(self._credentials, signed, JOIN, self._job), about.get("problem"))
+        except Untrusted as error:
+            self.logger.error(f"this site takes no part in the session: {error}")
+
+    def _ask_to_join(self) -> str | None:
+        """The answer, which nobody has signed yet for all this site knows; None when it may not or need not join."""
+        while not self._over.is_set():
             try:
-                answer = json.loads(ask(self._cell, self._server, JOIN, {}, request))
+                if answer := ask(self._cell, self._server, JOIN, {}, self._secret.hello.encode()):
+                    return answer.decode("utf-8", "replace")
             except Unreachable as error:
                 if error.refused:
                     self.logger.error(f"the session does not let this site in: {error}")
-                    return
-                answer = None
-            if answer:
-                break
-            if self._over.wait(_ASK_AGAIN):
-                return
-        self._sites: dict[str, str] = answer["sites"]  # the cell of each
+                    return None
+            self._over.wait(_ASK_AGAIN)
+        return None
+
+    def _joined(self, answer: dict[str, Any], problem: str | None) -> None:
+        if answer["to"] != hashlib.sha256(self._secret.hello.encode()).hexdigest():
+            raise Untrusted("the session's job has answered somebody else")
         self._homesite = answer["homesite"]
-        at: dict[str, set[str]] = {self._server: {"", self._homesite}}
-        for site, cell in self._sites.items():
-            at.setdefault(cell, set()).add(site)
-        self._inboxes = {cell: Inbox(functools.partial(self._take, names)) for cell, names in at.items()}
-        if self._settings is not None and policy is not None:
-            others = [site for site in {*self._sites, self._homesite} if site != self._settings["site"]]
+        _, self._user = check_user(self._credentials, answer["application"], HELLO, self._job)
+        asker = Asker(*dataclasses.astuple(self._user))
+        policy = None
+        if not may_submit(self._kit, asker.role):
+            problem = f"it lets no user of the role '{asker.role}' submit jobs, as its authorization.json says"
+        elif self._settings is not None and problem is None:
+            policy, problem = admit(self._kit, self._settings["site"], asker.user, self.logger)
+        if self._settings is not None and policy is not None and problem is None:
+            others = [site for site in {*answer["sites"], self._homesite} if site != self._settings["site"]]
             self._participant = Participant(
-                self._settings, self._homesite, answer["session"], others, self._carry, policy
+                self._settings, self._homesite, answer["session"], others, self._carry, asker, policy
             )
-        self._token = answer["token"]
-        self._lane(self._server).push(Packet(self._name, "", json.dumps({"ready": True}).encode()))
+        hello = answer["hello"]
+        channel = Channel(self._secret, hello, check_server(self._credentials, hello, HELLO, self._job))
+        with self._lock:
+            self._sites = answer["sites"]  # the cell of each
+            self._ends[self._server] = End(channel, Inbox(self._take_from_server))
+        told = {"ready": True} | ({} if problem is None else {"problem": problem})
+        self._lane(self._server).push(Packet(self._name, "", json.dumps(told).encode()))
 
     def _end(self) -> None:
         self._over.set()
@@ -104,26 +120,53 @@ class SessionExecutor(Executor):
         if self._participant is not None:
             self._participant.close()
 
-    def _receive(self, origin: str, number: int, batch: Buffer) -> bool:
-        inbox = self._inboxes.get(origin)
-        if inbox is not None:
-            inbox.receive(number, batch)
-        return inbox is not None
+    def _end_of(self, origin: str) -> End | None:
+        with self._lock:
+            if origin not in self._ends and (origin == self._server or origin in self._sites.values()):
+                raise NotYet
+            return self._ends.get(origin)
+
+    def _take_from_server(self, packets: list[Packet]) -> None:
+        own = self._settings["site"] if self._settings else None
+        at_server = {site for site, cell in self._sites.items() if cell == self._server}
+        told = [json.loads(bytes(packet.content)) for packet in packets if not packet.receiver]
+        # Who is said to be there has to be known before what needs it.
+        for one in told:
+            if "hello" in one:
+                self._meet(str(one["hello"]), one["said"])
+        self._take({self._homesite, *at_server} - {own}, [packet for packet in packets if packet.receiver])
+        for one in told:
+            if self._participant is not None and "lost" in one:
+                self._participant.lose(one["lost"])
 
     def _take(self, senders: set[str], packets: list[Packet]) -> None:
-        if wrong := [packet.sender for packet in packets if packet.sender not in senders]:
-            raise ValueError(f"no packet of '{wrong[0]}' may come from there")
-        told = [json.loads(bytes(packet.content)) for packet in packets if not packet.receiver]
-        if self._participant is None:
-            return
-        self._participant.receive([packet for packet in packets if packet.receiver])
-        for one in told:
-            self._participant.lose(one["lost"])
+        if wrong := [packet for packet in packets if packet.sender not in senders or not packet.receiver]:
+            raise ValueError(f"no packet of '{wrong[0].sender}' may come from there")
+        if self._participant is not None:
+            self._participant.receive(packets)
+
+    def _meet(self, name: str, hello: str) -> None:
+        """Another process takes part in the session, or an application in the place of the one before."""
+        try:
+            if name == self._homesite:
+                _, user = check_user(self._credentials, hello, HELLO, self._job)
+                if user != self._user:
+                    raise Untrusted(f"it is the application of '{user.name}', and the session that of another user")
+            elif (cell := self._sites.get(name)) is not None and cell not in self._ends:
+                content = check_client(self._credentials, hello, HELLO, self._job, name)
+                channel = Channel(self._secret, hello, content)
+                with self._lock:
+                    self._ends[cell] = End(channel, Inbox(functools.partial(self._take, {name})))
+        except Untrusted as error:
+            self.logger.error(f"'{name}' is not trusted: {error}")
+            if self._participant is not None:
+                self._participant.lose(name)
 
     def _carry(self, packet: Packet) -> None:
         at_server = packet.receiver in ("", self._homesite)
         cell = self._server if at_server else self._sites[packet.receiver]
-        self._lane(cell).push(packet)
+        if cell in self._ends:
+            self._lane(cell).push(packet)
 
     def _lane(self, cell: str) -> Lane:
         with self._lock:
@@ -136,5 +179,6 @@ class SessionExecutor(Executor):
                     if self._participant is not None and not at_server:
                         self._participant.lose(name)
 
-                self._lanes[cell] = Lane(name, poster(self._cell, cell, self._token or ""), lost, heartbeat=at_server)
+                post = poster(self._cell, cell, self._ends[cell].channel)
+                self._lanes[cell] = Lane(name, post, lost, heartbeat=at_server)
             return self._lanes[cell]

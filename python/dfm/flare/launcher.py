@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 from typing import Any
 
+from nvflare.apis.fl_constant import FLContextKey
 from nvflare.apis.fl_context import FLContext
 from nvflare.apis.job_def import JobMetaKey
 from nvflare.apis.job_launcher_spec import JobHandleSpec, JobReturnCode
@@ -15,6 +17,7 @@ from nvflare.app_common.job_launcher.process_launcher import ProcessHandle
 
 from dfm._ended import how_ended
 from dfm.flare._cells import ENDED, ask, job_cell
+from dfm.flare._identity import Credentials, read_credentials, sign
 from dfm.flare._job import NAME
 from dfm.flare._lane import Unreachable
 
@@ -33,21 +36,25 @@ class SessionLauncher(ClientProcessJobLauncher):
         if not is_session or not isinstance(handle, ProcessHandle):
             return handle
         engine: Any = fl_ctx.get_engine()
-        return _Handle(handle, engine.get_cell(), job_cell("server", str(job_meta[JobMetaKey.JOB_ID.value])))
+        workspace: Any = fl_ctx.get_prop(FLContextKey.WORKSPACE_OBJECT)
+        credentials = read_credentials(Path(workspace.get_root_dir()))
+        return _Handle(handle, engine.get_cell(), credentials, str(job_meta[JobMetaKey.JOB_ID.value]))
 
 
 class _Handle(ProcessHandle):
-    def __init__(self, handle: ProcessHandle, cell: Any, session: str) -> None:
+    def __init__(self, handle: ProcessHandle, cell: Any, credentials: Credentials, job: str) -> None:
         super().__init__(process_adapter=handle.adapter)
         self._cell = cell
-        self._session = session
+        self._credentials = credentials
+        self._job = job
 
     def wait(self) -> None:
         super().wait()
         if code := self.adapter.poll():
+            signed = sign(self._credentials, ENDED, self._job, {"how": how_ended(code)})
             # Without an answer there is no session any more.
             with contextlib.suppress(Unreachable):
-                ask(self._cell, self._session, ENDED, {}, how_ended(code).encode())
+                ask(self._cell, job_cell("server", self._job), ENDED, {}, signed.encode())
 
     def poll(self) -> Any:
         code = super().poll()

@@ -9,8 +9,9 @@ killed and comes back.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-import hmac
+import hashlib
 import json
 import threading
 import time
@@ -22,12 +23,23 @@ from nvflare.apis.fl_context import FLContext
 from nvflare.apis.impl.controller import Controller
 from nvflare.apis.shareable import Shareable
 from nvflare.apis.signal import Signal
-from typing_extensions import Buffer
 
 from dfm import _native
+from dfm.exec._site import Asker
 from dfm.flare._admission import admit
-from dfm.flare._cells import job_cell, poster, serve_batches, serve_ends, serve_joins, tell_started
+from dfm.flare._cells import ENDED, JOIN, End, job_cell, poster, serve_batches, serve_ends, serve_joins, tell_started
+from dfm.flare._channel import HELLO, Channel, Secret
 from dfm.flare._executions import Executions
+from dfm.flare._identity import (
+    Untrusted,
+    Who,
+    check,
+    check_client,
+    check_user,
+    may_submit,
+    read_credentials,
+    sign,
+)
 from dfm.flare._job import CANCEL, LIST, OPEN, PAST, WAITS
 from dfm.flare._lane import Inbox, Lane, Packet
 from dfm.flare._participant import Participant, description, read_settings, submitter
@@ -44,6 +56,8 @@ _DESERTED = 60.0
 """Seconds without a sign of the application after which its session is over, if nothing is kept for it."""
 _ANSWERS = 2.0
 """Seconds that sites have to say what they have not done; NVFlare waits 5 s for all of a command's answer."""
+_ABOUT = ("site", "api_version", "dfm", "problem")
+"""What a client's hello says for the application to know."""
 _SILENT = 6.0
 """Seconds without a sign of the application after which it counts as gone."""
 
@@ -61,11 +75,14 @@ class SessionController(Controller):
         self._over = threading.Event()
         self._began = time.monotonic()
         self._answer: dict[str, Any] | None = None
-        self._token: str | None = None
         self._application = ""
+        self._hello = ""
+        """The application's."""
+        self._hellos: dict[str, str] = {}
+        """The clients'."""
         self._inbox: Inbox | None = None
         self._participant: Participant | None = None
-        self._inboxes: dict[str, Inbox] = {}
+        self._ends: dict[str, End] = {}
         self._lanes: dict[str, Lane] = {}
         self._joined: dict[str, dict[str, Any]] = {}
         self._lost: dict[str, str] = {}
@@ -79,11 +96,13 @@ class SessionController(Controller):
         self._job = str(fl_ctx.get_job_id())
         self._kit = Path(fl_ctx.get_workspace().get_root_dir())
         self._settings = read_settings(self._kit)
+        self._credentials = read_credentials(self._kit)
+        self._secret = Secret(self._credentials, self._job)
         name = self._settings["site"] if self._settings else _SERVER
         self._admission = admit(self._kit, name, submitter(fl_ctx), self.logger)
         self._clients = {job_cell(one.name, self._job): str(one.name) for one in engine.get_clients()}
         serve_joins(self._cell, self._join)
-        serve_batches(self._cell, self._token_of, self._receive)
+        serve_batches(self._cell, self._ends.get)
         serve_ends(self._cell, self._ended)
         engine.register_app_command(OPEN, self._open)
         engine.register_app_command(LIST, self._list)
@@ -131,25 +150,33 @@ class SessionController(Controller):
 
         Asking again gives the same answer.
         """
-        wanted = ("token", "cell", "homesite", "session")
+        wanted = ("hello", "cell", "homesite", "session")
         if not isinstance(data, dict) or not all(isinstance(data.get(key), str) and data[key] for key in wanted):
             return {"error": "the application's request is not one of this version of dfm"}
         if self._admission.problem is not None:
             return {"error": self._admission.problem}
+        try:
+            content, user = check_user(self._credentials, data["hello"], HELLO, self._job)
+            channel = Channel(self._secret, data["hello"], content)
+        except Untrusted as error:
+            return {"error": f"the application's hello is not trusted: {error}"}
+        if not may_submit(self._kit, user.role):
+            return {"error": f"users of the role '{user.role}' may not submit jobs, as the server's policy says"}
         with self._lock:
             comes_back = data.get("execution")
             if comes_back is None and self._answer is None:
-                self._opened(data)
-            elif comes_back is not None and (wrong := self._misfit(data, comes_back)):
+                self._opened(data, user, channel)
+            elif comes_back is not None and (wrong := self._misfit(data, user, comes_back)):
                 return {"error": wrong}
-            elif not hmac.compare_digest(self._application_token, data["token"]):
+            elif self._hello != data["hello"]:
                 if comes_back is None:
                     return {"error": "the session belongs to another application"}
-                self._come_back(data)
+                self._come_back(data, channel)
             assert self._answer is not None
             return self._answer | {"lost": self._lost}
 
-    def _opened(self, data: dict[str, Any]) -> None:
+    def _opened(self, data: dict[str, Any], user: Who, channel: Channel) -> None:
+        self._user = user
         server = job_cell("server", self._job)
         homesite, own = data["homesite"], self._settings["site"] if self._settings else None
         self._sites = {name: cell for cell, name in self._clients.items() if name != homesite}
@@ -159,45 +186,50 @@ class SessionController(Controller):
         self._session = data["session"]
         self._keep = float(data["keep"])
         self._executions = Executions(homesite)
-        inbox = functools.partial(functools.partial, self._route)
-        self._inboxes = {cell: Inbox(inbox(name)) for cell, name in self._clients.items()}
-        self._answer = {"sites": sorted(self._sites)}
-        self._token = data["token"]
-        self._admit(data)
+        self._answer = {"sites": sorted(self._sites), "hello": self._secret.hello}
+        self._admit(data, channel)
         if own in self._sites and self._settings is not None:
             others = [site for site in {*self._sites, homesite} if site != own]
-            policy = self._admission.policy
+            policy, asker = self._admission.policy, Asker(*dataclasses.astuple(user))
             assert policy is not None
-            self._participant = Participant(self._settings, homesite, self._session, others, self._carry, policy)
+            self._participant = Participant(self._settings, homesite, self._session, others, self._carry, asker, policy)
             self._tell_ready(own, description(self._settings))
 
-    def _admit(self, data: dict[str, Any]) -> None:
+    def _admit(self, data: dict[str, Any], channel: Channel) -> None:
         """Lets the application in, as the only one."""
-        self._application, self._application_token = data["cell"], data["token"]
-        self._inbox = self._inboxes[self._application] = Inbox(functools.partial(self._route, self._homesite))
+        self._application, self._hello = data["cell"], data["hello"]
+        self._inbox = Inbox(functools.partial(self._route, self._homesite))
+        self._ends[self._application] = End(channel, self._inbox)
         self._left = False
         self._start_lane(self._homesite, self._application, heartbeat=False)
 
-    def _misfit(self, data: dict[str, Any], execution: int) -> str | None:
+    def _misfit(self, data: dict[str, Any], user: Who, execution: int) -> str | None:
         if self._answer is None or not self._executions.knows(execution):
             return "it knows no such job"
+        if user != self._user:
+            return f"it belongs to user '{self._user.name}'"
         if data["homesite"] != self._homesite:
             return f"its application is that of site '{self._homesite}'; open a session of that site"
         return None
 
-    def _come_back(self, data: dict[str, Any]) -> None:
+    def _come_back(self, data: dict[str, Any], channel: Channel) -> None:
         """Puts an application in the place of the one before, which may be there still."""
-        self._inboxes.pop(self._application, None)
+        self._ends.pop(self._application, None)
         if lane := self._lanes.pop(self._homesite, None):
             lane.close()
         self._executions.leave()
-        self._admit(data)
+        self._admit(data, channel)
+        self._introduce(self._homesite, self._hello)
         for site, told in self._ready.items():
             if site not in self._lost:
                 self._tell({"ready": site, **told})
 
-    def _token_of(self, origin: str) -> str | None:
-        return self._application_token if origin == self._application else self._token
+    def _introduce(self, name: str, hello: str) -> None:
+        """Tells every site whom else it will hear from."""
+        told = Packet("", "", json.dumps({"hello": name, "said": hello}).encode())
+        for site, lane in self._lanes.items():
+            if site not in (self._homesite, name):
+                lane.push(told)
 
     def _list(self, topic: str, data: Any, fl_ctx: FLContext) -> dict[str, Any]:
         """What are the session's executions?"""
@@ -246,9 +278,6 @@ class SessionController(Controller):
         return {"by": "server"}
 
     def _start_lane(self, site: str, cell: str, heartbeat: bool) -> None:
-        token = self._application_token if site == self._homesite else self._token
-        assert token is not None
-
         def lost(reason: str) -> None:
             if site == self._homesite:
                 self.logger.warning(f"the application cannot be reached: {reason}")
@@ -256,7 +285,7 @@ class SessionController(Controller):
             else:
                 self._lose(site, reason)
 
-        self._lanes[site] = Lane(site, poster(self._cell, cell, token), lost, heartbeat)
+        self._lanes[site] = Lane(site, poster(self._cell, cell, self._ends[cell].channel), lost, heartbeat)
 
     def _forsake(self, cell: str) -> None:
         """Nothing is sent to an application that is gone; what is for it is kept."""
@@ -266,25 +295,36 @@ class SessionController(Controller):
                 self._executions.leave()
 
     def _join(self, origin: str, request: bytes) -> bytes | None:
-        """A participant wants to be let in; an empty object until there is a session."""
-        name = self._clients.get(origin)
+        """A participant wants to be let in; nothing until there is a session, and None to one that may not."""
+        name, hello = self._clients.get(origin), request.decode("utf-8", "replace")
         if name is None:
             return None
         with self._lock:
             if self._answer is None:
-                return b"{}"
-            self._joined[name] = json.loads(request)
-            if name not in self._lanes:
-                self._start_lane(name, origin, heartbeat=True)
-        answer = {"token": self._token, "homesite": self._homesite, "session": self._session}
-        return json.dumps(answer | {"sites": self._sites}).encode()
+                return b""
+            if name not in self._hellos:
+                try:
+                    content = check_client(self._credentials, hello, HELLO, self._job, name)
+                    channel = Channel(self._secret, hello, content)
+                except Untrusted as error:
+                    self.logger.error(f"somebody wants to be let in as site '{name}': {error}")
+                    return None
+                self._let_in(name, origin, hello, content, channel)
+            if self._hellos[name] != hello or name in self._lost:
+                return None
+            answer = {"to": hashlib.sha256(request).hexdigest(), "hello": self._secret.hello, "sites": self._sites}
+            answer |= {"homesite": self._homesite, "session": self._session, "application": self._hello}
+        return sign(self._credentials, JOIN, self._job, answer).encode()
 
-    def _receive(self, origin: str, number: int, batch: Buffer) -> bool:
-        inbox = self._inboxes.get(origin)
-        if inbox is None:
-            return False
-        inbox.receive(number, batch)
-        return True
+    def _let_in(self, name: str, cell: str, hello: str, content: dict[str, Any], channel: Channel) -> None:
+        self._joined[name] = {key: content[key] for key in _ABOUT if key in content}
+        self._ends[cell] = End(channel, Inbox(functools.partial(self._route, name)))
+        if name not in self._lanes:
+            self._start_lane(name, cell, heartbeat=True)
+            for other, said in self._hellos.items():
+                self._lanes[name].push(Packet("", "", json.dumps({"hello": other, "said": said}).encode()))
+        self._hellos[name] = hello
+        self._introduce(name, hello)
 
     def _route(self, sender: str, packets: list[Packet]) -> None:
         """Gives packets to those they are for; it is called for one sender at a time, in order."""
@@ -335,7 +375,8 @@ class SessionController(Controller):
     def _heed(self, sender: str, told: dict[str, Any]) -> None:
         if "ready" in told:
             with self._lock:
-                self._tell_ready(sender, self._joined.get(sender, {}))
+                problem = {"problem": str(told["problem"])} if "problem" in told else {}
+                self._tell_ready(sender, self._joined.get(sender, {}) | problem)
         elif isinstance(reason := told.get("ended"), str) and sender != self._homesite:
             self._lose(sender, reason)
         elif sender == self._homesite:
@@ -388,13 +429,20 @@ class SessionController(Controller):
             if site == self._homesite or ("lost" in what and site not in self._lost):
                 lane.push(told)
 
-    def _ended(self, client: str, how: str) -> None:
+    def _ended(self, signed: str) -> bool:
         """A client says that its process has ended, which its lane would notice later."""
+        try:
+            content, who = check(self._credentials, signed, ENDED, self._job)
+        except Untrusted as error:
+            self.logger.error(f"somebody says that a site's process has ended: {error}")
+            return False
         with self._lock:
-            lane = self._lanes.get(client) if client in self._clients.values() else None
+            is_client = not who.role and who.name in self._hellos
+            lane = self._lanes.get(who.name) if is_client else None
         if lane is not None:
             lane.close()
-            self._lose(client, f"it {how}")
+            self._lose(who.name, f"it {content.get('how')}")
+        return is_client
 
     def _lose(self, site: str, reason: str) -> None:
         with self._lock:

@@ -156,8 +156,9 @@ class WhoAmI:
         self.extra = extra
         self.made_in = os.getpid()
 
-    async def body(self, site, secret, limit):
-        return {"site": site, "pid": os.getpid(), "secret": secret, "limit": limit, "extra": self.extra}
+    async def body(self, site, context, secret, limit):
+        told = {"site": site, "pid": os.getpid(), "secret": secret, "limit": limit, "extra": self.extra}
+        return told | {"user": [context.user, context.organisation, context.role]}
 
 
 class Flaky(Adapter):

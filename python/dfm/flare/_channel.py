@@ -1,0 +1,168 @@
+"""How do two processes of a session keep what passes between them to themselves?
+
+Each process makes a key pair for one session, and says in a signed statement, its hello, which is its public key. Two
+hellos make the keys of a channel, one for each direction, which nobody between the two knows.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import struct
+import threading
+from typing import Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from typing_extensions import Buffer
+
+from dfm.flare._identity import Credentials, Untrusted, sign
+
+HELLO = "hello"
+"""The purpose of the statement that says a process's key for a session."""
+
+_BEAT, _BATCH_TAKEN, _BEAT_HEARD = range(3)
+"""What a proof is of."""
+_NUMBERED = struct.Struct(">IQ")
+"""A kind, and a number of that kind. As nonces they are never used twice: only batches are sealed, each number once."""
+_TAG = 16
+_IN_PLACE_FROM = 1 << 20
+"""Packets from this size on are not copied to be sealed or opened: their memory is used for it, where it may be."""
+
+
+class Forged(Exception):
+    """It was not sealed by the channel's other end, or not for this place in their order."""
+
+
+class Secret:
+    """A process's key pair for one session."""
+
+    def __init__(self, credentials: Credentials, job: str, about: dict[str, Any] | None = None) -> None:
+        """Makes one, and signs its hello, which also says what others have to know `about` the process."""
+        self.key = X25519PrivateKey.generate()
+        public = self.key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+        self.hello = sign(credentials, HELLO, job, (about or {}) | {"key": base64.b64encode(public).decode()})
+
+
+class _Keys:
+    """Those of one direction: of a session's bytes, and of proofs without any."""
+
+    def __init__(self, shared: bytes, salt: bytes, sender: bytes) -> None:
+        both = HKDF(hashes.SHA256(), 64, salt, b"dfm channel from " + sender).derive(shared)
+        self.cipher = algorithms.AES(both[:32])
+        self._proofs = both[32:]
+
+    def proof(self, kind: int, number: int) -> bytes:
+        return hmac.digest(self._proofs, _NUMBERED.pack(kind, number), "sha256")
+
+    def proves(self, proof: bytes, kind: int, number: int) -> bool:
+        return _is_number(number) and hmac.compare_digest(proof, self.proof(kind, number))
+
+
+class Channel:
+    """What one process sends to another, and gets from it, over a lane in each direction."""
+
+    def __init__(self, own: Secret, hello: str, content: dict[str, Any]) -> None:
+        """`hello` is the other's, which has been checked, and `content` what it says.
+
+        Raises:
+            Untrusted: it says no key.
+        """
+        try:
+            shared = own.key.exchange(X25519PublicKey.from_public_bytes(base64.b64decode(content["key"])))
+        except (KeyError, ValueError, TypeError):
+            raise Untrusted("its hello has no key that can be used") from None
+        mine, theirs = (hashlib.sha256(one.encode()).digest() for one in (own.hello, hello))
+        if mine == theirs:
+            raise Untrusted("it is this process's own hello")
+        salt = b"".join(sorted((mine, theirs)))
+        self._sending, self._getting = (_Keys(shared, salt, one) for one in (mine, theirs))
+        self._lock = threading.Lock()
+        self._sealed: tuple[int, list[Buffer]] = (0, [])
+        self._beats = 0
+        self._heard = 0
+        self._refused = 0
+
+    def seal(self, number: int, parts: list[Buffer]) -> list[Buffer]:
+        """A batch as it travels; their numbers count from 1. The one that was sealed last may be asked for again."""
+        last, sealed = self._sealed
+        if number == last:
+            return sealed
+        if number != last + 1:
+            raise RuntimeError(f"batch {number} cannot be sealed after batch {last}")
+        cipher = Cipher(self._sending.cipher, modes.GCM(_NUMBERED.pack(0, number))).encryptor()
+        sealed = [_passed(cipher, part) for part in parts]
+        cipher.finalize()
+        sealed.append(cipher.tag)
+        self._sealed = number, sealed
+        return sealed
+
+    def open(self, number: int, batch: Buffer) -> Buffer:
+        """The batch that the other end has sealed under this number.
+
+        Raises:
+            Forged: it has not.
+        """
+        whole = memoryview(batch).cast("B")
+        if whole.nbytes < _TAG or not _is_number(number):
+            raise Forged
+        content, tag = whole[:-_TAG], bytes(whole[-_TAG:])
+        mode = modes.GCM(_NUMBERED.pack(0, number), tag)
+        cipher = Cipher(self._getting.cipher, mode).decryptor()
+        opened = _passed(cipher, content)
+        try:
+            cipher.finalize()
+        except InvalidTag:
+            raise Forged from None
+        return opened
+
+    def beat(self) -> tuple[int, bytes]:
+        """A sign of life: its number, and the proof."""
+        with self._lock:
+            self._beats += 1
+            return self._beats, self._sending.proof(_BEAT, self._beats)
+
+    def hear(self, number: int, proof: bytes) -> None:
+        """Takes a sign of life of the other end.
+
+        Raises:
+            Forged: it is none, or an older one.
+        """
+        if not self._getting.proves(proof, _BEAT, number):
+            raise Forged
+        with self._lock:
+            if number <= self._heard:
+                raise Forged
+            self._heard = number
+
+    def count_refused(self) -> int:
+        """Counts a message that the other end has not sealed: how many there were."""
+        with self._lock:
+            self._refused += 1
+            return self._refused
+
+    def acknowledgement(self, number: int, is_beat: bool) -> bytes:
+        """The proof that a batch or a sign of life has come."""
+        return self._sending.proof(_BEAT_HEARD if is_beat else _BATCH_TAKEN, number)
+
+    def is_acknowledged(self, number: int, is_beat: bool, proof: bytes) -> bool:
+        """Whether the other end says that it has got one."""
+        return self._getting.proves(proof, _BEAT_HEARD if is_beat else _BATCH_TAKEN, number)
+
+
+def _passed(cipher: Any, part: Buffer) -> Buffer:
+    """A part after the cipher: in its own memory if it is large and may be written to."""
+    view = memoryview(part).cast("B")
+    if view.nbytes < _IN_PLACE_FROM:
+        return cipher.update(view)
+    into = view if not view.readonly else memoryview(bytearray(view.nbytes))
+    cipher.update_into(view, into)
+    return into
+
+
+def _is_number(number: object) -> bool:
+    return isinstance(number, int) and 0 < number < 1 << 64

@@ -1,0 +1,198 @@
+"""Who says so? Statements that participants of a session sign with the keys of their startup kits.
+
+A statement holds for one NVFlare job and one purpose. Whoever receives one checks the certificate that came with it
+against the root certificate in their own kit, and asks nobody else.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import dataclasses
+import datetime
+import json
+from importlib import metadata
+from pathlib import Path
+from typing import Any, cast
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.x509.oid import NameOID
+
+_FORMAT = 1
+_LONGEST = 1 << 20
+"""Characters of a signed statement, certificate included; one may list all sites of a federation."""
+_PADDING = padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.DIGEST_LENGTH)
+
+
+class Untrusted(Exception):
+    """A statement that proves nothing, and why."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Who:
+    """What a certificate says of its holder."""
+
+    name: str
+    organisation: str
+    role: str
+    """A user's; empty for a server or a client."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Credentials:
+    """What a startup kit has to sign with, and to check others by."""
+
+    key: rsa.RSAPrivateKey
+    certificate: str
+    root: x509.Certificate
+    server: str
+    """The name of the federation's server."""
+    who: Who
+    """Whose they are."""
+
+
+def read_credentials(kit: Path) -> Credentials:
+    """The credentials of a startup kit.
+
+    Raises:
+        Untrusted: there are none that can be used, and what is wrong with them.
+    """
+    startup = kit / "startup"
+    name = "server" if (startup / "server.key").exists() else "client"
+    try:
+        key = serialization.load_pem_private_key((startup / f"{name}.key").read_bytes(), None)
+        certificate = (startup / f"{name}.crt").read_text(encoding="ascii")
+        root = x509.load_pem_x509_certificate((startup / "rootCA.pem").read_bytes())
+        who = _who(x509.load_pem_x509_certificate(certificate.encode()))
+        server = _server(startup) or who.name
+    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        raise Untrusted(f"the startup kit {kit} has no credentials that can be used: {error}") from None
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise Untrusted(f"the startup kit {kit} has a private key that is not RSA; provision it with NVFlare's own")
+    return Credentials(key, certificate, root, server, who)
+
+
+def _server(startup: Path) -> str | None:
+    """The server's name as the kit of a client or a user has it."""
+    if (path := startup / "fed_client.json").exists():
+        return str(json.loads(path.read_text(encoding="utf-8"))["servers"][0]["identity"])
+    if (path := startup / "fed_admin.json").exists():
+        return str(json.loads(path.read_text(encoding="utf-8"))["admin"]["server_identity"])
+    return None
+
+
+def sign(credentials: Credentials, purpose: str, job: str, content: dict[str, Any]) -> str:
+    """A signed statement, as text."""
+    said = {"format": _FORMAT, "dfm": metadata.version("dfm"), "purpose": purpose, "job": job, "content": content}
+    text = json.dumps(said)
+    signature = base64.b64encode(credentials.key.sign(text.encode(), _PADDING, hashes.SHA256())).decode()
+    return json.dumps({"text": text, "signature": signature, "certificate": credentials.certificate})
+
+
+def check(credentials: Credentials, signed: object, purpose: str, job: str) -> tuple[dict[str, Any], Who]:
+    """What a signed statement says, and who says it.
+
+    Raises:
+        Untrusted: it is not signed by a participant of this federation, for this job and this purpose.
+    """
+    if not isinstance(signed, str) or len(signed) > _LONGEST:
+        raise Untrusted("it is no signed statement")
+    try:
+        parts = json.loads(signed)
+        text, pem = str(parts["text"]), str(parts["certificate"])
+        signature = base64.b64decode(str(parts["signature"]), validate=True)
+        certificate = x509.load_pem_x509_certificate(pem.encode("ascii"))
+        key = certificate.public_key()
+    except (ValueError, KeyError, TypeError, RecursionError, binascii.Error):
+        raise Untrusted("it is no signed statement") from None
+    _check_certificate(credentials.root, certificate)
+    if not isinstance(key, rsa.RSAPublicKey):
+        raise Untrusted("its certificate's key is not RSA")
+    try:
+        key.verify(signature, text.encode(), _PADDING, hashes.SHA256())
+    except InvalidSignature:
+        raise Untrusted("its signature is not by the key of its certificate") from None
+    return _content(text, purpose, job), _who(certificate)
+
+
+def check_client(credentials: Credentials, signed: object, purpose: str, job: str, name: str) -> dict[str, Any]:
+    """What a client of this name says; raises as `check`."""
+    content, who = check(credentials, signed, purpose, job)
+    if who.role or who.name != name or name == credentials.server:
+        raise Untrusted(f"it is signed by {_named(who)}, and should be by the client '{name}'")
+    return content
+
+
+def check_server(credentials: Credentials, signed: object, purpose: str, job: str) -> dict[str, Any]:
+    """What the federation's server says; raises as `check`."""
+    content, who = check(credentials, signed, purpose, job)
+    if who.role or who.name != credentials.server:
+        raise Untrusted(f"it is signed by {_named(who)}, and should be by the server '{credentials.server}'")
+    return content
+
+
+def check_user(credentials: Credentials, signed: object, purpose: str, job: str) -> tuple[dict[str, Any], Who]:
+    """What a user says, and who that is; raises as `check`."""
+    content, who = check(credentials, signed, purpose, job)
+    if not who.role:
+        raise Untrusted(f"it is signed by {_named(who)}, and should be by a user")
+    return content, who
+
+
+def may_submit(kit: Path, role: str) -> bool:
+    """Whether a kit's own policy lets users of a role submit jobs."""
+    local = kit / "local"
+    for name in ("authorization.json", "authorization.json.default"):
+        if (path := local / name).exists():
+            rights = json.loads(path.read_text(encoding="utf-8"))["permissions"].get(role, "none")
+            right = cast(dict[str, Any], rights).get("submit_job", "none") if isinstance(rights, dict) else rights
+            return str(right) != "none"
+    return True
+
+
+def _check_certificate(root: x509.Certificate, certificate: x509.Certificate) -> None:
+    try:
+        certificate.verify_directly_issued_by(root)
+    except (ValueError, TypeError, InvalidSignature):
+        raise Untrusted("its certificate is not one of this federation") from None
+    now = datetime.datetime.now(datetime.UTC)
+    for one, what in ((certificate, "its certificate"), (root, "the federation's root certificate")):
+        if not one.not_valid_before_utc <= now <= one.not_valid_after_utc:
+            raise Untrusted(
+                f"{what} holds from {one.not_valid_before_utc:%Y-%m-%d} to {one.not_valid_after_utc:%Y-%m-%d}, and it "
+                f"is {now:%Y-%m-%d} here"
+            )
+
+
+def _content(text: str, purpose: str, job: str) -> dict[str, Any]:
+    try:
+        said = json.loads(text)
+        form, version = said["format"], str(said["dfm"])
+        if form != _FORMAT:
+            raise Untrusted(f"this side runs dfm {metadata.version('dfm')}, that one dfm {version}; install the same")
+        if said["purpose"] != purpose or said["job"] != job or not isinstance(said["content"], dict):
+            raise Untrusted("it was made for another job or for something else")
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise Untrusted("it is no signed statement") from None
+    return cast(dict[str, Any], said["content"])
+
+
+def _who(certificate: x509.Certificate) -> Who:
+    subject = certificate.subject
+    return Who(
+        _attribute(subject, NameOID.COMMON_NAME),
+        _attribute(subject, NameOID.ORGANIZATION_NAME),
+        _attribute(subject, NameOID.UNSTRUCTURED_NAME),
+    )
+
+
+def _attribute(name: x509.Name, of: x509.ObjectIdentifier) -> str:
+    found = name.get_attributes_for_oid(of)
+    return str(found[0].value) if len(found) == 1 else ""
+
+
+def _named(who: Who) -> str:
+    return f"the user '{who.name}' ({who.role})" if who.role else f"the participant '{who.name}'"

@@ -1,0 +1,249 @@
+"""Can somebody pretend to be another participant of a session, or read or change what passes between two?
+
+The attacker has a certificate of the federation or of another one, and all that travels goes through their hands.
+"""
+# pyright: basic, reportMissingImports=false
+
+import json
+
+import pytest
+from dfm.flare._channel import HELLO, Channel, Forged, Secret
+from dfm.flare._identity import Untrusted, check, check_client, check_server, check_user, may_submit, sign
+from dfm.flare._lane import Inbox, Packet, pack
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kits import Root
+
+JOB = "job"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return Root(tmp_path_factory.mktemp("kits"))
+
+
+@pytest.fixture(scope="module")
+def west(root):
+    return root.kit("west")
+
+
+@pytest.fixture(scope="module")
+def east(root):
+    return root.kit("east")
+
+
+@pytest.fixture(scope="module")
+def pair(east, west):
+    return paired(east, west)
+
+
+def paired(one, other):
+    """Both ends of a channel between two clients."""
+    secrets = Secret(one, JOB), Secret(other, JOB)
+    contents = [check(one, secret.hello, HELLO, JOB)[0] for secret in secrets]
+    return (
+        Channel(secrets[0], secrets[1].hello, contents[1]),
+        Channel(secrets[1], secrets[0].hello, contents[0]),
+    )
+
+
+def sealed(channel, number, text):
+    return b"".join(channel.seal(number, pack([Packet("east", "west", text)])))
+
+
+def test_who_they_say_they_are_is_believed_of_those_who_are(root, west):
+    hello = Secret(west, JOB).hello
+    assert check_client(west, hello, HELLO, JOB, "west").keys() == {"key"}
+    server = root.kit("server", file="server")
+    assert server.server == west.server == "server"
+    assert check_server(west, Secret(server, JOB).hello, HELLO, JOB).keys() == {"key"}
+    _, who = check_user(west, Secret(root.kit("ann@x", "lead"), JOB).hello, HELLO, JOB)
+    assert (who.name, who.organisation, who.role) == ("ann@x", "org", "lead")
+
+
+@pytest.mark.parametrize("role", ["member", "lead", "project_admin"])
+def test_a_users_certificate_is_neither_the_servers_nor_a_clients(root, west, role):
+    for name in ("server", "west", "mallory"):
+        hello = Secret(root.kit(name, role), JOB).hello
+        with pytest.raises(Untrusted, match="should be by the server"):
+            check_server(west, hello, HELLO, JOB)
+        with pytest.raises(Untrusted, match="should be by the client"):
+            check_client(west, hello, HELLO, JOB, name)
+
+
+def test_a_client_is_neither_the_server_nor_another_client_nor_a_user(root, west, east):
+    hello = Secret(east, JOB).hello
+    with pytest.raises(Untrusted, match="should be by the server"):
+        check_server(west, hello, HELLO, JOB)
+    with pytest.raises(Untrusted, match="should be by the client 'north'"):
+        check_client(west, hello, HELLO, JOB, "north")
+    with pytest.raises(Untrusted, match="should be by a user"):
+        check_user(west, hello, HELLO, JOB)
+    with pytest.raises(Untrusted, match="should be by the client"):
+        check_client(west, Secret(root.kit("server", file="server"), JOB).hello, HELLO, JOB, "server")
+
+
+def test_certificates_that_are_over_or_not_yet_or_of_another_federation_are_refused(root, west, tmp_path):
+    for days in ((-20, -1), (1, 20)):
+        with pytest.raises(Untrusted, match="its certificate holds from"):
+            check(west, Secret(root.kit("east", days=days), JOB).hello, HELLO, JOB)
+    # The other federation is called the same.
+    stranger = Root(tmp_path / "other", root.name).kit("east")
+    with pytest.raises(Untrusted, match="not one of this federation"):
+        check(west, Secret(stranger, JOB).hello, HELLO, JOB)
+
+
+def test_a_participants_certificate_signs_no_others(root, west, tmp_path):
+    """NVFlare's own certificates do not all say that they are no authority's."""
+    sub = Root(tmp_path / "sub", "east")
+    sub.key = root.kit("east").key
+    forged = sub.kit("server", file="server", root=root)
+    with pytest.raises(Untrusted, match="not one of this federation"):
+        check_server(west, Secret(forged, JOB).hello, HELLO, JOB)
+
+
+def test_a_statement_holds_for_its_job_its_purpose_and_its_words(west):
+    said = sign(west, "ended", JOB, {"how": "it was ended"})
+    for purpose, job in (("ended", "other"), (HELLO, JOB)):
+        with pytest.raises(Untrusted, match="for another job or for something else"):
+            check(west, said, purpose, job)
+    changed = said.replace("it was", "it has")
+    assert changed != said
+    with pytest.raises(Untrusted, match="its signature is not by the key"):
+        check(west, changed, "ended", JOB)
+
+
+def test_a_certificate_that_was_seen_is_of_no_use_without_its_key(west, east):
+    mine = json.loads(Secret(east, JOB).hello)
+    mine["certificate"] = json.loads(Secret(west, JOB).hello)["certificate"]
+    with pytest.raises(Untrusted, match="its signature is not by the key"):
+        check(east, json.dumps(mine), HELLO, JOB)
+
+
+def test_another_version_of_the_statements_says_so(west, monkeypatch):
+    monkeypatch.setattr("dfm.flare._identity._FORMAT", 2)
+    hello = Secret(west, JOB).hello
+    monkeypatch.undo()
+    with pytest.raises(Untrusted, match="this side runs dfm .*, that one dfm"):
+        check(west, hello, HELLO, JOB)
+
+
+@given(st.one_of(st.none(), st.text(), st.from_regex(r'\{"text": .{0,20}\}')))
+def test_anything_is_a_statement_or_refused(west, said):
+    with pytest.raises(Untrusted):
+        check(west, said, HELLO, JOB)
+    with pytest.raises(Untrusted):
+        check(west, "[" * 100_000, HELLO, JOB)
+
+
+@pytest.mark.parametrize("key", [None, 5, "", "AAAA", "A" * 43 + "=", "*" * 44])
+def test_a_hello_without_a_key_that_can_be_used_is_refused(west, key):
+    """Zeros are a point of small order, with which everybody would share the same secret."""
+    secret = Secret(west, JOB)
+    with pytest.raises(Untrusted, match="no key that can be used"):
+        Channel(secret, "somebody's", {"key": key})
+    with pytest.raises(Untrusted, match="own hello"):
+        Channel(secret, secret.hello, check(west, secret.hello, HELLO, JOB)[0])
+
+
+def test_what_is_sealed_cannot_be_read_on_its_way(pair):
+    secret = b"the rows of a hospital" * 100_000
+    there, here = paired_again(pair)
+    whole = sealed(there, 1, secret)
+    assert secret[:16] not in whole and b"east" not in whole
+    assert secret in bytes(here.open(1, whole))
+
+
+def paired_again(pair):
+    """The same two ends, as if nothing had been sent yet."""
+    for channel in pair:
+        channel._sealed, channel._beats, channel._heard = (0, []), 0, 0
+    return pair
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=200), st.data())
+def test_whatever_is_changed_on_its_way_is_refused(pair, text, data):
+    there, here = paired_again(pair)
+    whole = bytearray(sealed(there, 1, text))
+    assert text in bytes(here.open(1, bytes(whole)))
+    at = data.draw(st.integers(0, len(whole) - 1))
+    whole[at] ^= data.draw(st.integers(1, 255))
+    with pytest.raises(Forged):
+        here.open(1, bytes(whole))
+    with pytest.raises(Forged):
+        here.open(1, bytes(whole[: data.draw(st.integers(0, len(whole) - 1))]))
+
+
+def test_what_is_repeated_or_put_elsewhere_or_sent_back_is_refused(pair, east):
+    there, here = paired_again(pair)
+    first, second = sealed(there, 1, b"one"), sealed(there, 2, b"two")
+    for number, whole in ((2, first), (1, second), (0, first), (-1, first), (1 << 64, first), (None, first)):
+        with pytest.raises(Forged):
+            here.open(number, whole)
+    with pytest.raises(Forged):
+        there.open(1, first)
+    # The same two, in another session or with another third one.
+    for other in (paired(east, east)[1], paired(east, east)[0]):
+        with pytest.raises(Forged):
+            other.open(1, first)
+    taken = []
+    inbox = Inbox(taken.extend)
+    for number, whole in ((1, first), (1, first), (2, second), (1, first)):
+        inbox.receive(number, here.open(number, whole))
+    assert [bytes(packet.content) for packet in taken] == [b"one", b"two"]
+
+
+def test_a_batch_that_was_dropped_is_missed(pair):
+    there, here = paired_again(pair)
+    sealed(there, 1, b"one")
+    second = sealed(there, 2, b"two")
+    with pytest.raises(ValueError, match="batch 2 came after batch 0"):
+        Inbox(lambda packets: None).receive(2, here.open(2, second))
+
+
+def test_no_number_seals_two_batches(pair):
+    there, _ = paired_again(pair)
+    first = sealed(there, 1, b"one")
+    assert sealed(there, 1, b"other") == first
+    for number in (0, 3):
+        with pytest.raises(RuntimeError, match="cannot be sealed after batch 1"):
+            sealed(there, number, b"other")
+
+
+def test_who_relays_can_acknowledge_nothing_and_keep_nobody_alive(pair):
+    there, here = paired_again(pair)
+    number, proof = there.beat()
+    taken, heard = here.acknowledgement(1, is_beat=False), here.acknowledgement(1, is_beat=True)
+    assert there.is_acknowledged(1, False, taken) and there.is_acknowledged(1, True, heard)
+    for proved, is_beat in ((b"", False), (heard, False), (taken, True), (proof, True), (proof, False)):
+        assert not there.is_acknowledged(1, is_beat, proved)
+    assert not there.is_acknowledged(2, False, taken)
+    for forged in ((number + 1, proof), (number, b""), (number, taken), (None, proof)):
+        with pytest.raises(Forged):
+            here.hear(*forged)
+    here.hear(number, proof)
+    with pytest.raises(Forged):
+        here.hear(number, proof)
+
+
+def test_a_large_packet_is_sealed_and_opened_in_its_own_memory_where_it_may_be(pair):
+    there, here = paired_again(pair)
+    content = bytes(range(256)) * 8192
+    for number, own in ((1, bytearray(content)), (2, content)):
+        head, into, tag = there.seal(number, [b"head", own])
+        assert (memoryview(into).obj is own) == isinstance(own, bytearray)
+        assert bytes(here.open(number, bytearray(b"".join((head, into, tag))))) == b"head" + content
+
+
+def test_a_kits_own_policy_says_whose_sessions_it_serves(tmp_path):
+    local = tmp_path / "local"
+    local.mkdir()
+    permissions = {"project_admin": "any", "lead": {"submit_job": "any"}, "org_admin": {"submit_job": "none"}}
+    permissions |= {"member": {"view": "any"}}
+    (local / "authorization.json.default").write_text(json.dumps({"permissions": permissions}))
+    roles = ("project_admin", "lead", "org_admin", "member", "invented")
+    assert [may_submit(tmp_path, role) for role in roles] == [True, True, False, False, False]
+    permissions["lead"] = {"submit_job": "none"}
+    (local / "authorization.json").write_text(json.dumps({"permissions": permissions}))
+    assert not may_submit(tmp_path, "lead")

@@ -1,0 +1,162 @@
+"""Can somebody take over another user's session, or end a site's part in it?
+
+The attackers are users of the federation, whose messages may say any origin, for NVFlare binds that only of clients;
+and a local user of a site's machine without any credential.
+"""
+# pyright: basic, reportMissingImports=false
+
+import contextlib
+import json
+import re
+from pathlib import Path
+
+import pytest
+from dfm.api import Yield
+from dfm.errors import SessionError
+from dfm.flare._cells import BATCH, ENDED, JOIN, ask, job_cell
+from dfm.flare._channel import Secret
+from dfm.flare._connection import _connected
+from dfm.flare._identity import read_credentials, sign
+from dfm.flare._lane import Packet, Unreachable, pack
+from eventually import until
+from flare_federation import opened, read, written
+from nvflare.fuel.f3.cellnet.core_cell import CoreCell
+from nvflare.fuel.f3.cellnet.defs import MessageHeaderKey
+from pipelines import chain
+
+pytestmark = pytest.mark.flare
+
+BYE = pack([Packet("home", "", b'{"bye": true}')])
+
+
+class Attacker:
+    """Somebody who sends messages of dfm's in another's name; `core` is their cell."""
+
+    def __init__(self, core):
+        self.core_cell = core
+        self._origin = None
+        honest = core._send_to_endpoint
+
+        def send(endpoint, message, *more, **options):
+            if self._origin is not None and message.get_header(MessageHeaderKey.CHANNEL) == "dfm":
+                message.set_header(MessageHeaderKey.ORIGIN, self._origin)
+            return honest(endpoint, message, *more, **options)
+
+        core._send_to_endpoint = send
+
+    def say(self, origin, target, topic, headers, content):
+        """Sends a message; one whose origin is not the attacker's gets no answer, whatever becomes of it."""
+        self._origin = origin
+        with pytest.raises(Unreachable):
+            ask(self, target, topic, headers, content)
+
+
+@contextlib.contextmanager
+def user(federation, name):
+    """An attacker who is a user of the federation."""
+    session = _connected(federation.kit(f"{name}@*").name, str(federation.kit(f"{name}@*")))
+    try:
+        cell = session.api.get_cell()
+        assert cell is not None
+        yield Attacker(cell.core_cell)
+    finally:
+        session.close()
+
+
+@contextlib.contextmanager
+def neighbour(federation, session):
+    """An attacker who reaches what the client's parent process listens on for the processes of its jobs."""
+    words = read(Path(f"/proc/{federation.process('west', session)}/cmdline")).decode()
+    (url,) = set(re.findall(r"tcp://[\w.]+:\d+", words))
+    more = {"secure": False, "credentials": {}, "parent_resources": {"connection_security": "clear"}}
+    core = CoreCell(fqcn="west.stranger", root_url="tcp://localhost:1", parent_url=url, **more)
+    core.start()
+    until(lambda: core.agents)
+    try:
+        yield Attacker(core)
+    finally:
+        core.stop()
+
+
+def try_all(attacker, federation, connection, kit):
+    """Everything that a message of dfm's can say, from everybody that it may be said to be from, to everybody."""
+    job = connection.job
+    application = connection._flare.api.get_cell().get_fqcn()
+    server, west, east = (job_cell(name, job) for name in ("server", "west", "east"))
+    # The attacker does reach the session, and gets answers to what they say in their own name.
+    with pytest.raises(Unreachable, match="no messages are expected from"):
+        ask(attacker, server if kit else west, BATCH, {"dfm_number": 1}, BYE)
+    for origin, target in ((application, server), (west, server), (server, west), (east, west), (server, application)):
+        for headers in ({"dfm_number": 1}, {"dfm_number": 1, "dfm_is_beat": True}, {"dfm_number": 0}, {}):
+            attacker.say(origin, target, BATCH, headers, BYE)
+    for origin in ("west", west, application):
+        for content in (b"by a stranger", b"{}", b""):
+            attacker.say(origin, server, ENDED, {}, content)
+            attacker.say(origin, server, JOIN, {}, content)
+        if kit is not None:
+            credentials = read_credentials(kit)
+            attacker.say(origin, server, ENDED, {}, sign(credentials, ENDED, job, {"how": "ended"}).encode())
+            attacker.say(origin, server, JOIN, {}, Secret(credentials, job).hello.encode())
+
+
+@pytest.mark.parametrize("name", ["member", "other", "org", "admin"])
+def test_no_user_speaks_in_anothers_session_or_ends_a_sites_part_in_it(federation, fed, name, monkeypatch):
+    with opened(federation) as session, user(federation, name) as attacker:
+        assert session.run(written(lambda: chain(fed)), start=0) == {"yield": [24]}
+        connection = session._home._links._connection
+        with monkeypatch.context() as patch:
+            patch.setattr("dfm.flare._cells._TIMEOUT", 0.2)
+            try_all(attacker, federation, connection, federation.kit(f"{name}@*"))
+        job = connection.job
+        assert session.run(written(lambda: chain(fed)), start=0) == {"yield": [24]}
+        assert session._home._links._connection.job == job
+
+
+def test_a_local_user_without_credentials_is_heard_by_no_session(federation, fed, monkeypatch):
+    with opened(federation) as session:
+        assert session.run(written(lambda: chain(fed)), start=0) == {"yield": [24]}
+        connection = session._home._links._connection
+        with neighbour(federation, connection.job) as attacker, monkeypatch.context() as patch:
+            patch.setattr("dfm.flare._cells._TIMEOUT", 0.2)
+            try_all(attacker, federation, connection, None)
+        job = connection.job
+        assert session.run(written(lambda: chain(fed)), start=0) == {"yield": [24]}
+        assert session._home._links._connection.job == job
+
+
+@pytest.mark.parametrize("name", ["other", "admin"])
+def test_another_users_job_is_not_taken_over(federation, fed, name):
+    """NVFlare lets a project's admin command every session's job."""
+    with opened(federation) as session:
+        job = session.execute(written(lambda: chain(fed)), {"start": 0}, autostop=False)
+        assert job.job_id
+        kit = federation.kit(f"{name}@*")
+        with (
+            opened(federation, admin_package=kit) as thief,
+            pytest.raises(SessionError, match="may not use|belongs to"),
+        ):
+            thief.reattach(job.job_id)
+        job.send_stop_frame()
+        assert job.results() == [24]
+
+
+def test_a_site_knows_for_whom_it_works(federation, fed):
+    sites = ("home", "server", "east")
+    for name, who in (("home", ["university", "lead"]), ("other", ["company", "lead"])):
+        with opened(federation, admin_package=federation.kit(f"{name}@*")) as session:
+            told = session.run(written(lambda: [Yield(value=fed.WhoAmI(site=site), place=site) for site in sites]))
+        assert [told[site][0]["user"] for site in sites] == [[f"{name}@small.example", *who]] * 3
+
+
+def test_a_site_serves_no_role_that_its_own_policy_does_not_let_submit(federation, fed):
+    policy = federation.kit("east") / "local" / "authorization.json"
+    before = policy.read_text()
+    told = json.loads(before)
+    told["permissions"]["lead"]["submit_job"] = "none"
+    with opened(federation) as session:
+        policy.write_text(json.dumps(told))
+        try:
+            with pytest.raises(SessionError, match="it lets no user of the role 'lead' submit jobs"):
+                session.run(written(lambda: chain(fed)), start=0)
+        finally:
+            policy.write_text(before)
