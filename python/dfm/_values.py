@@ -26,7 +26,7 @@ import re
 import sys
 import threading
 import uuid
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import Any, cast
 
 from dfm import _foreign, _native
@@ -239,7 +239,7 @@ def elements(value: Any) -> list[Any]:
     if isinstance(value, str | bytes | bytearray | memoryview) or hasattr(kind, "__pydantic_fields__"):
         raise harmless(TypeError(f"a ForEach goes through a sequence, and a value of type {kind.__name__} is none"))
     try:
-        found = list(itertools.islice(value, MOST_ELEMENTS + 1))
+        found = list(itertools.islice(cast("Iterable[Any]", value), MOST_ELEMENTS + 1))
     except TypeError:
         raise harmless(
             TypeError(f"a ForEach goes through a sequence, and a value of type {kind.__name__} is none")
@@ -363,14 +363,27 @@ def modules_of(site: Mapping[str, Any]) -> list[str]:
     parts: list[Any] = [site["impl"], *(provider["impl"] for provider in site["providers"].values())]
     paths = [part["path"] for part in parts if part is not None]
     for binding in site["bindings"]:
-        paths += [binding["adapter"]["path"], *binding["models"].values(), *binding.get("classes", ())]
-    return sorted({path.rpartition(".")[0] for path in paths})
+        paths += [binding["adapter"]["path"], *binding["models"].values()]
+        paths += [path for of in (*binding["types"].values(), binding["returns"]) for path in _classes_in(of)]
+    return sorted({path.rpartition(".")[0] for path in paths if "." in path})
+
+
+def _classes_in(schema: Any) -> Iterator[str]:
+    """The paths of the classes that a type names, as `site.json` has it."""
+    if isinstance(schema, list):
+        for one in cast("list[Any]", schema):
+            yield from _classes_in(one)
+    elif isinstance(schema, dict):
+        keys = cast("dict[str, Any]", schema)
+        if isinstance(path := keys.get("class"), str):
+            yield path
+        for key in ("anyOf", "oneOf", "allOf", "items", "additionalProperties"):
+            yield from _classes_in(keys.get(key))
 
 
 def _pair(state: Any) -> tuple[str, Any]:
-    if not isinstance(state, list) or len(cast("list[Any]", state)) != 2 or not isinstance(state[0], str):
-        raise ValueError("an object's encoding is not of its form")
-    return state[0], state[1]
+    path, rest = _as_list(state, 2)
+    return _text(path), rest
 
 
 def _restore_model(state: Any) -> Any:

@@ -7,6 +7,7 @@ The certificates are made as NVFlare's provisioner makes them.
 import datetime
 import json
 from pathlib import Path
+from typing import Any
 
 from dfm.flare._identity import read_credentials
 from nvflare.lighter.utils import Identity, generate_cert, generate_keys, serialize_cert, serialize_pri_key
@@ -20,7 +21,7 @@ class Root:
         self.key, public = generate_keys()
         self.certificate = generate_cert(Identity(name), Identity(name), self.key, public, ca=True)
 
-    def kit(self, name, role=None, *, days=(0, 360), file="client", root=None):
+    def kit(self, name: str, role: Any = None, *, days=(0, 360), file="client", root=None):
         """The credentials of a participant, valid from and to so many days from now; they check by `root`'s."""
         startup = self.folder / self.name / f"{name}-{role}-{days[0]}" / "startup"
         startup.mkdir(parents=True, exist_ok=True)

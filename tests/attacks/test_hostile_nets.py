@@ -34,15 +34,17 @@ NETS = {
 }
 
 
+def packed(part):
+    return bytes(msgpack.packb(part) or b"")
+
+
 def built(kind):
     if kind == "a condition without end":
         # The packet itself is written by hand, as nothing that writes such packets goes so deep.
         condition = b"\x81\xa3not" * 300_000 + b"\x81\xa5truth\x81\xa7literal\x01"
         decide = b"\x91\x93\x81\xa6decide\x92\x00" + condition + b"\x00\x90"
-        head = [msgpack.packb(part) for part in ("east", [[None, False]], [[0, 0, 0, "start"]])]
-        return lambda job, name: (
-            b"\x81\xa4Open\x93" + msgpack.packb(job) + msgpack.packb(name) + b"\x94" + b"".join(head) + decide
-        )
+        head = [packed(part) for part in ("east", [[None, False]], [[0, 0, 0, "start"]])]
+        return lambda job, name: b"\x81\xa4Open\x93" + packed(job) + packed(name) + b"\x94" + b"".join(head) + decide
     block, places, *transitions = NETS[kind]
     return ["east", [block], places, transitions]
 

@@ -160,7 +160,8 @@ class Adapters:
     ) -> None:
         """`settings` is the content of the site's `site.json`; `asker` is the user of this process if not given, and
         `policy` what the site itself decides."""
-        self._asker = asker or this_user()
+        self.asker = asker or this_user()
+        """For whom the site works."""
         self._settings = settings
         self._homesite = homesite
         self._session = session
@@ -291,7 +292,7 @@ class Adapters:
     def _bind_cache(self, operation: str) -> Bound:
         if self._cache is None:
             site = self.site()
-            owner = (self._asker.user, self._settings["api_version"], digest(self._settings["bindings"]))
+            owner = (self.asker.user, self._settings["api_version"], digest(self._settings["bindings"]))
             self._cache = Cache(lambda: site.cache_storage("results"), self.logger, owner)
         bound = Bound(self._cache.look_up if operation == "$look-up" else self._cache.store, "thread")
         bound.accepted = {"parts"} if operation == "$look-up" else {"key", "value"}
@@ -322,7 +323,6 @@ class Adapters:
         if self._site is None:
             settings = self._settings
             name = settings["site"]
-            user, organisation, role = self.user or (_local_user(), "", "")
             context = DfmContext(
                 federation_name=settings["federation"],
                 api_version=settings["api_version"],
@@ -330,18 +330,15 @@ class Adapters:
                 homesite=self._homesite,
                 job_id=self._session,
                 logger=self.logger,
-                user=user,
-                organisation=organisation,
-                role=role,
                 settings=SiteSettings(
                     info=settings["info"],
                     cache=settings["cache"],
                     vault=RememberingVault(self.vault(settings["vault"]), self.telling.secrets),
                     providers={name: provider["info"] for name, provider in settings["providers"].items()},
                 ),
-                user=self._asker.user,
-                organisation=self._asker.organisation,
-                role=self._asker.role,
+                user=self.asker.user,
+                organisation=self.asker.organisation,
+                role=self.asker.role,
             )
             impl: dict[str, Any] = settings["impl"] or {"path": "dfm.exec.Site", "args": {}}
             what = f"the class {impl['path']} of site '{name}'"

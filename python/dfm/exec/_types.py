@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import builtins
 import datetime
-import functools
 import inspect
-import operator
-import types
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Annotated, Any, Literal, Union, cast
 
@@ -129,7 +126,7 @@ class _Builder:
         if issubclass(kind, BaseModel):
             self.rebuilds = True
             return kind
-        return InstanceOf[kind]
+        return InstanceOf[cast(Any, kind)]
 
     def _named(self, name: str, keys: Mapping[str, Any]) -> Any:
         match name:
@@ -165,7 +162,7 @@ class _Builder:
 def _union(kinds: list[Any]) -> Any:
     if not kinds or Any in kinds:
         return Any
-    return functools.reduce(operator.or_, (types.NoneType if kind is None else kind for kind in kinds))
+    return Union[tuple(kinds)]  # noqa: UP007
 
 
 def _one_of(values: list[Any]) -> Any:
@@ -225,7 +222,8 @@ def checked_body(
     A generator's items are what it returns or, where that is an array, the array's items.
     """
     whole = made(returns, f"what {what} returned")
-    of_items = returns.get("items", {}) if isinstance(returns, dict) and returns.get("type") == "array" else returns
+    keys = cast("dict[str, Any]", returns) if isinstance(returns, dict) else {}
+    of_items: Any = keys.get("items") if keys.get("type") == "array" else returns
     each = made(of_items, f"an item of what {what} returned")
     if whole is None and each is None:
         return body

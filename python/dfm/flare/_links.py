@@ -17,6 +17,7 @@ from typing import Any
 from typing_extensions import Buffer
 
 from dfm.errors import SessionError
+from dfm.exec._site import Asker
 from dfm.flare._connection import Connection
 from dfm.flare._identity import Untrusted, read_credentials
 from dfm.flare._job import PAST
@@ -46,7 +47,7 @@ class FlareLinks:
             self._credentials = read_credentials(kit.folder)
         except Untrusted as error:
             raise SessionError(str(error)) from None
-        home.driver.adapters.user = dataclasses.astuple(self._credentials.who)
+        home.driver.adapters.asker = Asker(*dataclasses.astuple(self._credentials.who))
         self._folder = job_workspace
         self._keep = keep
         self._execution = execution
