@@ -222,7 +222,7 @@ def checked_body(
     A generator's items are what it returns or, where that is an array, the array's items.
     """
     whole = made(returns, f"what {what} returned")
-    keys = cast("dict[str, Any]", returns) if isinstance(returns, dict) else {}
+    keys: dict[str, Any] = cast("dict[str, Any]", returns) if isinstance(returns, dict) else {}
     of_items: Any = keys.get("items") if keys.get("type") == "array" else returns
     each = made(of_items, f"an item of what {what} returned")
     if whole is None and each is None:
