@@ -66,6 +66,12 @@ class JobError(DfmError):
     """A job failed, was cancelled, or did not end in time."""
 
 
+class UnknownPlaceError(JobError, KeyError):
+    """No `Yield` of the pipeline names this place."""
+
+    __str__ = Exception.__str__
+
+
 class AdviceError(DfmError):
     """A value is not possible, as the sites' advice says."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from dfm.api import BestOf, ErrorToken, Pipeline, PlaceParam, StopToken, Yield, well_known_id
-from dfm.errors import JobError, PlanError, SessionError
+from dfm.errors import JobError, PlanError, SessionError, UnknownPlaceError
 from dfm.exec import Frame
 from dfm.session import STATUS_PLACE, AsyncioDispatcher, JobStatus, ManualDispatcher
 from eventually import until
@@ -503,3 +503,26 @@ def test_a_native_module_of_other_sources_is_told_at_import(tmp_path):
     stub.write_text("def other() -> None: ...\n")
     with pytest.raises(ImportError, match="was built from other sources than these: run `make generated`"):
         _built.check_built(stub)
+
+
+def test_a_place_that_no_yield_names_is_an_error_with_those_there_are(shared, fed):
+    with Pipeline() as pipeline:
+        Yield(value=fed.Add(a=1, site="east"), place="reports")
+    job = shared.execute(pipeline)
+    with pytest.raises(UnknownPlaceError, match="names the place 'report'; did you mean 'reports'?"):
+        job.results("report")
+    with pytest.raises(JobError, match="names the place 'yield'; there is 'reports'"):
+        job.results()
+    assert job.results("reports") == [2]
+    with pytest.raises(KeyError, match="did you mean 'reports'?"):
+        shared.run(pipeline)["report"]
+
+
+def test_a_result_that_cannot_be_sent_is_one_error_however_many_wait_for_it(shared, fed):
+    with Pipeline() as pipeline:
+        made = fed.Echo(value=PlaceParam(place="x"), site="home")
+        for number in range(3):
+            Yield(value=fed.Echo(value=made, site="east"), place=f"r{number}")
+    job = shared.execute(pipeline, [{"x": threading.Lock()}, {"x": threading.Lock()}])
+    job.wait_until_finished(20)
+    assert len(job.errors) == 2

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use dfm_config::Type;
-use serde_json::{Map, Value};
+use dfm_config::{Type, is_portable, tuple_length};
+use serde_json::{Map, Number, Value};
 
 use crate::layout::Expr;
 use crate::literals::{literal, string};
@@ -99,13 +99,18 @@ impl<'a> Types<'a> {
                     &[("minLength", "min_length"), ("maxLength", "max_length"), ("pattern", "pattern")],
                 ),
             },
-            "integer" => self.limited("int", keys, NUMBERS),
+            "integer" => self.limited("int", &of_integers(keys), NUMBERS),
             "number" => self.limited("float", keys, NUMBERS),
             "boolean" => self.builtin("bool"),
             "null" => Expr::atom("None"),
             "array" => {
+                if let Some(Some(_)) = tuple_length(keys) {
+                    let items = keys.get("prefixItems").or_else(|| keys.get("items")).and_then(Value::as_array);
+                    let items: Vec<Expr> = items.into_iter().flatten().map(|item| self.schema(item)).collect();
+                    return Expr::Subscript(self.imports.name("builtins", "tuple"), items);
+                }
                 let items = match keys.get("items") {
-                    Some(items @ Value::Object(_)) => self.schema(items),
+                    Some(items @ Value::Object(_)) if !keys.contains_key("prefixItems") => self.schema(items),
                     _ => self.symbol("typing", "Any"),
                 };
                 let list = Expr::Subscript(self.imports.name("builtins", "list"), vec![items]);
@@ -114,11 +119,16 @@ impl<'a> Types<'a> {
             "object" => {
                 let value = match keys.get("additionalProperties") {
                     Some(value @ Value::Object(_)) if !keys.contains_key("properties") => self.schema(value),
-                    None if !keys.contains_key("properties") => return self.builtin("object"),
+                    None if !COUNTS.iter().any(|(key, _)| keys.contains_key(*key))
+                        && !keys.contains_key("properties") =>
+                    {
+                        return self.builtin("object");
+                    }
                     _ => self.symbol("typing", "Any"),
                 };
                 let key = self.builtin("str");
-                Expr::Subscript(self.imports.name("builtins", "dict"), vec![key, value])
+                let of = Expr::Subscript(self.imports.name("builtins", "dict"), vec![key, value]);
+                self.with_limits(of, keys, if keys.contains_key("properties") { &[] } else { COUNTS })
             }
             path if path.contains('.') => self.of(&Type::Class(path.to_owned())),
             _ => self.builtin("object"),
@@ -152,9 +162,14 @@ impl<'a> Types<'a> {
 
     /// `Annotated[of, Field(limits)]`, for the limits that `keys` sets.
     fn with_limits(&mut self, of: Expr, keys: &Map<String, Value>, limits: &[(&str, &str)]) -> Expr {
+        let whole = of == Expr::atom(self.imports.name("builtins", "int"));
         let mut arguments = Vec::new();
         for (key, argument) in limits {
             match keys.get(*key) {
+                // A count may be written as 2.0, and a bound of integers as 1e3.
+                Some(Value::Number(count)) if count.is_f64() && (whole || argument.ends_with("_length")) => {
+                    arguments.push(Expr::atom(format!("{argument}={:.0}", count.as_f64().unwrap_or_default())));
+                }
                 Some(Value::Number(number)) => arguments.push(Expr::atom(format!("{argument}={number}"))),
                 Some(Value::String(pattern)) if is_portable(pattern) => {
                     arguments.push(Expr::atom(format!("{argument}={}", string(pattern))));
@@ -182,16 +197,52 @@ const NUMBERS: &[(&str, &str)] = &[
     ("multipleOf", "multiple_of"),
 ];
 
-/// Whether pydantic's regular expressions, which know neither look-around nor back references, can take it.
-fn is_portable(pattern: &str) -> bool {
-    let mut escaped = false;
-    for c in pattern.chars() {
-        if escaped && c.is_ascii_digit() {
-            return false;
+const COUNTS: &[(&str, &str)] = &[("minProperties", "min_length"), ("maxProperties", "max_length")];
+
+/// The limits of a number as limits of whole numbers, which Python's are checked with: 2.5 is no integer, but up to 2.5
+/// is up to 2, and what is a multiple of 1.5 and whole is one of 3.
+fn of_integers(keys: &Map<String, Value>) -> Map<String, Value> {
+    let mut keys = keys.clone();
+    for (key, upwards) in
+        [("minimum", true), ("exclusiveMaximum", true), ("maximum", false), ("exclusiveMinimum", false)]
+    {
+        if let Some(Value::Number(bound)) = keys.get_mut(key)
+            && bound.is_f64()
+            && let Some(number) = bound.as_f64()
+        {
+            *bound = Number::from_f64(if upwards { number.ceil() } else { number.floor() }).unwrap_or(bound.clone());
         }
-        escaped = c == '\\' && !escaped;
     }
-    !["(?=", "(?!", "(?<"].iter().any(|start| pattern.contains(start))
+    if let Some(step) = keys.get("multipleOf").filter(|step| step.is_f64()).map(Value::to_string) {
+        match numerator(&step) {
+            None if keys["multipleOf"].as_f64() >= Some(1.0) => None,
+            Some(1) | None => keys.shift_remove("multipleOf"),
+            Some(step) => keys.insert("multipleOf".to_owned(), step.into()),
+        };
+    }
+    keys
+}
+
+/// The numerator of a decimal number, reduced: a whole number is a multiple of 1.5 if it is one of 3. `None` for numbers
+/// that are too small or too large to be meant.
+fn numerator(decimal: &str) -> Option<u64> {
+    let (digits, exponent) = decimal.split_once('e').unwrap_or((decimal, "0"));
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let places = fraction.len() as i32 - exponent.parse::<i32>().ok()?;
+    let number: u128 = format!("{whole}{fraction}").parse().ok()?;
+    let divide = |number: u128, by: u128| {
+        let (mut a, mut b) = (number, by);
+        while b != 0 {
+            (a, b) = (b, a % b);
+        }
+        number / a
+    };
+    let reduced = if places >= 0 {
+        divide(number, 10_u128.checked_pow(places as u32)?)
+    } else {
+        number.checked_mul(10_u128.checked_pow(places.unsigned_abs())?)?
+    };
+    u64::try_from(reduced).ok()
 }
 
 /// The Python literal of a default that is a value of its parameter's Python type as it is; `None` for lists and

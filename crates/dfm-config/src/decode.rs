@@ -29,11 +29,12 @@ pub fn federation(root: &Node, faults: &mut Faults) -> Option<Federation> {
     }
     let info = fields.need("info", faults).and_then(|entry| info(&entry.value, entry.key, faults));
     let provision = fields.get("provision").map(|entry| provision(entry, faults)).unwrap_or_default();
-    let schemas = schemas(&fields, faults);
+    let schemas = schemas(&fields, root.span.file, faults);
     let operations = operations(&fields, &schemas, faults);
     let sites = sites(&fields, &operations, &schemas, provision.helm.is_some(), faults);
     let operations: IndexMap<_, _> =
         operations.into_iter().filter_map(|(name, operation)| Some((name, operation?))).collect();
+    let schemas = schemas.values;
     Some(Federation { info: info?, schemas, operations, sites, provision, type_paths: type_paths::find(root) })
 }
 

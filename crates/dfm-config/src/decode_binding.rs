@@ -4,10 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use dfm_diag::{Diagnostic, Span, nearest};
 use indexmap::IndexMap;
-use serde_json::Value;
 
 use crate::decode_operation::{no_parameter, typed_parameter};
-use crate::decode_schema::named_type;
+use crate::decode_schema::{Schemas, named_type};
 use crate::decode_site::class;
 use crate::fields::{Faults, Fields, listed, meant, text, wrong_type};
 use crate::format::{ARGUMENT, BINDING, COMPUTE_COST, EXPOSED, SOURCES};
@@ -50,7 +49,7 @@ pub struct Scope<'a> {
     /// The site's providers, and whether each is of a class of its own.
     pub providers: &'a IndexMap<&'a str, bool>,
     /// The federation's schemas.
-    pub schemas: &'a IndexMap<String, Value>,
+    pub schemas: &'a Schemas,
 }
 
 /// Decodes an `interface`.
@@ -209,7 +208,7 @@ fn argument(entry: &Entry, operation: Option<&Operation>, scope: &Scope<'_>, fau
     if let (ArgumentSource::Const(value), Some((name, Parameter { of: Type::Schema(schema), .. }))) =
         (&source, &exposed)
         && !value.is_null()
-        && let Some(expected) = misfit(schema, value, scope.schemas)
+        && let Some(expected) = misfit(schema, value, &scope.schemas.values)
     {
         let message = format!("the constant is not a value that `{name}` may have");
         let fault = Diagnostic::error("config-wrong-constant", message).at(written.value.span, expected);
@@ -229,6 +228,7 @@ fn source(
     faults: &mut Faults,
 ) -> Option<ArgumentSource> {
     if key == "const" {
+        warn_of_variables(node, faults);
         return Some(ArgumentSource::Const(node.to_json()));
     }
     let name = text(node, key, faults)?;
@@ -268,6 +268,30 @@ fn source(
             check_property(&what, property, own_class, PROVIDER_PROPERTIES, node.span, faults);
             Some(ArgumentSource::Provider(provider.to_owned(), property.to_owned()))
         }
+    }
+}
+
+/// Warns of what looks like a variable of the environment, which nobody replaces.
+fn warn_of_variables(node: &Node, faults: &mut Faults) {
+    match &node.data {
+        Data::Text(text) => {
+            let variable = text.split("${").skip(1).find_map(|rest| rest.split_once('}')).map(|(name, _)| name);
+            if let Some(name) = variable.filter(|name| is_identifier(name)) {
+                faults.push(
+                    Diagnostic::warning(
+                        "config-variable",
+                        format!("`${{{name}}}` stands as it is: dfm replaces no variables"),
+                    )
+                    .at(node.span, "the adapter gets this text")
+                    .help(format!(
+                        "read the environment in the adapter, or take it from the site's vault: `from-secrets: {name}`"
+                    )),
+                );
+            }
+        }
+        Data::List(items) => items.iter().for_each(|item| warn_of_variables(item, faults)),
+        Data::Map(entries) => entries.values().for_each(|entry| warn_of_variables(&entry.value, faults)),
+        _ => {}
     }
 }
 

@@ -4,18 +4,15 @@ use std::collections::HashSet;
 
 use dfm_diag::{Diagnostic, Span, nearest};
 use indexmap::IndexMap;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::decode_schema::{check_entries, named_type};
+use crate::decode_schema::{Schemas, check_entries, named_type};
 use crate::fields::{Faults, Fields, listed, meant, text, wrong_type};
 use crate::format::{OPERATION, PARAMETER};
 use crate::names::{advice, invalid_name, is_identifier, is_name};
-use crate::tree::{Data, Entries, Entry, to_json_map};
+use crate::tree::{Data, Entries, Entry};
 use crate::value::misfit;
 use crate::{Accepts, Operation, Parameter, Type};
-
-/// The federation's own.
-type Schemas = IndexMap<String, Value>;
 
 /// What else dfm reads in a parameter, for recognising slips.
 const KEYWORDS: &[&str] = &[
@@ -213,18 +210,12 @@ pub fn typed_parameter(
         advise: flag("discoverable"),
     };
     let own = |key: &str| key == "required" || PARAMETER.names().any(|own| own == key.replace('_', "-"));
-    let mut schema: Map<String, Value> = to_json_map(entries);
-    if schema.get("type").and_then(Value::as_str) == Some("object")
-        && let Some(required) = schema.get("required").cloned()
-    {
-        schema.retain(|key, _| !own(key));
-        schema.insert("required".to_owned(), required);
-    } else {
-        schema.retain(|key, _| !own(key));
-    }
-    let of = match schema.get("type").and_then(Value::as_str) {
+    let is_object = entries.get("type").is_some_and(|entry| entry.value.text() == Some("object"));
+    let mut schema = entries.clone();
+    schema.retain(|key, _| !own(key) || (is_object && key == "required"));
+    let of = match schema.get("type").and_then(|entry| entry.value.text()) {
         Some(path) if path.contains('.') => Type::Class(path.to_owned()),
-        _ => Type::Schema(Value::Object(schema)),
+        _ => Type::Schema(schemas.in_parameter(schema, span, faults)),
     };
     let default = entries.get("default").map(|entry| (entry.value.to_json(), entry.value.span));
     if let Some((value, span)) = default.as_ref().filter(|(value, _)| !value.is_null()) {
@@ -242,7 +233,7 @@ pub fn typed_parameter(
 
 fn check_default(of: &Type, value: &Value, span: Span, schemas: &Schemas, faults: &mut Faults) {
     let Type::Schema(schema) = of else { return };
-    if let Some(expected) = misfit(schema, value, schemas) {
+    if let Some(expected) = misfit(schema, value, &schemas.values) {
         faults.push(
             Diagnostic::error("config-wrong-default", "the default is not a value that the parameter may have")
                 .at(span, expected),

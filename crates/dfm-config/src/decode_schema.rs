@@ -1,5 +1,7 @@
 //! What types does the configuration name, and are they types at all?
 
+use std::rc::Rc;
+
 use dfm_diag::{Diagnostic, Span, nearest};
 use indexmap::IndexMap;
 use serde_json::{Value, json};
@@ -7,7 +9,9 @@ use serde_json::{Value, json};
 use crate::Type;
 use crate::fields::{Faults, Fields, listed, wrong_type};
 use crate::names::{invalid_name, is_class_path, is_name};
-use crate::tree::{Data, Entries, Node};
+use crate::schema_form::Forms;
+use crate::schema_unchecked::Unchecked;
+use crate::tree::{Data, Entries, Entry, Node};
 
 /// The types of JSON Schema.
 pub const TYPES: &[&str] = &["string", "integer", "number", "boolean", "object", "array", "null"];
@@ -25,16 +29,46 @@ const PYTHON_TYPES: &[(&str, &str)] = &[
     ("none", "null"),
 ];
 
-/// Decodes `schemas`.
-pub fn schemas(fields: &Fields<'_>, faults: &mut Faults) -> IndexMap<String, Value> {
-    let mut schemas = IndexMap::new();
+/// The federation's schemas.
+#[derive(Default)]
+pub struct Schemas {
+    /// As they are used: in one form, without places.
+    pub values: IndexMap<String, Value>,
+    written: Entries,
+    formed: IndexMap<String, Rc<Node>>,
+    own_file: u32,
+}
+
+impl Schemas {
+    fn forms(&self) -> Forms<'_> {
+        Forms { schemas: &self.written, own_file: self.own_file }
+    }
+
+    /// A parameter's own schema in that form; what it leaves unchecked is told.
+    pub fn in_parameter(&self, entries: Entries, span: Span, faults: &mut Faults) -> Value {
+        let node = self.forms().of(&Rc::new(Node::new(span, Data::Map(entries))));
+        Unchecked { formed: &self.formed, own_file: self.own_file, in_parameter: true, faults }.tell(&node);
+        node.to_json()
+    }
+}
+
+/// Decodes `schemas`, of a configuration whose own file has this number.
+pub fn schemas(fields: &Fields<'_>, own_file: u32, faults: &mut Faults) -> Schemas {
+    let mut schemas = Schemas { own_file, ..Schemas::default() };
     let named: Vec<_> = fields.named("schemas", faults).collect();
     for (name, entry) in named {
         if !is_name(name) {
             faults.push(invalid_name(name, "a schema", entry.key, "it becomes a Python class"));
         }
         check(&entry.value, "a schema", faults);
-        schemas.insert(name.clone(), entry.value.to_json());
+        schemas.written.insert(name.clone(), entry.clone());
+    }
+    let forms = schemas.forms();
+    let formed = schemas.written.iter().map(|(name, entry)| (name.clone(), forms.of(&entry.value))).collect();
+    schemas.formed = formed;
+    for (name, node) in &schemas.formed {
+        Unchecked { formed: &schemas.formed, own_file, in_parameter: false, faults }.tell(node);
+        schemas.values.insert(name.clone(), node.to_json());
     }
     schemas
 }
@@ -85,12 +119,14 @@ pub fn check(node: &Node, what: &str, faults: &mut Faults) {
 pub fn check_entries(entries: &Entries, faults: &mut Faults) {
     for (key, entry) in entries {
         let node = &entry.value;
+        check_keyword(key, entry, faults);
         match (key.as_str(), &node.data) {
             ("type", Data::Text(name)) if !name.contains('.') => check_name(name, key, node.span, faults),
             ("type", Data::Text(path)) => class_path(path, key, node.span, faults),
             ("type", Data::List(names)) => {
                 for name in names {
                     match name.text() {
+                        Some(path) if path.contains('.') => class_path(path, key, name.span, faults),
                         Some(text) => check_name(text, key, name.span, faults),
                         None => faults.push(wrong_type(name, "`type`", "the name of a type")),
                     }
@@ -100,25 +136,66 @@ pub fn check_entries(entries: &Entries, faults: &mut Faults) {
             ("enum", data) if !matches!(data, Data::List(_)) => {
                 faults.push(wrong_type(node, "`enum`", "a list of values"));
             }
-            ("minimum" | "maximum" | "minLength" | "maxLength" | "minItems" | "maxItems", data)
-                if !matches!(data, Data::Number(_)) =>
-            {
-                faults.push(wrong_type(node, &format!("`{key}`"), "a number"));
-            }
             ("properties", Data::Map(properties)) => {
                 properties.values().for_each(|entry| check(&entry.value, "a property", faults));
             }
             ("properties", data) if !matches!(data, Data::Null) => {
                 faults.push(wrong_type(node, "`properties`", "a dictionary"));
             }
-            ("items", Data::Map(_)) => check(node, "`items`", faults),
-            ("anyOf" | "oneOf" | "allOf", Data::List(schemas)) => {
+            ("items" | "additionalProperties", Data::Map(_)) => check(node, &format!("`{key}`"), faults),
+            ("anyOf" | "oneOf" | "allOf" | "prefixItems" | "items", Data::List(schemas)) => {
                 schemas.iter().for_each(|schema| check(schema, "a schema", faults));
+            }
+            ("anyOf" | "oneOf" | "allOf" | "prefixItems", data) if !matches!(data, Data::Unknown) => {
+                faults.push(wrong_type(node, &format!("`{key}`"), "a list of schemas"));
             }
             _ => {}
         }
     }
 }
+
+/// The same for what a keyword says by itself.
+fn check_keyword(key: &str, entry: &Entry, faults: &mut Faults) {
+    let node = &entry.value;
+    let number = match &node.data {
+        Data::Number(number) => number.as_f64(),
+        _ => None,
+    };
+    let wrong = |wanted: &str| wrong_type(node, &format!("`{key}`"), wanted);
+    match (key, &node.data) {
+        (_, Data::Unknown) => {}
+        ("exclusiveMinimum" | "exclusiveMaximum", Data::Bool(_)) => {}
+        ("minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" | "multipleOf", _) if number.is_none() => {
+            faults.push(wrong("a number"));
+        }
+        ("multipleOf", _) if number.is_some_and(|number| number <= 0.0) => faults.push(
+            Diagnostic::error("config-wrong-value", "`multipleOf` must be above 0")
+                .at(node.span, "nothing is a multiple of it"),
+        ),
+        ("minLength" | "maxLength" | "minItems" | "maxItems" | "minProperties" | "maxProperties", _) => match number {
+            None => faults.push(wrong("a number")),
+            Some(number) if number < 0.0 || number.fract() != 0.0 || number >= COUNTED => faults.push(
+                Diagnostic::error("config-wrong-value", format!("`{key}` counts, so it must be a whole number"))
+                    .at(node.span, "expected a whole number of at least 0"),
+            ),
+            Some(_) => {}
+        },
+        ("pattern" | "format", _) if node.text().is_none() => faults.push(wrong("a text")),
+        ("type" | "enum" | "anyOf" | "oneOf" | "allOf", Data::List(parts)) if parts.is_empty() => faults.push(
+            Diagnostic::error("config-wrong-value", format!("`{key}` must list something"))
+                .at(node.span, "with none of these no value fits"),
+        ),
+        ("required", Data::List(names)) => {
+            names.iter().filter(|name| name.text().is_none()).for_each(|name| {
+                faults.push(wrong_type(name, "what `required` lists", "the name of a property"));
+            });
+        }
+        _ => {}
+    }
+}
+
+/// More than anybody counts to, and than all of Python's numbers of that kind hold.
+const COUNTED: f64 = 4_294_967_296.0;
 
 fn check_name(name: &str, key: &str, span: Span, faults: &mut Faults) {
     if TYPES.contains(&name) {

@@ -2,9 +2,10 @@
 
 use dfm_diag::Diagnostic;
 use indexmap::{IndexMap, IndexSet};
-use serde_json::{Map, Value};
+use serde_json::Map;
 
 use crate::decode_binding::{Scope, interface};
+use crate::decode_schema::Schemas;
 use crate::decode_schema::class_path;
 use crate::deploy_names::check_sites;
 use crate::fields::{Faults, Fields, listed, meant, text, wrong_type};
@@ -17,7 +18,7 @@ use crate::{Cache, Class, Operation, Provider, SendCost, Site, Vault};
 pub fn sites(
     fields: &Fields<'_>,
     operations: &IndexMap<String, Option<Operation>>,
-    schemas: &IndexMap<String, Value>,
+    schemas: &Schemas,
     deployed: bool,
     faults: &mut Faults,
 ) -> IndexMap<String, Site> {
@@ -43,7 +44,7 @@ fn site(
     name: &str,
     names: &IndexSet<&str>,
     operations: &IndexMap<String, Option<Operation>>,
-    schemas: &IndexMap<String, Value>,
+    schemas: &Schemas,
     faults: &mut Faults,
 ) -> Option<Site> {
     let fields = Fields::of(&SITE, &entry.value, entry.key, faults)?;

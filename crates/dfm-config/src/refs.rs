@@ -7,13 +7,22 @@ use dfm_diag::{Diagnostic, Span};
 
 use crate::documents::{Documents, is_url};
 use crate::fields::meant;
+use crate::names::is_name;
 use crate::tree::{Data, Entries, Entry, MAX_DEPTH, MAX_NODES, Node, too_deep};
 
 /// A place that a reference can name: a file and a JSON pointer in it.
 type Place = (u32, String);
 
 /// The references followed to get somewhere: what each leads to, and where it is written.
-type Chain = Vec<(Place, Span)>;
+type Chain = Vec<Link>;
+
+/// One of them.
+struct Link {
+    place: Place,
+    span: Span,
+    /// How many keys deep in what is written out it was met.
+    keys: usize,
+}
 
 /// Writes out the references of a whole document. A reference to one of the federation's `schemas` stays, in the form
 /// `{"$ref": "#/schemas/<name>"}`, so that schemas can speak of each other. Faults go to the documents.
@@ -27,6 +36,8 @@ pub fn expand_root(documents: &mut Documents, file: u32) -> Rc<Node> {
         nodes: 0,
         too_much: false,
         chain: Chain::new(),
+        keys: Vec::new(),
+        recursive: Vec::new(),
     };
     let root = expander.documents.tree(file);
     if root.map().is_none() {
@@ -40,7 +51,7 @@ pub fn expand_root(documents: &mut Documents, file: u32) -> Rc<Node> {
         let value = if key == "schemas" && value.map().is_some() {
             let mut definitions = Entries::new();
             for (name, (entry, _)) in &schemas {
-                let value = expander.definition(&entry.value);
+                let value = expander.definition(&entry.value, name);
                 definitions.insert(name.clone(), Entry { key: entry.key, value });
             }
             Rc::new(Node::new(value.span, Data::Map(definitions)))
@@ -48,6 +59,18 @@ pub fn expand_root(documents: &mut Documents, file: u32) -> Rc<Node> {
             expander.expand(&value, 0)
         };
         entries.insert(key, Entry { key: span, value });
+    }
+    let mut more = Entries::new();
+    while more.len() < expander.recursive.len() {
+        let (place, name, span) = expander.recursive[more.len()].clone();
+        let value = expander.find(&place, span).map_or_else(|| unknown(span), |node| expander.definition(&node, &name));
+        more.insert(name, Entry { key: span, value });
+    }
+    if !more.is_empty() {
+        let written = entries.get("schemas");
+        let key = written.map_or(root.span, |entry| entry.key);
+        let all = written.and_then(|entry| entry.value.map().cloned()).into_iter().flatten().chain(more).collect();
+        entries.insert("schemas".to_owned(), Entry { key, value: Rc::new(Node::new(key, Data::Map(all))) });
     }
     Rc::new(Node::new(root.span, Data::Map(entries)))
 }
@@ -67,7 +90,15 @@ struct Expander<'d> {
     /// Whether that there are too many has been told.
     too_much: bool,
     chain: Chain,
+    /// The keys on the way to what is being written out.
+    keys: Vec<String>,
+    /// Schemas that speak of themselves and have no name in the federation's: where each is, the name it gets, and the
+    /// reference that showed it.
+    recursive: Vec<(Place, String, Span)>,
 }
+
+/// Where schemas lie in schemas, so that one may speak of itself there.
+const WAYS: &[&str] = &["properties", "items", "prefixItems", "anyOf", "oneOf", "allOf", "additionalProperties"];
 
 /// What the key `$ref` of a dictionary says; `None` where there is none, or where it is an ordinary key.
 enum Reference<'n> {
@@ -112,11 +143,21 @@ impl Expander<'_> {
     }
 
     /// A schema under its own name: a reference there is replaced, whatever it leads to.
-    fn definition(&mut self, node: &Rc<Node>) -> Rc<Node> {
+    fn definition(&mut self, node: &Rc<Node>, known_as: &str) -> Rc<Node> {
         let Some(entries) = node.map() else { return self.expand(node, 0) };
         let Some(Reference::One(text, span)) = reference(entries) else { return self.expand(node, 0) };
         let Some(place) = self.place(text, span) else { return unknown(node.span) };
-        let target = self.follow(&place, span, |expander, target| expander.definition(target));
+        if let Some(name) = self.schemas.get(&place).cloned()
+            && name != known_as
+            && ["properties", "required"].iter().any(|key| entries.contains_key(*key))
+            && self
+                .find(&place, span)
+                .is_some_and(|target| target.map().is_some_and(|target| !target.contains_key("$ref")))
+        {
+            let own = self.own(entries, 1);
+            return self.named(node, entries, own, &name, span);
+        }
+        let target = self.follow(&place, span, |expander, target| expander.definition(target, known_as));
         target.map_or_else(|| unknown(node.span), |target| joined(node.span, target, self.own(entries, 1)))
     }
 
@@ -186,29 +227,59 @@ impl Expander<'_> {
     }
 
     fn entries(&mut self, entries: &Entries, depth: usize) -> Entries {
-        entries.iter().map(|(key, entry)| (key.clone(), self.entry(entry, depth))).collect()
+        entries.iter().map(|(key, entry)| (key.clone(), self.entry(key, entry, depth))).collect()
     }
 
     fn own(&mut self, entries: &Entries, depth: usize) -> Entries {
-        own_entries(entries).map(|(key, entry)| (key.clone(), self.entry(entry, depth))).collect()
+        own_entries(entries).map(|(key, entry)| (key.clone(), self.entry(key, entry, depth))).collect()
     }
 
-    fn entry(&mut self, entry: &Entry, depth: usize) -> Entry {
-        Entry { key: entry.key, value: self.expand(&entry.value, depth) }
+    fn entry(&mut self, key: &str, entry: &Entry, depth: usize) -> Entry {
+        self.keys.push(key.to_owned());
+        let value = self.expand(&entry.value, depth);
+        self.keys.pop();
+        Entry { key: entry.key, value }
+    }
+
+    /// A reference to one of the federation's schemas, with what is written beside it.
+    fn named(&self, node: &Node, entries: &Entries, own: Entries, name: &str, span: Span) -> Rc<Node> {
+        let mut kept = own;
+        let value = Rc::new(Node::new(span, Data::Text(format!("#/schemas/{}", escaped(name)))));
+        kept.insert("$ref".to_owned(), Entry { key: entries["$ref"].key, value });
+        Rc::new(Node::new(node.span, Data::Map(kept)))
+    }
+
+    /// Gives a schema of another file a name among the federation's, if this reference in it leads back to it.
+    fn name_recursive(&mut self, place: &Place, span: Span) {
+        if self.schemas.contains_key(place) {
+            return;
+        }
+        let Some(first) = self.chain.iter().find(|link| link.place == *place) else { return };
+        if !self.keys[first.keys..].iter().any(|key| WAYS.contains(&key.as_str())) {
+            return;
+        }
+        let last = place.1.rsplit('/').next().unwrap_or_default();
+        let mut name = if is_name(last) { last.to_owned() } else { "Recursive".to_owned() };
+        while self.schemas.values().any(|other| *other == name) {
+            name.push('_');
+        }
+        self.schemas.insert(place.clone(), name.clone());
+        self.recursive.push((place.clone(), name, span));
     }
 
     /// A dictionary that stands for one object, with the keys of its own that win over the object's.
     fn one(&mut self, node: &Node, entries: &Entries, text: &str, span: Span, depth: usize) -> Rc<Node> {
         let own = self.own(entries, depth + 1);
         let Some(place) = self.place(text, span) else { return unknown(node.span) };
+        self.name_recursive(&place, span);
         if let Some(name) = self.schemas.get(&place) {
-            let pointer = format!("#/schemas/{}", escaped(name));
-            let mut kept = own;
-            let value = Rc::new(Node::new(span, Data::Text(pointer)));
-            kept.insert("$ref".to_owned(), Entry { key: entries["$ref"].key, value });
-            return Rc::new(Node::new(node.span, Data::Map(kept)));
+            return self.named(node, entries, own, name, span);
         }
-        let target = self.stands_for(place, span, depth + 1);
+        let target = self.stands_for(place.clone(), span, depth + 1);
+        // What it stands for may have turned out to speak of itself.
+        if let Some(name) = self.schemas.get(&place) {
+            return self.named(node, entries, own, name, span);
+        }
         target.map_or_else(|| unknown(node.span), |target| joined(node.span, target, own))
     }
 
@@ -256,18 +327,18 @@ impl Expander<'_> {
         if !self.within_limits(1, self.chain.len(), span) {
             return false;
         }
-        let Some(start) = self.chain.iter().position(|(earlier, _)| earlier == place) else {
-            self.chain.push((place.clone(), span));
+        let Some(start) = self.chain.iter().position(|link| link.place == *place) else {
+            self.chain.push(Link { place: place.clone(), span, keys: self.keys.len() });
             return true;
         };
         let circle = &self.chain[start..];
         let shown: Vec<String> =
-            circle.iter().map(|(place, _)| place).chain([place]).map(|place| self.shown(place)).collect();
+            circle.iter().map(|link| &link.place).chain([place]).map(|place| self.shown(place)).collect();
         let mut fault =
             Diagnostic::error("config-ref-cycle", format!("references go in a circle: {}", shown.join(" -> ")))
                 .at(span, "this leads back");
-        for (_, step) in circle.iter().skip(1) {
-            fault = fault.related(*step, "by way of this");
+        for link in circle.iter().skip(1) {
+            fault = fault.related(link.span, "by way of this");
         }
         self.documents.faults.push(fault.help("replace one of them by what it should stand for"));
         false
@@ -426,6 +497,15 @@ fn own_entries(entries: &Entries) -> impl Iterator<Item = (&String, &Entry)> {
 
 fn joined(span: Span, target: Rc<Node>, own: Entries) -> Rc<Node> {
     match &target.data {
+        // Schemas of objects say what both say.
+        Data::Map(entries)
+            if entries.contains_key("properties")
+                && ["properties", "required"].iter().any(|key| own.contains_key(*key)) =>
+        {
+            let parts = Data::List(vec![target, Rc::new(Node::new(span, Data::Map(own)))]);
+            let both = Entry { key: span, value: Rc::new(Node::new(span, parts)) };
+            Rc::new(Node::new(span, Data::Map(Entries::from_iter([("allOf".to_owned(), both)]))))
+        }
         Data::Map(entries) if !own.is_empty() => {
             let entries = entries.clone().into_iter().chain(own).collect();
             Rc::new(Node::new(span, Data::Map(entries)))

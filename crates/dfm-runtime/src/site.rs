@@ -63,6 +63,8 @@ struct Job<V> {
     /// How many calls it has made, tries included.
     calls: u64,
     streams: HashMap<(String, PlaceId, Frame), CallId>,
+    /// Whose results could not be sent in which frame, which has been told: once, however many wait for them.
+    unsendable: HashSet<(NodeId, Frame)>,
     /// Only of a job that is measured.
     measuring: Option<Measuring>,
     /// Only at home.
@@ -443,7 +445,8 @@ impl<H: Host> Site<H> {
             }
         }
         self.newest = self.newest.max(id);
-        self.jobs.insert(id, Job { engine, calls: 0, streams: HashMap::new(), measuring: None, home });
+        let (streams, unsendable) = (HashMap::new(), HashSet::new());
+        self.jobs.insert(id, Job { engine, calls: 0, streams, unsendable, measuring: None, home });
         self.events.push(Event::Opened(id, name));
     }
 

@@ -1,12 +1,17 @@
 """How is a statement that pydantic refuses explained to the user who wrote it?"""
 
+from __future__ import annotations
+
 import types
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from dfm.api._graph import inside
 from dfm.api._references import Advise, Node, PlaceParam
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 _NAMES: dict[object, str] = {
     str: "a string",
@@ -27,24 +32,66 @@ _NAMES: dict[object, str] = {
 def explain(title: str, statement: type[BaseModel], data: dict[str, Any], error: ValidationError) -> str:
     """One sentence for each thing that is wrong with the statement."""
     names = [field.alias or name for name, field in statement.model_fields.items()]
-    wrong: dict[str, str] = {}
-    for found in error.errors(include_url=False):
-        name = str(found["loc"][0]) if found["loc"] else ""
-        if name in wrong:
-            continue
-        if found["type"] == "missing" and len(found["loc"]) == 1:
-            wrong[name] = f"{title}: the parameter '{name}' is missing"
-        elif found["type"] == "extra_forbidden":
-            wrong[name] = _unknown(title, name, names)
+    found: dict[str, list[ErrorDetails]] = {}
+    for details in error.errors(include_url=False):
+        found.setdefault(str(details["loc"][0]) if details["loc"] else "", []).append(details)
+    wrong: list[str] = []
+    for name, errors in found.items():
+        kind = errors[0]["type"] if len(errors[0]["loc"]) == 1 else ""
+        if kind == "missing":
+            wrong.append(f"{title}: the parameter '{name}' is missing")
+        elif kind == "extra_forbidden":
+            wrong.append(_unknown(title, name, names))
         elif any(inside(data[name])) and not isinstance(data[name], Node | PlaceParam | Advise):
-            wrong[name] = nested(title, name)
+            wrong.append(nested(title, name))
         else:
             field = next(field for key, field in statement.model_fields.items() if name in (key, field.alias))
-            wrong[name] = f"{title}: {name} takes {_expected(field.annotation)}, not {_short(data[name])}"
-            choices = [argument for argument in get_args(field.annotation) if argument not in _NAMES]
-            if any(isinstance(choice, type) and issubclass(choice, BaseModel) for choice in choices):
-                wrong[name] += f" ({'.'.join(map(str, found['loc'][2:]))}: {found['msg']})"
-    return "\n".join(wrong.values())
+            within = _within(name, field.annotation, errors) if isinstance(data[name], dict | BaseModel | list) else []
+            takes = f"{title}: {name} takes {_expected(field.annotation)}"
+            wrong.append(f"{takes}: {'; '.join(within)}" if within else f"{takes}, not {_short(data[name])}")
+    return "\n".join(wrong)
+
+
+def _within(name: str, annotation: Any, errors: list[ErrorDetails]) -> list[str]:
+    """What is wrong inside a value, at each of its places, for the choice that it comes nearest to."""
+    choices = _choices(annotation)
+    branches: dict[object, list[ErrorDetails]] = {}
+    for details in errors:
+        branches.setdefault(details["loc"][1] if len(choices) > 1 and len(details["loc"]) > 1 else "", []).append(
+            details
+        )
+    skipped = 2 if len(choices) > 1 else 1
+    inner = [branch for branch in branches.values() if all(len(details["loc"]) > skipped for details in branch)]
+    if not inner:
+        return []
+    nearest = min(inner, key=len)
+    model = next(
+        (choice for choice in choices if getattr(choice, "__name__", "") == nearest[0]["loc"][skipped - 1]), None
+    )
+    texts: list[str] = []
+    for details in nearest:
+        *way, last = (str(step) for step in details["loc"][skipped:])
+        place = ".".join([name, *way])
+        if details["type"] == "extra_forbidden":
+            keys = _keys(model) if not way else []
+            there = f"; it has: {', '.join(keys)}" if keys else ""
+            texts.append(f"{place} has no key '{last}'{there}")
+        elif details["type"] == "missing":
+            texts.append(f"{place} needs the key '{last}'")
+        else:
+            text = details["msg"][:1].lower() + details["msg"][1:]
+            texts.append(f"{place}.{last}: {text}, not {_short(details['input'])}")
+    return texts
+
+
+def _choices(annotation: Any) -> list[Any]:
+    return list(get_args(annotation)) if get_origin(annotation) in (Union, types.UnionType) else [annotation]
+
+
+def _keys(model: Any) -> list[str]:
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        return []
+    return [str(field.validation_alias or field.alias or name) for name, field in model.model_fields.items()]
 
 
 def nested(title: str, name: str) -> str:
@@ -66,7 +113,7 @@ def _unknown(title: str, name: str, names: list[str]) -> str:
 
 
 def _expected(annotation: Any) -> str:
-    options = list(get_args(annotation)) if get_origin(annotation) in (Union, types.UnionType) else [annotation]
+    options = _choices(annotation)
     if len(options) > 1:
         options = [option for option in options if option not in (type(None), Advise)]
     texts = list(dict.fromkeys(_type_name(option) for option in options))

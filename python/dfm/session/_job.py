@@ -15,7 +15,7 @@ from typing import Any, cast
 from dfm import _native
 from dfm._results import error_text
 from dfm.api import ErrorToken, StopToken
-from dfm.errors import JobError
+from dfm.errors import JobError, UnknownPlaceError
 from dfm.exec import Frame
 from dfm.session._dispatch import CallbackRunner, Work, guarded, runs_here
 from dfm.session._home import Home
@@ -77,6 +77,7 @@ class Job:
         homesite: str,
         lines: Mapping[NodeId, str],
         params: frozenset[str],
+        yields: Sequence[str],
         callbacks: tuple[Callback | None, Mapping[str, Callback]],
         runner: CallbackRunner | None,
         plan: _native.Plan | None = None,
@@ -92,6 +93,7 @@ class Job:
         self._homesite = homesite
         self._lines = lines
         self._params = params
+        self._yields = yields
         self._default, self._by_place = callbacks
         self._runner = runner
         self._plan = plan
@@ -203,8 +205,11 @@ class Job:
         A frame that failed has an `ErrorToken`.
 
         Raises:
+            UnknownPlaceError: no `Yield` names the place.
             JobError: the place's tokens go to a callback, or the job was cancelled.
         """
+        if place not in self._yields:
+            raise unknown_place(place, self._yields)
         self._check_kept(place)
         self.wait_until_finished()
         if self._status is JobStatus.ABORTED:
@@ -481,6 +486,23 @@ class Job:
     def _check_kept(self, place: str) -> None:
         if place in self._by_place or self._default is not None:
             raise JobError(f"the tokens of place '{place}' go to a callback; results() has what no callback takes")
+
+
+class Results(dict[str, list[Any]]):
+    """Yield place → its values; asked for another place, it says which there are."""
+
+    def __missing__(self, place: str) -> list[Any]:
+        raise unknown_place(place, list(self))
+
+
+def unknown_place(place: str, yields: Sequence[str]) -> UnknownPlaceError:
+    """That no `Yield` names a place, and which one was probably meant."""
+    import difflib  # slow to import, and rarely needed
+
+    names = [f"'{name}'" for name in dict.fromkeys(yields)]
+    near = difflib.get_close_matches(place, yields, 1)
+    help = f"did you mean '{near[0]}'?" if near else f"there is {', '.join(names)}" if names else "there is none"
+    return UnknownPlaceError(f"no Yield of the pipeline names the place '{place}'; {help}")
 
 
 def checked_frames(

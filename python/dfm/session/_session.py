@@ -23,7 +23,7 @@ from dfm.exec._adapters import Operation
 from dfm.session._discover import discovery, patience
 from dfm.session._dispatch import CallbackRunner, DirectDispatcher, Dispatcher
 from dfm.session._home import Home, Links, Settings
-from dfm.session._job import Callback, Job, JobStatus, NodeId, checked_frames
+from dfm.session._job import Callback, Job, JobStatus, NodeId, Results, checked_frames
 from dfm.session._keeping import Looking
 
 
@@ -233,6 +233,7 @@ class Session:
             self.homesite,
             lines,
             prepared.params,
+            prepared.yields,
             callbacks,
             self._runner(*callbacks),
             prepared.plan,
@@ -268,7 +269,7 @@ class Session:
             job.cancel()
             raise
         job.raise_for_errors()
-        return {place: job.results(place) for place in dict.fromkeys(prepared.yields)}
+        return Results((place, job.results(place)) for place in dict.fromkeys(prepared.yields))
 
     def discover(
         self, pipeline: Pipeline, restrict_to_sites: Literal["homesite"] | Sequence[str] | None = None
@@ -355,7 +356,8 @@ class Session:
         callbacks, params = (default_callback, by_place), frozenset(cast(list[str], about["params"]))
         lines = {node: line for node, line in cast("list[tuple[NodeId, str]]", about["lines"])}
         runner = self._runner(*callbacks)
-        job = Job(home, number, job_id, self.homesite, lines, params, callbacks, runner, None, keeping, found.dropped)
+        yields, came = cast(list[str], about["yields"]), found.dropped
+        job = Job(home, number, job_id, self.homesite, lines, params, yields, callbacks, runner, None, keeping, came)
         job.opened(about.get("frames", 0), not about.get("input_open", False))
         self._jobs.add(job)
         home.soon(lambda: home.resume(number, job, found))

@@ -60,9 +60,13 @@ impl<H: Host> Site<H> {
     /// Reports, for the node whose arc leads there, that its result cannot be sent.
     fn unsendable(&mut self, id: JobId, place: PlaceId, site: &str, frame: &Frame, message: String) -> Failure {
         let from = self.maker(id, place, site);
+        let known = from.as_ref().map(|(node, _)| (node.clone(), frame.clone()));
+        let told = known.zip(self.jobs.get_mut(&id)).is_some_and(|(one, job)| !job.unsendable.insert(one));
         let message = format!("the result cannot be sent to site '{site}': {message}");
         let failure = self.failure(Some(frame), from, "EncodingError", message);
-        self.report(id, failure.clone());
+        if !told {
+            self.report(id, failure.clone());
+        }
         failure
     }
 
