@@ -6,7 +6,7 @@ RUST := $(shell git ls-files 'crates/*' Cargo.toml Cargo.lock python/dfm/_native
 
 FUZZ_SECONDS ?= 600
 
-.PHONY: fuzz demo test test-rust test-python test-deploy test-containers test-shells tools lint bench wheel generated
+.PHONY: fuzz soak demo test test-rust test-python test-deploy test-containers test-shells tools lint bench wheel generated
 
 # The main job on real data: three sites greet, three cities are compared.
 demo: generated
@@ -60,6 +60,10 @@ fuzz:
 
 bench: generated
 	$(BIN)/python -B benches/run.py $(QUESTIONS)
+
+# Whether memory follows what is live: `make soak SOAK="--frames 1000000 --jobs 200000"`. Takes long.
+soak: generated
+	$(BIN)/python -B benches/soak.py $(SOAK)
 
 # A wheel that installs into an empty environment: package, extension module and command.
 wheel: target/wheels/.built

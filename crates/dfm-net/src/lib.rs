@@ -13,7 +13,7 @@ mod net;
 mod token;
 mod whole;
 
-pub use engine::{Action, Engine, Waiting};
+pub use engine::{Action, Engine, Move, State, Waiting};
 pub use frame::Frame;
 pub use hostile::{Kind, MOST_ELEMENTS};
 pub use measured::Measured;

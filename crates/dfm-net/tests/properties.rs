@@ -233,6 +233,7 @@ fn run(shape: &Shape, order: &[prop::sample::Index], fails: &HashSet<u64>, dies:
             }
         }
     }
+    assert!(engines.iter().all(|engine| engine.live() == 0), "nothing is held of what is over");
     seen
 }
 
@@ -401,4 +402,49 @@ fn items_go_ahead_of_the_streams_end_and_gather_where_a_list_is_needed() {
         engine.next_action(),
         Some(Action::Send { site: "away".into(), place: 0, frame, token: Some(Token::End) })
     );
+}
+
+#[test]
+fn what_is_held_follows_what_is_live_and_what_comes_late_is_refused() {
+    let call = |node, outputs| Transition {
+        step: Step::Call {
+            node: NodeId::Number(node),
+            operation: "test.Op".into(),
+            provider: None,
+            arguments: vec![],
+            limits: Limits::default(),
+        },
+        block: 0,
+        outputs,
+    };
+    let net = Arc::new(Net {
+        site: "here".into(),
+        blocks: vec![Block::body()],
+        places: vec![Place { transition: 0, slot: 0, block: 0, source: Source::Site("there".into()) }],
+        transitions: vec![call(0, vec![])],
+    });
+    let mut engine: Engine<Trace> = Engine::new(net);
+    let value = || Some(Token::Value(Trace { frame: Frame::of_param_set(0), nodes: HashSet::new() }));
+    let outcome = || Outcome::Value(Trace { frame: Frame::of_param_set(0), nodes: HashSet::new() });
+    for index in 0..100_000 {
+        let frame = Frame::of_param_set(index);
+        engine.start(&frame, &HashMap::new());
+        assert!(engine.deposit(0, &frame, value()));
+        assert!(engine.next_action().is_some());
+        // Every other one ends behind the one that began after it.
+        if index % 2 == 1 {
+            for index in [index, index - 1] {
+                assert!(engine.complete(0, &Frame::of_param_set(index), outcome()));
+            }
+        }
+        assert!(engine.live() <= 2);
+    }
+    for index in [0, 1, 50_000, 99_999] {
+        let frame = Frame::of_param_set(index);
+        engine.start(&frame, &HashMap::new());
+        assert!(!engine.deposit(0, &frame, value()) && !engine.complete(0, &frame, outcome()));
+    }
+    assert_eq!((engine.live(), engine.next_action()), (0, None));
+    engine.stop(100_000);
+    assert_eq!(engine.next_action(), Some(Action::Done));
 }

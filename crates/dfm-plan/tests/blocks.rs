@@ -3,7 +3,7 @@
 //!
 //! `DFM_PIPELINES` says how many random pipelines are tried instead of 500.
 
-use dfm_net::{Carry, Net, PlaceId, Source, Step, check_alone, check_whole};
+use dfm_net::{Carry, Move, Net, PlaceId, Source, Step, check_alone, check_whole};
 use dfm_plan::{Pipeline, Plan, plan};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -65,6 +65,20 @@ fn a_site_lost_at_any_time_ends_no_job_in_silence() {
         Ok(())
     });
     outcome.unwrap_or_else(|error| panic!("{error}"));
+}
+
+#[test]
+fn every_move_that_is_declared_is_made() {
+    let mut made = [0; Move::ALL.len()];
+    for seed in 0..u64::from(tries()) {
+        let plan = planned(&pipeline(seed, 1 + seed as usize % 39));
+        let lost = (plan.nets.len() > 1 && seed % 2 == 0).then(|| (1 + seed as usize % (plan.nets.len() - 1), 20));
+        let (seen, _) = execute(&plan, 2, seed, lost);
+        made = std::array::from_fn(|at| made[at] + seen.moves[at]);
+    }
+    let never: Vec<Move> =
+        Move::ALL.into_iter().zip(made).filter(|(_, times)| *times == 0).map(|(made, _)| made).collect();
+    assert_eq!(never, [], "of {made:?}");
 }
 
 /// Nothing passes through a site on its way: what comes from elsewhere, an operation computes with there, a condition or

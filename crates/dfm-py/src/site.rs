@@ -506,7 +506,7 @@ fn seen(py: Python<'_>, event: Event<Object>) -> PyResult<Bound<'_, PyTuple>> {
             let (frame, node) = (PyTuple::new(py, frame.levels())?, named(py, &node)?);
             match token {
                 Token::Value(value) => ("value", job, site, node, place, frame, transition, value.0).into_pyobject(py),
-                Token::End => ("end", job, site, node, place, frame).into_pyobject(py),
+                Token::End => ("end", job, site, node, place, frame, transition).into_pyobject(py),
                 Token::Error(_) | Token::Missing(_) | Token::Count(_) | Token::Next(_) => {
                     let failures = match &token {
                         Token::Error(failures) => failures.as_slice(),

@@ -454,8 +454,17 @@ impl<H: Host> Site<H> {
     pub(crate) fn abandon(&mut self, id: JobId) {
         self.newest = self.newest.max(id);
         self.early.take(id);
-        self.jobs.remove(&id);
+        self.remove_job(id);
+    }
+
+    /// Takes a job away, and every call with it that is not over: one that ends before they do was stopped by a home
+    /// that had begun more of its frames than it said.
+    fn remove_job(&mut self, id: JobId) -> Option<Job<H::Value>> {
+        let job = self.jobs.remove(&id)?;
         self.due.forget(id);
+        if job.engine.live() == 0 {
+            return Some(job);
+        }
         let calls: Vec<CallId> =
             self.running.iter().filter(|(_, running)| running.job == id).map(|(call, _)| *call).collect();
         for call in &calls {
@@ -465,6 +474,7 @@ impl<H: Host> Site<H> {
         if !calls.is_empty() {
             self.events.push(Event::Abandoned(calls));
         }
+        Some(job)
     }
 
     /// The answer to [`Event::Check`]: what is wrong with each operation, empty for nothing.
@@ -566,7 +576,7 @@ impl<H: Host> Site<H> {
                 Action::Report(failure) => self.report(id, (*failure).clone()),
                 Action::Done => match &self.home {
                     Some(_) => {
-                        if let Some(measuring) = self.jobs.remove(&id).and_then(|job| job.measuring) {
+                        if let Some(measuring) = self.remove_job(id).and_then(|job| job.measuring) {
                             self.send_home(&Message::Measured(id, measuring.into_done()));
                         }
                         self.send_home(&Message::Done(id));

@@ -435,6 +435,24 @@ fn a_site_heeds_only_whom_a_message_may_come_from() {
 }
 
 #[test]
+fn a_home_that_says_it_began_less_than_it_did_leaves_no_call_without_its_job() {
+    let mut session = Session::piped();
+    let net_of_a = chain(Carry::Value(vec![])).swap_remove(1);
+    let site = session.site("a");
+    site.receive_packet("home", &Message::Open(1, "job".into(), net_of_a.into()).to_bytes());
+    for index in [0, 1] {
+        let value = Encoded { head: vec![].into(), buffers: vec![Buffer::Inline(vec![1].into())] };
+        let start = Message::Start(1, Frame::of_param_set(index), vec![("x".into(), value)]);
+        site.receive_packet("home", &start.to_bytes());
+    }
+    let begun = site.next_call().expect("both are due").id;
+    site.receive_packet("home", &Message::Stop(1, 0).to_bytes());
+    assert!(site.next_call().is_none());
+    let events = site.take_events();
+    assert!(events.iter().any(|event| matches!(event, Event::Abandoned(calls) if calls.contains(&begun))));
+}
+
+#[test]
 fn a_net_that_does_not_fit_is_refused_with_an_error() {
     let mut session = Session::piped();
     let mut nets = chain(Carry::Value(vec![]));

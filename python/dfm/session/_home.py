@@ -19,6 +19,7 @@ from dfm._loop import SiteLoop
 from dfm.errors import SessionError
 from dfm.exec._adapters import Adapters, Operation
 from dfm.session._keeping import Keeps, Recalled
+from dfm.session._opening import Opening
 
 T = TypeVar("T")
 
@@ -107,7 +108,7 @@ class Home:
         self._jobs: dict[int, Receiver] = {}
         self._unsure: dict[int, list[tuple[Any, ...]]] = {}
         """Jobs of which it is not sure that they are kept: what came of them here meanwhile."""
-        self._opening: dict[int, asyncio.Task[dict[str, str]]] = {}
+        self._opening: dict[int, Opening[dict[str, str]]] = {}
         self._patience: dict[int, asyncio.TimerHandle] = {}
         self._numbers = 0
         ready: concurrent.futures.Future[None] = concurrent.futures.Future()
@@ -283,17 +284,15 @@ class Home:
         """
         self._jobs[job] = receiver
         reach = self._reach_all(sites) if patience is None else self._reach_each(sites)
-        opening = self._opening[job] = self.loop.create_task(reach)
 
-        def begin() -> None:
-            del self._opening[job]
-            if (error := opening.exception()) is not None:
+        def begin(reached: asyncio.Task[dict[str, str]]) -> None:
+            if (error := reached.exception()) is not None:
                 self._cannot_open(job, str(error))
                 return
             if self.keeps is not None:
                 self.keeps.began(job, about)
                 self._unsure[job] = []
-            self.site.open(job, name, plan, opening.result())
+            self.site.open(job, name, plan, reached.result())
             if patience is not None:
                 self._patience[job] = self.loop.call_later(patience, self._run_out, job, patience)
             if measure:
@@ -303,7 +302,11 @@ class Home:
             if stop:
                 self.site.stop(job)
 
-        self._when(opening, begin)
+        def begun() -> None:
+            del self._opening[job]
+            self.driver.turn()
+
+        self._opening[job] = Opening(self.loop.create_task(reach), begin, begun)
 
     def _cannot_open(self, job: int, message: str) -> None:
         if receiver := self._jobs.pop(job, None):
@@ -329,7 +332,7 @@ class Home:
         assert self.keeps is not None
         if opening := self._opening.get(job):
             # It was left as it began.
-            await asyncio.wait([opening])
+            await asyncio.wait([opening.reaching])
         return await self.keeps.recall(job)
 
     def resume(self, job: int, receiver: Receiver, found: Recalled) -> None:
@@ -367,16 +370,9 @@ class Home:
 
     def _once_open(self, job: int, work: Callable[[], object]) -> None:
         if opening := self._opening.get(job):
-            self._when(opening, work)
+            opening.then(work)
         else:
             work()
-
-    def _when(self, opening: asyncio.Task[dict[str, str]], work: Callable[[], object]) -> None:
-        def do(_: object) -> None:
-            work()
-            self.driver.turn()
-
-        opening.add_done_callback(do)
 
     def consumed(self, job: int, transition: int, frame: Sequence[int], count: int) -> None:
         """Tells the sender of a stream how much of it the application has had in all."""

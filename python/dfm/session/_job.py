@@ -31,7 +31,7 @@ Callback = Callable[[str, NodeId | None, Frame, str, Any], Any]
 """Takes (from_site, node, frame, place, data)."""
 
 _CREDIT = 64
-"""So many consumed items, at least, are told to their sender at once."""
+"""With each so many items of a stream their sender is told that they are consumed."""
 _SPARE = 0.5
 """Seconds more than the other sites that the homesite itself has to answer."""
 
@@ -100,6 +100,7 @@ class Job:
         self._measurement: _native.Measurement | None = None
         self._status = JobStatus.SUBMITTED
         self._input_open = True
+        self._input_lock = threading.Lock()
         self._detached = False
         self._frames = 0
         self._tokens: list[Token] = []
@@ -111,7 +112,6 @@ class Job:
         self._came: dict[Key, int] = dict(came or {})
         self._had: dict[Key, int] = dict(keeping.had if keeping else {})
         self._skip = dict(self._had)
-        self._credited: dict[Key, int] = {}
         self._called_back = True  # whether its callbacks can be called
         self._open = 0  # tokens that came and that the application has not had
         self._kept: dict[int, Key] = {}  # those of `_tokens` among them
@@ -264,27 +264,30 @@ class Job:
                 self._watchers.remove(wake)
 
     def send_input_params(self, params: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
-        """Adds a frame for each parameter set.
+        """Adds a frame for each parameter set, in their order. Any thread may send; those of one call stay together.
 
         Raises:
             JobError: the input has ended, or the parameters are not the pipeline's.
         """
         frames = checked_frames(params, self._params, self._frames)
-        if not self._input_open or self._finished.is_set():
-            raise JobError("the job's input has ended; execute with autostop=False to send more parameters later")
-        self._frames += len(frames)
 
         def send() -> None:
             for frame in frames:
                 self._home.start(self._number, frame)
 
-        self._home.soon(send)
+        # Who is counted first is sent first, whichever threads send.
+        with self._input_lock:
+            if not self._input_open or self._finished.is_set():
+                raise JobError("the job's input has ended; execute with autostop=False to send more parameters later")
+            self._frames += len(frames)
+            self._home.soon(send)
 
     def send_stop_frame(self) -> None:
         """Ends the job's input: it finishes when what it has is done."""
-        if self._input_open:
-            self._input_open = False
-            self._home.soon(lambda: self._home.stop(self._number))
+        with self._input_lock:
+            if self._input_open:
+                self._input_open = False
+                self._home.soon(lambda: self._home.stop(self._number))
 
     def cancel(self) -> None:
         """Ends the job at once; what its adapters still do is dropped. Without effect on one that is at its end."""
@@ -331,13 +334,21 @@ class Job:
                 at, key = Frame(frame), (transition, *frame)
                 for first in range(0, len(values), _CREDIT):
                     some = values[first : first + _CREDIT]
-                    total = self._came.get(key, 0) + len(some)
-                    consumed = functools.partial(self._consumed, key, total)
+                    before = self._came.get(key, 0)
+                    total = before + len(some)
+                    told = total // _CREDIT > before // _CREDIT
+                    consumed = functools.partial(self._consumed, key, total) if told else None
                     self._deliver(site, node, at, place, some, key, consumed)
             case ("value", _, site, node, place, frame, transition, value):
-                self._deliver(site, node, Frame(frame), place, [value], (transition, *frame))
+                key = (transition, *frame)
+                self._deliver(site, node, Frame(frame), place, [value], key)
+                self._end_series(key)
             case ("errors", _, site, node, place, frame, transition, failures):
-                self._deliver(site, node, Frame(frame), place, [self._error(failures)], (transition, *frame))
+                key = (transition, *frame)
+                self._deliver(site, node, Frame(frame), place, [self._error(failures)], key)
+                self._end_series(key)
+            case ("end", _, _, _, _, frame, transition):
+                self._end_series((transition, *frame))
             case ("opened", *_):
                 self._status = JobStatus.RUNNING
             case ("reported", _, failure):
@@ -471,9 +482,12 @@ class Job:
 
     def _consumed(self, key: tuple[int, ...], total: int) -> None:
         """Notes, on whatever thread, that the application has had so many items of a stream."""
-        if total - self._credited.get(key, 0) >= _CREDIT:
-            self._credited[key] = total
-            self._home.soon(lambda: self._home.consumed(self._number, key[0], key[1:], total))
+        self._home.soon(lambda: self._home.consumed(self._number, key[0], key[1:], total))
+
+    def _end_series(self, key: Key) -> None:
+        """Forgets how far a series has come whose last token is there: there may be any number of frames."""
+        self._came.pop(key, None)
+        self._skip.pop(key, None)
 
     def _error(self, failures: Sequence[dict[str, Any]]) -> ErrorToken:
         records: list[Any] = []

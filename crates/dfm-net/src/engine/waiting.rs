@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Engine, root};
+use super::Engine;
+use super::firing::Firing;
 use crate::{Frame, PlaceId, TransitionId};
 
 /// A firing whose frame has begun and that has not all of its inputs.
@@ -26,11 +27,12 @@ impl<V> Engine<V> {
     pub fn waiting(&self, most: usize) -> (Vec<Waiting>, u64) {
         let mut first = vec![];
         let mut all = 0;
-        for (block, frames) in self.entered.iter().enumerate() {
-            for frame in frames.iter().filter(|frame| self.left.get(&root(frame)) != Some(&0)) {
-                for &transition in &self.blocks.blocks[block].transitions {
+        for (block, kept) in self.blocks.blocks.iter().enumerate() {
+            let frames = self.sets.all().flat_map(|set| set.entered[block].iter().map(move |frame| (set, frame)));
+            for (set, frame) in frames {
+                for &transition in &kept.transitions {
                     let key = (transition, frame.clone());
-                    if !self.fired.contains(&key) {
+                    if !set.is_full(transition, frame) {
                         all += 1;
                         if first.len() < most {
                             first.push(key);
@@ -48,10 +50,13 @@ impl<V> Engine<V> {
             }
         }
         let waiting = first.into_iter().map(|key| {
-            let pending = self.pending.get(&key);
+            let firing = self.sets.live(&key.1).and_then(|set| set.firings.get(&key));
             let is_empty = |place: &PlaceId| {
                 let slot = usize::from(self.net.places[*place as usize].slot);
-                pending.is_none_or(|pending| pending.inputs[slot].is_none())
+                match firing {
+                    Some(Firing::Waiting { inputs, .. }) => inputs[slot].is_none(),
+                    _ => true,
+                }
             };
             let mut empty: Vec<PlaceId> = places[&key.0].iter().copied().filter(is_empty).collect();
             let more = empty.len().saturating_sub(most) as u64;

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use dfm_net::{Action, Engine, Failure, Frame, Kind, Outcome, PlaceId, Source, Step, Token, TransitionId, Value};
+use dfm_net::{Action, Engine, Failure, Frame, Kind, Move, Outcome, PlaceId, Source, Step, Token, TransitionId, Value};
 use dfm_plan::Plan;
 
 use super::pipelines::Picks;
@@ -215,6 +215,14 @@ pub fn execute(plan: &Plan, frames: u32, order: u64, dies: Option<(usize, usize)
         };
         if begun[at] == frames && !events.iter().any(runs) {
             assert_eq!(names_what_it_waits_for(&engines[at]), !done.contains(&at));
+        }
+    }
+    for (at, engine) in engines.iter().enumerate() {
+        if done.contains(&at) {
+            assert_eq!(engine.live(), 0, "nothing is held of what is over");
+        }
+        for (times, made) in seen.moves.iter_mut().zip(Move::ALL) {
+            *times += engine.moves(made);
         }
     }
     (seen, done.len() - usize::from(dead.is_some_and(|dead| done.contains(&dead))))

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use dfm_net::{Carry, NodeId, OnError, Value};
+use dfm_net::{Carry, Move, NodeId, OnError, Value};
 use dfm_plan::{Argument, Condition, Pipeline, Plan, Statement};
 
 use super::value::{Made, Origin, Val, before_failing, cached, generates, id, params, persist};
@@ -17,6 +17,8 @@ pub struct Seen {
     pub calls: BTreeMap<(String, Vec<u32>), u32>,
     pub stored: BTreeMap<(String, Vec<u32>), (Vec<Val>, Val)>,
     pub reports: BTreeSet<Origin>,
+    /// How often each of the engines' declared moves was made; not by the interpreter, which has none.
+    pub moves: [u64; Move::ALL.len()],
 }
 
 /// A node and the frame in which it fires.

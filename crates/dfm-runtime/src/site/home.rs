@@ -192,7 +192,7 @@ impl<H: Host> Site<H> {
     pub(super) fn end_if_done(&mut self, id: JobId) {
         let done = |job: &Job<H::Value>| job.home.as_ref().is_some_and(|home| home.waiting.is_empty());
         if self.jobs.get(&id).is_some_and(done) {
-            let job = self.jobs.remove(&id);
+            let job = self.remove_job(id);
             if let Some(Job { measuring: Some(measuring), home: Some(home), .. }) = job {
                 self.events.push(Event::Measured(id, measuring.into_done(), home.begun));
             }

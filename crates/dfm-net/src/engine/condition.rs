@@ -1,0 +1,72 @@
+//! What does a step that the engine carries out itself read of its inputs?
+
+use std::sync;
+
+use crate::{Argument, Condition, Failure, Token, Value};
+
+use super::Input;
+
+pub(super) fn value_of<V>(input: Input<V>) -> Option<V> {
+    match input {
+        Some(Token::Value(value)) => Some(value),
+        _ => None,
+    }
+}
+
+/// The errors of all inputs, each once.
+pub(super) fn errors_of<V>(inputs: &[Input<V>]) -> Vec<sync::Arc<Failure>> {
+    let mut errors = vec![];
+    for input in inputs {
+        if let Some(Token::Error(more)) = input {
+            add_new(&mut errors, more);
+        }
+    }
+    errors
+}
+
+pub(super) fn add_new(errors: &mut Vec<sync::Arc<Failure>>, more: &[sync::Arc<Failure>]) {
+    for error in more {
+        if !errors.contains(error) {
+            errors.push(error.clone());
+        }
+    }
+}
+
+/// The kind and the message of what went wrong.
+pub(super) type Wrong = (String, String);
+
+pub(super) fn operand<V: Value>(argument: &Argument, inputs: &[Option<V>]) -> Result<V, Wrong> {
+    match argument {
+        Argument::Literal(json) => V::literal(json),
+        Argument::Slot(slot) => {
+            let found = inputs.get(usize::from(*slot)).cloned().flatten();
+            found.ok_or_else(|| ("ValueError".to_owned(), "there is no value, only a signal".to_owned()))
+        }
+    }
+}
+
+pub(super) fn holds<V: Value>(condition: &Condition, inputs: &[Option<V>]) -> Result<bool, Wrong> {
+    match condition {
+        Condition::And(all) => {
+            for one in all {
+                if !holds(one, inputs)? {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        }
+        Condition::Or(all) => {
+            for one in all {
+                if holds(one, inputs)? {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        }
+        Condition::Not(one) => Ok(!holds(one, inputs)?),
+        Condition::Compare(comparison, left, right) => {
+            operand(left, inputs)?.compare(*comparison, &operand(right, inputs)?)
+        }
+        Condition::Truth(one) => operand(one, inputs)?.truth(),
+    }
+}

@@ -1,0 +1,176 @@
+//! What happens when a block is entered, once, for each element, or not at all?
+
+use std::sync;
+
+use super::{Action, Engine, Input};
+use crate::{BlockId, Carry, Failure, Frame, PlaceId, Source, Step, Token, TransitionId, Value};
+
+/// So many elements of a sequence that goes on are told to be done at once.
+const TOLD_AT_ONCE: u64 = 128;
+
+impl<V: Value> Engine<V> {
+    /// Enters a block in a frame: what its transitions need without its being sent comes now.
+    pub(super) fn enter(&mut self, block: BlockId, frame: &Frame) {
+        let net = self.net.clone();
+        let at = block as usize;
+        let Some(set) = self.sets.of(frame) else { return };
+        set.entered[at].insert(frame.clone());
+        for place in self.blocks.blocks[at].outer.clone() {
+            let kept = &net.places[place as usize];
+            let key = (place, frame.prefix(self.blocks.blocks[kept.block as usize].levels));
+            if let Some(input) = self.use_kept(&key) {
+                self.fill(kept.transition, kept.slot as usize, frame, input);
+            }
+        }
+        for index in 0..self.blocks.blocks[at].owed.len() {
+            let place = self.blocks.blocks[at].owed[index];
+            let input = match &net.places[place as usize].source {
+                Source::Site(site) => match self.lost.get(site) {
+                    Some(failure) => Some(Token::Error(vec![failure.clone()])),
+                    None => match self.barred_in(place, frame) {
+                        Some(errors) => Some(Token::Error(errors)),
+                        None => continue,
+                    },
+                },
+                _ => None,
+            };
+            self.put(place, frame, input);
+        }
+        if block > 0 {
+            for index in 0..self.blocks.blocks[at].transitions.len() {
+                let transition = self.blocks.blocks[at].transitions[index];
+                self.fill(transition, self.slots[transition as usize], frame, None);
+            }
+        }
+    }
+
+    /// Enters a block as often as the token says. Where there is an error instead, nothing in it runs, and its yields
+    /// and collections say why.
+    pub(super) fn enter_all(
+        &mut self,
+        block: BlockId,
+        frame: &Frame,
+        token: Input<V>,
+        errors: Vec<sync::Arc<Failure>>,
+    ) {
+        let at = block as usize;
+        let each = self.blocks.blocks[at].each;
+        let gathering = self.blocks.blocks[at].gathering.clone();
+        if !errors.is_empty() {
+            for place in gathering {
+                if !each {
+                    self.put(place, frame, Some(Token::Error(errors.clone())));
+                } else if self.gathered_in(place, frame).is_some() {
+                    if let Some(set) = self.sets.live_mut(frame) {
+                        set.gathered.remove(&(place, frame.clone()));
+                    }
+                    let kept = &self.net.places[place as usize];
+                    let (transition, slot) = (kept.transition, kept.slot as usize);
+                    self.fill(transition, slot, frame, Some(Token::Error(errors.clone())));
+                }
+            }
+            for &transition in &self.blocks.blocks[at].yields {
+                let (frame, token) = (frame.clone(), Token::Error(errors.clone()));
+                self.actions.push_back(Action::Yield { transition, frame, token });
+            }
+        } else if let Some(Token::Count(count)) = token {
+            for place in gathering {
+                if each {
+                    if let Some(gathered) = self.gathered_in(place, frame) {
+                        gathered.count = Some(count);
+                    }
+                    self.end_gathering(place, frame);
+                } else if count == 0 {
+                    self.put(place, frame, None);
+                }
+            }
+            for index in 0..count {
+                let inner = if each { frame.child(index) } else { frame.clone() };
+                if !self.has_entered(block, &inner) {
+                    self.enter_counted(block, &inner);
+                }
+            }
+        }
+        if let Some(set) = self.sets.live_mut(frame) {
+            set.elements_done.remove(&(block, frame.clone()));
+        }
+    }
+
+    /// Enters a block for one more element of a sequence that goes on.
+    pub(super) fn enter_next(&mut self, place: PlaceId, frame: &Frame, index: u32) -> bool {
+        let kept = &self.net.places[place as usize];
+        let Step::Enter { block, .. } = self.net.transitions[kept.transition as usize].step else { return false };
+        let inner = frame.child(index);
+        let levels = self.blocks.blocks[block as usize].levels;
+        if inner.levels().len() != levels || self.has_entered(block, &inner) {
+            return false;
+        }
+        let Some(set) = self.sets.of(frame) else { return false };
+        if set.is_full(kept.transition, frame) {
+            return false;
+        }
+        set.elements.insert((block, inner.clone()), 0);
+        self.enter_counted(block, &inner);
+        true
+    }
+
+    fn has_entered(&self, block: BlockId, frame: &Frame) -> bool {
+        self.sets.live(frame).is_some_and(|set| set.entered[block as usize].contains(frame))
+    }
+
+    fn enter_counted(&mut self, block: BlockId, frame: &Frame) {
+        let firings = self.blocks.blocks[block as usize].transitions.len() as u64;
+        let Some(set) = self.sets.of(frame) else { return };
+        set.left += firings;
+        self.inner += firings;
+        self.count_in_elements(block, frame, |left| left + firings);
+        self.enter(block, frame);
+    }
+
+    /// Changes how many firings are left to the elements that a block's frame is in. Those that are done are told.
+    pub(super) fn count_in_elements(&mut self, block: BlockId, frame: &Frame, change: impl Fn(u64) -> u64) {
+        let Some(set) = self.sets.live_mut(frame) else { return };
+        let mut around = (!set.elements.is_empty()).then_some(block);
+        while let Some(block) = around {
+            let kept = &self.blocks.blocks[block as usize];
+            around = kept.parent;
+            let key = (block, frame.prefix(kept.levels));
+            let Some(left) = set.elements.get_mut(&key) else { continue };
+            *left = change(*left);
+            if *left > 0 {
+                continue;
+            }
+            set.elements.remove(&key);
+            let (Some(place), Some(frame)) = (kept.entry, key.1.parent()) else { continue };
+            if set.is_full(self.net.places[place as usize].transition, &frame) {
+                continue;
+            }
+            let done = set.elements_done.entry((block, frame.clone())).or_default();
+            *done += 1;
+            if done.is_multiple_of(TOLD_AT_ONCE) {
+                self.actions.push_back(Action::Consumed { place, frame, count: *done });
+            }
+        }
+    }
+
+    /// Whether an input of a transition comes from a lost site.
+    pub(super) fn waits_for_lost(&self, transition: TransitionId) -> bool {
+        let mut places = self.net.places.iter().filter(|place| place.transition == transition);
+        !self.lost.is_empty()
+            && places.any(|place| matches!(&place.source, Source::Site(site) if self.lost.contains_key(site)))
+    }
+
+    /// Tells others that nothing will come from a block here: a site that was lost may have let them enter it.
+    pub(super) fn bar_others(&mut self, block: BlockId, frame: &Frame, errors: &[sync::Arc<Failure>]) {
+        let net = self.net.clone();
+        for &transition in &self.blocks.blocks[block as usize].awaited {
+            let kept = &net.transitions[transition as usize];
+            let splits = matches!(kept.step, Step::Split { .. });
+            for arc in kept.outputs.iter().filter(|arc| !splits || matches!(arc.carry, Carry::Count(_))) {
+                let Some(site) = arc.site.clone() else { continue };
+                let (frame, token) = (frame.clone(), Some(Token::Error(errors.to_vec())));
+                self.actions.push_back(Action::Send { site, place: arc.place, frame, token });
+            }
+        }
+    }
+}

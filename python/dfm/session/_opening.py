@@ -1,0 +1,44 @@
+"""In which order does what is asked of a job happen, while its sites are still being reached?"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import logging
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+_log = logging.getLogger("dfm.session")
+
+
+class Opening(Generic[T]):
+    """A job that is about to begin. Used on the homesite's thread only.
+
+    Whatever is asked of the job meanwhile waits in one queue, which empties in one go: nothing of the loop comes
+    between the beginning and the last of it, so nothing that is asked later can overtake it.
+    """
+
+    def __init__(
+        self, reaching: asyncio.Task[T], begin: Callable[[asyncio.Task[T]], None], begun: Callable[[], None]
+    ) -> None:
+        """Calls `begin` once `reaching` is at its end, however that is, then what was asked for, then `begun`. From
+        then on nothing may be asked here."""
+        self.reaching = reaching
+        self._asked: collections.deque[Callable[[], object]] = collections.deque([lambda: begin(reaching)])
+        self._begun = begun
+        reaching.add_done_callback(self._begin)
+
+    def then(self, work: Callable[[], object]) -> None:
+        """Does it after all that was asked for before."""
+        self._asked.append(work)
+
+    def _begin(self, _: object) -> None:
+        while self._asked:
+            try:
+                self._asked.popleft()()
+            except Exception:
+                # What was asked for behind it is asked for all the same.
+                _log.exception("what was asked of a job could not be done as it began")
+        self._begun()
