@@ -222,8 +222,9 @@ def checked_body(
     A generator's items are what it returns or, where that is an array, the array's items.
     """
     whole = made(returns, f"what {what} returned")
-    keys: dict[str, Any] = cast("dict[str, Any]", returns) if isinstance(returns, dict) else {}
-    of_items: Any = keys.get("items") if keys.get("type") == "array" else returns
+    of_items: Any = returns
+    if isinstance(returns, dict) and (keys := cast("dict[str, Any]", returns)).get("type") == "array":
+        of_items = keys.get("items")
     each = made(of_items, f"an item of what {what} returned")
     if whole is None and each is None:
         return body
