@@ -212,7 +212,7 @@ class TryFromCache(Node, Block, frozen=True):
     """Takes a value from a site's cache; where that has none, runs its body, which makes the value and writes it there.
 
     Outside of its body it stands for that value, wherever it came from. Whatever makes two values different has to be
-    in the key: all pipelines of a federation share a site's cache.
+    in the key: all pipelines of a user share a site's cache.
     """
 
     key: Any
