@@ -12,7 +12,7 @@ import pytest
 import s3fs
 from dfm.api import Pipeline, PlaceParam, TryFromCache, Yield
 from dfm.exec import DfmContext, Site
-from dfm.exec._cache import Cache
+from dfm.exec._cache import Cache, digest
 from dfm.exec._site import EnvironmentVault, SiteSettings
 from moto.server import ThreadedMotoServer
 
@@ -116,7 +116,7 @@ def test_writers_at_once_leave_whole_entries_on_every_storage(server, protocol, 
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(use, range(20)))
-    assert [entry.name for entry in site.cache_storage("results").iterdir()] == [key]
+    assert [entry.name for entry in site.cache_storage("results").iterdir()] == [digest(key)]
 
 
 def test_an_adapter_has_a_folder_of_its_sites_cache(server):

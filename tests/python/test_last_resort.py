@@ -7,7 +7,7 @@ import threading
 import pytest
 from dfm.api import Pipeline, PlaceParam, Yield
 from dfm.errors import JobError
-from dfm.session import AsyncioDispatcher, JobStatus
+from dfm.session import STATUS_PLACE, AsyncioDispatcher, JobStatus
 
 WAIT = 30
 
@@ -105,7 +105,7 @@ def test_a_job_that_its_own_callback_waits_for_says_so_at_once(shared, echo):
     said = []
 
     def callback(site, node, frame, place, data):
-        for wait in (job.wait_until_finished, lambda: job.results("other"), lambda: job.wait_until_finished(1000)):
+        for wait in (job.wait_until_finished, lambda: job.results(STATUS_PLACE), lambda: job.wait_until_finished(1000)):
             with pytest.raises(JobError, match="own callback") as caught:
                 wait()
             said.append(str(caught.value))
