@@ -86,7 +86,13 @@ def _server(startup: Path) -> str | None:
 
 def sign(credentials: Credentials, purpose: str, job: str, content: dict[str, Any]) -> str:
     """A signed statement, as text."""
-    said = {"format": _FORMAT, "dfm": metadata.version("dfm"), "purpose": purpose, "job": job, "content": content}
+    said = {
+        "format": _FORMAT,
+        "dfm": metadata.version("data-federation-mesh"),
+        "purpose": purpose,
+        "job": job,
+        "content": content,
+    }
     text = json.dumps(said)
     signature = base64.b64encode(credentials.key.sign(text.encode(), _PADDING, hashes.SHA256())).decode()
     return json.dumps({"text": text, "signature": signature, "certificate": credentials.certificate})
@@ -172,7 +178,9 @@ def _content(text: str, purpose: str, job: str) -> dict[str, Any]:
         said = json.loads(text)
         form, version = said["format"], str(said["dfm"])
         if form != _FORMAT:
-            raise Untrusted(f"this side runs dfm {metadata.version('dfm')}, that one dfm {version}; install the same")
+            raise Untrusted(
+                f"this side runs dfm {metadata.version('data-federation-mesh')}, that one dfm {version}; install the same"
+            )
         if said["purpose"] != purpose or said["job"] != job or not isinstance(said["content"], dict):
             raise Untrusted("it was made for another job or for something else")
     except (ValueError, KeyError, TypeError, RecursionError):

@@ -208,7 +208,7 @@ class Job:
             UnknownPlaceError: no `Yield` names the place.
             JobError: the place's tokens go to a callback, or the job was cancelled.
         """
-        if place not in self._yields:
+        if place != STATUS_PLACE and place not in self._yields:
             raise unknown_place(place, self._yields)
         self._check_kept(place)
         self.wait_until_finished()
