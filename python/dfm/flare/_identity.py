@@ -178,9 +178,8 @@ def _content(text: str, purpose: str, job: str) -> dict[str, Any]:
         said = json.loads(text)
         form, version = said["format"], str(said["dfm"])
         if form != _FORMAT:
-            raise Untrusted(
-                f"this side runs dfm {metadata.version('data-federation-mesh')}, that one dfm {version}; install the same"
-            )
+            own = metadata.version("data-federation-mesh")
+            raise Untrusted(f"this side runs dfm {own}, that one dfm {version}; install the same")
         if said["purpose"] != purpose or said["job"] != job or not isinstance(said["content"], dict):
             raise Untrusted("it was made for another job or for something else")
     except (ValueError, KeyError, TypeError, RecursionError):
