@@ -200,20 +200,30 @@ def test_the_stations_say_which_years_they_know(examples: Path) -> None:
 
 
 # The same tap for a site of a real federation, all of whose ways to the world are NVFlare's encrypted sockets. What is
-# sent is written down before it is encrypted, by the startup kit that is the process's current folder.
+# sent is written down before it is encrypted, by the startup kit that is the process's current folder: what a session
+# says, before its own keys seal it, and all that passes a socket.
 FLARE_TAP = """
 import os, ssl
 
-send = ssl.SSLSocket.send
+from dfm.flare import _lane
+
+send, push = ssl.SSLSocket.send, _lane.Lane.push
+
+def record(data):
+    path = os.path.join(os.environ["TAP_RECORDS"], os.path.basename(os.getcwd()))
+    with open(path, "ab", buffering=0) as record:
+        record.write(data)
 
 def recorded(self, data, flags=0):
     sent = send(self, data, flags)
-    path = os.path.join(os.environ["TAP_RECORDS"], os.path.basename(os.getcwd()))
-    with open(path, "ab", buffering=0) as record:
-        record.write(memoryview(data)[:sent])
+    record(memoryview(data)[:sent])
     return sent
 
-ssl.SSLSocket.send = recorded
+def pushed(self, packet):
+    record(bytes(packet.content))
+    push(self, packet)
+
+ssl.SSLSocket.send, _lane.Lane.push = recorded, pushed
 """
 
 
