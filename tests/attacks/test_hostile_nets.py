@@ -57,7 +57,7 @@ def test_a_net_that_no_planner_makes_is_refused(federation, fed, tmp_path, kind)
         Yield(value=fed.Echo(value=PlaceParam(place="v"), site="east"), place="out")
     with changed(opened_with(built(kind))), opened(federation) as session:
         job = session.execute(pipeline, {"v": "written by an attacker", "k": str(target)})
-        until(lambda: job.errors)
+        until(lambda: job.errors, 60)
         assert job.errors[0].errors[0].type in ("PlanRefusedError", "SiteLostError")
         job.cancel()
         # The site goes on with what others ask.
