@@ -202,6 +202,9 @@ def _build(
         raise ProjectError(
             f"NVFlare cannot provision `{content['name']}`: {log.problem or 'it does not say why'}", help
         )
+    # NVFlare opens its scripts to everybody, whatever the umask.
+    for path in Path(kits).rglob("*"):
+        path.chmod(path.stat().st_mode & 0o700)
     return Path(kits)
 
 
