@@ -12,7 +12,6 @@ import contextlib
 import contextvars
 import functools
 import inspect
-import logging
 import threading
 import types
 from asyncio.tasks import _enter_task as enter_task  # pyright: ignore[reportPrivateUsage]
@@ -25,13 +24,14 @@ from typing_extensions import Buffer
 from dfm import _native
 from dfm._built import check_built
 from dfm._forks import end_if_forked, keep_from_forks
+from dfm._shown import clean_logger
 from dfm._threads import Threads
 from dfm.exec._adapters import Adapters, Bound
 from dfm.exec._telling import speak_for_thread
 
 check_built()
 
-_log = logging.getLogger("dfm.site")
+_log = clean_logger("dfm.site")
 _CALLS_A_TURN = 200
 """After so many calls the loop serves its sockets again."""
 _ITEMS_A_TURN = 256

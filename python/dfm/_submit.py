@@ -22,6 +22,7 @@ from types import FrameType, ModuleType
 from typing import Any, cast
 
 from dfm import _results
+from dfm._shown import indented, one_line, shown
 from dfm.api import ErrorToken, Pipeline
 from dfm.api.discovery import Discovery, ErrorFieldAdvice
 from dfm.errors import DfmError, PipelineError, PlanError
@@ -226,7 +227,7 @@ class Printer:
         if self._json:
             print(json.dumps({"job": job_id}), flush=True)
         else:
-            print(f"job {job_id}", file=sys.stderr, flush=True)
+            print(one_line(f"job {job_id}"), file=sys.stderr, flush=True)
 
     def __call__(self, from_site: str, node: int | str | None, frame: Frame, place: str, data: Any) -> None:
         if frame.is_stop_frame():
@@ -248,14 +249,15 @@ class Printer:
             document = {"place": place, "frame": frame.frame, "site": from_site, "value": _results.as_json(data)}
             print(json.dumps(document | ({"file": str(where)} if where else {})), flush=True)
         else:
-            print(f"{place} {frame.frame}: {_results.as_text(data)}" + (f" -> {where}" if where else ""), flush=True)
+            text = indented(_results.as_text(data))
+            print(one_line(f"{place} {frame.frame}: ") + text + one_line(f" -> {where}" if where else ""), flush=True)
 
     def _error(self, token: ErrorToken) -> None:
         for error in token.errors:
             if self._json:
                 print(json.dumps({"error": error.model_dump()}), flush=True)
             else:
-                print(f"error: {_results.error_text(error)}", file=sys.stderr, flush=True)
+                print(indented(f"error: {_results.error_text(error)}"), file=sys.stderr, flush=True)
 
     def _save(self, frame: Frame, place: str, data: Any) -> Path | None:
         name = "-".join([place.replace("/", "%2F"), *map(str, frame.frame)])
@@ -280,7 +282,7 @@ class Printer:
             for answer in answers:
                 print(json.dumps(_results.as_json(answer)), flush=True)
         else:
-            print(found, flush=True)
+            print(shown(str(found)), flush=True)
         self._save_as("discovery", answers, "what was discovered")
         return not any(isinstance(tree, ErrorFieldAdvice) for one in found.values() for tree in one.values())
 
@@ -302,7 +304,7 @@ class Printer:
             print(json.dumps({"problems": problems}), flush=True)
         else:
             for problem in problems:
-                print(f"error: {problem['message']}", file=sys.stderr, flush=True)
+                print(indented(f"error: {problem['message']}"), file=sys.stderr, flush=True)
 
     def progress(self) -> str:
         """What has come so far."""
@@ -315,7 +317,7 @@ class Printer:
                 print(json.dumps({"waiting": described(waits)}), flush=True)
             else:
                 for one in waits:
-                    print(f"waiting: {one}", file=sys.stderr, flush=True)
+                    print(indented(f"waiting: {one}"), file=sys.stderr, flush=True)
 
     def summary(self, status: JobStatus, seconds: float) -> None:
         """The last line."""
@@ -333,7 +335,7 @@ class Printer:
         if self._json:
             print(json.dumps({"measured": run.nodes}), flush=True)
         else:
-            print(run.explain(), flush=True)
+            print(shown(run.explain()), flush=True)
 
 
 def _problem(

@@ -18,7 +18,6 @@ import enum
 import fractions
 import importlib
 import itertools
-import logging
 import os
 import pathlib
 import pickle
@@ -30,6 +29,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import Any, cast
 
 from dfm import _foreign, _native
+from dfm._shown import clean_logger
 from dfm.errors import LimitError
 
 MAX_VALUE = "DFM_MAX_VALUE"
@@ -210,7 +210,7 @@ def from_text(text: str) -> Any:
             return loads(data)
         except TypeError as error:
             if (warning := _told({text: str(error)})) is not None:
-                logging.getLogger("dfm.session").warning("a literal of the pipeline: %s", warning)
+                clean_logger("dfm.session").warning("a literal of the pipeline: %s", warning)
         finally:
             policy.lenient = True
     return loads(data)

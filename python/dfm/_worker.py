@@ -14,6 +14,7 @@ from typing import Any
 from dfm import _native, _values
 from dfm._forks import keep_from_forks
 from dfm._loop import SiteLoop
+from dfm._shown import clean_logger
 from dfm.exec._adapters import Adapters
 
 
@@ -72,4 +73,4 @@ def _set_up(home: str, setup: dict[str, Any]) -> Adapters:
     _values.set_policy(setup["lenient"], setup["packages"], _values.modules_of(setup["settings"]))
     site = setup["settings"]["site"]
     logging.basicConfig(level=setup["log_level"], format=f"%(levelname)s {site}: %(message)s")
-    return Adapters(setup["settings"], home, setup["session"], logging.getLogger(f"dfm.site.{site}"))
+    return Adapters(setup["settings"], home, setup["session"], clean_logger(f"dfm.site.{site}"))

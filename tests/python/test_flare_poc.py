@@ -19,34 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dfm.flare._job import write_job
 
 pytest.importorskip("nvflare")
 pytestmark = pytest.mark.flare
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "examplefed" / "examplefed"
 
-# Does nothing until it is aborted, in a process at the server and one at each client.
-JOB = """
-from nvflare.apis.executor import Executor
-from nvflare.apis.impl.controller import Controller, Task
-from nvflare.apis.shareable import Shareable
-
-
-class Waits(Controller):
-    def start_controller(self, fl_ctx): ...
-
-    def stop_controller(self, fl_ctx): ...
-
-    def control_flow(self, abort_signal, fl_ctx):
-        self.broadcast_and_wait(Task("wait", Shareable()), fl_ctx, min_responses=1, abort_signal=abort_signal)
-
-
-class Idle(Executor):
-    def execute(self, task_name, shareable, fl_ctx, abort_signal):
-        while not abort_signal.triggered:
-            __import__("time").sleep(0.1)
-        return Shareable()
-"""
 ROLES = ("lead", "member", "org_admin")
 """Of users that the federation `greet` has beside the admin of its project; each is called as its role."""
 # An application whose session others try to open; prints what each gets, before which NVFlare has words of its own.
@@ -153,23 +132,8 @@ class World:
         return sum(b"runner_process" in command or b"worker_process" in command for command in commands)
 
     def start_job(self, name: str, processes: int) -> None:
-        """Submits a job that never ends, and returns when it has so many processes."""
-        job = Path(tempfile.mkdtemp(dir=self.folder))
-        (job / "app" / "config").mkdir(parents=True)
-        (job / "app" / "custom").mkdir()
-        (job / "app" / "custom" / "waits.py").write_text(JOB)
-        meta = {"name": "waits", "resource_spec": {}, "min_clients": 1, "deploy_map": {"app": ["@ALL"]}}
-        server: dict[str, object] = {
-            "format_version": 2,
-            "workflows": [{"id": "waits", "path": "waits.Waits", "args": {}}],
-        }
-        client: dict[str, object] = {
-            "format_version": 2,
-            "executors": [{"tasks": ["*"], "executor": {"path": "waits.Idle", "args": {}}}],
-        }
-        (job / "meta.json").write_text(json.dumps(meta))
-        (job / "app" / "config" / "config_fed_server.json").write_text(json.dumps(server))
-        (job / "app" / "config" / "config_fed_client.json").write_text(json.dumps(client))
+        """Submits the job of a session that no application opens, and returns when it has so many processes."""
+        job = write_job(Path(tempfile.mkdtemp(dir=self.folder)), "dfm-waits", "nobody")
         admin = Path((self.poc(name) / "run" / "kits").read_text().strip()) / "concierge@examplefed.com"
         subprocess.run([sys.executable, "-c", SUBMIT, admin, job], check=True, capture_output=True)
         deadline = time.monotonic() + 20

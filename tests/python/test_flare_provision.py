@@ -1,6 +1,7 @@
 """Does `dfm fed gen provision` make kits that each hold what their participant needs, and nothing of anybody else?"""
 
 import json
+import os
 import shutil
 import stat
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dfm.flare._kit import find_kit
 
 pytest.importorskip("nvflare")
 
@@ -51,6 +53,22 @@ builders:
           sp_end_point: server:8002:8003
   - path: nvflare.lighter.impl.cert.CertBuilder
   - path: nvflare.lighter.impl.signature.SignatureBuilder
+"""
+
+# A builder as a project may bring it, whose policy lets leads bring code.
+LAX = """
+import json
+from pathlib import Path
+
+from nvflare.lighter.spec import Builder
+
+
+class LaxBuilder(Builder):
+    def finalize(self, project, ctx):
+        for participant in project.get_all_participants():
+            if participant.type != "admin":
+                policy = {"format_version": "1.0", "permissions": {"lead": "any", "member": {"view": "any"}}}
+                Path(ctx.get_local_dir(participant), "authorization.json").write_text(json.dumps(policy))
 """
 
 
@@ -100,6 +118,7 @@ def test_a_kit_holds_its_own_runtime_and_nobody_elses(federation: Federation) ->
         "server": "server",
         "reception": "reception",
         "concierge@examplefed.com": "concierge",
+        "admin@examplefed.com": None,
     }
     texts = {kit.name: text_of(kit) for kit in kits.iterdir()}
     own = {
@@ -110,7 +129,7 @@ def test_a_kit_holds_its_own_runtime_and_nobody_elses(federation: Federation) ->
     keys = {path.parents[1].name: path.read_text() for path in kits.glob("*/startup/*.key")}
     root = json.loads((kits.parent / "state" / "cert.json").read_text())["root_pri_key"]
     for name, text in texts.items():
-        assert [other for other, mark in own.items() if mark in text] == [name]
+        assert [other for other, mark in own.items() if mark in text] == [name for _ in range(name in own)]
         assert [other for other, key in keys.items() if key in text] == [name]
         assert root not in text
 
@@ -118,7 +137,7 @@ def test_a_kit_holds_its_own_runtime_and_nobody_elses(federation: Federation) ->
 def test_only_their_owner_may_read_keys(federation: Federation) -> None:
     kits = Path(federation.provision()["folder"])
     keys = [*kits.glob("*/startup/*.key"), kits.parent / "state" / "cert.json"]
-    assert len(keys) == 4
+    assert len(keys) == 5
     for path in keys:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
@@ -134,8 +153,54 @@ def test_kits_open_nvflare_for_dfm_and_for_nothing_more(federation: Federation) 
         )
         assert own["class_list_enforcement_mode"] == "enforce"
         assert "/tmp" not in json.dumps(own)
-        lead = json.loads((local / "authorization.json").read_text())["permissions"]["lead"]
-        assert (lead["app_command"], lead["byoc"]) == ("n:submitter", "none")
+        permissions = json.loads((local / "authorization.json").read_text())["permissions"]
+        assert permissions["lead"]["app_command"] == "n:submitter"
+        assert {role: rights["byoc"] for role, rights in permissions.items()} == dict.fromkeys(permissions, "none")
+        assert set(permissions) == {"project_admin", "org_admin", "lead", "member"}
+
+
+def test_a_policy_of_the_project_that_lets_code_in_is_told(federation: Federation, tmp_path: Path) -> None:
+    (tmp_path / "lax.py").write_text(LAX)
+    project = federation.project.read_text()
+    federation.project.write_text(project + "  - path: lax.LaxBuilder\n")
+    done = federation.dfm("--json", "fed", "gen", "provision", "greet", **os.environ | {"PYTHONPATH": str(tmp_path)})
+    notices = json.loads(done.stdout)["notices"]
+    told = "the policy that the project gives `{}` lets the role lead bring code to it; write `byoc: none` for it"
+    assert [notice for notice in notices if "policy" in notice] == [told.format("server"), told.format("reception")]
+
+
+def test_an_application_that_was_an_admin_keeps_its_role_and_is_told(federation: Federation) -> None:
+    def provision() -> tuple[dict[str, Any], dict[str, Any]]:
+        answer = federation.provision(name="bare")
+        roles = {one["name"]: one["role"] for one in answer["participants"]}
+        assert roles["admin@bare.local"] == "project_admin"
+        return answer, roles
+
+    _, roles = provision()
+    assert roles["concierge@bare.local"] == "lead"
+    shutil.rmtree(federation.workspace / "bare")
+    # As an earlier dfm derived it.
+    derived = federation.project.read_text().replace("name: examplefed\n", "name: bare\n", 1)
+    derived = derived.replace("concierge@examplefed.com", "concierge@bare.local").replace(
+        "role: lead", "role: project_admin"
+    )
+    federation.project.write_text(derived.replace("admin@examplefed.com", "other@bare.local"))
+    federation.registry.write_text(
+        federation.registry.read_text().replace("  bare: {", "  bare: {project_path: configs/project.yaml, ")
+    )
+    federation.provision(name="bare")
+    federation.registry.write_text(
+        federation.registry.read_text().replace("  bare: {project_path: configs/project.yaml, ", "  bare: {")
+    )
+    answer, roles = provision()
+    assert roles["concierge@bare.local"] == "project_admin"
+    assert any("`concierge@bare.local` keeps the role project_admin" in notice for notice in answer["notices"])
+
+
+def test_an_application_finds_its_own_kit_among_several(federation: Federation) -> None:
+    workspace = Path(federation.provision(name="bare")["folder"]).parent
+    assert find_kit(None, str(workspace), None).user == "concierge@bare.local"
+    assert find_kit(None, str(workspace), "admin@bare.local").user == "admin@bare.local"
 
 
 def test_a_second_run_keeps_everything_and_adds_what_is_new(federation: Federation) -> None:
@@ -213,6 +278,7 @@ def test_without_a_project_one_is_derived(federation: Federation) -> None:
         ("server", "server", "server"),
         ("reception", "client", "reception"),
         ("concierge@bare.local", "admin", "concierge"),
+        ("admin@bare.local", "admin", None),
     ]
     assert answer["notices"] == [
         f"there is no project file; one was derived: {federation.workspace / 'bare' / 'project.yaml'}"

@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 
-use dfm_diag::{Report, render, to_json};
+use dfm_diag::{Report, render, shown, to_json};
 use serde_json::{Value, json};
 
 use crate::args::{Global, When};
@@ -44,10 +44,10 @@ impl Output {
         Self { json: false, quiet: true, verbose: false, ..self }
     }
 
-    /// A result, for people.
+    /// A result, for people. Here and below, nothing in a text acts on the terminal, whoever it is from.
     pub fn result(self, text: &str) {
         // Whoever closed the pipe has read enough.
-        let _ = writeln!(std::io::stdout(), "{text}");
+        let _ = writeln!(std::io::stdout(), "{}", shown(text));
     }
 
     /// A result, for programs: one document on one line.
@@ -58,14 +58,14 @@ impl Output {
     /// What has been done.
     pub fn status(self, text: &str) {
         if !self.quiet {
-            let _ = writeln!(std::io::stderr(), "{text}");
+            let _ = writeln!(std::io::stderr(), "{}", shown(text));
         }
     }
 
     /// How it has been done.
     pub fn detail(self, text: &str) {
         if self.verbose {
-            let _ = writeln!(std::io::stderr(), "{text}");
+            let _ = writeln!(std::io::stderr(), "{}", shown(text));
         }
     }
 

@@ -106,3 +106,20 @@ fn a_secret_is_never_shown() {
     assert!(ran.exit == 0 && ran.stderr.contains("config-literal-secret"), "{}", ran.all());
     assert!(!ran.stderr.contains("AKIA"), "{}", ran.all());
 }
+
+#[test]
+fn what_would_let_code_travel_is_warned_about() {
+    let world = greeting(("", ""), ("", ""));
+    let project = repository(PROJECT).replacen("role: lead", "role: project_admin", 1);
+    world.write("fed/project.yaml", &format!("{project}  - path: ours.policy.Lax\n"));
+    let ran = world.dfm(".", "fed check fed");
+    assert_eq!(ran.exit, 0, "{}", ran.all());
+    for told in [
+        "warning[project-application-admin]: the application `concierge@examplefed.com` is an admin",
+        "write `role: lead` for it",
+        "warning[project-own-builder]: the builder `ours.policy.Lax` may give kits a policy of its own",
+    ] {
+        assert!(ran.stderr.contains(told), "{}", ran.all());
+    }
+    assert!(!ran.stderr.contains("application `admin@examplefed.com`"), "{}", ran.all());
+}

@@ -59,6 +59,7 @@ fn check(report: &mut Report, federation: Option<&Federation>, path: &Path) {
     let participants: Vec<Participant<'_>> = items.iter().filter_map(|item| Participant::of(item, faults)).collect();
     check_names(&participants, faults);
     check_kinds(&participants, list.map_or(start, |entry| entry.key), faults);
+    check_rights(&participants, root.as_ref(), federation, faults);
     if let Some(federation) = federation {
         check_sites(&federation.sites, &participants, faults);
     }
@@ -107,15 +108,55 @@ fn check_kinds(participants: &[Participant<'_>], list: Span, faults: &mut Faults
         faults.push(
             Diagnostic::error("project-no-admin", "the NVFlare project has no admin, so nobody could submit")
                 .at(list, "none of them has `type: admin`")
-                .help("add one: {name: somebody@somewhere.org, type: admin, org: …, role: project_admin}"),
+                .help("add one: {name: somebody@somewhere.org, type: admin, org: …, role: lead}"),
         );
     }
 }
+
+/// What lets code travel to sites: an application with an admin's rights, and a policy that is not that of dfm's kits.
+fn check_rights(
+    participants: &[Participant<'_>],
+    root: Option<&Node>,
+    sites: Option<&Federation>,
+    faults: &mut Faults,
+) {
+    let home = |one: &Participant<'_>| {
+        let name = one.name.split('@').next().unwrap_or_default();
+        sites.is_some_and(|federation| federation.sites.contains_key(name))
+    };
+    let users: Vec<&Participant<'_>> = participants.iter().filter(|one| one.kind == "admin").collect();
+    let has_application = users.iter().any(|one| home(one) || one.role.is_some_and(|(role, _)| role == "lead"));
+    for one in users.iter().filter(|one| home(one) || !has_application) {
+        if let Some((ADMIN, span)) = one.role {
+            faults.push(
+                Diagnostic::warning("project-application-admin", format!("the application `{}` is an admin", one.name))
+                    .at(span, "this role operates the whole federation")
+                    .help("write `role: lead` for it, and add an admin of another name for `dfm poc` and operators"),
+            );
+        }
+    }
+    let builders = root.and_then(Node::map).and_then(|root| root.get("builders"));
+    let Some(Data::List(builders)) = builders.map(|entry| &entry.value.data) else { return };
+    for builder in builders.iter().filter_map(|node| Some(&node.map()?.get("path")?.value)) {
+        let name = builder.text().unwrap_or_default();
+        if !name.starts_with("nvflare.") && !name.starts_with("dfm.") {
+            faults.push(
+                Diagnostic::warning("project-own-builder", format!("the builder `{name}` may give kits a policy of its own"))
+                    .at(builder.span, "dfm keeps an `authorization.json` that it writes")
+                    .help("have that say `byoc: none` for every role, else code travels to sites; `dfm fed gen provision` tells"),
+            );
+        }
+    }
+}
+
+/// The role that operates a federation.
+const ADMIN: &str = "project_admin";
 
 struct Participant<'n> {
     name: &'n str,
     span: Span,
     kind: &'n str,
+    role: Option<(&'n str, Span)>,
 }
 
 impl<'n> Participant<'n> {
@@ -142,7 +183,8 @@ impl<'n> Participant<'n> {
             );
             meant = near;
         }
-        Some(Self { name: name.value.text()?, span: name.value.span, kind: meant })
+        let role = text("role").and_then(|entry| Some((entry.value.text()?, entry.value.span)));
+        Some(Self { name: name.value.text()?, span: name.value.span, kind: meant, role })
     }
 }
 

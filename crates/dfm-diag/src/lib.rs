@@ -4,12 +4,14 @@ mod diagnostic;
 mod nearest;
 mod render;
 mod report;
+mod shown;
 mod sources;
 
 pub use diagnostic::{Diagnostic, Severity};
 pub use nearest::nearest;
 pub use render::{render, to_json};
 pub use report::Report;
+pub use shown::{one_line, shown};
 pub use sources::{Position, Sources};
 
 /// A piece of a source text.

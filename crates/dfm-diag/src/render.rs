@@ -5,6 +5,7 @@ use std::ops::Range;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde_json::{Value, json};
 
+use crate::shown::{one_line, shown};
 use crate::{Diagnostic, Severity, Sources, Span};
 
 /// Places that are further apart, in bytes, are drawn apart, and a line that is longer is not drawn: drawing takes as
@@ -17,24 +18,25 @@ pub fn render(diagnostic: &Diagnostic, sources: &Sources, colour: bool) -> Strin
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let title = level.primary_title(&diagnostic.message).id(diagnostic.code);
+    let title = level.primary_title(shown(&diagnostic.message)).id(diagnostic.code);
     let mut group = Group::with_title(title);
     for (file, places) in groups(diagnostic, sources) {
-        let (first, start, text) = shown(sources, file, places.iter().map(|(range, ..)| range));
+        let (first, start, text) = drawn(sources, file, places.iter().map(|(range, ..)| range));
         if text.len() > 2 * DRAWN {
             let position = sources.position(Span { file, start: places[0].0.start, end: places[0].0.end });
-            group = group.element(Origin::path(sources.name(file)).line(position.line).char_column(position.column));
+            group = group
+                .element(Origin::path(one_line(sources.name(file))).line(position.line).char_column(position.column));
             continue;
         }
-        let mut snippet = Snippet::source(text).path(sources.name(file)).line_start(first).fold(true);
+        let mut snippet = Snippet::source(text).path(one_line(sources.name(file))).line_start(first).fold(true);
         for (range, kind, words) in places {
             let range = range.start - start..range.end - start;
-            snippet = snippet.annotation(kind.span(range).label(Some(words).filter(|words| !words.is_empty())));
+            snippet = snippet.annotation(kind.span(range).label(Some(shown(words)).filter(|words| !words.is_empty())));
         }
         group = group.element(snippet);
     }
     if let Some(help) = &diagnostic.help {
-        group = group.element(Level::HELP.message(help));
+        group = group.element(Level::HELP.message(shown(help)));
     }
     let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
     renderer.render(&[group]).to_string()
@@ -81,7 +83,7 @@ fn groups<'d>(diagnostic: &'d Diagnostic, sources: &Sources) -> Vec<(u32, Vec<Pl
 }
 
 /// The lines of a file from the first of these places to the last, with the first one's number and byte.
-fn shown<'s, 'r>(
+fn drawn<'s, 'r>(
     sources: &'s Sources,
     file: u32,
     places: impl Iterator<Item = &'r Range<usize>> + Clone,

@@ -13,6 +13,8 @@ import time
 from collections.abc import Generator, Mapping
 from typing import Any, Protocol, cast
 
+from dfm._private import private_folder
+
 
 @dataclasses.dataclass(frozen=True)
 class SiteSettings:
@@ -164,7 +166,10 @@ class Site:
         if subpath:
             folder = folder / subpath
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            if isinstance(folder, pathlib.Path) and not hasattr(folder, "fs"):
+                private_folder(folder)
+            else:
+                folder.mkdir(parents=True, exist_ok=True)
         except ImportError as error:
             raise ImportError(
                 f"the cache of site '{self.site}' is on '{protocol}', which needs one more package: {error}"

@@ -14,6 +14,7 @@ import threading
 import traceback
 from typing import Literal, NamedTuple
 
+from dfm._shown import clean_logger
 from dfm.errors import Public
 from dfm.exec._secrets import Secrets
 
@@ -138,7 +139,7 @@ class _Here(threading.local):
     """What the site of this thread tells; a thread without one belongs to the application, which may know all."""
 
     def __init__(self) -> None:
-        self.telling = Telling(Secrets(), logging.getLogger("dfm.site"))
+        self.telling = Telling(Secrets(), clean_logger("dfm.site"))
 
 
 _here = _Here()

@@ -23,6 +23,38 @@ _KIT = "/proc/self/cwd"
 _MAX_JOBS = 64
 """A session is a job; NVFlare's default of 4 would make the fifth one wait."""
 
+_NO_CODE = {"byoc": "none", "server-predeployed-flwr": "none"}
+_READ_JOB = ("get_job_meta", "get_job_log", "list_job", "download_job", "download_job_components", "clone_job")
+"""NVFlare's commands that tell what one job is and says."""
+
+
+def _reading(who: str | list[str]) -> dict[str, Any]:
+    return dict.fromkeys(_READ_JOB, who)
+
+
+# What is not named is refused, so a role's rights are all that it has. `o:site` is who belongs to the site's own
+# organisation; what a job told is read at the server alone, so that there it means the server's.
+_POLICY: dict[str, dict[str, Any]] = {
+    # Operates all that runs, and brings nothing.
+    "project_admin": {"submit_job": "any", "manage_job": "any", "view": "any", "operate": "any"}
+    | {"app_command": "any", "report_version": "any", "shell_commands": "o:site"}
+    | _reading(["n:submitter", "o:site"])
+    | _NO_CODE,
+    "org_admin": {"submit_job": "none", "manage_job": "o:submitter", "view": "any", "operate": "o:site"}
+    | {"report_version": "any", "shell_commands": "o:site"}
+    | _reading(["o:submitter", "o:site"])
+    | {"clone_job": "none"}
+    | _NO_CODE,
+    # An application: its own jobs, and who is connected.
+    "lead": {"submit_job": "any", "manage_job": "n:submitter", "app_command": "n:submitter"}
+    | {"list_jobs": "any", "check_status": "any"}
+    | _reading("n:submitter")
+    | _NO_CODE,
+    "member": {"check_status": "any"} | _NO_CODE,
+}
+"""Who may do what at a site, by role."""
+_NEVER = {"none", "no", "not any", "not all"}
+
 
 class KitBuilder(Builder):
     """Completes every participant's kit.
@@ -31,10 +63,12 @@ class KitBuilder(Builder):
         files: by participant, the files of its folder `dfm` by their names.
         port: a port of the loopback that is the only one which the server listens on; the project's ports, on every
             interface, if there is none.
+        notices: gets what somebody should know of the kits.
     """
 
-    def __init__(self, files: Mapping[str, Mapping[str, str]], port: int | None = None):
+    def __init__(self, files: Mapping[str, Mapping[str, str]], port: int | None, notices: list[str]):
         self._files = files
+        self._notices = notices
         self._port = port
 
     def finalize(self, project: Project, ctx: ProvisionContext) -> None:
@@ -45,7 +79,11 @@ class KitBuilder(Builder):
             _open_allow_list(local)
             _keep_storage_inside(local)
             _survive_lost_processes(local)
-            _allow_sessions(local)
+            for role in _set_policy(local):
+                self._notices.append(
+                    f"the policy that the project gives `{participant.name}` lets the role {role} bring code to it; "
+                    "write `byoc: none` for it"
+                )
             _end_streams_soon(local)
             if self._port is not None and participant.type == "server":
                 _listen_on_loopback(startup / "fed_server.json", self._port)
@@ -86,12 +124,24 @@ def _survive_lost_processes(local: Path) -> None:
             _write(path, resources)
 
 
-def _allow_sessions(local: Path) -> None:
-    """Leads may talk to the jobs that they submitted; nobody but a project's admin may bring code along."""
-    default = local / "authorization.json.default"
-    if default.exists() and isinstance(lead := (policy := _read(default))["permissions"].get("lead"), dict):
-        lead |= {"app_command": "n:submitter", "byoc": "none"}
-        _write(local / "authorization.json", policy)
+def _set_policy(local: Path) -> list[str]:
+    """Writes who may do what, unless the project brings a policy of its own; the roles that one lets bring code."""
+    path = local / "authorization.json"
+    if path.exists():
+        return roles_with_code(_read(path))
+    if (local / "authorization.json.default").exists():
+        _write(path, {"format_version": "1.0", "permissions": _POLICY})
+    return []
+
+
+def roles_with_code(policy: dict[str, Any]) -> list[str]:
+    """The roles that an NVFlare policy lets bring code along, on whatever condition."""
+    return [role for role, rights in policy.get("permissions", {}).items() if _lets(rights)]
+
+
+def _lets(rights: Any) -> bool:
+    exp = rights.get("byoc", "none") if isinstance(rights, dict) else rights
+    return any(" ".join(str(one).lower().split()) not in _NEVER for one in (exp if isinstance(exp, list) else [exp]))
 
 
 def _end_streams_soon(local: Path) -> None:

@@ -8,7 +8,6 @@ is pinned for that; nothing else uses it.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Any, NamedTuple, cast
 
@@ -18,6 +17,7 @@ from nvflare.fuel.f3.message import Message
 from nvflare.fuel.f3.streaming.stream_const import StreamHeaderKey
 from typing_extensions import Buffer
 
+from dfm._shown import clean_logger
 from dfm.flare._channel import Channel, Forged
 from dfm.flare._lane import LOST_AFTER, Inbox, Unreachable
 
@@ -33,7 +33,7 @@ _TIMEOUT = 2.0
 """Seconds for an answer."""
 _STREAM_TIMEOUT = LOST_AFTER
 """The same for a stream, which has as long as it makes progress: to send it again costs more than to wait."""
-_log = logging.getLogger("dfm.session")
+_log = clean_logger("dfm.session")
 _GONE = (ReturnCode.COMM_ERROR, ReturnCode.INVALID_TARGET, ReturnCode.TARGET_UNREACHABLE)
 _REFUSED = (ReturnCode.INVALID_SESSION, ReturnCode.INVALID_REQUEST)
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from nvflare.fuel.flare_api import api_spec
 
+from dfm._shown import clean_logger
 from dfm.errors import SessionError
 from dfm.flare._connection import log_in
 from dfm.flare._job import CANCEL, LIST, WAITS, name_of
@@ -40,7 +41,9 @@ def main() -> None:
         found = {"list": _list, "show": _show, "logs": _logs, "cancel": _cancel}[request["what"]](kit, request)
     except SessionError as error:
         found = {"error": str(error)}
-    json.dump(found, answer)
+    # A name of half a character is no text to who reads this.
+    text = json.dumps(found, ensure_ascii=False).encode(errors="replace")
+    answer.buffer.write(text)
     answer.flush()
     # NVFlare's threads would keep the interpreter for seconds.
     sys.stderr.flush()
@@ -150,7 +153,7 @@ def _sessions(flare: Any, session: str = "") -> Iterator[tuple[str, list[dict[st
         except api_spec.AuthorizationError:
             continue
         except Exception as error:
-            logging.getLogger("dfm.session").warning("job %s does not answer: %s", meta["job_id"], error)
+            clean_logger("dfm.session").warning("job %s does not answer: %s", meta["job_id"], error)
             continue
         more = {"user": meta.get("submitter_name"), "nvflare": meta["job_id"], "homesite": told.get("homesite")}
         more |= {"application": told.get("application", False), "silent": told.get("silent")}

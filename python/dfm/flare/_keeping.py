@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import logging
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -14,6 +13,7 @@ from typing import Any
 
 from typing_extensions import Buffer
 
+from dfm._shown import clean_logger
 from dfm.errors import SessionError
 from dfm.session._keeping import Key, PositionFile, Recalled
 
@@ -23,7 +23,7 @@ _TELL = 0.25
 _STALE = 30 * 86400.0
 """Seconds after which a file that says what was had is of no use."""
 
-_log = logging.getLogger("dfm.session")
+_log = clean_logger("dfm.session")
 
 
 class Kept:

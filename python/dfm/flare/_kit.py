@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any, cast
 
 from dfm.errors import SessionError
 
@@ -42,10 +43,23 @@ def find_kit(package: str | None, workspace: str | None, user: str | None) -> Ki
         raise SessionError(f"there is no startup kit of user '{user}' in {workspace}; it has: {', '.join(named)}")
     if not named:
         raise SessionError(f"there is no user's startup kit in {workspace}; provision the federation first")
-    if user is None and len(named) > 1:
-        raise SessionError(f"{workspace} has kits of several users; set DFM_FLARE_USER to one of: {', '.join(named)}")
+    if user is None:
+        named = _applications(named)
+        if len(named) > 1:
+            raise SessionError(
+                f"{workspace} has kits of several users; set DFM_FLARE_USER to one of: {', '.join(named)}"
+            )
     name = user or next(iter(named))
     return Kit(named[name].resolve(), name)
+
+
+def _applications(kits: dict[str, Path]) -> dict[str, Path]:
+    """Those of users' kits that an application may be meant to use: leads' before others', and of several the one that
+    is named for the application's site."""
+    facts = {user: _facts(folder) for user, folder in kits.items()}
+    chosen = [user for user in kits if facts[user].get("role") == "lead"] or list(kits)
+    named = [user for user in chosen if user.partition("@")[0] == facts[user].get("site")]
+    return {user: kits[user] for user in (named if len(named) == 1 else chosen)}
 
 
 def _age(path: Path) -> tuple[int, str]:
@@ -58,7 +72,13 @@ def _is_kit(folder: Path) -> bool:
 
 
 def _user(folder: Path) -> str:
+    return str(_facts(folder).get("participant") or folder.resolve().name)
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    """What `dfm fed gen provision` wrote down of a kit; nothing of one that plain NVFlare made."""
     try:
-        return str(json.loads((folder / "dfm" / "kit.json").read_text(encoding="utf-8"))["participant"])
-    except (OSError, ValueError, KeyError):
-        return folder.resolve().name
+        facts = json.loads((folder / "dfm" / "kit.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return cast(dict[str, Any], facts) if isinstance(facts, dict) else {}

@@ -12,7 +12,6 @@ import asyncio
 import concurrent.futures
 import functools
 import json
-import logging
 import threading
 from collections.abc import Callable, Iterable
 from importlib import metadata
@@ -24,6 +23,7 @@ from nvflare.apis.job_def import JobMetaKey
 
 from dfm import _native, _values
 from dfm._loop import SiteLoop
+from dfm._shown import clean_logger
 from dfm.exec._adapters import Adapters
 from dfm.exec._policy import SitePolicy
 from dfm.exec._site import Asker
@@ -114,7 +114,7 @@ class Participant:
         for other in self._others:
             self._native.add_pipe(other)
         self._driver = SiteLoop(self._native, self._on_event)
-        logger = logging.getLogger(f"dfm.site.{site}")
+        logger = clean_logger(f"dfm.site.{site}")
         adapters = Adapters(self._settings, self._homesite, self._session, logger, self._asker, self._policy)
         self._driver.adapters = adapters
         self._driver.carry = lambda receiver, packet: self._carry(Packet(site, receiver, packet))

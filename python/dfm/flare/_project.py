@@ -73,7 +73,8 @@ def load(path: Path) -> Project:
 
 def derived(name: str, sites: Sequence[str], port: int) -> Project:
     """The project of a federation that has no file: the site `server` is NVFlare's server, which listens on `port`, the
-    first other site is the application's, the rest are clients."""
+    first other site is the application's, the rest are clients. Beside the application, who submits, there is an admin,
+    who operates what runs."""
     others = [site for site in sites if site != "server"]
     home, clients = (others[0], others[1:]) if others else ("application", [])
     project = name.replace("_", "-")
@@ -82,7 +83,9 @@ def derived(name: str, sites: Sequence[str], port: int) -> Project:
         | {"default_host": "localhost", "host_names": ["127.0.0.1"]}
     ]
     participants += [{"name": client, "type": "client", "org": "dfm"} for client in clients]
-    participants.append({"name": f"{home}@{project}.local", "type": "admin", "org": "dfm", "role": "project_admin"})
+    operator = "admin" if home != "admin" else "operator"
+    for name, role in ((home, "lead"), (operator, "project_admin")):
+        participants.append({"name": f"{name}@{project}.local", "type": "admin", "org": "dfm", "role": role})
     content = {"api_version": 3, "name": project, "description": f"The federation {name}"}
     return Project(content | {"participants": participants, "builders": _default_builders()}, [])
 

@@ -13,7 +13,6 @@ import contextlib
 import datetime
 import fcntl
 import json
-import logging
 import os
 import shutil
 import sys
@@ -28,10 +27,14 @@ from nvflare.lighter.prov_utils import prepare_builders
 from nvflare.lighter.provision import prepare_project
 from nvflare.lighter.provisioner import Provisioner
 
+from dfm._shown import clean_logger
 from dfm.exec._policy import FILE
 from dfm.flare._builder import KitBuilder
 from dfm.flare._project import Project, ProjectError, derived, load
 
+_NEW_ROLE = (
+    "a role is in its user's certificate: write the old role, add a user of another name, or provision with --clean"
+)
 _POC_PORT = 8002
 """Stands in new POC kits until a start chooses a free port."""
 
@@ -65,11 +68,13 @@ def _provision(request: dict[str, Any]) -> dict[str, Any]:
         if request["clean"] and folder.exists():
             shutil.rmtree(folder)
         last = _last_kits(folder)
+        if last is not None and not request["project"]:
+            _keep_roles(project, last, notices)
         port = None
         if request["poc"]:
             port = _port(last) or _POC_PORT
             _make_local(project, port)
-        kits = _build(project, workspace, _files(request, project, notices), port)
+        kits = _build(project, workspace, _files(request, project, notices), port, notices)
         if last is not None and _holds(last, kits):
             shutil.rmtree(kits)
             kits, unchanged = last, True
@@ -112,6 +117,19 @@ def _port(kits: Path | None) -> int | None:
     return None
 
 
+def _keep_roles(project: Project, kits: Path, notices: list[str]) -> None:
+    """A role is in its user's certificate, which stays; so does the one that an earlier dfm gave an application."""
+    for one in project.participants("admin"):
+        path = kits / one["name"] / "dfm" / "kit.json"
+        old = json.loads(path.read_text())["role"] if path.is_file() else one["role"]
+        if old != one["role"]:
+            notices.append(
+                f"`{one['name']}` keeps the role {old}, though {one['role']} is enough for it: the role is in its "
+                "certificate; provision anew with --clean, or `dfm poc restart --do-cleanup`, to change it"
+            )
+            one["role"] = old
+
+
 def _make_local(project: Project, port: int) -> None:
     """Turns a project into one whose participants are all on this machine."""
     for one in project.content["participants"]:
@@ -137,10 +155,13 @@ def _files(request: dict[str, Any], project: Project, notices: list[str]) -> dic
     # A server may be named for its host; to dfm it is the site `server`.
     site_of = {name: name for name in clients} | {servers[0]: servers[0] if servers[0] in sites else "server"}
     homes = [site for site in sites if site not in site_of.values()]
+    leads = [one["name"] for one in project.participants("admin") if one.get("role") == "lead"]
     files: dict[str, dict[str, str]] = {}
     for one in project.content["participants"]:
         name, kind = one["name"], one["type"]
-        site = site_of.get(name) if kind != "admin" else _home(name, homes)
+        # Where there are leads, who is something else starts no application.
+        may_be_home = homes if not leads or name in leads else []
+        site = site_of.get(name) if kind != "admin" else _home(name, may_be_home)
         kit = {"format": 1, "federation": request["federation"], "package": request["package"], "participant": name}
         kit |= {"type": kind, "org": one["org"], "role": one.get("role"), "site": site if site in sites else None}
         files[name] = {"kit.json": json.dumps(kit, indent=2) + "\n"}
@@ -159,14 +180,16 @@ def _home(admin: str, homes: Sequence[str]) -> str | None:
     return name if name in homes else homes[0] if len(homes) == 1 else None
 
 
-def _build(project: Project, workspace: Path, files: Mapping[str, Mapping[str, str]], port: int | None) -> Path:
+def _build(
+    project: Project, workspace: Path, files: Mapping[str, Mapping[str, str]], port: int | None, notices: list[str]
+) -> Path:
     content = project.content
     log = _Log()
     try:
         # NVFlare takes things out of what it is given.
         nvflare_project = prepare_project(json.loads(json.dumps(content)))
         builders = prepare_builders(content)
-        builders.insert(1, KitBuilder(files, port))
+        builders.insert(1, KitBuilder(files, port, notices))
         with contextlib.redirect_stderr(None):
             context = Provisioner(str(workspace), builders).provision(nvflare_project, logger=log)
     except (ValueError, RuntimeError, TypeError) as error:
@@ -175,7 +198,13 @@ def _build(project: Project, workspace: Path, files: Mapping[str, Mapping[str, s
         for path in (workspace / content["name"] / "state").glob("*"):
             path.chmod(0o600)
     if context.get(CtxKey.BUILD_ERROR) or not (kits := context.get_result_location()):
-        raise ProjectError(f"NVFlare cannot provision `{content['name']}`: {log.problem or 'it does not say why'}")
+        help = _NEW_ROLE if "previous role" in log.problem else None
+        raise ProjectError(
+            f"NVFlare cannot provision `{content['name']}`: {log.problem or 'it does not say why'}", help
+        )
+    # NVFlare opens its scripts to everybody, whatever the umask.
+    for path in Path(kits).rglob("*"):
+        path.chmod(path.stat().st_mode & 0o700)
     return Path(kits)
 
 
@@ -189,7 +218,7 @@ class _Log:
     info = debug
 
     def warning(self, text: str) -> None:
-        logging.getLogger(__name__).warning(text)
+        clean_logger(__name__).warning(text)
 
     def error(self, text: str) -> None:
         self.problem = text.removesuffix("  Incomplete prod_n folder removed.").removeprefix("Exception ")

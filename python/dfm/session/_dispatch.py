@@ -9,16 +9,17 @@ import asyncio
 import collections
 import functools
 import inspect
-import logging
 import queue
 import threading
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
+from dfm._shown import clean_logger
+
 Work = Callable[[], Awaitable[None] | None]
 """One call of a callback, and what belongs to it."""
 
-_log = logging.getLogger("dfm.session")
+_log = clean_logger("dfm.session")
 _RAISED = "a callback raised"
 
 

@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 from dfm import _native, _values
 from dfm._forks import keep_from_forks
 from dfm._loop import SiteLoop
+from dfm._shown import clean_logger
 from dfm.errors import SessionError
 from dfm.exec._adapters import Adapters, Operation
 from dfm.session._keeping import Keeps, Recalled
@@ -425,7 +426,7 @@ class Home:
         try:
             receiver.receive(event)
         except Exception as error:
-            logging.getLogger("dfm.session").exception("job %d: an event could not be handed on", job)
+            clean_logger("dfm.session").exception("job %d: an event could not be handed on", job)
             self.cancel(job)
             message = f"what came for the application could not be handed on: {error}"
             receiver.break_off(_failure(self.settings.homesite, type(error).__name__, message))

@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from dfm._private import private_folder
+
 Key = tuple[int, ...] | str
 """A series of tokens: those of a `Yield` in one frame, as its transition and the frame; an error; the job's end."""
 
@@ -153,7 +155,7 @@ class PositionFile:
         """
         with self._lock:
             if self._file is None:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
+                private_folder(self._path.parent)
                 self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
                 self._end = os.lseek(self._file, 0, os.SEEK_END)
             if self._last is not None and self._last[0] == key:

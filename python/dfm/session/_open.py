@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict, cast
 
 from dfm import _values
+from dfm._shown import clean_logger
 from dfm.errors import SessionError
 from dfm.session._dispatch import Dispatcher
 from dfm.session._generated import read_generated
@@ -78,7 +79,7 @@ def open_session(
             f"the runtime of '{homesite}' is for version {api_version} of '{code.package}', but the federation "
             f"speaks {code.api_version}; generate the code again: dfm fed gen code {code.package}"
         )
-    logger = logger or logging.getLogger("dfm.session")
+    logger = clean_logger(logger or "dfm.session")
     strict = os.environ.get("DFM_STRICT") == "1" if strict is None else strict
     settings = Settings(
         homesite=homesite,

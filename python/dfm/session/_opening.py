@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import collections
-import logging
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from dfm._shown import clean_logger
+
 T = TypeVar("T")
 
-_log = logging.getLogger("dfm.session")
+_log = clean_logger("dfm.session")
 
 
 class Opening(Generic[T]):

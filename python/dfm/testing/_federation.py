@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import tempfile
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
+from dfm._shown import clean_logger
 from dfm.errors import SessionError
 from dfm.exec._adapters import Adapters, BindingError
 from dfm.session._generated import read_generated
@@ -55,7 +55,7 @@ class Federation:
             )
         self.clock = clock
         """The sites' time, where the test sets it."""
-        logger = logging.getLogger("dfm.testing")
+        logger = clean_logger("dfm.testing")
         settings = Settings(
             homesite=homesite,
             site=code.site(homesite),

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use dfm_diag::Diagnostic;
+use dfm_diag::{Diagnostic, one_line};
 use serde_json::{Value, json};
 
 use super::{Chosen, Context, Failure, federation, submit, supervise};
@@ -36,7 +36,7 @@ fn list(context: &Context, of: &InFederation) -> Result<(), Failure> {
     }
     let jobs: Vec<&Value> = answer["jobs"].as_array().into_iter().flatten().collect();
     for job in &jobs {
-        context.output.result(&line(job));
+        context.output.result(&one_line(&line(job)));
     }
     if jobs.is_empty() {
         context.output.status("there are no jobs; those of `--target local` end with their application");
@@ -117,10 +117,10 @@ fn show(context: &Context, job: &OneJob) -> Result<(), Failure> {
         ("kept", kept.to_owned()),
         ("NVFlare's job", text("nvflare")),
     ] {
-        context.output.result(&format!("{what:<14} {value}"));
+        context.output.result(&one_line(&format!("{what:<14} {value}")));
     }
     for wait in answer["waits"].as_array().into_iter().flatten() {
-        context.output.result(&format!("{:<14} {}", "waiting", wait["text"].as_str().unwrap_or_default()));
+        context.output.result(&one_line(&format!("{:<14} {}", "waiting", wait["text"].as_str().unwrap_or_default())));
     }
     Ok(())
 }
@@ -133,7 +133,7 @@ fn logs(context: &Context, job: &OneJob, site: Option<&str>) -> Result<(), Failu
     }
     for (site, log) in answer["logs"].as_object().into_iter().flatten() {
         for line in log.as_str().unwrap_or_default().lines() {
-            context.output.result(&format!("{site}: {line}"));
+            context.output.result(&one_line(&format!("{site}: {line}")));
         }
     }
     Ok(())

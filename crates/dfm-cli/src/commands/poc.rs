@@ -9,13 +9,15 @@ mod wait;
 
 use std::ffi::OsString;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use dfm_config::registry::Registry;
 use dfm_config::write_file;
 use dfm_diag::Diagnostic;
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, Mode, flock};
+use rustix::process::umask;
 use serde_json::json;
 
 use self::kits::{Kind, Kit};
@@ -29,6 +31,9 @@ use crate::{processes, python};
 /// # Errors
 /// Whatever kept it from its work.
 pub fn run(context: &Context, command: Poc) -> Result<(), Failure> {
+    // For all that is written below a POC's folder, by this process and by those that it starts: kits, records, logs,
+    // NVFlare's jobs and snapshots, and what adapters make.
+    umask(Mode::RWXG | Mode::RWXO);
     match command {
         Poc::Start(args) => start(context, &args),
         Poc::Wait { federation, timeout } => wait::run(context, &Place::find(context, federation.as_deref())?, timeout),
@@ -115,6 +120,8 @@ impl Place {
     fn lock(&self) -> Result<fs::File, Failure> {
         let lock = || {
             fs::create_dir_all(&self.folder)?;
+            // One that is there may be from a time with another umask.
+            fs::set_permissions(&self.folder, fs::Permissions::from_mode(0o700))?;
             let file = fs::File::create(self.folder.join(".poc"))?;
             flock(&file, FlockOperation::LockExclusive)?;
             Ok(file)

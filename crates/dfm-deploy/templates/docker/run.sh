@@ -12,6 +12,8 @@
 # DFM_WORKSPACE_ROOT     what the site keeps from one start to the next [/workspace]
 # DFM_SERVER_ADDRESS     HOST:PORT where a client finds its server, if not where its kit says
 set -euo pipefail
+# Whatever the site writes is its own: keys, jobs, logs, caches.
+umask 077
 
 root=${DFM_WORKSPACE_ROOT:-/workspace}
 

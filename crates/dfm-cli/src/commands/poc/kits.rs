@@ -35,6 +35,15 @@ pub struct Kit {
     pub kind: Kind,
     /// Its organisation, which NVFlare wants to be told.
     pub org: String,
+    /// What a user may do, as NVFlare's roles are called.
+    pub role: Option<String>,
+}
+
+/// The kit of who operates the federation: its project's admin, or any user where there is none.
+pub fn operator(kits: &[Kit]) -> Option<&Kit> {
+    let mut users = kits.iter().filter(|kit| kit.kind == Kind::Admin);
+    let any = users.clone().next();
+    users.find(|kit| kit.role.as_deref() == Some("project_admin")).or(any)
 }
 
 /// The kits in a folder `prod_NN`: the server, then the clients, then the admins.
@@ -53,7 +62,7 @@ fn kit(folder: PathBuf) -> Option<Kit> {
         _ => Kind::Admin,
     };
     let text = |key: &str| facts[key].as_str().map(str::to_owned);
-    Some(Kit { name: text("participant")?, folder, kind, org: text("org")? })
+    Some(Kit { name: text("participant")?, folder, kind, org: text("org")?, role: text("role") })
 }
 
 /// The file, and the place in it, that tells a participant where the server listens.

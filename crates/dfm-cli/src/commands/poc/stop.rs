@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{Context, Failure, Place, refused};
 use crate::commands::poc::kits::{Kind, Kit};
-use crate::commands::poc::{records, supervisor};
+use crate::commands::poc::{kits, records, supervisor};
 use crate::output::counted;
 use crate::{flare, processes};
 
@@ -49,10 +49,10 @@ fn is_job(process: rustix::process::Pid) -> bool {
 
 /// So that NVFlare knows their end, and does not find them running at the next start.
 fn abort_jobs(context: &Context, place: &Place) {
-    let kits = place.kits();
+    let all = place.kits();
     let runs = |kit: &Kit| records::read(&place.folder, &kit.name).is_some_and(|record| record.alive().is_some());
-    let Some(admin) = kits.iter().find(|kit| kit.kind == Kind::Admin) else { return };
-    if !kits.iter().any(|kit| kit.kind == Kind::Server && runs(kit)) {
+    let Some(admin) = kits::operator(&all) else { return };
+    if !all.iter().any(|kit| kit.kind == Kind::Server && runs(kit)) {
         return;
     }
     let request = json!({"kit": admin.folder, "sites": [], "timeout": JOBS});

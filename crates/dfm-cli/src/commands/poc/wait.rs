@@ -11,7 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Pid;
 use serde_json::{Value, json};
 
-use super::kits::{Kind, Kit};
+use super::kits::{self, Kind, Kit};
 use super::records::{self, Record};
 use super::{Context, Failure, Place};
 use crate::{flare, processes};
@@ -173,7 +173,7 @@ fn document(place: &Place, states: &[(&Kit, State)], ready: bool) -> Value {
 
 fn ask(context: &Context, kits: &[Kit], what: &str, limit: f64) -> Result<Child, Failure> {
     let clients: Vec<&str> = kits.iter().filter(|kit| kit.kind == Kind::Client).map(|kit| kit.name.as_str()).collect();
-    let admin = kits.iter().find(|kit| kit.kind == Kind::Admin);
+    let admin = kits::operator(kits);
     let request = json!({"kit": admin.map(|kit| &kit.folder), "sites": clients, "timeout": limit});
     flare::start(context, "dfm.flare._poc", &[what], &request)
 }
