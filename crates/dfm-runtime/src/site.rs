@@ -173,18 +173,7 @@ impl<H: Host> Site<H> {
     pub fn lose(&mut self, site: &str, message: &str) {
         let jobs: Vec<JobId> = self.jobs.keys().copied().collect();
         for id in jobs {
-            let Some(job) = self.jobs.get_mut(&id) else { continue };
-            let failure = lost(site, message);
-            if let Some(home) = &mut job.home {
-                if !home.leave_out(site) {
-                    continue;
-                }
-                self.events.push(Event::Reported(id, failure.clone()));
-            }
-            job.engine.lose(site, failure);
-            self.wait_no_more_for(site, id);
-            self.act(id);
-            self.end_if_done(id);
+            self.refused(site, id, lost(site, message));
         }
     }
 
