@@ -7,7 +7,11 @@ and a local user of a site's machine without any credential.
 
 import contextlib
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -148,15 +152,55 @@ def test_a_site_knows_for_whom_it_works(federation, fed):
         assert [told[site][0]["user"] for site in sites] == [[f"{name}@small.example", *who]] * 3
 
 
-def test_a_site_serves_no_role_that_its_own_policy_does_not_let_submit(federation, fed):
-    policy = federation.kit("east") / "local" / "authorization.json"
+@contextlib.contextmanager
+def lead_refused(federation, site):
+    """A site's own policy lets no application submit jobs, inside."""
+    policy = federation.kit(site) / "local" / "authorization.json"
     before = policy.read_text()
     told = json.loads(before)
     told["permissions"]["lead"]["submit_job"] = "none"
-    with opened(federation) as session:
-        policy.write_text(json.dumps(told))
-        try:
-            with pytest.raises(SessionError, match="it lets no user of the role 'lead' submit jobs"):
+    policy.write_text(json.dumps(told))
+    try:
+        yield
+    finally:
+        policy.write_text(before)
+
+
+def restarted(federation, site):
+    """Has NVFlare read a site's policy. `dfm poc start` would take the kit for an old one and make others."""
+    pid = federation.process(site)
+    words, environment = (read(Path(f"/proc/{pid}/{name}")).split(b"\0")[:-1] for name in ("cmdline", "environ"))
+    folder = os.readlink(f"/proc/{pid}/cwd")
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: not read(Path(f"/proc/{pid}/cmdline")))
+    variables = dict(one.split(b"=", 1) for one in environment)
+    with open(os.devnull, "r+") as null:
+        subprocess.Popen(words, env=variables, cwd=folder, stdin=null, stdout=null, stderr=null, start_new_session=True)
+    request = {"timeout": 60, "kit": str(federation.kit("admin@*")), "sites": [site]}
+    wait = [sys.executable, "-m", "dfm.flare._poc", "wait"]
+    subprocess.run(wait, input=json.dumps(request), text=True, check=True, capture_output=True)
+
+
+def test_a_site_serves_no_role_that_its_own_policy_does_not_let_submit(federation, fed):
+    refused = "it lets no user of the role 'lead' submit jobs"
+    with (
+        opened(federation) as session,
+        lead_refused(federation, "east"),
+        pytest.raises(SessionError, match=refused),
+    ):
+        session.run(written(lambda: chain(fed)), start=0)
+
+
+def test_a_site_that_nvflare_lets_refuse_a_user_says_so(federation, fed):
+    with lead_refused(federation, "east"):
+        restarted(federation, "east")
+        with opened(federation) as session:
+            assert session.run(written(lambda: Yield(value=fed.Echo(site="west", value=1)))) == {"yield": [1]}
+            refused = (
+                r"site 'east' has no part in the session: it lets user 'home@small\.example' submit no jobs, by its own"
+            )
+            with pytest.raises(SessionError, match=refused):
                 session.run(written(lambda: chain(fed)), start=0)
-        finally:
-            policy.write_text(before)
+    os.kill(federation.process("east"), signal.SIGKILL)
+    federation.dfm("poc", "start", "-f", "small")
+    federation.dfm("poc", "wait", "-f", "small")

@@ -228,6 +228,18 @@ class Connection:
         except Exception as error:
             raise SessionError(f"the federation's server does not say who is connected: {error}") from None
 
+    def refusals(self) -> dict[str, str]:
+        """The participants that did not take the job, each with what it told NVFlare of the reason.
+
+        Raises:
+            SessionError: the server does not say.
+        """
+        try:
+            told = self._flare.get_job_meta(self.job).get("job_deploy_detail") or []
+        except Exception as error:
+            raise SessionError(f"the federation's server does not say who takes part in its job: {error}") from None
+        return {site: reason for site, _, reason in (str(one).partition(": ") for one in told) if reason != "OK"}
+
     def _submit(self) -> str:
         self._check_closing()
         with tempfile.TemporaryDirectory(prefix="dfm-", dir=self._folder) as folder:

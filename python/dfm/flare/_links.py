@@ -28,6 +28,8 @@ from dfm.session._home import Home
 
 _JOIN = 60.0
 """Seconds for a site's process to start and join the session."""
+_UNAUTHORIZED = "not authorized"
+"""How NVFlare's client says that its site's policy forbids what a user asks."""
 
 
 class FlareLinks:
@@ -124,12 +126,20 @@ class FlareLinks:
                 await self._replace()
         await asyncio.shield(self._opened)
         if absent := [site for site in wanted if site not in self._sites]:
-            here = ", ".join(f"'{site}'" for site in sorted(self._sites)) or "none"
-            raise SessionError(
-                f"site '{absent[0]}' has no part in the session: it is not connected to the federation, of which there "
-                f"are: {here}"
-            )
+            raise SessionError(f"site '{absent[0]}' has no part in the session: {await self._why_absent(absent[0])}")
         await self._joined(wanted)
+
+    async def _why_absent(self, site: str) -> str:
+        refusals = await asyncio.to_thread(self._connection.refusals)
+        if reason := refusals.get(site):
+            if _UNAUTHORIZED not in reason.lower().replace("_", " "):
+                return f"it did not take the session's job: {reason}"
+            return (
+                f"it lets user '{self._kit.user}' submit no jobs, by its own `local/authorization.json`; its admin "
+                "decides that, and restarts it after a change"
+            )
+        here = ", ".join(f"'{one}'" for one in sorted(self._sites)) or "none"
+        return f"it is not connected to the federation, of which there are: {here}"
 
     async def _replace(self) -> None:
         await asyncio.to_thread(self._connection.close)
