@@ -19,8 +19,8 @@ _PICKLED = b"arrow.py_extension_type"
 """The name of Arrow's types that were written as Python's pickles."""
 
 
-def opened(stream: Any) -> Any:
-    """The table that a `pyarrow.Buffer` holds.
+def opened(stream: Any) -> tuple[Any, list[Any]]:
+    """The schema and the record batches that a `pyarrow.Buffer` holds.
 
     Raises:
         ValueError: it is not one that dfm writes, or it is damaged.
@@ -43,7 +43,7 @@ def opened(stream: Any) -> Any:
             _values.check_growth(_CELL * cells)
             _check_views(batch)
             batches.append(batch)
-        return pyarrow.Table.from_batches(batches, reader.schema)
+        return reader.schema, batches
     except (pyarrow.ArrowException, struct.error, EOFError) as error:
         raise ValueError(f"a table came that is damaged: {error}") from None
 

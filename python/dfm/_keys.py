@@ -63,6 +63,9 @@ def _reduced(value: Any) -> tuple[Any, ...]:
             f"a value of type {kind.__module__}.{kind.__qualname__} cannot be a cache's key; use plain data, an array, "
             "a table, an image, a dataclass or a pydantic model"
         )
+    if name == "model":  # which of its fields were given is no part of what it is
+        path, fields, _, extra, _ = state
+        state = [path, fields, extra]
     return name, _hash(state)
 
 

@@ -9,28 +9,22 @@ that it is given before it makes anything, and makes nothing that is much larger
 """
 
 import base64
-import collections
 import contextlib
-import dataclasses
-import datetime
-import decimal
-import enum
-import fractions
+import functools
 import importlib
 import itertools
 import os
-import pathlib
 import pickle
-import re
 import sys
 import threading
-import uuid
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
-from dfm import _foreign, _native
+from dfm import _native
 from dfm._shown import clean_logger
 from dfm.errors import LimitError
+from dfm.values import _builtin, _classes, _files
+from dfm.values._form import Unsent, harmless, malformed
 
 MAX_VALUE = "DFM_MAX_VALUE"
 """The environment variable with the most bytes that a value may have which a site sends or takes."""
@@ -41,27 +35,24 @@ _BECOMES = 4
 """A value may become so many times as large in memory as the largest one that a site takes."""
 MOST_ELEMENTS = 1 << 20
 """A loop goes through at most so many elements of one sequence, as the engine has it: each costs memory at once."""
-_MOST_DIGITS = 100_000
-"""Of a number that is a fraction or a decimal one: to compute with longer ones takes minutes."""
-_MOST_ALIKE = 64
-"""So many members of a set or a dictionary may have the same hash: looking one up tries all of them."""
-
-
-def harmless(error: Exception) -> Exception:
-    """The error of dfm's own, marked as one whose text has nothing of a value but its type and size."""
-    error.__dict__["dfm_public"] = True
-    return error
+_MOST_PLACES = 8
+"""Of the way to a part of a value so many steps are told."""
+_LONG_KEY = 60
+"""Characters of a key that are told there."""
 
 
 class Policy(threading.local):
     """What the site of this thread sends, and takes from others. A thread without a site has the default."""
 
-    def __init__(self, lenient: bool = False, packages: tuple[str, ...] = (), max_value: int = _MAX_VALUE) -> None:
+    def __init__(
+        self, lenient: bool = False, packages: tuple[str, ...] | None = None, max_value: int = _MAX_VALUE
+    ) -> None:
         self.lenient = lenient
         """Whether it takes what Flare's sites refuse: objects without an encoding, as pickles, which run code where
         they are opened; classes of any package; values of any size."""
         self.packages = packages
-        """Top-level packages whose pydantic models, dataclasses and enums may be rebuilt here."""
+        """Top-level packages whose classes may be rebuilt here; None for a thread that has no site: it rebuilds none,
+        and its values are judged where they are sent."""
         self.modules: tuple[str, ...] = ()
         """Modules of these packages that may be imported for that, beside those that are imported already."""
         self.max_value = max_value
@@ -74,7 +65,7 @@ class Policy(threading.local):
 
 policy = Policy()
 
-_OUR_OWN = ("dfm.api._tokens", "dfm._answers", "dfm._advice")
+_OUR_OWN = ("dfm.api._tokens", "dfm._answers", "dfm._advice", "dfm.errors")
 """Modules of dfm whose classes are rebuilt everywhere."""
 
 
@@ -269,56 +260,147 @@ def reduce(value: Any) -> tuple[str, Any]:
         TypeError: the value's type has no encoding.
     """
     kind = cast("type[Any]", type(value))
-    if (simple := _SIMPLE.get(kind)) is not None:
-        name, to_plain = simple
-        return name, to_plain(value)
-    module = kind.__module__.partition(".")[0]
-    if (special := _foreign.REDUCE.get(module)) is not None and (reduced := special(value)) is not None:
-        return reduced
-    if module == "dfm" and kind.__name__ == "PickledObject":  # its user asked for it; the receiver still may refuse
-        return _pickled(value.value)
-    if isinstance(value, enum.Enum):
-        return "enum", [_path(kind), value.name]
-    if hasattr(kind, "__pydantic_fields__"):
-        fields = {name: getattr(value, name) for name in kind.__pydantic_fields__}
-        return "model", [_path(kind), fields | (value.__pydantic_extra__ or {})]
-    if dataclasses.is_dataclass(kind):
-        return "dataclass", [
-            _path(kind),
-            {field.name: getattr(value, field.name) for field in dataclasses.fields(kind)},
-        ]
-    if isinstance(value, pathlib.PurePath):
-        return "path", str(value)
+    if kind.__module__ == "dfm.api._references" and kind.__name__ == "PickledObject":
+        return _pickled(value.value)  # its user asked for it; the receiver still may refuse
+    why: Unsent | None = None
+    try:
+        if (found := _builtin.reduced(value) or _files.reduced(value) or _classes.reduced(value, _path)) is not None:
+            return found
+    except Unsent as unsent:
+        why = unsent
     if policy.lenient:
-        return _pickled(value)
-    raise harmless(
-        TypeError(
-            f"a value of type {_name(kind)} has no encoding that is safe to send; return plain "
-            "data, an array, a table, an image, a dataclass or a pydantic model, or allow pickle at the sites concerned"
+        return _pickled(value, why)
+    raise _refused(kind, why) from (why and why.cause)
+
+
+def _refused(kind: type[Any], why: Unsent | None) -> TypeError:
+    if why is None:
+        text = (
+            "has no encoding that is safe to send; return plain data, an array, a table, an image, a dataclass or a "
+            "pydantic model, or register one (docs/values.md)"
         )
-    )
+        return harmless(TypeError(f"a value of type {_name(kind)} {text}"))
+    error = TypeError(f"a value of type {_name(kind)} cannot be sent: {why}" + (f": {why.cause}" if why.cause else ""))
+    return error if why.cause else harmless(error)
 
 
 def restore(name: str, state: Any) -> Any:
     """The object that `reduce` took apart.
 
     Raises:
-        ValueError: no such name.
+        ValueError: no such name, or a state that is not of its form.
         TypeError: this process does not accept it.
     """
-    if (rebuild := _RESTORE.get(name)) is None:
-        raise harmless(ValueError(f"no encoding is called {name!r} here; the other site runs another version of dfm"))
-    return rebuild(state)
+    rebuild: Callable[[Any], Any] | None
+    if type(name) is not str:
+        raise malformed()
+    if name == "pickle":
+        return _restore_pickle(state)
+    if name in _classes.NAMES:
+        rebuild = functools.partial(_classes.restored, name, found=_class)
+    elif (rebuild := _builtin.RESTORE.get(name) or _files.restorer(name)) is None:
+        raise harmless(
+            ValueError(
+                f"no encoding is called {name[:60]!r} here; the other site runs another version of dfm, or nothing "
+                "that is imported here registers it"
+            )
+        )
+    try:
+        return rebuild(state)
+    except (TypeError, ValueError):
+        raise
+    except Exception as error:
+        raise ValueError(f"an object came that cannot be made: {error}") from None
+
+
+def located(error: Exception, steps: Sequence[tuple[str, Any, Any]]) -> Exception:
+    """The error of a part of a value that is being sent, saying which part.
+
+    Args:
+        error: what was wrong with the part.
+        steps: the way to it, each (`item`, a list's index or a dictionary's key, None) or (`object`, what was reduced,
+            the name that it was reduced to).
+    """
+    if not (where := _place(steps)):
+        return error
+    made = (TypeError if isinstance(error, TypeError) else ValueError)(f"{where}: {error}")
+    if vars(error).get("dfm_public"):
+        harmless(made)
+    return made.with_traceback(error.__traceback__)
+
+
+def _place(steps: Sequence[tuple[str, Any, Any]]) -> str:
+    parts: list[str] = []
+    at = 0
+    while at < len(steps):
+        kind, one, name = steps[at]
+        at += 1
+        if kind == "item":
+            parts.append(f"[{shown_key(one)}]")
+            continue
+        # Of what an object was reduced to, its encoding knows what users call it.
+        within = list(itertools.takewhile(lambda step: step[0] == "item", steps[at:]))
+        at += len(within)
+        parts.append(_place_in(name, one, [step[1] for step in within]))
+    if len(parts) > _MOST_PLACES:
+        parts[_MOST_PLACES:] = ["…"]
+    return f"value{''.join(parts)}" if any(parts) else ""
+
+
+def _place_in(name: str, value: Any, steps: list[Any]) -> str:
+    match name, steps:
+        case (("model" | "dataclass" | "named-tuple"), [1, field, *rest]):
+            return f".{field}" + "".join(f"[{shown_key(one)}]" for one in rest)
+        case "exception", [1, index, *rest]:
+            return f".args[{index}]" + "".join(f"[{shown_key(one)}]" for one in rest)
+        case "exception", [3, field, *rest]:
+            return f".{field}" + "".join(f"[{shown_key(one)}]" for one in rest)
+        case "exception", [4, *_]:
+            return ".__cause__"
+        case (("ordered-dict" | "counter"), rest):
+            return "".join(f"[{shown_key(one)}]" for one in rest)
+        case (("default-dict" | "deque"), [_, *rest]):
+            return "".join(f"[{shown_key(one)}]" for one in rest)
+        case _:
+            return _files.place(name, value, steps)
+
+
+def shown_key(key: Any) -> str:
+    """An index or a key, as far as this site tells what values are like."""
+    if type(key) is int:
+        return str(key)
+    from dfm.exec._telling import tells_data_here  # which needs this module
+
+    if not tells_data_here():
+        return "…"
+    shown = repr(key) if isinstance(key, str | float | bool | None) else type(key).__name__
+    return shown if len(shown) <= _LONG_KEY else f"{shown[:_LONG_KEY]}…"
 
 
 def _path(kind: type[Any]) -> str:
-    if not _is_known(kind.__module__):
+    module, name = kind.__module__, kind.__qualname__
+    if policy.packages is not None and not _is_known(module):
+        if not policy.lenient:
+            package = module.partition(".")[0]
+            raise Unsent(
+                f"sites rebuild classes of {_known_packages()}, and this is one of package '{package}'; name that in "
+                "`values: {packages: […]}` of the federation's configuration"
+            )
         _doubt(kind, "is of a package that is not the federation's")
-    return f"{kind.__module__}:{kind.__qualname__}"
+    found: Any = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    if not isinstance(found, type):
+        raise Unsent(f"there is no class {name} in module {module}; a class that travels is one of a module's own")
+    return f"{module}:{name}"
+
+
+def _known_packages() -> str:
+    return ", ".join(policy.packages or ()) or "no package"
 
 
 def _is_known(module: str) -> bool:
-    return module.partition(".")[0] in policy.packages or module in _OUR_OWN
+    return module.partition(".")[0] in (policy.packages or ()) or module in _OUR_OWN
 
 
 def _class(path: str) -> type[Any]:
@@ -327,8 +409,8 @@ def _class(path: str) -> type[Any]:
     if not policy.lenient and not _is_known(module):
         raise harmless(
             TypeError(
-                f"this site does not rebuild objects of package '{package}' ({path}); its federation names only "
-                f"{', '.join(policy.packages) or 'no packages'}"
+                f"this site does not rebuild objects of package '{package}' ({path[:200]}); its federation names only "
+                f"{_known_packages()}"
             )
         )
     found: Any = _module(module)
@@ -349,7 +431,7 @@ def _module(name: str) -> Any:
     """A module, which a message's choice alone must not import: it may do things when it is imported."""
     if (found := sys.modules.get(name)) is not None:
         return found
-    generated = any(name.startswith(f"{package}.fed.") for package in policy.packages)
+    generated = any(name.startswith(f"{package}.fed.") for package in policy.packages or ())
     if not (policy.lenient or generated or name in policy.modules or name in _OUR_OWN):
         raise TypeError(
             f"the module {name} is not imported here, and the site's configuration does not name it; import it in the "
@@ -381,47 +463,10 @@ def _classes_in(schema: Any) -> Iterator[str]:
             yield from _classes_in(keys.get(key))
 
 
-def _pair(state: Any) -> tuple[str, Any]:
-    path, rest = _as_list(state, 2)
-    return _text(path), rest
-
-
-def _restore_model(state: Any) -> Any:
-    path, fields = _pair(state)
-    kind = _class(path)
-    if not hasattr(kind, "__pydantic_fields__") or not isinstance(fields, dict):
-        raise TypeError(f"{path} is not a pydantic model here")
-    return kind.model_validate(fields, by_name=True)
-
-
-def _restore_dataclass(state: Any) -> Any:
-    path, fields = _pair(state)
-    kind = _class(path)
-    if not dataclasses.is_dataclass(kind) or not isinstance(fields, dict):
-        raise TypeError(f"{path} is not a dataclass here")
-    inits = {field.name: field.init for field in dataclasses.fields(kind)}
-    fields = cast("dict[Any, Any]", fields)
-    if unknown := fields.keys() - inits.keys():
-        raise TypeError(f"{path} has no field {next(iter(unknown))!r} here")
-    made = kind(**{name: value for name, value in fields.items() if inits[name]})
-    for name, value in fields.items():
-        if not inits[name]:
-            object.__setattr__(made, name, value)
-    return made
-
-
-def _restore_enum(state: Any) -> Any:
-    path, member = _pair(state)
-    kind = _class(path)
-    if not issubclass(kind, enum.Enum) or not isinstance(member, str):
-        raise TypeError(f"{path} is not an enumeration here")
-    return kind[member]
-
-
-def _pickled(value: Any) -> tuple[str, Any]:
+def _pickled(value: Any, why: Unsent | None = None) -> tuple[str, Any]:
     buffers: list[pickle.PickleBuffer] = []
     kind = cast("type[Any]", type(value))
-    _doubt(kind, "has no encoding but as a pickle")
+    _doubt(kind, f"has no encoding but as a pickle ({why})" if why else "has no encoding but as a pickle")
     try:
         data = pickle.dumps(value, protocol=5, buffer_callback=buffers.append)
     except Exception as error:
@@ -433,141 +478,3 @@ def _restore_pickle(state: Any) -> Any:
     if not policy.lenient:
         raise harmless(TypeError("this site does not accept pickled objects"))
     return pickle.loads(state[0], buffers=state[1])
-
-
-def _time_with_zone(value: datetime.datetime | datetime.time) -> Any:
-    zone = getattr(value.tzinfo, "key", None)
-    return [value.replace(tzinfo=None).isoformat(), zone, value.fold] if zone else value.isoformat()
-
-
-def _restore_time(kind: type[Any]) -> Callable[[Any], Any]:
-    def rebuild(state: Any) -> Any:
-        if isinstance(state, str):
-            return kind.fromisoformat(state)
-        import zoneinfo
-
-        text, zone, fold = cast("list[Any]", state)
-        if not isinstance(zone, str) or not _ZONE.fullmatch(zone):
-            raise ValueError("a time zone is a name such as Europe/Berlin")
-        return kind.fromisoformat(text).replace(tzinfo=zoneinfo.ZoneInfo(zone), fold=fold)
-
-    return rebuild
-
-
-_ZONE = re.compile(r"[A-Za-z0-9_+-]{1,32}(/[A-Za-z0-9_+-]{1,32}){0,2}")
-
-
-def _as_list(state: Any, length: int | None = None) -> list[Any]:
-    if not isinstance(state, list) or (length is not None and len(cast("list[Any]", state)) != length):
-        raise ValueError("an object's encoding is not of its form")
-    return cast("list[Any]", state)
-
-
-def fair(keys: Iterable[Any]) -> None:
-    """Judges what becomes the members of a set, or the keys of a dictionary, before that.
-
-    Raises:
-        ValueError: so many of them have the same hash that to look one up would take as long as to look at all.
-    """
-    alike = collections.Counter(map(hash, keys)).most_common(1)
-    if alike and alike[0][1] > _MOST_ALIKE:
-        raise ValueError("a set or a dictionary came whose members were chosen to be slow to look up")
-
-
-def _restore_set(kind: Callable[[list[Any]], Any]) -> Callable[[Any], Any]:
-    def rebuild(state: Any) -> Any:
-        members = _as_list(state)
-        fair(members)
-        return kind(members)
-
-    return rebuild
-
-
-def _numbers(state: Any, length: int, kind: type[Any] = int) -> list[Any]:
-    """So many numbers, and nothing that a constructor would take for something else."""
-    numbers = _as_list(state, length)
-    if any(type(number) is not kind for number in numbers):
-        raise ValueError("an object's encoding is not of its form")
-    return numbers
-
-
-def _fraction(value: fractions.Fraction) -> list[int]:
-    _check_digits(value.numerator, value.denominator)
-    return [value.numerator, value.denominator]
-
-
-def _check_digits(*numbers: int) -> None:
-    if any(number.bit_length() > 4 * _MOST_DIGITS for number in numbers):
-        raise ValueError(f"a fraction or a decimal number of more than {_MOST_DIGITS} digits does not travel")
-
-
-def _restore_fraction(state: Any) -> fractions.Fraction:
-    numbers = _numbers(state, 2)
-    _check_digits(*numbers)
-    return fractions.Fraction(*numbers)
-
-
-def _decimal(value: decimal.Decimal) -> str:
-    if value.is_finite() and (abs(value.adjusted()) > _MOST_DIGITS or len(value.as_tuple().digits) > _MOST_DIGITS):
-        raise ValueError(f"a fraction or a decimal number of more than {_MOST_DIGITS} digits does not travel")
-    return str(value)
-
-
-def _restore_decimal(state: Any) -> decimal.Decimal:
-    text = _text(state)
-    if len(text) > _MOST_DIGITS + 32:
-        raise ValueError(f"a fraction or a decimal number of more than {_MOST_DIGITS} digits does not travel")
-    value = decimal.Decimal(text)
-    _decimal(value)
-    return value
-
-
-def _text(state: Any) -> str:
-    if not isinstance(state, str):
-        raise ValueError("an object's encoding is not of its form")
-    return state
-
-
-def _restore_uuid(state: Any) -> uuid.UUID:
-    if not isinstance(state, bytes):
-        raise ValueError("an object's encoding is not of its form")
-    return uuid.UUID(bytes=state)
-
-
-def _span(value: datetime.timedelta) -> list[int]:
-    return [value.days, value.seconds, value.microseconds]
-
-
-_SIMPLE: dict[type[Any], tuple[str, Callable[[Any], Any]]] = {
-    set: ("set", list),
-    frozenset: ("frozenset", list),
-    complex: ("complex", lambda value: [value.real, value.imag]),
-    range: ("range", lambda value: [value.start, value.stop, value.step]),
-    datetime.datetime: ("datetime", _time_with_zone),
-    datetime.date: ("date", lambda value: value.isoformat()),
-    datetime.time: ("time", _time_with_zone),
-    datetime.timedelta: ("timedelta", _span),
-    decimal.Decimal: ("decimal", _decimal),
-    fractions.Fraction: ("fraction", _fraction),
-    uuid.UUID: ("uuid", lambda value: value.bytes),
-}
-
-_RESTORE: dict[str, Callable[[Any], Any]] = {
-    "set": _restore_set(set),
-    "frozenset": _restore_set(frozenset),
-    "complex": lambda state: complex(*_numbers(state, 2, float)),
-    "range": lambda state: range(*_numbers(state, 3)),
-    "datetime": _restore_time(datetime.datetime),
-    "date": lambda state: datetime.date.fromisoformat(_text(state)),
-    "time": _restore_time(datetime.time),
-    "timedelta": lambda state: datetime.timedelta(*_numbers(state, 3)),
-    "decimal": _restore_decimal,
-    "fraction": _restore_fraction,
-    "uuid": _restore_uuid,
-    "path": lambda state: pathlib.Path(_text(state)),
-    "enum": _restore_enum,
-    "model": _restore_model,
-    "dataclass": _restore_dataclass,
-    "pickle": _restore_pickle,
-    **_foreign.RESTORE,
-}

@@ -1,9 +1,9 @@
 """Does the local target say what Flare would refuse: as a warning once, or as an error where it is strict?"""
 # pyright: basic, reportMissingImports=false
 
-import collections
 import fractions
 import logging
+import types
 
 import pytest
 from dfm.api import ForEach, PickledObject, Pipeline, PlaceParam, Yield
@@ -45,13 +45,13 @@ def warnings(caplog):
 
 def test_a_pickled_value_is_warned_about_once_for_each_type_and_site(lenient, fed, caplog, capfd):
     prepared = lenient.prepare(echo(fed))
-    for value in (collections.deque([1]), collections.deque([2]), fractions.Fraction(1, 2)):
+    for value in (types.SimpleNamespace(a=1), types.SimpleNamespace(a=2), fractions.Fraction(1, 2)):
         assert lenient.run(prepared, x=value) == {"yield": [value]}
     lenient.close()
     (told,) = warnings(caplog)
     assert told.startswith(
-        "the parameter place 'x', sent from site 'home' to 'east': a value of type collections.deque has no encoding "
-        "but as a pickle. "
+        "the parameter place 'x', sent from site 'home' to 'east': a value of type types.SimpleNamespace has no "
+        "encoding but as a pickle. "
     )
     assert "strict=True" in told
     there = capfd.readouterr().err
@@ -59,21 +59,23 @@ def test_a_pickled_value_is_warned_about_once_for_each_type_and_site(lenient, fe
 
 
 def test_a_pickled_value_is_an_error_where_that_is_strict(strict, fed):
-    job = strict.execute(echo(fed), {"x": collections.deque([1])})
-    with pytest.raises(JobError, match=r"'x' cannot be sent to site 'east': .*deque has no encoding that is safe"):
+    job = strict.execute(echo(fed), {"x": types.SimpleNamespace(a=1)})
+    with pytest.raises(
+        JobError, match=r"'x' cannot be sent to site 'east': .*SimpleNamespace has no encoding that is safe"
+    ):
         job.wait_until_finished(20)
         job.raise_for_errors()
 
 
 def literal(fed):
     with Pipeline() as pipeline:
-        Yield(value=fed.Echo(value=PickledObject(value=collections.deque([1])), site="east"))
+        Yield(value=fed.Echo(value=PickledObject(value=types.SimpleNamespace(a=1)), site="east"))
     return pipeline
 
 
 def test_a_pickled_literal_is_warned_about_or_an_error(lenient, strict, fed, capfd):
     for _ in range(2):
-        assert lenient.run(literal(fed)) == {"yield": [collections.deque([1])]}
+        assert lenient.run(literal(fed)) == {"yield": [types.SimpleNamespace(a=1)]}
     lenient.close()
     told = "WARNING east: a literal of the pipeline: this site does not accept pickled objects"
     assert capfd.readouterr().err.count(told) == 1
@@ -143,7 +145,7 @@ def test_a_site_without_a_startup_kit_is_warned_about_once_or_an_error(small, fe
 def test_two_sessions_of_a_process_keep_to_their_own_rules(strict, lenient, fed):
     with Pipeline() as pipeline:
         Yield(value=fed.Echo(value=PlaceParam(place="x"), site="east"))
-    value = collections.deque([1])
+    value = types.SimpleNamespace(a=1)
     assert lenient.run(pipeline, x=value) == {"yield": [value]}
     with pytest.raises(JobError, match="has no encoding that is safe to send"):
         strict.run(pipeline, x=value)

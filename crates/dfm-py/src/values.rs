@@ -1,7 +1,8 @@
 //! How does a Python object become bytes for another process, and back?
 //!
-//! MessagePack, for what it has a form for, and four extensions: a tuple, an integer beyond 64 bits, a buffer that
-//! travels beside the structure, and an object that `dfm._values.reduce` turned into a name and a simpler value.
+//! MessagePack, for what it has a form for, and five extensions: a tuple, an integer beyond 64 bits, a buffer that
+//! travels beside the structure, an object that `dfm._values.reduce` turned into a name and a simpler value, and text
+//! that is not Unicode's, as the names of files may be.
 
 use std::collections::HashMap;
 
@@ -21,6 +22,9 @@ const TUPLE: i8 = 1;
 const BIG_INTEGER: i8 = 2;
 const BUFFER: i8 = 3;
 const REDUCED: i8 = 4;
+const TEXT: i8 = 5;
+/// How texts with lone surrogates become bytes.
+const SURROGATES: (&str, &str) = ("utf-8", "surrogatepass");
 
 /// Bytes from this length on travel beside the structure.
 const BESIDE_FROM: usize = 4096;
@@ -47,7 +51,7 @@ enum Kind {
 /// A `TypeError` or `ValueError` that says what cannot travel, and what to do.
 pub fn to_bytes(object: &Bound<'_, PyAny>) -> PyResult<Outgoing> {
     let mut writer = Writer { head: vec![], buffers: vec![], reduced: false };
-    writer.write(object, 0)?;
+    writer.write(object, 0).map_err(|unsent| unsent.told(object.py()))?;
     let reduced = writer.reduced;
     let mut outgoing = Outgoing { head: writer.head, buffers: writer.buffers, warning: None };
     let size = outgoing.size();
@@ -72,6 +76,56 @@ pub fn from_bytes<'py>(py: Python<'py>, incoming: Incoming) -> PyResult<Bound<'p
     if rest.is_empty() { Ok(object) } else { Err(broken("more than one value")) }
 }
 
+/// What is wrong with a part of a value.
+struct Unsent {
+    error: PyErr,
+    /// The way to the part, its last step first.
+    way: Vec<Step>,
+}
+
+/// How a value leads to a part of it.
+enum Step {
+    /// By a list's index or a dictionary's key.
+    Item(Py<PyAny>),
+    /// By what an object was reduced to, under this name.
+    Object(Py<PyAny>, Py<PyAny>),
+}
+
+impl Unsent {
+    fn in_item(mut self, key: impl FnOnce() -> PyResult<Py<PyAny>>) -> Self {
+        if let Ok(key) = key() {
+            self.way.push(Step::Item(key));
+        }
+        self
+    }
+
+    /// The error that says where the part is.
+    fn told(self, py: Python<'_>) -> PyErr {
+        if self.way.is_empty() {
+            return self.error;
+        }
+        let error = self.error.clone_ref(py);
+        let located = || -> PyResult<PyErr> {
+            let steps = PyList::empty(py);
+            for step in self.way.into_iter().rev() {
+                steps.append(match step {
+                    Step::Item(key) => (intern!(py, "item"), key.into_bound(py), py.None().into_bound(py)),
+                    Step::Object(object, name) => (intern!(py, "object"), object.into_bound(py), name.into_bound(py)),
+                })?;
+            }
+            let told = python_side(py)?.call_method1(intern!(py, "located"), (error.into_value(py), steps))?;
+            Ok(PyErr::from_value(told))
+        };
+        located().unwrap_or(self.error)
+    }
+}
+
+impl<E: Into<PyErr>> From<E> for Unsent {
+    fn from(error: E) -> Self {
+        Self { error: error.into(), way: vec![] }
+    }
+}
+
 struct Writer {
     head: Vec<u8>,
     buffers: Vec<Bytes>,
@@ -80,17 +134,22 @@ struct Writer {
 }
 
 impl Writer {
-    fn write(&mut self, object: &Bound<'_, PyAny>, depth: usize) -> PyResult<()> {
+    fn write(&mut self, object: &Bound<'_, PyAny>, depth: usize) -> Result<(), Unsent> {
         if depth > MAX_DEPTH {
-            return Err(PyValueError::new_err(format!(
+            return Err(Unsent::from(PyValueError::new_err(format!(
                 "a value that is nested more than {MAX_DEPTH} levels deep, or contains itself, cannot be sent"
-            )));
+            ))));
         }
         let out = &mut self.head;
         if object.is_none() {
             encode::write_nil(out).map_err(unwritable)?;
         } else if let Ok(text) = object.cast_exact::<PyString>() {
-            encode::write_str(out, text.to_str()?).map_err(unwritable)?;
+            if let Ok(text) = text.to_str() {
+                encode::write_str(out, text).map_err(unwritable)?;
+            } else {
+                let bytes = text.call_method1(intern!(text.py(), "encode"), SURROGATES)?;
+                self.extension(TEXT, bytes.cast::<PyBytes>().map_err(PyErr::from)?.as_bytes())?;
+            }
         } else if let Ok(flag) = object.cast_exact::<PyBool>() {
             encode::write_bool(out, flag.is_true()).map_err(unwritable)?;
         } else if object.is_exact_instance_of::<PyInt>() {
@@ -100,31 +159,28 @@ impl Writer {
                 encode::write_uint(out, number).map_err(unwritable)?;
             } else {
                 let digits = object.call_method1(intern!(object.py(), "__format__"), ("x",))?;
-                self.extension(BIG_INTEGER, digits.cast::<PyString>()?.to_str()?.as_bytes())?;
+                self.extension(BIG_INTEGER, digits.cast::<PyString>().map_err(PyErr::from)?.to_str()?.as_bytes())?;
             }
         } else if let Ok(number) = object.cast_exact::<PyFloat>() {
             encode::write_f64(out, number.value()).map_err(unwritable)?;
         } else if let Ok(list) = object.cast_exact::<PyList>() {
             let items = list.to_tuple();
             encode::write_array_len(out, length(items.len())?).map_err(unwritable)?;
-            for item in items {
-                self.write(&item, depth + 1)?;
-            }
+            self.items(&items, depth)?;
         } else if let Ok(dict) = object.cast_exact::<PyDict>() {
             // While a part of it is encoded in Python, another thread may change it, which iterating does not bear.
             let pairs = dict.items();
             encode::write_map_len(out, length(pairs.len())?).map_err(unwritable)?;
             for pair in pairs {
                 let (key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair.extract()?;
-                self.write(&key, depth + 1)?;
-                self.write(&value, depth + 1)?;
+                let step = || Ok(key.clone().unbind());
+                self.write(&key, depth + 1).map_err(|unsent| unsent.in_item(step))?;
+                self.write(&value, depth + 1).map_err(|unsent| unsent.in_item(step))?;
             }
         } else if let Ok(tuple) = object.cast_exact::<PyTuple>() {
             let outer = std::mem::take(&mut self.head);
             encode::write_array_len(&mut self.head, length(tuple.len())?).map_err(unwritable)?;
-            for item in tuple {
-                self.write(&item, depth + 1)?;
-            }
+            self.items(tuple, depth)?;
             let inner = std::mem::replace(&mut self.head, outer);
             self.extension(TUPLE, &inner)?;
         } else if let Ok(bytes) = object.cast_exact::<PyBytes>() {
@@ -136,17 +192,34 @@ impl Writer {
         } else if object.is_exact_instance_of::<PyByteArray>() {
             self.buffer(object, Kind::ByteArray)?;
         } else if object.is_exact_instance_of::<PyMemoryView>() {
-            let bytes = object.call_method1(intern!(object.py(), "cast"), ("B",))?;
-            self.buffer(&bytes, Kind::View)?;
+            let py = object.py();
+            let flat = object.getattr(intern!(py, "ndim"))?.extract::<usize>()? == 1
+                && object.getattr(intern!(py, "contiguous"))?.is_truthy()?;
+            if !flat || object.getattr(intern!(py, "format"))?.extract::<String>()? != "B" {
+                let what = "a memoryview travels if it is of bytes that follow each other; return bytes, or an array";
+                return Err(Unsent::from(PyTypeError::new_err(what)));
+            }
+            self.buffer(object, Kind::View)?;
         } else {
             let reduced = python_side(object.py())?.call_method1(intern!(object.py(), "reduce"), (object,))?;
             self.reduced = true;
             let outer = std::mem::take(&mut self.head);
             let (name, state): (Bound<'_, PyAny>, Bound<'_, PyAny>) = reduced.extract()?;
             self.write(&name, depth + 1)?;
-            self.write(&state, depth + 1)?;
+            self.write(&state, depth + 1).map_err(|mut unsent| {
+                unsent.way.push(Step::Object(object.clone().unbind(), name.unbind()));
+                unsent
+            })?;
             let inner = std::mem::replace(&mut self.head, outer);
             self.extension(REDUCED, &inner)?;
+        }
+        Ok(())
+    }
+
+    fn items(&mut self, items: &Bound<'_, PyTuple>, depth: usize) -> Result<(), Unsent> {
+        for (at, item) in items.iter().enumerate() {
+            let step = || Ok(at.into_pyobject(items.py())?.into_any().unbind());
+            self.write(&item, depth + 1).map_err(|unsent| unsent.in_item(step))?;
         }
         Ok(())
     }
@@ -321,6 +394,11 @@ impl<'py> Reader<'py> {
                     }
                     _ => PyMemoryView::from(Bound::new(py, Memory::new(part))?.as_any())?.into_any(),
                 }
+            }
+            TEXT => {
+                let bytes = PyBytes::new(py, payload);
+                payload = &[];
+                bytes.call_method1(intern!(py, "decode"), SURROGATES)?
             }
             REDUCED => {
                 let name = self.read(&mut payload, depth + 1)?;

@@ -154,3 +154,8 @@ def told_here(error: BaseException) -> tuple[str, str]:
     """The kind and text of an exception of the site of this thread, for the native module."""
     told = _here.telling.told(error, "a value that was sent, read, compared or taken apart")
     return told.kind, told.message
+
+
+def tells_data_here() -> bool:
+    """Whether the site of this thread says what values are like."""
+    return _here.telling.tells_data()

@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use dfm_net::{Failure, Frame, NodeId, PlaceId, Token, TransitionId};
 use dfm_wire::{Buffer, Encoded, JobId, Message, Payload};
 
@@ -138,9 +139,35 @@ impl<H: Host> Site<H> {
         files: &mut Vec<Arc<OwnedFd>>,
     ) -> Result<(Encoded, Option<String>), String> {
         let outgoing = self.host.encode(value)?;
+        let (before, mut lent) = (files.len(), vec![]);
+        match self.lay_out(site, outgoing.buffers, files, &mut lent, outgoing.head.len()) {
+            Ok(buffers) => Ok((Encoded { head: outgoing.head.into(), buffers }, outgoing.warning)),
+            Err(message) => {
+                // Nobody will get what was laid out for it, so nobody would release it.
+                files.truncate(before);
+                for id in lent {
+                    if let Some(peer) = self.links.get_mut(site) {
+                        peer.lent.remove(&id);
+                    }
+                    self.pool.release(id);
+                }
+                Err(message)
+            }
+        }
+    }
+
+    /// A value's large parts where the receiver will find them: beside the packet, which `inline` bytes are already in,
+    /// in segments that are noted in `lent`, or in it.
+    fn lay_out(
+        &mut self,
+        site: &str,
+        parts: Vec<Bytes>,
+        files: &mut Vec<Arc<OwnedFd>>,
+        lent: &mut Vec<u64>,
+        mut inline: usize,
+    ) -> Result<Vec<Buffer>, String> {
         let mut buffers = vec![];
-        let mut inline = outgoing.head.len();
-        for bytes in outgoing.buffers {
+        for bytes in parts {
             let peer = self.links.get_mut(site).filter(|peer| {
                 matches!(peer.way, Way::Socket(_)) && bytes.len() >= SEGMENT_FROM && files.len() < MAX_FILES
             });
@@ -151,6 +178,7 @@ impl<H: Host> Site<H> {
                         .send(&bytes)
                         .map_err(|error| format!("no shared memory for a buffer of {} bytes: {error}", bytes.len()))?;
                     peer.lent.insert(id);
+                    lent.push(id);
                     files.push(file);
                     Buffer::Segment { id, len: bytes.len() as u64 }
                 }
@@ -163,7 +191,7 @@ impl<H: Host> Site<H> {
         if inline > MAX_PACKET {
             return Err(format!("{inline} bytes of it fit into no shared memory, and a packet takes {MAX_PACKET}"));
         }
-        Ok((Encoded { head: outgoing.head.into(), buffers }, outgoing.warning))
+        Ok(buffers)
     }
 
     /// The value of these bytes and of the shared segments that came beside them.
