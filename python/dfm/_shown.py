@@ -9,6 +9,7 @@ import io
 import logging
 import re
 import traceback
+from collections.abc import Callable
 
 # What a terminal acts on, what turns the direction of other text, what ends a line elsewhere, and what is no character.
 _ACTS = (
@@ -50,12 +51,21 @@ def clean_logger(logger: str | logging.Logger) -> logging.Logger:
     return logger
 
 
+def log_filter() -> Callable[[logging.LogRecord], bool]:
+    """What a configuration of logging names as a filter's `()`, so that all that its handlers get is cleaned."""
+    return _clean_record
+
+
 def _clean_record(record: logging.LogRecord) -> bool:
+    # Every handler sees the record; cleaned again, its lines would be moved in again.
+    if getattr(record, "dfm_clean", False):
+        return True
     try:
         message = record.getMessage()
     except (TypeError, ValueError):
         message = f"{record.msg} {record.args}"
     record.msg, record.args = indented(message), None
+    record.dfm_clean = True
     if record.exc_info and record.exc_info[1] is not None and not record.exc_text:
         # What formats the record takes this for what it would make of the exception itself.
         said = io.StringIO()

@@ -1,9 +1,11 @@
 """Does a user see what others' jobs are called, are given or say, with NVFlare's own commands?"""
 # pyright: basic, reportMissingImports=false
 
+import re
+
 import pytest
-from dfm.api import Yield
-from flare_federation import opened, written
+from dfm.api import Pipeline, Yield
+from flare_federation import opened
 
 pytest.importorskip("nvflare")
 pytestmark = pytest.mark.flare
@@ -20,7 +22,9 @@ MARK = "paraquat"
 def theirs(federation, fed):
     """The NVFlare job of another's session, which runs."""
     with opened(federation) as session:
-        assert MARK in str(session.run(written(lambda: Yield(value=fed.Echo(site="east", value=MARK)))))
+        with Pipeline(name=MARK) as pipeline:
+            Yield(value=fed.Echo(site="east", value=MARK))
+        assert MARK in str(session.run(pipeline))
         yield session._home._links._connection.job
 
 
@@ -80,3 +84,5 @@ def test_the_list_of_jobs_tells_nothing_of_what_they_do(flare, theirs):
         assert told is None
     else:
         assert told is not None and theirs in told and MARK not in told
+        (job,) = [one for one in flare.list_jobs(detailed=True) if one["job_id"] == theirs]
+        assert re.fullmatch("dfm-[0-9a-f]{8}", job["name"]) and job["name"] == job["job_folder_name"]

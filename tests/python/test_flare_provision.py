@@ -153,6 +153,10 @@ def test_kits_open_nvflare_for_dfm_and_for_nothing_more(federation: Federation) 
         )
         assert own["class_list_enforcement_mode"] == "enforce"
         assert "/tmp" not in json.dumps(own)
+        inner = json.loads((local / "comm_config.json").read_text())["internal"]
+        assert inner["resources"]["connection_security"] == "mtls"
+        handlers = json.loads((local / "log_config.json").read_text())["handlers"]
+        assert handlers and all("dfm" in handler["filters"] for handler in handlers.values())
         permissions = json.loads((local / "authorization.json").read_text())["permissions"]
         assert permissions["lead"]["app_command"] == "n:submitter"
         assert {role: rights["byoc"] for role, rights in permissions.items()} == dict.fromkeys(permissions, "none")
@@ -205,6 +209,9 @@ def test_an_application_finds_its_own_kit_among_several(federation: Federation) 
 
 def test_a_second_run_keeps_everything_and_adds_what_is_new(federation: Federation) -> None:
     first = federation.provision()
+    # A site logs as its admin likes.
+    log = Path(first["folder"]) / "reception" / "local" / "log_config.json"
+    log.write_text(log.read_text().replace('"INFO"', '"WARNING"'))
     second = federation.provision()
     assert (second["folder"], second["unchanged"]) == (first["folder"], True)
     config = federation.config.read_text()

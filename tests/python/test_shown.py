@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from dfm._shown import clean_logger, indented, one_line, shown
+from dfm._shown import clean_logger, indented, log_filter, one_line, shown
 
 FORGED = "n\x1b[31mred\x9b2J\u202e\r\n2026-01-01 INFO dfm: all is well \ud800\tend"
 
@@ -60,6 +60,12 @@ def test_a_message_is_one_entry_of_a_log(caplog: pytest.LogCaptureFixture) -> No
     assert all(line.startswith("    ") for line in text.split("\n")[1:])
     assert "ValueError: n\\x1b[31mred" in text and "\x1b" not in text
     assert second.getMessage() == "%d of %s ('odd',)"
+
+
+def test_a_record_that_many_handlers_see_is_cleaned_once() -> None:
+    record = logging.makeLogRecord({"msg": "a\nb\x1b"})
+    assert log_filter()(record) and log_filter()(record)
+    assert record.getMessage() == "a\n    b\\x1b"
 
 
 PIPELINE = """

@@ -16,6 +16,9 @@ from nvflare.lighter.spec import Builder, ProvisionContext
 ALLOWED = ("dfm.flare.server.SessionController", "dfm.flare.client.SessionExecutor")
 """What jobs may name beyond NVFlare's own components; a whole package would let them name all that it imports."""
 
+LOG_CONFIG = "log_config.json"
+"""What a participant logs, and where to, in its kit's folder `local`."""
+
 _LAUNCHER = "nvflare.app_common.job_launcher.client_process_launcher.ClientProcessJobLauncher"
 
 # A running server or client has its kit as its current folder; NVFlare insists on an absolute path, and kits move.
@@ -84,7 +87,8 @@ class KitBuilder(Builder):
                     f"the policy that the project gives `{participant.name}` lets the role {role} bring code to it; "
                     "write `byoc: none` for it"
                 )
-            _end_streams_soon(local)
+            _set_communication(local)
+            _clean_logs(local)
             if self._port is not None and participant.type == "server":
                 _listen_on_loopback(startup / "fed_server.json", self._port)
             if self._port is not None and participant.type != "admin":
@@ -144,11 +148,25 @@ def _lets(rights: Any) -> bool:
     return any(" ".join(str(one).lower().split()) not in _NEVER for one in (exp if isinstance(exp, list) else [exp]))
 
 
-def _end_streams_soon(local: Path) -> None:
-    """Else every received stream leaves a thread that waits for more than a minute."""
+def _set_communication(local: Path) -> None:
     path = local / "comm_config.json"
     config = _read(path) if path.exists() else {}
-    _write(path, config | {"streaming_retry_timeout": 1.0, "streaming_retry_wait": 0.5})
+    # Else every received stream leaves a thread that waits for more than a minute.
+    config |= {"streaming_retry_timeout": 1.0, "streaming_retry_wait": 0.5}
+    # Else the port that a site's own processes meet at lets in whoever is on the machine, with no credential.
+    config.setdefault("internal", {"scheme": "tcp", "resources": {"host": "localhost", "connection_security": "mtls"}})
+    _write(path, config)
+
+
+def _clean_logs(local: Path) -> None:
+    """NVFlare logs names and messages that somebody else chose: each becomes one entry, whatever is in it."""
+    if not (default := local / "log_config.json.default").exists() or (path := local / LOG_CONFIG).exists():
+        return
+    config = _read(default)
+    config["filters"]["dfm"] = {"()": "dfm._shown.log_filter"}
+    for handler in config["handlers"].values():
+        handler.setdefault("filters", []).append("dfm")
+    _write(path, config)
 
 
 def _tell_errors(local: Path) -> None:

@@ -29,7 +29,7 @@ from nvflare.lighter.provisioner import Provisioner
 
 from dfm._shown import clean_logger
 from dfm.exec._policy import FILE
-from dfm.flare._builder import KitBuilder
+from dfm.flare._builder import LOG_CONFIG, KitBuilder
 from dfm.flare._project import Project, ProjectError, derived, load
 
 _NEW_ROLE = (
@@ -228,7 +228,8 @@ def _holds(old: Path, new: Path) -> bool:
     """Whether all files of `new` are in `old` already, under the same participants."""
     files = [path.relative_to(new) for path in new.rglob("*") if path.is_file()]
     # What a site decides is its own, once it has the file.
-    same = all((old / path).is_file() and (path.name == FILE.name or _same(old / path, new / path)) for path in files)
+    own = (FILE.name, LOG_CONFIG)
+    same = all((old / path).is_file() and (path.name in own or _same(old / path, new / path)) for path in files)
     return same and set(_participants(old)) == set(_participants(new))
 
 

@@ -244,14 +244,9 @@ fn python_path(around: &Path) -> Result<OsString, Failure> {
 
 fn set_log_level(kit: &Path, debug: bool) -> io::Result<()> {
     let path = kit.join("local/log_config.json");
-    if debug {
-        let mut config: serde_json::Value =
-            serde_json::from_slice(&fs::read(kit.join("local/log_config.json.default"))?)?;
-        config["loggers"]["root"]["level"] = json!("DEBUG");
-        write_file(&path, &format!("{config:#}\n"))
-    } else {
-        fs::remove_file(path).or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
-    }
+    let mut config: serde_json::Value = serde_json::from_slice(&fs::read(&path)?)?;
+    config["loggers"]["root"]["level"] = json!(if debug { "DEBUG" } else { "INFO" });
+    write_file(&path, &format!("{config:#}\n"))
 }
 
 fn refused(what: &str, error: &io::Error) -> Failure {
