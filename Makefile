@@ -4,7 +4,10 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 EXAMPLES := examplefed gradient stations
 RUST := $(shell git ls-files 'crates/*' Cargo.toml Cargo.lock python/dfm/_native.pyi)
 
-FUZZ_SECONDS ?= 600
+FUZZ_SECONDS ?= 1800
+# Those in Rust, then those in Python.
+FUZZ_TARGETS ?= configuration pipeline settings packet net session record \
+	value rebuild table statement batch kit
 
 .PHONY: fuzz soak demo test test-rust test-python test-deploy test-containers test-shells tools lint bench wheel generated
 
@@ -53,10 +56,13 @@ lint: .venv/dfm generated
 	$(BIN)/ruff check .
 	$(BIN)/pyright --project . --pythonpath $(BIN)/python
 
-# Random texts against what reads configurations and pipelines, so long for each; what is found stays in target/fuzz.
-fuzz:
-	fuzz/fuzz.sh configuration $(FUZZ_SECONDS)
-	fuzz/fuzz.sh pipeline $(FUZZ_SECONDS)
+# Random bytes against all that reads what somebody else has written, so long for each; what is found stays in target/fuzz.
+fuzz: generated .venv/fuzz-tools
+	@for target in $(FUZZ_TARGETS); do echo "== $$target"; fuzz/fuzz.sh $$target $(FUZZ_SECONDS) || exit 1; done
+
+.venv/fuzz-tools: .venv/tools requirements-fuzz.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --requirement requirements-fuzz.txt
+	touch $@
 
 bench: generated
 	$(BIN)/python -B benches/run.py $(QUESTIONS)

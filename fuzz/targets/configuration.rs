@@ -20,7 +20,8 @@ fn fetch(_: &str) -> Result<Vec<u8>, String> {
 
 fuzz_target!(|text: &[u8]| {
     TEXT.set(text.to_vec());
-    let options = Options { patch: text.first().filter(|byte| **byte == b'p').map(|_| "http://f/p".into()), fetch: Some(fetch) };
+    let patch = text.first().filter(|byte| **byte == b'p').map(|_| "http://f/p".into());
+    let options = Options { patch, fetch: Some(fetch), ..Options::default() };
     let report = match load(Path::new("http://f/f.dfm.yaml"), &options) {
         Ok(mut loaded) => {
             check_project(&mut loaded, Path::new("/nowhere"));

@@ -6,6 +6,7 @@ it is checked before anybody sees one.
 """
 # pyright: reportMissingImports=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false, reportMissingTypeStubs=false, reportUnknownParameterType=false
+# pyright: reportAttributeAccessIssue=false
 
 import struct
 from collections.abc import Iterator
@@ -35,16 +36,18 @@ def opened(stream: Any) -> tuple[Any, list[Any]]:
         for field in reader.schema:
             _check_type(field.type, field.metadata)
         batches: list[Any] = []
-        cells = 0
+        cells, spread = 0, 0.0
         for batch in reader:
             batch.validate(full=True)
             cells += batch.num_rows * max(1, batch.num_columns)
-            # A column of nothing but nulls, or of runs, says how long it is and has no bytes for that.
-            _values.check_growth(_CELL * cells)
+            # A column of nothing but nulls says how long it is and has no bytes for that.
+            _values.check_growth(int(_CELL * cells + spread))
             _check_views(batch)
+            spread += sum(_spread(column) for column in batch.columns)
+            _values.check_growth(int(_CELL * cells + spread))
             batches.append(batch)
         return reader.schema, batches
-    except (pyarrow.ArrowException, struct.error, EOFError) as error:
+    except (pyarrow.ArrowException, OSError, struct.error, EOFError) as error:
         raise ValueError(f"a table came that is damaged: {error}") from None
 
 
@@ -78,6 +81,81 @@ def _check_views(batch: Any) -> None:
             _values.check_growth(sum(memoryview(views).cast("B").cast("i")[::4]) if views is not None else 0)
         elif "view" in str(column.type):
             raise ValueError(f"a table came with a column of type {column.type}, which dfm does not take")
+
+
+def _spread(array: Any) -> float:
+    """How many bytes more than its own an array becomes once each row has what is said once for many, or for all."""
+    from pyarrow import types
+
+    kind = array.type
+    if hasattr(kind, "storage_type"):
+        return _spread(array.storage)
+    if types.is_dictionary(kind):
+        return _spread(array.dictionary) + _in_all(_lengths(array.dictionary), array.indices)
+    if types.is_run_end_encoded(kind):
+        return _spread(array.values) + _in_all_runs(_lengths(array.values), array.run_ends)
+    inner = _parts(array)
+    return _CELL * sum(len(one) for one in inner if _is_bare(one.type)) + sum(_spread(one) for one in inner)
+
+
+def _parts(array: Any) -> list[Any]:
+    """The arrays that an array is made of."""
+    from pyarrow import types
+
+    kind = array.type
+    if types.is_map(kind):
+        return [array.keys, array.items]
+    if types.is_struct(kind) or types.is_union(kind):
+        return [array.field(at) for at in range(kind.num_fields)]
+    return [array.values] if types.is_nested(kind) else []
+
+
+def _is_bare(kind: Any) -> bool:
+    """Whether arrays of this type may be long and have few bytes or none."""
+    from pyarrow import types
+
+    if types.is_struct(kind):
+        return kind.num_fields == 0
+    if types.is_fixed_size_list(kind):
+        return kind.list_size == 0
+    return types.is_null(kind) or types.is_boolean(kind) or (types.is_fixed_size_binary(kind) and kind.byte_width == 0)
+
+
+def _lengths(values: Any) -> Any:
+    """About how many bytes each of the values has; one number where that is the same for all."""
+    import pyarrow.compute
+    from pyarrow import types
+
+    kind = values.type
+    if hasattr(kind, "storage_type"):
+        return _lengths(values.storage)
+    if types.is_struct(kind):
+        lengths = [_lengths(part) for part in _parts(values)]
+        each = float(_CELL + sum(length for length in lengths if isinstance(length, float)))
+        for length in lengths:
+            each = each if isinstance(length, float) else pyarrow.compute.add(length, each)
+        return each
+    if any(fits(kind) for fits in (types.is_string, types.is_binary, types.is_large_string, types.is_large_binary)):
+        return pyarrow.compute.fill_null(pyarrow.compute.binary_length(values), 0).cast("float64")
+    return float(_CELL if types.is_primitive(kind) else values.nbytes)
+
+
+def _in_all(lengths: Any, indices: Any) -> float:
+    import pyarrow.compute
+
+    if isinstance(lengths, float):
+        return lengths * len(indices)
+    return pyarrow.compute.sum(pyarrow.compute.take(lengths, indices)).as_py() or 0.0
+
+
+def _in_all_runs(lengths: Any, ends: Any) -> float:
+    import pyarrow.compute
+
+    if len(ends) == 0:
+        return 0.0
+    ends = ends.cast("float64")
+    runs = pyarrow.compute.subtract(ends, pyarrow.concat_arrays([pyarrow.array([0.0]), ends[:-1]]))
+    return pyarrow.compute.sum(pyarrow.compute.multiply(runs, lengths)).as_py()
 
 
 # A message's metadata is a flatbuffer: https://flatbuffers.dev/internals/. Its fields are numbered as in Arrow's

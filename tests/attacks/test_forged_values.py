@@ -62,6 +62,10 @@ def attacked(small, code):
         "an image whose size overflows": '"image", ["RGB", [2**40, 2**40], b""]',
         "a zone that is a file's path": '"datetime", ["2020-01-01T00:00:00", "../../../../etc/passwd", 0]',
         "a range of texts": '"range", ["a", "b", "c"]',
+        "a date after the last one": '"timedelta", [10**12, 0, 0]',
+        "a fraction of nothing": '"fraction", [1, 0]',
+        "a decimal number that is none": '"decimal", "one"',
+        "a member that an enumeration has not": '"enum", ["small.adapters:State", "NONE"]',
         "an array of objects": '"numpy", ["O", [1], "C", bytes(8)]',
         "an array of objects in a field": '"numpy", [{"fields": [["a", "O", 0, None]], "size": 8, "aligned": False}, [1], "C", bytearray(8)]',
         "a field that is beyond its element": '"numpy", [{"fields": [["a", "<f8", 2**40, None]], "size": 8, "aligned": False}, [1], "C", bytearray(8)]',
@@ -232,6 +236,35 @@ refused(forged("arrow", written(pyarrow.table({"x": pyarrow.nulls(1 << 30)}))))
 """
     said = attacked(small, attack).splitlines()
     assert ["compressed" in said[0], "compressed" in said[1], "would become" in said[2]] == [True] * 3
+
+
+def test_tables_that_say_once_what_many_rows_have_do_not_grow(small):
+    pytest.importorskip("pyarrow")
+    attack = """
+import pyarrow as pa
+_values.policy.max_value = 1 << 20
+long = pa.array(["x" * 500_000])
+nothing = pa.array([0, 200_000_000], pa.int32())
+columns = [
+    pa.DictionaryArray.from_arrays(pa.array([0] * 1000, pa.int8()), long),
+    pa.RunEndEncodedArray.from_arrays(pa.array([1000], pa.int32()), long),
+    pa.DictionaryArray.from_arrays(pa.array([0] * 1000, pa.int8()), pa.StructArray.from_arrays([long], ["s"])),
+    pa.DictionaryArray.from_arrays(pa.array([0] * 1000, pa.int8()), pa.array([[b"x" * 500_000]])),
+    pa.ListArray.from_arrays(
+        pa.array([0, 1000], pa.int32()), pa.DictionaryArray.from_arrays(pa.array([0] * 1000, pa.int8()), long)
+    ),
+    pa.ListArray.from_arrays(nothing, pa.nulls(200_000_000)),
+    pa.ListArray.from_arrays(nothing, pa.StructArray.from_arrays([pa.nulls(200_000_000)], ["n"])),
+]
+for column in columns:
+    table = pa.table({"x": column})
+    refused(_values.dumps(table))
+honest = pa.table({"d": pa.array(["a", "b", None] * 1000).dictionary_encode(), "r": pa.nulls(3000)})
+refused(_values.dumps(honest))
+"""
+    said = attacked(small, attack).splitlines()
+    assert ["would become" in line for line in said[:7]] == [True] * 7, said
+    assert said[7].startswith("made:")
 
 
 def test_a_class_is_found_by_its_own_name_alone(small):

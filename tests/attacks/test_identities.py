@@ -5,6 +5,7 @@ The attacker has a certificate of the federation or of another one, and all that
 # pyright: basic, reportMissingImports=false
 
 import json
+import ssl
 
 import pytest
 from dfm.flare._channel import HELLO, Channel, Forged, Secret
@@ -118,6 +119,24 @@ def test_a_certificate_that_was_seen_is_of_no_use_without_its_key(west, east):
     mine["certificate"] = json.loads(Secret(west, JOB).hello)["certificate"]
     with pytest.raises(Untrusted, match="its signature is not by the key"):
         check(east, json.dumps(mine), HELLO, JOB)
+
+
+def test_a_text_that_cannot_be_written_is_no_statement(west):
+    signed = json.loads(sign(west, HELLO, JOB, {}))
+    with pytest.raises(Untrusted, match="no signed statement"):
+        check(west, json.dumps(signed | {"text": "\ud800"}), HELLO, JOB)
+
+
+def test_a_key_of_a_kind_that_nobody_knows_is_no_participants(west):
+    signed = json.loads(sign(west, HELLO, JOB, {}))
+    rsa, unknown = bytes.fromhex("06092a864886f70d010101"), bytes.fromhex("06092a864886f70d010163")
+    signature = bytes.fromhex("06092a864886f70d01010b"), bytes.fromhex("06092a864886f70d010173")
+    der = ssl.PEM_cert_to_DER_cert(signed["certificate"])
+    for old, new in ((rsa, unknown), signature):
+        assert old in der
+        pem = ssl.DER_cert_to_PEM_cert(der.replace(old, new))
+        with pytest.raises(Untrusted):
+            check(west, json.dumps(signed | {"certificate": pem}), HELLO, JOB)
 
 
 def test_another_version_of_the_statements_says_so(west, monkeypatch):
@@ -247,3 +266,6 @@ def test_a_kits_own_policy_says_whose_sessions_it_serves(tmp_path):
     permissions["lead"] = {"submit_job": "none"}
     (local / "authorization.json").write_text(json.dumps({"permissions": permissions}))
     assert not may_submit(tmp_path, "lead")
+    for broken in (b"", b"[]", b'{"permissions": 5}', b"\xff", b"[" * 100_000):
+        (local / "authorization.json").write_bytes(broken)
+        assert not may_submit(tmp_path, "lead")

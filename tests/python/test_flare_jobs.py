@@ -235,5 +235,10 @@ def test_a_position_file_holds_what_was_noted_last(tmp_path: Path) -> None:
     assert second.read() == {(0, 0): 100, "end": 1}
     second.note((1, 2, 3), 7)
     assert PositionFile(path).read() == {(0, 0): 100, "end": 1, (1, 2, 3): 7}
+    with open(path, "ab") as file:
+        file.write(
+            b'           5 {"a": 1}\n           x [1]\n\xff\n           3 ' + b"[" * 100_000 + b"\n           4 [[1]]\n"
+        )
+    assert PositionFile(path).read() == {(0, 0): 100, "end": 1, (1, 2, 3): 7}, "what nobody noted says nothing"
     second.close(remove=True)
     assert not path.exists()

@@ -7,10 +7,10 @@
 use std::collections::HashMap;
 use std::mem;
 
-use dfm_net::Outcome;
+use dfm_net::{Net, Outcome, check_alone, check_whole};
 use dfm_wire::{Buffer, Encoded, Ending, JobId, Message};
 
-use crate::host::Host;
+use crate::host::{Event, Host};
 use crate::site::{Arrived, Running, Site};
 
 impl<H: Host> Site<H> {
@@ -47,7 +47,14 @@ impl<H: Host> Site<H> {
                 continue;
             }
             match message {
-                Message::Plan(job, name, nets) => gone = self.open_at_all(job, &name, nets, &HashMap::new()),
+                Message::Plan(job, name, nets) => match refused(&nets) {
+                    None => gone = self.open_at_all(job, &name, nets, &HashMap::new()),
+                    Some(wrong) => {
+                        let message = format!("what was kept of this job is no plan: {wrong}");
+                        self.fail(job, None, None, "PlanRefusedError", message);
+                        self.events.push(Event::Ended(job));
+                    }
+                },
                 Message::Input(job, params) => {
                     let params: HashMap<String, H::Value> =
                         params.into_iter().filter_map(|(name, value)| Some((name, self.recorded(value)?))).collect();
@@ -99,6 +106,12 @@ impl<H: Host> Site<H> {
             Ending::NotFound(key) => Outcome::NotFound(self.recorded(key)?),
         })
     }
+}
+
+/// Why nets that somebody else has kept are none that this home can have begun a job with.
+fn refused(nets: &[Net]) -> Option<String> {
+    let alone = nets.iter().find_map(|net| check_alone(net, true).err());
+    alone.or_else(|| check_whole(nets).err())
 }
 
 /// The parameters as they are kept. One that cannot be encoded is missing, as it is at every site that it is sent to.

@@ -51,7 +51,7 @@ pub struct Site<H: Host> {
     calls_made: CallId,
     pub(crate) due: Due<H::Value>,
     limits: Limits,
-    events: Vec<Event<H::Value>>,
+    pub(crate) events: Vec<Event<H::Value>>,
     pool: Pool,
     released: Released,
     /// What is to be kept of this home's doings, where a keeper is there for it.
@@ -635,7 +635,7 @@ impl<H: Host> Site<H> {
         Some(Yielded { job: id, site, node: node.clone(), place: place.clone(), frame, transition })
     }
 
-    fn fail(
+    pub(crate) fn fail(
         &mut self,
         id: JobId,
         frame: Option<&Frame>,

@@ -9,7 +9,7 @@ use dfm_net::{
     Arc, Block, Carry, Frame, Limits, Net, NodeId, Outcome, Place, Source, Step, Token, Transition, TransitionId,
 };
 use dfm_runtime::{Call, CallId, Event, Keeper, Room, Site, Wait, Why};
-use dfm_wire::Message;
+use dfm_wire::{Message, Payload};
 use proptest::prelude::*;
 
 const JOB: u64 = 1;
@@ -263,6 +263,35 @@ fn nets() -> Vec<Net> {
             vec![call(9, vec![to(Some("home"), 0, Carry::Stream)]), call(1, vec![to(Some("home"), 3, value())])],
         ),
     ]
+}
+
+#[test]
+fn a_record_whose_plan_nobody_has_made_is_refused_and_its_job_ends() {
+    let world = World::new();
+    let history: Vec<_> = world.keeper.history(JOB).map(|(from, packet)| (from.to_owned(), packet.to_vec())).collect();
+    let damages: [fn(&mut Vec<Net>); 3] = [
+        |nets| nets[0].places[1].slot = 50,
+        |nets| nets[0].transitions[1].outputs[0].place = 99,
+        |nets| nets.push(nets[0].clone()),
+    ];
+    for damage in damages {
+        let kept = history.iter().map(|(from, packet)| match Message::from_bytes(packet) {
+            Ok(Message::Plan(job, name, mut nets)) => {
+                damage(&mut nets);
+                (from.as_str(), Message::Plan(job, name, nets).to_bytes())
+            }
+            _ => (from.as_str(), packet.clone()),
+        });
+        let kept: Vec<_> = kept.collect();
+        // Whatever else the keeper may say goes on from there.
+        let token = Message::Token(JOB, 1, Frame::of_param_set(0), Payload::Signal).to_bytes();
+        let mut home = new_home();
+        home.replay(kept.iter().map(|(from, packet)| (*from, packet.as_slice())).chain([("a", token.as_slice())]));
+        let events = home.take_events();
+        assert!(
+            matches!(&events[..], [Event::Reported(JOB, failure), Event::Ended(JOB)] if failure.kind == "PlanRefusedError")
+        );
+    }
 }
 
 #[test]

@@ -214,6 +214,15 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_kind_that_is_said_by_its_number_is_no_message() {
+        // Who acts on a message and who only looks at it would count differently.
+        for packet in [&b"\x81\x0d\x00"[..], b"\x81\xa5Token\x94\x01\x02\x91\x00\x81\x05\x03"] {
+            assert!(Message::from_bytes(packet).is_err());
+            assert!(crate::seen(packet).is_none());
+        }
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_a_message_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..200)) {

@@ -1,7 +1,8 @@
 //! May these bytes be decoded at all?
 //!
 //! Before anything is made of a packet, one pass over it sees how deep it is nested and that no part claims to be longer
-//! than the packet is. It needs a little memory for each level and no stack, whatever the packet says, so what decodes
+//! than the packet is. What is named in it is named by a text: a kind's number is another one for who only looks at a
+//! message than for who acts on it. The pass needs a little memory for each level and no stack, whatever the packet says, so what decodes
 //! it afterwards can neither be sent too deep nor be made to reserve more than a packet's own size suggests.
 
 use rmp::Marker;
@@ -12,17 +13,22 @@ const MOST_LEVELS: usize = 256;
 /// Why bytes from another process are not even MessagePack of a packet's shape; `None` if they are.
 pub fn misshapen(bytes: &[u8]) -> Option<&'static str> {
     let mut rest = bytes;
-    // How many parts are still to come, by level.
-    let mut open: Vec<u64> = vec![1];
-    while let Some(left) = open.last_mut() {
+    // How many parts are still to come, by level, and whether they are names and what has them, by turns.
+    let mut open: Vec<(u64, bool)> = vec![(1, false)];
+    while let Some((left, named)) = open.last_mut() {
         if *left == 0 {
             open.pop();
             continue;
         }
+        let is_name = *named && left.is_multiple_of(2);
         *left -= 1;
         let Some((marker, behind)) = rest.split_first() else { return Some("it is cut short") };
         rest = behind;
-        let (skip, parts) = match sizes(Marker::from_u8(*marker), &mut rest) {
+        let marker = Marker::from_u8(*marker);
+        if is_name && !matches!(marker, Marker::FixStr(_) | Marker::Str8 | Marker::Str16 | Marker::Str32) {
+            return Some("it names something by what is no text");
+        }
+        let (skip, parts) = match sizes(marker, &mut rest) {
             Some(sizes) => sizes,
             None => return Some("it is cut short"),
         };
@@ -37,7 +43,7 @@ pub fn misshapen(bytes: &[u8]) -> Option<&'static str> {
             if open.len() == MOST_LEVELS {
                 return Some("it is nested too deeply");
             }
-            open.push(parts);
+            open.push((parts, matches!(marker, Marker::FixMap(_) | Marker::Map16 | Marker::Map32)));
         }
     }
     (!rest.is_empty()).then_some("more follows it")

@@ -7,7 +7,6 @@ against the root certificate in their own kit, and asks nobody else.
 from __future__ import annotations
 
 import base64
-import binascii
 import dataclasses
 import datetime
 import json
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import NameOID
@@ -68,7 +67,7 @@ def read_credentials(kit: Path) -> Credentials:
         root = x509.load_pem_x509_certificate((startup / "rootCA.pem").read_bytes())
         who = _who(x509.load_pem_x509_certificate(certificate.encode()))
         server = _server(startup) or who.name
-    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, RecursionError, UnsupportedAlgorithm) as error:
         raise Untrusted(f"the startup kit {kit} has no credentials that can be used: {error}") from None
     if not isinstance(key, rsa.RSAPrivateKey):
         raise Untrusted(f"the startup kit {kit} has a private key that is not RSA; provision it with NVFlare's own")
@@ -109,16 +108,17 @@ def check(credentials: Credentials, signed: object, purpose: str, job: str) -> t
     try:
         parts = json.loads(signed)
         text, pem = str(parts["text"]), str(parts["certificate"])
+        said = text.encode()
         signature = base64.b64decode(str(parts["signature"]), validate=True)
         certificate = x509.load_pem_x509_certificate(pem.encode("ascii"))
         key = certificate.public_key()
-    except (ValueError, KeyError, TypeError, RecursionError, binascii.Error):
+    except (ValueError, KeyError, TypeError, RecursionError, UnsupportedAlgorithm):
         raise Untrusted("it is no signed statement") from None
     _check_certificate(credentials.root, certificate)
     if not isinstance(key, rsa.RSAPublicKey):
         raise Untrusted("its certificate's key is not RSA")
     try:
-        key.verify(signature, text.encode(), _PADDING, hashes.SHA256())
+        key.verify(signature, said, _PADDING, hashes.SHA256())
     except InvalidSignature:
         raise Untrusted("its signature is not by the key of its certificate") from None
     return _content(text, purpose, job), _who(certificate)
@@ -149,11 +149,14 @@ def check_user(credentials: Credentials, signed: object, purpose: str, job: str)
 
 
 def may_submit(kit: Path, role: str) -> bool:
-    """Whether a kit's own policy lets users of a role submit jobs."""
+    """Whether a kit's own policy lets users of a role submit jobs; one that cannot be read lets nobody."""
     local = kit / "local"
     for name in ("authorization.json", "authorization.json.default"):
         if (path := local / name).exists():
-            rights = json.loads(path.read_text(encoding="utf-8"))["permissions"].get(role, "none")
+            try:
+                rights = json.loads(path.read_text(encoding="utf-8"))["permissions"].get(role, "none")
+            except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+                return False
             right = cast(dict[str, Any], rights).get("submit_job", "none") if isinstance(rights, dict) else rights
             return str(right) != "none"
     return True
@@ -162,7 +165,7 @@ def may_submit(kit: Path, role: str) -> bool:
 def _check_certificate(root: x509.Certificate, certificate: x509.Certificate) -> None:
     try:
         certificate.verify_directly_issued_by(root)
-    except (ValueError, TypeError, InvalidSignature):
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         raise Untrusted("its certificate is not one of this federation") from None
     now = datetime.datetime.now(datetime.UTC)
     for one, what in ((certificate, "its certificate"), (root, "the federation's root certificate")):

@@ -79,6 +79,6 @@ def _facts(folder: Path) -> dict[str, Any]:
     """What `dfm fed gen provision` wrote down of a kit; nothing of one that plain NVFlare made."""
     try:
         facts = json.loads((folder / "dfm" / "kit.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return cast(dict[str, Any], facts) if isinstance(facts, dict) else {}

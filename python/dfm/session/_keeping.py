@@ -6,6 +6,7 @@ so it survives the application, however that ends.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -136,15 +137,19 @@ class PositionFile:
         self._last: tuple[Key, int] | None = None
 
     def read(self) -> dict[Key, int]:
-        """What an earlier application has noted."""
+        """What an earlier application has noted; lines that it has not written say nothing."""
         try:
-            lines = self._path.read_text(encoding="utf-8").split("\n")[:-1]
+            lines = self._path.read_bytes().split(b"\n")[:-1]
         except OSError:
             return {}
         had: dict[Key, int] = {}
-        for total, _, text in (line.strip().partition(" ") for line in lines):
-            key = cast("list[int] | str", json.loads(text))
-            had[key if isinstance(key, str) else tuple(key)] = int(total)
+        for total, _, text in (line.strip().partition(b" ") for line in lines):
+            with contextlib.suppress(ValueError, RecursionError):
+                key: Any = json.loads(text)
+                if isinstance(key, list) and all(type(part) is int for part in cast("list[Any]", key)):
+                    had[tuple(cast("list[int]", key))] = int(total)
+                elif isinstance(key, str):
+                    had[key] = int(total)
         return had
 
     def note(self, key: Key, total: int) -> None:

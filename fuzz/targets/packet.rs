@@ -1,0 +1,109 @@
+//! Do any bytes make the reader of messages panic, or mean something else once they are written again?
+
+#![no_main]
+
+use dfm_fuzz::{PLANS, write_seeds};
+use dfm_net::{Failure, Frame, Measured, NodeId, Waiting};
+use dfm_wire::{Buffer, Encoded, Ending, Message, Payload, Running, Unfinished, seen};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(
+    init: write_seeds("packet", seeds().iter().map(Message::to_bytes)),
+    |packet: &[u8]| {
+        let glance = seen(packet);
+        let Ok(message) = Message::from_bytes(packet) else { return };
+        let written = message.to_bytes();
+        // Not the message itself: a time that is no number is not equal to itself.
+        let again = Message::from_bytes(&written).expect("what dfm writes, it reads").to_bytes();
+        assert_eq!(again, written);
+        assert_eq!(glance.is_some(), is_kept(&message), "who keeps it reads it as who acts on it");
+    }
+);
+
+fn is_kept(message: &Message) -> bool {
+    !matches!(
+        message,
+        Message::Setup(_)
+            | Message::Link(_)
+            | Message::Check(..)
+            | Message::Checked(..)
+            | Message::Ask(..)
+            | Message::Measure(_)
+            | Message::Measured(..)
+            | Message::Start(..)
+            | Message::Cancel(_)
+            | Message::Cancelled(_)
+            | Message::Credit(..)
+            | Message::Release(_)
+            | Message::Bye
+    )
+}
+
+fn seeds() -> Vec<Message> {
+    let frame = || Frame::of_param_set(1).child(2);
+    let failure = || Failure {
+        site: "a".into(),
+        node: Some(NodeId::Name("n".into())),
+        operation: Some("x.Y".into()),
+        frame: Some(frame()),
+        kind: "ValueError".into(),
+        message: "no".into(),
+        stack_trace: "here".into(),
+    };
+    let value = || Encoded {
+        head: vec![1, 2].into(),
+        buffers: vec![Buffer::Inline(vec![3].into()), Buffer::Segment { id: 7, len: 1 << 40 }],
+    };
+    let payloads = [
+        Payload::Signal,
+        Payload::Value(value()),
+        Payload::Errors(vec![failure(), failure()]),
+        Payload::End,
+        Payload::Count(3),
+        Payload::Missing(failure()),
+        Payload::Next(4),
+    ];
+    let endings = [
+        Ending::Value(value()),
+        Ending::Streamed(Some(value())),
+        Ending::Failed(failure()),
+        Ending::Found(value()),
+        Ending::NotFound(value()),
+    ];
+    let unfinished = Unfinished {
+        running: vec![Running { transition: 1, frame: frame(), seconds: 0.5, rests: true }],
+        waiting: vec![Waiting { transition: 2, frame: frame(), empty: vec![3], more: 4 }],
+        more: 1 << 40,
+    };
+    let measured = Measured { node: NodeId::Number(3), frame: frame(), begin: 1.0, seconds: 2.0, bytes: Some(5) };
+    let mut seeds = vec![
+        Message::Setup("{}".into()),
+        Message::Link("b".into()),
+        Message::Check(1, vec![("a.B".into(), None)]),
+        Message::Checked(1, vec!["no".into()]),
+        Message::Ask(1, 2),
+        Message::Unfinished(1, 2, unfinished),
+        Message::Measure(1),
+        Message::Measured(1, vec![measured]),
+        Message::Start(1, Frame::of_param_set(0), vec![("x".into(), value())]),
+        Message::Stop(1, 2),
+        Message::Cancel(1),
+        Message::Cancelled(1),
+        Message::Done(1),
+        Message::Report(1, failure()),
+        Message::Refused(1, failure()),
+        Message::Item(1, 2, frame(), value()),
+        Message::Credit(1, 2, frame(), 3),
+        Message::Release(1),
+        Message::Bye,
+        Message::Input(1, vec![("x".into(), value())]),
+        Message::Made(1, 2, frame(), value()),
+    ];
+    seeds.extend(payloads.map(|payload| Message::Token(1, 2, frame(), payload)));
+    seeds.extend(endings.map(|ending| Message::Ended(1, 2, frame(), ending)));
+    for nets in PLANS.iter() {
+        seeds.extend(nets.iter().map(|net| Message::Open(1, "p".into(), net.clone().into())));
+        seeds.push(Message::Plan(1, "p".into(), nets.clone()));
+    }
+    seeds
+}

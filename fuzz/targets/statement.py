@@ -1,0 +1,60 @@
+"""Does any text, as a statement that somebody has signed, prove what it should not, or raise what no text may?"""
+# pyright: basic, reportMissingImports=false
+
+import base64
+import json
+
+import atheris
+
+with atheris.instrument_imports(include=["dfm"]):
+    from dfm.flare import _channel, _identity
+from fuzzing import fuzz, scratch
+from kits import Root
+
+_JOB = "0e9c1f6a-job"
+_root = Root(scratch())
+_west, _east = _root.kit("west"), _root.kit("east")
+_stranger = Root(scratch(), "other").kit("west")
+_own = _channel.Secret(_west, _JOB)
+_hello = _channel.Secret(_east, _JOB).hello
+_honest = [
+    _hello,
+    _channel.Secret(_root.kit("ada", "lead"), _JOB, {"sites": ["a", "b"]}).hello,
+    _channel.Secret(_stranger, _JOB).hello,
+]
+
+
+def one(data: bytes) -> None:
+    text = data[1:].decode("utf-8", "surrogateescape") if data[:1] != b"\x00" else _signed(data[1:])
+    try:
+        content, who = _identity.check(_west, text, _channel.HELLO, _JOB)
+    except _identity.Untrusted:
+        return
+    # A text may be written in other ways and say the same; what was not signed is not said.
+    assert who.name in ("east", "ada") and (data[:1] == b"\x00" or _inner(text) in map(_inner, _honest))
+    try:
+        _channel.Channel(_own, text, content)
+    except _identity.Untrusted:
+        return
+
+
+def _inner(text: str) -> str:
+    return json.loads(text)["text"]
+
+
+def _signed(data: bytes) -> str:
+    """What a participant of the federation signs, who means no good."""
+    text = data.decode("utf-8", "replace")
+    signature = _east.key.sign(text.encode(), _identity._PADDING, _identity.hashes.SHA256())
+    parts = {"text": text, "signature": base64.b64encode(signature).decode(), "certificate": _east.certificate}
+    return json.dumps(parts)
+
+
+fuzz(
+    "statement",
+    [
+        *(b"\x01" + hello.encode() for hello in _honest),
+        *(b"\x00" + _inner(hello).encode() for hello in _honest),
+    ],
+    one,
+)
