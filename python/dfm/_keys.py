@@ -134,11 +134,21 @@ def _pandas(value: Any) -> tuple[Any, ...] | None:
 
     if isinstance(value, pandas.DataFrame | pandas.Series):
         table = value.to_frame() if isinstance(value, pandas.Series) else value
-        kinds = [str(kind) for kind in table.dtypes]
-        columns = [table.iloc[:, at].tolist() for at in range(table.shape[1])]
-        names = table.columns.tolist(), table.index.tolist(), list(table.index.names)
-        return type(value).__name__, _hash(names), _hash(kinds), _hash(columns)
+        columns = [_pandas_column(table.iloc[:, at]) for at in range(table.shape[1])]
+        head = _pandas_column(table.columns), _pandas_column(table.index), table.attrs
+        return type(value).__name__, _hash(head), _hash(columns)
+    if isinstance(value, pandas.Index):
+        return "pandas-index", _hash(_pandas_column(value))
     return None
+
+
+def _pandas_column(column: Any) -> list[Any]:
+    """The values of a series or an index, their type, and their names."""
+    kind: Any = getattr(column, "dtype", None)
+    categories = getattr(kind, "categories", None)
+    names = list(column.names) if hasattr(column, "names") else column.name
+    kept = None if categories is None else [categories.tolist(), kind.ordered]
+    return [names, str(kind), kept, column.tolist()]
 
 
 def _polars(value: Any) -> tuple[Any, ...] | None:

@@ -85,7 +85,7 @@ def set_policy(
 
 
 @contextlib.contextmanager
-def acting_for(lenient: bool, packages: tuple[str, ...], modules: tuple[str, ...]) -> Generator[None]:
+def acting_for(lenient: bool, packages: tuple[str, ...] | None, modules: tuple[str, ...]) -> Generator[None]:
     """Lets this thread take for a while what a site takes whose own thread is another one."""
     before = vars(policy).copy()
     vars(policy).update(lenient=lenient, packages=packages, modules=modules, doubts={})
@@ -432,7 +432,8 @@ def _module(name: str) -> Any:
     if (found := sys.modules.get(name)) is not None:
         return found
     generated = any(name.startswith(f"{package}.fed.") for package in policy.packages or ())
-    if not (policy.lenient or generated or name in policy.modules or name in _OUR_OWN):
+    named = name in policy.modules or f"{name.partition('.')[0]}.*" in policy.modules
+    if not (policy.lenient or generated or named or name in _OUR_OWN):
         raise TypeError(
             f"the module {name} is not imported here, and the site's configuration does not name it; import it in the "
             "application, or have the configuration name the class as the type of an operation"
@@ -440,14 +441,21 @@ def _module(name: str) -> Any:
     return importlib.import_module(name)
 
 
+def packages_of(site: Mapping[str, Any]) -> list[str]:
+    """The packages whose classes a site rebuilds, `site` being the content of its `site.json`."""
+    return [site["federation"], *site.get("packages", [])]
+
+
 def modules_of(site: Mapping[str, Any]) -> list[str]:
-    """The modules that a site's configuration names, `site` being the content of its `site.json`."""
+    """The modules that a site's configuration names, `site` being the content of its `site.json`: `name.*` for all of a
+    package."""
     parts: list[Any] = [site["impl"], *(provider["impl"] for provider in site["providers"].values())]
     paths = [part["path"] for part in parts if part is not None]
     for binding in site["bindings"]:
         paths += [binding["adapter"]["path"], *binding["models"].values()]
         paths += [path for of in (*binding["types"].values(), binding["returns"]) for path in _classes_in(of)]
-    return sorted({path.rpartition(".")[0] for path in paths if "." in path})
+    packages = [f"{package}.*" for package in site.get("packages", [])]
+    return sorted({path.rpartition(".")[0] for path in paths if "." in path}) + packages
 
 
 def _classes_in(schema: Any) -> Iterator[str]:

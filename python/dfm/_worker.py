@@ -70,7 +70,7 @@ async def _serve(site: str, home: str, control: int) -> None:
 
 def _set_up(home: str, setup: dict[str, Any]) -> Adapters:
     sys.path[:] = setup["sys_path"]
-    _values.set_policy(setup["lenient"], setup["packages"], _values.modules_of(setup["settings"]))
+    _values.set_policy(setup["lenient"], _values.packages_of(setup["settings"]), _values.modules_of(setup["settings"]))
     site = setup["settings"]["site"]
     logging.basicConfig(level=setup["log_level"], format=f"%(levelname)s {site}: %(message)s")
     return Adapters(setup["settings"], home, setup["session"], clean_logger(f"dfm.site.{site}"))

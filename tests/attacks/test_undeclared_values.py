@@ -155,3 +155,13 @@ def test_what_is_not_declared_is_refused_and_not_told(session, name, way):
         (error,), _ = answer(session, way(name), value)
         assert (error.type, error.site) == ("DeclarationError", "data"), value
         assert name in error.message and "secret" not in error.message and "hiv" not in error.message
+
+
+@pytest.mark.parametrize("way", [as_parameter, as_result])
+def test_a_model_that_nobody_has_checked_is_asked(session, way):
+    _, (good,) = answer(session, way("ask.Model"), {"low": 1, "high": 2})
+    errors, results = answer(session, way("ask.Model"), good)
+    assert errors == [] and results == [good]
+    (error,), _ = answer(session, way("ask.Model"), type(good).model_construct(low="secret", high=-2.0))
+    assert (error.type, error.site) == ("DeclarationError", "data")
+    assert "ask.Model" in error.message and "secret" not in error.message

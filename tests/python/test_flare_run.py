@@ -114,6 +114,11 @@ def test_a_cancelled_execution_ends_at_once_and_the_session_goes_on(flare, fed):
     assert time.perf_counter() - begin < 3
 
 
+def test_every_value_arrives_as_it_left(flare, fed):
+    worldly = pytest.importorskip("worldly", exc_type=ImportError)
+    worldly.check(flare, fed)
+
+
 def test_a_value_that_needs_pickle_is_refused(flare, fed):
     job = flare.execute(written(lambda: echoes(fed)), {"start": PickledObject(value={1})})
     assert job.wait_until_finished(20)

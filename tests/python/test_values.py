@@ -13,6 +13,7 @@ import functools
 import io
 import os
 import pathlib
+import sys
 import types
 import typing
 import uuid
@@ -340,6 +341,30 @@ def test_what_a_site_may_not_tell_is_not_in_the_way_to_a_value(monkeypatch):
 def test_what_does_not_travel_exactly_is_refused_where_it_is_sent(value, why):
     with pytest.raises(TypeError, match=why):
         _values.dumps(value)
+
+
+def test_a_package_that_the_configuration_names_is_rebuilt(tmp_path, monkeypatch):
+    (tmp_path / "shapes_of_ours").mkdir()
+    (tmp_path / "shapes_of_ours" / "round.py").write_text(
+        "import dataclasses\n@dataclasses.dataclass\nclass Circle:\n    radius: float\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    site = {"federation": "fed", "impl": None, "providers": {}, "bindings": []}
+    named = site | {"packages": ["shapes_of_ours"]}
+
+    def policy(site):
+        _values.set_policy(False, _values.packages_of(site), _values.modules_of(site))
+
+    policy(named)
+    from shapes_of_ours.round import Circle  # pyright: ignore
+
+    data = _values.dumps(Circle(2.5))
+    for name in ("shapes_of_ours.round", "shapes_of_ours"):
+        monkeypatch.delitem(sys.modules, name)
+    assert _values.loads(data).radius == 2.5
+    policy(site)
+    with pytest.raises(TypeError, match="does not rebuild objects of package 'shapes_of_ours'"):
+        _values.loads(data)
 
 
 def test_a_class_of_another_package_is_refused_where_it_is_sent():

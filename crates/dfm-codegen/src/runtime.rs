@@ -58,6 +58,7 @@ pub fn site_json(federation: &Federation, name: &str, site: &Site, classes: impl
         "format": 1,
         "federation": federation.info.code_package,
         "api_version": federation.info.api_version,
+        "packages": federation.value_packages,
         "site": name,
         "info": site.info,
         "impl": site.implementation.as_ref().map(class),

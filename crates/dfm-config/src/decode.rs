@@ -7,10 +7,10 @@ use crate::decode_operation::operations;
 use crate::decode_provision::provision;
 use crate::decode_schema::schemas;
 use crate::decode_site::sites;
-use crate::fields::{Faults, Fields, text};
-use crate::format::{CONFIGURATION, Form, INFO, VERSION};
+use crate::fields::{Faults, Fields, text, wrong_type};
+use crate::format::{CONFIGURATION, Form, INFO, VALUES, VERSION};
 use crate::names::{advice, is_name, is_taken};
-use crate::tree::Node;
+use crate::tree::{Data, Entry, Node};
 use crate::{Federation, Info, type_paths};
 
 /// Decodes a whole federation; it is complete only if no fault that is an error was added.
@@ -35,7 +35,37 @@ pub fn federation(root: &Node, faults: &mut Faults) -> Option<Federation> {
     let operations: IndexMap<_, _> =
         operations.into_iter().filter_map(|(name, operation)| Some((name, operation?))).collect();
     let schemas = schemas.values;
-    Some(Federation { info: info?, schemas, operations, sites, provision, type_paths: type_paths::find(root) })
+    let value_packages = fields.get("values").map(|entry| packages(entry, faults)).unwrap_or_default();
+    let type_paths = type_paths::find(root);
+    Some(Federation { info: info?, schemas, operations, sites, value_packages, provision, type_paths })
+}
+
+/// The packages that `values` names. Python's own and dfm's are none: an object of theirs may do anything.
+fn packages(values: &Entry, faults: &mut Faults) -> Vec<String> {
+    let Some(entry) = Fields::of(&VALUES, &values.value, values.key, faults).and_then(|fields| fields.get("packages"))
+    else {
+        return vec![];
+    };
+    let Data::List(items) = &entry.value.data else {
+        faults.push(wrong_type(&entry.value, "`packages`", "a list of packages"));
+        return vec![];
+    };
+    let mut packages = vec![];
+    for item in items {
+        let Some(name) = text(item, "packages", faults) else { continue };
+        if is_name(name) && !is_taken(name) {
+            packages.push(name.to_owned());
+            continue;
+        }
+        let fault = Diagnostic::error("config-invalid-name", format!("objects of `{name}` cannot be made to travel"));
+        faults.push(match name.split_once('.') {
+            Some((package, _)) if is_name(package) && !is_taken(package) => {
+                fault.at(item.span, "expected a whole package").help(format!("write `{package}`"))
+            }
+            _ => fault.at(item.span, "expected a package that is neither Python's nor dfm's"),
+        });
+    }
+    packages
 }
 
 fn info(node: &Node, owner: Span, faults: &mut Faults) -> Option<Info> {

@@ -163,7 +163,19 @@ pub static CONFIGURATION: Shape = Shape {
             "`namespace.Name` → what a pipeline can ask for.",
         ),
         key("sites", Kind::Named(Form::Name, &Kind::Shape(&SITE)), "Name → site."),
+        key("values", Kind::Shape(&VALUES), "Which values travel between sites."),
     ],
+};
+
+/// `values` of the configuration.
+pub static VALUES: Shape = Shape {
+    what: "`values`",
+    others: Others::Refused,
+    keys: &[key(
+        "packages",
+        Kind::Texts,
+        "Python packages beside the federation's own, objects of whose classes travel and are rebuilt.",
+    )],
 };
 
 /// A patch of a configuration.

@@ -16,6 +16,8 @@ pub struct Federation {
     pub operations: IndexMap<String, Operation>,
     /// Name → site.
     pub sites: IndexMap<String, Site>,
+    /// Python packages beside the federation's own, objects of whose classes travel.
+    pub value_packages: Vec<String>,
     /// How deployment files are made, checked for its shape.
     pub provision: Provision,
     /// The dotted paths that a `type` or `returns` names, and where.

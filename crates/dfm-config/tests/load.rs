@@ -51,6 +51,7 @@ fn every_construct_means_what_the_format_says() {
     let path = configs().join("valid/everything.dfm.yaml");
     let federation = load(&path, &Options::default()).unwrap().federation;
     assert_eq!(federation.info.code_package, "everything");
+    assert_eq!(federation.value_packages, ["shapes"]);
 
     // Schemas speak of each other by name, whichever way the reference was written.
     let region = &federation.schemas["Region"]["properties"];

@@ -64,11 +64,31 @@ def check_of(schema: Any, what: str, import_class: Callable[[str], type[Any]]) -
     def check(value: Any) -> Any:
         try:
             checked = validate(value)
+            if rebuilds:
+                _check_models(value)
         except ValidationError as error:
             raise DeclarationError(f"{what} is not what is declared: {_told(error, value)}") from None
         return checked if rebuilds else value
 
     return check
+
+
+def _check_models(value: Any) -> None:
+    """Has each model in a value say whether it is one: where it was rebuilt from what came, nothing has asked it. What
+    its validators would make of it is nobody's: they have run where it was made."""
+    if isinstance(value, BaseModel):
+        held = vars(value)
+        fields = {name: held[name] for name in type(value).model_fields if name in held}
+        fields |= value.__pydantic_extra__ or {}
+        type(value).model_validate(fields, by_name=True)
+        for part in fields.values():
+            _check_models(part)
+    elif isinstance(value, list | tuple):
+        for part in cast("list[Any]", value):
+            _check_models(part)
+    elif isinstance(value, dict):
+        for part in cast("dict[Any, Any]", value).values():
+            _check_models(part)
 
 
 def _told(error: ValidationError, value: Any) -> str:

@@ -192,7 +192,7 @@ class Home:
         self.driver = SiteLoop(self.site, self._on_event)
         logger = settings.logger.getChild(settings.homesite)
         self.driver.adapters = Adapters(settings.site, settings.homesite, settings.session, logger)
-        _values.set_policy(settings.lenient, [settings.package], _values.modules_of(settings.site))
+        _values.set_policy(settings.lenient, _values.packages_of(settings.site), _values.modules_of(settings.site))
         self._links = self._make_links(self)
         ready.set_result(None)
         await self._over.wait()

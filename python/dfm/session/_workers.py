@@ -132,7 +132,6 @@ class Workers:
             "session": settings.session,
             "sys_path": list(dict.fromkeys(path)),
             "lenient": settings.lenient,
-            "packages": [settings.package],
             "log_level": settings.logger.getEffectiveLevel(),
         }
         native.set_up(site, json.dumps(setup))

@@ -25,6 +25,7 @@ _FILES = {
     "torch": "torch",
     "jax": "jax",
     "jaxlib": "jax",
+    "geopandas": "geopandas",
 }
 """By a package whose types travel: the word that its encodings' names begin with, as its file's does."""
 

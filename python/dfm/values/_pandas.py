@@ -6,7 +6,6 @@ one type of NumPy's travel together: many small parts cost more than one large o
 # pyright: basic, reportMissingImports=false, reportAttributeAccessIssue=false, reportCallIssue=false
 # pyright: reportArgumentType=false, reportIndexIssue=false
 
-import importlib
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -38,7 +37,7 @@ def reduce(value: Any) -> Reduced | None:
     if kind is pandas.Timedelta:
         return "pandas-timedelta", value.to_timedelta64()
     if kind is pandas.Period:
-        return "pandas-period", [value.ordinal, value.freqstr]
+        return "pandas-period", [value.ordinal, value.freq.freqstr]
     if kind is pandas.Interval:
         return "pandas-interval", [value.left, value.right, value.closed]
     if value is pandas.NaT:
@@ -159,7 +158,7 @@ def _where_frame(value: Any, steps: Sequence[Any]) -> str:
 def _of_column(array: Any, what: str) -> Any:
     """A column's values: an array of NumPy's, or a form of an extension's."""
     dtype = array.dtype
-    if isinstance(dtype, numpy.dtype) or isinstance(array, pandas.arrays.NumpyExtensionArray):
+    if isinstance(dtype, numpy.dtype) or type(array) is pandas.arrays.NumpyExtensionArray:
         return array.to_numpy()
     match dtype:
         case pandas.StringDtype():
@@ -186,8 +185,6 @@ def _of_column(array: Any, what: str) -> Any:
         case _ if type(dtype).__name__ in _MASKED and type(dtype).__module__.partition(".")[0] == "pandas":
             values = array.to_numpy(dtype.numpy_dtype, na_value=dtype.numpy_dtype.type(0))
             return ["masked", dtype.name, values, array.isna()]
-        case _ if (form := _of_other(array)) is not None:
-            return form
         case _:
             raise Unsent(
                 f"{what} has the type {type(dtype).__name__}; use astype with one of NumPy's, Arrow's or pandas' own"
@@ -203,16 +200,6 @@ _MASKED = {
         *(f"{sign}{bits}" for sign in ("Int", "UInt") for bits in (8, 16, 32, 64)),
     )
 }
-_OTHERS: dict[str, str] = {}
-"""By a package whose types of columns travel: the file that knows how."""
-
-
-def _of_other(array: Any) -> Any:
-    kind: type[Any] = type(array)
-    package = kind.__module__.partition(".")[0]
-    if (file := _OTHERS.get(package)) is None:
-        return None
-    return importlib.import_module(file).of_column(array)
 
 
 def _column(form: Any) -> Any:
@@ -352,6 +339,11 @@ def _of_index(index: Any) -> list[Any]:
         return ["levels", list(index.names), levels, [numpy.asarray(codes) for codes in index.codes]]
     if isinstance(index, pandas.RangeIndex):
         return ["range", index.name, index.start, index.stop, index.step]
+    if isinstance(index.dtype, numpy.dtype) and index.dtype.hasobject:
+        try:
+            fair(index)
+        except TypeError:
+            raise Unsent("an index has members that have no hash; use reset_index()") from None
     frequency = (
         getattr(index, "freq", None) if isinstance(index, pandas.DatetimeIndex | pandas.TimedeltaIndex) else None
     )
@@ -386,14 +378,14 @@ def _index(state: Any) -> Any:
     form, frequency = as_list(rest, 2)
     column = _column(form)
     # An index looks its values up, whatever they are.
-    if getattr(column.dtype, "kind", "") == "O":
+    if isinstance(column, numpy.ndarray) and column.dtype.hasobject:
         fair(column)
     if frequency is not None:
         column = pandas.Index(column, copy=False)
         if not isinstance(column, pandas.DatetimeIndex | pandas.TimedeltaIndex):
             raise malformed()
         return type(column)(column, freq=_frequency(frequency), name=_hashed(name))
-    dtype = column.dtype if isinstance(column, numpy.ndarray) and column.dtype.kind == "O" else None
+    dtype = column.dtype if isinstance(column, numpy.ndarray) and column.dtype.hasobject else None
     return pandas.Index(column, dtype=dtype, name=_hashed(name), copy=False, tupleize_cols=False)
 
 

@@ -3,9 +3,14 @@
 
 import asyncio
 import contextvars
+import dataclasses
+import enum
 import os
 import signal
 import time
+import typing
+
+import pydantic
 
 
 class Adapter:
@@ -20,6 +25,7 @@ class Add(Adapter):
 
 class AddOnThread(Adapter):
     def body(self, a):
+        print(f"it was printed that {a} + 1 are asked for")
         return a + 1
 
 
@@ -170,3 +176,37 @@ class Flaky(Adapter):
         if made <= fails:
             raise ValueError(f"try {made} of {fails} that fail")
         return made
+
+
+class Mode(enum.Flag):
+    READ = 1
+    WRITE = 2
+
+
+class Pair(typing.NamedTuple):
+    left: int
+    right: object
+
+
+@dataclasses.dataclass
+class Sample:
+    size: float
+    scale: dataclasses.InitVar[float]
+
+    def __post_init__(self, scale):
+        self.size *= scale
+
+
+class Reading(pydantic.BaseModel):
+    value: int
+
+    @pydantic.field_validator("value")
+    @classmethod
+    def calibrated(cls, value):
+        return value + 1
+
+
+class NoValueError(Exception):
+    def __init__(self, at, *, why):
+        super().__init__(f"no value at {at}: {why}")
+        self.at = at

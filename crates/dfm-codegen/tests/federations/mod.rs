@@ -26,6 +26,7 @@ pub fn examplefed() -> Federation {
     let reception = binding("examplefed.lib.customer_service.GreetMeReception", [name, venue]);
     Federation {
         type_paths: Vec::new(),
+        value_packages: Vec::new(),
         info: info("examplefed", "0.0.1", "Greets people."),
         schemas: IndexMap::new(),
         operations: named([(
@@ -105,6 +106,7 @@ pub fn rich() -> Federation {
     };
     Federation {
         type_paths: Vec::new(),
+        value_packages: vec!["shapes".to_owned()],
         info: info("rich", "1.2.3", "Everything that a configuration can say."),
         schemas: schemas(),
         operations: operations(),
