@@ -165,10 +165,11 @@ def test_a_job_is_cancelled_by_its_application_or_without_it(
 
 
 def test_the_logs_of_a_jobs_processes_are_found(federation: Federation, flare: Any, fed: ModuleType) -> None:
-    job = flare.execute(written(lambda: Yield(value=fed.Add(a=1, site="east"))))
+    job = flare.execute(written(lambda: Yield(value=fed.AddOnThread(a=1, site="east"))))
     assert job.results() == [2]
     logs = jobs(federation, "logs", job.job_id)["logs"]
     assert {"server", "east", "west"} <= set(logs)
+    assert "it was printed that 1 + 1 are asked for" in logs["east"]
     assert set(jobs(federation, "logs", job.job_id, "--site", "east")["logs"]) == {"east"}
 
 

@@ -28,6 +28,7 @@ from dfm.exec._adapters import Adapters
 from dfm.exec._policy import SitePolicy
 from dfm.exec._site import Asker
 from dfm.flare._lane import Packet
+from dfm.flare._printed import printed_to
 
 
 def read_settings(kit: Path) -> dict[str, Any] | None:
@@ -118,11 +119,12 @@ class Participant:
         adapters = Adapters(self._settings, self._homesite, self._session, logger, self._asker, self._policy)
         self._driver.adapters = adapters
         self._driver.carry = lambda receiver, packet: self._carry(Packet(site, receiver, packet))
-        modules = _values.modules_of(self._settings)
-        _values.set_policy(False, [self._settings["federation"]], modules, self._policy.limits.value_bytes)
+        packages, modules = _values.packages_of(self._settings), _values.modules_of(self._settings)
+        _values.set_policy(False, packages, modules, self._policy.limits.value_bytes)
         ready.set_result(None)
-        await self._over.wait()
-        self._driver.close()
+        with printed_to(logger):
+            await self._over.wait()
+            self._driver.close()
 
     def _receive(self, packets: list[Packet]) -> None:
         for packet in packets:
