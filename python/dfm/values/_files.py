@@ -36,6 +36,8 @@ class _Registered(NamedTuple):
     decode: Callable[[Any], Any]
 
 
+_read: dict[str, ModuleType] = {}
+"""The files that have been needed, by their words."""
 _by_type: dict[type[Any], str] = {}
 _by_name: dict[str, _Registered] = {}
 
@@ -84,16 +86,17 @@ def restorer(name: str) -> Callable[[Any], Any] | None:
     if (registered := _by_name.get(name)) is not None:
         return registered.decode
     word = name.partition("-")[0]
-    for package, of in _FILES.items():
-        if of == word:
-            try:
-                importlib.import_module(package)
-            except ImportError:
-                raise malformed(
-                    TypeError, f"a value of the package '{package}' came, which cannot be imported here"
-                ) from None
-            return _file(word).RESTORE.get(name)
-    return None
+    if word not in _read:
+        package = next((package for package, of in _FILES.items() if of == word), None)
+        if package is None:
+            return None
+        try:
+            importlib.import_module(package)
+        except ImportError:
+            raise malformed(
+                TypeError, f"a value of the package '{package}' came, which cannot be imported here"
+            ) from None
+    return _file(word).RESTORE.get(name)
 
 
 def place(name: str, value: Any, steps: Sequence[Any]) -> str:
@@ -108,4 +111,6 @@ def place(name: str, value: Any, steps: Sequence[Any]) -> str:
 
 
 def _file(word: str) -> ModuleType:
-    return importlib.import_module(f"dfm.values._{word}")
+    if (found := _read.get(word)) is None:
+        found = _read[word] = importlib.import_module(f"dfm.values._{word}")
+    return found

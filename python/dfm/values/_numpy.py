@@ -2,6 +2,7 @@
 # pyright: basic, reportMissingImports=false, reportAttributeAccessIssue=false, reportCallIssue=false
 # pyright: reportArgumentType=false, reportIndexIssue=false
 
+import functools
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -53,11 +54,23 @@ def of_dtype(dtype: Any) -> Any:
         base, shape = dtype.subdtype
         return [of_dtype(base), list(shape)]
     if dtype.names is None:
-        if not _DTYPE.fullmatch(dtype.str):
-            raise Unsent(f"an array of {dtype} does not travel; use value.astype of a type that others know")
-        return dtype.str
+        return _text_of(dtype)
     fields = [[name, of_dtype(of[0]), of[1], of[2] if len(of) > 2 else None] for name, of in _fields(dtype)]
     return {"fields": fields, "size": dtype.itemsize, "aligned": dtype.isalignedstruct}
+
+
+@functools.lru_cache(256)
+def _text_of(dtype: Any) -> str:
+    if not _DTYPE.fullmatch(dtype.str):
+        raise Unsent(f"an array of {dtype} does not travel; use value.astype of a type that others know")
+    return dtype.str
+
+
+@functools.lru_cache(256)
+def _named(form: str) -> Any:
+    if not _DTYPE.fullmatch(form):
+        raise malformed(why="a data type is one that numpy writes, such as '<f8'")
+    return numpy.dtype(form)
 
 
 def _fields(dtype: Any) -> list[tuple[str, Any]]:
@@ -72,9 +85,7 @@ def _plain_dtype(dtype: Any) -> Any:
 def dtype_of(state: Any) -> Any:
     """The type that `of_dtype` made plain."""
     if type(state) is str:
-        if not _DTYPE.fullmatch(state):
-            raise malformed(why="a data type is one that numpy writes, such as '<f8'")
-        return numpy.dtype(state)
+        return _named(state)
     if type(state) is list:
         base, shape = as_list(state, 2)
         return numpy.dtype((dtype_of(base), _shape(shape)))
@@ -121,7 +132,8 @@ def array_of(state: Any) -> Any:
     """The array that `reduce` took apart, which can be written to."""
     dtype, shape, order, data = as_list(state, 4)
     made, lengths, data = dtype_of(dtype), _shape(shape), _writable(data)
-    one_of(order, "C", "F")
+    if order != "C" and order != "F":
+        raise malformed()
     if made.itemsize == 0:
         _values.check_growth(math.prod(lengths))
     if len(data) != made.itemsize * math.prod(lengths):
@@ -130,7 +142,7 @@ def array_of(state: Any) -> Any:
 
 
 def _writable(data: Any) -> Any:
-    if type(data) is memoryview and data.contiguous and data.format == "B" and not data.readonly:
+    if type(data) is memoryview and not data.readonly and data.contiguous and data.format == "B":
         return data
     if type(data) in (bytearray, memoryview):
         return bytearray(data)
@@ -138,10 +150,13 @@ def _writable(data: Any) -> Any:
 
 
 def _shape(state: Any) -> tuple[int, ...]:
-    lengths = tuple(numbers(state))
-    if len(lengths) > _MOST_DIMENSIONS or any(length < 0 for length in lengths):
+    lengths = as_list(state)
+    if len(lengths) > _MOST_DIMENSIONS:
         raise malformed()
-    return lengths
+    for length in lengths:
+        if type(length) is not int or length < 0:
+            raise malformed()
+    return tuple(lengths)
 
 
 def _objects(state: Any) -> Any:

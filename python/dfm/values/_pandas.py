@@ -21,6 +21,8 @@ from dfm.values._form import Unsent, as_dict, as_list, fair, malformed, numbers,
 _ALONE = 1 << 20
 """A column of so many bytes travels by itself, without a copy that brings it together with others."""
 _MOST_ALONE = 32
+_FEW = 256
+"""So many texts travel one by one: Arrow's stream of them takes longer to make, and to look at."""
 
 
 def reduce(value: Any) -> Reduced | None:
@@ -29,7 +31,7 @@ def reduce(value: Any) -> Reduced | None:
     if kind is pandas.DataFrame:
         return "pandas-frame", of_frame(value)
     if kind is pandas.Series:
-        return "pandas-series", [_of_column(value.array, "it"), _of_index(value.index), value.name, *_beside(value)]
+        return "pandas-series", [_of_column(value.array), _of_index(value.index), value.name, *_beside(value)]
     if isinstance(value, pandas.Index) and kind.__module__.partition(".")[0] == "pandas":
         return "pandas-index", _of_index(value)
     if kind is pandas.Timestamp:
@@ -45,7 +47,7 @@ def reduce(value: Any) -> Reduced | None:
     if value is pandas.NA:
         return "pandas-na", None
     if isinstance(value, pandas.api.extensions.ExtensionArray):
-        return "pandas-array", _of_column(value, "it")
+        return "pandas-array", _of_column(value)
     return None
 
 
@@ -79,7 +81,10 @@ def _groups(frame: Any) -> list[list[int]]:
 def _of_group(frame: Any, positions: list[int]) -> Any:
     if len(positions) == 1:
         at = positions[0]
-        return _of_column(frame.iloc[:, at].array, f"the column [{_values.shown_key(frame.columns[at])}]")
+        try:
+            return _of_column(frame.iloc[:, at].array)
+        except Unsent as why:
+            raise Unsent(f"the column [{_values.shown_key(frame.columns[at])}]: {why}") from None
     made = numpy.empty((len(positions), len(frame)), frame.dtypes.iloc[positions[0]])
     for row, at in enumerate(positions):
         made[row] = frame.iloc[:, at].to_numpy()
@@ -155,7 +160,7 @@ def _where_frame(value: Any, steps: Sequence[Any]) -> str:
 # Columns
 
 
-def _of_column(array: Any, what: str) -> Any:
+def _of_column(array: Any) -> Any:
     """A column's values: an array of NumPy's, or a form of an extension's."""
     dtype = array.dtype
     if isinstance(dtype, numpy.dtype) or type(array) is pandas.arrays.NumpyExtensionArray:
@@ -163,10 +168,11 @@ def _of_column(array: Any, what: str) -> Any:
     match dtype:
         case pandas.StringDtype():
             missing = "nan" if dtype.na_value is not pandas.NA else "NA"
-            if dtype.storage == "pyarrow":
-                return ["texts", missing, array.__arrow_array__()]
-            present = array.isna()
-            return ["texts-plain", missing, [None if gone else one for one, gone in zip(array, present, strict=True)]]
+            if dtype.storage == "pyarrow" and len(array) > _FEW:
+                return ["texts", dtype.storage, missing, array.__arrow_array__()]
+            gone = array.isna()
+            cells = [None if none else text for text, none in zip(array, gone, strict=True)]
+            return ["texts", dtype.storage, missing, cells]
         case pandas.CategoricalDtype():
             return ["categories", numpy.asarray(array.codes), _of_index(dtype.categories), dtype.ordered]
         case pandas.DatetimeTZDtype():
@@ -178,7 +184,7 @@ def _of_column(array: Any, what: str) -> Any:
         case pandas.SparseDtype():
             indices = array.sp_index.indices if hasattr(array.sp_index, "indices") else None
             if indices is None:
-                raise Unsent(f"{what} is sparse in blocks; use pandas.arrays.SparseArray(…, kind='integer')")
+                raise Unsent("it is sparse in blocks; use pandas.arrays.SparseArray(…, kind='integer')")
             return ["sparse", array.sp_values, indices, len(array), array.fill_value]
         case pandas.ArrowDtype():
             return ["arrow", array.__arrow_array__()]
@@ -187,7 +193,7 @@ def _of_column(array: Any, what: str) -> Any:
             return ["masked", dtype.name, values, array.isna()]
         case _:
             raise Unsent(
-                f"{what} has the type {type(dtype).__name__}; use astype with one of NumPy's, Arrow's or pandas' own"
+                f"it has the type {type(dtype).__name__}; use astype with one of NumPy's, Arrow's or pandas' own"
             )
 
 
@@ -217,29 +223,26 @@ def _column(form: Any) -> Any:
 
 
 def _texts(state: list[Any]) -> Any:
-    missing, chunks = as_list(state, 2)
-    import pyarrow
-
-    if not isinstance(chunks, pyarrow.Array | pyarrow.ChunkedArray):
-        raise malformed()
-    kind = chunks.type
-    if not (pyarrow.types.is_large_string(kind) or pyarrow.types.is_string(kind)):
-        raise malformed()
-    return pandas.array(chunks, dtype=_text_dtype("pyarrow", missing))
-
-
-def _plain_texts(state: list[Any]) -> Any:
-    missing, cells = as_list(state, 2)
-    dtype = _text_dtype("python", missing)
-    if any(cell is not None and type(cell) is not str for cell in as_list(cells)):
+    storage, missing, cells = as_list(state, 3)
+    na: Any = numpy.nan if one_of(missing, "nan", "NA") == "nan" else pandas.NA
+    dtype = pandas.StringDtype(one_of(storage, "python", "pyarrow"), na_value=na)
+    if type(cells) is not list:
+        return pandas.array(_chunks_of_texts(cells), dtype=dtype)
+    if any(cell is not None and type(cell) is not str for cell in cells):
         raise malformed()
     found = numpy.empty(len(cells), object)
-    found[:] = [dtype.na_value if cell is None else cell for cell in cells]
+    found[:] = [na if cell is None else cell for cell in cells]
     return pandas.array(found, dtype=dtype)
 
 
-def _text_dtype(storage: str, missing: Any) -> Any:
-    return pandas.StringDtype(storage, na_value=numpy.nan if one_of(missing, "nan", "NA") == "nan" else pandas.NA)
+def _chunks_of_texts(state: Any) -> Any:
+    import pyarrow
+
+    if not isinstance(state, pyarrow.Array | pyarrow.ChunkedArray):
+        raise malformed()
+    if not (pyarrow.types.is_large_string(state.type) or pyarrow.types.is_string(state.type)):
+        raise malformed()
+    return state
 
 
 def _categories(state: list[Any]) -> Any:
@@ -318,7 +321,6 @@ def _integers(state: Any, kind: str = "") -> Any:
 
 _COLUMNS: dict[str, Callable[[list[Any]], Any]] = {
     "texts": _texts,
-    "texts-plain": _plain_texts,
     "categories": _categories,
     "times": _times_of,
     "periods": _periods,
@@ -351,7 +353,7 @@ def _of_index(index: Any) -> list[Any]:
         raise Unsent(
             f"an index has a frequency of type {type(frequency).__name__}, which has no name; set its freq to None"
         )
-    return ["of", index.name, _of_column(index.array, "an index"), frequency and frequency.freqstr]
+    return ["of", index.name, _of_column(index.array), frequency and frequency.freqstr]
 
 
 def _index(state: Any) -> Any:
