@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use dfm_config::{Bounds, write_file};
 use dfm_deploy::{File, Members, Scene, relative};
@@ -38,6 +38,33 @@ pub fn scene(context: &Context, chosen: &Chosen, build: Option<&Path>) -> Scene 
         packaged: ["pyproject.toml", "setup.py"].iter().any(|file| build.join(file).is_file()),
         folder,
     }
+}
+
+/// Where a section's path leads, relative to the federation's folder. One that begins with the end of that folder's own
+/// path, and from there leads to no folder that there is, was written from where that end begins, which is told.
+pub fn settled(context: &Context, chosen: &Chosen, section: Option<Span>, key: &str, path: &Path) -> PathBuf {
+    let folder = context.here.join(&chosen.paths.dir);
+    if path.components().next().is_none_or(|first| folder.join(first).exists()) {
+        return path.to_owned();
+    }
+    let around = (1..=path.components().count()).rev().find_map(|length| {
+        let begin: PathBuf = path.components().take(length).collect();
+        folder.ends_with(&begin).then(|| path.components().skip(length).collect::<PathBuf>())
+    });
+    let from_registry = || {
+        let place = context.registry.parent()?.join(path);
+        (place.exists() && folder.starts_with(&place)).then(|| relative(&folder, &place))
+    };
+    let Some(meant) = around.or_else(from_registry) else { return path.to_owned() };
+    let meant = if meant.as_os_str().is_empty() { PathBuf::from(".") } else { meant };
+    let message = format!("`{key}` is taken as `{}`: paths begin in the federation's folder", meant.display());
+    let warning = Diagnostic::warning("deploy-path-base", message);
+    let warning = section.map_or(warning.clone(), |span| {
+        warning.at(span, format!("its `{key}` is `{}`, which would repeat the folder's own path", path.display()))
+    });
+    let warning = warning.help(format!("write `{key}: {}`", meant.display()));
+    context.output.problems(&Report { diagnostics: vec![warning], sources: chosen.sources.clone() });
+    meant
 }
 
 /// Whether a section's paths, and the files that are made of them, stay in the federation's folder once their links are

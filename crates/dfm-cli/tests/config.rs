@@ -45,11 +45,40 @@ fn set_keeps_what_is_not_given_and_what_the_user_wrote() {
     let ran = world.dfm(".", "fed config set --project-path project.yaml good");
     insta::assert_snapshot!("set_with_a_missing_file", ran.all());
     insta::assert_snapshot!("set_registry", world.read("federations.yaml"));
-    let before = world.read("federations.yaml");
-    let ran = world.dfm(".", "fed config set bad --federation-dir bad");
-    assert_eq!(ran.exit, 2);
-    assert!(ran.stderr.contains("`bad` was not saved"), "{}", ran.stderr);
-    assert_eq!(world.read("federations.yaml"), before);
+}
+
+#[test]
+fn set_saves_what_has_faults_and_says_them() {
+    let world = two_federations();
+    let ran = world.dfm(".", "fed config set worse --federation-dir bad --config-path f.dfm.yaml");
+    insta::assert_snapshot!("set_with_faults", ran.all());
+    assert!(world.read("federations.yaml").contains("worse:"), "{}", world.read("federations.yaml"));
+}
+
+#[test]
+fn no_project_is_written_as_other_tools_write_it() {
+    let world = two_federations();
+    world.write("x/f.dfm.yaml", SMALL);
+    let ran = world.dfm(".", "fed config set x --federation-dir x --config-path f.dfm.yaml --project-path None");
+    assert!(ran.exit == 0 && !ran.stderr.contains("does not exist"), "{}", ran.all());
+    assert!(!world.read("federations.yaml").contains("project_path"), "{}", world.read("federations.yaml"));
+    assert_eq!(world.dfm(".", "fed config set x --project-path project.yaml").exit, 0);
+    assert_eq!(world.dfm(".", "fed config set x --project-path None").exit, 0);
+    assert!(world.dfm(".", "fed config show x").stdout.contains("project_path:   none"));
+    world.write(
+        "federations.yaml",
+        "federations:\n  y: {federation_dir: x, config_path: f.dfm.yaml, project_path: None}\n",
+    );
+    assert!(world.dfm(".", "fed config show y").stdout.contains("project_path:   none"));
+}
+
+#[test]
+fn create_default_says_where_it_writes_and_why() {
+    let world = World::new();
+    let ran = world.dfm("project", "fed config create-default");
+    insta::assert_snapshot!("create_default", ran.all());
+    let ran = world.dfm("project", "fed config create-default --path .");
+    assert!(ran.exit == 0 && ran.stderr.trim() == "created `federations.yaml`", "{}", ran.all());
 }
 
 #[test]

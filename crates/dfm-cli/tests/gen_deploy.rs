@@ -74,3 +74,21 @@ fn a_patch_changes_what_is_generated_and_its_faults_are_in_it() {
     insta::assert_snapshot!("lacking_patch", world.dfm(".", "fed gen docker fed --patch patch.yaml").all());
     assert_eq!(world.dfm(".", "fed gen helm fed --patch none.yaml").exit, 2);
 }
+
+#[test]
+fn a_path_that_repeats_the_federations_folder_begins_above_it() {
+    let world = greeting();
+    world.write(
+        "patch.yaml",
+        "provision:\n  docker:\n    dockerfile: work/examplefed/deploy/docker/Dockerfile\n    build: {context: work}\n  helm:\n    path: examplefed/deploy/helm\n",
+    );
+    insta::assert_snapshot!("repeated_docker", world.dfm(".", "fed gen docker fed --patch patch.yaml").all());
+    let ran = world.dfm(".", "fed gen helm fed --patch patch.yaml");
+    assert!(ran.exit == 0 && ran.stderr.contains("write `path: deploy/helm`"), "{}", ran.all());
+    assert!(world.root().join("work/examplefed/deploy/helm/Chart.yaml").exists());
+    // Where the federation's folder has one of that name, nothing is guessed.
+    world.write("work/examplefed/examplefed/__init__.py", "");
+    let ran = world.dfm(".", "fed gen helm fed --patch patch.yaml");
+    assert!(ran.exit == 0 && ran.stderr.matches("warning").count() == 0, "{}", ran.all());
+    assert!(world.root().join("work/examplefed/examplefed/deploy/helm/Chart.yaml").exists());
+}

@@ -3,7 +3,7 @@
 use dfm_config::{Federation, Operation, Site, Type};
 use serde_json::{Map, Value, json};
 
-use crate::operations::bindings;
+use crate::operations::{bindings, taken_by};
 use crate::schemas::referred;
 
 /// The content of `fed_info.json`.
@@ -46,15 +46,10 @@ fn operation(of: &Operation) -> Value {
 fn site(federation: &Federation, of: &Site) -> Value {
     let offers: Vec<Value> = bindings(of)
         .map(|(provider, operation, binding)| {
-            let declared = federation.operations.get(operation).map(|operation| &operation.parameters);
-            let declared = || declared.into_iter().flatten();
-            let mut parameters: Vec<&String> = declared().map(|(name, _)| name).collect();
-            for (name, _) in binding.arguments.values().filter_map(|argument| argument.exposed.as_ref()) {
-                if !parameters.contains(&name) {
-                    parameters.push(name);
-                }
-            }
-            let required: Vec<&String> = declared().filter(|(_, of)| of.required).map(|(name, _)| name).collect();
+            let declared = federation.operations.get(operation);
+            let taken: Vec<_> = declared.into_iter().flat_map(|declared| taken_by(declared, binding)).collect();
+            let parameters: Vec<&str> = taken.iter().map(|(name, _)| *name).collect();
+            let required: Vec<&str> = taken.iter().filter(|(_, of)| of.required).map(|(name, _)| *name).collect();
             json!({
                 "operation": operation,
                 "provider": provider,

@@ -61,6 +61,22 @@ pub fn identifiers<'a>(
     distinct(names, taken.into_iter().collect(), identifier)
 }
 
+/// Names with dots → names of classes, all different, and none of `taken`: `geo.Point` becomes `Point`, or `geo_Point`
+/// where another name ends in the same word.
+pub fn classes<'a>(
+    names: impl IntoIterator<Item = &'a str>,
+    taken: impl IntoIterator<Item = String>,
+) -> HashMap<&'a str, String> {
+    let names: Vec<&str> = names.into_iter().collect();
+    let mut ends: HashMap<&str, usize> = HashMap::new();
+    names.iter().for_each(|name| *ends.entry(end(name)).or_default() += 1);
+    distinct(names, taken.into_iter().collect(), |name| identifier(if ends[end(name)] == 1 { end(name) } else { name }))
+}
+
+fn end(name: &str) -> &str {
+    name.rsplit('.').next().unwrap_or(name)
+}
+
 /// Parameters or properties → names of a pydantic model's fields, all different and none of the model's own;
 /// `operation`: nor of an operation's.
 pub fn fields<'a>(names: impl IntoIterator<Item = &'a str>, operation: bool) -> HashMap<&'a str, String> {

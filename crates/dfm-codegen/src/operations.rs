@@ -47,9 +47,10 @@ pub fn at_site<'a>(federation: &'a Federation, name: &'a str, site: &'a Site) ->
         source.site = Some(name);
         source.description = first.description.as_deref().unwrap_or(source.description);
         source.returns = first.returns.as_ref().or(source.returns);
+        source.parameters.values_mut().for_each(Vec::clear);
         for (provider, binding) in bindings {
             source.providers.push(provider);
-            for (name, parameter) in binding.arguments.values().filter_map(|argument| argument.exposed.as_ref()) {
+            for (name, parameter) in taken_by(declared, binding) {
                 source.parameters.entry(name).or_default().push(parameter);
             }
         }
@@ -64,6 +65,19 @@ pub fn bindings(site: &Site) -> impl Iterator<Item = (Option<&str>, &str, &Bindi
     own.chain(site.providers.iter().flat_map(|(provider, of)| {
         of.interface.iter().map(move |(operation, binding)| (Some(provider.as_str()), operation.as_str(), binding))
     }))
+}
+
+/// The parameters that a binding's operation has there: those that are declared, but for those that an exposed one takes
+/// the place of, and the exposed ones.
+pub fn taken_by<'a>(
+    declared: &'a Operation,
+    binding: &'a Binding,
+) -> impl Iterator<Item = (&'a str, &'a Parameter)> + Clone {
+    let exposed = || binding.arguments.values().filter_map(|argument| argument.exposed.as_ref());
+    let replaced = move |name: &str| exposed().any(|(other, _)| other == name);
+    let kept = declared.parameters.iter().map(|(name, of)| (name.as_str(), of));
+    let kept = kept.filter(move |(name, _)| !replaced(name));
+    kept.chain(exposed().map(|(name, of)| (name.as_str(), of)))
 }
 
 impl<'a> Source<'a> {
@@ -195,7 +209,7 @@ fn parameter_field(
     mut annotation: Expr,
     types: &mut Types<'_>,
 ) {
-    let declared = versions[0];
+    let declared = versions.iter().find(|version| !version.required).unwrap_or(&versions[0]);
     let mut documentation = declared.description.trim().to_owned();
     let mut value = None;
     if !declared.required {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::HEAD;
 use crate::layout::docstring;
 use crate::literals::string;
-use crate::operations::bindings;
+use crate::operations::{bindings, taken_by};
 use crate::schemas::{is_model, referred};
 
 /// The module `fed/runtime/<site>/__init__.py`.
@@ -76,18 +76,17 @@ fn binding(
     of: &Binding,
     classes: &impl Fn(&str) -> Option<String>,
 ) -> Value {
-    let exposed = || of.arguments.values().filter_map(|argument| argument.exposed.as_ref());
-    let declared = federation.operations.get(operation).map(|operation| &operation.parameters);
-    let declared = || declared.into_iter().flatten();
-    let defaults: Map<String, Value> =
-        declared().filter_map(|(name, of)| Some((name.clone(), of.default.clone()?))).collect();
-    let parameters: BTreeSet<&String> =
-        declared().map(|(name, _)| name).chain(exposed().map(|(name, _)| name)).collect();
-    let named = declared().chain(exposed().map(|(name, of)| (name, of)));
-    let discoverable: BTreeSet<&String> = named.filter(|(_, of)| of.accepts.advise).map(|(name, _)| name).collect();
-    let models: Map<String, Value> = exposed()
-        .map(|(name, of)| (name, of))
-        .chain(declared())
+    let declared = federation.operations.get(operation);
+    let taken: Vec<_> = declared.into_iter().flat_map(|declared| taken_by(declared, of)).collect();
+    let taken = || taken.iter().copied();
+    let defaults: Map<String, Value> = declared
+        .into_iter()
+        .flat_map(|declared| &declared.parameters)
+        .filter_map(|(name, of)| Some((name.clone(), of.default.clone()?)))
+        .collect();
+    let parameters: BTreeSet<&str> = taken().map(|(name, _)| name).collect();
+    let discoverable: BTreeSet<&str> = taken().filter(|(_, of)| of.accepts.advise).map(|(name, _)| name).collect();
+    let models: Map<String, Value> = taken()
         .filter_map(|(name, parameter)| {
             let path = match &parameter.of {
                 Type::Class(path) => path.clone(),
@@ -97,14 +96,14 @@ fn binding(
                     classes(name)?
                 }
             };
-            Some((name.clone(), Value::String(path)))
+            Some((name.to_owned(), Value::String(path)))
         })
         .collect();
     let arguments: Map<String, Value> = of.arguments.iter().map(|(name, of)| (name.clone(), argument(of))).collect();
-    let named = declared().chain(exposed().map(|(name, of)| (name, of)));
-    let types: Map<String, Value> =
-        named.map(|(name, parameter)| (name.clone(), checked_parameter(federation, parameter, &classes))).collect();
-    let returns = federation.operations.get(operation).and_then(|operation| operation.returns.as_ref());
+    let types: Map<String, Value> = taken()
+        .map(|(name, parameter)| (name.to_owned(), checked_parameter(federation, parameter, &classes)))
+        .collect();
+    let returns = declared.and_then(|operation| operation.returns.as_ref());
     json!({
         "operation": operation,
         "provider": provider,

@@ -80,7 +80,7 @@ fn capitalized(name: &str) -> String {
 
 /// Flattened schema → the name of its class, or of its type. A field of that name would hide it.
 pub fn classes(schemas: &IndexMap<String, Value>) -> HashMap<&str, String> {
-    names::identifiers(schemas.keys().map(String::as_str), all_fields(schemas))
+    names::classes(schemas.keys().map(String::as_str), all_fields(schemas))
 }
 
 /// The module of the flattened `schemas`, without its head: what it imports, and its text.

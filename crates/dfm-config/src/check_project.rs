@@ -18,6 +18,12 @@ const VERSIONS: [u64; 2] = [3, 4];
 /// What a participant can be; earlier versions of NVFlare had overseers.
 const KINDS: &[&str] = &["server", "client", "admin", "relay", "overseer"];
 
+/// Builders that provisioning leaves out, by the ends of their names, and why.
+const LEFT_OUT: &[(&str, &str)] = &[
+    ("WorkspaceArchiveBuilder", "dfm completes and packs the kits itself"),
+    (".TemplateBuilder", "the templates are part of NVFlare now"),
+];
+
 /// Adds what is wrong with a project, and between a federation and its project, to the federation's report.
 pub fn check_project(loaded: &mut Loaded, path: &Path) {
     check(&mut loaded.report, Some(&loaded.federation), path);
@@ -139,6 +145,14 @@ fn check_rights(
     let Some(Data::List(builders)) = builders.map(|entry| &entry.value.data) else { return };
     for builder in builders.iter().filter_map(|node| Some(&node.map()?.get("path")?.value)) {
         let name = builder.text().unwrap_or_default();
+        if let Some((_, why)) = LEFT_OUT.iter().find(|(end, _)| name.ends_with(end)) {
+            faults.push(
+                Diagnostic::warning("project-builder-left-out", format!("the builder `{name}` is left out: {why}"))
+                    .at(builder.span, "without effect")
+                    .help("remove it"),
+            );
+            continue;
+        }
         if !name.starts_with("nvflare.") && !name.starts_with("dfm.") {
             faults.push(
                 Diagnostic::warning("project-own-builder", format!("the builder `{name}` may give kits a policy of its own"))

@@ -22,6 +22,7 @@ const SITE_PROPERTIES: &[&str] = &[
     "dfm_context",
     "federation_name",
     "info",
+    "name",
     "secret_for_key",
     "site",
     "telemetry_span",
@@ -97,8 +98,10 @@ fn binding(name: &str, entry: &Entry, scope: &Scope<'_>, faults: &mut Faults) ->
     let before = faults.len();
     let arguments = given.map_or_else(|| Some(IndexMap::new()), |entry| arguments(entry, operation, scope, faults));
     let sound = faults.len() == before;
+    if let Some(arguments) = &arguments {
+        check_exposed(arguments, faults);
+    }
     if let (Some(operation), Some(arguments)) = (operation, &arguments) {
-        check_exposed(arguments, operation, faults);
         // A faulty argument may be the one that takes the parameter.
         if sound {
             check_used(name, arguments, operation, given.map_or(entry.key, |entry| entry.key), faults);
@@ -203,7 +206,7 @@ fn argument(entry: &Entry, operation: Option<&Operation>, scope: &Scope<'_>, fau
                     .help("users give the parameter itself; leave `expose-as` out"),
             );
         }
-        exposed(entry, scope, faults)
+        exposed(entry, operation, scope, faults)
     });
     if let (ArgumentSource::Const(value), Some((name, Parameter { of: Type::Schema(schema), .. }))) =
         (&source, &exposed)
@@ -317,10 +320,20 @@ fn check_parameter(name: &str, span: Span, operation: Option<&Operation>, faults
     }
 }
 
-/// The parameter that `expose-as` adds.
-fn exposed(entry: &Entry, scope: &Scope<'_>, faults: &mut Faults) -> Option<(String, Parameter)> {
+/// The parameter that `expose-as` adds; under the name of one of the operation's it takes its place, and what users do
+/// not give comes from the argument's source.
+fn exposed(
+    entry: &Entry,
+    operation: Option<&Operation>,
+    scope: &Scope<'_>,
+    faults: &mut Faults,
+) -> Option<(String, Parameter)> {
+    let declared = |name: &Node| {
+        let declared = operation?.parameters.get(name.text()?)?;
+        Some(Parameter { span: name.span, required: false, default: None, ..declared.clone() })
+    };
     let (name, parameter) = match &entry.value.data {
-        Data::Text(_) => (&entry.value, anything(entry.value.span)),
+        Data::Text(_) => (&entry.value, declared(&entry.value).unwrap_or_else(|| anything(entry.value.span))),
         Data::Map(entries) => {
             let fields = Fields::of(&EXPOSED, &entry.value, entry.key, faults)?;
             let name = &fields.need("param", faults)?.value;
@@ -331,7 +344,7 @@ fn exposed(entry: &Entry, scope: &Scope<'_>, faults: &mut Faults) -> Option<(Str
                 .collect();
             let mut parameter = typed_parameter(&fields, &schema, name.span, scope.schemas, faults);
             if fields.get("type").is_none() {
-                parameter.of = anything(name.span).of;
+                parameter.of = declared(name).unwrap_or_else(|| anything(name.span)).of;
             }
             (name, parameter)
         }
@@ -359,10 +372,9 @@ fn anything(span: Span) -> Parameter {
     }
 }
 
-/// Exposed parameters must not clash with the operation's, nor with each other.
-fn check_exposed(arguments: &IndexMap<String, Argument>, operation: &Operation, faults: &mut Faults) {
-    let mut seen: HashMap<&str, Span> =
-        operation.parameters.iter().map(|(name, parameter)| (name.as_str(), parameter.span)).collect();
+/// Exposed parameters must not clash with each other.
+fn check_exposed(arguments: &IndexMap<String, Argument>, faults: &mut Faults) {
+    let mut seen: HashMap<&str, Span> = HashMap::new();
     for (name, parameter) in arguments.values().filter_map(|argument| argument.exposed.as_ref()) {
         if let Some(first) = seen.get(name.as_str()) {
             faults.push(
@@ -383,8 +395,8 @@ fn check_used<'a>(
     span: Span,
     faults: &mut Faults,
 ) {
-    let source = |argument: &'a Argument| match &argument.source {
-        ArgumentSource::Param(name) => Some(name.as_str()),
+    let source = |argument: &'a Argument| match (&argument.source, &argument.exposed) {
+        (ArgumentSource::Param(name), _) | (_, Some((name, _))) => Some(name.as_str()),
         _ => None,
     };
     let used: HashSet<&str> = arguments.values().filter_map(source).collect();

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use dfm_diag::{Diagnostic, Span, nearest};
+use dfm_diag::{Diagnostic, Severity, Span, nearest};
 use indexmap::IndexMap;
 use serde_json::Value;
 
@@ -95,7 +95,16 @@ fn operation(name: &str, entry: &Entry, schemas: &Schemas, faults: &mut Faults) 
                 .help("leave it out; what the operation gives back is named by `returns`"),
         );
     }
-    let declared: Vec<_> = fields.named("parameters", faults).collect();
+    if let (Some(parameters), Some(properties)) = (fields.get("parameters"), fields.get("properties")) {
+        faults.push(
+            Diagnostic::error("config-duplicate-key", "`properties` is another word for `parameters`")
+                .at(properties.key, "again here")
+                .related(parameters.key, "first here")
+                .help("write all of them under `parameters`"),
+        );
+    }
+    let key = if fields.get("parameters").is_some() { "parameters" } else { "properties" };
+    let declared: Vec<_> = fields.named(key, faults).collect();
     let required = required(&fields, &declared, faults);
     let mut parameters = IndexMap::new();
     for (name, entry) in declared {
@@ -141,7 +150,9 @@ fn required<'n>(fields: &Fields<'n>, declared: &[(&'n String, &'n Entry)], fault
         let Some(name) = text(item, "required", faults) else { continue };
         if !known.contains(name) {
             let names = declared.iter().map(|(parameter, _)| parameter.as_str());
-            faults.push(no_parameter(name, item.span, names, faults));
+            let mut fault = no_parameter(name, item.span, names, faults);
+            fault.severity = Severity::Warning;
+            faults.push(fault);
         }
         required.insert(name);
     }

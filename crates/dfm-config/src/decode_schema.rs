@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use crate::Type;
 use crate::fields::{Faults, Fields, listed, wrong_type};
-use crate::names::{invalid_name, is_class_path, is_name};
+use crate::format::Form;
+use crate::names::{invalid_name, is_class_path};
 use crate::schema_form::Forms;
 use crate::schema_unchecked::Unchecked;
 use crate::tree::{Data, Entries, Entry, Node};
@@ -57,7 +58,7 @@ pub fn schemas(fields: &Fields<'_>, own_file: u32, faults: &mut Faults) -> Schem
     let mut schemas = Schemas { own_file, ..Schemas::default() };
     let named: Vec<_> = fields.named("schemas", faults).collect();
     for (name, entry) in named {
-        if !is_name(name) {
+        if !Form::DottedName.fits(name) {
             faults.push(invalid_name(name, "a schema", entry.key, "it becomes a Python class"));
         }
         check(&entry.value, "a schema", faults);

@@ -1,6 +1,6 @@
 //! Which files does a configuration consist of, and what does each say?
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -9,6 +9,7 @@ use dfm_diag::{Diagnostic, Sources, Span, nearest};
 use crate::bounds::Bounds;
 use crate::load::Fetch;
 use crate::tree::{self, Node};
+use crate::way::relative;
 
 /// More files than this come only from a server that has an answer to everything.
 const MOST_FILES: usize = 1_000;
@@ -26,13 +27,50 @@ pub struct Documents {
     fetch: Option<Fetch>,
     /// Where the files are that references may lead to.
     bounds: Bounds,
+    /// The folders from which paths are tried that lead nowhere from their file's.
+    bases: Vec<PathBuf>,
+    /// The paths of which that has been told.
+    rebased: HashSet<String>,
 }
 
 impl Documents {
     /// None yet; URLs are read by `fetch`, if there is one, and other files that are referred to within the bounds.
-    pub fn new(fetch: Option<Fetch>, bounds: Bounds) -> Self {
-        let (sources, faults) = Default::default();
-        Self { sources, faults, trees: HashMap::new(), opened: HashMap::new(), origins: HashMap::new(), fetch, bounds }
+    pub fn new(fetch: Option<Fetch>, bounds: Bounds, bases: Vec<PathBuf>) -> Self {
+        Self {
+            sources: Sources::default(),
+            faults: Vec::new(),
+            trees: HashMap::new(),
+            opened: HashMap::new(),
+            origins: HashMap::new(),
+            fetch,
+            bounds,
+            bases,
+            rebased: HashSet::new(),
+        }
+    }
+
+    /// Where a reference's path leads: from the folder of its file or, where nothing is there, from one of the bases where
+    /// something is, which is told once.
+    pub fn led_to(&mut self, path: &str, from: Span) -> PathBuf {
+        let folder = self.folder(from.file);
+        let beside = folder.join(path);
+        let inside = |place: &Path| self.bounds.within(place).is_some();
+        if !inside(&beside) || beside.exists() {
+            return beside;
+        }
+        let led = |base: &PathBuf| Some(base.join(path)).filter(|place| inside(place) && place.is_file());
+        let Some((base, found)) = self.bases.iter().find_map(|base| Some((base, led(base)?))) else { return beside };
+        let way = std::path::absolute(folder).map(|folder| relative(&folder, &found)).unwrap_or(found.clone());
+        let message =
+            format!("`{path}` is not in the folder of the file that refers to it, but in `{}`", base.display());
+        if self.rebased.insert(path.to_owned()) {
+            self.faults.push(
+                Diagnostic::warning("config-ref-base", message)
+                    .at(from, "this file's folder is where its paths begin")
+                    .help(format!("write `{}`", way.display())),
+            );
+        }
+        found
     }
 
     /// Whether references may lead to URLs.

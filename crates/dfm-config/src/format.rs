@@ -96,6 +96,8 @@ pub enum Form {
     Identifier,
     /// A Python name that is no keyword.
     Name,
+    /// Names with dots between them.
+    DottedName,
     /// `namespace.Name`.
     Operation,
     /// `"#/operations/<name>"`.
@@ -120,6 +122,7 @@ impl Form {
             }
             Self::Identifier => names::is_identifier(text),
             Self::Name => names::is_name(text),
+            Self::DottedName => text.split('.').all(names::is_name),
             Self::Operation => {
                 text.split_once('.').is_some_and(|(namespace, own)| names::is_name(namespace) && names::is_name(own))
             }
@@ -154,7 +157,7 @@ pub static CONFIGURATION: Shape = Shape {
         key("provision", Kind::Shape(&PROVISION), "How deployment files are made."),
         key(
             "schemas",
-            Kind::Named(Form::Name, &Kind::Schema),
+            Kind::Named(Form::DottedName, &Kind::Schema),
             "Name → JSON Schema; each becomes a typed model in the generated API.",
         ),
         key(
@@ -207,6 +210,11 @@ pub static OPERATION: Shape = Shape {
             "parameters",
             Kind::Named(Form::Identifier, &Kind::Shape(&PARAMETER)),
             "Name → JSON Schema, and what a pipeline may give for it.",
+        ),
+        key(
+            "properties",
+            Kind::Named(Form::Identifier, &Kind::Shape(&PARAMETER)),
+            "Another word for `parameters`, as operations have it that are written as JSON Schemas.",
         ),
         key("required", Kind::Texts, "The parameters that a pipeline has to give."),
         key("returns", Kind::Type, "A type of JSON Schema, or the dotted path of a Python class."),

@@ -141,6 +141,7 @@ fn text(form: Form) -> Value {
         Form::Version => pattern(r"[0-9]+\.[0-9]+\.[0-9]+".to_owned()),
         Form::Identifier => pattern(WORD.to_owned()),
         Form::Name => pattern(format!("(?!{keyword}$){WORD}")),
+        Form::DottedName => pattern(format!(r"(?!(?:.*\.)?{keyword}(?:\.|$)){WORD}(?:\.{WORD})*")),
         Form::Operation => pattern(format!(r"(?!{keyword}\.){WORD}\.(?!{keyword}$){WORD}")),
         Form::Pointer => json!({"pattern": "^#/operations/"}),
         Form::ClassPath => pattern(format!(r"(?!(?:.*\.)?{keyword}(?:\.|$)){WORD}(?:\.{WORD})+")),

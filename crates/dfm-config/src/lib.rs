@@ -34,6 +34,7 @@ mod secrets;
 mod tree;
 mod type_paths;
 mod value;
+mod way;
 mod write;
 
 pub use bounds::Bounds;
@@ -47,4 +48,5 @@ pub use policy::{Limits as PolicyLimits, SitePolicy, policy, policy_table};
 pub use project::{Project, project};
 pub use registry_find::{FILE_NAME, find as find_registry};
 pub use schema_unchecked::{is_portable, tuple_length};
+pub use way::relative;
 pub use write::write_file;

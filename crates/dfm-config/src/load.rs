@@ -21,6 +21,8 @@ pub struct Options {
     pub folder: Option<PathBuf>,
     /// More folders that references may lead to.
     pub allowed: Vec<PathBuf>,
+    /// The registry's folder, from which paths are tried that lead nowhere from their file's.
+    pub registry: Option<PathBuf>,
 }
 
 /// The bytes behind a URL, or the sentence that tells the user why there are none.
@@ -43,7 +45,9 @@ const MOST_FAULTS: usize = 1_000;
 /// # Errors
 /// Everything that is wrong with it, warnings included, in the order of the files; of very many faults the first ones.
 pub fn load(path: &Path, options: &Options) -> Result<Loaded, Report> {
-    let mut documents = Documents::new(options.fetch, bounds(path, options));
+    let (bounds, around) = bounds(path, options);
+    let bases = options.registry.iter().cloned().chain(around).collect();
+    let mut documents = Documents::new(options.fetch, bounds, bases);
     let root = documents.open(path, "the configuration", None).map(|file| {
         let root = refs::expand_root(&mut documents, file);
         match options.patch.as_ref().and_then(|path| documents.open(path, "the patch", None)) {
@@ -60,7 +64,7 @@ pub fn load(path: &Path, options: &Options) -> Result<Loaded, Report> {
     }
     let federation = root.and_then(|root| decode::federation(&root, &mut decoded));
     let mut faults = std::mem::take(&mut documents.faults);
-    if !faults.is_empty() {
+    if faults.iter().any(Diagnostic::is_error) {
         decoded.retain(is_certain);
     }
     faults.extend(decoded);
@@ -77,14 +81,14 @@ pub fn load(path: &Path, options: &Options) -> Result<Loaded, Report> {
 }
 
 /// Where references may lead: the folders of the federation and of the files that the user names, the repository around
-/// the federation, and what is allowed besides.
-fn bounds(path: &Path, options: &Options) -> Bounds {
+/// the federation, and what is allowed besides; with that repository.
+fn bounds(path: &Path, options: &Options) -> (Bounds, Option<PathBuf>) {
     let of_file = |path: &Path| std::path::absolute(path).ok()?.parent().map(Path::to_owned);
     let named = of_file(path).into_iter().chain(options.patch.as_deref().and_then(of_file));
     let folder = options.folder.clone().or_else(|| of_file(path));
     let around = folder.as_deref().and_then(repository);
-    let all: Vec<_> = named.chain(folder).chain(around).chain(options.allowed.iter().cloned()).collect();
-    Bounds::of(all.iter().map(PathBuf::as_path))
+    let all: Vec<_> = named.chain(folder).chain(around.clone()).chain(options.allowed.iter().cloned()).collect();
+    (Bounds::of(all.iter().map(PathBuf::as_path)), around)
 }
 
 /// Keeps as many faults as anybody reads, and says how many more there are.

@@ -373,7 +373,7 @@ impl Expander<'_> {
         let file = if path.is_empty() {
             span.file
         } else {
-            let path = if is_url(path) { path.into() } else { self.documents.folder(span.file).join(path) };
+            let path = if is_url(path) { path.into() } else { self.documents.led_to(path, span) };
             self.documents.open(&path, "the referenced file", Some(span))?
         };
         Some((file, pointer.to_owned()))

@@ -20,6 +20,9 @@ pub struct Registry {
     text: String,
 }
 
+/// How a registry, or who changes it, writes that there is no such file; other tools do.
+pub const NOTHING: &str = "None";
+
 /// What the registry says about one federation, as written there; `None` where it says nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
@@ -99,7 +102,7 @@ impl Registry {
         let mut new = self.clone();
         let record = new.records.entry(name.to_owned()).or_default();
         for (key, value) in change.fields() {
-            *record.field(key) = Some(value.to_owned());
+            *record.field(key) = Some(value.to_owned()).filter(|value| value != NOTHING);
         }
         new
     }
@@ -199,7 +202,7 @@ fn records(text: &str, file: u32) -> Result<IndexMap<String, Record>, Vec<Diagno
                         .help("write it in quotes"),
                 );
             }
-            entry.value.text().map(str::to_owned)
+            entry.value.text().filter(|text| *text != NOTHING).map(str::to_owned)
         };
         let record = Record {
             federation_dir: field("federation_dir"),

@@ -1,6 +1,6 @@
 //! How does the text of a registry change without losing what else the user wrote there?
 
-use crate::registry::Record;
+use crate::registry::{NOTHING, Record};
 use crate::scalar::is_plain_text;
 use crate::tree::{Entries, Entry, Node};
 
@@ -157,6 +157,9 @@ fn flow_fields(record: &Record) -> String {
 
 /// YAML reads JSON's quoted texts as JSON does.
 fn scalar(text: &str) -> String {
+    if text == NOTHING {
+        return "null".to_owned();
+    }
     if is_plain_text(text) { text.to_owned() } else { serde_json::Value::from(text).to_string() }
 }
 

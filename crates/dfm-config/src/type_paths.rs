@@ -25,6 +25,11 @@ fn walk(node: &Node, found: &mut Vec<Spanned<String>>) {
                     ("type" | "returns", Data::Text(path)) if is_class_path(path) => {
                         found.push(Spanned { value: path.clone(), span: entry.value.span });
                     }
+                    ("type", Data::List(names)) => {
+                        let paths = names.iter().filter_map(|name| Some((name.text()?, name.span)));
+                        let paths = paths.filter(|(path, _)| is_class_path(path));
+                        found.extend(paths.map(|(path, span)| Spanned { value: path.to_owned(), span }));
+                    }
                     // Values of the user's own, which mean nothing here.
                     ("const" | "default" | "enum" | "examples" | "info" | "storage_options", _) => {}
                     _ => walk(&entry.value, found),

@@ -91,6 +91,82 @@ fn every_construct_means_what_the_format_says() {
 }
 
 #[test]
+fn an_exposed_argument_may_take_the_place_of_a_parameter() {
+    let federation = load(&configs().join("valid/as_others_write.dfm.yaml"), &Options::default()).unwrap().federation;
+    let declared = &federation.operations["users.Greet"].parameters;
+    let exposed = |argument: &str| {
+        let arguments = &federation.sites["home"].interface["users.Greet"].arguments;
+        arguments[argument].exposed.clone().unwrap()
+    };
+    let (name, greeting) = exposed("greeting");
+    assert_eq!((name.as_str(), &greeting.of, greeting.required), ("greeting", &declared["greeting"].of, false));
+    let (_, times) = exposed("times");
+    assert_eq!((&times.of, times.accepts.advise, times.default), (&declared["times"].of, false, None));
+    assert!(declared["greeting"].required && declared["tone"].description.starts_with("A class"));
+}
+
+#[test]
+fn a_required_parameter_that_there_is_not_is_told_and_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("f.dfm.yaml");
+    let operations = "users.Greet: {parameters: {name: {}}, required: [nmae, name]}\n  users.Leave: {required: [why]}";
+    let text = format!("dfm: 1.0.0\ninfo: {{api-version: 0.0.1, code-package: fed}}\noperations:\n  {operations}\n");
+    std::fs::write(&path, text).unwrap();
+    let loaded = load(&path, &Options::default()).unwrap();
+    assert!(loaded.federation.operations["users.Greet"].parameters["name"].required);
+    let words = loaded.report.diagnostics.iter().map(|fault| (fault.is_error(), fault.message.as_str()));
+    assert_eq!(
+        words.collect::<Vec<_>>(),
+        ["nmae", "why"]
+            .map(|name| (false, format!("the operation has no parameter `{name}`")))
+            .each_ref()
+            .map(|(error, text)| (*error, text.as_str()))
+    );
+}
+
+#[test]
+fn a_path_that_begins_elsewhere_is_taken_from_where_it_leads_and_that_is_told_once() {
+    let place = tempfile::tempdir().unwrap();
+    let root = place.path().canonicalize().unwrap();
+    let write = |path: &str, text: &str| {
+        std::fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
+        std::fs::write(root.join(path), text).unwrap();
+    };
+    let reference = |path: &str| {
+        format!(
+            "dfm: 1.0.0\ninfo: {{api-version: 0.0.1, code-package: fed}}\nschemas:\n  A: {{$ref: \"{path}#/A\"}}\n  B: {{$ref: \"{path}#/B\"}}\n"
+        )
+    };
+    let config = root.join("work/fed/configs/f.dfm.yaml");
+    write("work/fed/configs/f.dfm.yaml", &reference("fed/configs/types.yaml"));
+    write("work/fed/configs/types.yaml", "A: {type: string}\nB: {type: integer}\n");
+    write("elsewhere/fed/configs/types.yaml", "A: {type: integer}\nB: {type: integer}\n");
+    let with = |registry: &str| Options {
+        folder: Some(root.join("work/fed")),
+        registry: Some(root.join(registry)),
+        ..Options::default()
+    };
+    let loaded = load(&config, &with("work")).unwrap_or_else(|report| panic!("{}", text(&report)));
+    assert_eq!(loaded.federation.schemas["A"], json!({"type": "string"}));
+    let [fault] = &loaded.report.diagnostics[..] else { panic!("{}", text(&loaded.report)) };
+    assert_eq!((fault.code, fault.help.as_deref()), ("config-ref-base", Some("write `types.yaml`")));
+
+    // Nothing outside of the federation's folders is looked at, and what is beside the file wins.
+    let report = load(&config, &with("elsewhere")).unwrap_err();
+    assert_eq!(report.diagnostics[0].code, "config-missing-file");
+    write("work/fed/configs/fed/configs/types.yaml", "A: {type: boolean}\nB: {type: integer}\n");
+    let loaded = load(&config, &with("work")).unwrap();
+    assert_eq!(loaded.federation.schemas["A"], json!({"type": "boolean"}));
+    assert!(loaded.report.diagnostics.is_empty());
+
+    // The repository's folder is another base.
+    std::fs::create_dir(root.join(".git")).unwrap();
+    write("work/fed/configs/f.dfm.yaml", &reference("work/fed/configs/types.yaml"));
+    let loaded = load(&config, &with("elsewhere")).unwrap_or_else(|report| panic!("{}", text(&report)));
+    assert_eq!(loaded.federation.schemas["A"], json!({"type": "string"}));
+}
+
+#[test]
 fn a_patch_is_merged_and_its_faults_are_in_the_patch() {
     let folder = tempfile::tempdir().unwrap();
     let patch = folder.path().join("patch.yaml");

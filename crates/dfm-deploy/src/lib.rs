@@ -4,17 +4,16 @@ mod docker;
 mod helm;
 mod members;
 mod names;
-mod paths;
 mod render;
 mod settings;
 
 use std::path::PathBuf;
 
+pub use dfm_config::relative;
 pub use docker::{Scene, docker};
 pub use helm::helm;
 pub use members::{Member, Members, PORT, members};
 pub use names::{container_name, port};
-pub use paths::relative;
 pub use settings::{Build, Docker, Helm, KitSource, Login, Push};
 
 /// A file to be written.

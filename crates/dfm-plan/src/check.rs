@@ -275,12 +275,6 @@ fn check_references(
         let message = format!("it has {slots} inputs; a node can have at most {MAX_INPUTS}");
         add("plan-too-many-inputs", message, "gather them through operations in between");
     }
-    if let Known::Yield(statement) = statement
-        && matches!(statement.value, Argument::Literal { .. } | Argument::Encoded { .. })
-    {
-        let message = format!("the Yield at place '{}' has a literal, which needs no pipeline", statement.place);
-        add("plan-yield-literal", message, "yield a node's result or a PlaceParam");
-    }
     if let Known::Store(statement) = statement
         && !matches!(statement.value, Argument::Node { .. })
     {

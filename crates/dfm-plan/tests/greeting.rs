@@ -113,7 +113,6 @@ fn every_problem_is_told() {
         greet(9, anywhere(), json!({"name": {"param": "p"}})),
         greet(10, anywhere(), json!({"name": {"param": "p", "multiuse": true}})),
         yields(11, "p", json!({"node": 9})),
-        yields(12, "literal", json!({"literal": 1})),
         greet(13, anywhere(), json!({"name": {"node": 99}})),
         greet(14, anywhere(), json!({"name": {"node": 16}})),
         greet(15, anywhere(), json!({"name": {"node": 14}})),

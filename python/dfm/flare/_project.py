@@ -145,6 +145,9 @@ class _Reader:
             where = ("builders", index)
             if not isinstance(one, dict) or not isinstance(path := one.get("path"), str):
                 raise self._error("a builder needs a `path`", "write `path: package.module.Class`", *where)
+            if path.endswith("WorkspaceArchiveBuilder"):
+                self._notice(f"{path.rpartition('.')[2]} is left out, dfm completes and packs the kits itself", *where)
+                continue
             if path == _TEMPLATE:
                 self._notice("TemplateBuilder is left out, the templates are part of NVFlare now", *where)
                 continue

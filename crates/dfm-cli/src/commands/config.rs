@@ -209,19 +209,15 @@ fn set(context: &Context, registry: &mut Registry, args: &Set) -> Result<(), Fai
         .map(PathBuf::as_path)
         .filter(|path| !path.exists())
         .collect();
+    registry.set(name, &change).map_err(Failure::failed)?;
+    let mut faults = String::new();
     if paths.config.as_ref().is_some_and(|path| path.exists()) {
-        match load(context, name, &paths) {
-            Ok(loaded) => context.output.problems(&loaded.report),
-            Err(mut report) => {
-                report.diagnostics.push(
-                    Diagnostic::error("registry-not-saved", format!("`{name}` was not saved"))
-                        .help("mend the configuration, then run the command again"),
-                );
-                return Err(Failure::wrong(report));
-            }
+        let report = load(context, name, &paths).map_or_else(|report| report, |loaded| loaded.report);
+        context.output.problems(&report);
+        if report.diagnostics.iter().any(Diagnostic::is_error) {
+            faults = format!(" with {}; once mended, `dfm fed check {name}` shows what is left", summary(&report));
         }
     }
-    registry.set(name, &change).map_err(Failure::failed)?;
     for path in missing {
         let warning = Diagnostic::warning(
             "registry-missing-file",
@@ -232,7 +228,7 @@ fn set(context: &Context, registry: &mut Registry, args: &Set) -> Result<(), Fai
     if context.output.json {
         context.output.document(&record_document(name, &registry.records[name], &paths));
     }
-    context.output.status(&format!("saved `{name}` in `{}`", context.shown(&registry.path).display()));
+    context.output.status(&format!("saved `{name}` in `{}`{faults}", context.shown(&registry.path).display()));
     Ok(())
 }
 
@@ -294,7 +290,9 @@ fn change(context: &Context, registry: &Registry, args: &Set) -> Result<Record, 
         }
         None => None,
     };
-    let stored = registry.records.get(&args.name).and_then(|record| record.federation_dir.clone());
+    let stored = registry.records.get(&args.name);
+    let has_project = stored.is_some_and(|record| record.project_path.is_some());
+    let stored = stored.and_then(|record| record.federation_dir.clone());
     let base = home.join(federation_dir.clone().or(stored.map(PathBuf::from)).unwrap_or_default());
     let inner = |path: &Option<PathBuf>| {
         let path = path.as_ref()?;
@@ -315,7 +313,10 @@ fn change(context: &Context, registry: &Registry, args: &Set) -> Result<Record, 
     Ok(Record {
         federation_dir: text(federation_dir)?,
         config_path: text(inner(&args.config_path))?,
-        project_path: text(inner(&args.project_path))?,
+        project_path: match &args.project_path {
+            Some(path) if path.as_os_str() == registry::NOTHING => has_project.then(|| registry::NOTHING.to_owned()),
+            path => text(inner(path))?,
+        },
     })
 }
 
@@ -342,6 +343,8 @@ federations:
 ";
 
 fn create_default(context: &Context, path: Option<PathBuf>) -> Result<(), Failure> {
+    let users_own = |name: &str| std::env::var_os(name).filter(|_| name != "DFM_CONFIG");
+    let chosen = path.is_none() && dfm_config::find_registry(None, &context.here, users_own) == context.registry;
     let path = path.map_or_else(|| context.registry.clone(), |path| context.here.join(path));
     let path = if path.is_dir() { path.join(FILE_NAME) } else { path };
     let place = context.shown(&path);
@@ -356,7 +359,12 @@ fn create_default(context: &Context, path: Option<PathBuf>) -> Result<(), Failur
     if context.output.json {
         context.output.document(&json!({"created": path}));
     }
-    context.output.status(&format!("created `{}`", place.display()));
+    let why = if chosen {
+        ", which is your own and serves in all folders, as no folder from here upwards has one; `--path .` makes one here"
+    } else {
+        ""
+    };
+    context.output.status(&format!("created `{}`{why}", place.display()));
     Ok(())
 }
 

@@ -15,7 +15,12 @@ use crate::neighbours;
 pub fn run(context: &Context, args: &GenDocker) -> Result<(), Failure> {
     let chosen = federation_patched(context, &args.name, args.patch.as_deref())?;
     let wrong = |diagnostic| deployment::wrong(&chosen, diagnostic);
-    let settings = Docker::of(&chosen.federation).map_err(wrong)?;
+    let mut settings = Docker::of(&chosen.federation).map_err(wrong)?;
+    let section = chosen.federation.provision.docker.as_ref().map(|section| section.span);
+    let settled = |key, path: &_| deployment::settled(context, &chosen, section, key, path);
+    settings.dockerfile = settled("dockerfile", &settings.dockerfile);
+    settings.build.context = settled("build.context", &settings.build.context);
+    settings.build.save = settings.build.save.map(|file| settled("build.save.file", &file));
     neighbours::tell(context, &chosen)?;
     let members = deployment::members(&chosen)?;
     let scene = deployment::scene(context, &chosen, Some(&settings.build.context));
@@ -31,7 +36,6 @@ pub fn run(context: &Context, args: &GenDocker) -> Result<(), Failure> {
         let build = &settings.build;
         let mut named = vec![("dockerfile", settings.dockerfile.as_path()), ("build.context", build.context.as_path())];
         named.extend(build.save.as_deref().map(|file| ("build.save.file", file)));
-        let section = chosen.federation.provision.docker.as_ref().map(|section| section.span);
         deployment::stays_inside(context, &chosen, section, &named, &files)?;
     }
     deployment::write(context, &chosen, &files, args.force)

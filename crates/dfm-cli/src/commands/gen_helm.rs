@@ -14,13 +14,14 @@ use crate::neighbours;
 /// given, and what the file system refuses.
 pub fn run(context: &Context, args: &GenHelm) -> Result<(), Failure> {
     let chosen = federation_patched(context, &args.name, args.patch.as_deref())?;
-    let settings = Helm::of(&chosen.federation).map_err(|diagnostic| deployment::wrong(&chosen, diagnostic))?;
+    let mut settings = Helm::of(&chosen.federation).map_err(|diagnostic| deployment::wrong(&chosen, diagnostic))?;
+    let section = chosen.federation.provision.helm.as_ref().map(|section| section.span);
+    settings.path = deployment::settled(context, &chosen, section, "path", &settings.path);
     neighbours::tell(context, &chosen)?;
     let members = deployment::members(&chosen)?;
     let scene = deployment::scene(context, &chosen, None);
     let files = helm(&chosen.federation, &settings, &members, &scene);
     if !args.allow_outside {
-        let section = chosen.federation.provision.helm.as_ref().map(|section| section.span);
         deployment::stays_inside(context, &chosen, section, &[("path", &settings.path)], &files)?;
     }
     deployment::write(context, &chosen, &files, args.force)
