@@ -16,16 +16,17 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 from dfm.exec._adapters import BindingError, body_misfits, import_class, kind_of
+from dfm.exec._fitting import fitting
 
 
 class Task(TypedDict):
     """A class to look at; for an adapter also what its binding says."""
 
     path: str
-    adapter: bool
+    kind: Literal["adapter", "site", "provider", "vault", "type"]
     args: list[str]
     arguments: list[str]
     is_async: bool
@@ -62,14 +63,16 @@ def main() -> None:
 
 def _problems(task: Task) -> list[Problem]:
     path = task["path"]
-    found = _imported(path, task["adapter"])
+    found = _imported(path, task["kind"] != "type")
     if found is None:
         return []
     if not isinstance(found, type):
         return [found]
-    if not task["adapter"]:
+    if task["kind"] == "type":
         return []
-    problems = _constructor_problems(path, found, task["args"])
+    problems = _constructor_problems(found, task)
+    if task["kind"] != "adapter":
+        return problems
     body: Any = inspect.getattr_static(found, "body", None)
     body = getattr(body, "__func__", body)
     if not callable(body):
@@ -79,14 +82,14 @@ def _problems(task: Task) -> list[Problem]:
 
 
 @functools.cache
-def _imported(path: str, adapter: bool) -> type[Any] | Problem | None:
-    """The class of this path, or why there is none; nothing for a type whose package is not here."""
+def _imported(path: str, needed: bool) -> type[Any] | Problem | None:
+    """The class of this path, or why there is none; nothing for one not needed whose package is not here."""
     module = path.rpartition(".")[0]
     try:
         importlib.import_module(module)
     except ModuleNotFoundError as error:
         missing = error.name or ""
-        if not adapter and missing == module.partition(".")[0]:
+        if not needed and missing == module.partition(".")[0]:
             # Another site's, perhaps.
             return None
         if not (module + ".").startswith(missing + "."):
@@ -115,17 +118,28 @@ def _reason(error: BaseException) -> str:
     return f"{words} ({frames[-1].filename}:{frames[-1].lineno})" if frames else words
 
 
-def _constructor_problems(path: str, adapter: type[Any], args: list[str]) -> list[Problem]:
+_OFFERED = {
+    "adapter": ("site", "provider"),
+    "site": ("dfm_context", "cache_config", "secrets_vault_config"),
+    "provider": ("site", "name"),
+    "vault": (),
+}
+"""What constructors get that name it, besides what is configured."""
+
+
+def _constructor_problems(made: type[Any], task: Task) -> list[Problem]:
     try:
-        signature = inspect.signature(adapter)
+        signature = inspect.signature(made)
     except (TypeError, ValueError):
         return []
+    offered = _OFFERED[task["kind"]]
+    args, kwargs = fitting(made, dict.fromkeys(offered), dict.fromkeys(task["args"]))
     try:
-        signature.bind(None, None, **dict.fromkeys(args))
+        signature.bind(*args, **kwargs)
     except TypeError as error:
-        given = ", ".join(["site", "provider", *(f"{name}=…" for name in args)])
-        message = f"the adapter cannot be constructed as `{adapter.__name__}({given})`: {error}"
-        return [_problem("constructor", message, f"its constructor is `{adapter.__name__}{signature}`")]
+        given = ", ".join([*offered, *(f"{name}=…" for name in task["args"])])
+        message = f"the {task['kind']}'s class `{made.__name__}` cannot be constructed with ({given}): {error}"
+        return [_problem("constructor", message, f"its constructor is `{made.__name__}{signature}`")]
     return []
 
 

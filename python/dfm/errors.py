@@ -18,6 +18,16 @@ class PipelineError(DfmError):
         self.line = line
 
 
+class ValuePipelineError(PipelineError, ValueError):
+    """A value is not what a parameter, or a part of the API, takes."""
+
+
+class MissingPipelineError(PipelineError, FileNotFoundError):
+    """There is no file of this name that a pipeline could be read from."""
+
+    __str__ = Exception.__str__
+
+
 class Problem(TypedDict):
     """One reason why a federation cannot run a pipeline."""
 
@@ -66,6 +76,10 @@ class JobError(DfmError):
     """A job failed, was cancelled, or did not end in time."""
 
 
+class ParameterError(JobError, ValueError):
+    """A parameter set is not what the pipeline wants."""
+
+
 class UnknownPlaceError(JobError, KeyError):
     """No `Yield` of the pipeline names this place."""
 
@@ -82,6 +96,12 @@ class PartialError(AdviceError):
 
 class LimitError(Public):
     """More was asked of a site than it does; the text names the limit."""
+
+
+class SecretError(DfmError, KeyError, ValueError):
+    """A site's vault has no secret of this key."""
+
+    __str__ = Exception.__str__
 
 
 class EncodingError(DfmError):

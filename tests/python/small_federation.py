@@ -85,7 +85,7 @@ class Adapter:
 
 class Join(Adapter):
     def body(self, first: str, second: str) -> str:
-        return f"{first}+{second}@{self.site.site}"
+        return f"{first}+{second}@{self.site.name}"
 
 
 class Count(Adapter):

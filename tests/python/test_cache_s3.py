@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import s3fs
 from dfm.api import Pipeline, PlaceParam, TryFromCache, Yield
-from dfm.exec import DfmContext, Site
+from dfm.exec import DfmContext, FsspecConfig, SecretsVault, SecretsVaultConfig, Site
 from dfm.exec._cache import Cache, digest
-from dfm.exec._site import EnvironmentVault, SiteSettings
+from dfm.exec._site import SiteSettings
 from moto.server import ThreadedMotoServer
 
 pytestmark = pytest.mark.timeout(120)
@@ -97,7 +97,13 @@ def test_a_store_that_does_not_answer_is_a_warning(server, runtime, tmp_path, ca
 
 
 def site_with(cache):
-    settings = SiteSettings(info={}, cache=cache, vault=EnvironmentVault(), providers={})
+    settings = SiteSettings(
+        info={},
+        cache=FsspecConfig.model_validate(cache),
+        vault=SecretsVaultConfig(),
+        open_vault=lambda config: SecretsVault(),
+        providers={},
+    )
     return Site(DfmContext("small", "1.0.0", "east", "home", "job", logging.getLogger("dfm.test"), settings))
 
 

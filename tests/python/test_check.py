@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dfm.exec import DfmContext, Provider, Site
-from dfm.exec._site import EnvironmentVault, SiteSettings
+from dfm.exec import DfmContext, FsspecConfig, Provider, SecretsVault, SecretsVaultConfig, Site
+from dfm.exec._site import SiteSettings
 
 OPERATION = """\
 dfm: 1.0.0
@@ -99,7 +99,7 @@ def test_a_body_is_held_against_its_binding(
     [
         ("self, site, provider", "{size: 1}", "unexpected keyword argument 'size'"),
         ("self, site, provider, size", "{}", "missing a required argument: 'size'"),
-        ("self", "{}", "too many positional arguments"),
+        ("self, *, site, provider, a, b=1", "{b: 1}", "missing a required argument: 'a'"),
     ],
 )
 def test_a_constructor_is_held_against_its_arguments(
@@ -176,7 +176,13 @@ def test_what_has_no_class_of_its_own_has_what_dfms_has(command: Path, tmp_path:
     problem = only(check(command, tmp_path, binding, GOOD))
     assert (problem["code"], problem["token"]) == ("config-unknown-property", "weather}}")
     told = set(re.findall(r"`(\w+)`", problem["help"])) - {"impl"}
-    settings = SiteSettings(info={}, cache={}, vault=EnvironmentVault(), providers={})
+    settings = SiteSettings(
+        info={},
+        cache=FsspecConfig(),
+        vault=SecretsVaultConfig(),
+        open_vault=lambda config: SecretsVault(),
+        providers={},
+    )
     site = Site(DfmContext("fed", "1.0.0", "home", "home", "job", logging.getLogger("dfm.test"), settings))
     assert told == {name for name in dir(site) if not name.startswith("_")}
     provider = Provider(site, "fast")

@@ -1,6 +1,7 @@
 """What does an adapter's author need of dfm?"""
 
 from dfm.exec._frame import Frame
-from dfm.exec._site import DfmContext, Provider, Site
+from dfm.exec._site import DfmContext, FsspecConfig, Provider, SecretsVault, SecretsVaultConfig, Site
+from dfm.exec._span import Span
 
-__all__ = ["DfmContext", "Frame", "Provider", "Site"]
+__all__ = ["DfmContext", "Frame", "FsspecConfig", "Provider", "SecretsVault", "SecretsVaultConfig", "Site", "Span"]

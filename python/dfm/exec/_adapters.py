@@ -13,11 +13,23 @@ from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 from dfm._advice import DISCOVERY_PLACE, ErrorFieldAdvice, SiteAdvice
+from dfm.errors import SecretError
 from dfm.exec._advisors import Advisor, advisors
 from dfm.exec._cache import Cache, digest
+from dfm.exec._fitting import fitting
 from dfm.exec._policy import OWN, SitePolicy
 from dfm.exec._secrets import Secrets
-from dfm.exec._site import Asker, DfmContext, EnvironmentVault, Provider, SecretsVault, Site, SiteSettings, this_user
+from dfm.exec._site import (
+    Asker,
+    DfmContext,
+    FsspecConfig,
+    Provider,
+    SecretsVault,
+    SecretsVaultConfig,
+    Site,
+    SiteSettings,
+    this_user,
+)
 from dfm.exec._telling import BindingError, Telling, user_traceback
 from dfm.exec._types import Check, check_of, checked_body
 
@@ -102,12 +114,12 @@ class Bound:
             if param in given:
                 arguments[argument] = given[param]
         for argument, param in self.exposed:
-            if param in given:
+            if given.get(param) is not None:
                 arguments[argument] = given[param]
         return arguments
 
 
-class RememberingVault:
+class RememberingVault(SecretsVault):
     """A site's vault, whose secrets are masked in what leaves the site from when they were given out."""
 
     def __init__(self, vault: SecretsVault, secrets: Secrets) -> None:
@@ -115,8 +127,13 @@ class RememberingVault:
         self._secrets = secrets
 
     def secret_for_key(self, key: str) -> str:
-        """As the vault's own."""
-        secret = self._vault.secret_for_key(key)
+        """As the vault's own, whose errors all become the same."""
+        try:
+            secret = self._vault.secret_for_key(key)
+        except SecretError:
+            raise
+        except (KeyError, ValueError) as error:
+            raise SecretError(str(error.args[0]) if error.args else f"the secret '{key}' is not there") from error
         self._secrets.note(secret)
         return secret
 
@@ -281,9 +298,8 @@ class Adapters:
         Raises:
             BindingError: that fails, or it has none.
         """
-        made = construct(
-            what, import_class(adapter["path"], what), self.site(), self._provider(provider), **adapter["args"]
-        )
+        offered = {"site": self.site(), "provider": self._provider(provider)}
+        made = construct(what, import_class(adapter["path"], what), offered, adapter["args"])
         body = getattr(made, "body", None)
         if not callable(body):
             raise BindingError(f"{what} has no method 'body'")
@@ -306,9 +322,12 @@ class Adapters:
                 self.telling.secrets.note(secret)
                 return secret
             if "site" in source:
-                return getattr(self.site(), source["site"])
-            provider, name = source["provider"]
-            return getattr(self._provider(provider), name)
+                found = getattr(self.site(), source["site"])
+            else:
+                provider, name = source["provider"]
+                found = getattr(self._provider(provider), name)
+            # As an argument, which is data, a site is its name.
+            return found.name if found is self._site else found
         except KeyError as error:
             raise BindingError(what, f": {error.args[0] if error.args else error}") from None
         except AttributeError as error:
@@ -332,8 +351,9 @@ class Adapters:
                 logger=self.logger,
                 settings=SiteSettings(
                     info=settings["info"],
-                    cache=settings["cache"],
-                    vault=RememberingVault(self.vault(settings["vault"]), self.telling.secrets),
+                    cache=FsspecConfig.model_validate(settings["cache"]),
+                    vault=SecretsVaultConfig.model_validate(settings["vault"]),
+                    open_vault=lambda config: RememberingVault(self.vault(config), self.telling.secrets),
                     providers={name: provider["info"] for name, provider in settings["providers"].items()},
                 ),
                 user=self.asker.user,
@@ -342,18 +362,20 @@ class Adapters:
             )
             impl: dict[str, Any] = settings["impl"] or {"path": "dfm.exec.Site", "args": {}}
             what = f"the class {impl['path']} of site '{name}'"
-            self._site = cast(Site, construct(what, import_class(impl["path"], what), context, **impl["args"]))
+            own = context.settings
+            offered = {"dfm_context": context, "cache_config": own.cache, "secrets_vault_config": own.vault}
+            self._site = cast(Site, construct(what, import_class(impl["path"], what), offered, impl["args"]))
         return self._site
 
-    def vault(self, settings: dict[str, Any]) -> SecretsVault:
+    def vault(self, config: SecretsVaultConfig) -> SecretsVault:
         """Where the site's secrets are.
 
         Raises:
             BindingError: its class cannot be imported or constructed.
         """
         what = f"the secrets vault of site '{self._settings['site']}'"
-        kind = EnvironmentVault if settings["path"] is None else import_class(settings["path"], what)
-        return cast(SecretsVault, construct(what, kind, **settings["args"]))
+        kind = SecretsVault if config.path is None else import_class(config.path, what)
+        return cast(SecretsVault, construct(what, kind, {}, config.args))
 
     def _provider(self, name: str | None) -> Provider | None:
         if name is None:
@@ -364,7 +386,10 @@ class Adapters:
                 "args": {},
             }
             what = f"the class {impl['path']} of provider '{name}'"
-            made = construct(what, import_class(impl["path"], what), self.site(), name, **impl["args"])
+            kind = import_class(impl["path"], what)
+            made = construct(what, kind, {"site": self.site(), "name": name}, impl["args"])
+            if isinstance(made, Provider) and not made.name:
+                made.name = name
             self._providers[name] = cast(Provider, made)
         return self._providers[name]
 
@@ -396,14 +421,17 @@ def import_class(path: str, what: str) -> type[Any]:
     return cast("type[Any]", found)
 
 
-def construct(what: str, kind: Callable[..., Any], *args: Any, **kwargs: Any) -> object:
-    """An object of the user's class.
+def construct(what: str, kind: Callable[..., Any], offered: dict[str, Any], configured: dict[str, Any]) -> object:
+    """An object of the user's class, whose constructor gets what it names of the offered, and all that is configured.
 
     Raises:
         BindingError: its constructor raised.
     """
+    args, kwargs = fitting(kind, offered, configured)
     try:
         return kind(*args, **kwargs)
+    except BindingError:
+        raise
     except Exception as error:
         raise BindingError(f"{what} could not be constructed", f":\n{user_traceback(error)}") from None
 

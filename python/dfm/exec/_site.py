@@ -9,11 +9,32 @@ import logging
 import os
 import pathlib
 import re
-import time
-from collections.abc import Generator, Mapping
-from typing import Any, Protocol, cast
+from collections.abc import Callable, Generator, Mapping
+from typing import Any, Self, cast
+
+from pydantic import BaseModel
 
 from dfm._private import private_folder
+from dfm.errors import SecretError
+from dfm.exec._span import Span, measured
+
+
+class FsspecConfig(BaseModel, frozen=True):
+    """An fsspec file system, as a site's `cache_config` describes it."""
+
+    protocol: str = "file"
+    storage_options: dict[str, Any] = {}
+    base_path: str | None = None
+    """Where it begins; `None` for the user's cache folder of this federation."""
+
+
+class SecretsVaultConfig(BaseModel, frozen=True):
+    """Where a site's secrets are, as its `secrets_vault` says it."""
+
+    path: str | None = None
+    """The dotted path of the vault's class; `None` for `SecretsVault`."""
+    args: dict[str, Any] = {}
+    """What it is constructed with."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,10 +43,12 @@ class SiteSettings:
 
     info: Mapping[str, Any]
     """Free facts about it."""
-    cache: Mapping[str, Any]
-    """The fsspec file system of its cache: `protocol`, `storage_options`, `base_path`."""
-    vault: SecretsVault
+    cache: FsspecConfig
+    """The file system of its cache."""
+    vault: SecretsVaultConfig
     """Where its secrets are."""
+    open_vault: Callable[[SecretsVaultConfig], SecretsVault]
+    """Makes a vault."""
     providers: Mapping[str, Mapping[str, Any]]
     """Free facts about each of its providers."""
 
@@ -77,42 +100,43 @@ class DfmContext:
     """The user's role in the federation, as the certificate has it; empty on the local target."""
 
 
-class SecretsVault(Protocol):
-    """Where a site's secrets are; a class of the site's own is constructed with the `args` of its configuration."""
+class SecretsVault:
+    """Where a site's secrets are: in environment variables `<prefix><KEY>`, upper case.
 
-    def secret_for_key(self, key: str) -> str:
-        """The secret.
-
-        Raises:
-            KeyError: there is none.
-        """
-        ...
-
-
-class EnvironmentVault:
-    """Secrets in environment variables `<prefix><KEY>`, upper case."""
+    A vault of a site's own is constructed with the `args` of its configuration; it has this method, and need not derive
+    from this class.
+    """
 
     def __init__(self, prefix: str = "DFM_SECRET_") -> None:
         self._prefix = prefix
 
     def secret_for_key(self, key: str) -> str:
-        """The variable's value.
+        """The secret.
 
         Raises:
-            KeyError: the variable is not set; its name is in the message.
+            SecretError: there is none; what a vault of one's own raises as KeyError or ValueError becomes this.
         """
         name = self._prefix + re.sub(r"\W", "_", key).upper()
         if (secret := os.environ.get(name)) is None:
-            raise KeyError(f"the secret '{key}' is not there: set the environment variable {name} at this site")
+            raise SecretError(f"the secret '{key}' is not there: set the environment variable {name} at this site")
         return secret
 
 
 class Site:
     """One site, for the adapters that work there. A site's own subclass may add properties and take extra arguments."""
 
-    def __init__(self, dfm_context: DfmContext) -> None:
+    def __init__(
+        self,
+        dfm_context: DfmContext,
+        cache_config: FsspecConfig | None = None,
+        secrets_vault_config: SecretsVaultConfig | None = None,
+    ) -> None:
+        """A subclass may pass on other settings of the cache and the vault than the configuration's."""
+        settings = dfm_context.settings
         self.dfm_context = dfm_context
-        self.info = dict(dfm_context.settings.info)
+        self.info = dict(settings.info)
+        self._cache = cache_config or settings.cache
+        self._vault = settings.open_vault(secrets_vault_config or settings.vault)
 
     @property
     def api_version(self) -> str:
@@ -125,19 +149,27 @@ class Site:
         return self.dfm_context.federation_name
 
     @property
-    def site(self) -> str:
+    def name(self) -> str:
         """The site's name."""
         return self.dfm_context.this_site
+
+    @property
+    def site(self) -> Self:
+        """This site: what works for a site or for a provider finds it as `.site`."""
+        return self
+
+    def __str__(self) -> str:
+        return self.name
 
     def secret_for_key(self, key: str) -> str:
         """A secret from the site's vault.
 
         Raises:
-            KeyError: there is none.
+            SecretError: there is none.
         """
-        return self.dfm_context.settings.vault.secret_for_key(key)
+        return self._vault.secret_for_key(key)
 
-    def cache_storage(self, subpath: str = "") -> Any:
+    def cache_storage(self, subpath: str | os.PathLike[str] | None = None) -> Any:
         """A folder of the site's cache, created when missing.
 
         Returns:
@@ -146,25 +178,24 @@ class Site:
         Raises:
             ImportError: the cache is not on local files, and a package for them is not installed.
         """
-        cache = self.dfm_context.settings.cache
-        protocol = cast(str, cache.get("protocol") or "file")
-        base = cast("str | None", cache.get("base_path"))
+        protocol = self._cache.protocol
+        base = self._cache.base_path
         if base is None:
             caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-            base = os.path.join(caches, "dfm", self.federation_name, self.site)
+            base = os.path.join(caches, "dfm", self.federation_name, self.name)
         try:
             from upath import UPath  # pyright: ignore
         except ImportError:
             if protocol not in ("file", "local"):
                 raise ImportError(
-                    f"the cache of site '{self.site}' is on '{protocol}', which needs: "
+                    f"the cache of site '{self.name}' is on '{protocol}', which needs: "
                     "pip install 'data-federation-mesh[fsspec]'"
                 ) from None
             folder: Any = pathlib.Path(base)
         else:
-            folder = cast(Any, UPath)(base, protocol=protocol, **cache.get("storage_options", {}))
+            folder = cast(Any, UPath)(base, protocol=protocol, **self._cache.storage_options)
         if subpath:
-            folder = folder / subpath
+            folder = folder / os.fspath(subpath)
         try:
             if isinstance(folder, pathlib.Path) and not hasattr(folder, "fs"):
                 private_folder(folder)
@@ -172,28 +203,31 @@ class Site:
                 folder.mkdir(parents=True, exist_ok=True)
         except ImportError as error:
             raise ImportError(
-                f"the cache of site '{self.site}' is on '{protocol}', which needs one more package: {error}"
+                f"the cache of site '{self.name}' is on '{protocol}', which needs one more package: {error}"
             ) from None
         return folder
 
     @contextlib.contextmanager
-    def telemetry_span(self, name: str, attributes: Mapping[str, Any] | None = None) -> Generator[None]:
+    def telemetry_span(self, name: str, attributes: Mapping[str, Any] | None = None) -> Generator[Span]:
         """Measures what happens inside it; told to the site's logger at debug level."""
-        begin = time.perf_counter()
-        try:
-            yield
-        finally:
-            took = time.perf_counter() - begin
-            self.dfm_context.logger.debug("%s took %.6f s %s", name, took, dict(attributes or {}))
+        with measured(name, attributes, self.dfm_context.logger) as span:
+            yield span
 
 
 class Provider:
     """One provider of a site, for its adapters."""
 
-    def __init__(self, site: Site, name: str) -> None:
+    name: str
+    """Its name, which a class whose constructor takes the site alone gets when it is constructed."""
+
+    def __init__(self, site: Site, name: str = "") -> None:
         self._site = site
         self.name = name
-        self.info = dict(site.dfm_context.settings.providers.get(name, {}))
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """Free facts about it."""
+        return dict(self.dfm_context.settings.providers.get(self.name, {}))
 
     @property
     def dfm_context(self) -> DfmContext:
@@ -211,20 +245,23 @@ class Provider:
         return self._site.federation_name
 
     @property
-    def site(self) -> str:
-        """The site's name."""
-        return self._site.site
+    def site(self) -> Site:
+        """The site that it is a provider of."""
+        return self._site
+
+    def __str__(self) -> str:
+        return self.name
 
     def secret_for_key(self, key: str) -> str:
         """A secret from its site's vault."""
         return self._site.secret_for_key(key)
 
-    def cache_storage(self, subpath: str = "") -> Any:
+    def cache_storage(self, subpath: str | os.PathLike[str] | None = None) -> Any:
         """A folder of its own in its site's cache, created when missing."""
-        return self._site.cache_storage(os.path.join("providers", self.name, subpath))
+        return self._site.cache_storage(os.path.join("providers", self.name, subpath or ""))
 
     def telemetry_span(
         self, name: str, attributes: Mapping[str, Any] | None = None
-    ) -> contextlib.AbstractContextManager[None]:
+    ) -> contextlib.AbstractContextManager[Span]:
         """Measures what happens inside it."""
         return self._site.telemetry_span(name, attributes)

@@ -10,7 +10,7 @@ from typing import Any
 
 from dfm.errors import SessionError
 from dfm.exec._adapters import Adapters, Bound
-from dfm.exec._site import SecretsVault
+from dfm.exec._site import SecretsVault, SecretsVaultConfig
 
 Fakes = Mapping[str, Callable[..., Any]]
 """An operation's name → what is called instead of its adapter's body, with the same arguments."""
@@ -45,9 +45,9 @@ class TestedAdapters(Adapters):
         """As `Adapters.body`, or the fake in its place."""
         return self._fakes.get(operation) or super().body(operation, provider, adapter, what)
 
-    def vault(self, settings: dict[str, Any]) -> SecretsVault:
+    def vault(self, config: SecretsVaultConfig) -> SecretsVault:
         """As `Adapters.vault`, or the test's own secrets."""
-        return super().vault(settings) if self._secrets is None else _Secrets(self._secrets)
+        return super().vault(config) if self._secrets is None else _Secrets(self._secrets)
 
     def bound(self, operation: str, provider: str | None) -> Bound:
         """As `Adapters.bound`."""
@@ -59,7 +59,7 @@ class TestedAdapters(Adapters):
         return bound
 
 
-class _Secrets:
+class _Secrets(SecretsVault):
     def __init__(self, secrets: Mapping[str, str]) -> None:
         self._secrets = secrets
 

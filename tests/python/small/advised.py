@@ -26,7 +26,7 @@ class Report:
         return AdvisedOneOf(["en", "no"])
 
     async def body(self, where, month, known, language):
-        return f"{where} in {month}, in {language}, from {self.site.site}"
+        return f"{where} in {month}, in {language}, from {self.site.name}"
 
 
 class Ask:

@@ -7,10 +7,10 @@ use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use dfm_config::{Binding, Federation};
+use dfm_config::{Binding, Class, Federation};
 use dfm_diag::{Diagnostic, Span};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::super::submit::{interpreter, search_path};
 use super::super::{Context, Failure, supervise};
@@ -20,6 +20,10 @@ use crate::child;
 struct Task<'f> {
     path: &'f str,
     span: Span,
+    /// `adapter`, `site`, `provider`, `vault` or `type`.
+    kind: &'static str,
+    /// What it is constructed with.
+    args: Option<&'f Map<String, Value>>,
     /// For an adapter.
     binding: Option<&'f Binding>,
 }
@@ -31,9 +35,9 @@ impl Task<'_> {
 
     fn to_json(&self) -> Value {
         let of = self.binding;
-        let args: Vec<&String> = of.map(|of| of.adapter.args.keys().collect()).unwrap_or_default();
+        let args: Vec<&String> = self.args.into_iter().flat_map(Map::keys).collect();
         let arguments: Vec<&String> = of.map(|of| of.arguments.keys().collect()).unwrap_or_default();
-        json!({"path": self.path, "adapter": of.is_some(), "args": args, "arguments": arguments,
+        json!({"path": self.path, "kind": self.kind, "args": args, "arguments": arguments,
             "is_async": of.is_none_or(|of| of.is_async)})
     }
 }
@@ -88,16 +92,32 @@ pub fn check(
     Ok(faults.0)
 }
 
-fn tasks(federation: &Federation) -> Vec<Task<'_>> {
-    let sites = federation.sites.values();
-    let bindings = sites.flat_map(|site| {
+fn tasks<'f>(federation: &'f Federation) -> Vec<Task<'f>> {
+    let sites = || federation.sites.values();
+    let bindings = sites().flat_map(|site| {
         let provided = site.providers.values().flat_map(|provider| provider.interface.values());
         site.interface.values().chain(provided)
     });
-    let adapters =
-        bindings.map(|of| Task { path: &of.adapter.path.value, span: of.adapter.path.span, binding: Some(of) });
-    let types = federation.type_paths.iter().map(|path| Task { path: &path.value, span: path.span, binding: None });
-    types.chain(adapters).collect()
+    let class = |kind, of: &'f Class| {
+        let path = &of.path;
+        Task { path: &path.value, span: path.span, kind, args: Some(&of.args), binding: None }
+    };
+    let adapters = bindings.map(|of| Task { binding: Some(of), ..class("adapter", &of.adapter) });
+    let own = sites().filter_map(|site| Some(class("site", site.implementation.as_ref()?)));
+    let providers = sites().flat_map(|site| site.providers.values());
+    let provided = providers.filter_map(|of| Some(class("provider", of.implementation.as_ref()?)));
+    let vaults = sites().filter_map(|site| {
+        let path = site.vault.path.as_deref()?;
+        Some(Task { path, span: site.span, kind: "vault", args: Some(&site.vault.args), binding: None })
+    });
+    let types = federation.type_paths.iter().map(|path| Task {
+        path: &path.value,
+        span: path.span,
+        kind: "type",
+        args: None,
+        binding: None,
+    });
+    types.chain(own).chain(provided).chain(vaults).chain(adapters).collect()
 }
 
 /// Diagnostics of which each says something else.
@@ -107,9 +127,11 @@ struct Faults(Vec<Diagnostic>);
 impl Faults {
     fn add(&mut self, task: &Task<'_>, problem: &Problem) {
         const SHOWN: usize = 3;
-        let code = match (problem.kind.as_str(), task.binding.is_some()) {
-            ("import", true) => "adapter-not-importable",
-            ("import", false) => "type-not-importable",
+        let code = match (problem.kind.as_str(), task.kind) {
+            ("import", "adapter") => "adapter-not-importable",
+            ("import", "type") => "type-not-importable",
+            ("import", _) => "class-not-importable",
+            ("constructor", "site" | "provider" | "vault") => "class-constructor",
             ("no-body", _) => "adapter-without-body",
             ("unknown-argument", _) => "adapter-unknown-argument",
             ("missing-argument", _) => "adapter-missing-argument",
