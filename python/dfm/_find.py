@@ -29,6 +29,23 @@ class FederationFinder:
         return None
 
 
+class OtherEngine:
+    """Says of the package of another engine, where it is not installed, that code for it is none of dfm's."""
+
+    @staticmethod
+    def find_spec(
+        fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """None, but for that package."""
+        if fullname == "nv_dfm_core":
+            raise ModuleNotFoundError(
+                "this code was generated, or written, for nv_dfm_core, which is not installed: run `dfm fed gen code "
+                "NAME` for what is generated, and `dfm migrate PATH` for what is written",
+                name=fullname,
+            )
+        return None
+
+
 def _folders() -> Iterator[Path]:
     starts: list[Path] = []
     with contextlib.suppress(OSError):  # the current folder may have been deleted
@@ -41,6 +58,7 @@ def _folders() -> Iterator[Path]:
 
 
 def install() -> None:
-    """Asks it after all other finders."""
-    if FederationFinder not in sys.meta_path:
-        sys.meta_path.append(FederationFinder)
+    """Asks them after all other finders."""
+    for finder in (FederationFinder, OtherEngine):
+        if finder not in sys.meta_path:
+            sys.meta_path.append(finder)

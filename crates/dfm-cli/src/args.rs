@@ -77,9 +77,20 @@ pub enum Command {
     Completion(Completion),
     /// Say what is installed, what is missing and what is running.
     Doctor,
+    /// Show what has to change in code that was written for nv-dfm-core, or change it.
+    Migrate(Migrate),
     /// Run a program for another dfm, and end it with that.
     #[command(hide = true)]
     Supervise(Supervise),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Migrate {
+    /// A file, or a folder with all that is in it.
+    pub path: PathBuf,
+    /// Change the files, and keep what they were beside them.
+    #[arg(long)]
+    pub write: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -216,7 +227,7 @@ pub struct Set {
     /// Its .dfm.yaml; relative to its folder, else to the current one [default: the only one in its folder].
     #[arg(long, value_name = "FILE")]
     pub config_path: Option<PathBuf>,
-    /// Its NVFlare project; relative to its folder, else to the current one.
+    /// Its NVFlare project; relative to its folder, else to the current one; None for none.
     #[arg(long, value_name = "FILE")]
     pub project_path: Option<PathBuf>,
 }
@@ -619,6 +630,7 @@ mod tests {
             "dfm fed gen provision my_federation",
             "dfm fed gen provision my_federation --clean",
             "dfm doctor",
+            "dfm migrate --write folder",
             "dfm completion setup",
             "dfm completion generate --shell zsh",
             "dfm completion status --json",

@@ -10,6 +10,7 @@ mod gen_helm;
 mod gen_provision;
 mod init;
 mod jobs;
+mod migrate;
 mod network;
 mod plan;
 mod planned;
@@ -130,6 +131,7 @@ pub fn run(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Jobs(command) => jobs::run(context, command),
         Command::Completion(command) => completion::run(context, command),
         Command::Doctor => doctor::run(context),
+        Command::Migrate(args) => migrate::run(context, &args),
         Command::Supervise(args) => supervise::run(context, &args),
     }
 }
@@ -192,6 +194,7 @@ fn load_with(context: &Context, name: &str, paths: &Paths, patch: Option<&Path>)
         fetch,
         folder: Some(paths.dir.clone()),
         allowed: context.allow_refs.clone(),
+        registry: context.registry.parent().map(Path::to_owned),
     };
     dfm_config::load(&shown, &options).map_err(|mut report| {
         if !config.exists() {

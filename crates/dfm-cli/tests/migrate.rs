@@ -1,0 +1,53 @@
+//! Does `dfm migrate` show what it changes, change nothing unasked, and keep what was there?
+
+mod common;
+
+use common::World;
+
+/// A world with a folder that was written for another tool.
+fn written_elsewhere() -> World {
+    let world = World::new();
+    let files = [
+        ("app/main.py", "from nv_dfm_core.session._session import Session\nassert status == JobStatus.FINISHED\n"),
+        ("app/own.py", "from dfm.api import Pipeline\n"),
+        ("app/fed/runtime/home.py", "from nv_dfm_core.exec import Net\n"),
+        ("app/fed/__init__.py", ""),
+        (
+            "app/configs/project.yaml",
+            "builders:\n- path: a.B\n- path: nv_dfm_core.x.WorkspaceArchiveBuilder\n- path: c.D\n",
+        ),
+        ("app/requirements.txt", "nv-dfm-core==3.1.31\n"),
+        ("app/.venv/lib/x.py", "import nv_dfm_core\n"),
+        ("app/data.json", "nv_dfm_core"),
+    ];
+    files.iter().for_each(|(path, text)| world.write(path, text));
+    world
+}
+
+#[test]
+fn unasked_it_only_shows() {
+    let world = written_elsewhere();
+    insta::assert_snapshot!("migrate", world.dfm(".", "migrate app").all());
+    assert!(world.read("app/main.py").contains("nv_dfm_core"));
+    assert!(world.root().join("app/fed").is_dir());
+}
+
+#[test]
+fn asked_it_changes_and_keeps_what_was_there() {
+    let world = written_elsewhere();
+    world.write("app/main.py.before-dfm", "an older one");
+    let ran = world.dfm("app", "migrate . --write --json");
+    let document: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!((ran.exit, document["kept"].as_array().unwrap().len()), (0, 4), "{}", ran.all());
+    assert_eq!(document["left"].as_array().unwrap().len(), 1);
+    assert_eq!(world.read("app/main.py").lines().next(), Some("from dfm.session import Session"));
+    assert!(world.read("app/main.py.before-dfm-2").contains("nv_dfm_core"));
+    assert_eq!(world.read("app/main.py.before-dfm"), "an older one");
+    assert_eq!(world.read("app/configs/project.yaml"), "builders:\n- path: a.B\n- path: c.D\n");
+    assert!(!world.root().join("app/fed").exists());
+    assert!(world.read("app/fed.before-dfm/runtime/home.py").contains("Net"));
+    assert_eq!(world.read("app/data.json") + &world.read("app/.venv/lib/x.py"), "nv_dfm_coreimport nv_dfm_core\n");
+    let again = world.dfm("app", "migrate . --write");
+    assert!(again.stderr.contains("nothing of `nv-dfm-core`") && again.stdout.is_empty(), "{}", again.all());
+    assert_eq!(world.dfm(".", "migrate nowhere").exit, 1);
+}
