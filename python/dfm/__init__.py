@@ -3,3 +3,11 @@
 from dfm import _find
 
 _find.install()
+
+
+def __getattr__(name: str) -> str:
+    if name == "__version__":
+        from importlib import metadata  # which few ask for
+
+        return metadata.version("data-federation-mesh")
+    raise AttributeError(f"module 'dfm' has no attribute '{name}'")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import moved_federation
 import pytest
@@ -134,7 +135,7 @@ def test_spans_are_told_to_the_log(moved, caplog):
     moved.call("home", "users.Seen")
     (told,) = [record.getMessage() for record in caplog.records if record.getMessage().startswith("seen took")]
     assert told.endswith("s {'a': 1, 'b': 2}"), told
-    context = SimpleNamespace(logger=logging.getLogger("dfm.testing"))
+    context: Any = SimpleNamespace(logger=logging.getLogger("dfm.testing"))
     with pytest.raises(KeyError), dfm.telemetry.adapter_span(context, "Adapter", "a.B"):
         raise KeyError("gone")
     told = caplog.records[-1].getMessage()

@@ -526,3 +526,31 @@ def test_a_result_that_cannot_be_sent_is_one_error_however_many_wait_for_it(shar
     job = shared.execute(pipeline, [{"x": threading.Lock()}, {"x": threading.Lock()}])
     job.wait_until_finished(20)
     assert len(job.errors) == 2
+
+
+def test_a_detached_job_is_received_again_while_its_session_lives(shared, fed):
+    pipeline = written(lambda: Yield(value=fed.Add(a=PlaceParam(place="x"), site="east")))
+    first, again = [], []
+    job = shared.execute(pipeline, {"x": 1}, autostop=False, default_callback=lambda *token: first.append(token[-1]))
+    until(lambda: first == [2])
+    job.detach()
+    job.send_input_params([{"x": 2}, {"x": 3}])
+    with pytest.raises(SessionError, match="not a yield place"):
+        shared.reattach(job.job_id, place_callbacks={"typo": print})
+    back = shared.reattach(job.job_id, default_callback=lambda *token: again.append(token[-1]))
+    back.send_input_params({"x": 4})
+    back.send_stop_frame()
+    assert back.wait_until_finished() and back.get_status() is JobStatus.FINISHED
+    assert first == [2] and sorted(again[:-1]) == [3, 4, 5] and isinstance(again[-1], StopToken)
+    with pytest.raises(SessionError, match="none that this session has detached"):
+        shared.reattach(job.job_id)
+
+
+def test_a_detached_job_that_has_ended_still_has_its_results(shared, fed):
+    pipeline = written(lambda: Yield(value=fed.Add(a=PlaceParam(place="x"), site="east")))
+    job = shared.execute(pipeline, [{"x": 1}, {"x": 2}])
+    job_id = job.job_id
+    job.detach()
+    assert job.wait_until_finished()
+    del job
+    assert shared.reattach(job_id).results() == [2, 3]

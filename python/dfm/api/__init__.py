@@ -1,5 +1,6 @@
 """What does an application build pipelines with?"""
 
+from dfm._advice import DISCOVERY_PLACE as DISCOVERY_PLACE_NAME
 from dfm.api._blocks import ForEach, If, TryFromCache, WriteToCache
 from dfm.api._conditions import (
     And,
@@ -14,15 +15,23 @@ from dfm.api._conditions import (
 )
 from dfm.api._operation import Operation, Yield
 from dfm.api._pipeline import Pipeline
-from dfm.api._references import Advise, Node, NodeRef, PickledObject, PlaceParam, Retry, well_known_id
+from dfm.api._references import Advise, Node, NodeId, NodeRef, PickledObject, PlaceParam, Retry, well_known_id
 from dfm.api._sites import BestOf, Site
-from dfm.api._tokens import ErrorRecord, ErrorToken, StopToken
+from dfm.api._tokens import STATUS_PLACE_NAME, ErrorRecord, ErrorToken, StopToken
+
+ErrorInfo = ErrorRecord
+"""Another name for it."""
+NodeParam = Node
+"""What a parameter takes as another node's result."""
 
 __all__ = [
+    "DISCOVERY_PLACE_NAME",
+    "STATUS_PLACE_NAME",
     "Advise",
     "And",
     "BestOf",
     "Equal",
+    "ErrorInfo",
     "ErrorRecord",
     "ErrorToken",
     "ForEach",
@@ -32,6 +41,8 @@ __all__ = [
     "LessThan",
     "LessThanOrEqual",
     "Node",
+    "NodeId",
+    "NodeParam",
     "NodeRef",
     "Not",
     "NotEqual",

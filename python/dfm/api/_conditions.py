@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Never, cast
 
 from dfm.api._lines import user_line
 from dfm.api._references import Instance, Node, PlaceParam
-from dfm.errors import PipelineError
+from dfm.errors import PipelineError, ValuePipelineError
 
 
 class Condition(Instance):
@@ -35,7 +35,7 @@ class Condition(Instance):
         raise NotImplementedError
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, slots=True, init=False)
 class Comparison(Condition):
     """How two values compare, each a node's result, a parameter or a literal."""
 
@@ -44,6 +44,16 @@ class Comparison(Condition):
     right: Any
     """The other."""
     dfm_compare: ClassVar[str]
+    dfm_symbol: ClassVar[str]
+
+    def __init__(self, left: Any, right: Any, operator: str | None = None) -> None:
+        """`operator` is how the comparison is written, which its class says already."""
+        if operator not in (None, self.dfm_symbol):
+            name = type(self).__name__
+            message = f"{name} compares with operator='{self.dfm_symbol}', not {operator!r}"
+            raise ValuePipelineError(message, user_line())
+        object.__setattr__(self, "left", left)
+        object.__setattr__(self, "right", right)
 
     def dfm_operands(self) -> Iterator[object]:
         yield self.left
@@ -55,6 +65,7 @@ class Equal(Comparison):
 
     __slots__ = ()
     dfm_compare = "equal"
+    dfm_symbol = "=="
 
 
 class NotEqual(Comparison):
@@ -62,6 +73,7 @@ class NotEqual(Comparison):
 
     __slots__ = ()
     dfm_compare = "not-equal"
+    dfm_symbol = "!="
 
 
 class GreaterThan(Comparison):
@@ -69,6 +81,7 @@ class GreaterThan(Comparison):
 
     __slots__ = ()
     dfm_compare = "greater"
+    dfm_symbol = ">"
 
 
 class GreaterThanOrEqual(Comparison):
@@ -76,6 +89,7 @@ class GreaterThanOrEqual(Comparison):
 
     __slots__ = ()
     dfm_compare = "greater-or-equal"
+    dfm_symbol = ">="
 
 
 class LessThan(Comparison):
@@ -83,6 +97,7 @@ class LessThan(Comparison):
 
     __slots__ = ()
     dfm_compare = "less"
+    dfm_symbol = "<"
 
 
 class LessThanOrEqual(Comparison):
@@ -90,6 +105,7 @@ class LessThanOrEqual(Comparison):
 
     __slots__ = ()
     dfm_compare = "less-or-equal"
+    dfm_symbol = "<="
 
 
 COMPARISONS: dict[str, type[Comparison]] = {
@@ -105,13 +121,18 @@ class Several(Condition):
     conditions: tuple[Condition, ...]
     """What it is made of, in the order in which it is decided."""
 
-    def __init__(self, *conditions: Condition | Node | Sequence[Condition | Node]) -> None:
+    def __init__(
+        self,
+        *conditions: Condition | Node | Sequence[Condition | Node],
+        exp: Condition | Node | Sequence[Condition | Node] = (),
+    ) -> None:
+        """The conditions, one by one or as a list, by position or as `exp`."""
         name = type(self).__name__
         given: list[object] = []
-        for one in conditions:
+        for one in (*conditions, exp):
             given.extend(cast(Sequence[object], one) if isinstance(one, list | tuple) else [one])
         if not given:
-            raise PipelineError(f"{name} takes one condition or more", user_line())
+            raise ValuePipelineError(f"{name} takes one condition or more", user_line())
         self.conditions = tuple(as_condition(one, name) for one in given)
 
     def dfm_operands(self) -> Iterator[object]:
@@ -139,8 +160,11 @@ class Not(Condition):
     condition: Condition
     """What does not."""
 
-    def __init__(self, condition: Condition | Node) -> None:
-        self.condition = as_condition(condition, "Not")
+    def __init__(self, condition: Condition | Node | None = None, *, exp: Condition | Node | None = None) -> None:
+        """The condition, by position or as `exp`."""
+        if condition is not None and exp is not None:
+            raise ValuePipelineError("Not takes one condition", user_line())
+        self.condition = as_condition(exp if condition is None else condition, "Not")
 
     def dfm_operands(self) -> Iterator[object]:
         yield from self.condition.dfm_operands()
@@ -165,12 +189,12 @@ def as_condition(value: object, title: str) -> Condition:
     """A condition, or a value that counts as true or not.
 
     Raises:
-        PipelineError: it is neither.
+        ValuePipelineError: it is neither.
     """
     if isinstance(value, Condition):
         return value
     if isinstance(value, Node | PlaceParam):
         return Truth(value)
-    raise PipelineError(
+    raise ValuePipelineError(
         f"{title} takes conditions, such as node > 3, and nodes, not {value!r} ({type(value).__name__})", user_line()
     )

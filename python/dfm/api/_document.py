@@ -165,6 +165,8 @@ def read_document(document: dict[str, Any], source: str, discovers: bool = False
             line = _lines.reading.line = f"{source}: statement {index}"
             try:
                 _read_statement(graph, statement, document, line)
+            except PipelineError:
+                raise
             except (AttributeError, LookupError, TypeError, ValueError) as error:
                 raise PipelineError(f"the statement is damaged: {error}", line) from None
     finally:
@@ -302,7 +304,7 @@ def _node(graph: Graph, node: Any, line: str) -> Node:
 def _generated_class(statement: dict[str, Any], document: dict[str, Any], line: str) -> type[Operation]:
     """The generated class; a file must not have any other code imported."""
     path, name = _get(statement, "class", str, line), _get(statement, "operation", str, line)
-    found = _import_class(path) if path.isascii() else None
+    found = generated_class(path)
     if found is None or found.dfm_operation != name:
         raise PipelineError(
             f"{path} is not the generated class of the operation {name}; generate the federation's code, "
@@ -320,9 +322,16 @@ def _generated_class(statement: dict[str, Any], document: dict[str, Any], line: 
 
 
 @cache
-def _import_class(path: str) -> type[Operation] | None:
+def generated_class(path: str) -> type[Operation] | None:
+    """The generated class of a dotted path; None for anything else, which is not imported."""
     parts = path.split(".")
-    if len(parts) < 5 or not all(map(str.isidentifier, parts)) or parts[1] != "fed" or parts[2] not in ("api", "site"):
+    if (
+        not path.isascii()
+        or len(parts) < 5
+        or not all(map(str.isidentifier, parts))
+        or parts[1] != "fed"
+        or parts[2] not in ("api", "site")
+    ):
         return None
     spec = importlib.util.find_spec(parts[0])
     folders = spec.submodule_search_locations if spec is not None else None

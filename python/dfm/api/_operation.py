@@ -13,7 +13,7 @@ from dfm.api._graph import Graph, current, inside, line_of
 from dfm.api._lines import user_line
 from dfm.api._references import Advise, Node, NodeId, PlaceParam, Retry, Step, check_place
 from dfm.api._sites import BestOf, Site
-from dfm.errors import PipelineError
+from dfm.errors import PipelineError, ValuePipelineError
 
 _NO_DISCOVERY = "asks which values are possible, which only a Pipeline(mode='discovery') does"
 _SCALARS = frozenset((str, int, float, bool, NoneType))
@@ -90,7 +90,7 @@ class Statement(
         try:
             self.__pydantic_validator__.validate_python(data, self_instance=self)
         except ValidationError as error:
-            raise PipelineError(explain(title, type(self), data, error), line) from None
+            raise ValuePipelineError(explain(title, type(self), data, error), line) from None
         for node in self.dfm_predecessors():
             graph.check_node(node, line)
         return graph, graph.node_id(self.dfm_node_id, line), line
@@ -187,8 +187,8 @@ def parameters_of(operation: type[Operation]) -> tuple[Parameter, ...]:
 class Yield(Statement, frozen=True):
     """Sends a value to the application under a place's name."""
 
-    value: Node | PlaceParam
-    """An operation, a part of its result, or a parameter as it was given."""
+    value: Any
+    """An operation, a part of its result, a parameter as it was given, or a literal."""
     place: str = "yield"
     """The name that the application knows it by; unique in the pipeline."""
     multiuse: bool = False
@@ -196,7 +196,7 @@ class Yield(Statement, frozen=True):
 
     def __init__(
         self,
-        value: Node | PlaceParam,
+        value: Any,
         place: str = "yield",
         multiuse: bool = False,
         *,
@@ -208,6 +208,10 @@ class Yield(Statement, frozen=True):
         check_place(place, "Yield")
         if isinstance(value, Node):
             graph.check_node(value.dfm_target()[0], line)
+        elif isinstance(value, Advise):
+            raise ValuePipelineError("Yield: value takes a value or what becomes one, not Advise()", line)
+        elif not isinstance(value, PlaceParam) and any(inside(value)):
+            raise ValuePipelineError(nested("Yield", "value"), line)
         graph.use_yield_place(place, multiuse, line)
         if isinstance(value, PlaceParam):
             graph.use_places([value], line)

@@ -9,11 +9,13 @@ from typing import Any, Literal, Self, TextIO, cast
 
 from pydantic import BaseModel, ModelWrapValidatorHandler, PrivateAttr, model_serializer, model_validator
 
-from dfm.api._document import FORMAT, read_document, write_statements
+from dfm.api._document import FORMAT, generated_class, read_document, write_statements
+from dfm.api._elsewhere import BODY, Elsewhere
 from dfm.api._graph import Graph, current
 from dfm.api._lines import user_line
-from dfm.api._references import NodeId
-from dfm.errors import PipelineError
+from dfm.api._operation import Yield
+from dfm.api._references import Node, NodeId, PlaceParam
+from dfm.errors import MissingPipelineError, PipelineError, ValuePipelineError
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -64,6 +66,11 @@ class Pipeline(BaseModel, frozen=True, extra="forbid", defer_build=True):
         """Node id → the `file:line` that made it. It is not saved; a loaded pipeline's are places in its file."""
         return self._graph.lines
 
+    def dfm_yielded_literals(self) -> dict[NodeId, Any]:
+        """The yields, by node id, whose value is a literal, and that."""
+        yields = ((node, one) for node, one in self._graph.statements.items() if isinstance(one, Yield))
+        return {node: one.value for node, one in yields if not isinstance(one.value, Node | PlaceParam)}
+
     def dfm_federation(self) -> tuple[str | None, str | None]:
         """The package and the API version of the federation whose operations it uses; None before the first one."""
         return self._graph.package, self._graph.api_version
@@ -105,12 +112,14 @@ class Pipeline(BaseModel, frozen=True, extra="forbid", defer_build=True):
     @model_validator(mode="wrap")
     @classmethod
     def _validate(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        if isinstance(data, dict) and "dfm_pipeline" in data:
+        if isinstance(data, dict) and ("dfm_pipeline" in data or BODY in data):
             return cls._read(cast(dict[str, Any], data), "the pipeline's JSON")
         return handler(data)
 
     @classmethod
     def _read(cls, document: dict[str, Any], source: str) -> Self:
+        if "dfm_pipeline" not in document:
+            document = Elsewhere(source, generated_class).document(document) | {"dfm_pipeline": FORMAT}
         if (format := document["dfm_pipeline"]) != FORMAT:
             raise PipelineError(
                 f"the pipeline has format {format!r}, and this dfm reads format {FORMAT}; save it again with this dfm, "
@@ -124,49 +133,68 @@ class Pipeline(BaseModel, frozen=True, extra="forbid", defer_build=True):
         pipeline._graph = graph  # pyright: ignore[reportAttributeAccessIssue]
         return pipeline
 
-    def save_to_file(self, path: str | Path) -> None:
-        """Writes it as JSON to a local path or any fsspec URL."""
-        save(self.model_dump_json(indent=2) + "\n", path)
+    def save_to_file(self, file: str | Path, **storage_options: Any) -> None:
+        """Writes it as JSON to a local path or any fsspec URL, whose file system gets the options.
+
+        Folders of a local path that are missing are made.
+        """
+        save(self.model_dump_json(indent=2) + "\n", file, **storage_options)
 
     @classmethod
-    def load_from_file(cls, path: str | Path) -> Self:
-        """Reads what `save_to_file` wrote. Only generated operations are imported, whatever the file says."""
+    def load_from_file(cls, file: str | Path, **storage_options: Any) -> Self:
+        """Reads what `save_to_file` wrote, here or in `nv-dfm-core`.
+
+        Only generated operations are imported, whatever the file says.
+
+        Raises:
+            MissingPipelineError: there is no such file.
+            PipelineError: it cannot be read, or is no pipeline.
+        """
+        path = file
         try:
-            with _open(path, "r") as file:
-                document = json.load(file)
+            with _open(path, "r", storage_options) as opened:
+                document = json.load(opened)
         except OSError as error:
             # Other file systems than the local one tell the path alone.
-            why = error.strerror or ("there is no such file" if isinstance(error, FileNotFoundError) else error)
-            raise PipelineError(f"no pipeline can be read from {path}: {why}", user_line()) from None
+            missing = isinstance(error, FileNotFoundError)
+            why = error.strerror or ("there is no such file" if missing else error)
+            kind = MissingPipelineError if missing else PipelineError
+            raise kind(f"no pipeline can be read from {path}: {why}", user_line()) from None
         except ValueError as error:
             raise PipelineError(f"{path} is not JSON: {error}", user_line()) from None
-        if not isinstance(document, dict) or "dfm_pipeline" not in document:
+        if not isinstance(document, dict) or not ("dfm_pipeline" in document or BODY in document):
             raise PipelineError(f"{path} is not a saved pipeline: it has no key dfm_pipeline", user_line())
         return cls._read(cast(dict[str, Any], document), str(path))
 
 
 def _check(name: object, mode: object, line: str) -> None:
     if name is not None and not isinstance(name, str):
-        raise PipelineError(f"Pipeline: name takes a string, not {name!r}", line)
+        raise ValuePipelineError(f"Pipeline: name takes a string, not {name!r}", line)
     if mode not in ("execute", "discovery"):
-        raise PipelineError(f"Pipeline: mode takes 'execute' or 'discovery', not {mode!r}", line)
+        raise ValuePipelineError(f"Pipeline: mode takes 'execute' or 'discovery', not {mode!r}", line)
 
 
-def save(document: str, path: str | Path) -> None:
-    """Writes a pipeline's JSON to a local path or any fsspec URL.
+def save(document: str, path: str | Path, **storage_options: Any) -> None:
+    """Writes a pipeline's JSON to a local path, whose folders are made, or to any fsspec URL.
 
     Raises:
         PipelineError: it cannot be written there.
     """
     try:
-        with _open(path, "w") as file:
+        if not _is_url(path):
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with _open(path, "w", storage_options) as file:
             file.write(document)
     except OSError as error:
         raise PipelineError(f"the pipeline cannot be saved to {path}: {error.strerror or error}", user_line()) from None
 
 
-def _open(path: str | Path, mode: Literal["r", "w"]) -> AbstractContextManager[TextIO]:
-    if "://" not in str(path):
+def _is_url(path: str | Path) -> bool:
+    return "://" in str(path)
+
+
+def _open(path: str | Path, mode: Literal["r", "w"], storage_options: dict[str, Any]) -> AbstractContextManager[TextIO]:
+    if not _is_url(path):
         return open(path, mode, encoding="utf-8")
     try:
         fsspec = importlib.import_module("fsspec")
@@ -174,4 +202,4 @@ def _open(path: str | Path, mode: Literal["r", "w"]) -> AbstractContextManager[T
         raise PipelineError(
             f"{path} is a URL, which needs: pip install 'data-federation-mesh[fsspec]'", user_line()
         ) from None
-    return fsspec.open(str(path), mode, encoding="utf-8")
+    return fsspec.open(str(path), mode, encoding="utf-8", **storage_options)

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pydantic_core import CoreSchema, core_schema
 
 from dfm.api._lines import user_line
-from dfm.errors import PipelineError
+from dfm.errors import ValuePipelineError
 
 if TYPE_CHECKING:
     from dfm.api._conditions import Condition
@@ -35,15 +35,21 @@ class Node(Instance):
 
     __slots__ = ()
 
-    def fieldref(self, sel: int | str, issubs: bool | None = None) -> "NodeRef":
-        """The part `result[sel]` for a number or with `issubs`, otherwise `result.sel`."""
+    def fieldref(
+        self, sel: int | str | None = None, issubs: bool | None = None, *, selector: int | str | None = None
+    ) -> "NodeRef":
+        """The part `result[sel]` for a number or with `issubs`, otherwise `result.sel`; `selector` is `sel`."""
         node, path = self.dfm_target()
+        if sel is None:
+            sel = selector
+        elif selector is not None:
+            raise ValuePipelineError("fieldref takes sel or selector, which mean the same", user_line())
         if isinstance(sel, bool) or not isinstance(sel, int | str):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise PipelineError(f"fieldref takes a name, a key or an index, not {sel!r}", user_line())
+            raise ValuePipelineError(f"fieldref takes a name, a key or an index, not {sel!r}", user_line())
         if isinstance(sel, int):
             if issubs is False:
                 message = f"fieldref({sel}, issubs=False) asks for an attribute, whose name has to be a string"
-                raise PipelineError(message, user_line())
+                raise ValuePipelineError(message, user_line())
             return NodeRef(node, (*path, ("index", sel)))
         return NodeRef(node, (*path, ("key" if issubs else "attribute", sel)))
 
@@ -120,9 +126,9 @@ class Retry(Instance):
     def __post_init__(self) -> None:
         times, backoff = cast(object, self.times), cast(object, self.backoff)
         if not isinstance(times, int) or isinstance(times, bool) or not 0 <= times < 2**32:
-            raise PipelineError(f"Retry: times takes a number of retries, not {times!r}", user_line())
+            raise ValuePipelineError(f"Retry: times takes a number of retries, not {times!r}", user_line())
         if not isinstance(backoff, int | float) or not 0 <= backoff < math.inf:
-            raise PipelineError(f"Retry: backoff takes a number of seconds, not {backoff!r}", user_line())
+            raise ValuePipelineError(f"Retry: backoff takes a number of seconds, not {backoff!r}", user_line())
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,14 +153,14 @@ def _conditions() -> Any:
 def well_known_id(name: str) -> str:
     """A node id that stays the same however the pipeline changes; callbacks see it as the token's node."""
     if not isinstance(name, str) or not name:  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise PipelineError(f"a well-known id is a name that is not empty, not {name!r}", user_line())
+        raise ValuePipelineError(f"a well-known id is a name that is not empty, not {name!r}", user_line())
     return name
 
 
 def check_place(place: object, what: str) -> None:
     """Refuses what cannot be a place's name."""
     if not isinstance(place, str) or not place:
-        raise PipelineError(f"{what}: place takes a name that is not empty, not {place!r}", user_line())
+        raise ValuePipelineError(f"{what}: place takes a name that is not empty, not {place!r}", user_line())
     if place.startswith("_dfm_"):
         message = f"{what}: the place '{place}' cannot be used, since names that begin with _dfm_ are dfm's own"
-        raise PipelineError(message, user_line())
+        raise ValuePipelineError(message, user_line())

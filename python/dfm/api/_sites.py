@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 from dfm.api._lines import user_line
 from dfm.api._references import Advise, Instance
-from dfm.errors import PipelineError
+from dfm.errors import ValuePipelineError
 
 
 class BestOf(Instance):
@@ -20,7 +20,9 @@ class BestOf(Instance):
         if sites is not None:
             names: list[object] = [] if isinstance(sites, str) else list(sites)
             if not names or not all(isinstance(name, str) and name for name in names):
-                raise PipelineError(f"BestOf takes a list of site names, or None for all, not {sites!r}", user_line())
+                raise ValuePipelineError(
+                    f"BestOf takes a list of site names, or None for all, not {sites!r}", user_line()
+                )
             sites = tuple(sites)
         self.sites = sites
 

@@ -1,6 +1,13 @@
 """What else than values arrives at a pipeline's places?"""
 
+import sys
+import traceback
+from typing import Self
+
 from pydantic import BaseModel
+
+STATUS_PLACE_NAME = "_dfm_status_"
+"""The place of the stop token and of every original error."""
 
 
 class ErrorRecord(BaseModel, frozen=True, extra="forbid", defer_build=True):
@@ -39,3 +46,17 @@ class ErrorToken(BaseModel, frozen=True, extra="forbid", defer_build=True):
 
     errors: list[ErrorRecord]
     """Why; never empty."""
+
+    @classmethod
+    def from_exception(cls, error: BaseException) -> Self:
+        """The token of an exception, with its traceback."""
+        trace = "".join(traceback.format_exception(error))
+        return cls(errors=[ErrorRecord(type=type(error).__name__, message=str(error), stack_trace=trace)])
+
+    def print(self) -> None:
+        """Writes all of it to stderr, for people."""
+        for error in self.errors:
+            where = "".join(f" {word} {value}" for word, value in (("at", error.site), ("of", error.line)) if value)
+            print(f"{error.type}: {error.message}{where}", file=sys.stderr)
+            if error.stack_trace:
+                print(error.stack_trace.rstrip(), file=sys.stderr)

@@ -107,6 +107,8 @@ class Home:
         """What sites were asked, by the question's number; a site that is lost instead answers None."""
         self._cancelling: dict[tuple[str, int], asyncio.TimerHandle] = {}
         self._jobs: dict[int, Receiver] = {}
+        self.detached: dict[str, Any] = {}
+        """Jobs, by id, that the application has left and may come back to while this process lives."""
         self._unsure: dict[int, list[tuple[Any, ...]]] = {}
         """Jobs of which it is not sure that they are kept: what came of them here meanwhile."""
         self._opening: dict[int, Opening[dict[str, str]]] = {}

@@ -14,8 +14,8 @@ from typing import Any, cast
 
 from dfm import _native
 from dfm._results import error_text
-from dfm.api import ErrorToken, StopToken
-from dfm.errors import JobError, UnknownPlaceError
+from dfm.api import STATUS_PLACE_NAME, ErrorToken, StopToken
+from dfm.errors import JobError, ParameterError, UnknownPlaceError
 from dfm.exec import Frame
 from dfm.session._dispatch import CallbackRunner, Work, guarded, runs_here
 from dfm.session._home import Home
@@ -23,7 +23,7 @@ from dfm.session._keeping import END, Keeping, Key, error_key
 from dfm.session._measured import Measured
 from dfm.session._waits import Outside, Wait, waits
 
-STATUS_PLACE = "_dfm_status_"
+STATUS_PLACE = STATUS_PLACE_NAME
 """Where errors and the end of a job are told."""
 
 NodeId = int | str
@@ -83,9 +83,10 @@ class Job:
         plan: _native.Plan | None = None,
         keeping: Keeping | None = None,
         came: Mapping[Key, int] | None = None,
+        literals: Mapping[str, Any] | None = None,
     ) -> None:
         """`keeping` is for jobs that can outlive this process; `came` says how many tokens of each series came before
-        those that will be received."""
+        those that will be received; `literals` go with each parameter set."""
         self.job_id = job_id
         """Its name, unique among all jobs; with it `Session.reattach` finds the job again, where it can."""
         self._home = home
@@ -93,6 +94,7 @@ class Job:
         self._homesite = homesite
         self._lines = lines
         self._params = params
+        self._literals = literals or {}
         self._yields = yields
         self._default, self._by_place = callbacks
         self._runner = runner
@@ -102,6 +104,8 @@ class Job:
         self._input_open = True
         self._input_lock = threading.Lock()
         self._detached = False
+        self._later: list[tuple[str, NodeId | None, Frame, str, Sequence[Any], Key]] = []
+        """What came while nobody received it, of a job that ends with this process."""
         self._frames = 0
         self._tokens: list[Token] = []
         self._errors: list[ErrorToken] = []
@@ -141,6 +145,11 @@ class Job:
     def errors(self) -> list[ErrorToken]:
         """Every original error so far, once each."""
         return list(self._errors)
+
+    @property
+    def yields(self) -> Sequence[str]:
+        """The places that values come to."""
+        return self._yields
 
     @property
     def follows(self) -> bool:
@@ -269,7 +278,7 @@ class Job:
         Raises:
             JobError: the input has ended, or the parameters are not the pipeline's.
         """
-        frames = checked_frames(params, self._params, self._frames)
+        frames = checked_frames(params, self._params, self._literals, self._frames)
 
         def send() -> None:
             for frame in frames:
@@ -306,13 +315,34 @@ class Job:
         """Stops receiving: callbacks are called no more. The job goes on.
 
         On Flare, what this application has not had is kept, and so is what comes: `Session.reattach` gets it. What
-        runs at the homesite waits for that. On the local target, later tokens are dropped.
+        runs at the homesite waits for that. On the local target, later tokens are kept in memory until then.
         """
         self._detached = True
+        if self._keeping is None:
+            self._home.detached[self.job_id] = self
         if self._keeping is not None and self._forget is not None and self._forget.detach():
             self._keeping.leave()
             if not self._finished.is_set():
                 self._leave()
+
+    def come_back(
+        self, callbacks: tuple[Callback | None, Mapping[str, Callback]], runner: CallbackRunner | None
+    ) -> None:
+        """After `detach` in the same process: receives again, what came meanwhile first."""
+
+        async def receive() -> None:
+            over = self._finished.is_set()
+            self._finished.clear()
+            self._default, self._by_place = callbacks
+            self._runner, self._called_back = runner, True
+            self._detached = False
+            later, self._later = self._later, []
+            for one in later:
+                self._deliver(*one)
+            if over:
+                self._say_finished()
+
+        self._home.run(receive())
 
     def _leave(self) -> None:
         self._home.soon(lambda: self._home.leave(self._number))
@@ -370,7 +400,7 @@ class Job:
         if self._status in (JobStatus.FINISHED, JobStatus.FAILED, JobStatus.ABORTED, JobStatus.UNKNOWN):
             return
         self._input_open = False
-        if self._default is not None:
+        if self._default is not None or STATUS_PLACE in self._by_place:
             self._deliver(self._homesite, None, Frame(), STATUS_PLACE, [StopToken()], END)
         self._status = status
         if self._keeping is not None:
@@ -417,6 +447,8 @@ class Job:
         if skip := max(0, self._skip.get(key, 0) - before):
             values = values[skip:]
         if self._detached or not values:
+            if self._keeping is None and values:
+                self._later.append((site, node, frame, place, values, key))
             if consumed is not None:
                 consumed()
             return
@@ -520,23 +552,26 @@ def unknown_place(place: str, yields: Sequence[str]) -> UnknownPlaceError:
 
 
 def checked_frames(
-    params: Mapping[str, Any] | Sequence[Mapping[str, Any]], wanted: frozenset[str], before: int = 0
+    params: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+    wanted: frozenset[str],
+    literals: Mapping[str, Any],
+    before: int = 0,
 ) -> list[dict[str, Any]]:
-    """The parameter sets, each of which has just the parameters that the pipeline wants.
+    """The parameter sets, each of which has just the parameters that the pipeline wants; with the literals.
 
     Raises:
-        JobError: one has not.
+        ParameterError: one has not.
     """
     sets = [params] if isinstance(params, Mapping) else list(params)
     for index, one in enumerate(sets, start=before):
         if not isinstance(cast(object, one), Mapping):
-            raise JobError(f"parameter set {index} is not a dictionary but {type(one).__name__}")
+            raise ParameterError(f"parameter set {index} is not a dictionary but {type(one).__name__}")
         unknown, missing = sorted(set(one) - wanted), sorted(wanted - set(one))
         if unknown:
             known = ", ".join(f"'{name}'" for name in sorted(wanted)) or "none"
-            raise JobError(
+            raise ParameterError(
                 f"parameter set {index} has '{unknown[0]}', which the pipeline does not take; it takes: {known}"
             )
         if missing:
-            raise JobError(f"parameter set {index} has no value for the parameter place '{missing[0]}'")
-    return [dict(one) for one in sets]
+            raise ParameterError(f"parameter set {index} has no value for the parameter place '{missing[0]}'")
+    return [{**one, **literals} for one in sets]

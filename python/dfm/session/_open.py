@@ -7,7 +7,7 @@ import importlib.util
 import logging
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypedDict, cast
 
@@ -17,7 +17,7 @@ from dfm.errors import SessionError
 from dfm.session._dispatch import Dispatcher
 from dfm.session._generated import read_generated
 from dfm.session._home import Links, Settings
-from dfm.session._session import Session
+from dfm.session._session import Parts, Session
 from dfm.session._strict import SiteCheck
 from dfm.session._workers import Workers
 
@@ -45,6 +45,10 @@ class SessionOptions(TypedDict, total=False):
     the last token came; 3,600 if not given."""
     strict: bool
     """For the local target: whether what Flare would refuse is an error, not only a warning."""
+    sites: Sequence[str]
+    """For the local target: the only sites that pipelines may use, unless `prepare` names others."""
+    max_concurrent_jobs: int
+    """For the local target, without effect: any number of jobs share the processes of the sites."""
 
 
 def open_session(
@@ -54,13 +58,31 @@ def open_session(
     target: Target,
     logger: logging.Logger | None,
     api_version: str | None,
-    callback_dispatcher: Dispatcher | None = None,
-    strict: bool | None = None,
     **options: Any,
 ) -> Session:
     """The session of a federation whose generated code is in `fed_package`, for an application at `homesite`.
 
     `api_version` is that of the code which calls this, if it is generated itself.
+
+    Raises:
+        SessionError: as `parts_of`.
+    """
+    return Session.of(parts_of(fed_package, homesite, target, logger, api_version, **options))
+
+
+def parts_of(
+    fed_package: str,
+    homesite: str,
+    target: Target,
+    logger: logging.Logger | None,
+    api_version: str | None = None,
+    *,
+    callback_dispatcher: Dispatcher | None = None,
+    strict: bool | None = None,
+    sites: Sequence[str] | None = None,
+    **options: Any,
+) -> Parts:
+    """What such a session is made of.
 
     Raises:
         SessionError: the generated code is not there, of another version, or the target is not available.
@@ -96,13 +118,14 @@ def open_session(
         make_links = functools.partial(Workers, sites=code.sites, folder=str(code.folder.parent.parent))
     else:
         make_links = come_back = _flare_links(options)
-    return Session(
+    return Parts(
         settings=settings,
         make_links=make_links,
         fed_info=code.fed_info,
         dispatcher=callback_dispatcher,
         come_back=come_back,
         check_sites=check_sites,
+        sites=sites if target == "local" else None,
     )
 
 

@@ -6,7 +6,10 @@ import asyncio
 import atexit
 import dataclasses
 import functools
+import importlib
 import json
+import logging
+import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -23,8 +26,9 @@ from dfm.exec._adapters import Operation
 from dfm.session._discover import discovery, patience
 from dfm.session._dispatch import CallbackRunner, DirectDispatcher, Dispatcher
 from dfm.session._home import Home, Links, Settings
-from dfm.session._job import Callback, Job, JobStatus, NodeId, Results, checked_frames
+from dfm.session._job import STATUS_PLACE, Callback, Job, JobStatus, NodeId, Results, checked_frames
 from dfm.session._keeping import Looking
+from dfm.session._literals import hoisted, kept, recalled
 
 
 class Placement(TypedDict):
@@ -40,11 +44,13 @@ class Placement(TypedDict):
 class PreparedPipeline:
     """A pipeline that was checked, placed and compiled; it can be executed any number of times."""
 
-    def __init__(self, pipeline: Pipeline, plan: _native.Plan) -> None:
+    def __init__(self, pipeline: Pipeline, plan: _native.Plan, literals: Mapping[str, Any]) -> None:
         self.pipeline = pipeline
         self.plan = plan
         report = json.loads(plan.report())
-        self.params = frozenset(cast(list[str], report["params"]))
+        self.literals = literals
+        """What the pipeline yields as it is written, under the parameter places that dfm has for that."""
+        self.params = frozenset(cast(list[str], report["params"])) - frozenset(literals)
         """The parameter places that each parameter set has to give."""
         self.yields = cast(list[str], report["yields"])
         """The places that values come to."""
@@ -78,33 +84,61 @@ class PreparedPipeline:
         return self.plan.picture()
 
 
+@dataclasses.dataclass(frozen=True)
+class Parts:
+    """What a session is made of."""
+
+    settings: Settings
+    make_links: Callable[[Home], Links]
+    fed_info: str
+    dispatcher: Dispatcher | None = None
+    come_back: Callable[..., Links] | None = None
+    new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None
+    """Makes the homesite's event loop; the usual one if not given."""
+    check_sites: Callable[[Iterable[str]], None] | None = None
+    """Is told each pipeline's sites, and raises a `SessionError` for one that cannot be used."""
+    sites: Sequence[str] | None = None
+    """The only sites that may be used, unless a pipeline names others; `None` for all."""
+
+
 class Session:
     """A connection to a federation. Used as a context manager, it is connected and closed by itself."""
 
     def __init__(
         self,
-        *,
-        settings: Settings,
-        make_links: Callable[[Home], Links],
-        fed_info: str,
-        dispatcher: Dispatcher | None = None,
-        come_back: Callable[..., Links] | None = None,
-        new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
-        check_sites: Callable[[Iterable[str]], None] | None = None,
+        federation_name: str,
+        homesite: str,
+        target: Literal["flare", "local"] = "flare",
+        logger: logging.Logger | None = None,
+        **options: Any,
     ) -> None:
-        """Generated code makes sessions: `<package>.fed.runtime.<site>.get_session()`.
+        """As `get_session(target, logger, **options)` of the generated `<federation_name>.fed.runtime.<homesite>`.
 
-        `new_loop` makes the homesite's event loop; the usual one if not given. `check_sites` is told each pipeline's
-        sites, and raises a `SessionError` for one that cannot be used.
+        Raises:
+            SessionError: there is no generated code of that federation, or the target is not available.
         """
-        self._settings = settings
-        self._make_links = make_links
-        self._fed_info = fed_info
-        self._dispatcher = dispatcher or DirectDispatcher()
-        self._new_loop = new_loop
-        self._check_sites = check_sites
+        from dfm.session._open import parts_of  # which needs this module
+
+        package = federation_name.removesuffix(".fed")
+        self._begin(parts_of(f"{package}.fed", homesite, target, logger, **options))
+
+    @classmethod
+    def of(cls, parts: Parts) -> Self:
+        """The session of these parts."""
+        session = cls.__new__(cls)
+        session._begin(parts)
+        return session
+
+    def _begin(self, parts: Parts) -> None:
+        self._settings = parts.settings
+        self._make_links = parts.make_links
+        self._fed_info = parts.fed_info
+        self._dispatcher = parts.dispatcher or DirectDispatcher()
+        self._new_loop = parts.new_loop
+        self._check_sites = parts.check_sites
+        self._sites = parts.sites
         self._home: Home | None = None
-        self._come_back = come_back
+        self._come_back = parts.come_back
         self._homes: dict[str, Home] = {}
         self._jobs: weakref.WeakSet[Job] = weakref.WeakSet()
         self._made = 0
@@ -114,17 +148,24 @@ class Session:
         """The site of this application."""
         return self._settings.homesite
 
-    def connect(self) -> None:
+    @property
+    def logger(self) -> logging.Logger:
+        """Where it tells what it does."""
+        return self._settings.logger
+
+    def connect(self, debug: bool = False) -> None:
         """Makes the session ready, and returns at once: what it needs of other sites is awaited when a pipeline does.
 
         On the local target their processes are started by the first pipeline that needs them; on Flare the session's
-        job is submitted now, in the background.
+        job is submitted now, in the background. `debug` has dfm log what it does.
         """
+        if debug:
+            self._settings.logger.setLevel(logging.DEBUG)
         if self._home is None:
             self._home = Home(self._settings, self._make_links, self._new_loop)
             _open.add(self)
 
-    def close(self) -> None:
+    def close(self, debug: bool = False) -> None:
         """Cancels the jobs that are not at their end, and ends the session at all sites."""
         homes = [self._home] if self._home is not None else []
         homes += [home for home in self._homes.values() if home not in homes]
@@ -170,16 +211,17 @@ class Session:
         home = self._connected()
         self._check_version(pipeline)
         if restrict_to_sites is None:
-            allowed = None
+            allowed = None if self._sites is None else list(self._sites)
         elif restrict_to_sites == "homesite":
             allowed = [self.homesite]
         else:
             allowed = list(restrict_to_sites)
         try:
-            plan = _native.plan(self._fed_info, pipeline.model_dump_json(), self.homesite, allowed)
+            document, literals = hoisted(pipeline)
+            plan = _native.plan(self._fed_info, document, self.homesite, allowed)
         except ValueError as error:
             raise PlanError(str(error), pipeline.dfm_lines()) from None
-        prepared = PreparedPipeline(pipeline, plan)
+        prepared = PreparedPipeline(pipeline, plan, literals)
         if self._check_sites is not None:
             self._check_sites(prepared.operations())
         # What is wrong at a site that is only asked is its answer.
@@ -201,6 +243,9 @@ class Session:
         default_callback: Callback | None = None,
         place_callbacks: Mapping[str, Callback] | None = None,
         measure: bool = False,
+        *,
+        debug: bool = False,
+        options: Any = None,
     ) -> Job:
         """Starts a job and returns at once.
 
@@ -209,18 +254,22 @@ class Session:
             input_params: one parameter set, or a list of them: one frame each.
             autostop: whether the input ends with these parameter sets. With False, None leaves it open without any.
             default_callback: gets every token that no other callback takes, those of the status place included.
-            place_callbacks: a yield place's name → the callback for its tokens.
+            place_callbacks: a yield place's name, or the status or the discovery place's → the callback for its tokens.
             measure: whether the sites note how long each call takes and how big its result is, for `Job.measured`.
+            debug: log where each node runs.
+            options: without effect; programs that were written for another engine give them.
 
         Raises:
             PlanError, SessionError: as `prepare`.
             JobError: the parameter sets are not what the pipeline wants.
         """
         prepared = pipeline if isinstance(pipeline, PreparedPipeline) else self.prepare(pipeline)
+        if debug:
+            self._settings.logger.info("%s", prepared.explain())
         home = self._connected()
         if measure and prepared.patience is not None:
             raise SessionError("a pipeline in discovery mode runs no operation that could be measured")
-        frames = [] if input_params is None else checked_frames(input_params, prepared.params)
+        frames = [] if input_params is None else checked_frames(input_params, prepared.params, prepared.literals)
         by_place = checked_places(place_callbacks, prepared.yields)
         self._made += 1
         number, job_id, lines = self._made, f"{self._settings.session}-{self._made}", prepared.pipeline.dfm_lines()
@@ -238,13 +287,14 @@ class Session:
             self._runner(*callbacks),
             prepared.plan,
             keeping,
+            literals=prepared.literals,
         )
         job.opened(len(frames), autostop)
         self._jobs.add(job)
         sites = list(prepared.operations())
         name = prepared.pipeline.name or job_id
         about = {"id": job_id, "name": name, "lines": list(lines.items())}
-        about |= {"params": sorted(prepared.params), "yields": prepared.yields}
+        about |= {"params": sorted(prepared.params), "yields": prepared.yields, "literals": kept(prepared.literals)}
         plan, patience = prepared.plan, prepared.patience
         home.soon(lambda: home.open(number, job, name, plan, sites, frames, autostop, about, patience, measure))
         return job
@@ -320,13 +370,11 @@ class Session:
             keep: only look: after `Job.detach`, the same tokens are there for the next who reattaches.
 
         Raises:
-            SessionError: there is no such job, it is another user's or another site's, or nothing is kept of it; on
-                the local target always, where a job ends with its application.
+            SessionError: there is no such job, it is another user's or another site's, or nothing is kept of it. On
+                the local target a job ends with its session, so it is one that this session has detached.
         """
         if self._come_back is None:
-            raise SessionError(
-                f"the job '{job_id}' ended with its application: jobs of the local target do not outlive it"
-            )
+            return self._back_to(job_id, default_callback, place_callbacks)
         session, _, digits = job_id.rpartition("-")
         if not session or not digits.isdecimal():
             raise SessionError(f"'{job_id}' is not a job's id, such as 'a1b2c3d4-1'; `dfm jobs list` shows them")
@@ -357,11 +405,36 @@ class Session:
         lines = {node: line for node, line in cast("list[tuple[NodeId, str]]", about["lines"])}
         runner = self._runner(*callbacks)
         yields, came = cast(list[str], about["yields"]), found.dropped
-        job = Job(home, number, job_id, self.homesite, lines, params, yields, callbacks, runner, None, keeping, came)
+        job = Job(
+            home,
+            number,
+            job_id,
+            self.homesite,
+            lines,
+            params,
+            yields,
+            callbacks,
+            runner,
+            keeping=keeping,
+            came=came,
+            literals=recalled(about.get("literals", {})),
+        )
         job.opened(about.get("frames", 0), not about.get("input_open", False))
         self._jobs.add(job)
         home.soon(lambda: home.resume(number, job, found))
         return job
+
+    def _back_to(self, job_id: str, default: Callback | None, place_callbacks: Mapping[str, Callback] | None) -> Job:
+        home = self._connected()
+        left = cast("Job | None", home.detached.get(job_id))
+        if left is None:
+            running = any(job.job_id == job_id and job.follows for job in self._jobs)
+            why = "is received already" if running else "is none that this session has detached"
+            raise SessionError(f"the job '{job_id}' {why}: jobs of the local target do not outlive their session")
+        by_place = checked_places(place_callbacks, left.yields)
+        del home.detached[job_id]
+        left.come_back((default, by_place), self._runner(default, by_place))
+        return left
 
     def _connected(self) -> Home:
         if self._home is None:
@@ -387,13 +460,13 @@ class Session:
 
 
 def checked_places(place_callbacks: Mapping[str, Callback] | None, yields: Sequence[str]) -> dict[str, Callback]:
-    """The callbacks by place, each of which is a yield place of the pipeline.
+    """The callbacks by place, each of which is a yield place of the pipeline, the status place or the discovery place.
 
     Raises:
         SessionError: one is not.
     """
     by_place = dict(place_callbacks or {})
-    if unknown := sorted(set(by_place) - set(yields)):
+    if unknown := sorted(set(by_place) - set(yields) - {STATUS_PLACE, DISCOVERY_PLACE}):
         raise SessionError(
             f"place_callbacks names '{unknown[0]}', which is not a yield place of the pipeline; it has: "
             + (", ".join(f"'{place}'" for place in yields) or "none")
@@ -401,10 +474,19 @@ def checked_places(place_callbacks: Mapping[str, Callback] | None, yields: Seque
     return by_place
 
 
-_open: weakref.WeakSet[Session] = weakref.WeakSet()
+_open: set[Session] = set()
+"""Those that are to be closed, also where nothing else refers to them any more: what they run on lives."""
 
 
-@atexit.register
 def _close_all() -> None:
     for session in list(_open):
-        session.close()
+        try:
+            session.close()
+        except Exception as error:
+            session.logger.warning("a session could not be closed at the end of the application: %s", error)
+
+
+# Before the interpreter waits for threads, those of pools too: what a session runs on ends when it is closed, which
+# needs them. The hook that was registered last is called first, so the pools' is registered before.
+importlib.import_module("concurrent.futures.thread")
+getattr(threading, "_register_atexit", atexit.register)(_close_all)

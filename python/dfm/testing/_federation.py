@@ -12,7 +12,7 @@ from dfm.errors import SessionError
 from dfm.exec._adapters import Adapters, BindingError
 from dfm.session._generated import read_generated
 from dfm.session._home import Home, Settings
-from dfm.session._session import Session
+from dfm.session._session import Parts, Session
 from dfm.testing._adapters import Fakes, TestedAdapters
 from dfm.testing._clock import Clock
 from dfm.testing._links import LoopLinks
@@ -80,11 +80,13 @@ class Federation:
         }
         self._home: Home | None = None
         self._links: LoopLinks | None = None
-        self.session = Session(
-            settings=settings,
-            make_links=self._make_links,
-            fed_info=code.fed_info,
-            new_loop=clock.new_loop if clock else None,
+        self.session = Session.of(
+            Parts(
+                settings=settings,
+                make_links=self._make_links,
+                fed_info=code.fed_info,
+                new_loop=clock.new_loop if clock else None,
+            )
         )
         """The application's session."""
 
