@@ -198,13 +198,15 @@ def test_wrong_parameters_are_explained() -> None:
     assert refusal(lambda: greet_me()).startswith(f"{HERE}:")
 
 
-def test_what_is_not_available_yet_is_refused() -> None:
-    for build in (
-        lambda: compute(value=[greet_me(name="a")]),
-        lambda: compute(value={"k": (PlaceParam("p"),)}),
-        lambda: compute(value=1, items=[1, greet_me(name="a")]),
-    ):
-        assert "not available yet" in refusal(build)
+def test_nodes_stand_anywhere_in_a_value() -> None:
+    with Pipeline() as pipeline:
+        value = {"k": (PlaceParam("p"), [greet_me(name="a").fieldref("x")]), 2: Area(north=1)}
+        compute(value=value, area={"north": greet_me(name="b")})
+        Yield(value=[greet_me(name="c"), Area.model_construct(north=greet_me(name="d"))])
+    by_id = {statement["node"]: statement for statement in document(pipeline)}
+    assert by_id[2]["arguments"]["area"] == {"dict": [[{"literal": "north"}, {"node": 1, "path": []}]]}
+    assert [pair[0] for pair in by_id[2]["arguments"]["value"]["dict"]] == [{"literal": "k"}, {"literal": 2}]
+    assert by_id[5]["value"]["list"][1]["model"].endswith(":Area")
 
 
 def test_what_is_executed_asks_for_nothing() -> None:

@@ -267,7 +267,7 @@ fn root(frame: &Frame) -> u32 {
 mod tests {
     use super::condition::Wrong;
     use super::*;
-    use crate::{Arc, Block, Comparison, Limits, NodeId, Place, Selector, Transition};
+    use crate::{Arc, Block, Comparison, Form, Limits, NodeId, Place, Selector, Transition};
 
     /// A value of no content.
     #[derive(Clone, Debug, PartialEq)]
@@ -284,6 +284,10 @@ mod tests {
 
         fn list(_: Vec<Result<Self, Vec<sync::Arc<Failure>>>>) -> Self {
             Self
+        }
+
+        fn build(_: &Form, _: Vec<Self>) -> Result<Self, Wrong> {
+            Ok(Self)
         }
 
         fn literal(_: &serde_json::Value) -> Result<Self, Wrong> {

@@ -3,7 +3,7 @@
 //! A site has its net from the application, and tokens from other sites too. It trusts none of them, so what it is told
 //! is held against its own limits, and each token against what its place is for.
 
-use crate::{Argument, Condition, Frame, Limits, Net, PlaceId, Source, Step, TransitionId};
+use crate::{Argument, Condition, Form, Frame, Limits, Net, PlaceId, Source, Step, TransitionId};
 
 /// A net has at most so many transitions, places and blocks each, and a transition so many outputs and arguments.
 pub const MOST_PARTS: usize = 1 << 20;
@@ -125,8 +125,14 @@ impl Net {
     /// What tells that a step's inputs are not there, or come from where no planner takes them from.
     pub(crate) fn wrong_inputs(&self, inputs: &[usize]) -> Option<String> {
         for (at, (transition, count)) in self.transitions.iter().zip(inputs).enumerate() {
-            if slots(&transition.step).iter().any(|slot| usize::from(*slot) >= *count) {
+            let mut used = slots(&transition.step);
+            if used.iter().any(|slot| usize::from(*slot) >= *count) {
                 return Some(format!("transition {at} uses an input that it does not have"));
+            }
+            // Else a small net could make a value many times as large as what came.
+            used.sort_unstable();
+            if used.windows(2).any(|two| two[0] == two[1]) {
+                return Some(format!("transition {at} uses an input twice"));
             }
         }
         self.places.iter().enumerate().find_map(|(at, place)| {
@@ -150,7 +156,7 @@ impl Net {
 
 /// Whether a step looks at the value of its input with this number, which is its last one or not.
 pub(crate) fn reads(step: &Step, slot: u16, last: bool) -> bool {
-    let is_slot = |argument: &Argument| *argument == Argument::Slot(slot);
+    let is_slot = |argument: &Argument| uses(argument, slot);
     match step {
         Step::Call { arguments, .. } => arguments.iter().any(|(_, argument)| is_slot(argument)),
         Step::Split { sequence, .. } => is_slot(sequence),
@@ -158,35 +164,43 @@ pub(crate) fn reads(step: &Step, slot: u16, last: bool) -> bool {
         Step::LookUp { key, .. } => key.iter().any(is_slot),
         Step::Store { .. } => slot == 0 || last,
         Step::Join { .. } => slot < 2,
-        Step::Yield { .. } | Step::Collect { .. } | Step::Enter { .. } => slot == 0,
+        Step::Yield { value, .. } => is_slot(value),
+        Step::Collect { .. } | Step::Enter { .. } => slot == 0,
     }
 }
 
 /// The inputs that a step looks at by their numbers.
 fn slots(step: &Step) -> Vec<u16> {
-    let slot = |argument: &Argument| match argument {
-        Argument::Slot(slot) => Some(*slot),
-        Argument::Literal(_) => None,
-    };
     match step {
-        Step::Call { arguments, .. } => arguments.iter().filter_map(|(_, argument)| slot(argument)).collect(),
-        Step::Split { sequence, .. } => slot(sequence).into_iter().collect(),
-        Step::LookUp { key, .. } => key.iter().filter_map(slot).collect(),
+        Step::Call { arguments, .. } => arguments.iter().flat_map(|(_, argument)| argument.slots()).collect(),
+        Step::Split { sequence, .. } => sequence.slots(),
+        Step::LookUp { key, .. } => key.iter().flat_map(Argument::slots).collect(),
         Step::Decide { condition, .. } => {
             let (mut found, mut conditions) = (vec![], vec![condition]);
             while let Some(condition) = conditions.pop() {
                 match condition {
                     Condition::And(parts) | Condition::Or(parts) => conditions.extend(parts),
                     Condition::Not(part) => conditions.push(part),
-                    Condition::Compare(_, one, other) => found.extend([one, other].into_iter().filter_map(slot)),
-                    Condition::Truth(argument) => found.extend(slot(argument)),
+                    Condition::Compare(_, one, other) => {
+                        found.extend([one, other].into_iter().flat_map(Argument::slots))
+                    }
+                    Condition::Truth(argument) => found.extend(argument.slots()),
                 }
             }
             found
         }
         // The value and the key; the cache's and the block's.
         Step::Store { .. } | Step::Join { .. } => vec![1],
-        Step::Yield { .. } | Step::Collect { .. } | Step::Enter { .. } => vec![0],
+        Step::Yield { value, .. } => value.slots(),
+        Step::Collect { .. } | Step::Enter { .. } => vec![0],
+    }
+}
+
+fn uses(argument: &Argument, slot: u16) -> bool {
+    match argument {
+        Argument::Literal(_) => false,
+        Argument::Slot(own) => *own == slot,
+        Argument::Built(_, parts) => parts.iter().any(|part| uses(part, slot)),
     }
 }
 
@@ -195,17 +209,14 @@ fn mentions(condition: &Condition, slot: u16) -> bool {
     match condition {
         Condition::And(parts) | Condition::Or(parts) => parts.iter().any(|part| mentions(part, slot)),
         Condition::Not(part) => mentions(part, slot),
-        Condition::Compare(_, one, other) => [one, other].contains(&&Argument::Slot(slot)),
-        Condition::Truth(argument) => *argument == Argument::Slot(slot),
+        Condition::Compare(_, one, other) => uses(one, slot) || uses(other, slot),
+        Condition::Truth(argument) => uses(argument, slot),
     }
 }
 
 fn beyond(step: &Step) -> Option<String> {
-    let literal = |argument: &Argument| match argument {
-        Argument::Literal(json) => json_depth(json, MOST_LEVELS).is_none(),
-        Argument::Slot(_) => false,
-    };
-    let deep = || format!("what is nested more than {MOST_LEVELS} deep");
+    let literal = |argument: &Argument| argument_depth(argument, MOST_LEVELS).is_none();
+    let deep = || format!("what is nested more than {MOST_LEVELS} deep, or a key without a value");
     match step {
         Step::Call { arguments, limits, .. } => {
             if arguments.len() > MOST_PARTS {
@@ -219,7 +230,21 @@ fn beyond(step: &Step) -> Option<String> {
         Step::Split { sequence, .. } => literal(sequence).then(deep),
         Step::Decide { condition, .. } => condition_depth(condition, MOST_LEVELS, &literal).is_none().then(deep),
         Step::LookUp { key, .. } => key.iter().any(literal).then(deep),
+        Step::Yield { value, .. } => literal(value).then(deep),
         _ => None,
+    }
+}
+
+/// How many levels are left below an argument; `None` when they do not suffice.
+fn argument_depth(argument: &Argument, left: usize) -> Option<usize> {
+    match argument {
+        Argument::Literal(json) => json_depth(json, left),
+        Argument::Slot(_) => Some(left),
+        Argument::Built(form, parts) => {
+            let pairs = matches!(form, Form::Dict | Form::Model(_));
+            let left = left.checked_sub(1).filter(|_| !pairs || parts.len().is_multiple_of(2))?;
+            parts.iter().try_fold(left, |_, part| argument_depth(part, left).map(|_| left))
+        }
     }
 }
 

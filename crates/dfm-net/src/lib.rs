@@ -18,7 +18,7 @@ pub use frame::Frame;
 pub use hostile::{Kind, MOST_ELEMENTS};
 pub use measured::Measured;
 pub use net::{
-    Arc, Argument, Block, BlockId, Carry, Comparison, Condition, Limits, Net, NodeId, OnError, Place, PlaceId,
+    Arc, Argument, Block, BlockId, Carry, Comparison, Condition, Form, Limits, Net, NodeId, OnError, Place, PlaceId,
     Selector, Source, Step, Transition, TransitionId,
 };
 pub use token::{Failure, Outcome, Token, Value};

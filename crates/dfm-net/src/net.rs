@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Value;
+
 /// The index of a place in [`Net::places`].
 pub type PlaceId = u32;
 /// The index of a transition in [`Net::transitions`].
@@ -118,12 +120,14 @@ pub enum Step {
         /// How often and how long the host tries.
         limits: Limits,
     },
-    /// Hand the token to the application.
+    /// Hand a value to the application, or the token in an input as it is.
     Yield {
         /// The pipeline's node.
         node: NodeId,
         /// The place the application knows it by.
         place: String,
+        /// The value.
+        value: Argument,
     },
     /// Part a sequence into its elements, each in a frame of its own.
     Split {
@@ -277,6 +281,50 @@ pub enum Argument {
     Literal(serde_json::Value),
     /// The token in this input.
     Slot(u16),
+    /// What is made of these.
+    Built(Form, Vec<Argument>),
+}
+
+/// What values become together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Form {
+    /// A list.
+    List,
+    /// A tuple.
+    Tuple,
+    /// A dictionary, of keys and values in turn.
+    Dict,
+    /// An object of the host's class with this path, of its fields' names and values in turn.
+    Model(String),
+}
+
+impl Argument {
+    /// The value, of what the inputs hold.
+    ///
+    /// # Errors
+    /// The kind and the sentence that tell the user why there is none.
+    pub fn value<V: Value>(&self, inputs: &[Option<V>]) -> Result<V, (String, String)> {
+        match self {
+            Self::Literal(json) => V::literal(json),
+            Self::Slot(slot) => {
+                let found = inputs.get(usize::from(*slot)).cloned().flatten();
+                found.ok_or_else(|| ("ValueError".to_owned(), "there is no value, only a signal".to_owned()))
+            }
+            Self::Built(form, parts) => {
+                V::build(form, parts.iter().map(|part| part.value(inputs)).collect::<Result<_, _>>()?)
+            }
+        }
+    }
+
+    /// The inputs that it looks at.
+    pub fn slots(&self) -> Vec<u16> {
+        match self {
+            Self::Literal(_) => vec![],
+            Self::Slot(slot) => vec![*slot],
+            Self::Built(_, parts) => parts.iter().flat_map(Self::slots).collect(),
+        }
+    }
 }
 
 /// From a transition to a place, here or at another site.
@@ -413,7 +461,7 @@ mod tests {
 
     #[test]
     fn a_net_whose_parts_do_not_fit_is_told_from_one_that_can_run() {
-        let step = Step::Yield { node: NodeId::Number(0), place: "yield".into() };
+        let step = Step::Yield { node: NodeId::Number(0), place: "yield".into(), value: Argument::Slot(0) };
         let place = |transition, slot| Place { transition, slot, block: 0, source: Source::Start };
         let net = |places, outputs| Net {
             site: "a".into(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Comparison, Frame, NodeId, Selector};
+use crate::{Comparison, Form, Frame, NodeId, Selector};
 
 /// What an engine's tokens carry. A host decides: a Python object, bytes, or a number in a test.
 pub trait Value: Clone {
@@ -22,6 +22,12 @@ pub trait Value: Clone {
 
     /// A list of values; errors stand in it for elements that have none.
     fn list(items: Vec<Result<Self, Vec<Arc<Failure>>>>) -> Self;
+
+    /// What values become together.
+    ///
+    /// # Errors
+    /// The kind and the sentence that tell the user why they do not.
+    fn build(form: &Form, parts: Vec<Self>) -> Result<Self, (String, String)>;
 
     /// A pipeline's literal.
     ///

@@ -527,7 +527,7 @@ mod tests {
 
     #[test]
     fn what_only_the_applications_site_does_is_refused_elsewhere() {
-        let handed_on = Step::Yield { node: NodeId::Number(1), place: "p".into() };
+        let handed_on = Step::Yield { node: NodeId::Number(1), place: "p".into(), value: Argument::Slot(0) };
         let net = net("a", vec![place(0, 0, Source::Param("v".into()))], vec![(handed_on, 0, vec![])]);
         assert_eq!(check_alone(&net, true), Ok(()));
         assert!(check_alone(&net, false).unwrap_err().ends_with("is for the application's site alone"));
@@ -535,7 +535,7 @@ mod tests {
 
     #[test]
     fn errors_that_name_none_are_taken_by_no_place() {
-        let handed_on = Step::Yield { node: NodeId::Number(1), place: "p".into() };
+        let handed_on = Step::Yield { node: NodeId::Number(1), place: "p".into(), value: Argument::Slot(0) };
         let steps = vec![(handed_on, 0, vec![]), (step(2, 1), 0, vec![])];
         let from_b = || Source::Site("b".into());
         let net = net("a", vec![place(0, 0, from_b()), place(1, 0, from_b())], steps);

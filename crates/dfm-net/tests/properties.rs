@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use dfm_net::{
-    Action, Arc as NetArc, Argument, Block, Carry, Comparison, Engine, Failure, Frame, Limits, Net, NodeId, Outcome,
-    Place, PlaceId, Selector, Source, Step, Token, Transition, TransitionId, Value,
+    Action, Arc as NetArc, Argument, Block, Carry, Comparison, Engine, Failure, Form, Frame, Limits, Net, NodeId,
+    Outcome, Place, PlaceId, Selector, Source, Step, Token, Transition, TransitionId, Value,
 };
 use proptest::prelude::*;
 
@@ -27,6 +27,10 @@ impl Value for Trace {
 
     fn list(_: Vec<Result<Self, Vec<Arc<Failure>>>>) -> Self {
         unreachable!("there are no blocks here")
+    }
+
+    fn build(_: &Form, _: Vec<Self>) -> Result<Self, (String, String)> {
+        unreachable!("nothing is made of others")
     }
 
     fn literal(_: &serde_json::Value) -> Result<Self, (String, String)> {
@@ -110,7 +114,11 @@ fn compile(shape: &Shape) -> Vec<Net> {
     for (node, from) in made.iter().enumerate() {
         if !read.contains(&node) {
             let transition = nets[0].transitions.len() as TransitionId;
-            let step = Step::Yield { node: NodeId::Number(node as u64), place: format!("yield{node}") };
+            let step = Step::Yield {
+                node: NodeId::Number(node as u64),
+                place: format!("yield{node}"),
+                value: Argument::Slot(0),
+            };
             nets[0].transitions.push(Transition { step, block: 0, outputs: vec![] });
             connect(&mut nets, *from, (0, transition), 0, Carry::Value(vec![]));
         }
@@ -375,7 +383,7 @@ fn items_go_ahead_of_the_streams_end_and_gather_where_a_list_is_needed() {
         transitions: vec![
             call(0, outputs),
             Transition {
-                step: Step::Yield { node: NodeId::Number(1), place: "out".into() },
+                step: Step::Yield { node: NodeId::Number(1), place: "out".into(), value: Argument::Slot(0) },
                 block: 0,
                 outputs: vec![],
             },

@@ -42,6 +42,7 @@ pub(crate) fn check<'a>(
         let first = inputs.iter().find(|input| !input.signal).map(|input| input.node);
         let mut follows = None;
         check_advise(statement, discovers, &mut problems);
+        statement.given().for_each(|given| check_keys(statement.node(), given, &mut problems));
         let home = home.map(|site| Candidate { site, offer: None });
         let (candidates, limits) = match statement {
             Known::Operation(operation) => {
@@ -130,6 +131,26 @@ fn stripped<'a>(candidates: &[Candidate<'a>]) -> Vec<Candidate<'a>> {
     candidates.iter().map(|kept| Candidate { site: kept.site, offer: None }).collect()
 }
 
+/// Refuses dictionaries whose keys the run has to tell.
+fn check_keys(node: &NodeId, argument: &Argument, problems: &mut Vec<Problem>) {
+    match argument {
+        Argument::List { list: parts } | Argument::Tuple { tuple: parts } => {
+            parts.iter().for_each(|part| check_keys(node, part, problems));
+        }
+        Argument::Model { fields, .. } => fields.iter().for_each(|(_, part)| check_keys(node, part, problems)),
+        Argument::Dict { dict } => {
+            for (key, value) in dict {
+                if !matches!(key, Argument::Literal { .. } | Argument::Encoded { .. }) {
+                    let message = "a dictionary's key is a literal, not what the run makes".to_owned();
+                    problems.push(Problem::new("plan-key", Some(node), message, None));
+                }
+                check_keys(node, value, problems);
+            }
+        }
+        _ => {}
+    }
+}
+
 fn check_limits(operation: &OperationStatement, problems: &mut Vec<Problem>) {
     if let Some(wrong) = limits_of(operation).problem() {
         problems.push(Problem::new("plan-limits", Some(&operation.node), format!("it has {wrong}"), None));
@@ -143,7 +164,12 @@ fn check_advise(statement: Known<'_>, discovers: bool, problems: &mut Vec<Proble
         _ => (false, false),
     };
     let asks = site || statement.arguments().any(|argument| matches!(argument, Argument::Advise { .. }));
-    if asks && !(operation && discovers) {
+    let asks_for_part = statement.given().filter(|given| given.is_made()).flat_map(Argument::parts);
+    let asks_for_part = asks_for_part.into_iter().any(|part| matches!(part, Argument::Advise { .. }));
+    if asks_for_part {
+        let message = "Advise() stands inside a value, and only whole parameters can be asked for".to_owned();
+        problems.push(Problem::new("plan-advise", Some(statement.node()), message, None));
+    } else if asks && !(operation && discovers) {
         let message =
             "Advise() asks which values are possible, which only an operation in discovery mode does".to_owned();
         let help = format!("give it a value, or write the pipeline with mode='{DISCOVERY_MODE}'");

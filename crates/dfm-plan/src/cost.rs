@@ -151,6 +151,11 @@ impl Costs {
 /// How many elements a loop's sequence has, where the pipeline says it.
 pub(crate) fn known_elements(node: Known<'_>) -> Option<f64> {
     match node {
+        Known::ForEach(ForEachStatement { sequence: Argument::List { list: parts }, .. })
+        | Known::ForEach(ForEachStatement { sequence: Argument::Tuple { tuple: parts }, .. }) => {
+            Some(parts.len() as f64)
+        }
+        Known::ForEach(ForEachStatement { sequence: Argument::Dict { dict }, .. }) => Some(dict.len() as f64),
         Known::ForEach(ForEachStatement { sequence: Argument::Literal { literal }, .. }) => match literal {
             serde_json::Value::Array(items) => Some(items.len() as f64),
             serde_json::Value::Object(entries) => Some(entries.len() as f64),
@@ -172,7 +177,7 @@ fn literal_bytes(argument: &Argument) -> f64 {
     match argument {
         Argument::Literal { literal } => json_length(literal) as f64,
         Argument::Encoded { encoded } => (encoded.len() / 4 * 3) as f64,
-        Argument::Param { .. } | Argument::Node { .. } | Argument::Advise { .. } => 0.0,
+        _ => 0.0,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use dfm_net::{Arc, Block, BlockId, Carry, Limits, Net, Place, PlaceId, Source, Step, Transition, TransitionId};
+use dfm_net::{Arc, Block, BlockId, Carry, Form, Limits, Net, Place, PlaceId, Source, Step, Transition, TransitionId};
 use serde_json::json;
 
 use crate::graph::{Graph, Known};
@@ -72,18 +72,21 @@ pub(crate) fn cut_at_borders(fed: &FedInfo, graph: &Graph<'_>, placed: &Placed, 
         };
         for argument in node.statement.arguments() {
             match argument {
-                Argument::Literal { .. } | Argument::Encoded { .. } | Argument::Advise { .. } => {}
                 Argument::Param { param, .. } => {
                     add(&mut nets, 0, Source::Param(param.clone()));
                 }
                 Argument::Node { path, .. } => {
-                    let streams = matches!(node.statement, Known::Yield(_)) || streamed[index];
+                    let streams = match node.statement {
+                        Known::Yield(statement) => !statement.value.is_made(),
+                        _ => streamed[index],
+                    };
                     connect(
                         &mut nets,
                         if streams && path.is_empty() { Carry::Stream } else { Carry::Value(path.clone()) },
                         &mut add,
                     );
                 }
+                _ => {}
             }
         }
         for _ in node.statement.after() {
@@ -161,7 +164,11 @@ pub(crate) fn limits_of(statement: &OperationStatement) -> Limits {
 
 fn step(statement: Known<'_>, provider: Option<String>) -> Step {
     match statement {
-        Known::Yield(statement) => Step::Yield { node: statement.node.clone(), place: statement.place.clone() },
+        Known::Yield(statement) => Step::Yield {
+            node: statement.node.clone(),
+            place: statement.place.clone(),
+            value: argument(&statement.value, &mut 0),
+        },
         Known::Operation(statement) => {
             let mut slot = 0;
             let arguments = statement.arguments.iter();
@@ -191,14 +198,25 @@ fn step(statement: Known<'_>, provider: Option<String>) -> Step {
     }
 }
 
-/// An argument, which takes the next input unless it is a literal.
+/// An argument, which takes the next input for each of its parts that is no literal.
 pub(crate) fn argument(given: &Argument, slot: &mut u16) -> dfm_net::Argument {
+    use dfm_net::Argument::{Built, Literal, Slot};
     match given {
-        Argument::Literal { literal } => dfm_net::Argument::Literal(literal.clone()),
-        Argument::Encoded { encoded } => dfm_net::Argument::Literal(json!({"$dfm": "encoded", "data": encoded})),
+        Argument::Literal { literal } => Literal(literal.clone()),
+        Argument::Encoded { encoded } => Literal(json!({"$dfm": "encoded", "data": encoded})),
         Argument::Param { .. } | Argument::Node { .. } => {
             *slot += 1;
-            dfm_net::Argument::Slot(*slot - 1)
+            Slot(*slot - 1)
+        }
+        Argument::List { list } => Built(Form::List, list.iter().map(|part| argument(part, slot)).collect()),
+        Argument::Tuple { tuple } => Built(Form::Tuple, tuple.iter().map(|part| argument(part, slot)).collect()),
+        Argument::Dict { dict } => {
+            let parts = dict.iter().flat_map(|(key, value)| [key, value]);
+            Built(Form::Dict, parts.map(|part| argument(part, slot)).collect())
+        }
+        Argument::Model { model, fields } => {
+            let named = |(name, value): &(String, Argument)| [Literal(json!(name)), argument(value, slot)];
+            Built(Form::Model(model.clone()), fields.iter().flat_map(named).collect())
         }
         Argument::Advise { .. } => unreachable!("only discovery has it, which makes nets of its own"),
     }

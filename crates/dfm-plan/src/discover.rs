@@ -42,7 +42,11 @@ pub fn discover(
                 nets.push(empty(site));
                 nets.len() - 1
             });
-            let step = Step::Yield { node: statement.node.clone(), place: DISCOVERY.to_owned() };
+            let step = Step::Yield {
+                node: statement.node.clone(),
+                place: DISCOVERY.to_owned(),
+                value: dfm_net::Argument::Slot(0),
+            };
             let source = if at == 0 { Source::Here } else { Source::Site(site.clone()) };
             let (_, place) = add(&mut nets[0], step, source);
             let (transition, _) = add(&mut nets[at], ask(statement, provider), Source::Start);
@@ -86,8 +90,9 @@ fn ask(statement: &OperationStatement, provider: Option<&str>) -> Step {
     for (name, argument) in &statement.arguments {
         match argument {
             Argument::Advise { .. } => asked.push(name.as_str()),
+            _ if argument.is_made() => unknown.push(name.as_str()),
             Argument::Node { .. } | Argument::Param { .. } => unknown.push(name.as_str()),
-            Argument::Literal { .. } | Argument::Encoded { .. } => {
+            _ => {
                 if let dfm_net::Argument::Literal(value) = crate::cut::argument(argument, &mut 0) {
                     given.insert(name.clone(), value);
                 }

@@ -121,8 +121,13 @@ impl<'a> Known<'a> {
         }
     }
 
+    /// What is given, in order, down to what is made of nothing else.
+    pub fn arguments(self) -> impl Iterator<Item = &'a Argument> {
+        self.given().flat_map(Argument::parts)
+    }
+
     /// What is given, in order.
-    pub fn arguments(self) -> Box<dyn Iterator<Item = &'a Argument> + 'a> {
+    pub fn given(self) -> Box<dyn Iterator<Item = &'a Argument> + 'a> {
         match self {
             Self::Operation(statement) => Box::new(statement.arguments.values()),
             Self::Yield(statement) => Box::new(std::iter::once(&statement.value)),

@@ -286,7 +286,10 @@ pub enum SiteChoice {
 
 /// What is given for a parameter.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(untagged, expecting = "an argument is a literal, an encoded value, a param, a node or an advise")]
+#[serde(
+    untagged,
+    expecting = "an argument is a literal, an encoded value, a param, a node, an advise, or a list, tuple, dict or model of these"
+)]
 pub enum Argument {
     /// Plain data.
     Literal {
@@ -319,6 +322,45 @@ pub enum Argument {
         /// Says no more than the key does.
         advise: bool,
     },
+    /// A list of these.
+    List {
+        /// They.
+        list: Vec<Argument>,
+    },
+    /// A tuple of these.
+    Tuple {
+        /// They.
+        tuple: Vec<Argument>,
+    },
+    /// A dictionary of these.
+    Dict {
+        /// Keys, each with its value.
+        dict: Vec<(Argument, Argument)>,
+    },
+    /// An object of a Python class.
+    Model {
+        /// The class, `module:name`.
+        model: String,
+        /// The names of its fields, each with its value.
+        fields: Vec<(String, Argument)>,
+    },
+}
+
+impl Argument {
+    /// What it is made of, in order; itself, if it is not made of others.
+    pub fn parts(&self) -> Vec<&Argument> {
+        match self {
+            Self::List { list: parts } | Self::Tuple { tuple: parts } => parts.iter().flat_map(Self::parts).collect(),
+            Self::Dict { dict } => dict.iter().flat_map(|(key, value)| [key, value]).flat_map(Self::parts).collect(),
+            Self::Model { fields, .. } => fields.iter().flat_map(|(_, value)| value.parts()).collect(),
+            _ => vec![self],
+        }
+    }
+
+    /// Whether it is made of others.
+    pub fn is_made(&self) -> bool {
+        matches!(self, Self::List { .. } | Self::Tuple { .. } | Self::Dict { .. } | Self::Model { .. })
+    }
 }
 
 impl Pipeline {

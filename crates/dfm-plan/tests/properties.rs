@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use dfm_net::{
-    Action, Carry, Comparison, Engine, Failure, Frame, Net, NodeId, Outcome, Selector, Source, Step, Token, Value,
+    Action, Carry, Comparison, Engine, Failure, Form, Frame, Net, NodeId, Outcome, Selector, Source, Step, Token, Value,
 };
 use dfm_plan::{Pipeline, Plan, plan, saved};
 use proptest::prelude::*;
@@ -53,6 +53,10 @@ impl Value for Trace {
 
     fn list(_: Vec<Result<Self, Vec<Arc<Failure>>>>) -> Self {
         unreachable!("there are no blocks here")
+    }
+
+    fn build(_: &Form, _: Vec<Self>) -> Result<Self, (String, String)> {
+        unreachable!("nothing is made of others")
     }
 
     fn literal(_: &serde_json::Value) -> Result<Self, (String, String)> {

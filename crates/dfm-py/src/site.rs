@@ -8,7 +8,7 @@ use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use dfm_net::{Argument, Comparison, Failure, Frame, Limits, NodeId, Outcome, Selector, Step, Token, Value};
+use dfm_net::{Argument, Comparison, Failure, Form, Frame, Limits, NodeId, Outcome, Selector, Step, Token, Value};
 use dfm_runtime::{Event, Host, Incoming, Link, NodeAt, Outgoing, Part, Room, Wait, Why, Yielded};
 use pyo3::basic::CompareOp;
 use pyo3::exceptions::PyRuntimeError;
@@ -81,6 +81,14 @@ impl Value for Object {
             let items: Vec<Bound<'_, PyAny>> =
                 items.into_iter().map(|one| item(one).unwrap_or_else(|_| py.None().into_bound(py))).collect();
             Self(PyList::new(py, items).map_or_else(|_| py.None(), |list| list.into_any().unbind()), None)
+        })
+    }
+
+    fn build(form: &Form, parts: Vec<Self>) -> Result<Self, (String, String)> {
+        Python::attach(|py| {
+            built(py, form, parts.iter().map(|part| part.0.bind(py).clone()))
+                .map(|value| Self(value.unbind(), None))
+                .map_err(|error| wrong(py, &error))
         })
     }
 
@@ -452,12 +460,57 @@ struct SiteLimits {
 /// An operation, its provider, its parameters by their names, and its limits, as [`Site::next_call`] gives them.
 type Asked<'n, 'py> = (&'n str, Option<&'n str>, Bound<'py, PyDict>, Option<(u32, f64, Option<f64>)>);
 
+/// What a step is given that is made of literals and inputs.
+fn argument_of<'py>(
+    py: Python<'py>,
+    form: &Form,
+    parts: &[Argument],
+    inputs: &[Option<Object>],
+) -> PyResult<Bound<'py, PyAny>> {
+    let part = |part: &Argument| match part {
+        Argument::Literal(json) => literal(py, json),
+        Argument::Slot(slot) => {
+            let value = inputs.get(usize::from(*slot)).and_then(Option::as_ref);
+            Ok(value.map_or_else(|| py.None().into_bound(py), |value| value.0.bind(py).clone()))
+        }
+        Argument::Built(form, parts) => argument_of(py, form, parts, inputs),
+    };
+    let parts = parts.iter().map(part).collect::<PyResult<Vec<_>>>()?;
+    built(py, form, parts.into_iter())
+}
+
+/// What Python objects become together.
+fn built<'py>(
+    py: Python<'py>,
+    form: &Form,
+    mut parts: impl ExactSizeIterator<Item = Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    match form {
+        Form::List => Ok(PyList::new(py, parts)?.into_any()),
+        Form::Tuple => Ok(PyTuple::new(py, parts)?.into_any()),
+        Form::Dict | Form::Model(_) => {
+            let made = PyDict::new(py);
+            while let (Some(key), Some(value)) = (parts.next(), parts.next()) {
+                made.set_item(key, value)?;
+            }
+            match form {
+                Form::Model(path) => {
+                    let values = py.import(intern!(py, "dfm._values"))?;
+                    values.call_method1(intern!(py, "restore"), ("model", (path, made)))
+                }
+                _ => Ok(made.into_any()),
+            }
+        }
+    }
+}
+
 /// What a step asks of the host.
 fn asked<'n, 'py>(py: Python<'py>, step: &'n Step, inputs: &[Option<Object>]) -> PyResult<Asked<'n, 'py>> {
     let input = |input: Option<&Option<Object>>| input?.as_ref().map(|object| object.0.bind(py).clone());
     let value = |argument: &Argument| match argument {
         Argument::Literal(json) => literal(py, json).map(Some),
         Argument::Slot(slot) => Ok(input(inputs.get(usize::from(*slot)))),
+        Argument::Built(form, parts) => argument_of(py, form, parts, inputs).map(Some),
     };
     let given = PyDict::new(py);
     match step {

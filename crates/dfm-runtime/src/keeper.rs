@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
-use dfm_net::{Frame, Net, PlaceId, Step, TransitionId};
+use dfm_net::{Argument, Frame, Net, PlaceId, Step, TransitionId};
 use dfm_wire::{JobId, Message, Payload, Seen, SeenEnding, Unfinished};
 
 use crate::host::Wait;
@@ -272,7 +272,9 @@ fn yields(net: &Net) -> Vec<Option<TransitionId>> {
     let inputs = |of: TransitionId| net.places.iter().filter(|place| place.transition == of).count();
     let direct = |of: TransitionId, block| {
         let transition = &net.transitions[of as usize];
-        matches!(transition.step, Step::Yield { .. }) && transition.block == block && inputs(of) == 1
+        matches!(transition.step, Step::Yield { value: Argument::Slot(_), .. })
+            && transition.block == block
+            && inputs(of) == 1
     };
     net.places
         .iter()

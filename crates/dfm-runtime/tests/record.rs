@@ -234,7 +234,7 @@ fn nets() -> Vec<Net> {
     let to = |site: Option<&str>, place, carry| Arc { site: site.map(str::to_owned), place, carry, inward: false };
     let value = || Carry::Value(vec![]);
     let out = |name: &str| Transition {
-        step: Step::Yield { node: NodeId::Name(name.into()), place: name.into() },
+        step: Step::Yield { node: NodeId::Name(name.into()), place: name.into(), value: Argument::Slot(0) },
         block: 0,
         outputs: vec![],
     };

@@ -143,7 +143,7 @@ fn net(site: &str, source: Source, transition: Transition) -> Net {
 
 /// The parameter `x` goes to `a`, its result to `b`, its result to the application.
 fn chain(carry: Carry) -> Vec<Net> {
-    let step = Step::Yield { node: NodeId::Name("out".into()), place: "answer".into() };
+    let step = Step::Yield { node: NodeId::Name("out".into()), place: "answer".into(), value: Argument::Slot(0) };
     vec![
         net("home", Source::Site("b".into()), Transition { step, block: 0, outputs: vec![] }),
         net("a", Source::Param("x".into()), call(0, to("b", Carry::Value(vec![])))),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dfm_net::{Comparison, Condition, Failure, Net, NodeId, Selector, Step, Value};
+use dfm_net::{Comparison, Condition, Failure, Form, Net, NodeId, Selector, Step, Value};
 use serde_json::{Value as Json, json};
 
 /// A value of which nothing is known but its size.
@@ -33,6 +33,10 @@ impl Value for Size {
 
     fn list(items: Vec<Result<Self, Vec<Arc<Failure>>>>) -> Self {
         Self::of(items.into_iter().flatten().map(|item| item.bytes).sum())
+    }
+
+    fn build(_: &Form, parts: Vec<Self>) -> Result<Self, Wrong> {
+        Ok(Self::of(parts.into_iter().map(|part| part.bytes).sum()))
     }
 
     /// Only what [`without_values`] writes is ever read.

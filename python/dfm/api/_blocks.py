@@ -7,8 +7,7 @@ from typing import Any, Literal, Self, cast
 from pydantic import PrivateAttr
 
 from dfm.api._conditions import Condition, as_condition
-from dfm.api._explain import nested
-from dfm.api._graph import Graph, current, inside, line_of
+from dfm.api._graph import Graph, current, line_of
 from dfm.api._lines import user_line
 from dfm.api._operation import Statement
 from dfm.api._references import Node, NodeId, PlaceParam, Step
@@ -70,12 +69,7 @@ class ForEach(Node, Block, frozen=True):
         dfm_node_id: NodeId | None = None,
     ) -> None:
         graph, node, line = self._write("ForEach", {"seq": seq, "dfm_after": dfm_after, "dfm_node_id": dfm_node_id})
-        if isinstance(seq, Node):
-            graph.check_node(seq.dfm_target()[0], line)
-        elif isinstance(seq, PlaceParam):
-            graph.use_places([seq], line)
-        elif any(inside(seq)):
-            raise PipelineError(nested("ForEach", "seq"), line)
+        graph.use_places(graph.check_value(seq, "ForEach", "seq", line), line)
         self._written(graph, node, line)
         graph.loops.add(node)
 
@@ -163,12 +157,7 @@ class If(Block, frozen=True):
         graph, node, line = self._write("If", {"cond": cond, "dfm_after": dfm_after, "dfm_node_id": dfm_node_id})
         params: list[PlaceParam] = []
         for operand in cond.dfm_operands():
-            if isinstance(operand, Node):
-                graph.check_node(operand.dfm_target()[0], line)
-            elif isinstance(operand, PlaceParam):
-                params.append(operand)
-            elif any(inside(operand)):
-                raise PipelineError(nested("If", "cond"), line)
+            params += graph.check_value(operand, "If", "cond", line)
         graph.use_places(params, line)
         self._written(graph, node, line)
 
@@ -233,12 +222,7 @@ class TryFromCache(Node, Block, frozen=True):
         graph, node, line = self._write("TryFromCache", data)
         params: list[PlaceParam] = []
         for part in self.dfm_key():
-            if isinstance(part, Node):
-                graph.check_node(part.dfm_target()[0], line)
-            elif isinstance(part, PlaceParam):
-                params.append(part)
-            elif any(inside(part)):
-                raise PipelineError(nested("TryFromCache", "key"), line)
+            params += graph.check_value(part, "TryFromCache", "key", line)
         graph.use_places(params, line)
         self._written(graph, node, line)
 

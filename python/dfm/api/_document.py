@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from dfm.api import _lines
 from dfm.api._blocks import Block, Collected, ForEach, If, Otherwise, TryFromCache, WriteToCache, around
 from dfm.api._conditions import COMPARISONS, And, Comparison, Condition, Not, Or, Truth, as_condition
-from dfm.api._graph import Graph, current, line_of
+from dfm.api._graph import Graph, current, inside, line_of
 from dfm.api._operation import Operation, Statement, Yield, parameters_of
 from dfm.api._references import Advise, Node, NodeRef, PlaceParam, Retry, Step
 from dfm.api._sites import BestOf, Site
@@ -118,6 +118,8 @@ def _argument(value: object, name: str, statement: Statement, models: frozenset[
         return _ADVISE
     if isinstance(value, PlaceParam):
         return {"param": value.place, "multiuse": value.multiuse}
+    if any(inside(value)):
+        return _made(value, name, statement, models)
     if isinstance(value, BaseModel) and type(value) in models:
         fields = value.model_dump(by_alias=True)
         if _is_plain(fields):
@@ -132,6 +134,31 @@ def _argument(value: object, name: str, statement: Statement, models: frozenset[
         raise PipelineError(
             f"{statement.dfm_title}: {name} cannot be saved or sent: {error}", line_of(statement)
         ) from None
+
+
+def _made(value: object, name: str, statement: Statement, models: frozenset[type]) -> dict[str, Any]:
+    """A value with nodes or places inside."""
+
+    def part(value: object) -> dict[str, Any]:
+        return _argument(value, name, statement)
+
+    match value:
+        case list():
+            return {"list": [part(item) for item in cast(list[object], value)]}
+        case tuple():
+            return {"tuple": [part(item) for item in cast(tuple[object, ...], value)]}
+        case dict():
+            return {"dict": [[part(key), part(item)] for key, item in cast(dict[object, object], value).items()]}
+        case BaseModel() if type(value) in models:
+            names = {name: field.serialization_alias or field.alias for name, field in type(value).model_fields.items()}
+            given = vars(value).items()
+            return {"dict": [[part(names.get(key) or key), part(item)] for key, item in given]}
+        case BaseModel():
+            kind = type(value)
+            fields = [[key, part(item)] for key, item in vars(value).items()]
+            return {"model": f"{kind.__module__}:{kind.__qualname__}", "fields": fields}
+        case _:
+            raise TypeError(type(value))
 
 
 def _is_plain(value: object) -> bool:
@@ -271,6 +298,21 @@ def _read_argument(graph: Graph, name: str, argument: Any, line: str) -> Any:
         case {"node": node}:
             path = tuple(_step(step, line) for step in argument.get("path", []))
             return NodeRef(cast(Statement, _node(graph, node, line)), path) if path else _node(graph, node, line)
+        case {"list": list(parts)}:
+            return [_read_argument(graph, name, part, line) for part in cast(list[Any], parts)]
+        case {"tuple": list(parts)}:
+            return tuple(_read_argument(graph, name, part, line) for part in cast(list[Any], parts))
+        case {"dict": list(pairs)}:
+            read = [[_read_argument(graph, name, one, line) for one in pair] for pair in cast(list[list[Any]], pairs)]
+            return dict(read)
+        case {"model": str(path), "fields": list(fields)}:
+            from dfm import _values
+
+            try:
+                values = {key: _read_argument(graph, name, one, line) for key, one in cast(list[list[Any]], fields)}
+                return _values.restore("model", [path, values])
+            except (EncodingError, TypeError, ValueError) as error:
+                raise PipelineError(f"the value of {name} cannot be read: {error}", line) from None
         case {"encoded": str(text)}:
             from dfm import _values
 

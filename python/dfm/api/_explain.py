@@ -43,7 +43,7 @@ def explain(title: str, statement: type[BaseModel], data: dict[str, Any], error:
         elif kind == "extra_forbidden":
             wrong.append(_unknown(title, name, names))
         elif any(inside(data[name])) and not isinstance(data[name], Node | PlaceParam | Advise):
-            wrong.append(nested(title, name))
+            wrong.append(f"{title}: {name} takes a literal only, and this value has a node or a place inside")
         else:
             field = next(field for key, field in statement.model_fields.items() if name in (key, field.alias))
             within = _within(name, field.annotation, errors) if isinstance(data[name], dict | BaseModel | list) else []
@@ -92,14 +92,6 @@ def _keys(model: Any) -> list[str]:
     if not (isinstance(model, type) and issubclass(model, BaseModel)):
         return []
     return [str(field.validation_alias or field.alias or name) for name, field in model.model_fields.items()]
-
-
-def nested(title: str, name: str) -> str:
-    """Why a literal that contains nodes is refused."""
-    return (
-        f"{title}: {name} has a node or a place inside a list or a dictionary, which is not available yet; "
-        "give it to an operation as a parameter of its own"
-    )
 
 
 def _unknown(title: str, name: str, names: list[str]) -> str:

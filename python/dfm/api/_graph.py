@@ -2,7 +2,9 @@
 
 import threading
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
+
+from pydantic import BaseModel
 
 from dfm.api._references import Advise, Node, NodeId, PlaceParam
 from dfm.errors import PipelineError
@@ -90,6 +92,24 @@ class Graph:
                 line,
             )
 
+    def check_value(self, value: object, title: str, name: str, line: str) -> list[PlaceParam]:
+        """Checks the nodes that a value is or contains; gives its places."""
+        if isinstance(value, Node):
+            self.check_node(value.dfm_target()[0], line)
+            return []
+        if isinstance(value, PlaceParam):
+            return [value]
+        try:
+            found = list(inside(value))
+        except RecursionError:
+            raise PipelineError(f"{title}: {name} contains itself, or is nested too deep", line) from None
+        if found:
+            check_made(value, title, name, line)
+        for node in found:
+            if isinstance(node, Node):
+                self.check_node(node.dfm_target()[0], line)
+        return [place for place in found if isinstance(place, PlaceParam)]
+
     def use_places(self, params: Iterable[PlaceParam], line: str) -> None:
         """Notes uses of parameter places, all or none of them."""
         noted: dict[str, tuple[bool, str]] = {}
@@ -148,13 +168,48 @@ def line_of(statement: "Statement") -> str:
     return "<unknown>" if graph is None or node is None else graph.lines[node]
 
 
+MOST_LEVELS = 20
+"""So deep may values that contain nodes lie in each other."""
+
+
 def inside(value: object) -> Iterator[Any]:
-    """The nodes, places and requests for advice that a literal contains, at any depth."""
+    """The nodes, places and requests for advice that a value is or contains, at any depth, in its order.
+
+    Raises:
+        RecursionError: it contains itself.
+    """
     if isinstance(value, Node | PlaceParam | Advise):
         yield value
-    elif isinstance(value, dict):
-        for item in value.values():  # pyright: ignore[reportUnknownVariableType]
-            yield from inside(item)  # pyright: ignore[reportUnknownArgumentType]
-    elif isinstance(value, list | tuple | set | frozenset):
-        for item in value:  # pyright: ignore[reportUnknownVariableType]
-            yield from inside(item)  # pyright: ignore[reportUnknownArgumentType]
+    else:
+        for part in parts_of(value):
+            yield from inside(part)
+
+
+def parts_of(value: object) -> Iterable[Any]:
+    """What a value that may contain nodes is made of."""
+    if isinstance(value, dict):
+        return cast(dict[Any, Any], value).values()
+    if isinstance(value, list | tuple | set | frozenset):
+        return cast(Iterable[Any], value)
+    if isinstance(value, BaseModel):
+        return vars(value).values()
+    return ()
+
+
+def check_made(value: object, title: str, name: str, line: str, levels: int = MOST_LEVELS) -> None:
+    """Refuses a value with nodes inside that no site could put together.
+
+    Raises:
+        PipelineError: what is in the way.
+    """
+    if isinstance(value, Advise):
+        raise PipelineError(f"{title}: {name} has an Advise() inside; only a whole parameter can be asked for", line)
+    if isinstance(value, set | frozenset):
+        raise PipelineError(f"{title}: {name} has a node inside a set, which has no order; use a list", line)
+    if isinstance(value, dict) and any(isinstance(key, Node | PlaceParam) for key in cast(dict[Any, Any], value)):
+        raise PipelineError(f"{title}: {name} has a node as a dictionary's key; keys are literals", line)
+    if levels == 0:
+        raise PipelineError(f"{title}: {name} has a node more than {MOST_LEVELS} values deep", line)
+    for part in parts_of(value):
+        if any(inside(part)) and not isinstance(part, Node | PlaceParam):
+            check_made(part, title, name, line, levels - 1)

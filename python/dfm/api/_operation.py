@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, get_args
 
 from pydantic import BaseModel, PrivateAttr, ValidationError
 
-from dfm.api._explain import explain, nested
+from dfm.api._explain import explain
 from dfm.api._graph import Graph, current, inside, line_of
 from dfm.api._lines import user_line
 from dfm.api._references import Advise, Node, NodeId, PlaceParam, Retry, Step, check_place
@@ -87,10 +87,19 @@ class Statement(
             raise PipelineError(
                 f"{title} is outside of any pipeline; put it into the `with Pipeline()` block{made}", line
             )
+        # A value that is yet to be made is as valid as the first node in it; its adapter sees the rest.
+        given = ((name, value) for name, value in data.items() if name != "dfm_after")
+        made = {name: hole for name, value in given if (hole := _hole(value)) is not None}
         try:
-            self.__pydantic_validator__.validate_python(data, self_instance=self)
+            self.__pydantic_validator__.validate_python({**data, **made}, self_instance=self)
         except ValidationError as error:
             raise ValuePipelineError(explain(title, type(self), data, error), line) from None
+        if made:
+            fields = type(self).model_fields
+            vars(self).update((name, data[name]) for name in made if name in fields)
+            for name, field in fields.items():
+                if name not in made and field.alias in made:
+                    vars(self)[name] = data[field.alias]
         for node in self.dfm_predecessors():
             graph.check_node(node, line)
         return graph, graph.node_id(self.dfm_node_id, line), line
@@ -101,6 +110,16 @@ class Statement(
         self._graph = graph  # pyright: ignore[reportAttributeAccessIssue]
         around = block[0] if block else graph.open[-1] if graph.open else None
         graph.add(self, node, line, around)
+
+
+def _hole(value: object) -> Node | PlaceParam | None:
+    """The first node or place inside a value that is none itself."""
+    if type(value) in _SCALARS or isinstance(value, Node | PlaceParam | Statement):
+        return None
+    try:
+        return next((one for one in inside(value) if isinstance(one, Node | PlaceParam)), None)
+    except RecursionError:
+        return None  # told with the rule that it breaks
 
 
 class Operation(Node, Statement, frozen=True):
@@ -145,8 +164,8 @@ class Operation(Node, Statement, frozen=True):
                     if graph.discovers:
                         continue
                     raise PipelineError(f"{title}: {argument}=Advise() {_NO_DISCOVERY}", line)
-                elif any(inside(value)):
-                    raise PipelineError(nested(title, argument), line)
+                else:
+                    params += graph.check_value(value, title, argument, line)
             if self.timeout is not None and not 0 < self.timeout < math.inf:
                 raise PipelineError(f"{title}: timeout takes a positive number of seconds, not {self.timeout!r}", line)
             if type(self.site) is Advise and not graph.discovers:
@@ -188,7 +207,7 @@ class Yield(Statement, frozen=True):
     """Sends a value to the application under a place's name."""
 
     value: Any
-    """An operation, a part of its result, a parameter as it was given, or a literal."""
+    """An operation, a part of its result, a parameter as it was given, a literal, or a value with these inside."""
     place: str = "yield"
     """The name that the application knows it by; unique in the pipeline."""
     multiuse: bool = False
@@ -206,15 +225,11 @@ class Yield(Statement, frozen=True):
         fields = {"dfm_after": dfm_after, "dfm_node_id": dfm_node_id}
         graph, node, line = self._write("Yield", {"value": value, "place": place, "multiuse": multiuse, **fields})
         check_place(place, "Yield")
-        if isinstance(value, Node):
-            graph.check_node(value.dfm_target()[0], line)
-        elif isinstance(value, Advise):
+        if isinstance(value, Advise):
             raise ValuePipelineError("Yield: value takes a value or what becomes one, not Advise()", line)
-        elif not isinstance(value, PlaceParam) and any(inside(value)):
-            raise ValuePipelineError(nested("Yield", "value"), line)
+        params = graph.check_value(value, "Yield", "value", line)
         graph.use_yield_place(place, multiuse, line)
-        if isinstance(value, PlaceParam):
-            graph.use_places([value], line)
+        graph.use_places(params, line)
         self._written(graph, node, line)
 
     __init__.__pydantic_base_init__ = True  # pyright: ignore

@@ -2,7 +2,7 @@
 
 use std::sync;
 
-use super::condition::{errors_of, holds, operand, value_of};
+use super::condition::{errors_of, holds, value_of};
 use super::firing::Move;
 use super::{Action, Engine, Input};
 use crate::hostile::MOST_ELEMENTS;
@@ -37,7 +37,7 @@ impl<V: Value> Engine<V> {
                     self.put_out(transition, &frame, &Token::Count(parted), false);
                     Ok(())
                 }
-                Step::Split { sequence, .. } => match operand(sequence, &inputs).and_then(|all| all.elements()) {
+                Step::Split { sequence, .. } => match sequence.value(&inputs).and_then(|all| all.elements()) {
                     Ok(elements) if elements.len() > MOST_ELEMENTS as usize => {
                         let message = format!("a loop goes through at most {MOST_ELEMENTS} elements of one sequence");
                         Err(("LimitError".to_owned(), message))

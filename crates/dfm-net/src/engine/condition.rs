@@ -2,7 +2,7 @@
 
 use std::sync;
 
-use crate::{Argument, Condition, Failure, Token, Value};
+use crate::{Condition, Failure, Token, Value};
 
 use super::Input;
 
@@ -35,16 +35,6 @@ pub(super) fn add_new(errors: &mut Vec<sync::Arc<Failure>>, more: &[sync::Arc<Fa
 /// The kind and the message of what went wrong.
 pub(super) type Wrong = (String, String);
 
-pub(super) fn operand<V: Value>(argument: &Argument, inputs: &[Option<V>]) -> Result<V, Wrong> {
-    match argument {
-        Argument::Literal(json) => V::literal(json),
-        Argument::Slot(slot) => {
-            let found = inputs.get(usize::from(*slot)).cloned().flatten();
-            found.ok_or_else(|| ("ValueError".to_owned(), "there is no value, only a signal".to_owned()))
-        }
-    }
-}
-
 pub(super) fn holds<V: Value>(condition: &Condition, inputs: &[Option<V>]) -> Result<bool, Wrong> {
     match condition {
         Condition::And(all) => {
@@ -64,9 +54,7 @@ pub(super) fn holds<V: Value>(condition: &Condition, inputs: &[Option<V>]) -> Re
             Ok(false)
         }
         Condition::Not(one) => Ok(!holds(one, inputs)?),
-        Condition::Compare(comparison, left, right) => {
-            operand(left, inputs)?.compare(*comparison, &operand(right, inputs)?)
-        }
-        Condition::Truth(one) => operand(one, inputs)?.truth(),
+        Condition::Compare(comparison, left, right) => left.value(inputs)?.compare(*comparison, &right.value(inputs)?),
+        Condition::Truth(one) => one.value(inputs)?.truth(),
     }
 }

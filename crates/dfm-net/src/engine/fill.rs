@@ -9,7 +9,7 @@ use super::firing::{Firing, Move};
 use super::set::Gathered;
 use super::{Action, Engine, Input};
 use crate::blocks::Way;
-use crate::{Failure, Frame, OnError, PlaceId, Step, Token, TransitionId, Value};
+use crate::{Argument, Failure, Frame, OnError, PlaceId, Step, Token, TransitionId, Value};
 
 impl<V: Value> Engine<V> {
     /// Puts a token into a place.
@@ -155,13 +155,33 @@ impl<V: Value> Engine<V> {
         self.fill(transition, slot, frame, Some(token));
     }
 
+    /// What the application gets of a `Yield`'s inputs.
+    fn yielded(&mut self, transition: TransitionId, frame: &Frame, inputs: Vec<Input<V>>) -> Option<Token<V>> {
+        let errors = errors_of(&inputs);
+        if !errors.is_empty() {
+            return Some(Token::Error(errors));
+        }
+        let net = self.net.clone();
+        match &net.transitions[transition as usize].step {
+            Step::Yield { value: Argument::Slot(slot), .. } => inputs.into_iter().nth(usize::from(*slot)).flatten(),
+            Step::Yield { value, .. } => {
+                let inputs: Vec<Option<V>> = inputs.into_iter().map(value_of).collect();
+                Some(match value.value(&inputs) {
+                    Ok(value) => Token::Value(value),
+                    Err((kind, message)) => {
+                        let failure = self.failure(transition, frame, &kind, message);
+                        Token::Error(vec![self.report(failure)])
+                    }
+                })
+            }
+            _ => None,
+        }
+    }
+
     fn fire(&mut self, transition: TransitionId, frame: &Frame, inputs: Vec<Input<V>>, made: Move) {
         match made {
             Move::Yield => {
-                let errors = errors_of(&inputs);
-                let value = inputs.into_iter().flatten().next();
-                let token = if errors.is_empty() { value } else { Some(Token::Error(errors)) };
-                if let Some(token) = token {
+                if let Some(token) = self.yielded(transition, frame, inputs) {
                     self.actions.push_back(Action::Yield { transition, frame: frame.clone(), token });
                 }
                 self.finish(transition, frame);

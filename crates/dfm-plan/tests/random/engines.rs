@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use dfm_net::{Action, Engine, Failure, Frame, Kind, Move, Outcome, PlaceId, Source, Step, Token, TransitionId, Value};
+use dfm_net::{Action, Engine, Failure, Frame, Kind, Move, Outcome, PlaceId, Source, Step, Token, TransitionId};
 use dfm_plan::Plan;
 
 use super::pipelines::Picks;
@@ -121,10 +121,7 @@ pub fn execute(plan: &Plan, frames: u32, order: u64, dies: Option<(usize, usize)
                     let node = step(transition).node();
                     let at_node = (id(node), frame.levels().to_vec());
                     *seen.calls.entry(at_node.clone()).or_default() += 1;
-                    let value = |argument: &dfm_net::Argument| match argument {
-                        dfm_net::Argument::Literal(json) => Val::literal(json).expect("it is a number or a list"),
-                        dfm_net::Argument::Slot(slot) => inputs[usize::from(*slot)].clone().expect("it has a value"),
-                    };
+                    let value = |argument: &dfm_net::Argument| argument.value(&inputs).expect("it has a value");
                     let mut items = None;
                     let outcome = match step(transition) {
                         Step::Call { arguments, limits, .. } => {

@@ -53,6 +53,22 @@ impl Writer {
     }
 
     fn argument(&mut self, scope: &Scope) -> Json {
+        self.nested(scope, 2)
+    }
+
+    /// A value that may be made of others, so deep.
+    fn nested(&mut self, scope: &Scope, depth: usize) -> Json {
+        if depth > 0 && self.pick(7) == 0 {
+            let parts: Vec<Json> = (0..self.pick(4)).map(|_| self.nested(scope, depth - 1)).collect();
+            return match self.pick(3) {
+                0 => json!({"list": parts}),
+                1 => json!({"tuple": parts}),
+                _ => {
+                    let pairs: Vec<Json> = (0..).zip(parts).map(|(at, part)| json!([{"literal": at}, part])).collect();
+                    json!({"dict": pairs})
+                }
+            };
+        }
         if scope.is_empty() || self.pick(8) == 0 {
             return match self.pick(4) {
                 0 => self.param(),
@@ -136,6 +152,10 @@ impl Writer {
                 0..2 if !scope.is_empty() => {
                     let value = match self.pick(8) {
                         0 => self.param(),
+                        1 => {
+                            let first = json!({"node": self.one_of(&scope), "path": []});
+                            json!({"list": [first, self.argument(&scope)]})
+                        }
                         _ => json!({"node": self.one_of(&scope), "path": []}),
                     };
                     self.statements.push(json!({"kind": "yield", "node": node, "block": block, "after": after,

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use dfm_net::{Carry, Move, NodeId, OnError, Value};
+use dfm_net::{Carry, Form, Move, NodeId, OnError, Value};
 use dfm_plan::{Argument, Condition, Pipeline, Plan, Statement};
 
 use super::value::{Made, Origin, Val, before_failing, cached, generates, id, params, persist};
@@ -42,7 +42,16 @@ impl Reference<'_> {
     }
 
     fn value(&self, argument: &Argument, env: &Env) -> Made {
+        let built = |form: Form, parts: &mut dyn Iterator<Item = &Argument>| {
+            let parts: Vec<&Argument> = parts.collect();
+            let parts = self.inputs(&parts, &[], env)?;
+            Ok(Val::build(&form, parts).expect("everything can be made of them"))
+        };
         match argument {
+            Argument::List { list } => built(Form::List, &mut list.iter()),
+            Argument::Tuple { tuple } => built(Form::Tuple, &mut tuple.iter()),
+            Argument::Dict { dict } => built(Form::Dict, &mut dict.iter().flat_map(|(key, value)| [key, value])),
+            Argument::Model { .. } => unreachable!("none is written"),
             Argument::Literal { literal } => Ok(Val::literal(literal).expect("it is a number or a list")),
             Argument::Param { param, .. } => Ok(self.params[param].clone()),
             Argument::Encoded { .. } | Argument::Advise { .. } => unreachable!("none is written"),

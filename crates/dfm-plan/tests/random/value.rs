@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use dfm_net::{Comparison, Failure, NodeId, Selector, Value};
+use dfm_net::{Comparison, Failure, Form, NodeId, Selector, Value};
 use serde_json::Value as Json;
 
 /// What the pipelines of this test compute with.
@@ -62,6 +62,14 @@ impl Value for Val {
             item.unwrap_or_else(|errors| Self::Failed(errors.iter().map(|one| origin(one)).collect()))
         };
         Self::List(items.into_iter().map(item).collect())
+    }
+
+    fn build(form: &Form, mut parts: Vec<Self>) -> Result<Self, (String, String)> {
+        // Each form is another list.
+        if let Form::Dict = form {
+            parts.reverse();
+        }
+        Ok(Self::List(parts))
     }
 
     fn literal(json: &Json) -> Result<Self, (String, String)> {

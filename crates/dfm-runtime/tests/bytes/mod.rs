@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dfm_net::{Comparison, Failure, Selector, Value};
+use dfm_net::{Comparison, Failure, Form, Selector, Value};
 use dfm_runtime::{Host, Incoming, Outgoing, Part};
 
 /// A value of the test: bytes. A first byte of 255 cannot be sent, one of 254 cannot be read.
@@ -20,6 +20,10 @@ impl Value for Bytes {
 
     fn list(_: Vec<Result<Self, Vec<Arc<Failure>>>>) -> Self {
         unreachable!("there are no blocks here")
+    }
+
+    fn build(_: &Form, _: Vec<Self>) -> Result<Self, (String, String)> {
+        unreachable!("nothing is made of others")
     }
 
     fn literal(_: &serde_json::Value) -> Result<Self, (String, String)> {
