@@ -107,6 +107,8 @@ class SiteLoop:
         self._tell()
         while self._carry_on():
             self._tell()
+        # A call whose parameters cannot be put together has ended by being asked for.
+        self._tell()
         self._flush()
 
     def close(self) -> None:

@@ -12,13 +12,20 @@ pytest.importorskip("nvflare")
 pytestmark = pytest.mark.flare
 
 
+def nested(levels):
+    value = {"slot": 0}
+    for _ in range(levels):
+        value = {"built": ["list", [value]]}
+    return value
+
+
 SETS = [[0, 0, 0, {"param": "v"}], [0, 1, 0, {"param": "k"}]]
 HOME = [["app", 0, {"value": []}, False]]
 CALL = {"call": [0, "work.Echo", None, [["value", {"slot": 0}]], [0, 0.0, None]]}
 NETS = {
     # Would write a parameter's value to the path in another one.
     "a key from a parameter": [[None, False], SETS, [{"store": [0]}, 0, []]],
-    "a yield at another site": [[None, False], SETS[:1], [{"yield": [0, "x"]}, 0, []]],
+    "a yield at another site": [[None, False], SETS[:1], [{"yield": [0, "x", {"slot": 0}]}, 0, []]],
     "an input that is not there": [[None, False], SETS[:1], [{"split": [0, {"slot": 5}]}, 0, HOME]],
     "a call that waits for itself": [
         [None, False],
@@ -30,6 +37,15 @@ NETS = {
         SETS[:1],
         [{"call": [*CALL["call"][:4], [9, 3e10, None]]}, 0, []],
     ],
+    # Would answer with a value many times as large as what came.
+    "an input that is used twice": [
+        [None, False],
+        SETS[:1],
+        [{"split": [0, {"built": ["list", [{"slot": 0}, {"slot": 0}]]}]}, 0, HOME],
+    ],
+    "a key without a value": [[None, False], SETS[:1], [{"split": [0, {"built": ["dict", [{"slot": 0}]]}]}, 0, HOME]],
+    "a value of more levels than any": [[None, False], SETS[:1], [{"split": [0, nested(120)]}, 0, HOME]],
+    "more sites than inputs": [[None, False], SETS[:1], [{"gather": [0, ["a", "b"], 1, False, False]}, 0, HOME]],
     "a join of nothing": [[None, False], [[0, 0, 0, {"param": "v"}]], [{"join": [0]}, 0, HOME]],
 }
 

@@ -8,7 +8,7 @@ import datetime
 import secrets
 from pathlib import Path
 
-from dfm.api import Equal, ForEach, If, PlaceParam, Retry, TryFromCache, Yield
+from dfm.api import EachSite, Equal, ForEach, If, PlaceParam, Retry, TryFromCache, Yield
 
 SITES = ["home", "server", "east", "west"]
 
@@ -139,6 +139,24 @@ def limits(fed):
     Yield(value=fed.AddOnThread(a=1, site="east", retry=Retry(times=1), timeout=30), place="thread")
 
 
+def made_values(fed):
+    one, bad = fed.Add(a=1, site="east"), fed.Fail(value=PlaceParam(place="start", multiuse=True), site="server")
+    start = PlaceParam(place="start", multiuse=True)
+    Yield(value=fed.Echo(value={"k": [one, (start, 2)]}, site="west"), place="whole")
+    Yield(value=[one, {"start": start}], place="yielded")
+    Yield(value=fed.Echo(value=[one, [bad]], site="server"), place="bad")
+
+
+def each_site(fed):
+    with ForEach(seq=[1, 2]) as n:
+        with EachSite(offers=[fed.Add, fed.Total], at_least=3) as here:
+            more = fed.Add(site=here, a=n, b=PlaceParam(place="base"))
+        Yield(value=fed.Echo(value=here.collect(more), site="east"), place="each")
+    with EachSite(sites=["server", "east"], errors="skip") as here:
+        bad = fed.Fail(site=here, value="here")
+    Yield(value=[here.collect(bad), here.missing(bad)], place="missing")
+
+
 def numpy_array():
     import numpy
 
@@ -172,5 +190,7 @@ CASES = {
     "blocks that fail": (blocks_that_fail, [{}]),
     "tries": (tries, [{}]),
     "limits": (limits, [{}]),
+    "made values": (made_values, [{"start": 1}]),
+    "each site": (each_site, [{"base": 10}, {"base": 20}]),
 }
 """By name, what writes a pipeline, and its frames' parameters; one that can be called makes its value."""

@@ -19,6 +19,12 @@ class Pair(BaseModel):
     second: Any = 0
 
 
+class Number(BaseModel):
+    """Another one, which is particular."""
+
+    number: int
+
+
 @pytest.fixture(scope="module")
 def session(shared):
     return shared
@@ -56,6 +62,17 @@ def test_a_model_is_made_where_it_is_used(session, fed):
     assert job.results("yield") == [Pair(first=[2], second=3)]
 
 
+def test_a_model_that_cannot_be_made_is_an_error_of_its_node(session, fed):
+    """Also where nothing else happens at the site, whose job would otherwise not be told to be over."""
+    with Pipeline() as pipeline:
+        made = Number.model_construct(number=PlaceParam("p"))
+        Yield(value=fed.Echo(value=made, site="home"))
+    job = session.execute(pipeline, {"p": "none"})
+    assert job.wait_until_finished(30)
+    (error,) = (error for token in job.errors for error in token.errors)
+    assert (error.type, error.operation) == ("ValidationError", "work.Echo")
+
+
 def test_a_yield_a_sequence_a_key_and_a_condition_take_them_too(session, fed):
     def build():
         three = fed.Add(a=1, b=2, site="east")
@@ -71,17 +88,17 @@ def test_a_yield_a_sequence_a_key_and_a_condition_take_them_too(session, fed):
 
 def test_an_error_in_one_part_is_the_error_of_the_whole_and_told_once(session, fed):
     def build():
-        parts = [fed.Fail(value=1, site="east"), fed.Add(a=1, site="west"), {"k": fed.Fail(value=2, site="west")}]
+        parts = [fed.Fail(value=1, site="east"), fed.Add(a=1, site="west"), {"k": fed.Fail(value=2, site="server")}]
         Yield(value=fed.Echo(value=parts, site="home"), place="whole")
         Yield(value=parts, place="direct")
 
     job = run(session, build)
     assert job.get_status() is JobStatus.FAILED
-    told = sorted(error.message for error in job.errors)
+    told = sorted(error.message for token in job.errors for error in token.errors)
     assert told == ["no luck with 1", "no luck with 2"]
     for place in ("whole", "direct"):
         (token,) = (token for token in job._tokens if token.place == place)
-        assert sorted(error.message for error in token.value.errors) == told
+        assert sorted(error.message for error in token.data.errors) == told
 
 
 def refusal(build) -> str:

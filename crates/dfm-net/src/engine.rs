@@ -282,7 +282,7 @@ mod tests {
             Ok(vec![])
         }
 
-        fn list(_: Vec<Result<Self, Vec<sync::Arc<Failure>>>>) -> Self {
+        fn failed(_: &[sync::Arc<Failure>]) -> Self {
             Self
         }
 

@@ -11,6 +11,8 @@ pub const MOST_PARTS: usize = 1 << 20;
 pub const MOST_LEVELS: usize = 100;
 /// A block is entered for at most so many elements of one sequence: each of them costs memory before anything runs.
 pub const MOST_ELEMENTS: u32 = 1 << 20;
+/// A transition has at most so many inputs.
+const MOST_INPUTS: usize = 1 << 16;
 /// A call is tried again at most so many times.
 const MOST_RETRIES: u32 = 1000;
 /// A call waits at most so many seconds for its first retry, which is a day.
@@ -165,6 +167,7 @@ pub(crate) fn reads(step: &Step, slot: u16, last: bool) -> bool {
         Step::Store { .. } => slot == 0 || last,
         Step::Join { .. } => slot < 2,
         Step::Yield { value, .. } => is_slot(value),
+        Step::Gather { keys, .. } => usize::from(slot) < keys.len(),
         Step::Collect { .. } | Step::Enter { .. } => slot == 0,
     }
 }
@@ -192,6 +195,7 @@ fn slots(step: &Step) -> Vec<u16> {
         // The value and the key; the cache's and the block's.
         Step::Store { .. } | Step::Join { .. } => vec![1],
         Step::Yield { value, .. } => value.slots(),
+        Step::Gather { keys, .. } => (0..keys.len().min(MOST_INPUTS)).map(|slot| slot as u16).collect(),
         Step::Collect { .. } | Step::Enter { .. } => vec![0],
     }
 }
@@ -231,6 +235,7 @@ fn beyond(step: &Step) -> Option<String> {
         Step::Decide { condition, .. } => condition_depth(condition, MOST_LEVELS, &literal).is_none().then(deep),
         Step::LookUp { key, .. } => key.iter().any(literal).then(deep),
         Step::Yield { value, .. } => literal(value).then(deep),
+        Step::Gather { keys, .. } => (keys.len() > MOST_INPUTS).then(|| format!("{} keys", keys.len())),
         _ => None,
     }
 }

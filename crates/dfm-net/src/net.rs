@@ -167,6 +167,19 @@ pub enum Step {
         /// The pipeline's node.
         node: NodeId,
     },
+    /// Make a dictionary of the values that its first inputs have, one for each key.
+    Gather {
+        /// The pipeline's node.
+        node: NodeId,
+        /// The keys, such as sites.
+        keys: Vec<String>,
+        /// How many of them suffice; with fewer values it fails with the errors of the others.
+        at_least: u32,
+        /// Whether errors stand in the place of values that are not there, which are left out otherwise.
+        keep: bool,
+        /// Whether to make a list of the keys without a value instead, which never fails.
+        missing: bool,
+    },
     /// Make a list of the tokens that its first input has gathered.
     Collect {
         /// The pipeline's node.
@@ -188,6 +201,7 @@ impl Step {
             | Self::LookUp { node, .. }
             | Self::Store { node }
             | Self::Join { node }
+            | Self::Gather { node, .. }
             | Self::Collect { node, .. } => node,
         }
     }
@@ -203,7 +217,7 @@ impl Step {
             Self::LookUp { .. } => "try from cache".to_owned(),
             Self::Store { .. } => "write to cache".to_owned(),
             Self::Join { .. } => "cached or made".to_owned(),
-            Self::Collect { .. } => "collect".to_owned(),
+            Self::Collect { .. } | Self::Gather { .. } => "collect".to_owned(),
         }
     }
 
@@ -437,6 +451,9 @@ impl Net {
             let gathers = |inner| match transition.step {
                 Step::Collect { .. } => {
                     is_around(transition.block, inner) && levels[inner as usize] > levels[transition.block as usize]
+                }
+                Step::Gather { .. } => {
+                    is_around(transition.block, inner) && levels[inner as usize] == levels[transition.block as usize]
                 }
                 Step::Join { .. } => {
                     let kept = &self.blocks[inner as usize];

@@ -20,8 +20,8 @@ pub trait Value: Clone {
     /// The kind and the sentence that tell the user why it has none.
     fn elements(&self) -> Result<Vec<Self>, (String, String)>;
 
-    /// A list of values; errors stand in it for elements that have none.
-    fn list(items: Vec<Result<Self, Vec<Arc<Failure>>>>) -> Self;
+    /// What stands in a value for a part that has none.
+    fn failed(errors: &[Arc<Failure>]) -> Self;
 
     /// What values become together.
     ///

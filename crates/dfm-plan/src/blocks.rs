@@ -50,6 +50,8 @@ impl<'a> Blocks<'a> {
                 }
                 Statement::TryFromCache(statement) => (Known::LookUp(statement), &statement.block),
                 Statement::WriteToCache(statement) => (Known::Store(statement), &statement.block),
+                Statement::Gathered(statement) => (Known::Gather(statement), &statement.block),
+                Statement::EachSite(_) | Statement::Gather(_) => unreachable!("they were expanded"),
                 Statement::Other { kind, node } => {
                     let message = format!("a statement of kind '{kind}' is not available yet");
                     problems.push(Problem::new("plan-not-available", node.as_ref(), message, None));
@@ -125,6 +127,14 @@ impl<'a> Blocks<'a> {
         inner == block
     }
 
+    /// Whether the block `inner` is `block`, or is entered once in it or not at all.
+    fn once_in(&self, mut inner: usize, block: usize) -> bool {
+        while inner > block && !self.blocks[inner].each {
+            inner = self.blocks[inner].parent;
+        }
+        inner == block
+    }
+
     /// Why the statement `from` must not refer to the node `to`; `collects`: as what it collects.
     pub fn refusal(&self, from: usize, to: usize, collects: bool) -> Option<Problem> {
         let (known, block) = self.known[from];
@@ -136,7 +146,8 @@ impl<'a> Blocks<'a> {
                 "depend on the nodes of its condition"
             });
         }
-        if collects || self.holds(self.result_of(to), block) {
+        let gathers = matches!(known, Known::Gather(_)) && self.once_in(self.result_of(to), block);
+        if collects || gathers || self.holds(self.result_of(to), block) {
             return None;
         }
         let message = format!("it depends on the node {named}, which is made in a block that it does not stand in");

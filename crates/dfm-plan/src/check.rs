@@ -64,6 +64,7 @@ pub(crate) fn check<'a>(
                 (vec![], Limits::default())
             }
             Known::Yield(_) => (home.into_iter().collect(), Limits::default()),
+            Known::Gather(_) => (vec![], Limits::default()),
             Known::ForEach(_) | Known::Collect(_) | Known::If(_) => {
                 follows = first;
                 (home.into_iter().collect(), Limits::default())
@@ -88,8 +89,30 @@ pub(crate) fn check<'a>(
     if !problems.is_empty() {
         return Err(problems);
     }
+    let home = Candidate { site: home.expect("a site that is none is a problem"), offer: None };
+    gather_where_used(&mut nodes, &order, home);
     lead(&mut nodes, &order);
     Ok(Graph { nodes, order, blocks: blocks.blocks })
+}
+
+/// Has what sites made put together where it is used: at the site of the first operation that does, else at home.
+fn gather_where_used(nodes: &mut [Node<'_>], order: &[usize], home: Candidate<'_>) {
+    let mut at = vec![0; nodes.len()];
+    for (index, &node) in order.iter().enumerate() {
+        at[node] = index;
+    }
+    for &node in order.iter().filter(|node| matches!(nodes[**node].statement, Known::Gather(_))).collect::<Vec<_>>() {
+        let is_operation = |to: &&Input| !to.signal && matches!(nodes[to.node].statement, Known::Operation(_));
+        let user = nodes[node].outputs.iter().find(is_operation).map(|output| output.node);
+        match user.map(|user| (user, nodes[user].follows)) {
+            Some((_, Some(leader))) if at[leader] < at[node] => nodes[node].follows = Some(leader),
+            Some((user, None)) => {
+                nodes[user].follows = Some(node);
+                nodes[node].candidates = stripped(&nodes[user].candidates);
+            }
+            _ => nodes[node].candidates = vec![Candidate { site: home.site, offer: None }],
+        }
+    }
 }
 
 /// Gives each node that follows another, or is followed because it uses a cache, the candidates of that one.

@@ -142,9 +142,13 @@ pub(crate) fn cut_at_borders(fed: &FedInfo, graph: &Graph<'_>, placed: &Placed, 
 fn entered(graph: &Graph<'_>, sites: &[usize]) -> BTreeSet<(usize, usize)> {
     let mut entered = BTreeSet::new();
     for (node, &site) in graph.nodes.iter().zip(sites) {
-        let collected = node.inputs.first().filter(|_| matches!(node.statement, Known::Collect(_)));
-        for mut block in [Some(node.block), collected.map(|input| graph.nodes[input.node].result)].into_iter().flatten()
-        {
+        let collected = match node.statement {
+            Known::Collect(_) => &node.inputs[..1],
+            Known::Gather(gather) => &node.inputs[..gather.parts.len()],
+            _ => &[],
+        };
+        let collected = collected.iter().map(|input| graph.nodes[input.node].result);
+        for mut block in std::iter::once(node.block).chain(collected) {
             while block > 0 && entered.insert((block, site)) {
                 block = graph.blocks[block].parent;
             }
@@ -191,6 +195,13 @@ fn step(statement: Known<'_>, provider: Option<String>) -> Step {
         }
         Known::Store(statement) => Step::Store { node: statement.node.clone() },
         Known::Join(statement) => Step::Join { node: statement.node.clone() },
+        Known::Gather(statement) => Step::Gather {
+            node: statement.node.clone(),
+            keys: statement.parts.iter().map(|(site, _)| site.clone()).collect(),
+            at_least: statement.at_least,
+            keep: statement.keep,
+            missing: statement.missing,
+        },
         Known::Collect(statement) => Step::Collect { node: statement.node.clone(), errors: statement.errors },
         Known::If(statement) => {
             Step::Decide { node: statement.node.clone(), condition: condition(&statement.condition, &mut 0) }

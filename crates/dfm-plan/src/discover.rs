@@ -3,12 +3,14 @@
 //! Asking is a call like any other, of an operation that every site has: the nets have one for each operation, site and
 //! provider, and home hands what it returns to the application.
 
+use std::collections::HashMap;
 use std::fmt::Write;
 
-use dfm_net::{Arc, Block, Carry, Limits, Net, Place, PlaceId, Source, Step, Transition, TransitionId};
+use dfm_net::{Arc, Block, Carry, Limits, Net, NodeId, Place, PlaceId, Source, Step, Transition, TransitionId};
 use serde_json::{Value, json};
 
 use crate::check::{check, shown};
+use crate::each_site::{expand, told_once};
 use crate::graph::Known;
 use crate::{Argument, FedInfo, OperationStatement, Pipeline, Placement, Plan, Problem};
 
@@ -28,13 +30,16 @@ pub fn discover(
     home: &str,
     allowed: Option<&[String]>,
 ) -> Result<Plan, Vec<Problem>> {
-    let graph = check(fed, pipeline, home, allowed)?;
+    let expanded = expand(fed, pipeline, allowed)?;
+    let graph =
+        check(fed, &expanded.pipeline, home, allowed).map_err(|problems| told_once(problems, &expanded.copies))?;
     let empty =
         |site: &str| Net { site: site.to_owned(), blocks: vec![Block::body()], places: vec![], transitions: vec![] };
     let mut nets = vec![empty(home)];
     let mut placements = vec![];
     for node in &graph.nodes {
         let Known::Operation(statement) = node.statement else { continue };
+        let id = expanded.origin(&statement.node);
         for candidate in &node.candidates {
             let site = fed.sites.get_index(candidate.site).expect("it is a site of the federation").0;
             let provider = candidate.offer.and_then(|offer| offer.provider.as_deref());
@@ -42,19 +47,15 @@ pub fn discover(
                 nets.push(empty(site));
                 nets.len() - 1
             });
-            let step = Step::Yield {
-                node: statement.node.clone(),
-                place: DISCOVERY.to_owned(),
-                value: dfm_net::Argument::Slot(0),
-            };
+            let step = Step::Yield { node: id.clone(), place: DISCOVERY.to_owned(), value: dfm_net::Argument::Slot(0) };
             let source = if at == 0 { Source::Here } else { Source::Site(site.clone()) };
             let (_, place) = add(&mut nets[0], step, source);
-            let (transition, _) = add(&mut nets[at], ask(statement, provider), Source::Start);
+            let (transition, _) = add(&mut nets[at], ask(id, statement, provider), Source::Start);
             let site_of_place = (at > 0).then(|| home.to_owned());
             let arc = Arc { site: site_of_place, place, carry: Carry::Value(vec![]), inward: false };
             nets[at].transitions[transition as usize].outputs.push(arc);
             placements.push(Placement {
-                node: statement.node.clone(),
+                node: id.clone(),
                 operation: statement.operation.clone(),
                 site: site.clone(),
                 provider: provider.map(str::to_owned),
@@ -63,6 +64,10 @@ pub fn discover(
             });
         }
     }
+    // What an EachSite has written site by site is told operation by operation.
+    let at: HashMap<NodeId, usize> =
+        placements.iter().enumerate().rev().map(|(at, one)| (one.node.clone(), at)).collect();
+    placements.sort_by_key(|one| at[&one.node]);
     Ok(Plan {
         format: 1,
         name: pipeline.name.clone().unwrap_or_else(|| "pipeline".to_owned()),
@@ -71,6 +76,8 @@ pub fn discover(
         placements,
         params: vec![],
         yields: vec![DISCOVERY.to_owned()],
+        each_sites: vec![],
+        copies: vec![],
         warnings: vec![],
     })
 }
@@ -84,7 +91,7 @@ fn add(net: &mut Net, step: Step, source: Source) -> (TransitionId, PlaceId) {
 }
 
 /// The call that asks. What another node or a parameter place gives is not known before the pipeline runs.
-fn ask(statement: &OperationStatement, provider: Option<&str>) -> Step {
+fn ask(id: &NodeId, statement: &OperationStatement, provider: Option<&str>) -> Step {
     let mut given = serde_json::Map::new();
     let (mut asked, mut unknown) = (vec![], vec![]);
     for (name, argument) in &statement.arguments {
@@ -108,7 +115,7 @@ fn ask(statement: &OperationStatement, provider: Option<&str>) -> Step {
         ("seconds", json!(statement.timeout)),
     ];
     Step::Call {
-        node: statement.node.clone(),
+        node: id.clone(),
         operation: DISCOVERY.to_owned(),
         provider: None,
         arguments: arguments.map(|(name, value)| (name.to_owned(), dfm_net::Argument::Literal(value))).into(),

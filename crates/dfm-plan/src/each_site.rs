@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use dfm_diag::nearest;
 use dfm_net::NodeId;
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 
 use crate::check::shown;
 use crate::offers::misfit;
@@ -25,15 +25,21 @@ pub(crate) struct Expanded {
     pub each: Vec<(NodeId, Vec<String>)>,
 }
 
+impl Expanded {
+    /// The node that a node is a copy of; itself, if it is none.
+    pub fn origin<'e>(&'e self, node: &'e NodeId) -> &'e NodeId {
+        match node {
+            NodeId::Name(name) => self.copies.get(name).unwrap_or(node),
+            NodeId::Number(_) => node,
+        }
+    }
+}
+
 /// Writes the body of each `EachSite` once for each of its sites.
 ///
 /// # Errors
 /// Why there is no site for one, or something in a body that cannot be there.
-pub(crate) fn expand(
-    fed: &FedInfo,
-    pipeline: &Pipeline,
-    allowed: Option<&[String]>,
-) -> Result<Expanded, Vec<Problem>> {
+pub(crate) fn expand(fed: &FedInfo, pipeline: &Pipeline, allowed: Option<&[String]>) -> Result<Expanded, Vec<Problem>> {
     let bodies = Bodies::new(pipeline);
     let mut made = Expanded { pipeline: pipeline.clone(), copies: IndexMap::new(), each: vec![] };
     let mut problems = bodies.misplaced(pipeline);
@@ -233,8 +239,7 @@ fn choose(
             _ => None,
         })
         .collect();
-    let mut wanted: Vec<&String> = each.offers.iter().chain(placed.iter().map(|one| &one.operation)).collect();
-    wanted.dedup();
+    let wanted: IndexSet<&String> = each.offers.iter().chain(placed.iter().map(|one| &one.operation)).collect();
     if let Some(name) = wanted.iter().find(|name| !fed.operations.contains_key(**name)) {
         let near = nearest(name, fed.operations.keys().map(String::as_str));
         let help = near.map(|near| format!("did you mean '{near}'?"));
@@ -257,9 +262,7 @@ fn choose(
     };
     let is_listed = |site: &&String| each.sites.as_ref().is_none_or(|sites| sites.contains(*site));
     let is_allowed = |site: &&String| allowed.is_none_or(|allowed| allowed.contains(*site));
-    if let Some((site, name)) =
-        each.sites.iter().flatten().find_map(|site| lacks(site).map(|name| (site, name)))
-    {
+    if let Some((site, name)) = each.sites.iter().flatten().find_map(|site| lacks(site).map(|name| (site, name))) {
         let message = format!("'{site}', one of its sites, does not offer '{name}'");
         return Err(problem(message, Some("leave it out of sites=[…]".to_owned())));
     }
@@ -278,8 +281,12 @@ fn choose(
             format!("the session's restriction excludes others that do: {}", names(&offering))
         } else {
             let of = |name: &String| {
-                let there: Vec<&String> =
-                    fed.sites.iter().filter(|(_, site)| site.offers.iter().any(|one| one.operation == *name)).map(|(site, _)| site).collect();
+                let there: Vec<&String> = fed
+                    .sites
+                    .iter()
+                    .filter(|(_, site)| site.offers.iter().any(|one| one.operation == *name))
+                    .map(|(site, _)| site)
+                    .collect();
                 format!("'{name}' is offered by {}", if there.is_empty() { "none".to_owned() } else { names(&there) })
             };
             wanted.iter().map(|name| of(name)).collect::<Vec<_>>().join("; ")
@@ -330,14 +337,10 @@ impl Copy<'_> {
         };
     }
 
-    fn after(&self, after: &mut Vec<NodeId>) {
-        after.iter_mut().for_each(|node| *node = self.id(node));
-        after.extend(self.each.after.iter().cloned());
-    }
-
     fn argument(&self, argument: &mut Argument) {
         match argument {
             Argument::Node { node, .. } => *node = self.id(node),
+            Argument::Param { multiuse, .. } => *multiuse = true,
             Argument::List { list: parts } | Argument::Tuple { tuple: parts } => {
                 parts.iter_mut().for_each(|part| self.argument(part));
             }

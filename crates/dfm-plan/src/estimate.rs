@@ -87,7 +87,7 @@ pub(crate) fn estimate(
             Known::Operation(statement) => (statement.operation.clone(), true),
             Known::Yield(statement) => (format!("yield {}", statement.place), false),
             Known::ForEach(_) => ("for each".to_owned(), false),
-            Known::Collect(_) => ("collect".to_owned(), false),
+            Known::Collect(_) | Known::Gather(_) => ("collect".to_owned(), false),
             Known::If(_) => ("if".to_owned(), false),
             Known::LookUp(_) => ("try from cache".to_owned(), false),
             Known::Store(_) => ("write to cache".to_owned(), false),
@@ -128,6 +128,10 @@ pub fn explain(plan: &Plan, estimate: &Estimate) -> String {
     };
     let mut lines = vec![];
     let operations = estimate.nodes.iter().filter(|node| node.operation);
+    for (node, sites) in &plan.each_sites {
+        let count = if sites.len() == 1 { "1 site".to_owned() } else { format!("{} sites", sites.len()) };
+        lines.push(format!("{:>4}  the body of this EachSite runs at {count}: {}", shown_node(node), sites.join(", ")));
+    }
     for (placement, node) in plan.placements.iter().zip(operations) {
         let place = at(&placement.site, &placement.provider);
         let id = shown_node(&placement.node);

@@ -47,6 +47,9 @@ fn seconds_until_used(graph: &Graph<'_>, costs: &Costs, placed: &Placed, node: u
 
 fn why(limits: Limits, chosen: &Alternative, others: &[Alternative]) -> String {
     let Some(next) = others.first() else {
+        if limits.copied {
+            return "an EachSite runs it at each of its sites".to_owned();
+        }
         if limits.named {
             return "the pipeline names this site".to_owned();
         }

@@ -3,8 +3,8 @@
 use dfm_net::NodeId;
 
 use crate::{
-    Argument, CollectStatement, ForEachStatement, IfStatement, Offer, OperationStatement, TryFromCacheStatement,
-    WriteToCacheStatement, YieldStatement,
+    Argument, CollectStatement, ForEachStatement, GatheredStatement, IfStatement, Offer, OperationStatement,
+    TryFromCacheStatement, WriteToCacheStatement, YieldStatement,
 };
 
 /// A pipeline whose references hold, with every site where each node may run.
@@ -57,6 +57,7 @@ pub(crate) enum Known<'a> {
     Yield(&'a YieldStatement),
     ForEach(&'a ForEachStatement),
     Collect(&'a CollectStatement),
+    Gather(&'a GatheredStatement),
     If(&'a IfStatement),
     LookUp(&'a TryFromCacheStatement),
     Store(&'a WriteToCacheStatement),
@@ -87,6 +88,8 @@ pub(crate) struct Candidate<'a> {
 pub(crate) struct Limits {
     /// The pipeline names the site.
     pub named: bool,
+    /// It is a copy that an `EachSite` made for the site.
+    pub copied: bool,
     /// The pipeline lists sites.
     pub listed: bool,
     /// The session is restricted to some sites, and one that offers the operation is not among them.
@@ -102,6 +105,7 @@ impl<'a> Known<'a> {
             Self::Yield(statement) => &statement.node,
             Self::ForEach(statement) => &statement.node,
             Self::Collect(statement) => &statement.node,
+            Self::Gather(statement) => &statement.node,
             Self::If(statement) => &statement.node,
             Self::LookUp(statement) | Self::Join(statement) => &statement.node,
             Self::Store(statement) => &statement.node,
@@ -114,6 +118,7 @@ impl<'a> Known<'a> {
             Self::Yield(statement) => &statement.after,
             Self::ForEach(statement) => &statement.after,
             Self::Collect(statement) => &statement.after,
+            Self::Gather(statement) => &statement.after,
             Self::If(statement) => &statement.after,
             Self::LookUp(statement) => &statement.after,
             Self::Store(statement) => &statement.after,
@@ -133,6 +138,7 @@ impl<'a> Known<'a> {
             Self::Yield(statement) => Box::new(std::iter::once(&statement.value)),
             Self::ForEach(statement) => Box::new(std::iter::once(&statement.sequence)),
             Self::Collect(statement) => Box::new(std::iter::once(&statement.value)),
+            Self::Gather(statement) => Box::new(statement.parts.iter().map(|(_, part)| part)),
             Self::If(statement) => Box::new(statement.condition.arguments().into_iter()),
             Self::LookUp(statement) => Box::new(statement.key.iter()),
             Self::Store(statement) => Box::new(std::iter::once(&statement.value)),

@@ -8,6 +8,7 @@ mod check;
 mod cost;
 mod cut;
 mod discover;
+mod each_site;
 mod estimate;
 mod explain;
 mod fed_info;
@@ -30,8 +31,9 @@ pub use fed_info::{ComputeCost, FedInfo, Offer, OperationInfo, ParameterInfo, Se
 pub use measure::{MeasuredNode, MeasuredRun, compare, explain_run};
 pub use picture::picture;
 pub use pipeline::{
-    Argument, CollectStatement, Condition, ForEachStatement, IfStatement, OperationStatement, OtherwiseStatement,
-    Pipeline, Retry, SiteChoice, Statement, TryFromCacheStatement, WriteToCacheStatement, YieldStatement,
+    Argument, CollectStatement, Condition, EachSiteStatement, ForEachStatement, GatherStatement, GatheredStatement,
+    IfStatement, OperationStatement, OtherwiseStatement, Pipeline, Retry, SiteChoice, Statement, TryFromCacheStatement,
+    WriteToCacheStatement, YieldStatement,
 };
 pub use plan::{Alternative, Options, Placement, Plan, plan, plan_and_estimate};
 pub use problem::Problem;

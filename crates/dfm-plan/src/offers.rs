@@ -91,7 +91,7 @@ impl<'a> Offers<'a> {
                 limits.named = true;
                 Some(site_index(fed, name, "its site", node, problems).map(|site| vec![site]))
             }
-            SiteChoice::BestOf { best_of: None } | SiteChoice::Advise { .. } => None,
+            SiteChoice::BestOf { best_of: None } | SiteChoice::Advise { .. } | SiteChoice::EachSite { .. } => None,
             SiteChoice::BestOf { best_of: Some(names) } => {
                 limits.listed = true;
                 let mut index = |name| site_index(fed, name, "a site of its BestOf", node, problems);
@@ -248,7 +248,7 @@ impl<'a> Offers<'a> {
 }
 
 /// Why an offer does not fit the statement's arguments.
-fn misfit(statement: &OperationStatement, offer: &Offer) -> Option<String> {
+pub(crate) fn misfit(statement: &OperationStatement, offer: &Offer) -> Option<String> {
     let unknown = statement.arguments.keys().find(|name| !offer.parameters.contains(name));
     let missing = offer.required.iter().find(|name| !statement.arguments.contains_key(*name));
     match (unknown, missing) {

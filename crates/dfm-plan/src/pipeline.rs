@@ -56,6 +56,12 @@ pub enum Statement {
     TryFromCache(TryFromCacheStatement),
     /// Put a value into the cache, for next time.
     WriteToCache(WriteToCacheStatement),
+    /// Run a body at each of some sites.
+    EachSite(EachSiteStatement),
+    /// Put together what a body made at each site.
+    Gather(GatherStatement),
+    /// The same, once the sites are known. No pipeline is written with it.
+    Gathered(GatheredStatement),
     /// A kind that this planner does not know.
     Other {
         /// The kind.
@@ -199,6 +205,69 @@ pub struct WriteToCacheStatement {
     pub value: Argument,
 }
 
+/// Run a body at each of the sites that offer what it asks for.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct EachSiteStatement {
+    /// Its id.
+    pub node: NodeId,
+    /// The block it stands in.
+    #[serde(default)]
+    pub block: Option<NodeId>,
+    /// The nodes its body comes after, without using their results.
+    #[serde(default)]
+    pub after: Vec<NodeId>,
+    /// The operations that a site has to offer, beside those that the body places by it.
+    #[serde(default)]
+    pub offers: Vec<String>,
+    /// The sites to choose from; `None` for all.
+    #[serde(default)]
+    pub sites: Option<Vec<String>>,
+    /// How many sites suffice.
+    #[serde(default)]
+    pub at_least: Option<u32>,
+    /// What becomes of sites that failed.
+    pub errors: OnError,
+}
+
+/// Put together what the body of an `EachSite` made at each site.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct GatherStatement {
+    /// Its id.
+    pub node: NodeId,
+    /// The block it stands in, which is that of the `EachSite`.
+    #[serde(default)]
+    pub block: Option<NodeId>,
+    /// The nodes it comes after, without using their results.
+    #[serde(default)]
+    pub after: Vec<NodeId>,
+    /// The `EachSite`.
+    pub each_site: NodeId,
+    /// A node of its body.
+    pub value: Argument,
+    /// Whether to tell the sites that have no value, instead of the values of the others.
+    #[serde(default)]
+    pub missing: bool,
+}
+
+/// Put together what nodes made at sites.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GatheredStatement {
+    /// Its id.
+    pub node: NodeId,
+    /// The block it stands in.
+    pub block: Option<NodeId>,
+    /// The nodes it comes after, without using their results.
+    pub after: Vec<NodeId>,
+    /// Each site and what is made there.
+    pub parts: Vec<(String, Argument)>,
+    /// How many values suffice.
+    pub at_least: u32,
+    /// Whether errors stand in the place of values that are not there.
+    pub keep: bool,
+    /// Whether to tell the sites that have no value, instead of the values of the others.
+    pub missing: bool,
+}
+
 /// A condition.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(untagged, expecting = "a condition is an and, an or, a not, a compare or a truth")]
@@ -268,10 +337,15 @@ pub struct YieldStatement {
 
 /// Where an operation runs.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(untagged, expecting = "a site is a name, a best_of or an advise")]
+#[serde(untagged, expecting = "a site is a name, a best_of, an each_site or an advise")]
 pub enum SiteChoice {
     /// There.
     Name(String),
+    /// That which the `EachSite` around it is at.
+    EachSite {
+        /// It.
+        each_site: NodeId,
+    },
     /// In discovery mode: every site that offers the operation is asked.
     Advise {
         /// Says no more than the key does.
@@ -384,6 +458,44 @@ impl Pipeline {
     }
 }
 
+impl Statement {
+    /// Its id; `None` for one of an unknown kind that has none.
+    pub fn node(&self) -> Option<&NodeId> {
+        Some(match self {
+            Self::Operation(one) => &one.node,
+            Self::Yield(one) => &one.node,
+            Self::ForEach(one) => &one.node,
+            Self::Collect(one) => &one.node,
+            Self::If(one) => &one.node,
+            Self::Otherwise(one) => &one.node,
+            Self::TryFromCache(one) => &one.node,
+            Self::WriteToCache(one) => &one.node,
+            Self::EachSite(one) => &one.node,
+            Self::Gather(one) => &one.node,
+            Self::Gathered(one) => &one.node,
+            Self::Other { node, .. } => return node.as_ref(),
+        })
+    }
+
+    /// The block it stands in; `None` for the pipeline's own body.
+    pub fn block(&self) -> Option<&NodeId> {
+        match self {
+            Self::Operation(one) => one.block.as_ref(),
+            Self::Yield(one) => one.block.as_ref(),
+            Self::ForEach(one) => one.block.as_ref(),
+            Self::Collect(one) => one.block.as_ref(),
+            Self::If(one) => one.block.as_ref(),
+            Self::Otherwise(one) => one.block.as_ref(),
+            Self::TryFromCache(one) => one.block.as_ref(),
+            Self::WriteToCache(one) => one.block.as_ref(),
+            Self::EachSite(one) => one.block.as_ref(),
+            Self::Gather(one) => one.block.as_ref(),
+            Self::Gathered(one) => one.block.as_ref(),
+            Self::Other { .. } => None,
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for Statement {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = Value::deserialize(deserializer)?;
@@ -398,6 +510,8 @@ impl<'de> Deserialize<'de> for Statement {
             "otherwise" => OtherwiseStatement::deserialize(&value).map(Statement::Otherwise).map_err(named),
             "try_from_cache" => TryFromCacheStatement::deserialize(&value).map(Statement::TryFromCache).map_err(named),
             "write_to_cache" => WriteToCacheStatement::deserialize(&value).map(Statement::WriteToCache).map_err(named),
+            "each_site" => EachSiteStatement::deserialize(&value).map(Statement::EachSite).map_err(named),
+            "gather" => GatherStatement::deserialize(&value).map(Statement::Gather).map_err(named),
             other => Ok(Statement::Other {
                 kind: other.to_owned(),
                 node: value.get("node").and_then(|node| NodeId::deserialize(node).ok()),

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::check::check;
 use crate::cost::Costs;
 use crate::cut::cut_at_borders;
+use crate::each_site::{expand, told_once};
 use crate::estimate::{Estimate, estimate};
 use crate::explain::{placements, warnings};
 use crate::graph::{Graph, Known};
@@ -29,6 +30,12 @@ pub struct Plan {
     pub params: Vec<String>,
     /// The yield places, each once, in the order of their first use.
     pub yields: Vec<String>,
+    /// Each `EachSite`, and the sites that its body runs at.
+    #[serde(default)]
+    pub each_sites: Vec<(NodeId, Vec<String>)>,
+    /// Each node that an `EachSite` made of one in its body, and that one.
+    #[serde(default)]
+    pub copies: Vec<(String, NodeId)>,
     /// What the user should know, although the plan stands.
     pub warnings: Vec<String>,
 }
@@ -101,7 +108,14 @@ pub fn plan_and_estimate(
         let help = "run it, which shows what the sites answer; with mode='execute' it can be planned".to_owned();
         return Err(vec![Problem::new("plan-mode", None, message, Some(help))]);
     }
-    let graph = check(fed, pipeline, home, options.allowed)?;
+    let expanded = expand(fed, pipeline, options.allowed)?;
+    let mut graph = check(fed, &expanded.pipeline, home, options.allowed)
+        .map_err(|problems| told_once(problems, &expanded.copies))?;
+    for node in &mut graph.nodes {
+        let NodeId::Name(name) = node.statement.node() else { continue };
+        let site = fed.sites.get_index(node.candidates[0].site).map(|(site, _)| format!("@{site}"));
+        node.limits.copied = expanded.copies.contains_key(name) && site.is_some_and(|site| name.ends_with(&site));
+    }
     let home_index = fed.sites.get_index_of(home).expect("it was checked");
     let costs = Costs::new(fed, &graph, home_index, options.elements);
     let placed = place_nodes(&graph, &costs);
@@ -119,6 +133,8 @@ pub fn plan_and_estimate(
         placements: placements(fed, &graph, &costs, &placed),
         params,
         yields,
+        each_sites: expanded.each,
+        copies: expanded.copies.into_iter().collect(),
         warnings: warnings(fed, &graph, &costs, &placed),
     };
     Ok((plan, estimate(fed, &graph, &costs, &placed, options.elements)))

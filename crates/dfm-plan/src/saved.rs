@@ -19,8 +19,12 @@ pub fn saved(plan: &Plan, pipeline: &str) -> String {
     let placements = plan.placements.iter().map(|placement| (json!(placement.node).to_string(), placement));
     let placements: HashMap<_, _> = placements.collect();
     for statement in document["statements"].as_array_mut().into_iter().flatten() {
-        if statement["kind"] == "operation" {
-            let placement = placements[&statement["node"].to_string()];
+        if statement["kind"] == "each_site" {
+            let chosen = plan.each_sites.iter().find(|(node, _)| json!(node) == statement["node"]);
+            statement["sites"] = json!(chosen.map(|(_, sites)| sites));
+        }
+        // What stands in the body of an `EachSite` has no choice left with its sites.
+        if let Some(placement) = placements.get(&statement["node"].to_string()) {
             statement["site"] = json!(placement.site);
             statement["provider"] = json!(placement.provider);
         }

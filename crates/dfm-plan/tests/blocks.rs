@@ -99,7 +99,9 @@ fn values_go_only_where_they_are_used() {
                 Step::Yield { .. } => net.site == plan.home,
                 // Its elements come from several sites.
                 Step::Split { sequence: Argument::Built(..), .. } => true,
-                step => matches!(step, Step::Decide { .. } | Step::LookUp { .. } | Step::Store { .. }),
+                step => {
+                    matches!(step, Step::Decide { .. } | Step::LookUp { .. } | Step::Store { .. } | Step::Gather { .. })
+                }
             }
         };
         for net in &plan.nets {

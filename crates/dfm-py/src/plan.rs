@@ -29,10 +29,10 @@ impl Plan {
 
 #[pymethods]
 impl Plan {
-    /// The names of its places and its warnings, as JSON.
+    /// The names of its places, what an `EachSite` made of which node, and its warnings, as JSON.
     fn report(&self) -> PyResult<String> {
-        let dfm_plan::Plan { params, yields, warnings, .. } = &self.plan;
-        to_json(&json!({"params": params, "yields": yields, "warnings": warnings}))
+        let dfm_plan::Plan { params, yields, copies, warnings, .. } = &self.plan;
+        to_json(&json!({"params": params, "yields": yields, "copies": copies, "warnings": warnings}))
     }
 
     /// Where each node runs, as JSON.

@@ -69,18 +69,13 @@ impl Value for Object {
         })
     }
 
-    fn list(items: Vec<Result<Self, Vec<Arc<Failure>>>>) -> Self {
+    fn failed(errors: &[Arc<Failure>]) -> Self {
         Python::attach(|py| {
-            let item = |item: Result<Self, Vec<Arc<Failure>>>| match item {
-                Ok(value) => Ok(value.0.into_bound(py)),
-                Err(errors) => {
-                    let errors = errors.iter().map(|one| failure(py, one)).collect::<PyResult<Vec<_>>>()?;
-                    py.import(intern!(py, "dfm._values"))?.call_method1(intern!(py, "error_token"), (errors,))
-                }
-            };
-            let items: Vec<Bound<'_, PyAny>> =
-                items.into_iter().map(|one| item(one).unwrap_or_else(|_| py.None().into_bound(py))).collect();
-            Self(PyList::new(py, items).map_or_else(|_| py.None(), |list| list.into_any().unbind()), None)
+            let errors = errors.iter().map(|one| failure(py, one)).collect::<PyResult<Vec<_>>>();
+            let token = errors.and_then(|errors| {
+                py.import(intern!(py, "dfm._values"))?.call_method1(intern!(py, "error_token"), (errors,))
+            });
+            Self(token.map_or_else(|_| py.None(), Bound::unbind), None)
         })
     }
 
@@ -496,7 +491,8 @@ fn built<'py>(
             match form {
                 Form::Model(path) => {
                     let values = py.import(intern!(py, "dfm._values"))?;
-                    values.call_method1(intern!(py, "restore"), ("model", (path, made)))
+                    let state = [PyString::new(py, path).into_any(), made.into_any()];
+                    values.call_method1(intern!(py, "restore"), ("model", PyList::new(py, state)?))
                 }
                 _ => Ok(made.into_any()),
             }

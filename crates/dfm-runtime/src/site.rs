@@ -627,7 +627,7 @@ impl<H: Host> Site<H> {
 
     fn yielded(&self, id: JobId, transition: TransitionId, frame: Frame) -> Option<Yielded> {
         let net = self.jobs.get(&id)?.engine.net();
-        let Step::Yield { node, place } = &net.transitions[transition as usize].step else { return None };
+        let Step::Yield { node, place, .. } = &net.transitions[transition as usize].step else { return None };
         let site = match &net.places.iter().find(|place| place.transition == transition)?.source {
             Source::Site(site) => site.clone(),
             _ => self.name.clone(),

@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use bytes::{Bytes, Plain};
 use dfm_net::{
-    Arc, Block, Carry, Frame, Limits, Net, NodeId, Outcome, Place, Source, Step, Token, Transition, TransitionId,
+    Arc, Argument, Block, Carry, Frame, Limits, Net, NodeId, Outcome, Place, Source, Step, Token, Transition,
+    TransitionId,
 };
 use dfm_runtime::{Call, CallId, Event, Keeper, Room, Site, Wait, Why};
 use dfm_wire::{Message, Payload};

@@ -13,6 +13,7 @@ from dfm.api._conditions import (
     NotEqual,
     Or,
 )
+from dfm.api._each_site import EachSite
 from dfm.api._operation import Operation, Yield
 from dfm.api._pipeline import Pipeline
 from dfm.api._references import Advise, Node, NodeId, NodeRef, PickledObject, PlaceParam, Retry, well_known_id
@@ -30,6 +31,7 @@ __all__ = [
     "Advise",
     "And",
     "BestOf",
+    "EachSite",
     "Equal",
     "ErrorInfo",
     "ErrorRecord",

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from dfm.api import _lines
 from dfm.api._blocks import Block, Collected, ForEach, If, Otherwise, TryFromCache, WriteToCache, around
 from dfm.api._conditions import COMPARISONS, And, Comparison, Condition, Not, Or, Truth, as_condition
+from dfm.api._each_site import EachSite, Gathered
 from dfm.api._graph import Graph, current, inside, line_of
 from dfm.api._operation import Operation, Statement, Yield, parameters_of
 from dfm.api._references import Advise, Node, NodeRef, PlaceParam, Retry, Step
@@ -22,7 +23,20 @@ from dfm.errors import EncodingError, PipelineError
 
 FORMAT = 1
 _ADVISE = {"advise": True}
-_KINDS = frozenset(("operation", "yield", "for_each", "collect", "if", "otherwise", "try_from_cache", "write_to_cache"))
+_KINDS = frozenset(
+    (
+        "operation",
+        "yield",
+        "for_each",
+        "collect",
+        "if",
+        "otherwise",
+        "try_from_cache",
+        "write_to_cache",
+        "each_site",
+        "gather",
+    )
+)
 MARK = "$dfm"
 """A key that literals in plans use for values that JSON has no form for."""
 
@@ -53,6 +67,18 @@ def write_statements(graph: Graph) -> Iterator[dict[str, Any]]:
             case TryFromCache():
                 key = [_argument(part, "key", statement) for part in statement.dfm_key()]
                 written = {"kind": "try_from_cache", **common, "key": key, "site": statement.site}
+            case EachSite():
+                rest = {
+                    "offers": list(statement.offers),
+                    "sites": statement.sites and list(statement.sites),
+                    "at_least": statement.at_least,
+                    "errors": statement.errors,
+                }
+                written = {"kind": "each_site", **common, **rest}
+            case Gathered():
+                value = _argument(statement.value, "node", statement)
+                rest = {"each_site": statement.each_site.dfm_node_id, "value": value, "missing": statement.only_missing}
+                written = {"kind": "gather", **common, **rest}
             case WriteToCache():
                 value = _argument(statement.value, "value", statement)
                 written = {"kind": "write_to_cache", **common, "cache": statement.of.dfm_node_id, "value": value}
@@ -88,6 +114,8 @@ def _operation(common: dict[str, Any], operation: Operation) -> dict[str, Any]:
 def _site(site: Site) -> Any:
     if isinstance(site, BestOf):
         return {"best_of": site.sites and list(site.sites)}
+    if isinstance(site, EachSite):
+        return {"each_site": site.dfm_node_id}
     return _ADVISE if isinstance(site, Advise) else site
 
 
@@ -219,6 +247,13 @@ def _read_statement(graph: Graph, statement: Any, document: dict[str, Any], line
             raise PipelineError("'for_each' is not the node id of a ForEach", line)
         Collected(loop, _read_argument(graph, "value", value, line), statement.get("errors", "fail"), node)
         return
+    if kind == "gather":
+        value = _get(statement, "value", dict, line)
+        if not isinstance(each := graph.statements.get(_get(statement, "each_site", (int, str), line)), EachSite):
+            raise PipelineError("'each_site' is not the node id of an EachSite", line)
+        missing = _get(statement, "missing", bool, line)
+        Gathered(each, _read_argument(graph, "value", value, line), missing, node)
+        return
     if kind == "otherwise":
         if not isinstance(test := graph.statements.get(_get(statement, "if", (int, str), line)), If):
             raise PipelineError("'if' is not the node id of an If", line)
@@ -233,6 +268,11 @@ def _read_statement(graph: Graph, statement: Any, document: dict[str, Any], line
         return
     if kind == "if":
         If(_read_condition(graph, _get(statement, "condition", dict, line), line), **common)
+        return
+    if kind == "each_site":
+        choice = {name: statement.get(name) for name in ("sites", "at_least")}
+        errors = statement.get("errors", "fail")
+        EachSite(_get(statement, "offers", list, line), **choice, errors=errors, **common)
         return
     if kind == "try_from_cache":
         parts = [_read_argument(graph, "key", part, line) for part in _get(statement, "key", list, line)]
@@ -255,6 +295,9 @@ def _read_statement(graph: Graph, statement: Any, document: dict[str, Any], line
     values = {name: _read_argument(graph, name, argument, line) for name, argument in arguments.items()}
     if site == _ADVISE:
         site = Advise()
+    elif not isinstance(site, str) and "each_site" in site:
+        if not isinstance(site := graph.statements.get(cast(dict[str, Any], site)["each_site"]), EachSite):
+            raise PipelineError("'each_site' is not the node id of an EachSite", line)
     elif not isinstance(site, str):
         site = BestOf(cast(dict[str, Any], site).get("best_of"))
     match statement.get("retry"):
@@ -298,21 +341,8 @@ def _read_argument(graph: Graph, name: str, argument: Any, line: str) -> Any:
         case {"node": node}:
             path = tuple(_step(step, line) for step in argument.get("path", []))
             return NodeRef(cast(Statement, _node(graph, node, line)), path) if path else _node(graph, node, line)
-        case {"list": list(parts)}:
-            return [_read_argument(graph, name, part, line) for part in cast(list[Any], parts)]
-        case {"tuple": list(parts)}:
-            return tuple(_read_argument(graph, name, part, line) for part in cast(list[Any], parts))
-        case {"dict": list(pairs)}:
-            read = [[_read_argument(graph, name, one, line) for one in pair] for pair in cast(list[list[Any]], pairs)]
-            return dict(read)
-        case {"model": str(path), "fields": list(fields)}:
-            from dfm import _values
-
-            try:
-                values = {key: _read_argument(graph, name, one, line) for key, one in cast(list[list[Any]], fields)}
-                return _values.restore("model", [path, values])
-            except (EncodingError, TypeError, ValueError) as error:
-                raise PipelineError(f"the value of {name} cannot be read: {error}", line) from None
+        case {"list": list()} | {"tuple": list()} | {"dict": list()} | {"model": str(), "fields": list()}:
+            return _read_made(graph, name, cast(dict[str, Any], argument), line)
         case {"encoded": str(text)}:
             from dfm import _values
 
@@ -322,6 +352,26 @@ def _read_argument(graph: Graph, name: str, argument: Any, line: str) -> Any:
                 raise PipelineError(f"the value of {name} cannot be read: {error}", line) from None
         case _:
             raise PipelineError(f"{name} is neither a literal, a param, a node, an advise nor an encoded value", line)
+
+
+def _read_made(graph: Graph, name: str, made: dict[str, Any], line: str) -> Any:
+    """A value with nodes or places inside."""
+
+    def read(part: Any) -> Any:
+        return _read_argument(graph, name, part, line)
+
+    if "list" in made:
+        return [read(part) for part in made["list"]]
+    if "tuple" in made:
+        return tuple(read(part) for part in made["tuple"])
+    if "dict" in made:
+        return {read(key): read(part) for key, part in made["dict"]}
+    from dfm import _values
+
+    try:
+        return _values.restore("model", [made["model"], {key: read(part) for key, part in made["fields"]}])
+    except (EncodingError, TypeError, ValueError) as error:
+        raise PipelineError(f"the value of {name} cannot be read: {error}", line) from None
 
 
 def _step(step: Any, line: str) -> Step:

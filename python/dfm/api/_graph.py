@@ -25,6 +25,8 @@ class Graph:
         """Node → the block that it stands in; those of the pipeline's own body are not in it."""
         self.loops: set[NodeId] = set()
         """The `ForEach`es."""
+        self.each_sites: set[NodeId] = set()
+        """The `EachSite`s."""
         self.open: list[NodeId] = []
         """The blocks that are being written, outermost first."""
         self.package: str | None = None
@@ -79,7 +81,8 @@ class Graph:
                 f"this uses the node {node.dfm_title} that was made at {line_of(node)} in the body of the "
                 f"{around.dfm_title} at {self.lines[block]}, outside of that body"
             )
-        raise PipelineError(f"{message}; a ForEach's collect(node) makes a list of its results", line)
+        each = "its collect(node)" if block in self.each_sites else "a ForEach's collect(node)"
+        raise PipelineError(f"{message}; {each} puts its results together", line)
 
     def check_package(self, operation: type["Operation"], line: str) -> None:
         """Refuses an operation of another federation than the earlier ones."""
@@ -91,6 +94,10 @@ class Graph:
                 f"earlier nodes belong to {self.package}; a pipeline runs in one federation",
                 line,
             )
+
+    def each_site_around(self) -> NodeId | None:
+        """The `EachSite` whose body, or a block in it, is being written."""
+        return next((block for block in reversed(self.open) if block in self.each_sites), None)
 
     def check_value(self, value: object, title: str, name: str, line: str) -> list[PlaceParam]:
         """Checks the nodes that a value is or contains; gives its places."""
@@ -210,6 +217,6 @@ def check_made(value: object, title: str, name: str, line: str, levels: int = MO
         raise PipelineError(f"{title}: {name} has a node as a dictionary's key; keys are literals", line)
     if levels == 0:
         raise PipelineError(f"{title}: {name} has a node more than {MOST_LEVELS} values deep", line)
-    for part in parts_of(value):
+    for part in parts_of(cast(object, value)):
         if any(inside(part)) and not isinstance(part, Node | PlaceParam):
             check_made(part, title, name, line, levels - 1)

@@ -12,7 +12,7 @@ from dfm.api._explain import explain
 from dfm.api._graph import Graph, current, inside, line_of
 from dfm.api._lines import user_line
 from dfm.api._references import Advise, Node, NodeId, PlaceParam, Retry, Step, check_place
-from dfm.api._sites import BestOf, Site
+from dfm.api._sites import BestOf, Here, Site
 from dfm.errors import PipelineError, ValuePipelineError
 
 _NO_DISCOVERY = "asks which values are possible, which only a Pipeline(mode='discovery') does"
@@ -170,11 +170,22 @@ class Operation(Node, Statement, frozen=True):
                 raise PipelineError(f"{title}: timeout takes a positive number of seconds, not {self.timeout!r}", line)
             if type(self.site) is Advise and not graph.discovers:
                 raise PipelineError(f"{title}: site=Advise() {_NO_DISCOVERY}", line)
+            self._check_site(graph, title, line)
             graph.check_package(type(self), line)
             graph.use_places(params, line)
             self._written(graph, node, line)
 
         __init__.__pydantic_base_init__ = True
+
+    def _check_site(self, graph: Graph, title: str, line: str) -> None:
+        if isinstance(self.site, Here):
+            self.site.dfm_check(graph, title, line)
+        elif isinstance(self.site, BestOf) and (each := graph.each_site_around()) is not None:
+            raise PipelineError(
+                f"{title}: it stands in the body of the EachSite made at {graph.lines[each]} and says no site; place "
+                "it by that, site=here, or name one site",
+                line,
+            )
 
     def dfm_target(self) -> tuple[Statement, tuple[Step, ...]]:
         return self, ()
@@ -227,6 +238,12 @@ class Yield(Statement, frozen=True):
         check_place(place, "Yield")
         if isinstance(value, Advise):
             raise ValuePipelineError("Yield: value takes a value or what becomes one, not Advise()", line)
+        if (each := graph.each_site_around()) is not None:
+            raise PipelineError(
+                f"a Yield in the body of the EachSite made at {graph.lines[each]} would not say which site it is of; "
+                "collect the value, and yield that outside of the body",
+                line,
+            )
         params = graph.check_value(value, "Yield", "value", line)
         graph.use_yield_place(place, multiuse, line)
         graph.use_places(params, line)

@@ -69,7 +69,7 @@ class Pipeline(BaseModel, frozen=True, extra="forbid", defer_build=True):
     def dfm_yielded_literals(self) -> dict[NodeId, Any]:
         """The yields, by node id, whose value is a literal, and that."""
         yields = ((node, one) for node, one in self._graph.statements.items() if isinstance(one, Yield))
-        return {node: one.value for node, one in yields if not isinstance(one.value, Node | PlaceParam)}
+        return {node: one.value for node, one in yields if not any(inside(one.value))}
 
     def dfm_federation(self) -> tuple[str | None, str | None]:
         """The package and the API version of the federation whose operations it uses; None before the first one."""

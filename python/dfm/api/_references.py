@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Never, TypeAlias, cast
 
 from pydantic import BaseModel
 from pydantic_core import CoreSchema, core_schema
@@ -52,6 +52,16 @@ class Node(Instance):
                 raise ValuePipelineError(message, user_line())
             return NodeRef(node, (*path, ("index", sel)))
         return NodeRef(node, (*path, ("key" if issubs else "attribute", sel)))
+
+    def __getitem__(self, key: int | str) -> "NodeRef":
+        """The part `result[key]`."""
+        return self.fieldref(key, issubs=True)
+
+    def __iter__(self) -> Never:
+        raise PipelineError(
+            "a node has no elements while the pipeline is being written; a ForEach goes through them when it runs",
+            user_line(),
+        )
 
     def dfm_target(self) -> "tuple[Statement, tuple[Step, ...]]":
         """The statement that makes it, and the way into its result."""

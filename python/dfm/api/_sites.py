@@ -1,11 +1,14 @@
 """How does a pipeline leave the choice of a site to the planner?"""
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from dfm.api._lines import user_line
 from dfm.api._references import Advise, Instance
 from dfm.errors import ValuePipelineError
+
+if TYPE_CHECKING:
+    from dfm.api._graph import Graph
 
 
 class BestOf(Instance):
@@ -36,5 +39,15 @@ class BestOf(Instance):
         return hash(self.sites)
 
 
-Site: TypeAlias = str | BestOf | Advise
+class Here(Instance):
+    """The current site of an `EachSite`, in its body."""
+
+    __slots__ = ()
+
+    def dfm_check(self, graph: "Graph", title: str, line: str) -> None:
+        """Refuses to be used where it is no site."""
+        raise NotImplementedError
+
+
+Site: TypeAlias = str | BestOf | Advise | Here
 """Where an operation runs."""

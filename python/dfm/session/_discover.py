@@ -71,6 +71,8 @@ def _unknown(operation: dict[str, Any]) -> dict[str, str]:
                 unknown[name] = f"node {node}"
             case {"param": place}:
                 unknown[name] = f"the parameter place '{place}'"
+            case {"list": _} | {"tuple": _} | {"dict": _} | {"model": _}:
+                unknown[name] = "a value with nodes inside"
             case _:
                 pass
     return unknown

@@ -54,10 +54,17 @@ class PreparedPipeline:
         """The parameter places that each parameter set has to give."""
         self.yields = cast(list[str], report["yields"])
         """The places that values come to."""
+        self._copies = cast("list[tuple[str, NodeId]]", report["copies"])
         self.warnings = cast(list[str], report["warnings"])
         """What works, but probably not as it was meant."""
         self.patience = patience(pipeline)
         """Seconds until all sites have answered a pipeline in discovery mode; `None` for any other."""
+
+    @functools.cached_property
+    def lines(self) -> dict[NodeId, str]:
+        """The user's line of each node, also of those that an `EachSite` made."""
+        lines = self.pipeline.dfm_lines()
+        return lines | {copy: lines[node] for copy, node in self._copies if node in lines}
 
     @functools.cached_property
     def placements(self) -> list[Placement]:
@@ -272,7 +279,7 @@ class Session:
         frames = [] if input_params is None else checked_frames(input_params, prepared.params, prepared.literals)
         by_place = checked_places(place_callbacks, prepared.yields)
         self._made += 1
-        number, job_id, lines = self._made, f"{self._settings.session}-{self._made}", prepared.pipeline.dfm_lines()
+        number, job_id, lines = self._made, f"{self._settings.session}-{self._made}", prepared.lines
         callbacks = (default_callback, by_place)
         keeping = home.keeps.keeping(number, job_id) if home.keeps is not None else None
         job = Job(

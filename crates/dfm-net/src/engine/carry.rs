@@ -24,6 +24,11 @@ impl<V: Value> Engine<V> {
                 self.finish(transition, &frame);
                 continue;
             }
+            if let Step::Gather { .. } = step {
+                let token = self.gathered(transition, &frame, inputs);
+                self.put_out(transition, &frame, &token, false);
+                continue;
+            }
             let set = self.sets.live_mut(&frame);
             let parted = set.and_then(|set| set.parted.remove(&(transition, frame.clone()))).unwrap_or_default();
             if !errors.is_empty() {

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::collections::hash_map::Entry;
 use std::sync;
 
-use super::condition::{add_new, errors_of, value_of};
+use super::condition::{Wrong, add_new, errors_of, value_of};
 use super::firing::{Firing, Move};
 use super::set::Gathered;
 use super::{Action, Engine, Input};
 use crate::blocks::Way;
-use crate::{Argument, Failure, Frame, OnError, PlaceId, Step, Token, TransitionId, Value};
+use crate::{Argument, Failure, Form, Frame, OnError, PlaceId, Step, Token, TransitionId, Value};
 
 impl<V: Value> Engine<V> {
     /// Puts a token into a place.
@@ -145,14 +145,72 @@ impl<V: Value> Engine<V> {
         let mut failures = vec![];
         for token in tokens {
             match token {
-                Token::Value(value) => items.push(Ok(value)),
-                Token::Error(errors) if on_error == OnError::Keep => items.push(Err(errors)),
+                Token::Value(value) => items.push(value),
+                Token::Error(errors) if on_error == OnError::Keep => items.push(V::failed(&errors)),
                 Token::Error(errors) if on_error == OnError::Fail => add_new(&mut failures, &errors),
                 Token::Error(_) | Token::Missing(_) | Token::End | Token::Count(_) | Token::Next(_) => {}
             }
         }
-        let token = if failures.is_empty() { Token::Value(V::list(items)) } else { Token::Error(failures) };
+        let token = if failures.is_empty() {
+            self.token_of(transition, frame, V::build(&Form::List, items))
+        } else {
+            Token::Error(failures)
+        };
         self.fill(transition, slot, frame, Some(token));
+    }
+
+    /// A value, or that there is none, which is told.
+    pub(super) fn token_of(&mut self, transition: TransitionId, frame: &Frame, made: Result<V, Wrong>) -> Token<V> {
+        match made {
+            Ok(value) => Token::Value(value),
+            Err((kind, message)) => {
+                let failure = self.failure(transition, frame, &kind, message);
+                Token::Error(vec![self.report(failure)])
+            }
+        }
+    }
+
+    /// What the inputs of a `Gather`, one for each key, come to.
+    pub(super) fn gathered(&mut self, transition: TransitionId, frame: &Frame, inputs: Vec<Input<V>>) -> Token<V> {
+        let net = self.net.clone();
+        let Step::Gather { keys, at_least, keep, missing, .. } = &net.transitions[transition as usize].step else {
+            return Token::End;
+        };
+        let (mut parts, mut errors, mut absent, mut values) = (vec![], vec![], vec![], 0);
+        let mut inputs = inputs.into_iter();
+        for (key, input) in keys.iter().zip(inputs.by_ref()) {
+            let key = V::literal(&serde_json::Value::String(key.clone()));
+            let is_value = matches!(input, Some(Token::Value(_)));
+            let value = match input {
+                Some(Token::Value(value)) => {
+                    values += 1;
+                    Some(value)
+                }
+                Some(Token::Error(more)) => {
+                    add_new(&mut errors, &more);
+                    keep.then(|| V::failed(&more))
+                }
+                _ => None,
+            };
+            if !is_value {
+                absent.push(key.clone());
+            }
+            parts.extend(value.map(|value| [key, Ok(value)]).into_iter().flatten());
+        }
+        let before = errors_of(&inputs.collect::<Vec<_>>());
+        let made = |form, parts: Vec<Result<V, Wrong>>| V::build(&form, parts.into_iter().collect::<Result<_, _>>()?);
+        if !before.is_empty() {
+            Token::Error(before)
+        } else if *missing {
+            self.token_of(transition, frame, made(Form::List, absent))
+        } else if values >= *at_least {
+            self.token_of(transition, frame, made(Form::Dict, parts))
+        } else if !errors.is_empty() {
+            Token::Error(errors)
+        } else {
+            let message = format!("{values} of {} sites have a value, and {at_least} are needed at least", keys.len());
+            self.token_of(transition, frame, Err(("TooFewSites".to_owned(), message)))
+        }
     }
 
     /// What the application gets of a `Yield`'s inputs.
@@ -166,13 +224,7 @@ impl<V: Value> Engine<V> {
             Step::Yield { value: Argument::Slot(slot), .. } => inputs.into_iter().nth(usize::from(*slot)).flatten(),
             Step::Yield { value, .. } => {
                 let inputs: Vec<Option<V>> = inputs.into_iter().map(value_of).collect();
-                Some(match value.value(&inputs) {
-                    Ok(value) => Token::Value(value),
-                    Err((kind, message)) => {
-                        let failure = self.failure(transition, frame, &kind, message);
-                        Token::Error(vec![self.report(failure)])
-                    }
-                })
+                Some(self.token_of(transition, frame, value.value(&inputs)))
             }
             _ => None,
         }

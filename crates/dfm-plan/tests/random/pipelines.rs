@@ -24,6 +24,8 @@ struct Writer {
     sites: u64,
     left: usize,
     next: usize,
+    /// The `EachSite` whose body is being written.
+    each: Option<usize>,
     statements: Vec<Json>,
 }
 
@@ -104,6 +106,7 @@ impl Writer {
         let arguments: serde_json::Map<String, Json> =
             (0..count).map(|at| (format!("a{at}"), self.argument(scope))).collect();
         let site = match self.pick(self.sites + 1) {
+            0 | 1 if self.each.is_some() => json!({"each_site": self.each}),
             0 if self.sites > 1 => json!({"best_of": null}),
             site => json!(format!("site{}", site.saturating_sub(1))),
         };
@@ -148,8 +151,8 @@ impl Writer {
             self.left -= 1;
             let node = self.node();
             let after = self.after(&scope);
-            match self.pick(12) {
-                0..2 if !scope.is_empty() => {
+            match self.pick(14) {
+                0..2 if !scope.is_empty() && self.each.is_none() => {
                     let value = match self.pick(8) {
                         0 => self.param(),
                         1 => {
@@ -192,6 +195,36 @@ impl Writer {
                         own.extend(self.block(&json!(other), &scope, depth - 1).1);
                     }
                 }
+                12..14 if depth > 0 && self.each.is_none() => {
+                    let named = self.sites == 1 || self.pick(3) == 0;
+                    let sites: Vec<String> = (0..self.sites)
+                        .map(|at| format!("site{at}"))
+                        .skip(self.pick(2) as usize % self.sites as usize)
+                        .collect();
+                    let at_least =
+                        if self.pick(2) == 0 { json!(1 + self.pick(sites.len() as u64)) } else { Json::Null };
+                    let errors = ["fail", "skip", "keep"][self.pick(3) as usize];
+                    self.statements.push(json!({"kind": "each_site", "node": node, "block": block, "after": after,
+                        "offers": ["t.Op"], "sites": named.then_some(sites), "at_least": at_least, "errors": errors}));
+                    self.each = Some(node);
+                    let (_, mut made) = self.block(&json!(node), &scope, depth - 1);
+                    if made.is_empty() {
+                        made.push(self.node());
+                        self.operation(&json!(node), made[0], &json!([]), &scope);
+                    }
+                    self.each = None;
+                    for _ in 0..1 + self.pick(2) {
+                        let gather = self.node();
+                        let path = if self.pick(6) == 0 { json!([{"index": self.pick(2)}]) } else { json!([]) };
+                        let value = json!({"node": self.one_of(&made), "path": path});
+                        let after = self.after(&scope);
+                        let missing = self.pick(4) == 0;
+                        self.statements.push(json!({"kind": "gather", "node": gather, "block": block, "after": after,
+                            "each_site": node, "value": value, "missing": missing}));
+                        scope.push(gather);
+                        own.push(gather);
+                    }
+                }
                 7..9 if depth > 0 => {
                     own.extend(self.cache(block, node, &after, &scope, depth - 1));
                     scope.push(node);
@@ -212,7 +245,7 @@ impl Writer {
 pub fn pipeline(seed: u64, size: usize) -> Pipeline {
     let mut picks = Picks(seed);
     let sites = if picks.pick(5) == 0 { 1 } else { SITES };
-    let mut writer = Writer { picks, sites, left: size, next: 0, statements: vec![] };
+    let mut writer = Writer { picks, sites, left: size, next: 0, each: None, statements: vec![] };
     while writer.left > 0 {
         writer.block(&Json::Null, &vec![], 3);
     }

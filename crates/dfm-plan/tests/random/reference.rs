@@ -4,12 +4,12 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use dfm_net::{Carry, Form, Move, NodeId, OnError, Value};
-use dfm_plan::{Argument, Condition, Pipeline, Plan, Statement};
+use dfm_plan::{Argument, Condition, GatherStatement, Pipeline, Plan, Statement};
 
 use super::value::{Made, Origin, Val, before_failing, cached, generates, id, params, persist};
 
-/// Node → the frame it was made in, and what it is.
-type Env = HashMap<String, (Vec<u32>, Made)>;
+/// Node → where it was made, and what it is.
+type Env = HashMap<String, (Firing, Made)>;
 /// Yields and calls by node and frame, and where errors arose.
 #[derive(Debug, Default, PartialEq)]
 pub struct Seen {
@@ -31,10 +31,22 @@ struct Reference<'p> {
     /// Generator and frame → what it gave before it failed.
     given: RefCell<HashMap<Firing, Vec<Val>>>,
     params: HashMap<String, Val>,
+    /// The sites of each `EachSite`.
+    sites: &'p [(NodeId, Vec<String>)],
+    /// The site that the body of an `EachSite` is being run for.
+    site: RefCell<Option<String>>,
     seen: RefCell<Seen>,
 }
 
 impl Reference<'_> {
+    /// A node, as nets name it.
+    fn name(&self, node: &str) -> String {
+        match &*self.site.borrow() {
+            Some(site) => format!("{node}@{site}"),
+            None => node.to_owned(),
+        }
+    }
+
     fn report(&self, node: &str, frame: &[u32]) -> BTreeSet<Origin> {
         let origin = (node.to_owned(), frame.to_vec());
         self.seen.borrow_mut().reports.insert(origin.clone());
@@ -56,9 +68,9 @@ impl Reference<'_> {
             Argument::Param { param, .. } => Ok(self.params[param].clone()),
             Argument::Encoded { .. } | Argument::Advise { .. } => unreachable!("none is written"),
             Argument::Node { node, path } => {
-                let (frame, made) = &env[&id(node)];
+                let ((name, frame), made) = &env[&id(node)];
                 let value = made.clone()?;
-                value.select(path).map_err(|_| self.report(&id(node), frame))
+                value.select(path).map_err(|_| self.report(name, frame))
             }
         }
     }
@@ -105,12 +117,16 @@ impl Reference<'_> {
     fn poison(&self, block: &str, frame: &[u32], errors: &BTreeSet<Origin>, env: &mut Env) {
         for statement in self.of(Some(block)) {
             let node = node_of(statement);
-            env.insert(node.clone(), (frame.to_vec(), Err(errors.clone())));
+            env.insert(node.clone(), ((self.name(&node), frame.to_vec()), Err(errors.clone())));
             match statement {
                 Statement::Yield(_) => {
                     self.seen.borrow_mut().yields.insert((node, frame.to_vec()), Err(errors.clone()));
                 }
-                Statement::ForEach(_) | Statement::If(_) | Statement::Otherwise(_) | Statement::TryFromCache(_) => {
+                Statement::ForEach(_)
+                | Statement::If(_)
+                | Statement::Otherwise(_)
+                | Statement::TryFromCache(_)
+                | Statement::EachSite(_) => {
                     self.poison(&node, frame, errors, env);
                 }
                 _ => {}
@@ -119,62 +135,60 @@ impl Reference<'_> {
     }
 
     fn of<'s>(&'s self, block: Option<&'s str>) -> impl Iterator<Item = &'s Statement> {
-        let around = |statement: &Statement| match statement {
-            Statement::Operation(one) => one.block.as_ref().map(id),
-            Statement::Yield(one) => one.block.as_ref().map(id),
-            Statement::ForEach(one) => one.block.as_ref().map(id),
-            Statement::Collect(one) => one.block.as_ref().map(id),
-            Statement::If(one) => one.block.as_ref().map(id),
-            Statement::Otherwise(one) => one.block.as_ref().map(id),
-            Statement::TryFromCache(one) => one.block.as_ref().map(id),
-            Statement::WriteToCache(one) => one.block.as_ref().map(id),
-            Statement::Other { .. } => None,
-        };
-        self.pipeline.statements.iter().filter(move |statement| around(statement).as_deref() == block)
+        self.pipeline.statements.iter().filter(move |statement| statement.block().map(id).as_deref() == block)
     }
 
     fn run(&self, block: Option<&str>, frame: &[u32], env: &mut Env) {
         let mut loops: HashMap<String, Result<Vec<Env>, BTreeSet<Origin>>> = HashMap::new();
         let mut outcomes: HashMap<String, Result<bool, BTreeSet<Origin>>> = HashMap::new();
+        let mut each: HashMap<String, Vec<Env>> = HashMap::new();
+        // What an EachSite comes after, its body does.
+        let before = self.pipeline.statements.iter().find_map(|statement| match statement {
+            Statement::EachSite(each) if Some(id(&each.node)).as_deref() == block => Some(each.after.clone()),
+            _ => None,
+        });
+        let before = before.unwrap_or_default();
+        let after = |own: &[NodeId]| -> Vec<NodeId> { own.iter().chain(&before).cloned().collect() };
         for statement in self.of(block) {
             let node = node_of(statement);
-            let here = || (node.clone(), frame.to_vec());
+            let name = self.name(&node);
+            let here = || (name.clone(), frame.to_vec());
             match statement {
                 Statement::Operation(one) => {
                     let arguments: Vec<&Argument> = one.arguments.values().collect();
-                    let made = self.inputs(&arguments, &one.after, env).and_then(|inputs| {
+                    let made = self.inputs(&arguments, &after(&one.after), env).and_then(|inputs| {
                         *self.seen.borrow_mut().calls.entry(here()).or_default() += 1;
                         let retries = one.retry.map_or(0, |retry| retry.times);
-                        persist(&node, &inputs, retries, one.timeout).ok_or_else(|| {
-                            if generates(&node) && retries == 0 && one.timeout.is_none() {
-                                self.given.borrow_mut().insert(here(), before_failing(&node, &inputs));
+                        persist(&name, &inputs, retries, one.timeout).ok_or_else(|| {
+                            if generates(&name) && retries == 0 && one.timeout.is_none() {
+                                self.given.borrow_mut().insert(here(), before_failing(&name, &inputs));
                             }
-                            self.report(&node, frame)
+                            self.report(&name, frame)
                         })
                     });
-                    env.insert(node.clone(), (frame.to_vec(), made));
+                    env.insert(node.clone(), (here(), made));
                 }
                 Statement::Yield(one) => {
-                    let made = self.inputs(&[&one.value], &one.after, env).map(|mut inputs| inputs.remove(0));
+                    let made = self.inputs(&[&one.value], &after(&one.after), env).map(|mut inputs| inputs.remove(0));
                     self.seen.borrow_mut().yields.insert(here(), made);
                 }
                 Statement::ForEach(one) => {
-                    let made = self.inputs(&[&one.sequence], &one.after, env);
-                    let made = made.and_then(|inputs| inputs[0].elements().map_err(|_| self.report(&node, frame)));
+                    let made = self.inputs(&[&one.sequence], &after(&one.after), env);
+                    let made = made.and_then(|inputs| inputs[0].elements().map_err(|_| self.report(&name, frame)));
                     let run_each = |elements: Vec<Val>| -> Vec<Env> {
                         let each = elements.into_iter().enumerate().map(|(index, element)| {
                             let mut inner = env.clone();
                             let frame: Vec<u32> = frame.iter().copied().chain([index as u32]).collect();
-                            inner.insert(node.clone(), (frame.clone(), Ok(element)));
+                            inner.insert(node.clone(), ((name.clone(), frame.clone()), Ok(element)));
                             self.run(Some(&node), &frame, &mut inner);
                             inner
                         });
                         each.collect()
                     };
                     if let (Err(_), Argument::Node { node: of, .. }) = (&made, &one.sequence)
-                        && self.streamed.contains(&node)
+                        && self.streamed.contains(&name)
                     {
-                        let given = self.given.borrow().get(&(id(of), frame.to_vec())).cloned();
+                        let given = self.given.borrow().get(&env[&id(of)].0).cloned();
                         run_each(given.unwrap_or_default());
                     }
                     let each = made.map(run_each);
@@ -198,16 +212,16 @@ impl Reference<'_> {
                         }
                         if failed.is_empty() { Ok(Val::List(items)) } else { Err(failed) }
                     });
-                    let made = match (made, self.inputs(&[], &one.after, env)) {
+                    let made = match (made, self.inputs(&[], &after(&one.after), env)) {
                         (Err(failed), Err(before)) => Err(&failed | &before),
                         (made, before) => before.and(made),
                     };
-                    env.insert(node.clone(), (frame.to_vec(), made));
+                    env.insert(node.clone(), (here(), made));
                 }
                 Statement::If(one) => {
-                    let outcome = self.inputs(&one.condition.arguments(), &one.after, env).and_then(|inputs| {
+                    let outcome = self.inputs(&one.condition.arguments(), &after(&one.after), env).and_then(|inputs| {
                         let holds = self.holds(&one.condition, &mut inputs.into_iter());
-                        holds.map_err(|()| self.report(&node, frame))
+                        holds.map_err(|()| self.report(&name, frame))
                     });
                     self.branch(&node, frame, outcome.clone(), env);
                     outcomes.insert(node, outcome);
@@ -218,14 +232,14 @@ impl Reference<'_> {
                 }
                 Statement::TryFromCache(one) => {
                     let key: Vec<&Argument> = one.key.iter().collect();
-                    let looked_up = self.inputs(&key, &one.after, env).and_then(|key| {
+                    let looked_up = self.inputs(&key, &after(&one.after), env).and_then(|key| {
                         *self.seen.borrow_mut().calls.entry(here()).or_default() += 1;
-                        cached(&node, &key).map(|found| (key, found)).ok_or_else(|| self.report(&node, frame))
+                        cached(&name, &key).map(|found| (key, found)).ok_or_else(|| self.report(&name, frame))
                     });
                     let made = match looked_up {
                         Ok((_, Some(found))) => Ok(found),
                         Ok((key, None)) => {
-                            env.insert(node.clone(), (frame.to_vec(), Ok(Val::List(key))));
+                            env.insert(node.clone(), (here(), Ok(Val::List(key))));
                             self.run(Some(&node), frame, env);
                             env[&node].1.clone()
                         }
@@ -234,21 +248,79 @@ impl Reference<'_> {
                             Err(errors)
                         }
                     };
-                    env.insert(node.clone(), (frame.to_vec(), made));
+                    env.insert(node.clone(), (here(), made));
                 }
                 Statement::WriteToCache(one) => {
                     let cache = id(&one.cache);
                     let Ok(Val::List(key)) = env[&cache].1.clone() else { unreachable!("it has its key") };
-                    let made = self.inputs(&[&one.value], &one.after, env).map(|mut inputs| inputs.remove(0));
+                    let made = self.inputs(&[&one.value], &after(&one.after), env).map(|mut inputs| inputs.remove(0));
                     if let Ok(value) = &made {
                         *self.seen.borrow_mut().calls.entry(here()).or_default() += 1;
                         self.seen.borrow_mut().stored.insert(here(), (key, value.clone()));
                     }
-                    env.insert(cache, (frame.to_vec(), made));
+                    env.insert(cache.clone(), ((self.name(&cache), frame.to_vec()), made));
                 }
-                Statement::Other { .. } => unreachable!("none is written"),
+                Statement::EachSite(_) => {
+                    let sites = self.sites.iter().find(|(each, _)| id(each) == node).map(|(_, sites)| sites);
+                    let run_at = |site: &String| {
+                        let mut inner = env.clone();
+                        *self.site.borrow_mut() = Some(site.clone());
+                        self.run(Some(&node), frame, &mut inner);
+                        *self.site.borrow_mut() = None;
+                        inner
+                    };
+                    let envs = sites.expect("it is planned").iter().map(run_at).collect();
+                    each.insert(node, envs);
+                }
+                Statement::Gather(one) => {
+                    let made = self.gathered(one, &each[&id(&one.each_site)]);
+                    let before = self.inputs(&[], &after(&one.after), env);
+                    let made = before.and_then(|_| made.unwrap_or_else(|| Err(self.report(&name, frame))));
+                    env.insert(node.clone(), (here(), made));
+                }
+                Statement::Gathered(_) | Statement::Other { .. } => unreachable!("none is written"),
             }
         }
+    }
+
+    /// What sites made, or why there is too little; `None` where nothing says why.
+    fn gathered(&self, gather: &GatherStatement, envs: &[Env]) -> Option<Made> {
+        let each = self.pipeline.statements.iter().find_map(|statement| match statement {
+            Statement::EachSite(each) if each.node == gather.each_site => Some(each),
+            _ => None,
+        });
+        let each = each.expect("the pipeline has it");
+        let sites =
+            self.sites.iter().find(|(node, _)| *node == each.node).map(|(_, sites)| sites).expect("it is planned");
+        let Argument::Node { node, .. } = &gather.value else { unreachable!("a node is collected") };
+        let (mut pairs, mut missing, mut errors, mut values) = (vec![], vec![], BTreeSet::new(), 0);
+        for (site, env) in sites.iter().zip(envs) {
+            let key = Val::literal(&site.as_str().into()).expect("a text has a value");
+            match env.contains_key(&id(node)).then(|| self.value(&gather.value, env)) {
+                Some(Ok(value)) => {
+                    values += 1;
+                    pairs.extend([key, value]);
+                }
+                Some(Err(more)) if each.errors == OnError::Keep => {
+                    pairs.extend([key.clone(), Val::Failed(more.clone())]);
+                    errors.extend(more);
+                    missing.push(key);
+                }
+                Some(Err(more)) => {
+                    errors.extend(more);
+                    missing.push(key);
+                }
+                None => missing.push(key),
+            }
+        }
+        if gather.missing {
+            return Some(Ok(Val::List(missing)));
+        }
+        let least = each.at_least.unwrap_or(if each.errors == OnError::Fail { sites.len() as u32 } else { 0 });
+        if values >= least {
+            return Some(Ok(Val::build(&Form::Dict, pairs).expect("it can be built")));
+        }
+        (!errors.is_empty()).then_some(Err(errors))
     }
 
     fn branch(&self, block: &str, frame: &[u32], enter: Result<bool, BTreeSet<Origin>>, env: &mut Env) {
@@ -261,17 +333,7 @@ impl Reference<'_> {
 }
 
 fn node_of(statement: &Statement) -> String {
-    match statement {
-        Statement::Operation(one) => id(&one.node),
-        Statement::Yield(one) => id(&one.node),
-        Statement::ForEach(one) => id(&one.node),
-        Statement::Collect(one) => id(&one.node),
-        Statement::If(one) => id(&one.node),
-        Statement::Otherwise(one) => id(&one.node),
-        Statement::TryFromCache(one) => id(&one.node),
-        Statement::WriteToCache(one) => id(&one.node),
-        Statement::Other { .. } => unreachable!("none is written"),
-    }
+    id(statement.node().expect("each has one"))
 }
 
 pub fn interpret(pipeline: &Pipeline, plan: &Plan, frames: u32) -> Seen {
@@ -282,8 +344,15 @@ pub fn interpret(pipeline: &Pipeline, plan: &Plan, frames: u32) -> Seen {
             streamed.insert(id(net.transitions[net.places[arc.place as usize].transition as usize].step.node()));
         }
     }
-    let mut reference =
-        Reference { pipeline, streamed, given: RefCell::default(), params: HashMap::new(), seen: RefCell::default() };
+    let mut reference = Reference {
+        pipeline,
+        streamed,
+        given: RefCell::default(),
+        params: HashMap::new(),
+        site: RefCell::default(),
+        sites: &plan.each_sites,
+        seen: RefCell::default(),
+    };
     for index in 0..frames {
         reference.params = params(index);
         reference.run(None, &[index], &mut Env::new());

@@ -57,11 +57,8 @@ impl Value for Val {
         }
     }
 
-    fn list(items: Vec<Result<Self, Vec<Arc<Failure>>>>) -> Self {
-        let item = |item: Result<Self, Vec<Arc<Failure>>>| {
-            item.unwrap_or_else(|errors| Self::Failed(errors.iter().map(|one| origin(one)).collect()))
-        };
-        Self::List(items.into_iter().map(item).collect())
+    fn failed(errors: &[Arc<Failure>]) -> Self {
+        Self::Failed(errors.iter().map(|one| origin(one)).collect())
     }
 
     fn build(form: &Form, mut parts: Vec<Self>) -> Result<Self, (String, String)> {
@@ -75,6 +72,7 @@ impl Value for Val {
     fn literal(json: &Json) -> Result<Self, (String, String)> {
         match json {
             Json::Array(items) => Ok(Self::List(items.iter().map(Self::literal).collect::<Result<_, _>>()?)),
+            Json::String(text) => Ok(Self::Num(text.bytes().map(i64::from).sum())),
             json => Ok(Self::Num(json.as_i64().unwrap_or_default())),
         }
     }

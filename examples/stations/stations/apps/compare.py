@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Literal
 
-from dfm.api import Pipeline, PlaceParam, Yield
+from dfm.api import EachSite, Pipeline, PlaceParam, Yield
 from dfm.errors import DfmError
 from PIL import Image
 
@@ -16,14 +16,11 @@ from stations.fed.runtime.home import get_session
 
 def make_pipeline() -> Pipeline:
     """Each station reads its records at home; twelve numbers of each are joined in one chart."""
-    unit = PlaceParam(place="unit", multiuse=True)
+    unit = PlaceParam(place="unit")
     with Pipeline(name="compare") as pipeline:
-        chart = DrawMonths(
-            first=MonthlyMeans(site="seattle", unit=unit),
-            second=MonthlyMeans(site="new_york", unit=unit),
-            third=MonthlyMeans(site="san_francisco", unit=unit),
-        )
-        Yield(value=chart, place="chart")
+        with EachSite() as station:
+            means = MonthlyMeans(site=station, unit=unit)
+        Yield(value=DrawMonths(stations=station.collect(means)), place="chart")
     return pipeline
 
 
@@ -35,7 +32,7 @@ def draw(unit: Literal["celsius", "fahrenheit"], target: Literal["flare", "local
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description="Draws three stations' monthly mean temperatures.")
+    parser = argparse.ArgumentParser(description="Draws the stations' monthly mean temperatures.")
     parser.add_argument("--unit", choices=["celsius", "fahrenheit"], default="celsius", help="(default: %(default)s)")
     parser.add_argument("--output", type=Path, default=Path("stations.png"), help="the chart (default: %(default)s)")
     parser.add_argument("--target", choices=["local", "flare"], default="local", help="where (default: local)")

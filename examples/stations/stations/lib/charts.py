@@ -1,7 +1,7 @@
 """How do stations' monthly means become a chart?"""
 
 import math
-from itertools import pairwise
+from itertools import cycle, pairwise
 
 from dfm.exec import Provider, Site
 from PIL import Image, ImageDraw, ImageFont
@@ -15,7 +15,7 @@ SCALE = 3
 
 PAPER, INK, FAINT = "#ffffff", "#333333", "#dddddd"
 # Told apart by those who see red and green alike, too.
-COLOURS = "#0072b2", "#56b4e9", "#d55e00"
+COLOURS = "#0072b2", "#56b4e9", "#d55e00", "#009e73", "#e69f00", "#cc79a7"
 MONTHS = "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"
 SIGNS = {"celsius": "°C", "fahrenheit": "°F"}
 
@@ -23,14 +23,14 @@ Point = tuple[float, float]
 
 
 class DrawMonths:
-    """Draws three stations' months as lines."""
+    """Draws stations' months as lines."""
 
     def __init__(self, site: Site, provider: Provider | None) -> None:
         self._site = site
 
-    def body(self, first: MonthlyMeans, second: MonthlyMeans, third: MonthlyMeans) -> Image.Image:
-        """All three in the same unit."""
-        return chart([first, second, third])
+    def body(self, stations: dict[str, MonthlyMeans]) -> Image.Image:
+        """All in the same unit."""
+        return chart(list(stations.values()))
 
 
 class Canvas:
@@ -84,7 +84,7 @@ def chart(lines: list[MonthlyMeans]) -> Image.Image:
         canvas.text(x(month), BOTTOM + 10, name, "mt")
 
     legend = float(LEFT)
-    for line, colour in zip(lines, COLOURS, strict=True):
+    for line, colour in zip(lines, cycle(COLOURS), strict=False):
         canvas.line([(legend, 64), (legend + 28, 64)], colour, 3)
         canvas.dot(legend + 14, 64, colour)
         legend = canvas.text(legend + 36, 64, line["label"], "lm") + 32
