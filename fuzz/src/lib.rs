@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
-use dfm_net::{Comparison, Failure, Net, Outcome, Selector, Step, Value};
+use dfm_net::{Comparison, Failure, Form, Net, Outcome, Selector, Step, Value};
 use dfm_plan::{FedInfo, Options, Pipeline, plan_and_estimate};
 use dfm_runtime::{Call, Host, Incoming, Outgoing, Site};
 
@@ -97,8 +97,12 @@ impl Value for Plain {
         }
     }
 
-    fn list(items: Vec<Result<Self, Vec<Arc<Failure>>>>) -> Self {
-        Self(vec![u8::try_from(items.len()).unwrap_or(u8::MAX)])
+    fn failed(_: &[Arc<Failure>]) -> Self {
+        Self(vec![])
+    }
+
+    fn build(_: &Form, parts: Vec<Self>) -> Result<Self, (String, String)> {
+        Ok(Self(vec![u8::try_from(parts.len()).unwrap_or(u8::MAX)]))
     }
 
     fn literal(_: &serde_json::Value) -> Result<Self, (String, String)> {

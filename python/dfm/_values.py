@@ -284,6 +284,19 @@ def _refused(kind: type[Any], why: Unsent | None) -> TypeError:
     return error if why.cause else harmless(error)
 
 
+def model_of(path: str, fields: dict[str, Any], *, validated: bool = True) -> Any:
+    """A model's object of what a pipeline gives for its fields, which the model validates unless they hold nodes yet.
+
+    Raises:
+        TypeError: this process does not accept the class, or it is no model.
+        ValueError: the model does not accept the fields.
+    """
+    kind: Any = _class(path)
+    if not hasattr(kind, "__pydantic_fields__") or not hasattr(kind, "model_validate"):
+        raise harmless(TypeError(f"{path} is not a pydantic model here"))
+    return kind.model_validate(fields, by_name=True) if validated else kind.model_construct(**fields)
+
+
 def restore(name: str, state: Any) -> Any:
     """The object that `reduce` took apart.
 

@@ -491,8 +491,7 @@ fn built<'py>(
             match form {
                 Form::Model(path) => {
                     let values = py.import(intern!(py, "dfm._values"))?;
-                    let state = [PyString::new(py, path).into_any(), made.into_any()];
-                    values.call_method1(intern!(py, "restore"), ("model", PyList::new(py, state)?))
+                    values.call_method1(intern!(py, "model_of"), (path, made))
                 }
                 _ => Ok(made.into_any()),
             }

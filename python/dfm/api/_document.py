@@ -369,7 +369,8 @@ def _read_made(graph: Graph, name: str, made: dict[str, Any], line: str) -> Any:
     from dfm import _values
 
     try:
-        return _values.restore("model", [made["model"], {key: read(part) for key, part in made["fields"]}])
+        fields = {str(key): read(part) for key, part in made["fields"]}
+        return _values.model_of(made["model"], fields, validated=False)
     except (EncodingError, TypeError, ValueError) as error:
         raise PipelineError(f"the value of {name} cannot be read: {error}", line) from None
 
