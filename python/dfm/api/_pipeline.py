@@ -11,10 +11,10 @@ from pydantic import BaseModel, ModelWrapValidatorHandler, PrivateAttr, model_se
 
 from dfm.api._document import FORMAT, generated_class, read_document, write_statements
 from dfm.api._elsewhere import BODY, Elsewhere
-from dfm.api._graph import Graph, current
+from dfm.api._graph import Graph, current, inside
 from dfm.api._lines import user_line
 from dfm.api._operation import Yield
-from dfm.api._references import Node, NodeId, PlaceParam
+from dfm.api._references import NodeId
 from dfm.errors import MissingPipelineError, PipelineError, ValuePipelineError
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode

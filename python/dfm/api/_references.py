@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pydantic_core import CoreSchema, core_schema
 
 from dfm.api._lines import user_line
-from dfm.errors import ValuePipelineError
+from dfm.errors import PipelineError, ValuePipelineError
 
 if TYPE_CHECKING:
     from dfm.api._conditions import Condition
