@@ -11,7 +11,14 @@ use libfuzzer_sys::fuzz_target;
 
 const JOB: u64 = 1;
 /// As a site's policy might have it, so that each of them is met.
-const LIMITS: Limits = Limits { jobs: 3, frames_per_job: 20, calls_per_job: 500, calls_at_once: 20, items_per_call: 5 };
+const LIMITS: Limits = Limits {
+    jobs: 3,
+    frames_per_job: 20,
+    calls_per_job: 500,
+    calls_at_once: 20,
+    items_per_call: 5,
+    buffered_bytes: 20_000,
+};
 
 // An input begins with the plan's number and whether its home is attacked; of each message's `how`, the upper half says
 // who sends it, and the lower one how the calls end that it leads to.

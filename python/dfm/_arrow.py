@@ -34,7 +34,7 @@ def opened(stream: Any) -> tuple[Any, list[Any]]:
                 raise ValueError("a table came whose parts are compressed, as dfm sends none")
         reader = pyarrow.ipc.open_stream(stream)
         for field in reader.schema:
-            _check_type(field.type, field.metadata)
+            _check_field(field)
         batches: list[Any] = []
         cells, spread = 0, 0.0
         for batch in reader:
@@ -47,7 +47,7 @@ def opened(stream: Any) -> tuple[Any, list[Any]]:
             _values.check_growth(int(_CELL * cells + spread))
             batches.append(batch)
         return reader.schema, batches
-    except (pyarrow.ArrowException, OSError, struct.error, EOFError) as error:
+    except (pyarrow.ArrowException, OSError, struct.error, EOFError, UnicodeDecodeError) as error:
         raise ValueError(f"a table came that is damaged: {error}") from None
 
 
@@ -62,12 +62,15 @@ def _messages(stream: Any) -> Iterator[Any]:
             return
 
 
-def _check_type(kind: Any, metadata: dict[bytes, bytes] | None) -> None:
-    if (metadata or {}).get(b"ARROW:extension:name") == _PICKLED or str(kind).startswith("extension<arrow.py_ext"):
-        raise ValueError("a table came with a type that is written as code of Python's")
+def _check_field(field: Any) -> None:
+    kind = field.type
+    # A name that is no text is found where it is asked for, which is the first time here.
+    named = f"the column or field '{field.name}'"
+    is_pickled = (field.metadata or {}).get(b"ARROW:extension:name") == _PICKLED
+    if is_pickled or str(kind).startswith("extension<arrow.py_ext"):
+        raise ValueError(f"a table came in which {named} has a type that is written as code of Python's")
     for at in range(kind.num_fields):
-        field = kind.field(at)
-        _check_type(field.type, field.metadata)
+        _check_field(kind.field(at))
 
 
 def _check_views(batch: Any) -> None:
@@ -76,9 +79,10 @@ def _check_views(batch: Any) -> None:
 
     for column in batch.columns:
         if pyarrow.types.is_string_view(column.type) or pyarrow.types.is_binary_view(column.type):
-            # Each view has 16 bytes, of which the first four are its length.
+            # Each view has 16 bytes, of which the first four are its length; one of nothing may say anything.
             views = column.buffers()[1]
-            _values.check_growth(sum(memoryview(views).cast("B").cast("i")[::4]) if views is not None else 0)
+            lengths = memoryview(views).cast("B")[: 16 * len(column)].cast("i")[::4] if views is not None else []
+            _values.check_growth(sum(max(0, length) for length in lengths))
         elif "view" in str(column.type):
             raise ValueError(f"a table came with a column of type {column.type}, which dfm does not take")
 

@@ -28,6 +28,7 @@ from dfm._shown import clean_logger
 from dfm._threads import Threads
 from dfm.exec._adapters import Adapters, Bound
 from dfm.exec._telling import speak_for_thread
+from dfm.exec._turns import WAIT, Turns
 
 check_built()
 
@@ -62,6 +63,8 @@ class SiteLoop:
         self._tasks: set[asyncio.Task[None]] = set()
         self._adapters: Adapters | None = None
         self._clock: asyncio.TimerHandle | None = None
+        self._turns: Turns | None = None
+        self._again: asyncio.TimerHandle | None = None
         self.threads = Threads()
         """Where bodies run that are not coroutines."""
         keep_from_forks(self)
@@ -81,6 +84,8 @@ class SiteLoop:
         self._adapters = adapters
         speak_for_thread(adapters.telling)
         self.site.limit(adapters.policy.limits, adapters.most_at_once())
+        if (calls := adapters.policy.calls) is not None:
+            self._turns = Turns(calls, adapters.policy.limits.site_calls_at_once)
         self._seconds = adapters.policy.limits.seconds_per_call
         if self._seconds < _LONGEST_CALL:
             self._look_for_late_calls()
@@ -109,12 +114,15 @@ class SiteLoop:
             self._tell()
         # A call whose parameters cannot be put together has ended by being asked for.
         self._tell()
+        if self._turns is not None:
+            self._turns.keep(self.site.calls()[0])
         self._flush()
 
     def close(self) -> None:
         """Ends everything that runs."""
-        if self._clock is not None:
-            self._clock.cancel()
+        for timer in (self._clock, self._again):
+            if timer is not None:
+                timer.cancel()
         for _, fd in self._watched.values():
             self._loop.remove_reader(fd)
         for fd in self._blocked:
@@ -176,7 +184,7 @@ class SiteLoop:
 
     def _carry_on(self) -> bool:
         """Makes the calls that are due, if it may; whether it did."""
-        if self._carrying or (due := self.site.next_call()) is None:
+        if self._carrying or (due := self._next_call()) is None:
             return False
         self._carrying = True
         if asyncio.current_task(self._loop) is None:
@@ -185,6 +193,20 @@ class SiteLoop:
         # Bodies are started in the name of their own task, and another one is at work.
         self._loop.call_soon(self._carry_later, due)
         return False
+
+    def _next_call(self) -> tuple[Any, ...] | None:
+        """The next call that may begin. What the site's other processes leave no room for is asked for again."""
+        if self._turns is not None:
+            running, more = self.site.calls()
+            if more and not self._turns.fit(running + 1):
+                if self._again is None:
+                    self._again = self._loop.call_later(WAIT, self._ask_again)
+                return None
+        return self.site.next_call()
+
+    def _ask_again(self) -> None:
+        self._again = None
+        self.turn()
 
     def _carry_later(self, due: tuple[Any, ...]) -> None:
         self._carry(due)
@@ -231,7 +253,7 @@ class SiteLoop:
                             helper = self._enter_helper()
                     else:
                         self._start(call, bound, arguments)
-                due = site.next_call() if made < _CALLS_A_TURN else None
+                due = self._next_call() if made < _CALLS_A_TURN else None
         finally:
             leave_task(self._loop, helper.task)
             if made < _CALLS_A_TURN:

@@ -1,5 +1,6 @@
 """Do a lane and its inbox bring every packet once, in order, over messages that get lost, late and doubled?"""
 
+import sys
 import threading
 from collections.abc import Iterable
 
@@ -135,3 +136,33 @@ def test_a_closed_lane_sends_no_more_and_tells_no_loss() -> None:
     go_on.set()
     lane._thread.join(30)  # pyright: ignore[reportPrivateUsage]
     assert (numbers, told) == ([1], [])
+
+
+def test_what_waits_to_be_sent_is_bounded_and_its_excess_ends_the_lane(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_lane, "MOST_WAITING", 10_000)
+    posted, may_end = threading.Event(), threading.Event()
+
+    def post(number: int, batch: list[Buffer]) -> None:
+        posted.set()
+        may_end.wait()
+
+    lost: list[str] = []
+    ended = threading.Event()
+
+    def over(reason: str) -> None:
+        lost.append(reason)
+        ended.set()
+
+    lane = Lane("there", post, over, heartbeat=False)
+    lane.push(Packet("a", "b", b""))
+    posted.wait()
+    held = [bytearray(1000) for _ in range(1000)]
+    for at in range(len(held)):
+        lane.push(Packet("a", "b", held[at]))
+    # Nothing but this test has them any more.
+    kept = [sys.getrefcount(held[at]) for at in range(1, 1000)]
+    may_end.set()
+    assert ended.wait(60)
+    assert (
+        set(kept) == {sys.getrefcount(bytearray()) + 1} and "more than 10000 bytes waited" in lost[0] and len(lost) == 1
+    )

@@ -31,59 +31,62 @@ const ERRORS: &[&str] = &["full", "message", "type"];
 /// What a provisioned kit tells that says nothing of it: what is in an exception's text is data, as far as anybody knows.
 const ERRORS_DEFAULT: &str = "type";
 
-/// What is bounded, in the order of [`LIMITED`].
-static LIMITS: Shape = Shape {
-    what: "`limits`",
-    others: Others::Refused,
-    keys: &[
-        key(
-            "sessions-per-user",
-            Kind::Whole,
-            "Sessions that one user has open at this site at the same time; each is a process of its own.",
-        ),
-        key("jobs-per-session", Kind::Whole, "Jobs of a session that are not done at the same time."),
-        key("frames-per-job", Kind::Whole, "Sets of parameters that a job is started with."),
-        key(
-            "calls-at-once",
-            Kind::Whole,
-            "Calls that a session runs at the same time; more wait for their turn, those of one job after those of another.",
-        ),
-        key(
-            "calls-per-job",
-            Kind::Whole,
-            "Calls that a job makes in all: every element of a loop and every retry is one.",
-        ),
-        key(
-            "seconds-per-call",
-            Kind::Whole,
-            "Seconds from a call's begin to its end, all its tries and, of a generator, its waiting for who takes its items included.",
-        ),
-        key("items-per-call", Kind::Whole, "Items that one call of a generator makes."),
-        key(
-            "value-bytes",
-            Kind::Whole,
-            "Bytes of a value that is sent or taken; where the variable DFM_MAX_VALUE says less, it holds.",
-        ),
-        key(
-            "buffered-bytes",
-            Kind::Whole,
-            "Bytes of the values that a session has sent to this site and that are not used up.",
-        ),
-    ],
-};
+/// Declares all that is bounded: its field and key, the least that it may be, the default, and what it means.
+macro_rules! limits {
+    ($($field:ident $key:literal $least:expr, $usual:expr, $doc:literal;)*) => {
+        static LIMITS: Shape = Shape {
+            what: "`limits`",
+            others: Others::Refused,
+            keys: &[$(key($key, Kind::Whole, $doc)),*],
+        };
 
-/// The least and the default of each limit, in the order of the table.
-const LIMITED: [(u64, u64); 9] = [
-    (1, 16),
-    (1, 64),
-    (1, 100_000),
-    (1, 256),
-    (1, 1_000_000),
-    (1, 3_600),
-    (1, 10_000_000),
-    (1 << 16, 1 << 30),
-    (1 << 16, 4 << 30),
-];
+        /// How much may be asked of a site.
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+        pub struct Limits {
+            $(#[doc = $doc] pub $field: u64,)*
+        }
+
+        impl Default for Limits {
+            fn default() -> Self {
+                Self { $($field: $usual),* }
+            }
+        }
+
+        impl Limits {
+            fn read(fields: &Fields, faults: &mut Faults) -> Self {
+                Self { $($field: fields.whole($key, $least, faults).unwrap_or($usual)),* }
+            }
+
+            /// Each key with its value.
+            fn by_key(&self) -> Vec<(&'static str, u64)> {
+                vec![$(($key, self.$field)),*]
+            }
+        }
+    };
+}
+
+limits! {
+    sessions_per_user "sessions-per-user" 1, 16,
+        "Sessions that one user has open at this site at the same time; each is a process of its own.";
+    jobs_per_session "jobs-per-session" 1, 64,
+        "Jobs of a session that are not done at the same time.";
+    frames_per_job "frames-per-job" 1, 100_000,
+        "Sets of parameters that a job is started with.";
+    calls_at_once "calls-at-once" 1, 256,
+        "Calls that a session runs at the same time; more wait for their turn, those of one job after those of another.";
+    site_calls_at_once "site-calls-at-once" 1, 1_024,
+        "Calls that all sessions of the site run at the same time; more wait, but for one of each session.";
+    calls_per_job "calls-per-job" 1, 1_000_000,
+        "Calls that a job makes in all: every element of a loop and every retry is one.";
+    seconds_per_call "seconds-per-call" 1, 3_600,
+        "Seconds from a call's begin to its end, all its tries and, of a generator, its waiting for who takes its items included.";
+    items_per_call "items-per-call" 1, 10_000_000,
+        "Items that one call of a generator makes.";
+    value_bytes "value-bytes" 1 << 16, 1 << 30,
+        "Bytes of a value that is sent or taken; where the variable DFM_MAX_VALUE says less, it holds.";
+    buffered_bytes "buffered-bytes" 1 << 16, 4 << 30,
+        "Bytes of the values that a session has sent to this site and that are not used up.";
+}
 
 /// What a site allows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -94,52 +97,10 @@ pub struct SitePolicy {
     pub limits: Limits,
 }
 
-/// How much one user may ask of a site; the table says what each is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[expect(missing_docs, reason = "the table has the words, for those who write them too")]
-pub struct Limits {
-    pub sessions_per_user: u64,
-    pub jobs_per_session: u64,
-    pub frames_per_job: u64,
-    pub calls_at_once: u64,
-    pub calls_per_job: u64,
-    pub seconds_per_call: u64,
-    pub items_per_call: u64,
-    pub value_bytes: u64,
-    pub buffered_bytes: u64,
-}
-
-impl From<[u64; 9]> for Limits {
-    fn from(limits: [u64; 9]) -> Self {
-        let [
-            sessions_per_user,
-            jobs_per_session,
-            frames_per_job,
-            calls_at_once,
-            calls_per_job,
-            seconds_per_call,
-            items_per_call,
-            value_bytes,
-            buffered_bytes,
-        ] = limits;
-        Self {
-            sessions_per_user,
-            jobs_per_session,
-            frames_per_job,
-            calls_at_once,
-            calls_per_job,
-            seconds_per_call,
-            items_per_call,
-            value_bytes,
-            buffered_bytes,
-        }
-    }
-}
-
 impl Default for SitePolicy {
     /// That of a site without a file.
     fn default() -> Self {
-        Self { errors: ERRORS_DEFAULT.to_owned(), limits: LIMITED.map(|(_, usual)| usual).into() }
+        Self { errors: ERRORS_DEFAULT.to_owned(), limits: Limits::default() }
     }
 }
 
@@ -172,13 +133,7 @@ fn decode(root: &tree::Node, faults: &mut Faults) -> Option<SitePolicy> {
     }
     if let Some(entry) = fields.get("limits") {
         let fields = Fields::of(&LIMITS, &entry.value, entry.key, faults)?;
-        let mut limits = LIMITED.map(|(_, usual)| usual);
-        for ((key, (least, _)), limit) in LIMITS.keys.iter().zip(LIMITED).zip(&mut limits) {
-            if let Some(number) = fields.whole(key.name, least, faults) {
-                *limit = number;
-            }
-        }
-        policy.limits = limits.into();
+        policy.limits = Limits::read(&fields, faults);
     }
     Some(policy)
 }
@@ -188,8 +143,8 @@ pub fn policy_table() -> String {
     let row = |name: &str, usual: &str, doc: &str| format!("| `{name}` | {usual} | {doc} |\n");
     let mut table = "| key | default | meaning |\n|---|---|---|\n".to_owned();
     table += &row("errors", &format!("`{ERRORS_DEFAULT}`"), POLICY.keys[0].doc);
-    for (key, (_, usual)) in LIMITS.keys.iter().zip(LIMITED) {
-        table += &row(&format!("limits.{}", key.name), &usual.to_string(), key.doc);
+    for (key, (name, usual)) in LIMITS.keys.iter().zip(Limits::default().by_key()) {
+        table += &row(&format!("limits.{name}"), &usual.to_string(), key.doc);
     }
     table
 }

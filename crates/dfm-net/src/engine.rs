@@ -25,7 +25,7 @@ pub use waiting::Waiting;
 
 use crate::blocks::Blocks;
 use crate::{Carry, Failure, Frame, Net, Outcome, PlaceId, Source, Step, Token, TransitionId, Value};
-use set::Sets;
+use set::{Set, Sets};
 
 /// What an input holds: a token, or `None` inside for a signal.
 type Input<V> = Option<Token<V>>;
@@ -211,6 +211,12 @@ impl<V: Value> Engine<V> {
             }
         }
         self.settle();
+    }
+
+    /// Whether a parameter set has been started here, or has ended without that.
+    pub fn has_started(&self, frame: &Frame) -> bool {
+        let entered = |set: &Set<V>| set.entered[0].contains(&frame.prefix(1));
+        self.sets.has_ended(frame) || self.sets.live(frame).is_some_and(entered)
     }
 
     /// How many parameter sets are held here: something has come for them, and they have not ended.

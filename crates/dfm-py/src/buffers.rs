@@ -2,7 +2,6 @@
 
 use std::ffi::{c_int, c_void};
 use std::mem;
-use std::ptr;
 use std::slice;
 
 use dfm_runtime::{Part, Received, spare};
@@ -101,7 +100,8 @@ impl Memory {
             ffi::PyBuffer_FillInfo(
                 view,
                 this.as_ptr(),
-                if memory.len == 0 { ptr::null_mut() } else { memory.start.cast::<c_void>() },
+                // Never null, even where there is nothing: Arrow ends the process then.
+                memory.start.cast::<c_void>(),
                 memory.len as ffi::Py_ssize_t,
                 0,
                 flags,

@@ -213,12 +213,22 @@ impl Site {
     /// Says how much the session may ask for: the limits of a site's policy, and which operations run how many calls
     /// at the same time, each with its provider. Before the first job.
     fn limit(&mut self, limits: SiteLimits, operations: Vec<(String, Option<String>, usize)>) {
-        let SiteLimits { jobs_per_session: jobs, frames_per_job, calls_at_once, calls_per_job, items_per_call, .. } =
-            limits;
         self.site.host().most = limits.buffered_bytes;
-        let limits = dfm_runtime::Limits { jobs, frames_per_job, calls_per_job, items_per_call, calls_at_once };
+        let limits = dfm_runtime::Limits {
+            jobs: limits.jobs_per_session,
+            frames_per_job: limits.frames_per_job,
+            calls_per_job: limits.calls_per_job,
+            items_per_call: limits.items_per_call,
+            calls_at_once: limits.calls_at_once,
+            buffered_bytes: limits.buffered_bytes,
+        };
         let operations = operations.into_iter().map(|(name, provider, most)| ((name, provider), most));
         self.site.limit(limits, operations);
+    }
+
+    /// How many calls run, and whether more wait for their turn.
+    fn calls(&self) -> (usize, bool) {
+        self.site.calls()
     }
 
     /// The calls that have been running for more than so many seconds.

@@ -37,6 +37,9 @@ const OBJECT: usize = 64;
 /// So many keys of a dictionary may have the same hash: looking one up tries all of them.
 const MOST_ALIKE: u32 = 64;
 
+/// An integer has at most so many hexadecimal digits: to compute with longer ones takes minutes.
+const MOST_DIGITS: usize = 100_000;
+
 /// What a buffer was.
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
@@ -159,7 +162,9 @@ impl Writer {
                 encode::write_uint(out, number).map_err(unwritable)?;
             } else {
                 let digits = object.call_method1(intern!(object.py(), "__format__"), ("x",))?;
-                self.extension(BIG_INTEGER, digits.cast::<PyString>().map_err(PyErr::from)?.to_str()?.as_bytes())?;
+                let digits = digits.cast::<PyString>().map_err(PyErr::from)?;
+                fits_digits(digits.len()?)?;
+                self.extension(BIG_INTEGER, digits.to_str()?.as_bytes())?;
             }
         } else if let Ok(number) = object.cast_exact::<PyFloat>() {
             encode::write_f64(out, number.value()).map_err(unwritable)?;
@@ -374,6 +379,7 @@ impl<'py> Reader<'py> {
         let object = match tag {
             TUPLE => self.read(&mut payload, depth)?.cast_into::<PyList>()?.to_tuple().into_any(),
             BIG_INTEGER => {
+                fits_digits(payload.len())?;
                 let digits = str::from_utf8(payload).map_err(|_| broken("an integer that is none"))?;
                 payload = &[];
                 py.get_type::<PyInt>().call1((digits, 16))?
@@ -429,6 +435,13 @@ fn take<'a>(rest: &mut &'a [u8], len: usize) -> PyResult<&'a [u8]> {
     let (taken, left) = rest.split_at_checked(len).ok_or_else(|| broken("cut short"))?;
     *rest = left;
     Ok(taken)
+}
+
+fn fits_digits(count: usize) -> PyResult<()> {
+    if count <= MOST_DIGITS {
+        return Ok(());
+    }
+    Err(PyValueError::new_err(format!("an integer of more than {MOST_DIGITS} hexadecimal digits does not travel")))
 }
 
 fn length(len: usize) -> PyResult<u32> {

@@ -132,6 +132,16 @@ impl<V> Due<V> {
         None
     }
 
+    /// How many calls run, generators that rest left out.
+    pub(crate) fn running(&self) -> usize {
+        self.begun.len()
+    }
+
+    /// Whether any call waits for its turn.
+    pub(crate) fn is_waiting(&self) -> bool {
+        !self.turns.is_empty()
+    }
+
     /// The call of this job that waits and is for this firing.
     pub(crate) fn find(&self, job: JobId, transition: u32, frame: &Frame) -> Option<CallId> {
         let mut calls = self.waiting.get(&job)?.all().flat_map(|(_, calls)| calls);

@@ -13,12 +13,21 @@ pub struct Limits {
     pub items_per_call: u64,
     /// Calls that run at the same time; more wait.
     pub calls_at_once: u64,
+    /// About how many bytes of tokens wait for parameter sets that have not begun.
+    pub buffered_bytes: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         let none = u64::MAX;
-        Self { jobs: none, frames_per_job: none, calls_per_job: none, items_per_call: none, calls_at_once: none }
+        Self {
+            jobs: none,
+            frames_per_job: none,
+            calls_per_job: none,
+            items_per_call: none,
+            calls_at_once: none,
+            buffered_bytes: none,
+        }
     }
 }
 

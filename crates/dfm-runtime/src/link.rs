@@ -25,6 +25,8 @@ pub const MAX_FILES: usize = 128;
 /// The most bytes of one value that a packet takes, beside what else is in it.
 pub const MAX_PACKET: usize = 0xFF00_0000;
 const READ_BYTES: usize = 256 * 1024;
+/// So many bytes may wait to be written: a process that takes less than it is sent is as good as gone.
+const MOST_WAITING: usize = 4 << 30;
 
 /// One end of a stream socket between two processes.
 pub struct Link {
@@ -33,6 +35,8 @@ pub struct Link {
     consumed: usize,
     files: VecDeque<OwnedFd>,
     outgoing: VecDeque<Chunk>,
+    /// The bytes of these.
+    waiting: usize,
     scratch: Vec<u8>,
 }
 
@@ -56,6 +60,7 @@ impl Link {
             consumed: 0,
             files: VecDeque::new(),
             outgoing: VecDeque::new(),
+            waiting: 0,
             scratch: vec![0; READ_BYTES],
         })
     }
@@ -74,8 +79,12 @@ impl Link {
         self.socket.as_fd()
     }
 
-    /// Queues a packet. Small ones are written together.
+    /// Queues a packet. Small ones are written together. Where too much waits, nothing more is, and [`Link::flush`] says so.
     pub fn push(&mut self, payload: &[u8], files: Vec<Arc<OwnedFd>>) {
+        if self.waiting > MOST_WAITING {
+            return;
+        }
+        self.waiting += HEADER + payload.len();
         let fits = |chunk: &&mut Chunk| files.is_empty() && chunk.bytes.len() + payload.len() < READ_BYTES;
         let mut header = [0; HEADER];
         let length = u32::try_from(payload.len()).expect("a packet is below 4 GiB: large buffers are segments");
@@ -93,8 +102,11 @@ impl Link {
     /// Writes what the socket takes; `true` when nothing is left.
     ///
     /// # Errors
-    /// The system's; the other end is gone then.
+    /// The system's, or that too much waits; the other end is gone then, or as good as that.
     pub fn flush(&mut self) -> io::Result<bool> {
+        if self.waiting > MOST_WAITING {
+            return Err(io::Error::other("it takes less than it is sent"));
+        }
         while let Some(chunk) = self.outgoing.front_mut() {
             let bytes = [IoSlice::new(&chunk.bytes[chunk.written..])];
             let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FILES))];
@@ -108,6 +120,7 @@ impl Link {
                     drop(files);
                     chunk.files.clear();
                     chunk.written += sent;
+                    self.waiting -= sent;
                     if chunk.written == chunk.bytes.len() {
                         self.outgoing.pop_front();
                     }
@@ -201,6 +214,22 @@ mod tests {
             }
             prop_assert_eq!(got, packets);
         }
+    }
+
+    #[test]
+    fn what_waits_to_be_written_is_bounded() {
+        let (mut from, _to) = both();
+        let packet = vec![0; 64 << 10];
+        while from.flush().unwrap() {
+            from.push(&packet, vec![]);
+        }
+        let written: usize = from.outgoing.iter().map(|chunk| chunk.bytes.len() - chunk.written).sum();
+        assert_eq!(from.waiting, written);
+        // As if so much more had been queued, which no test has room for.
+        from.waiting += MOST_WAITING;
+        from.push(&packet, vec![]);
+        assert!(from.flush().is_err());
+        assert_eq!(from.outgoing.iter().map(|chunk| chunk.bytes.len() - chunk.written).sum::<usize>(), written);
     }
 
     #[test]

@@ -26,7 +26,7 @@ use crate::limits::{BEYOND, Limits, beyond};
 use crate::measure::Measuring;
 use crate::record::ended;
 use crate::segment::{Pool, Received, Released};
-use early::{Early, MOST_EARLY_BYTES, MOST_EARLY_MESSAGES};
+use early::{Early, MOST_EARLY_BYTES, MOST_EARLY_MESSAGES, room_of};
 use home::HomeSide;
 use links::Peer;
 pub use streams::STREAM_WINDOW;
@@ -47,6 +47,8 @@ pub struct Site<H: Host> {
     newest: JobId,
     /// What came for jobs that home has not opened here yet.
     early: Early,
+    /// About how many bytes of tokens wait for parameter sets that home has not begun here.
+    ahead: u64,
     pub(crate) running: HashMap<CallId, Running>,
     calls_made: CallId,
     pub(crate) due: Due<H::Value>,
@@ -63,6 +65,8 @@ struct Job<V> {
     /// How many calls it has made, tries included.
     calls: u64,
     streams: HashMap<(String, PlaceId, Frame), CallId>,
+    /// Parameter set that home has not begun here → about how many bytes of tokens wait for it.
+    ahead: HashMap<u32, u64>,
     /// Whose results could not be sent in which frame, which has been told: once, however many wait for them.
     unsendable: HashSet<(NodeId, Frame)>,
     /// Only of a job that is measured.
@@ -105,6 +109,7 @@ impl<H: Host> Site<H> {
             jobs: BTreeMap::new(),
             newest: 0,
             early: Early::default(),
+            ahead: 0,
             running: HashMap::new(),
             calls_made: 0,
             due: Due::default(),
@@ -157,6 +162,11 @@ impl<H: Host> Site<H> {
             measuring.begin(call.id, now);
         }
         Some(call)
+    }
+
+    /// How many calls run, and whether more wait for their turn.
+    pub fn calls(&self) -> (usize, bool) {
+        (self.due.running(), self.due.is_waiting())
     }
 
     /// What a job's step is.
@@ -238,6 +248,64 @@ impl<H: Host> Site<H> {
         false
     }
 
+    /// Whether a token may wait here for its parameter set, if home has not begun that: there may never be one.
+    fn has_room_ahead(&mut self, id: JobId, from: &str, frame: &Frame, message: &Message) -> bool {
+        let set = frame.levels()[0];
+        let Some(job) = self.jobs.get_mut(&id) else { return false };
+        if let Some(home) = &job.home {
+            let begun = set < home.frames();
+            if !begun {
+                self.cast_off(
+                    from,
+                    id,
+                    format!("site '{from}' sent a token of parameter set {set}, which was not begun"),
+                );
+            }
+            return begun;
+        }
+        if job.engine.has_started(frame) {
+            return true;
+        }
+        let (most, frames) = (self.limits.buffered_bytes, self.limits.frames_per_job);
+        let room = room_of(message);
+        if u64::from(set) < frames {
+            if self.ahead.saturating_add(room) > most {
+                self.forget_what_waits_no_more();
+            }
+            if let Some(job) = self.jobs.get_mut(&id).filter(|_| self.ahead.saturating_add(room) <= most) {
+                *job.ahead.entry(set).or_default() += room;
+                self.ahead += room;
+                return true;
+            }
+        }
+        let message = format!(
+            "site '{from}' sent more for parameter sets that have not begun than site '{}' keeps, {most} bytes for \
+             {frames} sets: `buffered-bytes` and `frames-per-job` of its policy (local/policy.yaml in its kit) say so",
+            self.name
+        );
+        self.cast_off(from, id, message);
+        false
+    }
+
+    /// Parameter sets that need nothing but tokens may end before home has told that they begin.
+    fn forget_what_waits_no_more(&mut self) {
+        self.ahead = 0;
+        for job in self.jobs.values_mut() {
+            job.ahead.retain(|set, _| !job.engine.has_started(&Frame::of_param_set(*set)));
+            self.ahead += job.ahead.values().sum::<u64>();
+        }
+    }
+
+    /// Takes nothing of a job from a site any more that has sent too much for it.
+    fn cast_off(&mut self, site: &str, id: JobId, message: String) {
+        let failure = Failure { kind: BEYOND.to_owned(), ..lost(site, &message) };
+        self.report(id, failure.clone());
+        if let Some(job) = self.jobs.get_mut(&id) {
+            job.engine.lose(site, failure);
+        }
+        self.act(id);
+    }
+
     pub(crate) fn handle(&mut self, arrived: Arrived) {
         let job = match &arrived.message {
             Message::Measure(job)
@@ -262,7 +330,7 @@ impl<H: Host> Site<H> {
             _ => None,
         };
         if let Some((job, place, frame, kind)) = sent
-            && !self.takes(job, &from, place, frame, kind)
+            && (!self.takes(job, &from, place, frame, kind) || !self.has_room_ahead(job, &from, frame, &message))
         {
             return;
         }
@@ -307,6 +375,7 @@ impl<H: Host> Site<H> {
                 }
                 // A parameter set's frame has one number; what is nested in it begins by itself.
                 if let Some(job) = self.jobs.get_mut(&job).filter(|_| frame.levels().len() == 1) {
+                    self.ahead -= job.ahead.remove(&frame.levels()[0]).unwrap_or_default();
                     job.engine.start(&frame, &values);
                 }
                 self.act(job);
@@ -409,12 +478,7 @@ impl<H: Host> Site<H> {
                  jobs that have not begun there",
                 self.name
             );
-            let failure = Failure { kind: "LimitError".to_owned(), ..lost(&site, &message) };
-            self.report(id, failure.clone());
-            if let Some(job) = self.jobs.get_mut(&id) {
-                job.engine.lose(&site, failure);
-            }
-            self.act(id);
+            self.cast_off(&site, id, message);
         }
     }
 
@@ -434,8 +498,8 @@ impl<H: Host> Site<H> {
             }
         }
         self.newest = self.newest.max(id);
-        let (streams, unsendable) = (HashMap::new(), HashSet::new());
-        self.jobs.insert(id, Job { engine, calls: 0, streams, unsendable, measuring: None, home });
+        let (streams, ahead, unsendable) = (HashMap::new(), HashMap::new(), HashSet::new());
+        self.jobs.insert(id, Job { engine, calls: 0, streams, ahead, unsendable, measuring: None, home });
         self.events.push(Event::Opened(id, name));
     }
 
@@ -450,6 +514,7 @@ impl<H: Host> Site<H> {
     /// that had begun more of its frames than it said.
     fn remove_job(&mut self, id: JobId) -> Option<Job<H::Value>> {
         let job = self.jobs.remove(&id)?;
+        self.ahead -= job.ahead.values().sum::<u64>();
         self.due.forget(id);
         if job.engine.live() == 0 {
             return Some(job);

@@ -505,6 +505,51 @@ fn a_job_with_more_frames_than_a_site_takes_is_refused_there_and_ends_and_others
 }
 
 #[test]
+fn tokens_of_parameter_sets_that_never_begin_are_kept_up_to_a_limit() {
+    let signal = |set| Message::Token(1, 0, Frame::of_param_set(set), Payload::Signal).to_bytes();
+    let told = |text: usize| {
+        let long = Failure { message: "x".repeat(text), ..failure("a") };
+        move |set| Message::Token(1, 0, Frame::of_param_set(set), Payload::Errors(vec![long.clone()])).to_bytes()
+    };
+    let most = dfm_runtime::Limits { frames_per_job: 100, buffered_bytes: 50_000, ..Default::default() };
+    type Token = Box<dyn Fn(u32) -> Vec<u8>>;
+    let floods: [(Token, u32, usize); 3] =
+        [(Box::new(signal), 0, 48), (Box::new(told(20_000)), 0, 2), (Box::new(signal), 90, 10)];
+    for (token, first, kept) in floods {
+        let mut session = Session::piped();
+        session.site("b").limit(most.clone(), []);
+        let mut net_of_b = chain(Carry::Value(vec![])).swap_remove(2);
+        net_of_b.places.push(Place { transition: 0, slot: 1, block: 0, source: Source::Site("home".into()) });
+        session.site("b").receive_packet("home", &Message::Open(1, "job".into(), net_of_b.into()).to_bytes());
+        let refused = |site: &mut TestSite| {
+            let told = site.take_packets().into_iter().filter_map(|(_, packet)| Message::from_bytes(&packet).ok());
+            told.filter(|told| matches!(told, Message::Report(1, failure) if failure.kind == "LimitError")).count()
+        };
+        let mut taken = 0;
+        for set in first..=100 {
+            session.site("b").receive_packet("a", &token(set));
+            if refused(session.site("b")) > 0 {
+                break;
+            }
+            taken += 1;
+        }
+        assert_eq!(taken, kept, "then its sender is taken for lost");
+    }
+}
+
+#[test]
+fn a_token_of_a_parameter_set_that_home_has_not_begun_costs_its_sender() {
+    let mut session = Session::piped();
+    session.site("home").open(1, "job", chain(Carry::Value(vec![])), &HashMap::new());
+    session.site("home").start(1, &param(b"1"));
+    let token = Message::Token(1, 0, Frame::of_param_set(1), Payload::Signal);
+    session.site("home").receive_packet("b", &token.to_bytes());
+    let events = session.site("home").take_events();
+    let beyond = |event: &Event<Bytes>| matches!(event, Event::Reported(1, failure) if failure.site == "b" && failure.message.contains("set 1"));
+    assert!(events.iter().any(beyond));
+}
+
+#[test]
 fn a_job_beyond_those_that_a_site_takes_at_the_same_time_is_refused() {
     let mut session = limited(dfm_runtime::Limits { jobs: 1, ..Default::default() });
     for job in [1, 2] {

@@ -32,6 +32,8 @@ class Limits:
     """Sets of parameters."""
     calls_at_once: int = _NONE
     """Calls of a session that run at the same time; more wait for their turn."""
+    site_calls_at_once: int = _NONE
+    """Calls that all sessions of the site run at the same time; more wait, but for one of each."""
     calls_per_job: int = _NONE
     """Every element of a loop and every retry is one."""
     seconds_per_call: int = _NONE
@@ -51,7 +53,9 @@ class SitePolicy:
     errors: Literal["full", "message", "type"] = "full"
     """What an application learns of an error: all with the traceback, without it, or the kind alone."""
     limits: Limits = Limits()
-    """How much one user may ask of the site."""
+    """How much may be asked of the site."""
+    calls: Path | None = None
+    """Where the site's processes keep how many calls they run; None where each is bounded alone."""
 
 
 OWN = SitePolicy()
@@ -71,4 +75,4 @@ def read_policy(kit: Path) -> SitePolicy:
         decided: dict[str, Any] = json.loads(_native.read_policy(str(path) if there else None))
     except ValueError as error:
         raise PolicyError(str(error)) from None
-    return SitePolicy(decided["errors"], Limits(**decided["limits"]))
+    return SitePolicy(decided["errors"], Limits(**decided["limits"]), kit / "sessions" / ".calls")

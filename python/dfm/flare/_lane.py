@@ -23,6 +23,10 @@ _GONE_AFTER = 3.0
 """The same, where it is known that nothing leads there."""
 _RETRY = 0.2
 _BATCH = 1 << 20
+MOST_WAITING = 4 << 30
+"""Bytes that may wait to be sent to one process."""
+_PACKET = 256
+"""About how many of them a packet takes beside its content."""
 _HEAD = struct.Struct("<HHQ")
 
 
@@ -90,6 +94,10 @@ class Lane:
         self._lost = lost
         self._heartbeat = HEARTBEAT if heartbeat else None
         self._queue: collections.deque[Packet] = collections.deque()
+        self._waiting = 0
+        """About how many bytes these take."""
+        self._overflows = False
+        """Whether there was too much of them, of which nothing is sent then."""
         self._changed = threading.Condition()
         self._closed = False
         self._idle = True
@@ -98,9 +106,16 @@ class Lane:
         self._thread.start()
 
     def push(self, packet: Packet) -> None:
-        """Sends a packet after those that were pushed before."""
+        """Sends a packet after those that were pushed before. The lane ends where too much waits to be sent."""
+        size = _PACKET + memoryview(packet.content).nbytes
         with self._changed:
+            if self._closed or self._overflows:
+                return
+            self._waiting += size
             self._queue.append(packet)
+            if self._waiting > MOST_WAITING:
+                self._overflows = True
+                self._queue.clear()
             self._changed.notify_all()
 
     def drain(self, timeout: float) -> None:
@@ -132,7 +147,7 @@ class Lane:
         with self._changed:
             self._idle = True
             self._changed.notify_all()
-            self._changed.wait_for(lambda: self._queue or self._closed, self._heartbeat)
+            self._changed.wait_for(lambda: self._queue or self._closed or self._overflows, self._heartbeat)
             if self._closed:
                 return None
             self._idle = False
@@ -141,12 +156,13 @@ class Lane:
             while self._queue and (not batch or size + memoryview(self._queue[0].content).nbytes <= _BATCH):
                 batch.append(self._queue.popleft())
                 size += memoryview(batch[-1].content).nbytes
+                self._waiting -= _PACKET + memoryview(batch[-1].content).nbytes
             return batch
 
     def _deliver(self, number: int, batch: list[Buffer]) -> str | None:
         """Says why it could not."""
         begin = time.monotonic()
-        while not self._closed:
+        while not self._closed and not self._overflows:
             try:
                 self._post(number, batch)
             except Unreachable as error:
@@ -156,6 +172,8 @@ class Lane:
                 time.sleep(_RETRY)
             else:
                 return None
+        if self._overflows:
+            return f"more than {MOST_WAITING} bytes waited to be sent there: it takes less than it is sent"
         return "it was closed"
 
 

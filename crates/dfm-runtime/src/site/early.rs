@@ -73,17 +73,14 @@ impl Early {
     }
 }
 
+/// About how many bytes a message takes here, its values left out, while it waits for what it belongs to: one that says
+/// little, a kilobyte.
+pub(super) fn room_of(message: &Message) -> u64 {
+    texts(message).saturating_add(1024)
+}
+
 /// How many bytes others decide on in a message that comes early.
 fn size(message: &Message) -> u64 {
-    let failures = match message {
-        Message::Token(_, _, _, Payload::Errors(failures)) => &failures[..],
-        Message::Token(_, _, _, Payload::Missing(failure)) => std::slice::from_ref(failure),
-        _ => &[],
-    };
-    let texts = failures.iter().map(|failure| {
-        let named = failure.site.len() + failure.kind.len() + failure.operation.as_ref().map_or(0, String::len);
-        (size_of_val(failure) + named + failure.message.len() + failure.stack_trace.len()) as u64
-    });
     let values = values(message).map(|value| {
         let buffers = value.buffers.iter().map(|buffer| {
             let held = match buffer {
@@ -94,7 +91,21 @@ fn size(message: &Message) -> u64 {
         });
         buffers.fold(value.head.len() as u64, u64::saturating_add)
     });
-    texts.chain(values).fold(0, u64::saturating_add)
+    values.fold(texts(message), u64::saturating_add)
+}
+
+/// How many bytes the errors of a message have.
+fn texts(message: &Message) -> u64 {
+    let failures = match message {
+        Message::Token(_, _, _, Payload::Errors(failures)) => &failures[..],
+        Message::Token(_, _, _, Payload::Missing(failure)) => std::slice::from_ref(failure),
+        _ => &[],
+    };
+    let texts = failures.iter().map(|failure| {
+        let named = failure.site.len() + failure.kind.len() + failure.operation.as_ref().map_or(0, String::len);
+        (size_of_val(failure) + named + failure.message.len() + failure.stack_trace.len()) as u64
+    });
+    texts.fold(0, u64::saturating_add)
 }
 
 #[cfg(test)]

@@ -27,6 +27,11 @@ pub(super) struct HomeSide {
 }
 
 impl HomeSide {
+    /// How many frames were begun.
+    pub(super) fn frames(&self) -> u32 {
+        self.frames
+    }
+
     pub(super) fn nets(&self) -> &Nets {
         &self.nets
     }
