@@ -5,7 +5,7 @@ mod bytes;
 use std::collections::HashMap;
 
 use bytes::{Bytes, Plain};
-use dfm_net::{Block, Net, NodeId, Place, Source, Step, Transition};
+use dfm_net::{Argument, Block, Net, NodeId, Place, Source, Step, Transition};
 use dfm_runtime::{Event, Host, Incoming, Link, Outgoing, Site};
 
 const SHARED: usize = 128;
@@ -45,7 +45,7 @@ fn what_was_lent_for_a_value_that_cannot_be_sent_is_used_again() {
     let mut site = Site::new("home".into(), None, Wide);
     let (here, _there) = Link::pair().unwrap();
     site.add_link("a", here).unwrap();
-    let step = Step::Yield { node: NodeId::Name("out".into()), place: "answer".into() };
+    let step = Step::Yield { node: NodeId::Name("out".into()), place: "answer".into(), value: Argument::Slot(0) };
     let net = |site: &str, source| Net {
         site: site.into(),
         blocks: vec![Block::body()],
