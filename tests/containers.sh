@@ -57,7 +57,7 @@ END
 export CONTAINERS_CONF=$keep/containers.conf PATH=$keep:$repository/.venv/bin:$PATH
 
 # No registry of images can be reached: Debian's own Python takes the place of the base image.
-base=$(sed -n 's/^ARG PYTHON_IMAGE=//p' crates/dfm-deploy/templates/docker/Dockerfile)
+base=$(sed -n 's/^const PYTHON: &str = "\(.*\)";$/\1/p' crates/dfm-deploy/src/settings.rs)
 if ! podman image exists "$base"; then
     echo "making the base image"
     codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
@@ -116,9 +116,27 @@ cp "$repository"/target/wheels/*.whl examplefed/wheels
 dfm --quiet fed gen code examplefed
 dfm --quiet fed gen docker examplefed --force >/dev/null
 dfm --quiet fed gen provision examplefed >/dev/null
-image=$(examplefed/examplefed/deploy/docker/build_image.sh --engine podman -- --isolation=chroot --network=host \
-    --volume "$certificates:$certificates:ro" --env "PIP_CERT=$certificates" 2>"$keep/build.log" | tail -n 1) ||
-    { tail -n 30 "$keep/build.log" >&2 && exit 1; }
+# What the image installs, each file by its digest; then the image, which takes dfm from the folder of wheels.
+build() {
+    examplefed/examplefed/deploy/docker/build_image.sh --engine podman "$@" -- --isolation=chroot --network=host \
+        --volume "$certificates:$certificates:ro" --env "PIP_CERT=$certificates" 2>"$keep/build.log" ||
+        { tail -n 30 "$keep/build.log" >&2 && return 1; }
+}
+if build 2>/dev/null; then
+    echo "an image is built without a lock" >&2 && exit 1
+fi
+lock=$(build --lock | tail -n 1)
+grep -q "^data-federation-mesh==.* --hash=sha256:$(sha256sum examplefed/wheels/*.whl | cut -d ' ' -f 1)$" "$lock"
+grep -q "^nvflare==2" "$lock"
+image=$(build | tail -n 1)
+# Nothing is installed that does not have the digest in the lock.
+cp "$lock" "$lock.good"
+sed -i "s/^\(nvflare==[^ ]* --hash=sha256:\)....../\1000000/" "$lock"
+if build >/dev/null 2>&1; then
+    echo "an image is built with a file that is not the one in the lock" >&2 && exit 1
+fi
+grep -qi "do not match" "$keep/build.log"
+mv "$lock.good" "$lock"
 echo "built $image"
 
 # Waits until a site says that it is well. No timer of the engine's does, where there is no systemd.

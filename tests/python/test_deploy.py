@@ -10,6 +10,7 @@ import sys
 import tarfile
 import time
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,7 @@ def test_linters_have_nothing_to_say(folder: Path) -> None:
     for place in docker_folders(folder):
         assert run("hadolint", place / "Dockerfile") == ""
         assert run("shellcheck", *place.glob("*.sh")) == ""
+        assert run("ruff", "check", "--isolated", "--select", "E,F,I,UP", "--line-length", "120", place / "lock.py")
         assert run("yamllint", "--strict", place / "compose.yaml") == ""
     for chart in charts(folder):
         assert run("shellcheck", chart / "deploy.sh") == ""
@@ -331,6 +333,9 @@ ENGINE = """#!/usr/bin/env bash
 # Stands in for a container engine: keeps what it is told.
 echo "$(basename "$0") $*" >>"$CALLS"
 [ "$1" != login ] || { cat >>"$CALLS" && echo >>"$CALLS"; }
+for word in "$@"; do
+    [ "${word#type=local,dest=}" = "$word" ] || echo "data-federation-mesh==$DFM -" >"${word#*dest=}/requirements.lock"
+done
 """
 
 
@@ -350,7 +355,11 @@ def test_the_image_is_built_and_goes_where_it_is_wanted(tmp_path: Path) -> None:
 
     def build_image(*words: object, exit: int = 0, **env: str) -> list[str]:
         (tmp_path / "calls").write_text("")
-        env |= {"CALLS": str(tmp_path / "calls"), "PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+        env |= {
+            "CALLS": str(tmp_path / "calls"),
+            "DFM": metadata.version("data-federation-mesh"),
+            "PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        }
         script = [str(tmp_path / "fruit/deploy/build_image.sh"), *map(str, words)]
         done = subprocess.run(script, cwd="/", env={**os.environ, **env}, capture_output=True, text=True)
         assert done.returncode == exit, done.stderr
@@ -360,13 +369,21 @@ def test_the_image_is_built_and_goes_where_it_is_wanted(tmp_path: Path) -> None:
     run("dfm", "fed", "gen", "docker", "orchard", "--patch", "patch.yaml", cwd=tmp_path)
     assert build_image(exit=2) == [], "nothing is built without the generated code"
     run("dfm", "fed", "gen", "code", "orchard", cwd=tmp_path)
-    built, *rest = build_image(PIP_INDEX_URL="https://index.example")
+    assert build_image(exit=2) == [], "nothing is built without a lock"
+    options = "--platform linux/arm64 --build-arg PIP_INDEX_URL=https://index.example --format docker"
+    index = {"PIP_INDEX_URL": "https://index.example"}
+    (locking,) = build_image("--lock", **index)
+    start, _, rest = locking.partition("--output type=local,dest=")
+    assert start == f"podman build {options} --file - " and rest.endswith(f" {tmp_path}")
+    lock = tmp_path / "fruit/deploy/requirements.lock"
+    assert lock.read_text().startswith("data-federation-mesh==")
+    lock.write_text(lock.read_text().replace("mesh==", "mesh==0"))
+    assert build_image(exit=2) == [], "a lock of another dfm is none"
+    build_image("--lock")
+    built, *rest = build_image(**index)
     tag = "--tag images.example/teams/orchard:nightly"
     file = f"--file {tmp_path}/fruit/deploy/Dockerfile"
-    assert built == (
-        f"podman build --platform linux/arm64 {file} {tag} --build-arg PIP_INDEX_URL=https://index.example "
-        f"--format docker {tmp_path}"
-    )
+    assert built == f"podman build {options} {file} {tag} {tmp_path}"
     saved = f"podman save --output {tmp_path}/fruit/deploy/orchard.tar {tag[6:]}"
     assert rest == [saved, f"podman push {tag[6:]}"], "nobody logs in without credentials"
     login = build_image("--no-save", IMAGES_USER="me", IMAGES_PASSWORD="s e")[1:]

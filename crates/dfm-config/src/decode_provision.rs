@@ -61,6 +61,9 @@ fn build(entry: &Entry, faults: &mut Faults) -> Map<String, Value> {
     if let Some(arch) = need(&fields, "arch", "amd64", faults) {
         fields.choice("arch", arch, faults);
     }
+    if let Some(base) = fields.get("base") {
+        word(base, "base", BASE, faults);
+    }
     if let Some(save) = fields.get("save")
         && let Some(save) = Fields::of(&SAVE, &save.value, save.key, faults)
     {
@@ -109,6 +112,8 @@ type Form = (&'static str, fn(&str) -> bool);
 
 const IMAGE: Form =
     ("lower-case words with `.`, `_`, `-` and `/` between them, as in `registry.example/fed`", is_image);
+const BASE: Form =
+    ("an image with its tag or its digest, as in `registry.example/python@sha256:` and 64 digits", is_base);
 const TAG: Form = ("at most 128 letters, digits, `.`, `_` and `-`, beginning with a letter, a digit or `_`", is_tag);
 const CHART: Form = ("at most 30 lower-case letters, digits and `-`, beginning with a letter", is_chart);
 const VERSION: Form =
@@ -121,6 +126,16 @@ fn is_image(text: &str) -> bool {
     };
     let (host, name) = text.split_once('/').unwrap_or(("", text));
     text.split('/').all(part) && !name.contains(':') && host.matches(':').count() < 2
+}
+
+fn is_base(text: &str) -> bool {
+    let (named, digest) = text.split_once('@').unwrap_or((text, ""));
+    let (image, tag) = named.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')).unwrap_or((named, "latest"));
+    let is_digest = |digits: &str| digits.len() == 64 && digits.chars().all(|c| c.is_ascii_hexdigit());
+    is_image(image)
+        && is_tag(tag)
+        && (digest.is_empty() != text.contains('@'))
+        && (digest.is_empty() || digest.strip_prefix("sha256:").is_some_and(is_digest))
 }
 
 fn is_tag(text: &str) -> bool {

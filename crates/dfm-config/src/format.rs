@@ -440,6 +440,7 @@ pub static BUILD: Shape = Shape {
         needed("context", Kind::Text, "The folder that is built from."),
         needed("engine", Kind::Choice(&["docker", "podman"]), "What builds it."),
         needed("arch", Kind::Choice(&["amd64", "arm64"]), "The processor that it is built for."),
+        key("base", Kind::Text, "The image with Python that it is built on, best as `NAME@sha256:…`."),
         key("save", Kind::Shape(&SAVE), "Whether it is saved as a file."),
         key("push", Kind::Shape(&PUSH), "Whether it is pushed to a registry."),
     ],

@@ -167,6 +167,26 @@ fn a_path_that_begins_elsewhere_is_taken_from_where_it_leads_and_that_is_told_on
 }
 
 #[test]
+fn a_base_image_is_one_with_its_tag_or_its_digest() {
+    let folder = tempfile::tempdir().unwrap();
+    let patch = folder.path().join("patch.yaml");
+    let options = Options { patch: Some(patch.clone()), ..Options::default() };
+    let path = configs().join("valid/everything.dfm.yaml");
+    let accepted = |base: &str| {
+        let build = format!("{{context: .., engine: docker, arch: amd64, base: {base:?}}}");
+        std::fs::write(&patch, format!("provision: {{docker: {{build: {build}}}}}\n")).unwrap();
+        load(&path, &options).map(|loaded| loaded.federation).is_ok()
+    };
+    let digest = "5f2b6739d332c32bfe82176e7b23757fff718e4b83563f829ee42c761bb15c2d";
+    for base in ["python", "python:3.13-slim", "images.example:5000/team/python:3.13"] {
+        assert!(accepted(base) && accepted(&format!("{base}@sha256:{digest}")), "{base}");
+    }
+    for base in ["", "python@", "python@sha256:12", "python AS build", "python\nRUN x", "a:b:c", "python@sha256:$(x)"] {
+        assert!(!accepted(base), "{base}");
+    }
+}
+
+#[test]
 fn a_patch_is_merged_and_its_faults_are_in_the_patch() {
     let folder = tempfile::tempdir().unwrap();
     let patch = folder.path().join("patch.yaml");

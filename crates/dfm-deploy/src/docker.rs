@@ -85,6 +85,9 @@ pub fn docker(
         "password": credential(login.map(|login| login.password.as_str())),
         "package_in_context": package_in_context,
         "run_in_context": run_in_context,
+        "folder_in_context": run_in_context.strip_suffix("run.sh"),
+        "base": settings.build.base,
+        "pinned": settings.build.base.contains('@'),
         "context_from_dir": text(&relative(&absolute(&dir), &context_folder)),
         "dockerfile_name": settings.dockerfile.file_name().map(|name| name.to_string_lossy()),
         "dockerfile_in_context": text(&relative(&context_folder, &absolute(&settings.dockerfile))),
@@ -106,6 +109,7 @@ pub fn docker(
     ];
     let scripts = vec![
         file(dir.join("build_image.sh"), "docker/build_image.sh"),
+        file(dir.join("lock.py"), "docker/lock.py"),
         file(dir.join("run.sh"), "docker/run.sh"),
         file(dir.join("compose.yaml"), "docker/compose.yaml"),
     ];

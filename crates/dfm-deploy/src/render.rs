@@ -5,10 +5,11 @@ use minijinja::value::Serde;
 use minijinja::{Environment, Value};
 
 /// Every template, by the name it is included and rendered under.
-const TEMPLATES: [(&str, &str); 18] = [
+const TEMPLATES: [(&str, &str); 19] = [
     ("docker/Dockerfile", include_str!("../templates/docker/Dockerfile")),
     ("docker/dockerignore", include_str!("../templates/docker/dockerignore")),
     ("docker/build_image.sh", include_str!("../templates/docker/build_image.sh")),
+    ("docker/lock.py", include_str!("../templates/docker/lock.py")),
     ("docker/run.sh", include_str!("../templates/docker/run.sh")),
     ("docker/compose.yaml", include_str!("../templates/docker/compose.yaml")),
     ("helm/Chart.yaml", include_str!("../templates/helm/Chart.yaml")),

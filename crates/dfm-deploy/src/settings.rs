@@ -8,6 +8,8 @@ use serde_json::{Map, Value};
 
 type Section = Map<String, Value>;
 
+const PYTHON: &str = "docker.io/library/python:3.13-slim-bookworm";
+
 /// What `provision.docker` says.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Docker {
@@ -30,6 +32,8 @@ pub struct Build {
     pub engine: String,
     /// `amd64` or `arm64`.
     pub arch: String,
+    /// The image that it is built on, with Python in it; by its digest, if the configuration gives one.
+    pub base: String,
     /// The file that the image is saved to, relative to the federation's folder; `None` for not at all.
     pub save: Option<PathBuf>,
     /// Where the image is pushed to.
@@ -117,6 +121,7 @@ impl Docker {
                 context: PathBuf::from(word(build, "context")),
                 engine: word(build, "engine"),
                 arch: word(build, "arch"),
+                base: Some(word(build, "base")).filter(|base| !base.is_empty()).unwrap_or_else(|| PYTHON.to_owned()),
                 save: flag(object(build, "save"), "enabled").then(|| match word(object(build, "save"), "file") {
                     file if file.is_empty() => {
                         PathBuf::from(format!("{}.tar", word(&section.value, "image").replace('/', "-")))

@@ -23,6 +23,7 @@ provision:
       context: .
       engine: podman
       arch: arm64
+      base: images.example/python@sha256:5f2b6739d332c32bfe82176e7b23757fff718e4b83563f829ee42c761bb15c2d
       save: {enabled: true, file: images/orchard.tar}
       push: {enabled: yes, registry: {url: "https://registry.example:5000/", username: $REGISTRY_USER, password: $REGISTRY_PASSWORD}}
   helm: {path: chart, name: orchard, chartVersion: 0.3.0, startup_package_source: workspace}

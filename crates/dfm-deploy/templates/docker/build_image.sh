@@ -4,8 +4,11 @@
 #
 #   build_image.sh [--engine docker|podman] [--platform linux/amd64] [--tag TAG]
 #                  [--save FILE|--no-save] [--push|--no-push] [-- ARGUMENTS OF THE ENGINE'S build]
+#   build_image.sh --lock [--engine docker|podman] [--platform linux/amd64] [-- ARGUMENTS OF THE ENGINE'S build]
 #
-# PIP_INDEX_URL is passed on; wheels in the folder wheels of the build context need no index.
+# With --lock it builds nothing, but writes down what the image is to install, each file by its digest, beside itself:
+# keep that with the federation, and write it anew whenever something is to be renewed. PIP_INDEX_URL is passed on, and
+# PIP_NO_INDEX=1, with which all has to be in the folder wheels of the build context.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -14,6 +17,7 @@ engine=@{ engine | sh }@
 platform=@{ platform | sh }@
 image=@{ image | sh }@
 tag=@{ tag | sh }@
+lock=no
 save=@% if save %@$here/@{ save | sh }@@% endif %@
 push=@% if push %@yes@% else %@no@% endif %@
 registry=@{ registry | sh }@
@@ -32,6 +36,7 @@ while [ $# -gt 0 ]; do
         declare "${1#--}=$2"
         shift 2
         ;;
+    --lock) lock=yes && shift ;;
     --no-save) save='' && shift ;;
     --push) push=yes && shift ;;
     --no-push) push=no && shift ;;
@@ -51,11 +56,35 @@ command -v "$engine" >/dev/null || fail "$engine is not installed; give another 
 [ -f "$context/@{ package_in_context }@/fed/fed_info.json" ] ||
     fail "the generated code is missing: run \`dfm fed gen code @{ name }@\` first"
 
-arguments=(--platform "$platform" --file "$here/@{ dockerfile_name }@" --tag "$image:$tag")
-[ -z "${PIP_INDEX_URL:-}" ] || arguments+=(--build-arg "PIP_INDEX_URL=$PIP_INDEX_URL")
+arguments=(--platform "$platform")
+for name in PIP_INDEX_URL PIP_NO_INDEX; do
+    [ -z "${!name:-}" ] || arguments+=(--build-arg "$name=${!name}")
+done
 # Only Docker's own format has health checks.
 [ "$engine" != podman ] || arguments+=(--format docker)
-"$engine" build "${arguments[@]}" "$@" "$context"
+
+if [ "$lock" = yes ]; then
+    locks=$(mktemp -d)
+    trap 'rm -rf "$locks"' EXIT
+    "$engine" build "${arguments[@]}" --file - --output "type=local,dest=$locks" "$@" "$context" <<END
+$(grep '^ARG PYTHON_IMAGE=' "$here/@{ dockerfile_name }@")
+FROM \${PYTHON_IMAGE} AS lock
+ARG PIP_INDEX_URL
+ARG PIP_NO_INDEX
+COPY . /src
+WORKDIR /src
+RUN mkdir -p wheels /locks && python3 -m venv /opt/lock && /opt/lock/bin/python "@{ folder_in_context }@lock.py" /locks
+FROM scratch
+COPY --from=lock /locks /
+END
+    cp "$locks"/*.lock "$here"
+    echo "$here/requirements.lock"
+    exit
+fi
+
+grep -qs '^data-federation-mesh==@{ dfm_version }@ ' "$here/requirements.lock" ||
+    fail "there is no requirements.lock beside it for dfm @{ dfm_version }@: run it with --lock, which writes one"
+"$engine" build "${arguments[@]}" --file "$here/@{ dockerfile_name }@" --tag "$image:$tag" "$@" "$context"
 
 if [ -n "$save" ]; then
     mkdir -p "$(dirname "$save")"
