@@ -25,7 +25,7 @@ from dfm import _native
 from dfm._built import check_built
 from dfm._forks import end_if_forked, keep_from_forks
 from dfm._shown import clean_logger
-from dfm._threads import Threads
+from dfm._threads import Body, Threads
 from dfm.exec._adapters import Adapters, Bound
 from dfm.exec._telling import speak_for_thread
 from dfm.exec._turns import WAIT, Turns
@@ -59,7 +59,7 @@ class SiteLoop:
         self._watched: dict[str, tuple[int, int]] = {}
         self._blocked: set[int] = set()
         self._carrying = False
-        self._calls: dict[int, asyncio.Task[None] | _Stream | _Body] = {}
+        self._calls: dict[int, asyncio.Task[None] | _Stream | Body] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._adapters: Adapters | None = None
         self._clock: asyncio.TimerHandle | None = None
@@ -163,8 +163,8 @@ class SiteLoop:
                     pass
                 case _Stream() as stream:
                     stream.abandon()
-                case _Body() as body:
-                    body.given_up = True
+                case Body() as body:
+                    self.threads.give_up(body)
                 case task:
                     task.cancel()
 
@@ -308,11 +308,15 @@ class SiteLoop:
             for attempt in range(retries + 1):
                 if attempt and not self.site.again(call):
                     break
-                state = _Body()
+                state = Body()
                 limit = asyncio.timeout(timeout)
+                late = False
                 try:
                     async with limit:
                         streams, value = await self._whole(call, bound, bound.arguments(dict(given)), state)
+                        late = _keeps_loop(bound) and _over(limit)
+                    if late:
+                        raise TimeoutError
                 except asyncio.CancelledError as error:
                     if call not in self._calls:
                         raise
@@ -320,19 +324,19 @@ class SiteLoop:
                     break
                 except BaseException as raised:
                     if attempt == retries:
-                        self._fail_try(call, raised, state, timeout if limit.expired() else None)
+                        self._fail_try(call, raised, state, timeout if late or limit.expired() else None)
                     elif backoff:
                         await asyncio.sleep(backoff * 2**attempt)
                 else:
                     self._tell_whole(call, streams, value)
                     break
                 finally:
-                    state.given_up = True
+                    self.threads.give_up(state)
         finally:
             self._calls.pop(call, None)
         self.turn()
 
-    def _fail_try(self, call: int, raised: BaseException, state: _Body, timeout: float | None) -> None:
+    def _fail_try(self, call: int, raised: BaseException, state: Body, timeout: float | None) -> None:
         """With a `timeout`, that was over."""
         if timeout is None:
             self._fail(call, raised)
@@ -341,7 +345,7 @@ class SiteLoop:
         else:
             self.site.fail(call, "BusyError", f"{self.threads.busy()} (its timeout of {timeout} s)", "")
 
-    async def _whole(self, call: int, bound: Bound, arguments: dict[str, Any], state: _Body) -> tuple[bool, Any]:
+    async def _whole(self, call: int, bound: Bound, arguments: dict[str, Any], state: Body) -> tuple[bool, Any]:
         """Whether a body is a generator, and its result, for that the list of its items."""
         most = self.adapters.policy.limits.items_per_call
         if bound.kind == "coroutine":
@@ -359,9 +363,6 @@ class SiteLoop:
         ended: asyncio.Future[tuple[bool, Any]] = self._loop.create_future()
 
         def run() -> None:
-            if state.given_up:
-                return
-            state.begun = True
             try:
                 value = bound.body(**arguments)
                 streams = inspect.isgenerator(value)
@@ -373,7 +374,7 @@ class SiteLoop:
                 end_if_forked()
                 self._later(ended, functools.partial(ended.set_result, outcome))
 
-        self.threads.run(run)
+        self.threads.run(run, state)
         streams, value = await ended
         return streams, await value if inspect.isawaitable(value) else value
 
@@ -398,7 +399,7 @@ class SiteLoop:
     def _look_for_late_calls(self) -> None:
         for call in self.site.overdue(self._seconds):
             match self._calls.get(call):
-                case _Body(begun=False):
+                case Body(begun=False) | _Stream(begun=False):
                     self.site.fail(call, "BusyError", f"{self.threads.busy()} ({self._patience()})", "")
                 case _:
                     self.site.fail(call, "TimeoutError", f"it took longer than {self._patience()}", "")
@@ -414,14 +415,22 @@ class SiteLoop:
 
     def _start(self, call: int, bound: Bound, arguments: dict[str, Any]) -> None:
         if bound.kind == "thread":
-            state = self._calls[call] = _Body()
-            self.threads.run(lambda: self._run_body(call, state, bound.body, arguments))
+            body = self._calls[call] = Body()
+            self._on_thread(call, lambda: self._run_body(call, bound.body, arguments), body)
             return
         stream = self._calls[call] = _Stream(self, call)
         if bound.kind == "generator":
-            self.threads.run(lambda: stream.run(bound.body, arguments))
+            self._on_thread(call, lambda: stream.run(bound.body, arguments), stream.body)
         else:
+            stream.body.begun = True
             stream.task = self._spawn(stream.drain(bound.body(**arguments)))
+
+    def _on_thread(self, call: int, work: Callable[[], None], body: Body) -> None:
+        try:
+            self.threads.run(work, body)
+        except RuntimeError as error:
+            self._calls.pop(call, None)
+            self._fail(call, error)
 
     def forget(self, call: int) -> None:
         """A call whose items nobody takes any more."""
@@ -436,11 +445,8 @@ class SiteLoop:
             self._fail(call, error)
         self.turn()
 
-    def _run_body(self, call: int, state: _Body, body: Callable[..., Any], arguments: dict[str, Any]) -> None:
+    def _run_body(self, call: int, body: Callable[..., Any], arguments: dict[str, Any]) -> None:
         """On a thread: runs a body that is neither a coroutine nor a generator function, whatever it returns."""
-        if state.given_up:
-            return
-        state.begun = True
         try:
             try:
                 value = body(**arguments)
@@ -463,7 +469,7 @@ class SiteLoop:
 
     def _start_stream(self, call: int, items: Iterator[Any]) -> None:
         stream = self._calls[call] = _Stream(self, call)
-        self.threads.run(lambda: stream.run(lambda: items, {}))
+        self._on_thread(call, lambda: stream.run(lambda: items, {}), stream.body)
 
     def _await(self, call: int, value: Any) -> None:
         async def wait() -> Any:
@@ -481,18 +487,6 @@ class SiteLoop:
         # Once the loop is closed, nobody waits for it any more.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(do)
-
-
-class _Body:
-    """A body on a thread."""
-
-    __slots__ = ("begun", "given_up")
-
-    def __init__(self) -> None:
-        self.begun = False
-        """Whether a thread has come to it."""
-        self.given_up = False
-        """Whether nobody wants its result any more."""
 
 
 class _Helper:
@@ -526,7 +520,17 @@ class _Helper:
         await self._driver.stay(*self.taken)
 
 
-def _until(most: int, state: _Body, items: Iterator[Any]) -> Iterator[Any]:
+def _keeps_loop(bound: Bound) -> bool:
+    """Whether nobody can look at the time while the body does not wait."""
+    return bound.kind in ("coroutine", "async generator")
+
+
+def _over(limit: asyncio.Timeout) -> bool:
+    when = limit.when()
+    return when is not None and asyncio.get_running_loop().time() >= when
+
+
+def _until(most: int, state: Body, items: Iterator[Any]) -> Iterator[Any]:
     """A generator's items, until nobody wants them, and one more than may be: the site refuses that."""
     for number, item in enumerate(items):
         if number > most or state.given_up:
@@ -561,6 +565,8 @@ class _Stream:
     def __init__(self, driver: SiteLoop, call: int) -> None:
         self.task: asyncio.Task[None] | None = None
         """What takes an asynchronous generator's items."""
+        self.body = Body()
+        """What makes them."""
         self._driver = driver
         self._call = call
         self._gathered: list[Any] | None = [] if driver.site.gathers(call) else None
@@ -574,6 +580,11 @@ class _Stream:
         self._told = False
         self._ended: tuple[BaseException | None] | None = None
 
+    @property
+    def begun(self) -> bool:
+        """Whether anybody makes items."""
+        return self.body.begun
+
     def go_on(self) -> None:
         """The consumers have caught up."""
         self._full = False
@@ -585,6 +596,8 @@ class _Stream:
         self._gone = True
         if self.task is not None:
             self.task.cancel()
+        else:
+            self._driver.threads.give_up(self.body)
         self._go.set()
 
     async def drain(self, generator: AsyncGenerator[Any, None]) -> None:

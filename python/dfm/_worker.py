@@ -8,6 +8,7 @@ import asyncio
 import json
 import logging
 import os
+import signal
 import sys
 from typing import Any
 
@@ -21,6 +22,8 @@ from dfm.exec._adapters import Adapters
 def main() -> None:
     """Serves the site `argv[1]` of a session whose homesite is `argv[2]`."""
     site, home = sys.argv[1:3]
+    # Who gets the signal ends by it, and the homesite says so.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     control = os.dup(0)
     with open(os.devnull, "rb") as nothing:
         os.dup2(nothing.fileno(), 0)

@@ -184,6 +184,23 @@ def test_literals_are_json_where_json_gives_them_back_and_encoded_otherwise(monk
     assert [found["class"] for found in arguments[-2:]] == [{"literal": "c"}] * 2
 
 
+def test_literals_that_no_reader_of_json_takes_are_encoded_or_refused() -> None:
+    deep: list[Any] = []
+    for _ in range(100):
+        deep = [deep]
+    endless: list[Any] = deep
+    for _ in range(200):
+        endless = [endless]
+    with Pipeline() as pipeline:
+        Compute(value=deep)
+    assert list(document(pipeline)[0]["arguments"]["value"]) == ["encoded"]
+    for value, why in ((endless, "nested more than 200 levels deep"), ("\ud800", "surrogates not allowed")):
+        with Pipeline() as pipeline:
+            Compute(value=value)
+        with pytest.raises(PipelineError, match=rf"math.Compute: value cannot be saved or sent: .*{why}"):
+            pipeline.model_dump_json()
+
+
 def test_wrong_parameters_are_explained() -> None:
     assert refusal(lambda: greet_me(name="x", greting="y")).endswith(
         "users.GreetMe: there is no parameter 'greting'; did you mean 'greeting'?"

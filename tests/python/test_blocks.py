@@ -6,7 +6,7 @@ import time
 
 import pytest
 from dfm import _native
-from dfm.api import And, Equal, ErrorToken, ForEach, If, LessThan, Pipeline, PlaceParam, Retry, Yield
+from dfm.api import And, Equal, ErrorToken, ForEach, If, LessThan, Not, Pipeline, PlaceParam, Retry, Yield
 from dfm.errors import JobError, PipelineError
 from dfm.session import JobStatus
 
@@ -306,6 +306,27 @@ def test_what_the_blocks_forbid_is_refused_with_both_lines(fed):
         first = build.__code__.co_firstlineno
         assert message.startswith(f"{HERE}:{first + used}:"), message
         assert f"{HERE}:{first + made}" in message and words in message, message
+
+
+def test_conditions_lie_side_by_side_where_they_can_and_not_too_deep(session, fed):
+    deep: list = []
+    for _ in range(40):
+        deep = [deep]
+    with Pipeline() as pipeline:
+        number = fed.Add(a=1, site="east")
+        condition = number > 0
+        for _ in range(200):
+            condition = condition & (number < 9)
+        with If(cond=condition):
+            Yield(value=number)
+        condition = condition & (number == [deep])
+        for _ in range(29):
+            condition = ~condition
+        with pytest.raises(PipelineError, match="conditions lie more than 30 deep in each other"):
+            Not(condition)
+        with If(cond=condition):
+            Yield(value=number, place="odd")
+    assert session.run(pipeline) == {"yield": [2], "odd": [2]}
 
 
 def test_a_condition_is_not_decided_while_the_pipeline_is_written(fed):

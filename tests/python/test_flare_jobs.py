@@ -18,6 +18,7 @@ from dfm.api import PlaceParam, Yield
 from dfm.errors import SessionError
 from dfm.session import JobStatus
 from dfm.session._keeping import PositionFile
+from dfm.session._open import seconds_kept
 from flare_federation import Federation, opened, written
 
 pytest.importorskip("nvflare")
@@ -221,6 +222,34 @@ def test_another_users_job_cannot_be_taken(federation: Federation, fed: ModuleTy
         with pytest.raises(SessionError, match="user 'bob@small.local' may not use the job"):
             thief.reattach(job.job_id)
         assert owner.reattach(job.job_id).results("sum") == [2]
+
+
+def test_a_line_that_was_torn_ends_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "job"
+    first = PositionFile(path)
+    first.note((0, 0), 5)
+    first.note((0, 1), 7)
+    first.close(remove=False)
+    whole = path.read_bytes()
+    for torn in (whole[:-3], whole[:-1], whole + b"     ", whole + b"\0" * 40, whole + b"           3 [0, {}]\n"):
+        path.write_bytes(torn)
+        second = PositionFile(path)
+        assert second.read().items() <= {(0, 0): 5, (0, 1): 7}.items()
+        assert second.read()[(0, 0)] == 5
+        second.note((2, 2), 1)
+        second.close(remove=False)
+        assert PositionFile(path).read()[(2, 2)] == 1
+
+
+@pytest.mark.parametrize(("keep", "seconds"), [(0, 0.0), (None, 3600.0), ("7.5", 7.5)])
+def test_a_job_is_kept_as_long_as_is_said(keep: Any, seconds: float) -> None:
+    assert seconds_kept({"keep": keep}) == seconds
+
+
+@pytest.mark.parametrize("keep", [-1, "nan", float("inf"), "an hour", [], ""])
+def test_what_is_no_time_is_refused(keep: Any) -> None:
+    with pytest.raises(SessionError, match="keep, or DFM_FLARE_KEEP, is a number of seconds from 0 on, not "):
+        seconds_kept({"keep": keep})
 
 
 def test_a_position_file_holds_what_was_noted_last(tmp_path: Path) -> None:

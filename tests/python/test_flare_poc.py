@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 from dfm.flare._job import write_job
+from small_federation import Small
 
 pytest.importorskip("nvflare")
 pytestmark = pytest.mark.flare
@@ -185,6 +186,16 @@ def running(world: World) -> World:
     answer = json.loads(world.dfm("--json", "poc", "wait", "-f", "greet", "--timeout", "30").splitlines()[0])
     assert answer["ready"]
     return world
+
+
+@pytest.mark.parametrize("name", ["a b", "a'b", 'a"b', "a\\b", "a\tb"])
+def test_a_path_that_no_job_can_run_in_is_refused_before_anything_is_made(
+    own: Small, tmp_path: Path, name: str
+) -> None:
+    done = own.run("--workspace", str(tmp_path / name), "poc", "start", "-f", "small")
+    assert done.returncode == 2
+    assert "NVFlare takes no path with a " in done.stderr and "--workspace DIR" in done.stderr
+    assert not (tmp_path / name).exists()
 
 
 def test_every_site_is_connected(running: World) -> None:

@@ -156,7 +156,7 @@ def test_a_site_refuses_what_it_does_not_offer(federation, fed, monkeypatch):
         east.append(next(offer for offer in info["sites"]["west"]["offers"] if offer["operation"] == "work.Die"))
         session._fed_info = json.dumps(info)
 
-        with pytest.raises(SessionError, match=r"site 'east' does not offer 'work\.Die'"):
+        with pytest.raises(SessionError, match=r"site 'east' does not offer 'work\.Die', .*`dfm poc restart`"):
             session.prepare(written(lambda: Yield(value=fed.Die(how="exit", site="east"))))
 
         pipeline = written(lambda: Yield(value=fed.WhoAmI(site="east")))

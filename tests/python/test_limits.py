@@ -1,12 +1,14 @@
 """Does a site end what takes too long, and say what never began?"""
 # pyright: basic
 
+import os
 import threading
 
 import pytest
 from dfm.api import Retry, Yield
 from dfm.exec._policy import Limits, SitePolicy
 from dfm.exec._telling import Telling
+from eventually import until
 from flare_federation import written
 
 
@@ -68,6 +70,57 @@ def test_a_body_that_never_began_is_not_run_later(home, fed, tmp_path):
     free.set()
     assert home.run(written(lambda: Yield(value=fed.AddOnThread(a=1, site="home"), place="sum")))["sum"] == [2]
     assert not path.exists()
+
+
+@pytest.mark.parametrize("how", ["timeout", "cancel"])
+def test_bodies_that_were_given_up_keep_no_other_from_running(home, fed, tmp_path, how):
+    """They cannot be ended, but their threads do not count."""
+    threads = home._home.driver.threads
+    threads._limit = 2
+    fifos = [tmp_path / str(number) for number in range(4)]
+    for fifo in fifos:
+        os.mkfifo(fifo)
+    timeout = {"timeout": 0.5} if how == "timeout" else {}
+    try:
+        for two in (fifos[:2], fifos[2:]):
+            jobs = [
+                home.execute(
+                    written(lambda fifo=fifo: Yield(value=fed.CountUntil(fifo=str(fifo), site="home", **timeout)))
+                )
+                for fifo in two
+            ]
+            until(lambda: threads._idle == 0)
+            for job in jobs:
+                if how == "cancel":
+                    job.cancel()
+                assert job.wait_until_finished(30)
+        build = lambda: Yield(value=fed.AddOnThread(a=1, timeout=20, site="home"), place="sum")  # noqa: E731
+        assert home.run(written(build))["sum"] == [2]
+        until(lambda: "beside 4 that go on with bodies that were given up" in threads.busy())
+    finally:
+        for fifo in fifos:
+            os.write(os.open(fifo, os.O_RDWR), b"1")
+    until(lambda: "given up" not in threads.busy())
+    assert (threads._beside, threads._given_up) == (0, 0)
+
+
+def test_a_body_whose_thread_cannot_start_is_an_error_that_says_so(home, fed, monkeypatch):
+    started = threading.Thread.start
+
+    def start(self):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(
+        threading.Thread, "start", lambda self: started(self) if "body" not in self.name else start(self)
+    )
+    kind, message = error_of(home, lambda: Yield(value=fed.AddOnThread(a=1, site="home")))
+    assert kind == "RuntimeError"
+    assert message.startswith("this site cannot start a thread for it: can't start new thread; the system")
+
+
+def test_a_coroutine_that_does_not_wait_is_late_all_the_same(home, fed):
+    kind, message = error_of(home, lambda: Yield(value=fed.Block(seconds=0.3, timeout=0.1, site="home")))
+    assert (kind, message) == ("TimeoutError", "it took longer than its timeout of 0.1 s")
 
 
 def test_every_kind_of_call_ends_after_its_time(home, fed):

@@ -278,6 +278,39 @@ def test_a_site_that_an_adapter_blocks_is_ended_after_cancelling(session, fed, t
     assert session.run(written(lambda: Yield(value=fed.Add(a=1, site="east")))) == {"yield": [2]}
 
 
+@pytest.mark.parametrize("site", ["east", "home"])
+def test_a_site_that_is_held_up_holds_up_no_caller(session, fed, tmp_path, monkeypatch, site):
+    pipeline = written(lambda: Yield(value=fed.Add(a=1, site=site)))
+    unknown = written(lambda: Yield(value=fed.Total(items=[1, 1], site=site)))
+    session.run(pipeline)
+    monkeypatch.setattr("dfm.session._home._PATIENCE", 0.1)
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    held = session.execute(written(lambda: Yield(value=fed.Hold(fifo=str(fifo), site=site))))
+    with open(fifo, "wb") as release:
+        # Each returns while the site can answer nobody; the second asks what it never said.
+        jobs = [session.execute(pipeline), session.execute(unknown)]
+        assert not any(job.wait_until_finished(0) for job in jobs)
+        release.write(b".")
+    assert held.wait_until_finished(30)
+    assert [job.results() for job in jobs] == [[2], [2]]
+
+
+def test_what_a_site_could_call_is_asked_again_when_its_process_is_another(session, fed):
+    session.run(written(lambda: Yield(value=fed.Add(a=1, site="east"))))
+    assert ("east", ("work.Add", None)) in session._home._ready
+    os.kill(workers(session)["east"], signal.SIGKILL)
+    until(lambda: not any(site == "east" for site, _ in session._home._ready))
+
+
+def test_an_interrupt_ends_a_worker_without_a_traceback(session, fed, capfd):
+    job = session.execute(written(lambda: Yield(value=fed.Die(how="interrupt", site="west"))))
+    assert job.wait_until_finished(30)
+    (error,) = job.errors
+    assert "SIGINT" in error.errors[0].message
+    assert "Traceback" not in capfd.readouterr().err
+
+
 def test_input_may_come_later(shared, fed):
     pipeline = written(lambda: Yield(value=fed.Add(a=PlaceParam(place="a"), site="east")))
     job = shared.execute(pipeline, None, autostop=False)
@@ -395,6 +428,8 @@ def test_what_cannot_be_sent_is_an_error_of_its_node(shared, fed):
     with pytest.raises(JobError, match="parameter place 'x' cannot be sent to site 'east': .*lock"):
         job.wait_until_finished(20)
         job.raise_for_errors()
+    told = {record.type for error in [*job.errors, *job.results()] for record in error.errors}
+    assert (told, len(job.errors)) == ({"EncodingError"}, 1)
 
 
 def test_a_saved_pipeline_runs_like_the_one_it_was(shared, fed, tmp_path):

@@ -21,7 +21,12 @@ use clap_complete::CompleteEnv;
 fn main() -> ExitCode {
     // Ends the process where a shell asks.
     CompleteEnv::with_factory(args::Args::command).var(commands::completion::VARIABLE).bin("dfm").complete();
-    let args = args::Args::parse();
+    let args = args::Args::try_parse().unwrap_or_else(|told| {
+        if let Err(error) = told.print() {
+            output::end_unwritten(&error);
+        }
+        std::process::exit(told.exit_code());
+    });
     let context = commands::Context::new(&args.global);
     match commands::run(&context, args.command) {
         Ok(()) => ExitCode::SUCCESS,

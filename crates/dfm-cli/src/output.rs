@@ -1,11 +1,15 @@
 //! What goes to stdout, what to stderr, and how does it look?
 
-use std::io::{IsTerminal, Write};
+use std::fmt::Display;
+use std::io::{ErrorKind, IsTerminal, Write};
 
 use dfm_diag::{Report, render, shown, to_json};
 use serde_json::{Value, json};
 
 use crate::args::{Global, When};
+
+/// The exit code of a process that SIGPIPE ended, which shells know.
+const NOBODY_READS: i32 = 141;
 
 /// How to speak to the user, or to the program that called.
 #[derive(Clone, Copy, Debug)]
@@ -46,13 +50,12 @@ impl Output {
 
     /// A result, for people. Here and below, nothing in a text acts on the terminal, whoever it is from.
     pub fn result(self, text: &str) {
-        // Whoever closed the pipe has read enough.
-        let _ = writeln!(std::io::stdout(), "{}", shown(text));
+        print(shown(text));
     }
 
     /// A result, for programs: one document on one line.
     pub fn document(self, value: &Value) {
-        let _ = writeln!(std::io::stdout(), "{value}");
+        print(value);
     }
 
     /// What has been done.
@@ -84,6 +87,24 @@ impl Output {
             self.problems(report);
         }
     }
+}
+
+/// Writes a line to stdout, or ends the process: whoever closed the pipe has read enough, and is not told; what is lost
+/// for any other reason was not what the user asked for.
+pub fn print(line: impl Display) {
+    let mut stdout = std::io::stdout();
+    if let Err(error) = writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
+        end_unwritten(&error);
+    }
+}
+
+/// Ends the process because stdout does not take what it is for.
+pub fn end_unwritten(error: &std::io::Error) -> ! {
+    if error.kind() == ErrorKind::BrokenPipe {
+        std::process::exit(NOBODY_READS);
+    }
+    let _ = writeln!(std::io::stderr(), "error: the output cannot be written: {error}");
+    std::process::exit(1);
 }
 
 /// A number of things, for people.

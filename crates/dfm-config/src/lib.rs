@@ -49,4 +49,4 @@ pub use project::{Project, project};
 pub use registry_find::{FILE_NAME, find as find_registry};
 pub use schema_unchecked::{is_portable, tuple_length};
 pub use way::relative;
-pub use write::write_file;
+pub use write::{lock, write_alone, write_file};

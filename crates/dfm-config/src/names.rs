@@ -241,9 +241,13 @@ pub fn is_identifier(text: &str) -> bool {
     text.starts_with(|c: char| c.is_alphabetic() || c == '_') && text.chars().all(|c| c.is_alphanumeric() || c == '_')
 }
 
-/// Whether a text can name a Python module or class.
+/// Whether a text can name a Python module or class: Python gives names such as `__init__` a meaning of their own.
 pub fn is_name(text: &str) -> bool {
-    is_identifier(text) && !KEYWORDS.contains(&text)
+    is_identifier(text) && !KEYWORDS.contains(&text) && !is_pythons_own(text)
+}
+
+fn is_pythons_own(text: &str) -> bool {
+    text.starts_with("__") && text.ends_with("__")
 }
 
 /// Whether a text is a dotted path of a Python class: a module and a name in it.
@@ -262,6 +266,9 @@ pub fn invalid_name(text: &str, what: &str, span: Span, expected: &str) -> Diagn
 pub fn advice(text: &str) -> String {
     if KEYWORDS.contains(&text) {
         return format!("`{text}` is a word of Python's own; `{text}_` is not");
+    }
+    if is_pythons_own(text) {
+        return "names between `__` and `__` are Python's own; leave these out".to_owned();
     }
     let mut good: String = text.chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect();
     if good.starts_with(|c: char| c.is_numeric()) || good.is_empty() {

@@ -1,6 +1,5 @@
 //! Which federations does the user have, and where is each?
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use dfm_diag::{Diagnostic, Report, Sources, nearest};
@@ -8,7 +7,8 @@ use indexmap::IndexMap;
 
 use crate::registry_edit;
 use crate::tree::{self, Entries, Entry, Node};
-use crate::write::{followed, write_alone};
+use crate::write::write_alone;
+pub use crate::write::lock;
 
 /// The file `federations.yaml`, as it was read.
 #[derive(Clone, Debug)]
@@ -147,17 +147,6 @@ impl Registry {
         self.records = records;
         Ok(())
     }
-}
-
-/// Waits until no other process edits a registry; none will until this is dropped. The folder is locked, for the file
-/// itself is replaced. `None` where it cannot be: writing fails there too, and says why.
-pub fn lock(path: &Path) -> Option<File> {
-    let path = followed(path);
-    let folder = path.parent()?;
-    std::fs::create_dir_all(folder).ok()?;
-    let folder = File::open(folder).ok()?;
-    folder.lock().ok()?;
-    Some(folder)
 }
 
 /// Writes a registry as a whole or not at all, making its folder where needed. It should be locked.

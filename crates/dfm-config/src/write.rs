@@ -1,5 +1,6 @@
 //! How is a file written as a whole or not at all?
 
+use std::fs::File;
 use std::io::{Result, Write};
 use std::path::{Path, PathBuf};
 
@@ -9,6 +10,18 @@ use std::path::{Path, PathBuf};
 /// Whatever the file system says; the file is then as it was.
 pub fn write_file(path: &Path, text: &str) -> Result<()> {
     write(&followed(path), text, ".dfm-")
+}
+
+/// Waits until no other process that asks for this edits what is in a file's folder; none will until this is dropped.
+/// The folder is locked, for the file itself is replaced. `None` where it cannot be: writing fails there too, and says
+/// why.
+pub fn lock(path: &Path) -> Option<File> {
+    let path = followed(path);
+    let folder = path.parent()?;
+    std::fs::create_dir_all(folder).ok()?;
+    let folder = File::open(folder).ok()?;
+    folder.lock().ok()?;
+    Some(folder)
 }
 
 /// The same for a file in whose folder no other process does this: removes what one that was killed has left there.

@@ -86,6 +86,16 @@ impl<V: Value> Engine<V> {
 
     /// Starts a frame with the parameters this site needs. A frame that has started already stays as it is.
     pub fn start(&mut self, frame: &Frame, params: &HashMap<String, V>) {
+        self.start_without(frame, params, &HashMap::new());
+    }
+
+    /// As [`Engine::start`], where some parameters could not come here, which has been reported.
+    pub fn start_without(
+        &mut self,
+        frame: &Frame,
+        params: &HashMap<String, V>,
+        lost: &HashMap<String, sync::Arc<Failure>>,
+    ) {
         let Some(set) = self.sets.of(frame) else { return };
         if set.entered[0].contains(frame) {
             return;
@@ -94,9 +104,10 @@ impl<V: Value> Engine<V> {
         for place in self.params.clone() {
             let kept = &net.places[place as usize];
             let Source::Param(name) = &kept.source else { continue };
-            let token = match params.get(name) {
-                Some(value) => Token::Value(value.clone()),
-                None => {
+            let token = match (params.get(name), lost.get(name)) {
+                (Some(value), _) => Token::Value(value.clone()),
+                (None, Some(failure)) => Token::Error(vec![failure.clone()]),
+                (None, None) => {
                     let message = format!("no value was given for the parameter place '{name}'");
                     let failure = self.failure(kept.transition, frame, "MissingParameter", message);
                     Token::Error(vec![self.report(failure)])

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use dfm_net::{Argument, Comparison, Failure, Form, Frame, Limits, NodeId, Outcome, Selector, Step, Token, Value};
 use dfm_runtime::{Event, Host, Incoming, Link, NodeAt, Outgoing, Part, Room, Wait, Why, Yielded};
 use pyo3::basic::CompareOp;
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
@@ -176,6 +176,11 @@ impl Host for PythonHost {
     }
 }
 
+/// That a number cannot be a descriptor's.
+pub fn no_descriptor(fd: i32) -> PyErr {
+    PyValueError::new_err(format!("{fd} is no descriptor"))
+}
+
 /// One site of a session, in this process.
 #[pyclass(module = "dfm._native")]
 pub struct Site {
@@ -187,12 +192,16 @@ impl Site {
     #[new]
     #[pyo3(signature = (name, home=None))]
     fn new(name: String, home: Option<String>) -> Self {
+        dfm_runtime::raise_descriptors();
         Self { site: dfm_runtime::Site::new(name, home, PythonHost { most: u64::MAX, held: Arc::default() }) }
     }
 
     /// Takes over the socket `fd`, which leads to `site`.
     fn add_link(&mut self, site: &str, fd: i32) -> PyResult<()> {
-        // SAFETY: the caller gives the descriptor away, as the method's contract says.
+        if fd < 0 {
+            return Err(no_descriptor(fd));
+        }
+        // SAFETY: it can be a descriptor's number, and the caller gives it away, as the method's contract says.
         #[allow(unsafe_code)]
         let socket = unsafe { OwnedFd::from_raw_fd(fd) };
         Ok(self.site.add_link(site, socket)?)

@@ -9,12 +9,17 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::process::{Pid, PidfdFlags, Signal, getpid, getppid, kill_process, pidfd_open};
 
+use crate::site::no_descriptor;
+
 /// Ends this process as soon as the other end of the socket `fd` is closed or its parent process has ended. A thread
 /// of its own watches, without Python's lock, so that an adapter which never returns cannot prevent it. Returns the
 /// descriptor that it watches, which a forked process must not keep.
 #[pyfunction]
 pub fn end_with_parent(fd: i32) -> PyResult<i32> {
-    // SAFETY: the descriptor is open for the length of this call, in which it is duplicated.
+    if fd < 0 {
+        return Err(no_descriptor(fd));
+    }
+    // SAFETY: it can be a descriptor's number; if it is no open one's, the system says so where it is duplicated.
     #[allow(unsafe_code)]
     let socket = fcntl_dupfd_cloexec(unsafe { BorrowedFd::borrow_raw(fd) }, 3).map_err(io::Error::from)?;
     let watched = socket.as_raw_fd();

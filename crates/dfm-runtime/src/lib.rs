@@ -15,5 +15,5 @@ pub use host::{Call, CallId, Event, Host, Incoming, NodeAt, Outgoing, Part, Room
 pub use keeper::{Keeper, Position, Progress};
 pub use limits::Limits;
 pub use link::Link;
-pub use segment::Received;
+pub use segment::{Received, raise_descriptors};
 pub use site::{STREAM_WINDOW, Site};

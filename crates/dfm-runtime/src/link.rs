@@ -7,7 +7,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags,
 };
 
 /// A packet: its payload, and the descriptors that came beside it.
@@ -27,6 +28,19 @@ pub const MAX_PACKET: usize = 0xFF00_0000;
 const READ_BYTES: usize = 256 * 1024;
 /// So many bytes may wait to be written: a process that takes less than it is sent is as good as gone.
 const MOST_WAITING: usize = 4 << 30;
+/// When so many descriptors were read, their packets come first: each is one that this process has no more of.
+const FILES_AT_ONCE: usize = 32;
+
+/// What a link's socket held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Filled {
+    /// More than was read.
+    Partly,
+    /// What was read; the rest is still to come.
+    Whole,
+    /// What was read, and nothing more will come: the other end is gone.
+    Gone,
+}
 
 /// One end of a stream socket between two processes.
 pub struct Link {
@@ -133,11 +147,12 @@ impl Link {
         Ok(true)
     }
 
-    /// Reads what there is; `false` when the other end is gone. [`Link::next_packet`] has the packets.
+    /// Reads what there is, or some of it. [`Link::next_packet`] has the packets.
     ///
     /// # Errors
-    /// The system's, for a broken socket.
-    pub fn fill(&mut self) -> io::Result<bool> {
+    /// The system's, for a broken socket; or that descriptors were lost, as this process may have no more. What was
+    /// read before is whole.
+    pub fn fill(&mut self) -> io::Result<Filled> {
         loop {
             let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FILES))];
             let mut beside = RecvAncillaryBuffer::new(&mut space);
@@ -149,17 +164,23 @@ impl Link {
                             self.files.extend(files);
                         }
                     }
+                    if message.flags.contains(ReturnFlags::CTRUNC) {
+                        return Err(io::Error::other("it came with more open files than this process may have"));
+                    }
                     if message.bytes == 0 {
-                        return Ok(false);
+                        return Ok(Filled::Gone);
                     }
                     self.incoming.extend_from_slice(&self.scratch[..message.bytes]);
+                    if self.files.len() >= FILES_AT_ONCE {
+                        return Ok(Filled::Partly);
+                    }
                     if message.bytes < READ_BYTES && self.files.is_empty() {
-                        return Ok(true);
+                        return Ok(Filled::Whole);
                     }
                 }
-                Err(rustix::io::Errno::AGAIN) => return Ok(true),
+                Err(rustix::io::Errno::AGAIN) => return Ok(Filled::Whole),
                 Err(rustix::io::Errno::INTR) => {}
-                Err(rustix::io::Errno::CONNRESET) => return Ok(false),
+                Err(rustix::io::Errno::CONNRESET) => return Ok(Filled::Gone),
                 Err(error) => return Err(error.into()),
             }
         }
@@ -206,7 +227,7 @@ mod tests {
             let mut got = vec![];
             while got.len() < packets.len() {
                 from.flush().unwrap();
-                prop_assert!(to.fill().unwrap());
+                prop_assert!(to.fill().unwrap() != Filled::Gone);
                 while let Some(packet) = to.next_packet() {
                     prop_assert!(packet.payload.iter().all(|byte| *byte == got.len() as u8));
                     got.push((packet.payload.len(), packet.files.len()));
@@ -233,12 +254,29 @@ mod tests {
     }
 
     #[test]
+    fn descriptors_are_handed_on_before_more_are_read() {
+        let (mut from, mut to) = both();
+        let files = Link::pair().unwrap();
+        let (one, _other) = (Arc::new(files.0), files.1);
+        for _ in 0..3 * FILES_AT_ONCE {
+            from.push(b"beside a file", vec![one.clone()]);
+            assert!(from.flush().unwrap());
+        }
+        for _ in 0..3 {
+            assert_eq!(to.fill().unwrap(), Filled::Partly);
+            let packets = std::iter::from_fn(|| to.next_packet()).inspect(|packet| assert_eq!(packet.files.len(), 1));
+            assert_eq!(packets.count(), FILES_AT_ONCE);
+        }
+        assert_eq!(to.fill().unwrap(), Filled::Whole);
+    }
+
+    #[test]
     fn what_was_written_before_the_end_still_arrives() {
         let (mut from, mut to) = both();
         from.push(b"last", vec![]);
         assert!(from.flush().unwrap());
         drop(from);
-        while to.fill().unwrap() {}
+        while to.fill().unwrap() != Filled::Gone {}
         assert_eq!(to.next_packet().unwrap().payload, b"last");
         assert!(to.next_packet().is_none());
         to.push(b"lost", vec![]);

@@ -2,14 +2,19 @@
 //!
 //! The sender copies it into a memory file, and its descriptor travels; the receiver maps it. Fresh pages cost more
 //! than the copy (about 80 ms against 6 ms for 100 MB), so a released segment is kept and used again.
+//!
+//! Each segment is a descriptor here as long as anybody reads it. A process has only so many of them, so segments get a
+//! share, and what finds none left travels in its packet, which is slower and always possible.
 
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use memmap2::{MmapMut, MmapOptions};
 use rustix::fs::{MemfdFlags, SealFlags};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Buffers shorter than this travel in the packet: a descriptor and a mapping cost more than their copy.
 pub const SEGMENT_FROM: usize = 64 * 1024;
@@ -17,7 +22,35 @@ pub const SEGMENT_FROM: usize = 64 * 1024;
 /// Released segments are kept up to this many bytes in all.
 const KEPT_BYTES: usize = 512 << 20;
 
-/// The segments of one process.
+/// At most so many segments are open in a process, whatever the system allows: each is also a mapping.
+const MOST_SEGMENTS: u64 = 8192;
+
+/// Of the descriptors that a process may have, segments take one in so many.
+const SHARE: u64 = 4;
+
+/// As many descriptors as this process may have, but not more, are asked for.
+const MOST_DESCRIPTORS: u64 = 1 << 16;
+
+/// The segments of this process, those that wait to be used again included.
+static OPEN: AtomicUsize = AtomicUsize::new(0);
+
+/// Lets this process have more descriptors, if the system allows it.
+pub fn raise_descriptors() {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let wanted = maximum.map_or(MOST_DESCRIPTORS, |most| most.min(MOST_DESCRIPTORS));
+    if current.is_some_and(|current| current < wanted) {
+        // It works with fewer as well.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum });
+    }
+}
+
+/// How many segments this process may have.
+fn most_segments() -> usize {
+    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    (descriptors / SHARE).min(MOST_SEGMENTS) as usize
+}
+
+/// The segments of one site.
 #[derive(Default)]
 pub struct Pool {
     free: Vec<Segment>,
@@ -31,21 +64,24 @@ struct Segment {
 }
 
 impl Pool {
-    /// Copies `bytes` into a segment; returns its number and its descriptor.
-    ///
-    /// # Errors
-    /// The system's, when there is no memory or no descriptor left.
-    pub fn send(&mut self, bytes: &[u8]) -> io::Result<(u64, Arc<OwnedFd>)> {
+    /// Copies `bytes` into a segment; returns its number and its descriptor. `None` if the system has no descriptor or
+    /// no shared memory left for it, or segments have their share.
+    pub fn send(&mut self, bytes: &[u8]) -> Option<(u64, Arc<OwnedFd>)> {
         let fits = |segment: &Segment| (bytes.len()..=bytes.len().saturating_mul(2)).contains(&segment.map.len());
         let mut segment = match self.free.iter().position(fits) {
             Some(at) => self.free.swap_remove(at),
-            None => Segment::new(bytes.len())?,
+            None => {
+                if OPEN.load(Ordering::Relaxed) >= most_segments() {
+                    self.free.pop()?;
+                }
+                Segment::new(bytes.len()).ok()?
+            }
         };
         segment.map[..bytes.len()].copy_from_slice(bytes);
         let (id, file) = (self.next, segment.file.clone());
         self.next += 1;
         self.sent.insert(id, segment);
-        Ok((id, file))
+        Some((id, file))
     }
 
     /// Takes back a segment that its receiver, or the receiver's whole process, does not read any more.
@@ -68,7 +104,14 @@ impl Segment {
         // never write to it, and this process writes only while no receiver holds it.
         #[allow(unsafe_code)]
         let map = unsafe { MmapOptions::new().populate().map_mut(&file)? };
+        OPEN.fetch_add(1, Ordering::Relaxed);
         Ok(Self { file: Arc::new(file), map })
+    }
+}
+
+impl Drop for Segment {
+    fn drop(&mut self) {
+        OPEN.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -86,14 +129,18 @@ impl Received {
     /// Maps the first `len` bytes of `file`.
     ///
     /// # Errors
-    /// The system's; or that the file is shorter than its sender said.
+    /// The system's; or that the file is shorter than its sender said, or might be made so while it is read.
     pub fn open(file: impl AsFd, len: usize, owner: (u64, u64), released: Released) -> io::Result<Self> {
         let file = file.as_fd();
-        if rustix::fs::fstat(file)?.st_size < len as i64 {
+        // A file that cannot be sealed at all has no seals to tell.
+        if !rustix::fs::fcntl_get_seals(file).is_ok_and(|seals| seals.contains(SealFlags::SHRINK)) {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "a shared segment may be cut short by its sender"));
+        }
+        if u64::try_from(rustix::fs::fstat(file)?.st_size).unwrap_or(0) < len as u64 {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "a shared segment is shorter than announced"));
         }
-        // SAFETY: the mapping is private and the sender neither shrinks the file (it is sealed) nor writes to it until
-        // this value is dropped.
+        // SAFETY: the mapping is private, it stays backed because the file is as long as it is and is sealed against
+        // shrinking, and a sender writes to it only when this value was dropped.
         #[allow(unsafe_code)]
         let map = unsafe { MmapOptions::new().len(len).map_copy(&file)? };
         Ok(Self { map, owner, released })
@@ -141,6 +188,22 @@ mod tests {
     #[test]
     fn a_segment_shorter_than_announced_is_refused() {
         let (_, file) = Pool::default().send(&[0; 10]).unwrap();
-        assert!(Received::open(&*file, 1 << 20, (0, 0), Released::default()).is_err());
+        for len in [1 << 20, usize::MAX] {
+            assert!(Received::open(&*file, len, (0, 0), Released::default()).is_err());
+        }
+    }
+
+    #[test]
+    fn a_segment_that_may_be_cut_short_is_refused() {
+        for flags in [MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING, MemfdFlags::CLOEXEC] {
+            let file = rustix::fs::memfd_create("dfm", flags).unwrap();
+            rustix::fs::ftruncate(&file, 4096).unwrap();
+            let refused = Received::open(&file, 4096, (0, 0), Released::default()).err().unwrap();
+            assert_eq!(refused.to_string(), "a shared segment may be cut short by its sender");
+        }
+        let file = std::fs::File::open("/proc/self/exe").unwrap();
+        assert!(Received::open(&file, 10, (0, 0), Released::default()).is_err());
+        let (socket, _other) = crate::link::Link::pair().unwrap();
+        assert!(Received::open(&socket, 0, (0, 0), Released::default()).is_err());
     }
 }

@@ -359,24 +359,30 @@ impl<H: Host> Site<H> {
                     measuring.add(calls);
                 }
             }
-            Message::Start(job, frame, _) if self.is_beyond(&frame) => {
+            Message::Start(job, frame, ..) if self.is_beyond(&frame) => {
                 let most = self.limits.frames_per_job;
                 self.refuse(job, BEYOND, beyond(&self.name, "sets of parameters of a job", most, "frames-per-job"));
             }
-            Message::Start(job, frame, params) => {
+            Message::Start(job, frame, params, lost) => {
                 let mut values = HashMap::new();
+                let mut lost: HashMap<_, _> =
+                    lost.into_iter().map(|(name, failure)| (name, Arc::new(failure))).collect();
                 for (name, value) in params {
                     match self.decode(value, &mut buffers) {
                         Ok(value) => {
                             values.insert(name, value);
                         }
-                        Err(message) => self.fail(job, Some(&frame), None, "DecodingError", message),
+                        Err(message) => {
+                            let failure = self.failure(Some(&frame), None, "DecodingError", message);
+                            self.report(job, failure.clone());
+                            lost.insert(name, Arc::new(failure));
+                        }
                     }
                 }
                 // A parameter set's frame has one number; what is nested in it begins by itself.
                 if let Some(job) = self.jobs.get_mut(&job).filter(|_| frame.levels().len() == 1) {
                     self.ahead -= job.ahead.remove(&frame.levels()[0]).unwrap_or_default();
-                    job.engine.start(&frame, &values);
+                    job.engine.start_without(&frame, &values, &lost);
                 }
                 self.act(job);
             }

@@ -443,7 +443,7 @@ fn a_home_that_says_it_began_less_than_it_did_leaves_no_call_without_its_job() {
     site.receive_packet("home", &Message::Open(1, "job".into(), net_of_a.into()).to_bytes());
     for index in [0, 1] {
         let value = Encoded { head: vec![].into(), buffers: vec![Buffer::Inline(vec![1].into())] };
-        let start = Message::Start(1, Frame::of_param_set(index), vec![("x".into(), value)]);
+        let start = Message::Start(1, Frame::of_param_set(index), vec![("x".into(), value)], vec![]);
         site.receive_packet("home", &start.to_bytes());
     }
     let begun = site.next_call().expect("both are due").id;

@@ -35,8 +35,8 @@ pub enum Message {
     Measure(JobId),
     /// A site to home, before it is done: the job's calls, as measured here.
     Measured(JobId, Vec<Measured>),
-    /// Home to a site: a frame begins, with the parameters the site needs.
-    Start(JobId, Frame, Vec<(String, Encoded)>),
+    /// Home to a site: a frame begins, with the parameters the site needs, and why some of them could not be sent.
+    Start(JobId, Frame, Vec<(String, Encoded)>, Vec<(String, Failure)>),
     /// Home to a site: there were this many frames.
     Stop(JobId, u64),
     /// Home to a site: forget the job.

@@ -8,11 +8,17 @@ from dfm.api._lines import user_line
 from dfm.api._references import Instance, Node, PlaceParam
 from dfm.errors import PipelineError, ValuePipelineError
 
+_DEEPEST = 30
+"""Conditions may lie so deep in each other; those that `&`, or `|`, strings together lie side by side."""
+
 
 class Condition(Instance):
     """Something that holds or does not, once the values are there."""
 
     __slots__ = ()
+
+    dfm_depth: int = 0
+    """How many conditions lie in each other in it."""
 
     def __and__(self, other: "Condition | Node") -> "And":
         return And(self, other)
@@ -116,7 +122,7 @@ COMPARISONS: dict[str, type[Comparison]] = {
 class Several(Condition):
     """What `And` and `Or` have in common."""
 
-    __slots__ = ("conditions",)
+    __slots__ = ("conditions", "dfm_depth")
 
     conditions: tuple[Condition, ...]
     """What it is made of, in the order in which it is decided."""
@@ -133,7 +139,11 @@ class Several(Condition):
             given.extend(cast(Sequence[object], one) if isinstance(one, list | tuple) else [one])
         if not given:
             raise ValuePipelineError(f"{name} takes one condition or more", user_line())
-        self.conditions = tuple(as_condition(one, name) for one in given)
+        parts = [as_condition(one, name) for one in given]
+        self.conditions = tuple(
+            one for part in parts for one in (part.conditions if isinstance(part, type(self)) else (part,))
+        )
+        self.dfm_depth = _depth(self.conditions)
 
     def dfm_operands(self) -> Iterator[object]:
         for one in self.conditions:
@@ -155,7 +165,7 @@ class Or(Several):
 class Not(Condition):
     """It does not hold."""
 
-    __slots__ = ("condition",)
+    __slots__ = ("condition", "dfm_depth")
 
     condition: Condition
     """What does not."""
@@ -165,6 +175,7 @@ class Not(Condition):
         if condition is not None and exp is not None:
             raise ValuePipelineError("Not takes one condition", user_line())
         self.condition = as_condition(exp if condition is None else condition, "Not")
+        self.dfm_depth = _depth([self.condition])
 
     def dfm_operands(self) -> Iterator[object]:
         yield from self.condition.dfm_operands()
@@ -183,6 +194,18 @@ class Truth(Condition):
 
     def dfm_operands(self) -> Iterator[object]:
         yield self.value
+
+
+def _depth(conditions: Sequence[Condition]) -> int:
+    """How deep conditions lie in each other that lie in one more.
+
+    Raises:
+        PipelineError: they lie too deep.
+    """
+    depth = 1 + max(one.dfm_depth for one in conditions)
+    if depth > _DEEPEST:
+        raise PipelineError(f"conditions lie more than {_DEEPEST} deep in each other", user_line())
+    return depth
 
 
 def as_condition(value: object, title: str) -> Condition:

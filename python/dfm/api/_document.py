@@ -23,6 +23,8 @@ from dfm.errors import EncodingError, PipelineError
 
 FORMAT = 1
 _ADVISE = {"advise": True}
+_PLAIN_LEVELS = 40
+"""Literals are part of the pipeline's JSON up to so many levels, for whose nesting its readers have a limit."""
 _KINDS = frozenset(
     (
         "operation",
@@ -137,8 +139,6 @@ def _condition(condition: Condition, statement: Statement) -> dict[str, Any]:
 
 
 def _argument(value: object, name: str, statement: Statement, models: frozenset[type] = frozenset()) -> dict[str, Any]:
-    if type(value) is str:
-        return {"literal": value}
     if isinstance(value, Node):
         node, path = value.dfm_target()
         return {"node": node.dfm_node_id, "path": [{step: to} for step, to in path]}
@@ -189,21 +189,37 @@ def _made(value: object, name: str, statement: Statement, models: frozenset[type
             raise TypeError(type(value))
 
 
-def _is_plain(value: object) -> bool:
+def _is_plain(value: object, levels: int = _PLAIN_LEVELS) -> bool:
     """Whether JSON gives exactly this value back."""
     kind = type(value)
-    if kind is str or value is None or kind is bool:
+    if value is None or kind is bool:
         return True
+    if kind is str:
+        return _is_unicode(cast(str, value))
     if kind is int:
         return -(2**63) <= cast(int, value) < 2**64
     if kind is float:
         return math.isfinite(cast(float, value))
+    if levels == 0:
+        return False
     if kind is list:
-        return all(map(_is_plain, cast(list[object], value)))
+        return all(_is_plain(one, levels - 1) for one in cast(list[object], value))
     if kind is dict:
         items = cast(dict[object, object], value)
-        return MARK not in items and all(type(key) is str for key in items) and all(map(_is_plain, items.values()))
+        keys = all(type(key) is str and _is_unicode(key) for key in items)
+        return MARK not in items and keys and all(_is_plain(one, levels - 1) for one in items.values())
     return False
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether a text has no lone surrogate, which JSON's other readers refuse."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def read_document(document: dict[str, Any], source: str, discovers: bool = False) -> Graph:

@@ -162,6 +162,8 @@ class Pipeline(BaseModel, frozen=True, extra="forbid", defer_build=True):
             raise kind(f"no pipeline can be read from {path}: {why}", user_line()) from None
         except ValueError as error:
             raise PipelineError(f"{path} is not JSON: {error}", user_line()) from None
+        except RecursionError:
+            raise PipelineError(f"{path} is no saved pipeline: it is nested too deeply", user_line()) from None
         if not isinstance(document, dict) or not ("dfm_pipeline" in document or BODY in document):
             raise PipelineError(f"{path} is not a saved pipeline: it has no key dfm_pipeline", user_line())
         return cls._read(cast(dict[str, Any], document), str(path))

@@ -247,7 +247,11 @@ class Adapters:
             return self._bind_cache(operation)
         if (binding := self._bindings.get(key)) is None:
             by = f" by provider '{provider}'" if provider else ""
-            raise BindingError(f"site '{self._settings['site']}' does not offer '{operation}'{by}")
+            raise BindingError(
+                f"site '{self._settings['site']}' does not offer '{operation}'{by}, as it was started with another "
+                "configuration than the caller's code was generated from: `dfm poc restart` starts a POC with the "
+                "present one, a new kit from `dfm fed gen provision` any other site"
+            )
         path = binding["adapter"]["path"]
         what = f"the adapter {path} of '{operation}' at site '{self._settings['site']}'"
         body = self.body(operation, provider, binding["adapter"], what)

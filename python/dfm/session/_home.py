@@ -26,6 +26,8 @@ T = TypeVar("T")
 
 _GRACE = 5.0
 """Seconds that a site has to answer a cancellation before it is given up."""
+_PATIENCE = 10.0
+"""Seconds that a site has to say whether it can call its operations, before its caller goes on without knowing."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,6 +111,8 @@ class Home:
         self._jobs: dict[int, Receiver] = {}
         self.detached: dict[str, Any] = {}
         """Jobs, by id, that the application has left and may come back to while this process lives."""
+        self._ready: set[tuple[str, Operation]] = set()
+        """What a site has said that it can call, since its link was made."""
         self._unsure: dict[int, list[tuple[Any, ...]]] = {}
         """Jobs of which it is not sure that they are kept: what came of them here meanwhile."""
         self._opening: dict[int, Opening[dict[str, str]]] = {}
@@ -147,6 +151,9 @@ class Home:
             SessionError: it runs in another process.
             TimeoutError: it has not ended within so many seconds.
         """
+        return _result(self._submitted(work), within)
+
+    def _submitted(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
         try:
             self.check_process()
         except SessionError:
@@ -155,12 +162,30 @@ class Home:
         if threading.current_thread() is self._thread:
             work.close()
             raise RuntimeError("an adapter cannot use the session that it runs in")
-        future = asyncio.run_coroutine_threadsafe(work, self.loop)
-        try:
-            return future.result(within)
-        except BaseException:
-            future.cancel()
-            raise
+        return asyncio.run_coroutine_threadsafe(work, self.loop)
+
+    def check(self, operations: Mapping[str, Sequence[Operation]]) -> dict[tuple[str, Operation], str]:
+        """What is wrong with operations, by site and operation, as far as that can be known now: a site that is lost,
+        or that an adapter holds up, says nothing of it, and what is wrong is then the error of each job.
+
+        Raises:
+            SessionError: no site can be reached, and why; or it runs in another process.
+            RuntimeError: this is the homesite's own thread.
+        """
+        if self._ready.issuperset((site, one) for site, wanted in operations.items() for one in wanted):
+            self.check_process()
+            return {}
+        begun = threading.Event()
+
+        async def check() -> dict[tuple[str, Operation], str]:
+            begun.set()
+            return await self._check(operations)
+
+        asked = self._submitted(check())
+        if not begun.wait(_PATIENCE):
+            asked.cancel()
+            return {}
+        return _result(asked)
 
     def soon(self, work: Callable[[], None]) -> None:
         """Does something on the homesite's loop, and what follows from it. Without effect once it is closed."""
@@ -208,32 +233,30 @@ class Home:
         """Whether any job has begun and not ended."""
         return any(job not in self._opening for job in self._jobs)
 
-    async def check(self, operations: Mapping[str, Sequence[Operation]]) -> dict[tuple[str, Operation], str]:
-        """Makes the links that are missing and asks each site whether it can call its operations.
-
-        Returns:
-            What is wrong, by site and operation. A site that is lost instead of answering is not in it: that will be
-            told as the error of each job that needs it.
-
-        Raises:
-            SessionError: no site can be reached, and why.
-        """
+    async def _check(self, operations: Mapping[str, Sequence[Operation]]) -> dict[tuple[str, Operation], str]:
+        """Makes the links that are missing and asks each site whether it can call its operations."""
         await self._ensure(operations)
         asked: dict[str, asyncio.Future[list[str] | None]] = {}
-        wrong: dict[tuple[str, Operation], str] = {}
+        answers: dict[str, list[str]] = {}
         for site, wanted in operations.items():
             if site == self.settings.homesite:
-                answer = [self.driver.adapters.problem(*one) for one in wanted]
-                wrong |= {(site, one): text for one, text in zip(wanted, answer, strict=True) if text}
+                answers[site] = [self.driver.adapters.problem(*one) for one in wanted]
             elif self._links.linked(site):
                 self._numbers += 1
                 asked[site] = self._answers[site, self._numbers] = self.loop.create_future()
                 self.site.check(site, self._numbers, list(wanted))
         self.driver.turn()
+        if asked:
+            await asyncio.wait(asked.values(), timeout=_PATIENCE)
         for site, answered in asked.items():
-            answer = await answered or []
-            wrong |= {(site, one): text for one, text in zip(operations[site], answer, strict=False) if text}
-        return wrong
+            answers[site] = (answered.result() if answered.done() else None) or []
+        told = {
+            (site, one): text
+            for site, answer in answers.items()
+            for one, text in zip(operations[site], answer, strict=False)
+        }
+        self._ready.update(one for one, text in told.items() if not text)
+        return {one: text for one, text in told.items() if text}
 
     async def unfinished(self, job: int, patience: float) -> dict[str, _native.Unfinished | None]:
         """What each site has not done of a job; None for one that has not answered within so many seconds."""
@@ -400,6 +423,7 @@ class Home:
     def _on_event(self, event: tuple[Any, ...]) -> None:
         match event:
             case ("closed", site):
+                self._ready = {one for one in self._ready if one[0] != site}
                 self._links.closed(site)
             case ("warned", text):
                 self.settings.logger.warning("%s", text)
@@ -459,6 +483,14 @@ class Home:
         self.site.lose(site, message)
         self.driver.watch()
         self.driver.turn()
+
+
+def _result(future: concurrent.futures.Future[T], within: float | None = None) -> T:
+    try:
+        return future.result(within)
+    except BaseException:
+        future.cancel()
+        raise
 
 
 def _reported(job: int, site: str, kind: str, message: str) -> tuple[Any, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import hashlib
 import json
 import os
@@ -163,13 +164,22 @@ class PositionFile:
                 private_folder(self._path.parent)
                 self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
                 self._end = os.lseek(self._file, 0, os.SEEK_END)
+                if self._end and os.pread(self._file, 1, self._end - 1) != b"\n":
+                    self._write(b"\n")
             if self._last is not None and self._last[0] == key:
                 os.pwrite(self._file, b"%12d" % total, self._last[1])
             else:
-                line = b"%12d %s\n" % (total, json.dumps(key).encode())
-                os.pwrite(self._file, line, self._end)
-                self._last = key, self._end
-                self._end += len(line)
+                at = self._end
+                self._write(b"%12d %s\n" % (total, json.dumps(key).encode()))
+                self._last = key, at
+
+    def _write(self, line: bytes) -> None:
+        assert self._file is not None
+        written = os.pwrite(self._file, line, self._end)
+        if written < len(line):
+            os.ftruncate(self._file, self._end)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
+        self._end += written
 
     def close(self, remove: bool) -> None:
         """Closes the file, and removes it."""

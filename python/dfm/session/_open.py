@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.util
 import logging
+import math
 import os
 import secrets
 from collections.abc import Callable, Sequence
@@ -143,11 +145,22 @@ def _flare_links(options: dict[str, Any]) -> Callable[..., Links]:
         return str(value) if value else None
 
     kit = find_kit(option("admin_package"), option("flare_workspace"), option("user"))
-    try:
-        keep = float(option("keep") or _KEEP)
-    except ValueError:
-        raise SessionError(f"keep, or DFM_FLARE_KEEP, is a number of seconds, not {option('keep')!r}") from None
-    return functools.partial(FlareLinks, kit=kit, job_workspace=option("job_workspace"), keep=keep)
+    return functools.partial(FlareLinks, kit=kit, job_workspace=option("job_workspace"), keep=seconds_kept(options))
+
+
+def seconds_kept(options: dict[str, Any]) -> float:
+    """For how many seconds jobs are kept, as the options or the environment say.
+
+    Raises:
+        SessionError: what they say is no such number.
+    """
+    given = options.get("keep")
+    if given is None:
+        given = os.environ.get("DFM_FLARE_KEEP") or _KEEP
+    with contextlib.suppress(ValueError, TypeError):
+        if 0 <= (seconds := float(given)) < math.inf:
+            return seconds
+    raise SessionError(f"keep, or DFM_FLARE_KEEP, is a number of seconds from 0 on, not {given!r}")
 
 
 def from_env(logger: logging.Logger | None = None, **options: Any) -> Session:

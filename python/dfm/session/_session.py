@@ -232,7 +232,7 @@ class Session:
         if self._check_sites is not None:
             self._check_sites(prepared.operations())
         # What is wrong at a site that is only asked is its answer.
-        wrong = home.run(home.check(prepared.operations())) if prepared.patience is None else {}
+        wrong = home.check(prepared.operations()) if prepared.patience is None else {}
         if wrong:
             raise SessionError("\n".join(dict.fromkeys(wrong.values())))
         logger = self._settings.logger

@@ -66,6 +66,12 @@ class Block(Adapter):
         return seconds
 
 
+class Hold(Adapter):
+    async def body(self, fifo):
+        with open(fifo, "rb") as told:
+            told.read(1)
+
+
 class Fail(Adapter):
     async def body(self, value):
         return refuse(value)
@@ -77,8 +83,8 @@ def refuse(value):
 
 class Die(Adapter):
     async def body(self, how):
-        if how == "kill":
-            os.kill(os.getpid(), signal.SIGKILL)
+        if how != "exit":
+            os.kill(os.getpid(), {"kill": signal.SIGKILL, "interrupt": signal.SIGINT}[how])
         os._exit(3)
 
 

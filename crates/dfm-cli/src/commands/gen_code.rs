@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use dfm_codegen::{File, Options, generate};
-use dfm_config::{Federation, write_file};
+use dfm_config::{Federation, lock, write_alone};
 use dfm_diag::{Diagnostic, Report, nearest};
 use serde_json::json;
 
@@ -34,8 +34,9 @@ pub fn run(context: &Context, args: &GenCode) -> Result<(), Failure> {
     let old = left_over(&folder, &package.join("fed"), more.as_ref().unwrap_or(&files)).map_err(unreadable)?;
     let outer = package.join("__init__.py");
     if !folder.join(&outer).exists() {
-        files.push(File { path: outer, text: String::new() });
+        files.push(File { path: outer.clone(), text: String::new() });
     }
+    let alone = (!args.check).then(|| lock(&folder.join(&outer)));
     let changes = compare(&folder, &files).map_err(unreadable)?;
     if args.check {
         return check(context, args, &folder, &changes, &old);
@@ -46,7 +47,7 @@ pub fn run(context: &Context, args: &GenCode) -> Result<(), Failure> {
     let stale: HashSet<&PathBuf> = changes.missing.iter().chain(&changes.changed).collect();
     for file in files.iter().filter(|file| stale.contains(&file.path)) {
         let path = folder.join(&file.path);
-        write_file(&path, &file.text).map_err(|error| refused(context, "write", (path.clone(), error)))?;
+        write_alone(&path, &file.text).map_err(|error| refused(context, "write", (path.clone(), error)))?;
         context.output.detail(&format!("wrote {}", context.shown(&path).display()));
     }
     if args.cleanup {
@@ -55,6 +56,7 @@ pub fn run(context: &Context, args: &GenCode) -> Result<(), Failure> {
             context.output.detail(&format!("removed {}", context.shown(&folder.join(path)).display()));
         }
     }
+    drop(alone);
     told(context, args, &folder.join(package).join("fed"), &changes, &old);
     Ok(())
 }

@@ -138,6 +138,7 @@ impl Place {
 fn start(context: &Context, args: &PocStart) -> Result<(), Failure> {
     let place = Place::find(context, args.federation.as_deref())?;
     let chosen = federation(context, &place.name)?;
+    check_path(&place.folder)?;
     let _lock = place.lock()?;
     if !args.skip_prepare {
         let answer = provision(context, &chosen, &place.folder, false, true)?;
@@ -198,6 +199,19 @@ fn start(context: &Context, args: &PocStart) -> Result<(), Failure> {
         ));
     }
     Ok(())
+}
+
+/// NVFlare makes a job's command line of the path of its kit, and takes that apart as a shell would.
+fn check_path(folder: &Path) -> Result<(), Failure> {
+    let path = folder.display().to_string();
+    match path.chars().find(|letter| letter.is_whitespace() || ['\'', '"', '\\'].contains(letter)) {
+        None => Ok(()),
+        Some(letter) => {
+            let message = format!("no job can run in `{path}`: NVFlare takes no path with a {letter:?} in it");
+            let help = "nothing has been made; name another folder with `--workspace DIR` or DFM_WORKSPACE";
+            Err(Failure::wrong(Diagnostic::error("poc-path", message).help(help)))
+        }
+    }
 }
 
 fn choose_port(place: &Place, kits: &[Kit], server: &Kit, running: &[&Kit]) -> Result<u16, Failure> {

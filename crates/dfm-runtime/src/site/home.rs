@@ -8,6 +8,7 @@ use dfm_net::{Frame, Net, Source};
 use dfm_wire::{JobId, Message};
 
 use super::unfinished::Nets;
+use super::values::in_packet;
 use super::{Job, Site};
 use crate::host::{Event, Host};
 use crate::measure::Measuring;
@@ -125,21 +126,25 @@ impl<H: Host> Site<H> {
         for (site, mut names) in needs {
             names.sort();
             let mut files = vec![];
-            let mut encoded = vec![];
+            let (mut encoded, mut lost) = (vec![], vec![]);
+            let mut taken = 0;
             for name in names {
                 let Some(value) = params.get(&name) else { continue };
-                match self.encode(&site, value, &mut files) {
+                match self.encode(&site, value, &mut files, taken) {
                     Ok((value, warning)) => {
+                        taken += in_packet(&value);
                         encoded.push((name.clone(), value));
                         self.warn(&format!("the parameter place '{name}'"), &site, warning);
                     }
                     Err(message) => {
                         let to = format!("the value for the parameter place '{name}' cannot be sent to site '{site}'");
-                        self.fail(id, Some(&frame), None, "EncodingError", format!("{to}: {message}"));
+                        let failure = self.failure(Some(&frame), None, "EncodingError", format!("{to}: {message}"));
+                        self.report(id, failure.clone());
+                        lost.push((name, failure));
                     }
                 }
             }
-            self.push(&site, &Message::Start(id, frame.clone(), encoded), files);
+            self.push(&site, &Message::Start(id, frame.clone(), encoded, lost), files);
         }
         if let Some(job) = self.jobs.get_mut(&id) {
             job.engine.start(&frame, params);

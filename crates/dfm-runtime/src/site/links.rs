@@ -11,7 +11,7 @@ use dfm_wire::{Buffer, Encoded, Message};
 use super::Site;
 use super::values::values;
 use crate::host::{Event, Host};
-use crate::link::Link;
+use crate::link::{Filled, Link};
 use crate::spare;
 
 /// A site that this one has a link to.
@@ -129,21 +129,37 @@ impl<H: Host> Site<H> {
 
     /// Reads what a link holds and acts on it.
     pub fn readable(&mut self, site: &str) {
-        let Some(peer) = self.links.get_mut(site) else { return };
-        let number = peer.number;
-        let Way::Socket(link) = &mut peer.way else { return };
-        let open = link.fill().unwrap_or(false);
-        while let Some(peer) = self.links.get_mut(site).filter(|peer| peer.number == number) {
-            let Way::Socket(link) = &mut peer.way else { break };
-            let Some(packet) = link.next_packet() else { break };
-            let Ok(message) = Message::from_bytes(&packet.payload) else {
+        let Some(number) = self.links.get(site).map(|peer| peer.number) else { return };
+        while let Some(link) = self.socket(site, number) {
+            let filled = link.fill();
+            while let Some(packet) = self.socket(site, number).and_then(Link::next_packet) {
+                let Ok(message) = Message::from_bytes(&packet.payload) else {
+                    self.close(site);
+                    return;
+                };
+                self.receive(site, number, message, packet.files.into());
+            }
+            match filled {
+                Ok(Filled::Partly) => continue,
+                Ok(Filled::Whole) => return,
+                Ok(Filled::Gone) => {}
+                Err(error) => {
+                    let text = format!("site '{}' gives up its link to '{site}': {error}", self.name);
+                    self.events.push(Event::Warned(text));
+                }
+            }
+            if self.socket(site, number).is_some() {
                 self.close(site);
-                return;
-            };
-            self.receive(site, number, message, packet.files.into());
+            }
+            return;
         }
-        if !open && self.links.get(site).is_some_and(|peer| peer.number == number) {
-            self.close(site);
+    }
+
+    /// The socket to a site, if its link still is the one with this number.
+    fn socket(&mut self, site: &str, number: u64) -> Option<&mut Link> {
+        match &mut self.links.get_mut(site).filter(|peer| peer.number == number)?.way {
+            Way::Socket(link) => Some(link),
+            Way::Pipe(_) => None,
         }
     }
 

@@ -17,7 +17,7 @@ impl<H: Host> Site<H> {
     /// Sends an item of a stream; where it cannot travel, the error in its place ends the stream.
     pub(super) fn send_item(&mut self, id: JobId, site: &str, place: PlaceId, frame: Frame, value: &H::Value) {
         let mut files = vec![];
-        match self.encode(site, value, &mut files) {
+        match self.encode(site, value, &mut files, 0) {
             Ok((value, warning)) => {
                 self.warn_of_result(id, place, site, warning);
                 self.push(site, &Message::Item(id, place, frame, value), files);
@@ -47,7 +47,7 @@ impl<H: Host> Site<H> {
             Some(Token::Next(index)) => Payload::Next(index),
             Some(Token::Missing(failure)) => Payload::Missing((*failure).clone()),
             Some(Token::Error(failures)) => Payload::Errors(failures.iter().map(|one| (**one).clone()).collect()),
-            Some(Token::Value(value)) => match self.encode(site, &value, &mut files) {
+            Some(Token::Value(value)) => match self.encode(site, &value, &mut files, 0) {
                 Ok((value, warning)) => {
                     self.warn_of_result(id, place, site, warning);
                     Payload::Value(value)
@@ -131,16 +131,17 @@ impl<H: Host> Site<H> {
         }
     }
 
-    /// The value as bytes, and what its user should hear of it.
+    /// The value as bytes, and what its user should hear of it. Its packet has these files already, and so many bytes.
     pub(super) fn encode(
         &mut self,
         site: &str,
         value: &H::Value,
         files: &mut Vec<Arc<OwnedFd>>,
+        taken: usize,
     ) -> Result<(Encoded, Option<String>), String> {
         let outgoing = self.host.encode(value)?;
         let (before, mut lent) = (files.len(), vec![]);
-        match self.lay_out(site, outgoing.buffers, files, &mut lent, outgoing.head.len()) {
+        match self.lay_out(site, outgoing.buffers, files, &mut lent, outgoing.head.len() + taken) {
             Ok(buffers) => Ok((Encoded { head: outgoing.head.into(), buffers }, outgoing.warning)),
             Err(message) => {
                 // Nobody will get what was laid out for it, so nobody would release it.
@@ -171,26 +172,19 @@ impl<H: Host> Site<H> {
             let peer = self.links.get_mut(site).filter(|peer| {
                 matches!(peer.way, Way::Socket(_)) && bytes.len() >= SEGMENT_FROM && files.len() < MAX_FILES
             });
-            buffers.push(match peer {
-                Some(peer) => {
-                    let (id, file) = self
-                        .pool
-                        .send(&bytes)
-                        .map_err(|error| format!("no shared memory for a buffer of {} bytes: {error}", bytes.len()))?;
-                    peer.lent.insert(id);
-                    lent.push(id);
-                    files.push(file);
-                    Buffer::Segment { id, len: bytes.len() as u64 }
-                }
-                None => {
-                    inline += bytes.len();
-                    Buffer::Inline(bytes)
-                }
+            let segment = peer.and_then(|peer| {
+                let (id, file) = self.pool.send(&bytes)?;
+                peer.lent.insert(id);
+                lent.push(id);
+                files.push(file);
+                Some(Buffer::Segment { id, len: bytes.len() as u64 })
             });
+            buffers.push(segment.unwrap_or_else(|| {
+                inline += bytes.len();
+                Buffer::Inline(bytes)
+            }));
         }
-        if inline > MAX_PACKET {
-            return Err(format!("{inline} bytes of it fit into no shared memory, and a packet takes {MAX_PACKET}"));
-        }
+        fits(inline)?;
         Ok(buffers)
     }
 
@@ -213,11 +207,28 @@ impl<H: Host> Site<H> {
     }
 }
 
+/// Whether so many bytes of values can go in one packet.
+fn fits(bytes: usize) -> Result<(), String> {
+    match bytes {
+        ..=MAX_PACKET => Ok(()),
+        _ => Err(format!("{bytes} bytes fit into no shared memory, and a packet takes {MAX_PACKET}")),
+    }
+}
+
+/// How many bytes a value takes of its packet.
+pub(super) fn in_packet(value: &Encoded) -> usize {
+    let inline = value.buffers.iter().map(|buffer| match buffer {
+        Buffer::Inline(bytes) => bytes.len(),
+        Buffer::Segment { .. } => 0,
+    });
+    inline.fold(value.head.len(), usize::saturating_add)
+}
+
 /// The values that a message carries, in order.
 pub(super) fn values(message: &Message) -> impl Iterator<Item = &Encoded> {
     let (one, many): (Option<&Encoded>, &[(String, Encoded)]) = match message {
         Message::Token(_, _, _, Payload::Value(value)) | Message::Item(_, _, _, value) => (Some(value), &[]),
-        Message::Start(_, _, params) => (None, params),
+        Message::Start(_, _, params, _) => (None, params),
         _ => (None, &[]),
     };
     one.into_iter().chain(many.iter().map(|(_, value)| value))
@@ -226,4 +237,21 @@ pub(super) fn values(message: &Message) -> impl Iterator<Item = &Encoded> {
 /// How many bytes a value would travel as.
 pub(super) fn size<H: Host>(host: &mut H, value: &H::Value) -> Option<u64> {
     host.encode(value).ok().map(|outgoing| outgoing.size() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_that_are_too_many_for_one_packet_are_refused() {
+        // Zeros that nobody looks at take no memory.
+        let large =
+            Encoded { head: vec![0; MAX_PACKET / 2].into(), buffers: vec![Buffer::Segment { id: 1, len: 1 << 40 }] };
+        let small = Encoded { head: vec![0; 2].into(), buffers: vec![Buffer::Inline(vec![0; 3].into())] };
+        assert_eq!(in_packet(&small), 5);
+        assert!(fits(2 * in_packet(&large)).is_ok());
+        let refused = fits(2 * in_packet(&large) + in_packet(&small)).unwrap_err();
+        assert!(refused.starts_with("4278190085 bytes fit into no shared memory"), "{refused}");
+    }
 }

@@ -69,6 +69,11 @@ pub fn launch(request: &Request) -> io::Result<()> {
     }
 }
 
+/// Tells whoever launched this, unless it has been killed meanwhile.
+fn answer(line: &str) {
+    let _ = writeln!(io::stdout(), "{line}");
+}
+
 /// Is the supervisor: reads its request from stdin, and ends when all that it started has ended.
 ///
 /// # Errors
@@ -87,13 +92,13 @@ pub fn run() -> io::Result<()> {
                 sites.insert(record.process, (site.name.as_str(), record));
             }
             Err(error) => {
-                println!("`{}` cannot be started: {error}", site.name);
+                answer(&format!("`{}` cannot be started: {error}", site.name));
                 processes::end(GRACE, processes::descendants);
                 return Ok(());
             }
         }
     }
-    println!("started");
+    answer("started");
     thread::spawn(move || {
         if signals.forever().next().is_some() {
             processes::end(GRACE, processes::descendants);

@@ -1,0 +1,72 @@
+"""Do large values come through where a process may have few descriptors, or none more?"""
+# pyright: basic
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.timeout(120)
+
+SCRIPT = """\
+import sys
+import numpy
+sys.path.insert(0, sys.argv[1])
+from dfm.api import ForEach, Pipeline, PlaceParam, Yield
+from dfm.session import JobStatus
+from small.fed.api import work
+from small.fed.runtime.home import get_session
+
+MANY = 600
+with Pipeline() as pipeline:
+    sequence = work.Echo(value=PlaceParam(place="items"), site="east")
+    with ForEach(seq=sequence) as item:
+        Yield(value=work.Echo(value=item, site="west"))
+with get_session(target="local") as session:
+    items = [numpy.full(100_000, number % 256, numpy.uint8) for number in range(MANY)]
+    job = session.execute(pipeline, {"items": items})
+    job.wait_until_finished()
+    job.raise_for_errors()
+    back = job.results()
+    # As long as the application holds them, nobody has their memory back.
+    assert [int(one[0]) for one in back] == [number % 256 for number in range(MANY)]
+    assert all((one == one[0]).all() and len(one) == 100_000 for one in back)
+print("all came")
+"""
+
+
+def few() -> None:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128))
+
+
+def test_more_large_values_than_there_may_be_descriptors_all_come(small: Path) -> None:
+    pytest.importorskip("numpy")
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, small], preexec_fn=few, capture_output=True, text=True, timeout=100
+    )
+    assert (done.stdout, done.stderr) == ("all came\n", "")
+
+
+def test_a_process_is_allowed_more_descriptors_where_the_system_lets_it(small: Path) -> None:
+    script = (
+        "import resource\n"
+        "from dfm import _native\n"
+        "_native.Site('home')\n"
+        "print(*resource.getrlimit(resource.RLIMIT_NOFILE))\n"
+    )
+
+    def bounded() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (128, 256))
+
+    done = subprocess.run([sys.executable, "-c", script], preexec_fn=bounded, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("256 256\n", "")
+
+
+def test_a_number_that_is_no_descriptors_is_refused() -> None:
+    from dfm import _native
+
+    for takes in (lambda: _native.Site("home").add_link("a", -1), lambda: _native.end_with_parent(-1)):
+        with pytest.raises(ValueError, match="-1 is no descriptor"):
+            takes()
