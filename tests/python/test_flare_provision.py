@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dfm.flare._kit import find_kit
+from dfm.flare._kit import Kit, find_kit
 
 pytest.importorskip("nvflare")
 
@@ -313,3 +313,13 @@ def test_without_nvflare_it_says_how_to_get_it(federation: Federation, tmp_path:
 def test_nothing_else_imports_nvflare() -> None:
     program = "import sys, dfm.api, dfm.exec, dfm.session; sys.exit('nvflare' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_a_server_that_does_not_answer_is_started_as_its_kit_says(tmp_path: Path) -> None:
+    kits = {
+        name: Kit(tmp_path / name / "project" / "prod_00" / "ann@grid", "ann@grid") for name in ("grid_poc", "b_poc")
+    }
+    (tmp_path / "grid_poc").mkdir()
+    (tmp_path / "grid_poc" / ".poc").touch()
+    assert kits["grid_poc"].start() == "start the POC with `dfm poc start -f grid`"
+    assert kits["b_poc"].start() == "is it running?"

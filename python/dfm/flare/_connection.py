@@ -70,7 +70,7 @@ def log_in(kit: Kit, check: Callable[[], None] = lambda: None) -> Any:
         except api_spec.NoConnection as error:
             if time.monotonic() > deadline:
                 raise SessionError(
-                    f"the federation's server does not answer, for the kit {folder}: {error}; is it running?"
+                    f"the federation's server does not answer, for the kit {folder}: {error}; {kit.start()}"
                 ) from None
         except Exception as error:
             raise SessionError(

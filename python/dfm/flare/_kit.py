@@ -17,6 +17,14 @@ class Kit:
     folder: Path
     user: str
 
+    def start(self) -> str:
+        """What its federation's server may need that does not answer."""
+        poc = self.folder.parents[2]
+        # `dfm poc` writes this file into the folder that has its kits.
+        if poc.name.endswith("_poc") and (poc / ".poc").exists():
+            return f"start the POC with `dfm poc start -f {poc.name.removesuffix('_poc')}`"
+        return "is it running?"
+
 
 def find_kit(package: str | None, workspace: str | None, user: str | None) -> Kit:
     """The kit in the folder `package`, or else the newest one of `user` in a provisioned project, `workspace`.
