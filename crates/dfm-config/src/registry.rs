@@ -7,8 +7,8 @@ use indexmap::IndexMap;
 
 use crate::registry_edit;
 use crate::tree::{self, Entries, Entry, Node};
-use crate::write::write_alone;
 pub use crate::write::lock;
+use crate::write::write_alone;
 
 /// The file `federations.yaml`, as it was read.
 #[derive(Clone, Debug)]
