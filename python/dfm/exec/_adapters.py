@@ -50,7 +50,6 @@ class Bound:
         "exposed",
         "fixed",
         "kind",
-        "models",
         "params",
         "plain",
     )
@@ -67,8 +66,6 @@ class Bound:
         """(argument, the operation's parameter)."""
         self.exposed: list[tuple[str, str]] = []
         """(argument, the parameter that overrides its source)."""
-        self.models: list[tuple[str, type[Any]]] = []
-        """(parameter, the class that a literal is rebuilt into)."""
         self.checks: list[tuple[str, Check]] = []
         """(parameter, what holds its value against what is declared for it)."""
         self.accepted: set[str] = set()
@@ -102,9 +99,6 @@ class Bound:
         for name, check in self.checks:
             if name in given:
                 given[name] = check(given[name])
-        for name, model in self.models:
-            if isinstance(given.get(name), dict):
-                given[name] = cast(Any, model).model_validate(given[name])
         if self.plain:
             return given
         arguments = dict(self.fixed)
@@ -282,7 +276,6 @@ class Adapters:
             if "exposed" in source:
                 bound.exposed.append((name, source["exposed"]))
         _check_signature(body, set(binding["arguments"]), what)
-        bound.models = list(models.items())
         bound.accepted = set(binding["parameters"])
         bound.discoverable = set(binding["discoverable"])
         try:
