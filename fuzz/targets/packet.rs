@@ -85,7 +85,7 @@ fn seeds() -> Vec<Message> {
         Message::Unfinished(1, 2, unfinished),
         Message::Measure(1),
         Message::Measured(1, vec![measured]),
-        Message::Start(1, Frame::of_param_set(0), vec![("x".into(), value())]),
+        Message::Start(1, Frame::of_param_set(0), vec![("x".into(), value())], vec![]),
         Message::Stop(1, 2),
         Message::Cancel(1),
         Message::Cancelled(1),
