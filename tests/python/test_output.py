@@ -26,7 +26,7 @@ COMMANDS = [
     "doctor",
     "--json fed check small",
     "fed config list-all",
-    "completion generate bash",
+    "completion generate --shell bash",
     "fed plan small count.py",
     SUBMIT,
     f"--json {SUBMIT}",
