@@ -80,7 +80,16 @@ def test_bodies_that_were_given_up_keep_no_other_from_running(home, fed, tmp_pat
     fifos = [tmp_path / str(number) for number in range(4)]
     for fifo in fifos:
         os.mkfifo(fifo)
-    timeout = {"timeout": 0.5} if how == "timeout" else {}
+    timeout = {"timeout": 2.0} if how == "timeout" else {}
+    opened = []
+
+    def is_read(fifo):
+        try:
+            opened.append(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
+        except OSError:
+            return False
+        return True
+
     try:
         for two in (fifos[:2], fifos[2:]):
             jobs = [
@@ -89,7 +98,8 @@ def test_bodies_that_were_given_up_keep_no_other_from_running(home, fed, tmp_pat
                 )
                 for fifo in two
             ]
-            until(lambda: threads._idle == 0)
+            for fifo in two:
+                until(lambda fifo=fifo: is_read(fifo))
             for job in jobs:
                 if how == "cancel":
                     job.cancel()
@@ -98,8 +108,9 @@ def test_bodies_that_were_given_up_keep_no_other_from_running(home, fed, tmp_pat
         assert home.run(written(build))["sum"] == [2]
         until(lambda: "beside 4 that go on with bodies that were given up" in threads.busy())
     finally:
-        for fifo in fifos:
-            os.write(os.open(fifo, os.O_RDWR), b"1")
+        for writer in opened:
+            os.write(writer, b"1")
+            os.close(writer)
     until(lambda: "given up" not in threads.busy())
     assert (threads._beside, threads._given_up) == (0, 0)
 
