@@ -193,12 +193,14 @@ def test_literals_that_no_reader_of_json_takes_are_encoded_or_refused() -> None:
         endless = [endless]
     with Pipeline() as pipeline:
         Compute(value=deep)
-    assert list(document(pipeline)[0]["arguments"]["value"]) == ["encoded"]
-    for value, why in ((endless, "nested more than 200 levels deep"), ("\ud800", "surrogates not allowed")):
-        with Pipeline() as pipeline:
-            Compute(value=value)
-        with pytest.raises(PipelineError, match=rf"math.Compute: value cannot be saved or sent: .*{why}"):
-            pipeline.model_dump_json()
+        Compute(value="\ud800")
+    assert [list(one["arguments"]["value"]) for one in document(pipeline)] == [["encoded"], ["encoded"]]
+    with Pipeline() as pipeline:
+        Compute(value=endless)
+    with pytest.raises(
+        PipelineError, match=r"math.Compute: value cannot be saved or sent: .*more than 200 levels deep"
+    ):
+        pipeline.model_dump_json()
 
 
 def test_wrong_parameters_are_explained() -> None:
