@@ -8,7 +8,7 @@ import datetime
 import secrets
 from pathlib import Path
 
-from dfm.api import EachSite, Equal, ForEach, If, PlaceParam, Retry, TryFromCache, Yield
+from dfm.api import EachSite, Equal, ForEach, If, PlaceParam, Repeat, Retry, TryFromCache, Yield
 
 SITES = ["home", "server", "east", "west"]
 
@@ -157,6 +157,25 @@ def each_site(fed):
     Yield(value=[here.collect(bad), here.missing(bad)], place="missing")
 
 
+def rounds(fed):
+    """Doubles a number until it is large enough, together with all sites, and once more than it may."""
+    with Repeat(start={"n": PlaceParam(place="start"), "kept": [1]}, at_most=9) as rounds:
+        with EachSite(offers=[fed.Add, fed.Total]) as here:
+            same = fed.Add(site=here, a=rounds["n"], b=0)
+        both = here.collect(same)
+        more = fed.Add(a=both["east"], b=both["west"], site="west")
+        Yield(value={"round": more, "kept": rounds["kept"]}, place="each")
+        rounds.next(n=more)
+        rounds.until(more > 40)
+    Yield(value=fed.Add(a=rounds.result("n"), b=rounds.count, site="east"), place="end")
+    Yield(value=rounds.collect(more), place="all")
+    with Repeat(start={"n": 0}, at_most=3) as failing:
+        bad = fed.Fail(value=failing["n"], site="east")
+        failing.next(n=bad)
+        Yield(value=bad, place="bad")
+    Yield(value=failing.result("n"), place="none")
+
+
 def numpy_array():
     import numpy
 
@@ -190,6 +209,7 @@ CASES = {
     "blocks that fail": (blocks_that_fail, [{}]),
     "tries": (tries, [{}]),
     "limits": (limits, [{}]),
+    "rounds": (rounds, [{"start": 3}, {"start": 0}]),
     "made values": (made_values, [{"start": 1}]),
     "each site": (each_site, [{"base": 10}, {"base": 20}]),
 }

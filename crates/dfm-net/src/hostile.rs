@@ -11,6 +11,8 @@ pub const MOST_PARTS: usize = 1 << 20;
 pub const MOST_LEVELS: usize = 100;
 /// A block is entered for at most so many elements of one sequence: each of them costs memory before anything runs.
 pub const MOST_ELEMENTS: u32 = 1 << 20;
+/// There are at most so many rounds; those of one `Repeat` inside of another count for each of its rounds.
+pub const MOST_ROUNDS: u32 = 1 << 16;
 /// A transition has at most so many inputs.
 const MOST_INPUTS: usize = 1 << 16;
 /// A call is tried again at most so many times.
@@ -114,6 +116,9 @@ impl Net {
         if depth.iter().any(|levels| *levels > MOST_LEVELS) {
             return Some(format!("its blocks lie more than {MOST_LEVELS} deep in each other"));
         }
+        if self.most_rounds() > MOST_ROUNDS {
+            return Some(format!("it may go through more than {MOST_ROUNDS} rounds, counting those inside of others"));
+        }
         (0..).zip(&self.transitions).find_map(|(at, transition)| {
             let wrong = if transition.outputs.len() > MOST_PARTS {
                 Some(format!("{} outputs", transition.outputs.len()))
@@ -122,6 +127,21 @@ impl Net {
             };
             wrong.map(|what| format!("transition {} has {what}", at as TransitionId))
         })
+    }
+
+    /// How many rounds there may be in one frame of the pipeline.
+    fn most_rounds(&self) -> u32 {
+        let mut own = vec![1u32; self.blocks.len()];
+        for transition in &self.transitions {
+            if let Step::Again { at_most, .. } = transition.step {
+                own[transition.block as usize] = own[transition.block as usize].max(at_most);
+            }
+        }
+        let mut all: Vec<u32> = Vec::with_capacity(own.len());
+        for (block, own) in self.blocks.iter().zip(own) {
+            all.push(own.saturating_mul(block.parent.map_or(1, |parent| all[parent as usize])));
+        }
+        all.into_iter().max().unwrap_or(1)
     }
 
     /// What tells that a step's inputs are not there, or come from where no planner takes them from.
@@ -167,6 +187,10 @@ pub(crate) fn reads(step: &Step, slot: u16, last: bool) -> bool {
         Step::Store { .. } => slot == 0 || last,
         Step::Join { .. } => slot < 2,
         Step::Yield { value, .. } => is_slot(value),
+        Step::Repeat { start, .. } => is_slot(start),
+        Step::Again { next, until, .. } => {
+            is_slot(next) || until.as_ref().is_some_and(|condition| mentions(condition, slot))
+        }
         Step::Gather { keys, .. } => usize::from(slot) < keys.len(),
         Step::Collect { .. } | Step::Enter { .. } => slot == 0,
     }
@@ -178,26 +202,28 @@ fn slots(step: &Step) -> Vec<u16> {
         Step::Call { arguments, .. } => arguments.iter().flat_map(|(_, argument)| argument.slots()).collect(),
         Step::Split { sequence, .. } => sequence.slots(),
         Step::LookUp { key, .. } => key.iter().flat_map(Argument::slots).collect(),
-        Step::Decide { condition, .. } => {
-            let (mut found, mut conditions) = (vec![], vec![condition]);
-            while let Some(condition) = conditions.pop() {
-                match condition {
-                    Condition::And(parts) | Condition::Or(parts) => conditions.extend(parts),
-                    Condition::Not(part) => conditions.push(part),
-                    Condition::Compare(_, one, other) => {
-                        found.extend([one, other].into_iter().flat_map(Argument::slots))
-                    }
-                    Condition::Truth(argument) => found.extend(argument.slots()),
-                }
-            }
-            found
-        }
+        Step::Decide { condition, .. } => slots_of(condition),
+        Step::Repeat { start, .. } => start.slots(),
+        Step::Again { next, until, .. } => until.iter().flat_map(slots_of).chain(next.slots()).collect(),
         // The value and the key; the cache's and the block's.
         Step::Store { .. } | Step::Join { .. } => vec![1],
         Step::Yield { value, .. } => value.slots(),
         Step::Gather { keys, .. } => (0..keys.len().min(MOST_INPUTS)).map(|slot| slot as u16).collect(),
         Step::Collect { .. } | Step::Enter { .. } => vec![0],
     }
+}
+
+fn slots_of(condition: &Condition) -> Vec<u16> {
+    let (mut found, mut conditions) = (vec![], vec![condition]);
+    while let Some(condition) = conditions.pop() {
+        match condition {
+            Condition::And(parts) | Condition::Or(parts) => conditions.extend(parts),
+            Condition::Not(part) => conditions.push(part),
+            Condition::Compare(_, one, other) => found.extend([one, other].into_iter().flat_map(Argument::slots)),
+            Condition::Truth(argument) => found.extend(argument.slots()),
+        }
+    }
+    found
 }
 
 fn uses(argument: &Argument, slot: u16) -> bool {
@@ -235,6 +261,14 @@ fn beyond(step: &Step) -> Option<String> {
         Step::Decide { condition, .. } => condition_depth(condition, MOST_LEVELS, &literal).is_none().then(deep),
         Step::LookUp { key, .. } => key.iter().any(literal).then(deep),
         Step::Yield { value, .. } => literal(value).then(deep),
+        Step::Repeat { start, .. } => literal(start).then(deep),
+        Step::Again { next, until, at_most, .. } => {
+            let condition = until.as_ref().map(|one| condition_depth(one, MOST_LEVELS, &literal).is_none());
+            if *at_most == 0 {
+                return Some("no rounds".to_owned());
+            }
+            (literal(next) || condition.unwrap_or_default()).then(deep)
+        }
         Step::Gather { keys, .. } => (keys.len() > MOST_INPUTS).then(|| format!("{} keys", keys.len())),
         _ => None,
     }

@@ -15,7 +15,7 @@ mod whole;
 
 pub use engine::{Action, Engine, Move, State, Waiting};
 pub use frame::Frame;
-pub use hostile::{Kind, MOST_ELEMENTS};
+pub use hostile::{Kind, MOST_ELEMENTS, MOST_ROUNDS};
 pub use measured::Measured;
 pub use net::{
     Arc, Argument, Block, BlockId, Carry, Comparison, Condition, Form, Limits, Net, NodeId, OnError, Place, PlaceId,

@@ -167,6 +167,27 @@ pub enum Step {
         /// The pipeline's node.
         node: NodeId,
     },
+    /// Begin rounds, the first of which has this value as its element.
+    Repeat {
+        /// The pipeline's node.
+        node: NodeId,
+        /// The value.
+        start: Argument,
+    },
+    /// End a round. The next one has another value as its element; what the last one gives is a tuple of that value and
+    /// how many rounds there were.
+    Again {
+        /// The pipeline's node.
+        node: NodeId,
+        /// What began the rounds, in the same net.
+        repeat: TransitionId,
+        /// The value.
+        next: Argument,
+        /// What holds in the last round.
+        until: Option<Condition>,
+        /// There are at most so many rounds.
+        at_most: u32,
+    },
     /// Make a dictionary of the values that its first inputs have, one for each key.
     Gather {
         /// The pipeline's node.
@@ -202,6 +223,8 @@ impl Step {
             | Self::Store { node }
             | Self::Join { node }
             | Self::Gather { node, .. }
+            | Self::Repeat { node, .. }
+            | Self::Again { node, .. }
             | Self::Collect { node, .. } => node,
         }
     }
@@ -212,6 +235,8 @@ impl Step {
             Self::Call { operation, .. } => operation.clone(),
             Self::Yield { place, .. } => format!("yield {place}"),
             Self::Split { .. } => "for each".to_owned(),
+            Self::Repeat { .. } => "repeat".to_owned(),
+            Self::Again { .. } => "next round".to_owned(),
             Self::Decide { .. } => "if".to_owned(),
             Self::Enter { .. } => "body".to_owned(),
             Self::LookUp { .. } => "try from cache".to_owned(),
@@ -219,6 +244,11 @@ impl Step {
             Self::Join { .. } => "cached or made".to_owned(),
             Self::Collect { .. } | Self::Gather { .. } => "collect".to_owned(),
         }
+    }
+
+    /// Whether it gives elements, each in a frame of its own.
+    pub fn parts(&self) -> bool {
+        matches!(self, Self::Split { .. } | Self::Repeat { .. })
     }
 
     /// The operation, if it calls one.

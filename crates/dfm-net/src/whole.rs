@@ -28,6 +28,7 @@ pub fn check_whole(nets: &[Net]) -> Result<(), String> {
     }
     let whole = Whole { nets, at, slots: nets.iter().map(inputs).collect(), alone: false };
     whole.check_producers()?;
+    whole.check_rounds()?;
     whole.check_waiting()
 }
 
@@ -52,6 +53,7 @@ pub fn check_alone(net: &Net, at_home: bool) -> Result<(), String> {
         return Err(format!("{} is for the application's site alone", whole.named(firing)));
     }
     whole.check_producers()?;
+    whole.check_rounds()?;
     whole.check_waiting()
 }
 
@@ -151,11 +153,16 @@ impl<'n> Whole<'n> {
         let opens = |block: BlockId| openers.get(&block).is_some_and(|(opener, _)| *opener == maker);
         let counts = matches!(arc.carry, Carry::Count(_));
         let keys = matches!(taken, Step::Store { .. }) && self.is_last(taker, place.slot);
-        let splits = matches!(made, Step::Split { .. });
+        let splits = made.parts();
         let kind = match (made, &arc.carry) {
             // What has been found needs no body.
             (Step::LookUp { .. }, Carry::Count(when)) => *when,
-            (Step::Split { .. } | Step::Decide { .. }, Carry::Count(_)) => true,
+            (Step::Split { .. } | Step::Repeat { .. } | Step::Decide { .. }, Carry::Count(_)) => true,
+            // Of all rounds but the last one there is nothing to be had.
+            (Step::Again { .. }, Carry::Value(path)) => {
+                path.is_empty() && arc.site.is_none() && matches!(taken, Step::Collect { .. })
+            }
+            (Step::Again { .. }, _) => false,
             (Step::Call { .. }, Carry::Stream) => matches!(taken, Step::Yield { .. } | Step::Split { .. }),
             (Step::LookUp { .. }, Carry::Key) => keys && opens(into),
             (Step::LookUp { .. }, Carry::Value(_)) => matches!(taken, Step::Join { .. }) && place.slot == 0,
@@ -181,6 +188,34 @@ impl<'n> Whole<'n> {
         usize::from(slot) + 1 == self.slots[net][transition as usize]
     }
 
+    /// Rounds end, and nothing but the end of one begins the next: each `Repeat` enters a block whose only `Again` is its
+    /// own, at the same site.
+    fn check_rounds(&self) -> Result<(), String> {
+        let mut ends = HashMap::new();
+        for (net, transition, firing) in self.firings() {
+            let Step::Again { repeat, .. } = transition.step else { continue };
+            let begins = self.nets[net].transitions.get(repeat as usize).filter(|begins| {
+                let enters = |arc: &Arc| {
+                    let place = self.nets[net].places.get(arc.place as usize).filter(|_| arc.site.is_none());
+                    let taker = place.map(|place| self.step((net, place.transition)));
+                    matches!(taker, Some(Step::Enter { block, .. }) if *block == transition.block)
+                };
+                matches!(begins.step, Step::Repeat { .. }) && begins.outputs.iter().any(enters)
+            });
+            let each = self.nets[net].blocks[transition.block as usize].each;
+            if begins.is_none() || !each || ends.insert((net, repeat), firing).is_some() {
+                return Err(format!("{} ends no round of its own", self.named(firing)));
+            }
+        }
+        let without_end = |(_, transition, firing): &(usize, &Transition, Firing)| {
+            matches!(transition.step, Step::Repeat { .. }) && !ends.contains_key(firing)
+        };
+        match self.firings().find(without_end) {
+            Some((_, _, firing)) => Err(format!("{} begins rounds that nothing ends", self.named(firing))),
+            None => Ok(()),
+        }
+    }
+
     /// No event waits for itself.
     fn check_waiting(&self) -> Result<(), String> {
         let enters = self.enters()?;
@@ -201,6 +236,9 @@ impl<'n> Whole<'n> {
                     waiting.add((firing, Event::Left), (around, Event::Left));
                 }
             }
+            if let Step::Again { repeat, .. } = transition.step {
+                waiting.add((firing, Event::End), ((net, repeat), Event::End));
+            }
             if matches!(transition.step, Step::Call { .. }) {
                 for (site, place) in self.nets[net].consumers(firing.1) {
                     let Some(to) = site.map_or(Some(net), |site| self.at.get(site).copied()) else { continue };
@@ -212,7 +250,7 @@ impl<'n> Whole<'n> {
         for (from, arc, maker) in self.arcs() {
             let Some((to, place)) = self.target(from, arc) else { continue };
             let taker = (to, self.nets[to].places[place as usize].transition);
-            let parts = matches!(self.step(maker), Step::Split { .. });
+            let parts = self.step(maker).parts();
             if parts || arc.carry == Carry::Stream {
                 waiting.add((maker, Event::Begin), (taker, Event::Begin));
                 if matches!(arc.carry, Carry::Count(_) | Carry::Stream) {
@@ -358,7 +396,7 @@ impl Waiting {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Argument, Block, Frame, Kind, Limits};
+    use crate::{Argument, Block, Frame, Kind, Limits, MOST_ROUNDS};
 
     fn step(node: u64, slots: u16) -> Step {
         Step::Call {
@@ -523,6 +561,47 @@ mod tests {
         own.places.push(Place { transition: 3, slot: 0, block: 0, source: Source::Start });
         own.transitions.push(Transition { step: step(3, 0), block: 0, outputs: vec![arc(None, 3, value())] });
         assert!(check_alone(&own, false).unwrap_err().starts_with("node 2 (write to cache)"));
+    }
+
+    /// Rounds that carry a number which nothing changes.
+    fn rounds() -> Net {
+        let repeat = Step::Repeat { node: NodeId::Number(1), start: Argument::Literal(0.into()) };
+        let outputs = vec![arc(None, 1, Carry::Count(true)), arc(None, 2, value())];
+        let enter = Step::Enter { node: NodeId::Number(1), block: 1 };
+        let again =
+            Step::Again { node: NodeId::Number(2), repeat: 0, next: Argument::Slot(0), until: None, at_most: 9 };
+        let places = vec![
+            place(0, 0, Source::Start),
+            place(1, 0, Source::Here),
+            Place { transition: 2, slot: 0, block: 1, source: Source::Here },
+        ];
+        let mut net = net("a", places, vec![(repeat, 0, outputs), (enter, 0, vec![]), (again, 1, vec![])]);
+        net.blocks.push(Block { parent: Some(0), each: true });
+        net
+    }
+
+    #[test]
+    fn rounds_end_and_begin_by_nothing_but_their_own() {
+        assert_eq!(check_alone(&rounds(), false), Ok(()));
+        let with = |repeat, at_most| {
+            let mut net = rounds();
+            let Step::Again { repeat: own, at_most: most, .. } = &mut net.transitions[2].step else { unreachable!() };
+            (*own, *most) = (repeat, at_most);
+            check_alone(&net, false).unwrap_err()
+        };
+        assert_eq!(with(0, 0), "transition 2 has no rounds");
+        assert!(with(0, MOST_ROUNDS + 1).starts_with("it may go through more than 65536 rounds"));
+        for repeat in [1, 2, 7] {
+            assert!(with(repeat, 9).ends_with("ends no round of its own"));
+        }
+        let mut endless = rounds();
+        endless.transitions[2].step = step(2, 1);
+        assert!(check_alone(&endless, false).unwrap_err().ends_with("begins rounds that nothing ends"));
+        let mut twice = rounds();
+        twice.transitions[0].outputs.push(arc(None, 3, value()));
+        twice.transitions.push(twice.transitions[2].clone());
+        twice.places.push(Place { transition: 3, slot: 0, block: 1, source: Source::Here });
+        assert!(check_alone(&twice, false).unwrap_err().ends_with("ends no round of its own"));
     }
 
     #[test]

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use dfm_net::NodeId;
+use dfm_net::{MOST_ROUNDS, NodeId};
 use indexmap::IndexMap;
 
 use crate::check::shown;
 use crate::graph::{Block, Known};
-use crate::{Argument, Pipeline, Problem, Statement};
+use crate::{AgainStatement, Argument, Pipeline, Problem, Statement};
 
 /// A pipeline's statements by their blocks.
 pub(crate) struct Blocks<'a> {
@@ -17,15 +17,18 @@ pub(crate) struct Blocks<'a> {
     pub known: Vec<(Known<'a>, usize)>,
     /// The blocks' own ids.
     by_id: HashMap<&'a NodeId, usize>,
+    /// `Repeat` → what ends its rounds.
+    ends: HashMap<&'a NodeId, usize>,
 }
 
 impl<'a> Blocks<'a> {
     /// Sorts statements into blocks, and refuses kinds that this planner does not know.
     pub fn new(pipeline: &'a Pipeline, problems: &mut Vec<Problem>) -> Self {
         let body = Block { parent: 0, node: None, each: false, so: true };
-        let mut sorted = Self { blocks: vec![body], known: vec![], by_id: HashMap::new() };
+        let mut sorted = Self { blocks: vec![body], known: vec![], by_id: HashMap::new(), ends: HashMap::new() };
         let mut ifs: HashMap<&NodeId, usize> = HashMap::new();
         let mut caches: IndexMap<&NodeId, usize> = IndexMap::new();
+        let mut repeats: IndexMap<&NodeId, usize> = IndexMap::new();
         for statement in &pipeline.statements {
             let (known, around) = match statement {
                 Statement::Operation(statement) => (Known::Operation(statement), &statement.block),
@@ -50,6 +53,9 @@ impl<'a> Blocks<'a> {
                 }
                 Statement::TryFromCache(statement) => (Known::LookUp(statement), &statement.block),
                 Statement::WriteToCache(statement) => (Known::Store(statement), &statement.block),
+                Statement::Repeat(statement) => (Known::Repeat(statement), &statement.block),
+                Statement::Again(statement) => (Known::Again(statement), &statement.block),
+                Statement::Outcome(statement) => (Known::Outcome(statement), &statement.block),
                 Statement::Gathered(statement) => (Known::Gather(statement), &statement.block),
                 Statement::EachSite(_) | Statement::Gather(_) => unreachable!("they were expanded"),
                 Statement::Other { kind, node } => {
@@ -71,6 +77,11 @@ impl<'a> Blocks<'a> {
                     sorted.open(known.node(), Block { parent, node, each: false, so: true }, problems);
                     caches.insert(known.node(), sorted.known.len() - 1);
                 }
+                Known::Repeat(_) => {
+                    sorted.open(known.node(), Block { parent, node, each: true, so: true }, problems);
+                    repeats.insert(known.node(), sorted.known.len() - 1);
+                }
+                Known::Again(statement) => sorted.end_rounds(statement, parent, &mut repeats, problems),
                 Known::Store(statement) => {
                     let look_up = caches.shift_remove(&statement.cache);
                     let look_up = look_up.filter(|_| sorted.by_id.get(&statement.cache) == Some(&parent));
@@ -86,11 +97,58 @@ impl<'a> Blocks<'a> {
                 _ => {}
             }
         }
+        for node in repeats.keys() {
+            let message = "its body does not say what goes into the next round".to_owned();
+            problems.push(Problem::new("plan-repeat", Some(node), message, None));
+        }
         for node in caches.keys() {
             let message = "its body writes nothing to the cache".to_owned();
             problems.push(Problem::new("plan-cache", Some(node), message, None));
         }
         sorted
+    }
+
+    fn end_rounds(
+        &mut self,
+        statement: &'a AgainStatement,
+        parent: usize,
+        repeats: &mut IndexMap<&'a NodeId, usize>,
+        problems: &mut Vec<Problem>,
+    ) {
+        let begins = repeats.shift_remove(&statement.repeat);
+        let begins = begins.filter(|_| self.by_id.get(&statement.repeat) == Some(&parent));
+        let Some((Known::Repeat(repeat), _)) = begins.map(|begins| self.known[begins]) else {
+            let message = "it does not stand in the body of a Repeat that has no other one".to_owned();
+            let help = Some("say what goes into the next round once, in the body itself".to_owned());
+            problems.push(Problem::new("plan-repeat", Some(&statement.node), message, help));
+            return;
+        };
+        self.ends.insert(&repeat.node, self.known.len() - 1);
+        let alike = |one: &IndexMap<String, Argument>, other: &IndexMap<String, Argument>| {
+            one.keys().all(|name| other.contains_key(name))
+        };
+        if !alike(&repeat.start, &statement.next) || !alike(&statement.next, &repeat.start) {
+            let message = "it has other names than the first round".to_owned();
+            problems.push(Problem::new("plan-repeat", Some(&statement.node), message, None));
+        }
+        if !(1..=MOST_ROUNDS).contains(&repeat.at_most) {
+            let message = format!("it has at_most={}, and there are 1 to {MOST_ROUNDS} rounds", repeat.at_most);
+            problems.push(Problem::new("plan-repeat", Some(&repeat.node), message, None));
+        }
+    }
+
+    /// What ends the rounds and what begins them, for what they come to.
+    pub fn rounds(&self, outcome: usize, problems: &mut Vec<Problem>) -> Vec<usize> {
+        let (Known::Outcome(statement), block) = self.known[outcome] else { return vec![] };
+        let found = self.ends.get(&statement.repeat).map(|again| (*again, self.blocks[self.known[*again].1]));
+        match found {
+            Some((again, body)) if body.parent == block => std::iter::once(again).chain(body.node).collect(),
+            _ => {
+                let message = "it is what rounds come to that do not stand before and beside it".to_owned();
+                problems.push(Problem::new("plan-repeat", Some(&statement.node), message, None));
+                vec![]
+            }
+        }
     }
 
     fn find(&self, node: &NodeId, around: Option<&NodeId>, problems: &mut Vec<Problem>) -> usize {
@@ -115,6 +173,7 @@ impl<'a> Blocks<'a> {
         let (known, block) = self.known[node];
         match known {
             Known::ForEach(statement) => self.by_id.get(&statement.node).copied().unwrap_or(block),
+            Known::Repeat(statement) => self.by_id.get(&statement.node).copied().unwrap_or(block),
             _ => block,
         }
     }

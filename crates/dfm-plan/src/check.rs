@@ -53,7 +53,15 @@ pub(crate) fn check<'a>(
                 let named = cache.site.as_ref().and_then(|name| offers.site(name, &cache.node, &mut problems));
                 (named.into_iter().collect(), Limits::default())
             }
-            Known::Store(_) => {
+            Known::Repeat(_) => (vec![], Limits::default()),
+            Known::Outcome(_) => {
+                let rounds = blocks.rounds(index, &mut problems);
+                let first = |at| Input { node: rounds[at], signal: at > 0 };
+                inputs.splice(0..0, (0..rounds.len()).map(first));
+                follows = rounds.last().copied();
+                (vec![], Limits::default())
+            }
+            Known::Store(_) | Known::Again(_) => {
                 follows = blocks.blocks[block].node;
                 (vec![], Limits::default())
             }
@@ -91,7 +99,7 @@ pub(crate) fn check<'a>(
     }
     let home = Candidate { site: home.expect("a site that is none is a problem"), offer: None };
     gather_where_used(&mut nodes, &order, home);
-    lead(&mut nodes, &order);
+    lead(&mut nodes, &order, home);
     Ok(Graph { nodes, order, blocks: blocks.blocks })
 }
 
@@ -115,21 +123,26 @@ fn gather_where_used(nodes: &mut [Node<'_>], order: &[usize], home: Candidate<'_
     }
 }
 
-/// Gives each node that follows another, or is followed because it uses a cache, the candidates of that one.
-fn lead(nodes: &mut [Node<'_>], order: &[usize]) {
+/// Gives each node that follows another, or is followed because it uses a cache or decides on rounds, the candidates of
+/// that one.
+fn lead<'a>(nodes: &mut [Node<'a>], order: &[usize], home: Candidate<'a>) {
     let mut at = vec![0; nodes.len()];
     for (index, &node) in order.iter().enumerate() {
         at[node] = index;
     }
-    let stores: HashMap<usize, usize> = (0..nodes.len())
-        .filter(|node| matches!(nodes[*node].statement, Known::Store(_)))
-        .filter_map(|node| Some((nodes[node].follows?, nodes[node].inputs.first()?.node)))
-        .collect();
+    let decisive = |node: usize| {
+        let begins =
+            nodes[node].follows.filter(|_| matches!(nodes[node].statement, Known::Store(_) | Known::Again(_)))?;
+        let input = nodes[node].inputs.iter().find(|input| !input.signal && input.node != begins)?;
+        Some((begins, input.node))
+    };
+    let stores: HashMap<usize, usize> = (0..nodes.len()).filter_map(decisive).collect();
     for &node in order {
         if nodes[node].candidates.is_empty()
             && let Some(&stored) = stores.get(&node)
         {
-            // A cache is at the site that makes its value, so that one goes where the cache is looked into.
+            // A cache is at the site that makes its value, so that one goes where the cache is looked into; rounds are
+            // where what decides on them is.
             let mut maker = stored;
             while at[maker] > at[node] {
                 let inner = stores.get(&maker).filter(|_| nodes[maker].candidates.is_empty());
@@ -139,9 +152,12 @@ fn lead(nodes: &mut [Node<'_>], order: &[usize]) {
             if at[maker] > at[node] {
                 nodes[maker].follows = Some(node);
                 nodes[node].candidates = stripped(&nodes[maker].candidates);
-            } else {
+            } else if maker != node {
                 nodes[node].follows = Some(maker);
             }
+        }
+        if nodes[node].candidates.is_empty() && nodes[node].follows.is_none() {
+            nodes[node].candidates = vec![Candidate { site: home.site, offer: None }];
         }
         if let Some(leader) = nodes[node].follows.filter(|_| !matches!(nodes[node].statement, Known::Operation(_))) {
             nodes[node].candidates = stripped(&nodes[leader].candidates);
@@ -295,6 +311,10 @@ fn check_references(
             let message = format!("it depends on the node {}, which writes to a cache and has no result", shown(to));
             let help = Some("depend on the TryFromCache, outside of its body".to_owned());
             problems.push(Problem::new("plan-store-as-input", Some(node), message, help));
+        }
+        Some(index) if matches!(blocks.known[*index].0, Known::Again(_)) => {
+            let message = format!("it depends on the node {}, which ends a round and has no result", shown(to));
+            problems.push(Problem::new("plan-repeat", Some(node), message, None));
         }
         Some(index) if matches!(blocks.known[*index].0, Known::Yield(_)) => {
             let message = format!("it depends on the node {}, which is a Yield and has no result", shown(to));

@@ -3,7 +3,7 @@
 //! All times are seconds, all sizes bytes. A frame starts at time 0; a site works on any number of nodes at once.
 //!
 //! A node in a loop's body fires once for each element; its times and sizes are those of all its firings in one frame.
-//! Their fixed times overlap, and they share what has a rate: the throughput of their operation and the bandwidth of a
+//! Their fixed times overlap, but for those of rounds, and they share what has a rate: the throughput of their operation and the bandwidth of a
 //! link. What stands in a branch counts as if the branch were taken.
 
 use crate::graph::{Candidate, Graph, Known};
@@ -29,6 +29,8 @@ struct Own {
     params: bool,
     /// How often it fires in a frame.
     firings: f64,
+    /// How many of these come one after the other.
+    rounds: f64,
     /// How many tokens its result is then.
     tokens: f64,
 }
@@ -56,11 +58,14 @@ impl Costs {
             row.sort_by_key(|(to, _)| *to);
             row
         });
-        let mut entered: Vec<f64> = vec![];
+        let (mut entered, mut rounds): (Vec<f64>, Vec<f64>) = (vec![], vec![]);
         for block in &graph.blocks {
             let around = entered.get(block.parent).copied().unwrap_or(1.0);
             let node = block.node.filter(|_| block.each).map(|node| graph.nodes[node].statement);
-            entered.push(around * node.map_or(1.0, |node| known_elements(node).unwrap_or(elements)));
+            entered.push(around * node.map_or(1.0, |node| elements_of(node, elements)));
+            let before = rounds.get(block.parent).copied().unwrap_or(1.0);
+            let own = node.filter(|node| matches!(node, Known::Repeat(_)));
+            rounds.push(before * own.map_or(1.0, |node| elements_of(node, elements)));
         }
         let own = graph.nodes.iter().map(|node| {
             let params = node.statement.arguments().any(|argument| matches!(argument, Argument::Param { .. }));
@@ -72,6 +77,7 @@ impl Costs {
                 literal_bytes,
                 params: params && !matches!(node.statement, Known::Yield(_)),
                 firings: entered[node.block],
+                rounds: rounds[node.block],
                 tokens: entered[node.result],
             }
         });
@@ -138,13 +144,21 @@ impl Costs {
         }
         if let Some(offer) = candidate.offer {
             let cost = &offer.compute_cost;
-            run.compute = cost.fixed_time + time_at(cost.compute_throughput, bytes);
+            run.compute = cost.fixed_time * own.rounds + time_at(cost.compute_throughput, bytes);
             run.finish += run.compute;
             run.size = cost.fixed_size * own.firings + cost.output_factor * bytes;
         } else {
             run.size = bytes;
         }
         run
+    }
+}
+
+/// How many elements a loop has, or how many rounds; `assumed`, where only the run tells.
+pub(crate) fn elements_of(node: Known<'_>, assumed: f64) -> f64 {
+    match node {
+        Known::Repeat(repeat) => assumed.clamp(1.0, f64::from(repeat.at_most.max(1))),
+        _ => known_elements(node).unwrap_or(assumed),
     }
 }
 

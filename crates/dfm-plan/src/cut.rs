@@ -2,7 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use dfm_net::{Arc, Block, BlockId, Carry, Form, Limits, Net, Place, PlaceId, Source, Step, Transition, TransitionId};
+use dfm_net::{
+    Arc, Block, BlockId, Carry, Form, Limits, Net, OnError, Place, PlaceId, Selector, Source, Step, Transition,
+    TransitionId,
+};
+use indexmap::IndexMap;
 use serde_json::json;
 
 use crate::graph::{Graph, Known};
@@ -39,7 +43,12 @@ pub(crate) fn cut_at_borders(fed: &FedInfo, graph: &Graph<'_>, placed: &Placed, 
         let offer = node.candidates[placed.choice[index]].offer;
         let provider = offer.and_then(|offer| offer.provider.clone());
         let block = node.block as BlockId;
-        net.transitions.push(Transition { step: step(node.statement, provider), block, outputs: vec![] });
+        // What begins rounds stands before what ends them, at the same site.
+        let ends = graph.blocks[node.block].node.and_then(|begins| match graph.nodes[begins].statement {
+            Known::Repeat(repeat) => Some((*made.get(begins)?, repeat.at_most)),
+            _ => None,
+        });
+        net.transitions.push(Transition { step: step(node.statement, provider, ends), block, outputs: vec![] });
     }
     let streamed = streamed(graph);
     for (index, node) in graph.nodes.iter().enumerate() {
@@ -61,6 +70,13 @@ pub(crate) fn cut_at_borders(fed: &FedInfo, graph: &Graph<'_>, placed: &Placed, 
             let carry = match carry {
                 Carry::Stream if made_in.result != node.block || !matches!(made_in.statement, Known::Operation(_)) => {
                     Carry::Value(vec![])
+                }
+                carry => carry,
+            };
+            let carry = match carry {
+                // Of the list of all rounds, which has only the last one.
+                Carry::Value(path) if matches!(made_in.statement, Known::Outcome(_)) => {
+                    Carry::Value(std::iter::once(Selector::Index(0)).chain(path).collect())
                 }
                 carry => carry,
             };
@@ -92,7 +108,7 @@ pub(crate) fn cut_at_borders(fed: &FedInfo, graph: &Graph<'_>, placed: &Placed, 
         for _ in node.statement.after() {
             connect(&mut nets, Carry::Signal, &mut add);
         }
-        if slot == 0 && !matches!(node.statement, Known::Join(_)) {
+        if slot == 0 && !matches!(node.statement, Known::Join(_) | Known::Outcome(_)) {
             let block = node.block as BlockId;
             nets[net].places.push(Place { transition: made[index], slot, block, source: Source::Start });
         }
@@ -110,6 +126,9 @@ pub(crate) fn cut_at_borders(fed: &FedInfo, graph: &Graph<'_>, placed: &Placed, 
             (Known::Join(_), [look_up, store, ..]) => {
                 connect(look_up.node, 0, node.block, Carry::Value(vec![]));
                 connect(store.node, 1, graph.nodes[store.node].block, Carry::Value(vec![]));
+            }
+            (Known::Outcome(_), [again, ..]) => {
+                connect(again.node, 0, graph.nodes[again.node].block, Carry::Value(vec![]));
             }
             (Known::Store(_), [.., look_up]) => {
                 let slot = node.statement.after().len() as u16 + 1;
@@ -143,7 +162,7 @@ fn entered(graph: &Graph<'_>, sites: &[usize]) -> BTreeSet<(usize, usize)> {
     let mut entered = BTreeSet::new();
     for (node, &site) in graph.nodes.iter().zip(sites) {
         let collected = match node.statement {
-            Known::Collect(_) => &node.inputs[..1],
+            Known::Collect(_) | Known::Outcome(_) => &node.inputs[..1],
             Known::Gather(gather) => &node.inputs[..gather.parts.len()],
             _ => &[],
         };
@@ -166,7 +185,8 @@ pub(crate) fn limits_of(statement: &OperationStatement) -> Limits {
     }
 }
 
-fn step(statement: Known<'_>, provider: Option<String>) -> Step {
+/// `ends`: what begins the rounds that the statement ends, and how many there may be.
+fn step(statement: Known<'_>, provider: Option<String>, ends: Option<(TransitionId, u32)>) -> Step {
     match statement {
         Known::Yield(statement) => Step::Yield {
             node: statement.node.clone(),
@@ -202,6 +222,20 @@ fn step(statement: Known<'_>, provider: Option<String>) -> Step {
             keep: statement.keep,
             missing: statement.missing,
         },
+        Known::Repeat(statement) => {
+            Step::Repeat { node: statement.node.clone(), start: named(&statement.start, &mut 0) }
+        }
+        Known::Again(statement) => {
+            let mut slot = 0;
+            Step::Again {
+                node: statement.node.clone(),
+                until: statement.until.as_ref().map(|until| condition(until, &mut slot)),
+                next: named(&statement.next, &mut slot),
+                repeat: ends.map_or(0, |(repeat, _)| repeat),
+                at_most: ends.map_or(1, |(_, at_most)| at_most),
+            }
+        }
+        Known::Outcome(statement) => Step::Collect { node: statement.node.clone(), errors: OnError::Fail },
         Known::Collect(statement) => Step::Collect { node: statement.node.clone(), errors: statement.errors },
         Known::If(statement) => {
             Step::Decide { node: statement.node.clone(), condition: condition(&statement.condition, &mut 0) }
@@ -231,6 +265,12 @@ pub(crate) fn argument(given: &Argument, slot: &mut u16) -> dfm_net::Argument {
         }
         Argument::Advise { .. } => unreachable!("only discovery has it, which makes nets of its own"),
     }
+}
+
+/// A dictionary of arguments by their names.
+fn named(given: &IndexMap<String, Argument>, slot: &mut u16) -> dfm_net::Argument {
+    let pair = |(name, value): (&String, &Argument)| [dfm_net::Argument::Literal(json!(name)), argument(value, slot)];
+    dfm_net::Argument::Built(Form::Dict, given.iter().flat_map(pair).collect())
 }
 
 fn condition(given: &Condition, slot: &mut u16) -> dfm_net::Condition {

@@ -401,6 +401,20 @@ impl Copy<'_> {
                 one.cache = self.id(&one.cache);
                 self.common(&mut one.node, &mut one.block, Some(&mut one.after));
             }
+            Statement::Repeat(one) => {
+                one.start.values_mut().for_each(|argument| self.argument(argument));
+                self.common(&mut one.node, &mut one.block, Some(&mut one.after));
+            }
+            Statement::Again(one) => {
+                one.next.values_mut().for_each(|argument| self.argument(argument));
+                one.until.iter_mut().for_each(|condition| self.condition(condition));
+                one.repeat = self.id(&one.repeat);
+                self.common(&mut one.node, &mut one.block, Some(&mut one.after));
+            }
+            Statement::Outcome(one) => {
+                one.repeat = self.id(&one.repeat);
+                self.common(&mut one.node, &mut one.block, None);
+            }
             Statement::EachSite(_) | Statement::Gather(_) | Statement::Gathered(_) | Statement::Other { .. } => {}
         }
         copy

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::Plan;
 use crate::check::shown as shown_node;
-use crate::cost::{Costs, UNKNOWN, known_elements};
+use crate::cost::{Costs, UNKNOWN, elements_of, known_elements};
 use crate::graph::{Graph, Known, Node};
 use crate::place::Placed;
 
@@ -74,8 +74,8 @@ pub(crate) fn estimate(
     placed: &Placed,
     elements: f64,
 ) -> Estimate {
-    let unknown =
-        |node: &Node<'_>| matches!(node.statement, Known::ForEach(_)) && known_elements(node.statement).is_none();
+    let loops = |statement: Known<'_>| matches!(statement, Known::ForEach(_) | Known::Repeat(_));
+    let unknown = |node: &Node<'_>| loops(node.statement) && known_elements(node.statement).is_none();
     let assumed_elements = graph.nodes.iter().any(unknown).then_some(elements);
     let mut made = Estimate { assumed_elements, nodes: vec![], edges: vec![] };
     let mut levels: Vec<usize> = vec![];
@@ -88,6 +88,9 @@ pub(crate) fn estimate(
             Known::Yield(statement) => (format!("yield {}", statement.place), false),
             Known::ForEach(_) => ("for each".to_owned(), false),
             Known::Collect(_) | Known::Gather(_) => ("collect".to_owned(), false),
+            Known::Repeat(_) => ("repeat".to_owned(), false),
+            Known::Again(_) => ("next round".to_owned(), false),
+            Known::Outcome(_) => ("last round".to_owned(), false),
             Known::If(_) => ("if".to_owned(), false),
             Known::LookUp(_) => ("try from cache".to_owned(), false),
             Known::Store(_) => ("write to cache".to_owned(), false),
@@ -101,8 +104,7 @@ pub(crate) fn estimate(
             operation,
             site: fed.sites.get_index(to).expect("it is a site of the federation").0.clone(),
             firings: costs.firings(index),
-            elements: matches!(node.statement, Known::ForEach(_))
-                .then(|| known_elements(node.statement).unwrap_or(elements)),
+            elements: loops(node.statement).then(|| elements_of(node.statement, elements)),
             finish: run.finish,
             compute: run.compute,
             fixed: node.candidates[placed.choice[index]].offer.map_or(0.0, |offer| offer.compute_cost.fixed_time),
@@ -150,7 +152,7 @@ pub fn explain(plan: &Plan, estimate: &Estimate) -> String {
         write!(text, "{}the last node is done after {}", if text.is_empty() { "" } else { "\n" }, shown_seconds(end));
     if let Some(elements) = estimate.assumed_elements {
         let elements = three_digits(elements);
-        let _ = write!(text, "\na sequence whose length only the run tells counts with {elements} elements");
+        let _ = write!(text, "\na loop whose length only the run tells counts with {elements} elements or rounds");
     }
     for warning in &plan.warnings {
         let _ = write!(text, "\nwarning: {warning}");

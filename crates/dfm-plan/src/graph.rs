@@ -3,8 +3,9 @@
 use dfm_net::NodeId;
 
 use crate::{
-    Argument, CollectStatement, ForEachStatement, GatheredStatement, IfStatement, Offer, OperationStatement,
-    TryFromCacheStatement, WriteToCacheStatement, YieldStatement,
+    AgainStatement, Argument, CollectStatement, ForEachStatement, GatheredStatement, IfStatement, Offer,
+    OperationStatement, OutcomeStatement, RepeatStatement, TryFromCacheStatement, WriteToCacheStatement,
+    YieldStatement,
 };
 
 /// A pipeline whose references hold, with every site where each node may run.
@@ -58,6 +59,10 @@ pub(crate) enum Known<'a> {
     ForEach(&'a ForEachStatement),
     Collect(&'a CollectStatement),
     Gather(&'a GatheredStatement),
+    Repeat(&'a RepeatStatement),
+    Again(&'a AgainStatement),
+    /// It depends on what ends the rounds, then on what begins them.
+    Outcome(&'a OutcomeStatement),
     If(&'a IfStatement),
     LookUp(&'a TryFromCacheStatement),
     Store(&'a WriteToCacheStatement),
@@ -106,6 +111,9 @@ impl<'a> Known<'a> {
             Self::ForEach(statement) => &statement.node,
             Self::Collect(statement) => &statement.node,
             Self::Gather(statement) => &statement.node,
+            Self::Repeat(statement) => &statement.node,
+            Self::Again(statement) => &statement.node,
+            Self::Outcome(statement) => &statement.node,
             Self::If(statement) => &statement.node,
             Self::LookUp(statement) | Self::Join(statement) => &statement.node,
             Self::Store(statement) => &statement.node,
@@ -119,6 +127,9 @@ impl<'a> Known<'a> {
             Self::ForEach(statement) => &statement.after,
             Self::Collect(statement) => &statement.after,
             Self::Gather(statement) => &statement.after,
+            Self::Repeat(statement) => &statement.after,
+            Self::Again(statement) => &statement.after,
+            Self::Outcome(_) => &[],
             Self::If(statement) => &statement.after,
             Self::LookUp(statement) => &statement.after,
             Self::Store(statement) => &statement.after,
@@ -142,7 +153,12 @@ impl<'a> Known<'a> {
             Self::If(statement) => Box::new(statement.condition.arguments().into_iter()),
             Self::LookUp(statement) => Box::new(statement.key.iter()),
             Self::Store(statement) => Box::new(std::iter::once(&statement.value)),
-            Self::Join(_) => Box::new(std::iter::empty()),
+            Self::Repeat(statement) => Box::new(statement.start.values()),
+            Self::Again(statement) => {
+                let until = statement.until.iter().flat_map(|condition| condition.arguments());
+                Box::new(until.chain(statement.next.values()))
+            }
+            Self::Join(_) | Self::Outcome(_) => Box::new(std::iter::empty()),
         }
     }
 }

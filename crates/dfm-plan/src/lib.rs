@@ -31,9 +31,9 @@ pub use fed_info::{ComputeCost, FedInfo, Offer, OperationInfo, ParameterInfo, Se
 pub use measure::{MeasuredNode, MeasuredRun, compare, explain_run};
 pub use picture::picture;
 pub use pipeline::{
-    Argument, CollectStatement, Condition, EachSiteStatement, ForEachStatement, GatherStatement, GatheredStatement,
-    IfStatement, OperationStatement, OtherwiseStatement, Pipeline, Retry, SiteChoice, Statement, TryFromCacheStatement,
-    WriteToCacheStatement, YieldStatement,
+    AgainStatement, Argument, CollectStatement, Condition, EachSiteStatement, ForEachStatement, GatherStatement,
+    GatheredStatement, IfStatement, OperationStatement, OtherwiseStatement, OutcomeStatement, Pipeline,
+    RepeatStatement, Retry, SiteChoice, Statement, TryFromCacheStatement, WriteToCacheStatement, YieldStatement,
 };
 pub use plan::{Alternative, Options, Placement, Plan, plan, plan_and_estimate};
 pub use problem::Problem;

@@ -56,6 +56,12 @@ pub enum Statement {
     TryFromCache(TryFromCacheStatement),
     /// Put a value into the cache, for next time.
     WriteToCache(WriteToCacheStatement),
+    /// Run a body in rounds.
+    Repeat(RepeatStatement),
+    /// What a round leaves to the next one.
+    Again(AgainStatement),
+    /// What the last round came to.
+    Outcome(OutcomeStatement),
     /// Run a body at each of some sites.
     EachSite(EachSiteStatement),
     /// Put together what a body made at each site.
@@ -203,6 +209,55 @@ pub struct WriteToCacheStatement {
     pub cache: NodeId,
     /// A node.
     pub value: Argument,
+}
+
+/// Run a body in rounds. In the body, its node is a dictionary of the carried values.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct RepeatStatement {
+    /// Its id.
+    pub node: NodeId,
+    /// The block it stands in.
+    #[serde(default)]
+    pub block: Option<NodeId>,
+    /// The nodes it comes after, without using their results.
+    #[serde(default)]
+    pub after: Vec<NodeId>,
+    /// What the first round carries, by its name.
+    pub start: IndexMap<String, Argument>,
+    /// There are at most so many rounds.
+    pub at_most: u32,
+}
+
+/// What a round leaves to the next one, unless it is the last.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct AgainStatement {
+    /// Its id.
+    pub node: NodeId,
+    /// The block it stands in, which is the body of the `Repeat`.
+    #[serde(default)]
+    pub block: Option<NodeId>,
+    /// The nodes it comes after, without using their results.
+    #[serde(default)]
+    pub after: Vec<NodeId>,
+    /// The `Repeat`.
+    pub repeat: NodeId,
+    /// What the next round carries, by the names that the first one has.
+    pub next: IndexMap<String, Argument>,
+    /// What holds in the last round.
+    #[serde(default)]
+    pub until: Option<Condition>,
+}
+
+/// What the last round came to: what it left, as a dictionary, and how many rounds there were.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct OutcomeStatement {
+    /// Its id.
+    pub node: NodeId,
+    /// The block it stands in, which is that of the `Repeat`.
+    #[serde(default)]
+    pub block: Option<NodeId>,
+    /// The `Repeat`.
+    pub repeat: NodeId,
 }
 
 /// Run a body at each of the sites that offer what it asks for.
@@ -470,6 +525,9 @@ impl Statement {
             Self::Otherwise(one) => &one.node,
             Self::TryFromCache(one) => &one.node,
             Self::WriteToCache(one) => &one.node,
+            Self::Repeat(one) => &one.node,
+            Self::Again(one) => &one.node,
+            Self::Outcome(one) => &one.node,
             Self::EachSite(one) => &one.node,
             Self::Gather(one) => &one.node,
             Self::Gathered(one) => &one.node,
@@ -488,6 +546,9 @@ impl Statement {
             Self::Otherwise(one) => one.block.as_ref(),
             Self::TryFromCache(one) => one.block.as_ref(),
             Self::WriteToCache(one) => one.block.as_ref(),
+            Self::Repeat(one) => one.block.as_ref(),
+            Self::Again(one) => one.block.as_ref(),
+            Self::Outcome(one) => one.block.as_ref(),
             Self::EachSite(one) => one.block.as_ref(),
             Self::Gather(one) => one.block.as_ref(),
             Self::Gathered(one) => one.block.as_ref(),
@@ -510,6 +571,9 @@ impl<'de> Deserialize<'de> for Statement {
             "otherwise" => OtherwiseStatement::deserialize(&value).map(Statement::Otherwise).map_err(named),
             "try_from_cache" => TryFromCacheStatement::deserialize(&value).map(Statement::TryFromCache).map_err(named),
             "write_to_cache" => WriteToCacheStatement::deserialize(&value).map(Statement::WriteToCache).map_err(named),
+            "repeat" => RepeatStatement::deserialize(&value).map(Statement::Repeat).map_err(named),
+            "again" => AgainStatement::deserialize(&value).map(Statement::Again).map_err(named),
+            "outcome" => OutcomeStatement::deserialize(&value).map(Statement::Outcome).map_err(named),
             "each_site" => EachSiteStatement::deserialize(&value).map(Statement::EachSite).map_err(named),
             "gather" => GatherStatement::deserialize(&value).map(Statement::Gather).map_err(named),
             other => Ok(Statement::Other {

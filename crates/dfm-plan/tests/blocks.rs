@@ -100,7 +100,15 @@ fn values_go_only_where_they_are_used() {
                 // Its elements come from several sites.
                 Step::Split { sequence: Argument::Built(..), .. } => true,
                 step => {
-                    matches!(step, Step::Decide { .. } | Step::LookUp { .. } | Step::Store { .. } | Step::Gather { .. })
+                    matches!(
+                        step,
+                        Step::Decide { .. }
+                            | Step::LookUp { .. }
+                            | Step::Store { .. }
+                            | Step::Gather { .. }
+                            | Step::Repeat { .. }
+                            | Step::Again { .. }
+                    )
                 }
             }
         };

@@ -292,10 +292,9 @@ impl<'a> Simulation<'a> {
                     self.foresee(time, cause, What::Token { from: at, to, place, frame, token });
                 }
                 Action::Report(failure) => self.report(&failure),
-                Action::Done => {}
-                Action::Item { .. } | Action::SendItem { .. } | Action::Consumed { .. } => {
-                    unreachable!("no call streams here")
-                }
+                // What is done of rounds holds nobody up.
+                Action::Done | Action::Consumed { .. } => {}
+                Action::Item { .. } | Action::SendItem { .. } => unreachable!("no call streams here"),
             }
         }
     }

@@ -55,18 +55,23 @@ impl Value for Size {
 }
 
 /// The net with what depends on values decided: a sequence has the elements and the size that `sequence` tells for its
-/// node, and every condition holds.
+/// node, rounds are as many, and every other condition holds.
 pub(crate) fn without_values(net: &Net, sequence: impl Fn(&NodeId) -> (u32, f64)) -> Net {
-    let mut net = net.clone();
-    for transition in &mut net.transitions {
+    let mut decided = net.clone();
+    for transition in &mut decided.transitions {
         match &mut transition.step {
             Step::Split { node, sequence: given } => {
                 let (elements, bytes) = sequence(node);
                 *given = dfm_net::Argument::Literal(json!({"elements": elements, "bytes": bytes}));
             }
+            Step::Again { repeat, until, at_most, .. } => {
+                let (rounds, _) = sequence(net.transitions[*repeat as usize].step.node());
+                *at_most = rounds.clamp(1, *at_most);
+                *until = None;
+            }
             Step::Decide { condition, .. } => *condition = Condition::Truth(dfm_net::Argument::Literal(Json::Null)),
             _ => {}
         }
     }
-    net
+    decided
 }

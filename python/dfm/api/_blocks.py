@@ -92,17 +92,17 @@ class ForEach(Node, Block, frozen=True):
 
 
 class Collected(Node, Statement, frozen=True):
-    """What the body of a `ForEach` made for each element; `ForEach.collect` makes it."""
+    """What the body of a loop made for each element, or in each round; its `collect` makes it."""
 
-    loop: ForEach
-    """The `ForEach`."""
+    loop: Block
+    """The `ForEach` or the `Repeat`."""
     value: Node
     """The node of its body."""
     errors: Literal["fail", "skip", "keep"] = "fail"
     """What becomes of elements that failed."""
 
     def __init__(
-        self, loop: ForEach, value: Node, errors: Literal["fail", "skip", "keep"], dfm_node_id: NodeId | None = None
+        self, loop: Block, value: Node, errors: Literal["fail", "skip", "keep"], dfm_node_id: NodeId | None = None
     ) -> None:
         data = {"loop": loop, "value": value, "errors": errors, "dfm_node_id": dfm_node_id}
         graph, node, line = self._write("collect", data)
@@ -110,7 +110,9 @@ class Collected(Node, Statement, frozen=True):
         graph.check_own(made, line)
         if beside in graph.open:
             raise PipelineError(
-                f"collect is called inside the body of the ForEach made at {line_of(loop)}; call it after that", line
+                f"collect is called inside the body of the {loop.dfm_title} made at {line_of(loop)}; call it after "
+                "that",
+                line,
             )
         graph.check_visible(loop, graph.blocks.get(beside), line)
         block = made.dfm_place()[1] if made is loop else graph.blocks.get(made.dfm_place()[1])
@@ -118,8 +120,8 @@ class Collected(Node, Statement, frozen=True):
             block = graph.blocks.get(block)
         if block != beside:
             raise PipelineError(
-                f"the node {made.dfm_title} made at {line_of(made)} is not made once for each element of the ForEach "
-                f"at {line_of(loop)}; collect a node of its own body, and inner loops one by one",
+                f"the node {made.dfm_title} made at {line_of(made)} is not made once for each element of the "
+                f"{loop.dfm_title} at {line_of(loop)}; collect a node of its own body, and inner loops one by one",
                 line,
             )
         self._written(graph, node, line, graph.blocks.get(beside))

@@ -18,6 +18,7 @@ from dfm.api._each_site import EachSite, Gathered
 from dfm.api._graph import Graph, current, inside, line_of
 from dfm.api._operation import Operation, Statement, Yield, parameters_of
 from dfm.api._references import Advise, Node, NodeRef, PlaceParam, Retry, Step
+from dfm.api._repeat import Again, Outcome, Repeat
 from dfm.api._sites import BestOf, Site
 from dfm.errors import EncodingError, PipelineError
 
@@ -37,6 +38,9 @@ _KINDS = frozenset(
         "write_to_cache",
         "each_site",
         "gather",
+        "repeat",
+        "again",
+        "outcome",
     )
 )
 MARK = "$dfm"
@@ -69,6 +73,16 @@ def write_statements(graph: Graph) -> Iterator[dict[str, Any]]:
             case TryFromCache():
                 key = [_argument(part, "key", statement) for part in statement.dfm_key()]
                 written = {"kind": "try_from_cache", **common, "key": key, "site": statement.site}
+            case Repeat():
+                start = {name: _argument(value, name, statement) for name, value in statement.start.items()}
+                written = {"kind": "repeat", **common, "start": start, "at_most": statement.at_most}
+            case Again():
+                values = {name: _argument(value, name, statement) for name, value in statement.values.items()}
+                until = None if statement.cond is None else _condition(statement.cond, statement)
+                rest = {"repeat": statement.repeat.dfm_node_id, "next": values, "until": until}
+                written = {"kind": "again", **common, **rest}
+            case Outcome():
+                written = {"kind": "outcome", **common, "repeat": statement.repeat.dfm_node_id}
             case EachSite():
                 rest = {
                     "offers": list(statement.offers),
@@ -259,9 +273,20 @@ def _read_statement(graph: Graph, statement: Any, document: dict[str, Any], line
     graph.open[:] = reversed(list(around(graph, block)))
     if kind == "collect":
         loop, value = _node(graph, statement.get("for_each"), line), _get(statement, "value", dict, line)
-        if not isinstance(loop, ForEach):
-            raise PipelineError("'for_each' is not the node id of a ForEach", line)
+        if not isinstance(loop, ForEach | Repeat):
+            raise PipelineError("'for_each' is not the node id of a ForEach or a Repeat", line)
         Collected(loop, _read_argument(graph, "value", value, line), statement.get("errors", "fail"), node)
+        return
+    if kind in ("again", "outcome"):
+        if not isinstance(repeat := graph.statements.get(_get(statement, "repeat", (int, str), line)), Repeat):
+            raise PipelineError("'repeat' is not the node id of a Repeat", line)
+        if kind == "outcome":
+            Outcome(repeat, node)
+            return
+        given = cast(dict[str, Any], _get(statement, "next", dict, line))
+        values = {name: _read_argument(graph, name, value, line) for name, value in given.items()}
+        until = statement.get("until")
+        Again(repeat, values, None if until is None else _read_condition(graph, until, line), node)
         return
     if kind == "gather":
         value = _get(statement, "value", dict, line)
@@ -284,6 +309,11 @@ def _read_statement(graph: Graph, statement: Any, document: dict[str, Any], line
         return
     if kind == "if":
         If(_read_condition(graph, _get(statement, "condition", dict, line), line), **common)
+        return
+    if kind == "repeat":
+        given = cast(dict[str, Any], _get(statement, "start", dict, line))
+        start = {name: _read_argument(graph, name, value, line) for name, value in given.items()}
+        Repeat(start, _get(statement, "at_most", int, line), **common)
         return
     if kind == "each_site":
         choice = {name: statement.get(name) for name in ("sites", "at_least")}

@@ -6,7 +6,7 @@ use super::condition::{errors_of, holds, value_of};
 use super::firing::Move;
 use super::{Action, Engine, Input};
 use crate::hostile::MOST_ELEMENTS;
-use crate::{Arc, Carry, Frame, Step, Token, TransitionId, Value};
+use crate::{Arc, Carry, Failure, Form, Frame, Step, Token, TransitionId, Value};
 
 impl<V: Value> Engine<V> {
     /// Carries out the firings that need nothing of the host, one after the other.
@@ -27,6 +27,10 @@ impl<V: Value> Engine<V> {
             if let Step::Gather { .. } = step {
                 let token = self.gathered(transition, &frame, inputs);
                 self.put_out(transition, &frame, &token, false);
+                continue;
+            }
+            if let Step::Again { .. } = step {
+                self.end_round(transition, &frame, inputs, errors);
                 continue;
             }
             let set = self.sets.live_mut(&frame);
@@ -53,6 +57,13 @@ impl<V: Value> Engine<V> {
                     }
                     Err(error) => Err(error),
                 },
+                Step::Repeat { start, .. } => match start.value(&inputs) {
+                    Ok(value) => {
+                        self.part_item(transition, &frame, value);
+                        Ok(())
+                    }
+                    Err(error) => Err(error),
+                },
                 Step::Decide { condition, .. } => match holds(condition, &inputs) {
                     Ok(holds) => {
                         self.put_out(transition, &frame, &Token::Count(u32::from(holds)), false);
@@ -73,6 +84,56 @@ impl<V: Value> Engine<V> {
                 self.put_out(transition, &frame, &Token::Error(errors), false);
             }
         }
+    }
+
+    /// Ends a round: the next one begins, or what waits for the last one gets what it came to. What began the rounds is
+    /// over with them, so until then its parameter set is not.
+    fn end_round(
+        &mut self,
+        transition: TransitionId,
+        frame: &Frame,
+        inputs: Vec<Input<V>>,
+        errors: Vec<sync::Arc<Failure>>,
+    ) {
+        let net = self.net.clone();
+        let kept = &net.transitions[transition as usize];
+        let Step::Again { repeat, next, until, at_most, .. } = &kept.step else { return };
+        let (Some(around), Some(index)) = (frame.parent(), frame.levels().last()) else { return };
+        let rounds = index.saturating_add(1);
+        let inputs: Vec<Option<V>> = inputs.into_iter().map(value_of).collect();
+        let decide = || {
+            let value = next.value(&inputs)?;
+            let last = match until {
+                Some(condition) => holds(condition, &inputs)?,
+                None => false,
+            };
+            if !last && rounds < *at_most {
+                return Ok((value, false));
+            }
+            let rounds = V::literal(&rounds.into())?;
+            Ok((V::build(&Form::Tuple, vec![value, rounds])?, true))
+        };
+        let decided = if errors.is_empty() {
+            decide().map_err(|(kind, message)| {
+                let failure = self.failure(transition, frame, &kind, message);
+                vec![self.report(failure)]
+            })
+        } else {
+            Err(errors)
+        };
+        match decided {
+            Ok((value, false)) => {
+                for arc in &kept.outputs {
+                    self.move_along(arc, frame, None);
+                }
+                self.finish(transition, frame);
+                self.part_item(*repeat, &around, value);
+                return;
+            }
+            Ok((value, true)) => self.put_out(transition, frame, &Token::Value(value), false),
+            Err(errors) => self.put_out(transition, frame, &Token::Error(errors), false),
+        }
+        self.put_out(*repeat, &around, &Token::Count(rounds), false);
     }
 
     /// Puts out one item of a sequence that goes on.
@@ -129,7 +190,7 @@ impl<V: Value> Engine<V> {
     pub(super) fn put_out(&mut self, transition: TransitionId, frame: &Frame, token: &Token<V>, streamed: bool) {
         let net = self.net.clone();
         let kept = &net.transitions[transition as usize];
-        let splits = matches!(kept.step, Step::Split { .. });
+        let splits = kept.step.parts();
         for arc in &kept.outputs {
             // A split that failed has no elements; whoever enters its block learns why.
             if !splits || matches!(arc.carry, Carry::Count(_)) {
@@ -148,7 +209,7 @@ impl<V: Value> Engine<V> {
         token: &Token<V>,
         streamed: bool,
     ) -> Input<V> {
-        let splits = matches!(self.net.transitions[transition as usize].step, Step::Split { .. });
+        let splits = self.net.transitions[transition as usize].step.parts();
         match (&arc.carry, token) {
             (Carry::Value(path), Token::Value(value)) if !path.is_empty() => match value.select(path) {
                 Ok(part) => Some(Token::Value(part)),

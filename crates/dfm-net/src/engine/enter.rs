@@ -165,7 +165,7 @@ impl<V: Value> Engine<V> {
         let net = self.net.clone();
         for &transition in &self.blocks.blocks[block as usize].awaited {
             let kept = &net.transitions[transition as usize];
-            let splits = matches!(kept.step, Step::Split { .. });
+            let splits = kept.step.parts();
             for arc in kept.outputs.iter().filter(|arc| !splits || matches!(arc.carry, Carry::Count(_))) {
                 let Some(site) = arc.site.clone() else { continue };
                 let (frame, token) = (frame.clone(), Some(Token::Error(errors.to_vec())));

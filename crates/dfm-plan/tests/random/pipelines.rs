@@ -151,7 +151,7 @@ impl Writer {
             self.left -= 1;
             let node = self.node();
             let after = self.after(&scope);
-            match self.pick(14) {
+            match self.pick(16) {
                 0..2 if !scope.is_empty() && self.each.is_none() => {
                     let value = match self.pick(8) {
                         0 => self.param(),
@@ -223,6 +223,50 @@ impl Writer {
                             "each_site": node, "value": value, "missing": missing}));
                         scope.push(gather);
                         own.push(gather);
+                    }
+                }
+                14..16 if depth > 1 => {
+                    let start = json!({"a": self.argument(&scope), "b": self.argument(&scope)});
+                    let at_most = 1 + self.pick(3);
+                    self.statements.push(json!({"kind": "repeat", "node": node, "block": block, "after": after,
+                        "start": start, "at_most": at_most}));
+                    let mut inner = scope.clone();
+                    inner.push(node);
+                    let (mut inner, mut made) = self.block(&json!(node), &inner, depth - 1);
+                    let carried = self.node();
+                    self.operation(&json!(node), carried, &json!([]), &inner);
+                    inner.push(carried);
+                    made.push(carried);
+                    let again = self.node();
+                    let after = self.after(&inner);
+                    let one = |node: usize, name: &str| json!({"node": node, "path": [{"key": name}]});
+                    let b = if self.pick(2) == 0 { one(node, "b") } else { self.argument(&inner) };
+                    let next = json!({"a": self.argument(&inner), "b": b});
+                    let until = if self.pick(3) == 0 { Json::Null } else { self.condition(&inner, 1) };
+                    self.statements.push(json!({"kind": "again", "node": again, "block": node, "after": after,
+                        "repeat": node, "next": next, "until": until}));
+                    let outcome = self.node();
+                    self.statements.push(json!({"kind": "outcome", "node": outcome, "block": block, "repeat": node}));
+                    scope.push(outcome);
+                    own.push(outcome);
+                    if self.pick(2) == 0 {
+                        let collect = self.node();
+                        let errors = ["fail", "skip", "keep"][self.pick(3) as usize];
+                        let value = json!({"node": self.one_of(&made), "path": []});
+                        self.statements.push(json!({"kind": "collect", "node": collect, "block": block, "after": [],
+                            "for_each": node, "value": value, "errors": errors}));
+                        scope.push(collect);
+                        own.push(collect);
+                    }
+                    // What rounds carry is named, so that most selections find something.
+                    if self.pick(2) == 0 {
+                        let used = self.node();
+                        let path = json!([{"index": 0}, {"key": "b"}]);
+                        self.statements.push(json!({"kind": "operation", "node": used, "block": block, "after": [],
+                            "operation": "t.Op", "site": "site0", "provider": null,
+                            "arguments": {"a0": {"node": outcome, "path": path}}}));
+                        scope.push(used);
+                        own.push(used);
                     }
                 }
                 7..9 if depth > 0 => {

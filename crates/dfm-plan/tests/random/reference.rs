@@ -3,6 +3,8 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use indexmap::IndexMap;
+
 use dfm_net::{Carry, Form, Move, NodeId, OnError, Value};
 use dfm_plan::{Argument, Condition, GatherStatement, Pipeline, Plan, Statement};
 
@@ -126,6 +128,7 @@ impl Reference<'_> {
                 | Statement::If(_)
                 | Statement::Otherwise(_)
                 | Statement::TryFromCache(_)
+                | Statement::Repeat(_)
                 | Statement::EachSite(_) => {
                     self.poison(&node, frame, errors, env);
                 }
@@ -142,6 +145,7 @@ impl Reference<'_> {
         let mut loops: HashMap<String, Result<Vec<Env>, BTreeSet<Origin>>> = HashMap::new();
         let mut outcomes: HashMap<String, Result<bool, BTreeSet<Origin>>> = HashMap::new();
         let mut each: HashMap<String, Vec<Env>> = HashMap::new();
+        let mut outcomes_of_rounds: HashMap<String, Made> = HashMap::new();
         // What an EachSite comes after, its body does.
         let before = self.pipeline.statements.iter().find_map(|statement| match statement {
             Statement::EachSite(each) if Some(id(&each.node)).as_deref() == block => Some(each.after.clone()),
@@ -260,6 +264,54 @@ impl Reference<'_> {
                     }
                     env.insert(cache.clone(), ((self.name(&cache), frame.to_vec()), made));
                 }
+                Statement::Repeat(one) => {
+                    let given: Vec<&Argument> = one.start.values().collect();
+                    let mut state =
+                        self.inputs(&given, &after(&one.after), env).map(|values| named(&one.start, values));
+                    let begun = state.is_ok();
+                    let mut rounds = vec![];
+                    let mut outcome = state.clone();
+                    while let Ok(value) = state {
+                        let mut inner = env.clone();
+                        let frame: Vec<u32> = frame.iter().copied().chain([rounds.len() as u32]).collect();
+                        inner.insert(node.clone(), ((name.clone(), frame.clone()), Ok(value)));
+                        self.run(Some(&node), &frame, &mut inner);
+                        let again = inner.iter().find(|(of, _)| self.ends(of, &node)).expect("it was run").1.1.clone();
+                        rounds.push(inner);
+                        state = match again {
+                            Ok(Val::List(decided)) => {
+                                let last = decided[0] != Val::Num(0) || rounds.len() as u32 == one.at_most;
+                                let count = Val::Num(rounds.len() as i64);
+                                outcome = Ok(Val::List(vec![decided[1].clone(), count]));
+                                if last { Err(BTreeSet::new()) } else { Ok(decided[1].clone()) }
+                            }
+                            other => {
+                                outcome = other.clone();
+                                other.and(Err(BTreeSet::new()))
+                            }
+                        };
+                    }
+                    if let (false, Err(errors)) = (begun, &outcome) {
+                        self.poison(&node, frame, errors, &mut env.clone());
+                    }
+                    loops.insert(node.clone(), if begun { Ok(rounds) } else { outcome.clone().map(|_| vec![]) });
+                    outcomes_of_rounds.insert(node, outcome);
+                }
+                Statement::Again(one) => {
+                    let mut given: Vec<&Argument> = one.until.iter().flat_map(Condition::arguments).collect();
+                    given.extend(one.next.values());
+                    let made = self.inputs(&given, &after(&one.after), env).and_then(|inputs| {
+                        let mut inputs = inputs.into_iter();
+                        let until = one.until.as_ref().map_or(Ok(false), |until| self.holds(until, &mut inputs));
+                        let until = until.map_err(|()| self.report(&name, frame))?;
+                        Ok(Val::List(vec![Val::Num(i64::from(until)), named(&one.next, inputs.collect())]))
+                    });
+                    env.insert(node.clone(), (here(), made));
+                }
+                Statement::Outcome(one) => {
+                    let made = outcomes_of_rounds[&id(&one.repeat)].clone();
+                    env.insert(node.clone(), (here(), made));
+                }
                 Statement::EachSite(_) => {
                     let sites = self.sites.iter().find(|(each, _)| id(each) == node).map(|(_, sites)| sites);
                     let run_at = |site: &String| {
@@ -281,6 +333,14 @@ impl Reference<'_> {
                 Statement::Gathered(_) | Statement::Other { .. } => unreachable!("none is written"),
             }
         }
+    }
+
+    /// Whether a node ends the rounds of a `Repeat`.
+    fn ends(&self, node: &str, repeat: &str) -> bool {
+        self.pipeline.statements.iter().any(|statement| match statement {
+            Statement::Again(again) => id(&again.node) == node && id(&again.repeat) == repeat,
+            _ => false,
+        })
     }
 
     /// What sites made, or why there is too little; `None` where nothing says why.
@@ -330,6 +390,13 @@ impl Reference<'_> {
             Err(errors) => self.poison(block, frame, &errors, env),
         }
     }
+}
+
+/// What rounds carry, as a dictionary.
+fn named(names: &IndexMap<String, Argument>, values: Vec<Val>) -> Val {
+    let name = |name: &String| Val::literal(&name.as_str().into()).expect("a text has a value");
+    let pairs = names.keys().zip(values).flat_map(|(key, value)| [name(key), value]);
+    Val::build(&Form::Dict, pairs.collect()).expect("it can be built")
 }
 
 fn node_of(statement: &Statement) -> String {

@@ -44,6 +44,12 @@ impl Value for Val {
                     .ok()
                     .and_then(|index| items.get(index))
                     .ok_or_else(|| "there is none".to_owned())?,
+                // A dictionary is its values and keys in turn, the last ones first.
+                (Self::List(items), Selector::Key(key)) => {
+                    let key = Self::literal(&key.as_str().into()).expect("a text has a value");
+                    let pair = items.chunks(2).find(|pair| pair.get(1) == Some(&key));
+                    pair.map(|pair| &pair[0]).ok_or_else(|| "there is none".to_owned())?
+                }
                 _ => return Err("it has none".to_owned()),
             };
         }
