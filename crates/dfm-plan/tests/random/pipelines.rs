@@ -225,9 +225,9 @@ impl Writer {
                         own.push(gather);
                     }
                 }
-                14..16 if depth > 1 => {
+                14 if depth > 2 => {
                     let start = json!({"a": self.argument(&scope), "b": self.argument(&scope)});
-                    let at_most = 1 + self.pick(3);
+                    let at_most = 1 + self.pick(2);
                     self.statements.push(json!({"kind": "repeat", "node": node, "block": block, "after": after,
                         "start": start, "at_most": at_most}));
                     let mut inner = scope.clone();
