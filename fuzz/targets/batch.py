@@ -4,7 +4,7 @@
 import atheris
 
 with atheris.instrument_imports(include=["dfm"]):
-    from dfm.flare import _channel, _identity, _lane
+    from dfm.flare import _channel, _identity, _lane, _sealing
 from fuzzing import fuzz, scratch
 from kits import Root
 
@@ -13,29 +13,49 @@ _root = Root(scratch())
 _west, _east = _root.kit("west"), _root.kit("east")
 _secrets = _channel.Secret(_west, _JOB), _channel.Secret(_east, _JOB)
 _said = [_identity.check(_west, secret.hello, _channel.HELLO, _JOB)[0] for secret in _secrets]
-_sealing = _channel.Channel(_secrets[0], _secrets[1].hello, _said[1])
-_opening = _channel.Channel(_secrets[1], _secrets[0].hello, _said[0])
-_sealed = b"".join(bytes(part) for part in _sealing.seal(1, [b"what is sealed"]))
+_ends = (
+    _channel.Channel(_secrets[0], _secrets[1].hello, _said[1]),
+    _channel.Channel(_secrets[1], _secrets[0].hello, _said[0]),
+)
+_opening = _ends[1]
+_sealed = b"".join(map(bytes, _ends[0].seal(1, _channel.Batch([b"what is sealed"], [b"by others"]))))
+_user, _own = _root.kit("ann@x", "lead"), _sealing.new_own_key()
+_application = _channel.Secret(_user, _JOB)
+_home = _sealing.HomeSealing(_user, _JOB, "home", _application, _own)
+_home.meet("east", _secrets[1].hello)
+_home.begin(1)
+_home.recall(2)
+_site = _sealing.SiteSealing(_east, _JOB, "home", _secrets[1], _application.hello)
 
 
 def one(data: bytes) -> None:
     number, batch = data[0] if data else 0, data[1:]
+    head, body = batch[:number], batch[number:]
+    attacks = [
+        lambda: _site.open(head, body),
+        lambda: _home.open("east", head, body),
+        lambda: _home.open_kept("home", head, body),
+        lambda: _home.open_kept("east", head, None),
+        lambda: _home.own(batch.decode("latin-1")),
+    ]
     if data != b"\x01" + _sealed:
-        for attack in (lambda: _opening.open(number, batch), lambda: _opening.hear(number, batch)):
-            try:
-                attack()
-                raise AssertionError("what nobody has sealed was taken")
-            except _channel.Forged:
-                pass
+        attacks += [lambda: _opening.open(number, batch), lambda: _opening.hear(number, batch)]
+    for attack in attacks:
+        try:
+            attack()
+            raise AssertionError("what nobody has sealed was taken")
+        except (_channel.Forged, _identity.Untrusted):
+            pass
     assert not _opening.is_acknowledged(number, number % 2 == 0, batch)
     got: list[_lane.Packet] = []
     inbox = _lane.Inbox(got.extend)
     try:
-        inbox.receive(number, batch)
+        inbox.receive(number, head, body)
     except ValueError:
         assert not got
         return
-    assert b"".join(bytes(part) for part in _lane.pack(got)) in (batch, b"")
+    packed = _lane.pack(got)
+    assert (b"".join(map(bytes, packed.parts)), b"".join(map(bytes, packed.bodies))) in ((head, body), (b"", b""))
 
 
 def seeds() -> list[bytes]:
@@ -45,8 +65,9 @@ def seeds() -> list[bytes]:
         _lane.Packet("a", "b", b"x" * 300),
     ]
     batches = [packets[:1], packets, []]
-    packed = [b"".join(bytes(part) for part in _lane.pack(batch)) for batch in batches]
-    return [b"\x01" + one for one in [*packed, _sealed]]
+    packed = [b"".join(map(bytes, _lane.pack(batch).parts)) for batch in batches]
+    heads = [b"".join(map(bytes, _site.seal(bytearray(b"\x81\xa4Done\x01"))))]
+    return [bytes([min(len(one), 255)]) + one for one in [*packed, *heads]] + [b"\x01" + _sealed]
 
 
 fuzz("batch", seeds(), one)

@@ -2,21 +2,23 @@
 
 #![no_main]
 
-use dfm_fuzz::{PLANS, write_seeds};
+use dfm_fuzz::{HOME, PLANS, write_seeds};
 use dfm_net::{Failure, Frame, Measured, NodeId, Waiting};
-use dfm_wire::{Buffer, Encoded, Ending, Message, Payload, Running, Unfinished, seen};
+use dfm_wire::{Buffer, Encoded, Ending, Message, Outline, Payload, Running, Unfinished};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(
     init: write_seeds("packet", seeds().iter().map(Message::to_bytes)),
     |packet: &[u8]| {
-        let glance = seen(packet);
+        let outline = Outline::of(HOME, packet);
+        assert_eq!(Outline::from_bytes(&outline.to_bytes()), Some(outline.clone()));
+        let _ = Outline::from_bytes(packet);
         let Ok(message) = Message::from_bytes(packet) else { return };
         let written = message.to_bytes();
         // Not the message itself: a time that is no number is not equal to itself.
         let again = Message::from_bytes(&written).expect("what dfm writes, it reads").to_bytes();
         assert_eq!(again, written);
-        assert_eq!(glance.is_some(), is_kept(&message), "who keeps it reads it as who acts on it");
+        assert_eq!(outline.kept().is_some(), is_kept(&message), "who keeps it reads it as who acts on it");
     }
 );
 
@@ -28,6 +30,8 @@ fn is_kept(message: &Message) -> bool {
             | Message::Check(..)
             | Message::Checked(..)
             | Message::Ask(..)
+            | Message::Unfinished(..)
+            | Message::Open(..)
             | Message::Measure(_)
             | Message::Measured(..)
             | Message::Start(..)

@@ -6,19 +6,34 @@ use std::collections::HashMap;
 
 use dfm_fuzz::{HOME, PLANS, Plainly, input, messages, turn, write_seeds};
 use dfm_net::{Frame, Source};
-use dfm_runtime::{Keeper, Site};
+use dfm_runtime::{Keeper, Packet, Site, read_answer};
+use dfm_wire::{Outline, unfold};
 use libfuzzer_sys::fuzz_target;
 
 const SITES: [&str; 2] = ["east", "west"];
 
 fuzz_target!(init: write_seeds("record", seeds()), |bytes: &[u8]| {
     let mut keeper = Keeper::default();
+    let packet = |from: &str, packet: &[u8]| {
+        let outline = Outline::of(HOME, packet).to_bytes();
+        (outline.clone(), Packet { from: from.to_owned(), head: outline, body: Some(packet.to_vec()) })
+    };
     for said in messages(bytes) {
         match said.how % 6 {
-            0 => keeper.record(HOME, said.packet),
-            1 => drop(keeper.may_go(SITES[0], said.packet)),
-            at @ (2 | 3) => drop(keeper.take(SITES[usize::from(at) - 2], said.packet)),
-            4 => drop(keeper.question(u64::from(said.how / 6))),
+            0 => {
+                let (outline, packet) = packet(HOME, said.packet);
+                keeper.record(&outline, packet);
+            }
+            // An outline is what its sender says it is.
+            1 => {
+                let (_, packet) = packet(SITES[0], said.packet);
+                keeper.take(said.packet, packet);
+            }
+            at @ (2 | 3) => {
+                let (outline, packet) = packet(SITES[usize::from(at) - 2], said.packet);
+                keeper.take(&outline, packet);
+            }
+            4 => keeper.ask(u64::from(said.how / 6)),
             _ => {
                 if let [transition, set, had, ..] = said.packet {
                     let frame = Frame::of_param_set((*set).into());
@@ -33,9 +48,15 @@ fuzz_target!(init: write_seeds("record", seeds()), |bytes: &[u8]| {
     home.keep_record();
     for job in jobs {
         assert!(keeper.progress(job).is_some());
-        keeper.told(job);
-        keeper.positions(job);
-        home.replay(keeper.history(job));
+        keeper.had(job);
+        let plan = keeper.history(job).next().and_then(|packet| packet.body.clone()).unwrap_or_default();
+        for told in keeper.told(job) {
+            read_answer(&plan, &told.from, told.body.as_deref().unwrap_or_default());
+        }
+        let history = keeper.history(job).map(|kept| (kept.from.clone(), kept.head.clone(), kept.body.clone()));
+        if let Some((packets, _)) = unfold(HOME, history.collect()) {
+            home.replay(packets.iter().map(|(from, packet)| (from.as_str(), packet.as_slice())));
+        }
         turn(&mut home, 0);
         home.ask(1, job);
         keeper.forget(job);
@@ -75,12 +96,10 @@ fn seeds() -> Vec<Vec<u8>> {
                 for (to, packet) in sent.into_iter().flatten() {
                     match (from == HOME, to == HOME) {
                         (true, true) => said.push((0, packet)),
-                        (true, false) => {
-                            said.push((1, packet.clone()));
-                            sites.get_mut(&to).expect("it is linked").receive_packet(from, &packet);
-                        }
+                        (true, false) => sites.get_mut(&to).expect("it is linked").receive_packet(from, &packet),
                         (false, true) => {
                             said.push((2, packet.clone()));
+                            said.push((1, Outline::of(HOME, &packet).to_bytes()));
                             sites.get_mut(&to).expect("it is linked").receive_packet(from, &packet);
                         }
                         (false, false) => sites.get_mut(&to).expect("it is linked").receive_packet(from, &packet),

@@ -10,6 +10,7 @@ pytestmark = pytest.mark.flare
 
 from dfm.flare._connection import log_in  # noqa: E402
 from dfm.flare._kit import find_kit  # noqa: E402
+from eventually import until  # noqa: E402
 from jobs import ended  # noqa: E402
 
 CODE = """
@@ -50,9 +51,11 @@ def job(folder, mark, workflow, executor, code):
 def test_nobody_brings_code_to_a_site(federation, tmp_path, user):
     mark = tmp_path / "mark"
     flare = log_in(find_kit(str(federation.kit(user)), None, None))
-    meta = ended(flare, flare.submit_job(str(job(tmp_path, mark, "evil.Rules", "evil.Evil", code=True))))
+    submitted = flare.submit_job(str(job(tmp_path, mark, "evil.Rules", "evil.Evil", code=True)))
+    ended(flare, submitted)
+    # NVFlare says why a moment after it has said that the job is over.
+    until(lambda: "BYOC not permitted" in json.dumps(flare.get_job_meta(submitted).get("job_deploy_detail")))
     flare.close()
-    assert "BYOC not permitted" in json.dumps(meta.get("job_deploy_detail"))
     assert not mark.exists()
 
 

@@ -8,7 +8,7 @@ import json
 import ssl
 
 import pytest
-from dfm.flare._channel import HELLO, Channel, Forged, Secret
+from dfm.flare._channel import HELLO, Batch, Channel, Forged, Secret
 from dfm.flare._identity import Untrusted, check, check_client, check_server, check_user, may_submit, sign
 from dfm.flare._lane import Inbox, Packet, pack
 from hypothesis import given, settings
@@ -50,6 +50,11 @@ def paired(one, other):
 
 def sealed(channel, number, text):
     return b"".join(channel.seal(number, pack([Packet("east", "west", text)])))
+
+
+def opened(channel, number, whole):
+    """What a batch says, but for what others have sealed."""
+    return bytes(channel.open(number, whole)[0])
 
 
 def test_who_they_say_they_are_is_believed_of_those_who_are(root, west):
@@ -170,7 +175,7 @@ def test_what_is_sealed_cannot_be_read_on_its_way(pair):
     there, here = paired_again(pair)
     whole = sealed(there, 1, secret)
     assert secret[:16] not in whole and b"east" not in whole
-    assert secret in bytes(here.open(1, whole))
+    assert secret in opened(here, 1, whole)
 
 
 def paired_again(pair):
@@ -185,7 +190,7 @@ def paired_again(pair):
 def test_whatever_is_changed_on_its_way_is_refused(pair, text, data):
     there, here = paired_again(pair)
     whole = bytearray(sealed(there, 1, text))
-    assert text in bytes(here.open(1, bytes(whole)))
+    assert text in opened(here, 1, bytes(whole))
     at = data.draw(st.integers(0, len(whole) - 1))
     whole[at] ^= data.draw(st.integers(1, 255))
     with pytest.raises(Forged):
@@ -209,7 +214,7 @@ def test_what_is_repeated_or_put_elsewhere_or_sent_back_is_refused(pair, east):
     taken = []
     inbox = Inbox(taken.extend)
     for number, whole in ((1, first), (1, first), (2, second), (1, first)):
-        inbox.receive(number, here.open(number, whole))
+        inbox.receive(number, *here.open(number, whole))
     assert [bytes(packet.content) for packet in taken] == [b"one", b"two"]
 
 
@@ -218,7 +223,7 @@ def test_a_batch_that_was_dropped_is_missed(pair):
     sealed(there, 1, b"one")
     second = sealed(there, 2, b"two")
     with pytest.raises(ValueError, match="batch 2 came after batch 0"):
-        Inbox(lambda packets: None).receive(2, here.open(2, second))
+        Inbox(lambda packets: None).receive(2, *here.open(2, second))
 
 
 def test_no_number_seals_two_batches(pair):
@@ -250,9 +255,11 @@ def test_a_large_packet_is_sealed_and_opened_in_its_own_memory_where_it_may_be(p
     there, here = paired_again(pair)
     content = bytes(range(256)) * 8192
     for number, own in ((1, bytearray(content)), (2, content)):
-        head, into, tag = there.seal(number, [b"head", own])
+        size, head, into, tag, body = there.seal(number, Batch([b"head", own], [b"body"]))
         assert (memoryview(into).obj is own) == isinstance(own, bytearray)
-        assert bytes(here.open(number, bytearray(b"".join((head, into, tag))))) == b"head" + content
+        assert body == b"body", "it is sealed already, and not once more"
+        found, bodies = here.open(number, bytearray(b"".join((size, head, into, tag, body))))
+        assert (bytes(found), bytes(bodies)) == (b"head" + content, b"body")
 
 
 def test_a_kits_own_policy_says_whose_sessions_it_serves(tmp_path):

@@ -33,7 +33,7 @@ from pipelines import chain
 
 pytestmark = pytest.mark.flare
 
-BYE = pack([Packet("home", "", b'{"bye": true}')])
+BYE = pack([Packet("home", "", b'{"bye": true}')]).parts
 
 
 class Attacker:

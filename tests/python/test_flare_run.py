@@ -176,7 +176,7 @@ def test_messages_that_are_not_sealed_or_from_elsewhere_are_refused(federation, 
     assert flare.run(written(lambda: chain(fed)), start=0) == {"yield": [24]}
     connection = flare._home._links._connection
     cell, target = connection._flare.api.get_cell(), connection._cell
-    bye = pack([Packet("home", "", b'{"bye": true}')])
+    bye = pack([Packet("home", "", b'{"bye": true}')]).parts
     for number in (1, 10**6, -1, "1", None):
         with pytest.raises(Unreachable, match="is not sealed by"):
             ask(cell, target, BATCH, {"dfm_number": number}, bye)
@@ -188,7 +188,7 @@ def test_messages_that_are_not_sealed_or_from_elsewhere_are_refused(federation, 
         assert other.run(written(lambda: chain(fed)), start=0) == {"yield": [24]}
         connected = other._home._links._connection
         with pytest.raises(Unreachable, match="no messages are expected from"):
-            poster(connected._flare.api.get_cell(), target, connected._channel)(0, [])
+            poster(connected._flare.api.get_cell(), target, connected._channel)(0, pack([]))
     assert flare.run(written(lambda: chain(fed)), start=0) == {"yield": [24]}
 
 
@@ -199,13 +199,11 @@ def test_submit_runs_a_pipeline_on_the_running_federation(federation, tmp_path):
         "def get_pipeline(args):\n    with Pipeline() as p:\n"
         "        Yield(value=work.Add(a=work.Add(a=int(args[0]), site='east'), site='server'))\n    return p\n"
     )
-    begin = time.perf_counter()
     words = ["fed", "submit", "small", "--poc", "pipeline", str(file), "--", "5"]
     command = [federation.command, "--config", federation.registry, *words]
     done = subprocess.run(command, env=as_home(), capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "yield [0]: 7\n")
     assert "waiting for the server to start it" in done.stderr and "nvflare" not in done.stderr.lower()
-    assert time.perf_counter() - begin < 15
 
 
 def test_a_kit_that_is_none_is_told(tmp_path, small):

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 from dfm.flare import _lane
+from dfm.flare._channel import Batch
 from dfm.flare._lane import Inbox, Lane, Packet, Unreachable, pack, unpack
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,7 +18,16 @@ FATES = ("arrives", "is lost", "its answer is lost", "arrives twice", "arrives l
 names = st.text(max_size=5)
 # The largest fill a batch by themselves, or fit in only just.
 contents = st.binary(max_size=20) | st.sampled_from([BATCH - 30, BATCH, 3 * BATCH]).map(bytes)
-packets = st.builds(Packet, names, names, contents)
+packets = st.builds(Packet, names, names, contents, contents)
+
+
+def joined(batch: Batch) -> tuple[bytes, bytes]:
+    """A batch's content and its bodies, as they arrive."""
+    return b"".join(batch.parts), b"".join(batch.bodies)
+
+
+def whole(packet: Packet) -> tuple[str, str, bytes, bytes]:
+    return packet.sender, packet.receiver, bytes(packet.content), bytes(packet.body)
 
 
 class Carrier:
@@ -26,13 +36,13 @@ class Carrier:
     def __init__(self, inbox: Inbox, fates: Iterable[str]) -> None:
         self._inbox = inbox
         self._fates = iter(fates)
-        self._late: list[tuple[int, bytes]] = []
-        self.batches: list[list[Buffer]] = []
+        self._late: list[tuple[int, bytes, bytes]] = []
+        self.batches: list[Batch] = []
 
-    def post(self, number: int, batch: list[Buffer]) -> None:
+    def post(self, number: int, batch: Batch) -> None:
         fate = next(self._fates, "arrives")
         self.batches.append(batch)
-        message = number, b"".join(batch)
+        message = number, *joined(batch)
         if fate == "arrives late":
             self._late.append(message)
         elif fate != "is lost":
@@ -64,31 +74,34 @@ def test_packets_arrive_once_and_in_order_whatever_becomes_of_messages(sent: lis
         lane.push(packet)
     lane.drain(60)
     lane.close()
-    assert [(one.sender, one.receiver, bytes(one.content)) for one in arrived] == sent
+    assert [whole(one) for one in arrived] == sent
     assert not lost
     for batch in carrier.batches:
-        # One packet, or several that have room; each is its head and its content.
-        assert len(batch) <= 2 or sum(memoryview(part).nbytes for part in batch[1::2]) <= BATCH
+        # One packet, or several that have room; each is its head and its content, and its body.
+        carried = [*batch.parts[1::2], *batch.bodies]
+        assert len(batch.bodies) <= 1 or sum(memoryview(part).nbytes for part in carried) <= BATCH
 
 
 @settings(deadline=None)
-@given(st.lists(packets, max_size=4), st.integers(min_value=0))
-def test_a_batch_that_is_cut_short_is_refused_and_nothing_of_it_taken(sent: list[Packet], cut: int) -> None:
-    whole = b"".join(pack(sent))
-    assert [(*one[:2], bytes(one.content)) for one in unpack(whole)] == sent
+@given(st.lists(packets, max_size=4), st.integers(min_value=0), st.integers(min_value=0))
+def test_a_batch_that_is_cut_short_is_refused_and_nothing_of_it_taken(
+    sent: list[Packet], cut: int, cut_of_bodies: int
+) -> None:
+    content, bodies = joined(pack(sent))
+    assert [whole(one) for one in unpack(content, bodies)] == sent
     arrived: list[Packet] = []
-    length = cut % len(whole) if whole else 0
-    if length in [len(b"".join(pack(sent[:count]))) for count in range(len(sent) + 1)]:
+    lengths = cut % (len(content) + 1), cut_of_bodies % (len(bodies) + 1)
+    if lengths in [tuple(len(part) for part in joined(pack(sent[:count]))) for count in range(len(sent) + 1)]:
         return  # what is cut between two packets is a batch
-    with pytest.raises(ValueError, match="cut short"):
-        Inbox(arrived.extend).receive(1, whole[:length])
+    with pytest.raises(ValueError, match="cut short|more follows"):
+        Inbox(arrived.extend).receive(1, content[: lengths[0]], bodies[: lengths[1]])
     assert not arrived
 
 
 def test_a_batch_whose_forerunner_is_missing_is_refused() -> None:
     arrived: list[Packet] = []
     with pytest.raises(ValueError, match="batch 2 came after batch 0"):
-        Inbox(arrived.extend).receive(2, b"".join(pack([Packet("a", "b", b"")])))
+        Inbox(arrived.extend).receive(2, *joined(pack([Packet("a", "b", b"")])))
     assert not arrived
 
 

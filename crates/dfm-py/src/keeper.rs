@@ -1,13 +1,15 @@
 //! What does Python see of what is kept for an application that may come back?
 
-use std::collections::HashMap;
-
+use dfm_runtime::{Outline, Packet};
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
 
 use crate::buffers::Held;
 use crate::site::{frame_of, unfinished};
+
+/// A packet that was kept: who sent it, its sealed outline, and the sealed rest, unless its value was had.
+type Kept<'py> = (String, Bound<'py, PyBytes>, Option<Bound<'py, PyBytes>>);
 
 /// What is kept of a session's jobs. It does not lock: its owner calls it from one thread at a time.
 #[pyclass(module = "dfm._native")]
@@ -23,20 +25,15 @@ impl Keeper {
         Self::default()
     }
 
-    /// Takes a packet of home's record.
-    fn record(&mut self, home: &str, packet: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.keeper.record(home, Held::new(packet)?.as_ref());
+    /// Takes a packet of home's record: its outline, and how it was sealed, in two parts.
+    fn record(&mut self, home: String, outline: &[u8], head: &[u8], body: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.keeper.record(outline, packet(home, head, body)?);
         Ok(())
     }
 
-    /// Whether a packet from home may go on to a site.
-    fn may_go(&mut self, site: &str, packet: &Bound<'_, PyAny>) -> PyResult<bool> {
-        Ok(self.keeper.may_go(site, Held::new(packet)?.as_ref()))
-    }
-
     /// Keeps a packet for home: the number of its job, if that is kept.
-    fn take(&mut self, site: &str, packet: &Bound<'_, PyAny>) -> PyResult<Option<u64>> {
-        Ok(self.keeper.take(site, Held::new(packet)?.as_ref()))
+    fn take(&mut self, site: String, outline: &[u8], head: &[u8], body: &Bound<'_, PyAny>) -> PyResult<Option<u64>> {
+        Ok(self.keeper.take(outline, packet(site, head, body)?))
     }
 
     /// The application has had so many tokens in all through a `Yield` in a frame.
@@ -56,36 +53,41 @@ impl Keeper {
         self.keeper.jobs().collect()
     }
 
-    /// How far a job is: (name, frames, whether that is all, tokens from other sites, errors, who is waited for).
+    /// How far a job is: (frames, whether that is all, tokens from other sites, errors, who is waited for).
     fn progress<'py>(&self, py: Python<'py>, job: u64) -> PyResult<Option<Bound<'py, PyAny>>> {
         let progress = self.keeper.progress(job);
-        let seen = progress.map(|one| (one.name, one.frames, one.stopped, one.tokens, one.errors, one.waiting));
+        let seen = progress.map(|one| (one.frames, one.stopped, one.tokens, one.errors, one.waiting));
         seen.map(|seen| seen.into_bound_py_any(py)).transpose()
     }
 
-    /// What `Site.replay` needs: packets, each after the site that sent it.
-    fn history<'py>(&self, py: Python<'py>, job: u64) -> Vec<(String, Bound<'py, PyBytes>)> {
-        self.keeper.history(job).map(|(from, packet)| (from.to_owned(), PyBytes::new(py, packet))).collect()
+    /// All that was kept of a job, in the order in which it came: first its plan.
+    fn history<'py>(&self, py: Python<'py>, job: u64) -> Vec<Kept<'py>> {
+        self.keeper.history(job).map(|packet| kept(py, packet)).collect()
     }
 
-    /// What the application has had: (transition, frame, how many tokens, how many of them are not kept any more).
-    fn positions<'py>(&self, py: Python<'py>, job: u64) -> PyResult<Bound<'py, PyList>> {
+    /// What the application has had: (transition, frame, how many tokens).
+    fn had<'py>(&self, py: Python<'py>, job: u64) -> PyResult<Bound<'py, PyList>> {
         let list = PyList::empty(py);
-        for (transition, frame, had, dropped) in self.keeper.positions(job) {
-            list.append((transition, PyTuple::new(py, frame.levels())?, had, dropped))?;
+        for ((transition, frame), had) in self.keeper.had(job) {
+            list.append((transition, PyTuple::new(py, frame.levels())?, had))?;
         }
         Ok(list)
     }
 
-    /// The packet that asks a site what a job has not done there; `told` has the answers.
-    fn question<'py>(&mut self, py: Python<'py>, job: u64) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, &self.keeper.question(job))
+    /// Sites are asked what a job has not done there: what they answered before is not told any more.
+    fn ask(&mut self, job: u64) {
+        self.keeper.ask(job);
     }
 
-    /// What sites have answered, as an `unfinished` event has it.
-    fn told<'py>(&self, py: Python<'py>, job: u64) -> PyResult<HashMap<String, Bound<'py, PyTuple>>> {
-        let told = self.keeper.told(job).into_iter();
-        told.map(|(site, waits, more)| Ok((site, unfinished(py, &waits, more)?))).collect()
+    /// The packet that asks a site what a job has not done there; `told` has the answers.
+    #[staticmethod]
+    fn question(py: Python<'_>, job: u64) -> Bound<'_, PyBytes> {
+        PyBytes::new(py, &dfm_runtime::Keeper::question(job))
+    }
+
+    /// What sites have answered.
+    fn told<'py>(&self, py: Python<'py>, job: u64) -> Vec<Kept<'py>> {
+        self.keeper.told(job).map(|packet| kept(py, packet)).collect()
     }
 
     /// The packet with which home has a site forget a job.
@@ -93,4 +95,62 @@ impl Keeper {
     fn cancellation(py: Python<'_>, job: u64) -> Bound<'_, PyBytes> {
         PyBytes::new(py, &dfm_runtime::Keeper::cancellation(job))
     }
+}
+
+fn packet(from: String, head: &[u8], body: &Bound<'_, PyAny>) -> PyResult<Packet> {
+    Ok(Packet { from, head: head.to_vec(), body: Some(Held::new(body)?.as_ref().to_vec()) })
+}
+
+fn kept<'py>(py: Python<'py>, packet: &Packet) -> Kept<'py> {
+    let body = packet.body.as_ref().map(|body| PyBytes::new(py, body));
+    (packet.from.clone(), PyBytes::new(py, &packet.head), body)
+}
+
+/// What may be seen of a packet between the homesite and another: its outline, the job of which it is to be kept, and
+/// whether nothing more of that follows from the site that sends it.
+#[pyfunction]
+pub fn outline<'py>(
+    py: Python<'py>,
+    home: &str,
+    packet: &Bound<'py, PyAny>,
+) -> PyResult<(Bound<'py, PyBytes>, Option<u64>, bool)> {
+    let outline = Outline::of(home, Held::new(packet)?.as_ref());
+    Ok((PyBytes::new(py, &outline.to_bytes()), outline.kept(), outline.is_last()))
+}
+
+/// A packet that was kept, when it is opened: who sent it, its outline, and itself, unless its value was had.
+type Opened<'py> = (String, Vec<u8>, Option<Bound<'py, PyAny>>);
+/// A `Yield` in a frame, and how many values of it are not there any more.
+type Dropped<'py> = (u32, Bound<'py, PyTuple>, u64);
+
+/// What `Site.replay` needs, and how many values of each series are not there any more.
+type Unfolded<'py> = (Vec<(String, Bound<'py, PyBytes>)>, Vec<Dropped<'py>>);
+
+/// Out of all that was kept of a job, what a new home needs; None if more is missing than values that were had.
+#[pyfunction]
+pub fn unfold<'py>(py: Python<'py>, home: &str, history: Vec<Opened<'py>>) -> PyResult<Option<Unfolded<'py>>> {
+    let bytes = |packet: &Bound<'py, PyAny>| PyResult::Ok(Held::new(packet)?.as_ref().to_vec());
+    let history = history
+        .iter()
+        .map(|(from, outline, packet)| Ok((from.clone(), outline.clone(), packet.as_ref().map(bytes).transpose()?)));
+    let Some((packets, dropped)) = dfm_runtime::unfold(home, history.collect::<PyResult<_>>()?) else {
+        return Ok(None);
+    };
+    let packets = packets.into_iter().map(|(from, packet)| (from, PyBytes::new(py, &packet))).collect();
+    let dropped = dropped
+        .into_iter()
+        .map(|((transition, frame), count)| Ok((transition, PyTuple::new(py, frame.levels())?, count)));
+    Ok(Some((packets, dropped.collect::<PyResult<_>>()?)))
+}
+
+/// What a site has answered who asked it in the homesite's name, as an `unfinished` event has it; None if it is no answer.
+#[pyfunction]
+pub fn read_answer<'py>(
+    py: Python<'py>,
+    plan: &[u8],
+    site: &str,
+    answer: &[u8],
+) -> PyResult<Option<Bound<'py, PyTuple>>> {
+    let told = dfm_runtime::read_answer(plan, site, answer);
+    told.map(|(waits, more)| unfinished(py, &waits, more)).transpose()
 }

@@ -6,14 +6,16 @@ mod keeper;
 mod limits;
 mod link;
 mod measure;
+mod numbers;
 mod record;
 mod segment;
 mod site;
 pub mod spare;
 
+pub use dfm_wire::{Outline, unfold};
 pub use host::{Call, CallId, Event, Host, Incoming, NodeAt, Outgoing, Part, Room, Wait, Why, Yielded};
-pub use keeper::{Keeper, Position, Progress};
+pub use keeper::{Keeper, Packet, Progress};
 pub use limits::Limits;
 pub use link::Link;
 pub use segment::{Received, raise_descriptors};
-pub use site::{STREAM_WINDOW, Site};
+pub use site::{STREAM_WINDOW, Site, read_answer};

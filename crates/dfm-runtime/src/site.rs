@@ -24,12 +24,14 @@ use crate::due::{Due, Operation};
 use crate::host::{Call, CallId, Event, Host, Yielded};
 use crate::limits::{BEYOND, Limits, beyond};
 use crate::measure::Measuring;
+use crate::numbers::Numbers;
 use crate::record::ended;
 use crate::segment::{Pool, Received, Released};
 use early::{Early, MOST_EARLY_BYTES, MOST_EARLY_MESSAGES, room_of};
 use home::HomeSide;
 use links::Peer;
 pub use streams::STREAM_WINDOW;
+pub use unfinished::read_answer;
 use values::size;
 
 /// What comes for a job that home has not opened here yet is kept if so many jobs at most begin before it.
@@ -45,6 +47,8 @@ pub struct Site<H: Host> {
     links_made: u64,
     jobs: BTreeMap<JobId, Job<H::Value>>,
     newest: JobId,
+    /// The jobs that were opened here, those that are over too.
+    begun: Numbers,
     /// What came for jobs that home has not opened here yet.
     early: Early,
     /// About how many bytes of tokens wait for parameter sets that home has not begun here.
@@ -108,6 +112,7 @@ impl<H: Host> Site<H> {
             links_made: 0,
             jobs: BTreeMap::new(),
             newest: 0,
+            begun: Numbers::default(),
             early: Early::default(),
             ahead: 0,
             running: HashMap::new(),
@@ -454,7 +459,8 @@ impl<H: Host> Site<H> {
     }
 
     fn opened(&mut self, id: JobId, name: String, net: Arc<Net>) {
-        if self.jobs.contains_key(&id) {
+        // An application that has come back says again what the one before it had said.
+        if !self.begun.add(id) {
             return;
         }
         let wrong = match net.site == self.name {

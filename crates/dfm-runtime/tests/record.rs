@@ -9,8 +9,8 @@ use dfm_net::{
     Arc, Argument, Block, Carry, Frame, Limits, Net, NodeId, Outcome, Place, Source, Step, Token, Transition,
     TransitionId,
 };
-use dfm_runtime::{Call, CallId, Event, Keeper, Room, Site, Wait, Why};
-use dfm_wire::{Message, Payload};
+use dfm_runtime::{Call, CallId, Event, Keeper, Packet, Room, Site, Wait, Why, read_answer};
+use dfm_wire::{Message, Outline, Payload, Series, Unfolded, unfold};
 use proptest::prelude::*;
 
 const JOB: u64 = 1;
@@ -47,6 +47,15 @@ fn new_home() -> Site<Plain> {
     OTHERS.iter().for_each(|site| home.add_pipe(site));
     home.keep_record();
     home
+}
+
+fn outline(packet: &[u8]) -> Vec<u8> {
+    Outline::of("home", packet).to_bytes()
+}
+
+/// A packet as it is kept; here nobody seals it.
+fn kept(from: &str, packet: Vec<u8>) -> Packet {
+    Packet { from: from.to_owned(), head: outline(&packet), body: Some(packet) }
 }
 
 impl World {
@@ -144,8 +153,8 @@ impl World {
 
     fn pass_on(&mut self, to: String, packet: Vec<u8>) {
         if to == "home" {
-            self.keeper.record("home", &packet);
-        } else if self.keeper.may_go(&to, &packet) {
+            self.keeper.record(&outline(&packet), kept("home", packet));
+        } else {
             self.wires.entry(("home".into(), to)).or_default().push_back(packet);
         }
     }
@@ -170,7 +179,8 @@ impl World {
         let packet = self.wires.get_mut(&(from.clone(), to.clone())).unwrap().pop_front().unwrap();
         if to == "home" {
             let answers = matches!(Message::from_bytes(&packet), Ok(Message::Unfinished(..)));
-            assert_eq!(self.keeper.take(from, &packet), (!answers).then_some(JOB), "what is asked is no history");
+            let of = self.keeper.take(&outline(&packet), kept(from, packet.clone()));
+            assert_eq!(of, (!answers).then_some(JOB), "what is asked is no history");
             self.to_home.push_back((from.clone(), packet));
         } else {
             self.others.get_mut(to.as_str()).unwrap().receive_packet(from, &packet);
@@ -207,11 +217,18 @@ impl World {
         self.items.retain(|(site, _), _| *site != "home");
         self.ended = false;
         self.seen = HashMap::new();
-        for (transition, frame, _, dropped) in self.keeper.positions(JOB) {
+        let (packets, dropped) = self.recalled();
+        for ((transition, frame), dropped) in dropped {
             self.seen.insert((transition, frame.levels().to_vec()), dropped);
         }
         self.skips = self.had.iter().map(|(key, had)| (key.clone(), had.len() as u64)).collect();
-        assert!(self.home.replay(self.keeper.history(JOB)).is_empty());
+        let packets = packets.iter().map(|(from, packet)| (from.as_str(), packet.as_slice()));
+        assert!(self.home.replay(packets).is_empty());
+    }
+
+    fn recalled(&self) -> Unfolded {
+        let history = self.keeper.history(JOB).map(|one| (one.from.clone(), one.head.clone(), one.body.clone()));
+        unfold("home", history.collect()).unwrap()
     }
 
     fn finish(&mut self) {
@@ -269,7 +286,7 @@ fn nets() -> Vec<Net> {
 #[test]
 fn a_record_whose_plan_nobody_has_made_is_refused_and_its_job_ends() {
     let world = World::new();
-    let history: Vec<_> = world.keeper.history(JOB).map(|(from, packet)| (from.to_owned(), packet.to_vec())).collect();
+    let history = world.recalled().0;
     let damages: [fn(&mut Vec<Net>); 3] = [
         |nets| nets[0].places[1].slot = 50,
         |nets| nets[0].transitions[1].outputs[0].place = 99,
@@ -303,12 +320,16 @@ fn the_keeper_learns_what_a_job_waits_for_whether_home_is_there_or_not() {
         if home_is_killed {
             world.kill();
         }
-        let question = world.keeper.question(JOB);
-        assert!(world.keeper.told(JOB).is_empty(), "earlier answers are of an earlier moment");
+        let question = Keeper::question(JOB);
+        world.keeper.ask(JOB);
+        assert_eq!(world.keeper.told(JOB).count(), 0, "earlier answers are of an earlier moment");
         world.others.values_mut().for_each(|site| site.receive_packet("home", &question));
         while world.step(5) {}
+        let plan = world.keeper.history(JOB).next().unwrap().body.clone().unwrap();
+        let read = |site: &str, packet: &Option<Vec<u8>>| read_answer(&plan, site, packet.as_ref().unwrap()).unwrap();
         let told: BTreeMap<String, (Vec<Wait>, u64)> =
-            world.keeper.told(JOB).into_iter().map(|(site, waits, more)| (site, (waits, more))).collect();
+            world.keeper.told(JOB).map(|told| (told.from.clone(), read(&told.from, &told.body))).collect();
+        assert!(read_answer(&question, "a", &plan).is_none() && read_answer(&plan, "a", &question).is_none());
         let frames = usize::from(FRAMES);
         let (at_a, at_b) = (&told["a"], &told["b"]);
         assert!(at_a.1 == 0 && at_a.0.len() == frames);
@@ -348,7 +369,9 @@ proptest! {
         for (key, had) in world.had.clone() {
             world.keeper.acknowledge(JOB, key.0, &Frame::of_param_set(key.1[0]), had.len() as u64);
         }
-        prop_assert!(world.keeper.positions(JOB).iter().all(|(to, _, had, dropped)| [2, 5].contains(to) || had == dropped));
+        let dropped = world.recalled().1;
+        let is_dropped = |series: &Series, had| [2, 5].contains(&series.0) || dropped.get(series) == Some(&had);
+        prop_assert!(world.keeper.had(JOB).into_iter().all(|(series, had)| is_dropped(&series, had)));
         world.kill();
         world.finish();
         prop_assert_eq!(&world.had, &undisturbed.had);

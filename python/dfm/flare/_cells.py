@@ -18,7 +18,7 @@ from nvflare.fuel.f3.streaming.stream_const import StreamHeaderKey
 from typing_extensions import Buffer
 
 from dfm._shown import clean_logger
-from dfm.flare._channel import Channel, Forged
+from dfm.flare._channel import Batch, Channel, Forged
 from dfm.flare._lane import LOST_AFTER, Inbox, Unreachable
 
 CHANNEL = "dfm"
@@ -76,10 +76,10 @@ class NotYet(Exception):
     """Messages from there will be expected later."""
 
 
-def poster(cell: Any, target: str, channel: Channel) -> Callable[[int, list[Buffer]], None]:
+def poster(cell: Any, target: str, channel: Channel) -> Callable[[int, Batch], None]:
     """What a lane to that cell posts with."""
 
-    def post(number: int, batch: list[Buffer]) -> None:
+    def post(number: int, batch: Batch) -> None:
         is_beat = number == 0
         if is_beat:
             number, proof = channel.beat()
@@ -112,9 +112,9 @@ def serve_batches(cell: Any, end_of: Callable[[str], End | None]) -> None:
         try:
             if is_beat:
                 end.channel.hear(number, bytes(content))
-                end.inbox.receive(0, b"")
+                end.inbox.receive(0)
             else:
-                end.inbox.receive(number, end.channel.open(number, content))
+                end.inbox.receive(number, *end.channel.open(number, content))
         except Forged:
             if (refused := end.channel.count_refused()) & (refused - 1) == 0:
                 _log.warning("%d messages were refused that are said to be from %s and are not", refused, origin)

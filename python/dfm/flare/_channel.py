@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import struct
 import threading
-from typing import Any
+from typing import Any, NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes, serialization
@@ -29,9 +29,18 @@ _BEAT, _BATCH_TAKEN, _BEAT_HEARD = range(3)
 """What a proof is of."""
 _NUMBERED = struct.Struct(">IQ")
 """A kind, and a number of that kind. As nonces they are never used twice: only batches are sealed, each number once."""
+_SIZE = struct.Struct(">Q")
 _TAG = 16
 _IN_PLACE_FROM = 1 << 20
 """Packets from this size on are not copied to be sealed or opened: their memory is used for it, where it may be."""
+
+
+class Batch(NamedTuple):
+    """What a lane sends at once, in parts that follow each other."""
+
+    parts: list[Buffer]
+    bodies: list[Buffer]
+    """These are sealed already, by who has made them."""
 
 
 class Forged(Exception):
@@ -44,23 +53,78 @@ class Secret:
     def __init__(self, credentials: Credentials, job: str, about: dict[str, Any] | None = None) -> None:
         """Makes one, and signs its hello, which also says what others have to know `about` the process."""
         self.key = X25519PrivateKey.generate()
-        public = self.key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
-        self.hello = sign(credentials, HELLO, job, (about or {}) | {"key": base64.b64encode(public).decode()})
+        self.hello = sign(credentials, HELLO, job, (about or {}) | {"key": base64.b64encode(public(self.key)).decode()})
 
 
-class _Keys:
-    """Those of one direction: of a session's bytes, and of proofs without any."""
+class Keys:
+    """Those of one direction: one to seal with, and one for proofs of what is not sealed."""
 
-    def __init__(self, shared: bytes, salt: bytes, sender: bytes) -> None:
-        both = HKDF(hashes.SHA256(), 64, salt, b"dfm channel from " + sender).derive(shared)
+    def __init__(self, secret: bytes, salt: bytes, purpose: bytes) -> None:
+        both = HKDF(hashes.SHA256(), 64, salt, b"dfm " + purpose).derive(secret)
         self.cipher = algorithms.AES(both[:32])
-        self._proofs = both[32:]
+        self.proofs = both[32:]
 
     def proof(self, kind: int, number: int) -> bytes:
-        return hmac.digest(self._proofs, _NUMBERED.pack(kind, number), "sha256")
+        """That of a channel's message of this kind and number."""
+        return hmac.digest(self.proofs, _NUMBERED.pack(kind, number), "sha256")
 
     def proves(self, proof: bytes, kind: int, number: int) -> bool:
+        """Whether it is that."""
         return _is_number(number) and hmac.compare_digest(proof, self.proof(kind, number))
+
+    def seal(self, number: int, about: bytes, parts: list[Buffer]) -> tuple[list[Buffer], bytes]:
+        """The parts as only the other end can read them, and the tag that shows whether they or what is said `about`
+        them were changed. No number is used twice."""
+        cipher = Cipher(self.cipher, modes.GCM(_NUMBERED.pack(0, number))).encryptor()
+        cipher.authenticate_additional_data(about)
+        sealed = [_passed(cipher, part) for part in parts]
+        cipher.finalize()
+        return sealed, cipher.tag
+
+    def open(self, number: int, about: bytes, sealed: Buffer, tag: bytes) -> Buffer:
+        """What was sealed so.
+
+        Raises:
+            Forged: it was not.
+        """
+        cipher = Cipher(self.cipher, modes.GCM(_NUMBERED.pack(0, number), tag)).decryptor()
+        cipher.authenticate_additional_data(about)
+        opened = _passed(cipher, sealed)
+        try:
+            cipher.finalize()
+        except InvalidTag:
+            raise Forged from None
+        return opened
+
+
+def agree(key: X25519PrivateKey, own: str, other: str, content: dict[str, Any], purpose: bytes) -> tuple[Keys, Keys]:
+    """The keys for what the process of the hello `own` sends to that of `other`, and gets from it, for one purpose.
+
+    `key` is the own private one; the other's hello has been checked, and `content` is what it says.
+
+    Raises:
+        Untrusted: it says no key.
+    """
+    try:
+        shared = key.exchange(X25519PublicKey.from_public_bytes(base64.b64decode(content["key"])))
+    except (KeyError, ValueError, TypeError):
+        raise Untrusted("its hello has no key that can be used") from None
+    mine, theirs = digest(own), digest(other)
+    if mine == theirs:
+        raise Untrusted("it is this process's own hello")
+    salt = b"".join(sorted((mine, theirs)))
+    sending, getting = (Keys(shared, salt, purpose + b" from " + one) for one in (mine, theirs))
+    return sending, getting
+
+
+def digest(hello: str) -> bytes:
+    """What a hello is known by."""
+    return hashlib.sha256(hello.encode()).digest()
+
+
+def public(key: X25519PrivateKey) -> bytes:
+    """A key pair's public half."""
+    return key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
 
 
 class Channel:
@@ -72,53 +136,40 @@ class Channel:
         Raises:
             Untrusted: it says no key.
         """
-        try:
-            shared = own.key.exchange(X25519PublicKey.from_public_bytes(base64.b64decode(content["key"])))
-        except (KeyError, ValueError, TypeError):
-            raise Untrusted("its hello has no key that can be used") from None
-        mine, theirs = (hashlib.sha256(one.encode()).digest() for one in (own.hello, hello))
-        if mine == theirs:
-            raise Untrusted("it is this process's own hello")
-        salt = b"".join(sorted((mine, theirs)))
-        self._sending, self._getting = (_Keys(shared, salt, one) for one in (mine, theirs))
+        self._sending, self._getting = agree(own.key, own.hello, hello, content, b"channel")
         self._lock = threading.Lock()
         self._sealed: tuple[int, list[Buffer]] = (0, [])
         self._beats = 0
         self._heard = 0
         self._refused = 0
 
-    def seal(self, number: int, parts: list[Buffer]) -> list[Buffer]:
+    def seal(self, number: int, batch: Batch) -> list[Buffer]:
         """A batch as it travels; their numbers count from 1. The one that was sealed last may be asked for again."""
         last, sealed = self._sealed
         if number == last:
             return sealed
         if number != last + 1:
             raise RuntimeError(f"batch {number} cannot be sealed after batch {last}")
-        cipher = Cipher(self._sending.cipher, modes.GCM(_NUMBERED.pack(0, number))).encryptor()
-        sealed = [_passed(cipher, part) for part in parts]
-        cipher.finalize()
-        sealed.append(cipher.tag)
-        self._sealed = number, sealed
-        return sealed
+        parts, tag = self._sending.seal(number, b"", batch.parts)
+        size = sum(memoryview(part).nbytes for part in parts)
+        self._sealed = number, [_SIZE.pack(size), *parts, tag, *batch.bodies]
+        return self._sealed[1]
 
-    def open(self, number: int, batch: Buffer) -> Buffer:
-        """The batch that the other end has sealed under this number.
+    def open(self, number: int, batch: Buffer) -> tuple[Buffer, memoryview]:
+        """What the other end has sealed under this number, and the bodies that follow it, which others have sealed.
 
         Raises:
             Forged: it has not.
         """
         whole = memoryview(batch).cast("B")
-        if whole.nbytes < _TAG or not _is_number(number):
+        if whole.nbytes < _SIZE.size + _TAG or not _is_number(number):
             raise Forged
-        content, tag = whole[:-_TAG], bytes(whole[-_TAG:])
-        mode = modes.GCM(_NUMBERED.pack(0, number), tag)
-        cipher = Cipher(self._getting.cipher, mode).decryptor()
-        opened = _passed(cipher, content)
-        try:
-            cipher.finalize()
-        except InvalidTag:
-            raise Forged from None
-        return opened
+        (size,) = _SIZE.unpack_from(whole)
+        end = _SIZE.size + size
+        if end + _TAG > whole.nbytes:
+            raise Forged
+        tag = bytes(whole[end : end + _TAG])
+        return self._getting.open(number, b"", whole[_SIZE.size : end], tag), whole[end + _TAG :]
 
     def beat(self) -> tuple[int, bytes]:
         """A sign of life: its number, and the proof."""

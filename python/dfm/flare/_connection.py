@@ -28,6 +28,7 @@ from dfm.flare._identity import Credentials, Untrusted, check_server
 from dfm.flare._job import LIST, OPEN, name_of, write_job
 from dfm.flare._kit import Kit
 from dfm.flare._lane import Inbox, Lane, Packet
+from dfm.flare._sealing import HomeSealing, escrow, new_own_key
 
 _LOGIN = 15.0
 """Seconds for the server to answer."""
@@ -116,6 +117,8 @@ class Connection:
         self._early: list[Packet] | None = []
         self.job = ""
         """NVFlare's id of the job."""
+        self.sealing: HomeSealing | None = None
+        """The application's end of what passes between it and each site; before anything does."""
 
     def open(self) -> dict[str, Any]:
         """Starts the job: the sites that take part in it, and those that are lost, each with the reason.
@@ -152,11 +155,13 @@ class Connection:
         cell = self._flare.api.get_cell()
         self._cell = job_cell("server", self.job)
         try:
-            secret = Secret(self._credentials, self.job)
-            request = {"hello": secret.hello, "cell": cell.get_fqcn()}
+            secret, own = Secret(self._credentials, self.job), new_own_key()
+            request = {"hello": secret.hello, "escrow": escrow(self._credentials, secret, own), "cell": cell.get_fqcn()}
             answer = self._ask_to_open(request | {"homesite": self._homesite, "session": self._session} | more)
             hello = answer["hello"]
             channel = Channel(secret, hello, check_server(self._credentials, hello, HELLO, self.job))
+            self.sealing = HomeSealing(self._credentials, self.job, self._homesite, secret, own)
+            self.sealing.trust((str(hello), str(kept)) for hello, kept in answer["escrows"])
         except Untrusted as error:
             raise SessionError(f"the session's job {self.job} is not trusted: {error}") from None
         self._channel = channel

@@ -5,13 +5,17 @@ Its owner calls all this with a lock held.
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Collection
 from typing import Any
 
-from typing_extensions import Buffer
-
 from dfm import _native
+from dfm.flare._job import PAST, PAST_HEAD
+from dfm.flare._lane import Packet
+
+Sealed = list[str]
+"""A packet that somebody may ask for and only its receiver can read: head and body, as text."""
 
 _REMEMBERED = 1000
 """So many executions of which nothing is kept any more are still listed."""
@@ -29,23 +33,19 @@ class Executions:
         self.changed = time.monotonic()
         """When something last came for the application, or from it."""
 
-    def record(self, packet: Buffer) -> None:
+    def record(self, outline: bytes, packet: Packet) -> None:
         """Keeps what the homesite says of itself."""
-        self._keeper.record(self._homesite, packet)
+        self._keeper.record(self._homesite, outline, bytes(packet.content), packet.body)
 
-    def may_go(self, site: str, packet: Buffer) -> bool:
-        """Whether a packet from the homesite may go on to a site."""
-        return self._keeper.may_go(site, packet)
-
-    def take(self, site: str, packet: Buffer) -> bool:
+    def take(self, outline: bytes, packet: Packet) -> bool:
         """Keeps a packet for the homesite; whether the application wants it now."""
-        number = self._keeper.take(site, packet)
+        number = self._keeper.take(packet.sender, outline, bytes(packet.content), packet.body)
         self.changed = time.monotonic()
         return number is None or number in self._followed
 
-    def begin(self, number: int, about: dict[str, Any]) -> None:
-        """The application begins an execution, and follows it."""
-        self._about[number] = about | {"since": time.time(), "ended": None, "status": None}
+    def begin(self, number: int, job_id: str, about: str) -> None:
+        """The application begins an execution, and follows it; what it says about it, only its user can read."""
+        self._about[number] = {"id": job_id, "about": about, "since": time.time(), "ended": None, "status": None}
         self._followed.add(number)
         if len(self._about) > 2 * _REMEMBERED:
             kept = self._kept()
@@ -78,15 +78,17 @@ class Executions:
         else:
             self._followed.discard(number)
 
-    def follow(self, number: int) -> tuple[dict[str, Any], list[tuple[str, bytes]]] | None:
+    def follow(self, number: int) -> tuple[dict[str, Any], list[Packet]] | None:
         """The application follows an execution from now on: what is kept of it; None if there is none."""
         if not self.knows(number):
             return None
         self._followed.add(number)
-        positions = self._keeper.positions(number)
         about = self._about[number] | self._progress(number)
-        told = {"about": about, "positions": positions, "notes": self._notes.get(number, {})}
-        return told, self._keeper.history(number)
+        told = {"about": about, "had": self._keeper.had(number), "notes": self._notes.get(number, {})}
+        return told, [
+            Packet(sender, PAST if body is not None else PAST_HEAD, head, body or b"")
+            for sender, head, body in self._keeper.history(number)
+        ]
 
     def follows(self, number: int) -> bool:
         """Whether the application follows an execution."""
@@ -108,19 +110,20 @@ class Executions:
     def waiting(self, number: int) -> list[str]:
         """The sites that an execution waits for."""
         progress = self._keeper.progress(number)
-        return progress[5] if progress else []
+        return progress[4] if progress else []
 
-    def question(self, number: int) -> bytes:
-        """The packet that asks a site what it has not done of an execution."""
-        return self._keeper.question(number)
+    def ask(self, number: int) -> None:
+        """The sites are asked what they have not done of an execution."""
+        self._keeper.ask(number)
 
-    def told(self, number: int) -> dict[str, _native.Unfinished]:
+    def told(self, number: int) -> dict[str, Sealed]:
         """What the sites have answered that were asked last."""
-        return self._keeper.told(number)
+        return {site: _text(head, body) for site, head, body in self._keeper.told(number)}
 
-    def lines(self, number: int) -> list[tuple[int | str, str]]:
-        """The user's line that made each node."""
-        return self._about[number]["lines"]
+    def plan(self, number: int) -> Sealed | None:
+        """An execution's plan, as the application has recorded it."""
+        first = next(iter(self._keeper.history(number)), None)
+        return None if first is None else _text(first[1], first[2])
 
     def listed(self, lost: Collection[str]) -> list[dict[str, Any]]:
         """Every execution, for people; `lost` are the sites that are gone."""
@@ -129,9 +132,8 @@ class Executions:
         for number, about in self._about.items():
             if not self.knows(number):
                 continue
-            one: dict[str, Any] = {key: about[key] for key in ("id", "name", "status", "since", "ended")} | {
-                "number": number
-            }
+            one: dict[str, Any] = {key: about[key] for key in ("id", "about", "status", "since", "ended")}
+            one["number"] = number
             one |= {key: about.get(key, 0) for key in ("frames", "tokens", "errors")}
             one |= {"waiting": [], "input_open": False} | self._progress(number)
             gone = [site for site in one["waiting"] if site in lost]
@@ -150,6 +152,10 @@ class Executions:
     def _progress(self, number: int) -> dict[str, Any]:
         if (progress := self._keeper.progress(number)) is None:
             return {}
-        _, frames, stopped, tokens, errors, waiting = progress
+        frames, stopped, tokens, errors, waiting = progress
         found = {"frames": frames, "tokens": tokens, "errors": errors, "waiting": waiting, "input_open": not stopped}
         return found
+
+
+def _text(head: bytes, body: bytes | None) -> Sealed:
+    return [base64.b64encode(part).decode() for part in (head, body or b"")]

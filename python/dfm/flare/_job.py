@@ -9,9 +9,9 @@ from typing import Any
 OPEN, LIST, WAITS, CANCEL = "dfm_open", "dfm_list", "dfm_waits", "dfm_cancel"
 """The commands to a session's job, which NVFlare checks against the user's role: an application opens the session or
 comes back to it; somebody lists its executions, asks what one waits for, or ends one."""
-PAST = "*"
-"""The receiver, which no site is called, of a packet for the homesite that has been kept."""
-
+PAST, PAST_HEAD = "*", "-"
+"""The receivers, which no site is called, of a packet for the homesite that has been kept; the second of one whose
+value was had, and is kept no more."""
 
 NAME = "dfm-"
 """How the names of sessions' jobs begin."""

@@ -7,6 +7,9 @@ The command starts `python -m dfm.flare._jobs` with a request on stdin, and read
 
 from __future__ import annotations
 
+import base64
+import contextlib
+import dataclasses
 import json
 import logging
 import os
@@ -17,11 +20,15 @@ from typing import Any
 
 from nvflare.fuel.flare_api import api_spec
 
+from dfm import _native
 from dfm._shown import clean_logger
 from dfm.errors import SessionError
+from dfm.flare._channel import Forged
 from dfm.flare._connection import log_in
+from dfm.flare._identity import Untrusted, read_credentials
 from dfm.flare._job import CANCEL, LIST, WAITS, name_of
 from dfm.flare._kit import Kit, find_kit
+from dfm.flare._sealing import Reader
 from dfm.session._waits import described, waits
 
 _PATIENCE = 60.0
@@ -51,34 +58,35 @@ def main() -> None:
 
 
 def _list(kit: Kit, request: dict[str, Any]) -> dict[str, Any]:
-    return {"jobs": [job for _, jobs in _sessions(log_in(kit)) for job in jobs]}
+    return {"jobs": [session.shown(job) for session in _sessions(log_in(kit), kit) for job in session.jobs]}
 
 
 def _show(kit: Kit, request: dict[str, Any]) -> dict[str, Any]:
     flare = log_in(kit)
-    flare_job, job = _find(flare, request["job"])
-    if job["status"] != "RUNNING":
-        return job
+    session, job = _find(flare, kit, request["job"])
+    shown = session.shown(job)
+    if job["status"] != "RUNNING" or (about := session.about(job)) is None:
+        return shown
     try:
-        told = flare.do_app_command(flare_job, WAITS, {"execution": job["number"]})
+        told = flare.do_app_command(session.nvflare, WAITS, {"execution": job["number"]})
     except Exception:
         # It has ended meanwhile.
-        return job
-    return job | {"waits": described(waits(told["found"], dict(told["lines"]), told["patience"]))}
+        return shown
+    return shown | {"waits": described(waits(session.answers(told), dict(about["lines"]), told["patience"]))}
 
 
 def _cancel(kit: Kit, request: dict[str, Any]) -> dict[str, Any]:
     flare = log_in(kit)
-    flare_job, job = _find(flare, request["job"])
+    session, job = _find(flare, kit, request["job"])
     if job["status"] != "RUNNING":
         raise SessionError(f"the job '{job['id']}' is at its end: {job['status']}")
     try:
-        answer = flare.do_app_command(flare_job, CANCEL, {"execution": job["number"]})
+        answer = flare.do_app_command(session.nvflare, CANCEL, {"execution": job["number"]})
     except api_spec.AuthorizationError as error:
         raise SessionError(f"user '{kit.user}' may not cancel the job '{job['id']}': {error}") from None
     except Exception:
         # The process of its session does not answer, so the whole session ends.
-        flare.abort_job(flare_job)
+        flare.abort_job(session.nvflare)
         return {"id": job["id"], "by": "nvflare"}
     if "error" in answer:
         raise SessionError(f"the job '{job['id']}' cannot be cancelled: {answer['error']}")
@@ -127,14 +135,55 @@ def _all(flare: Any, prefix: str) -> list[dict[str, Any]]:
         raise SessionError(f"the federation's server does not list its jobs: {error}") from None
 
 
-def _find(flare: Any, job_id: str) -> tuple[str, dict[str, Any]]:
-    """NVFlare's job that has an execution, and that."""
-    session = job_id.rpartition("-")[0]
-    for flare_job, jobs in _sessions(flare, session):
-        for job in jobs:
+@dataclasses.dataclass(frozen=True)
+class _Session:
+    """NVFlare's job of a session that runs, and what its process at the server knows of its executions."""
+
+    nvflare: str
+    jobs: list[dict[str, Any]]
+    of_all: dict[str, Any]
+    """What is so of each of them."""
+    reader: Reader
+    """Reads what the session's application has said of them, if that was this user's."""
+
+    def about(self, job: dict[str, Any]) -> dict[str, Any] | None:
+        """What only the job's own user knows: its pipeline's name, and where its lines are."""
+        with contextlib.suppress(Untrusted):
+            return self.reader.own(job["about"])
+        return None
+
+    def shown(self, job: dict[str, Any]) -> dict[str, Any]:
+        """A job as the command shows it."""
+        about = self.about(job)
+        shown = {key: value for key, value in job.items() if key != "about"}
+        return shown | {"name": about["name"] if about is not None else None} | self.of_all
+
+    def answers(self, told: dict[str, Any]) -> dict[str, _native.Unfinished | None]:
+        """What the sites have answered; None of those that have not, or whose answer cannot be read."""
+        plan, found = told["plan"], dict.fromkeys(told["answers"])
+        with contextlib.suppress(Untrusted, Forged):
+            _, whole = self.reader.read(self.of_all["homesite"], *_parts(plan))
+            for site, answer in told["answers"].items():
+                if answer is not None:
+                    self.reader.meet(site, told["hellos"][site])
+                    _, packet = self.reader.read(site, *_parts(answer))
+                    found[site] = _native.read_answer(bytes(whole or b""), site, bytes(packet or b""))
+        return found
+
+
+def _parts(sealed: list[str] | None) -> tuple[bytes, bytes]:
+    head, body = (base64.b64decode(part) for part in sealed or ("", ""))
+    return head, body
+
+
+def _find(flare: Any, kit: Kit, job_id: str) -> tuple[_Session, dict[str, Any]]:
+    """The session that an execution is of, and that."""
+    name = job_id.rpartition("-")[0]
+    for session in _sessions(flare, kit, name):
+        for job in session.jobs:
             if job["id"] == job_id:
-                return flare_job, job
-    over = [f"{job['job_id']}, {job['status']}" for job in _named(flare, session)] if session else []
+                return session, job
+    over = [f"{job['job_id']}, {job['status']}" for job in _named(flare, name)] if name else []
     if over:
         raise SessionError(
             f"nothing is kept of the job '{job_id}': its session is over (NVFlare's job {over[-1]}); `dfm jobs logs` "
@@ -143,21 +192,28 @@ def _find(flare: Any, job_id: str) -> tuple[str, dict[str, Any]]:
     raise SessionError(f"the federation knows no job '{job_id}'; `dfm jobs list` shows those that there are")
 
 
-def _sessions(flare: Any, session: str = "") -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """NVFlare's jobs that run sessions which this user may ask, and what they know of their executions."""
-    for meta in _all(flare, name_of(session)):
+def _sessions(flare: Any, kit: Kit, name: str = "") -> Iterator[_Session]:
+    """The sessions that run and that this user may ask."""
+    try:
+        credentials = read_credentials(kit.folder)
+    except Untrusted as error:
+        raise SessionError(str(error)) from None
+    for meta in _all(flare, name_of(name)):
         if meta["status"] != "RUNNING":
             continue
+        job = str(meta["job_id"])
         try:
-            told = flare.do_app_command(meta["job_id"], LIST, {})
+            told = flare.do_app_command(job, LIST, {})
         except api_spec.AuthorizationError:
             continue
         except Exception as error:
-            clean_logger("dfm.session").warning("job %s does not answer: %s", meta["job_id"], error)
+            clean_logger("dfm.session").warning("job %s does not answer: %s", job, error)
             continue
-        more = {"user": meta.get("submitter_name"), "nvflare": meta["job_id"], "homesite": told.get("homesite")}
-        more |= {"application": told.get("application", False), "silent": told.get("silent")}
-        yield str(meta["job_id"]), [one | more for one in told["executions"]]
+        of_all = {"user": meta.get("submitter_name"), "nvflare": job, "homesite": told.get("homesite")}
+        of_all |= {"application": told.get("application", False), "silent": told.get("silent")}
+        reader = Reader(credentials, job, str(told.get("homesite")))
+        reader.trust((str(hello), str(escrow)) for hello, escrow in told.get("escrows", []))
+        yield _Session(job, told["executions"], of_all, reader)
 
 
 if __name__ == "__main__":

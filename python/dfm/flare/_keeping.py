@@ -13,8 +13,12 @@ from typing import Any
 
 from typing_extensions import Buffer
 
+from dfm import _native
 from dfm._shown import clean_logger
 from dfm.errors import SessionError
+from dfm.flare._channel import Forged
+from dfm.flare._identity import Untrusted
+from dfm.flare._sealing import HomeSealing
 from dfm.session._keeping import Key, PositionFile, Recalled
 
 _TELL = 0.25
@@ -23,6 +27,7 @@ _TELL = 0.25
 _STALE = 30 * 86400.0
 """Seconds after which a file that says what was had is of no use."""
 
+_INCOMPLETE = "what the server has kept of it was changed, or is not all"
 _log = clean_logger("dfm.session")
 
 
@@ -36,9 +41,12 @@ class Kept:
         tell: Callable[[dict[str, Any]], None],
         loop: asyncio.AbstractEventLoop,
         once_begun: Callable[[Callable[[], None]], None],
+        over: Callable[[], None],
     ) -> None:
         """`tell` takes messages for the session's job, on the loop's thread; `once_begun` has something done there when
-        the session's job has been told that the execution begins."""
+        the session's job has been told that the execution begins. `over` is called there when nothing more of it is
+        wanted."""
+        self._over = over
         self._number = number
         self._tell = tell
         self._loop = loop
@@ -75,13 +83,19 @@ class Kept:
     def forget(self) -> None:
         """As `Keeping`."""
         self._close(remove=True)
-        self._once_begun(lambda: self._tell({"forget": self._number}))
+
+        def forget() -> None:
+            self._over()
+            self._tell({"forget": self._number})
+
+        self._once_begun(forget)
 
     def leave(self) -> None:
         """As `Keeping`."""
         self._close(remove=False)
 
         def leave() -> None:
+            self._over()
             self.flush()
             self._tell({"leave": self._number})
 
@@ -113,13 +127,21 @@ class FlareKeeps:
         self,
         folder: Path,
         loop: asyncio.AbstractEventLoop,
+        homesite: str,
         tell: Callable[[dict[str, Any]], None],
         opened: Callable[[], Awaitable[None]],
         why_lost: Callable[[str], str],
         once_begun: Callable[[int, Callable[[], None]], None],
+        sealing: Callable[[], HomeSealing | None],
+        over: Callable[[int], None],
     ) -> None:
         """`folder` is for the files that say what was had; `opened` waits until the session's job can be asked, and
-        `once_begun`, from any thread, has something done on the homesite's when an execution has begun."""
+        `once_begun`, from any thread, has something done on the homesite's when an execution has begun. `sealing` is
+        that of the session's present job, once it is open; `over` is called on the homesite's thread when nothing more
+        of an execution is wanted."""
+        self._over = over
+        self._homesite = homesite
+        self._sealing = sealing
         self._why_lost = why_lost
         self._folder = folder
         self._loop = loop
@@ -128,17 +150,23 @@ class FlareKeeps:
         self._once_begun = once_begun
         self._unsure: dict[int, Callable[[], None]] = {}
         self._recalls: dict[int, asyncio.Future[Recalled]] = {}
-        self._past: list[tuple[str, bytes]] = []
+        self._past: list[tuple[str, bytes, Buffer | None]] = []
+        self._wrong = ""
+        """What is wrong with what is being recalled."""
         _tidy(folder)
 
     def keeping(self, job: int, job_id: str) -> Kept:
         """As `Keeps`."""
         once_begun = functools.partial(self._once_begun, job)
-        return Kept(job, self._folder / job_id, self._tell, self._loop, once_begun)
+
+        over = functools.partial(self._over, job)
+        return Kept(job, self._folder / job_id, self._tell, self._loop, once_begun, over)
 
     def began(self, job: int, about: dict[str, Any]) -> None:
         """As `Keeps`."""
-        self._tell({"begin": job, "about": about})
+        if (sealing := self._sealing()) is not None:
+            sealing.begin(job)
+            self._tell({"begin": job, "id": about["id"], "about": sealing.note(about)})
 
     def when_sure(self, job: int, then: Callable[[], None]) -> None:
         """As `Keeps`."""
@@ -157,35 +185,70 @@ class FlareKeeps:
     async def recall(self, job: int) -> Recalled:
         """As `Keeps`."""
         await self._opened()
+        sealing = self._sealing()
+        assert sealing is not None
+        sealing.recall(job)
         answer = self._recalls[job] = self._loop.create_future()
         self._tell({"recall": job})
         return await answer
 
-    def take_past(self, sender: str, packet: Buffer) -> None:
-        """A packet of the execution that is being recalled."""
-        self._past.append((sender, bytes(packet)))
+    def take_past(self, sender: str, head: Buffer, body: Buffer | None) -> None:
+        """A packet of the execution that is being recalled; without a body, if its value was had."""
+        sealing = self._sealing()
+        if sealing is None or self._wrong:
+            return
+        try:
+            self._past.append((sender, *sealing.open_kept(sender, head, body)))
+        except Forged:
+            self._wrong = _INCOMPLETE
+        except Untrusted as error:
+            self._wrong = f"what the server has kept of it cannot be read: {error}"
 
     def take_answer(self, job: int, told: dict[str, Any] | None) -> None:
         """All that was kept has come; None if nothing is known of the execution."""
         history, self._past = self._past, []
-        answer = self._recalls.pop(job, None)
-        if answer is None or answer.done():
+        wrong, self._wrong = self._wrong, ""
+        answer, sealing = self._recalls.pop(job, None), self._sealing()
+        if answer is None or answer.done() or sealing is None:
             return
+        sealing.recalled(job)
+        try:
+            answer.set_result(self._found(sealing, told, history, wrong))
+        except SessionError as error:
+            answer.set_exception(error)
+
+    def _found(
+        self,
+        sealing: HomeSealing,
+        told: dict[str, Any] | None,
+        history: list[tuple[str, bytes, Buffer | None]],
+        wrong: str,
+    ) -> Recalled:
         if told is None:
-            answer.set_exception(SessionError("the session's job knows it no more"))
-            return
-        found = Recalled(told["about"], history=history)
-        for transition, frame, had, dropped in told["positions"]:
-            found.had[transition, *frame] = had
-            found.dropped[transition, *frame] = dropped
-        found.had |= told["notes"]
-        answer.set_result(found)
+            raise SessionError("the session's job knows it no more")
+        if wrong:
+            raise SessionError(wrong)
+        about = told["about"]
+        try:
+            own = sealing.own(about.pop("about"))
+        except Untrusted as error:
+            raise SessionError(f"what the server has kept of it cannot be read: {error}") from None
+        if (unfolded := _native.unfold(self._homesite, history)) is None:
+            raise SessionError(_INCOMPLETE)
+        packets, dropped = unfolded
+        had: dict[Key, int] = {(transition, *frame): had for transition, frame, had in told["had"]}
+        return Recalled(
+            own | about,
+            had | told["notes"],
+            {(transition, *frame): count for transition, frame, count in dropped},
+            packets,
+        )
 
     def fail(self, reason: str) -> None:
         """No answer will come."""
         for job in list(self._unsure):
             self.take_confirmation(job)
-        recalls, self._recalls, self._past = self._recalls, {}, []
+        recalls, self._recalls, self._past, self._wrong = self._recalls, {}, [], ""
         for answer in recalls.values():
             if not answer.done():
                 answer.set_exception(SessionError(reason))

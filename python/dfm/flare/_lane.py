@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 from typing_extensions import Buffer
 
+from dfm.flare._channel import Batch
+
 HEARTBEAT = 1.0
 """Seconds of silence after which a lane asks whether the other end is there."""
 LOST_AFTER = 6.0
@@ -27,7 +29,7 @@ MOST_WAITING = 4 << 30
 """Bytes that may wait to be sent to one process."""
 _PACKET = 256
 """About how many of them a packet takes beside its content."""
-_HEAD = struct.Struct("<HHQ")
+_HEAD = struct.Struct("<HHQQ")
 
 
 class Packet(NamedTuple):
@@ -36,6 +38,8 @@ class Packet(NamedTuple):
     sender: str
     receiver: str
     content: Buffer
+    body: Buffer = b""
+    """What follows the content, sealed already for who will read it at last."""
 
 
 class Unreachable(Exception):
@@ -48,34 +52,36 @@ class Unreachable(Exception):
         self.refused = refused
 
 
-def pack(packets: list[Packet]) -> list[Buffer]:
-    """A batch as bytes, in parts that follow each other, so that no content is copied."""
+def pack(packets: list[Packet]) -> Batch:
+    """A batch in parts that follow each other, so that nothing large is copied."""
     parts: list[Buffer] = []
     for packet in packets:
         names = packet.sender.encode(), packet.receiver.encode()
-        head = _HEAD.pack(len(names[0]), len(names[1]), memoryview(packet.content).nbytes)
-        parts += [b"".join((head, *names)), packet.content]
-    return parts
+        sizes = memoryview(packet.content).nbytes, memoryview(packet.body).nbytes
+        parts += [b"".join((_HEAD.pack(len(names[0]), len(names[1]), *sizes), *names)), packet.content]
+    return Batch(parts, [packet.body for packet in packets])
 
 
-def unpack(batch: Buffer) -> Iterator[Packet]:
-    """The packets of a batch, whose contents are parts of it.
+def unpack(content: Buffer, bodies: Buffer) -> Iterator[Packet]:
+    """The packets of a batch, out of its content and the bodies that follow it, of which they are parts.
 
     Raises:
-        ValueError: it is cut short.
+        ValueError: it is cut short, or more follows it.
     """
-    rest = memoryview(batch).cast("B")
+    rest, others = memoryview(content).cast("B"), memoryview(bodies).cast("B")
     while rest.nbytes:
         if rest.nbytes < _HEAD.size:
             raise ValueError("a batch is cut short")
-        sender, receiver, content = _HEAD.unpack_from(rest)
+        sender, receiver, size, body = _HEAD.unpack_from(rest)
         start = _HEAD.size + sender + receiver
-        if rest.nbytes < start + content:
+        if rest.nbytes < start + size or others.nbytes < body:
             raise ValueError("a batch is cut short")
         middle = _HEAD.size + sender
         names = str(rest[_HEAD.size : middle], "utf-8"), str(rest[middle:start], "utf-8")
-        yield Packet(*names, rest[start : start + content])
-        rest = rest[start + content :]
+        yield Packet(*names, rest[start : start + size], others[:body])
+        rest, others = rest[start + size :], others[body:]
+    if others.nbytes:
+        raise ValueError("more follows a batch than belongs to it")
 
 
 class Lane:
@@ -84,7 +90,7 @@ class Lane:
     def __init__(
         self,
         name: str,
-        post: Callable[[int, list[Buffer]], None],
+        post: Callable[[int, Batch], None],
         lost: Callable[[str], None],
         heartbeat: bool = True,
     ) -> None:
@@ -107,7 +113,7 @@ class Lane:
 
     def push(self, packet: Packet) -> None:
         """Sends a packet after those that were pushed before. The lane ends where too much waits to be sent."""
-        size = _PACKET + memoryview(packet.content).nbytes
+        size = _PACKET + _size(packet)
         with self._changed:
             if self._closed or self._overflows:
                 return
@@ -153,13 +159,13 @@ class Lane:
             self._idle = False
             batch: list[Packet] = []
             size = 0
-            while self._queue and (not batch or size + memoryview(self._queue[0].content).nbytes <= _BATCH):
+            while self._queue and (not batch or size + _size(self._queue[0]) <= _BATCH):
                 batch.append(self._queue.popleft())
-                size += memoryview(batch[-1].content).nbytes
-                self._waiting -= _PACKET + memoryview(batch[-1].content).nbytes
+                size += _size(batch[-1])
+                self._waiting -= _PACKET + _size(batch[-1])
             return batch
 
-    def _deliver(self, number: int, batch: list[Buffer]) -> str | None:
+    def _deliver(self, number: int, batch: Batch) -> str | None:
         """Says why it could not."""
         begin = time.monotonic()
         while not self._closed and not self._overflows:
@@ -177,6 +183,10 @@ class Lane:
         return "it was closed"
 
 
+def _size(packet: Packet) -> int:
+    return memoryview(packet.content).nbytes + memoryview(packet.body).nbytes
+
+
 class Inbox:
     """Where one other process's batches arrive, on whatever thread. `take` gets each once, in order."""
 
@@ -187,8 +197,8 @@ class Inbox:
         self.heard = time.monotonic()
         """When something came."""
 
-    def receive(self, number: int, batch: Buffer) -> None:
-        """Takes a batch; it may be acknowledged when this returns.
+    def receive(self, number: int, content: Buffer = b"", bodies: Buffer = b"") -> None:
+        """Takes a batch; it may be acknowledged when this returns. Number 0 is a sign of life.
 
         Raises:
             ValueError: it is damaged, or an earlier one is missing.
@@ -201,5 +211,5 @@ class Inbox:
                 return
             if number != self._seen + 1:
                 raise ValueError(f"batch {number} came after batch {self._seen}")
-            self._take(list(unpack(batch)))
+            self._take(list(unpack(content, bodies)))
             self._seen = number

@@ -18,9 +18,10 @@ from typing_extensions import Buffer
 
 from dfm.errors import SessionError
 from dfm.exec._site import Asker
+from dfm.flare._channel import Forged
 from dfm.flare._connection import Connection
 from dfm.flare._identity import Untrusted, read_credentials
-from dfm.flare._job import PAST
+from dfm.flare._job import PAST, PAST_HEAD
 from dfm.flare._keeping import FlareKeeps
 from dfm.flare._kit import Kit
 from dfm.flare._lane import Packet
@@ -62,7 +63,17 @@ class FlareLinks:
         home.driver.carry = self._carry
         home.site.keep_record()
         had = kit.folder / "dfm" / "had"
-        self._keeps = FlareKeeps(had, home.loop, self._tell, self._wait_until_open, self._why_lost, home.once_open)
+        self._keeps = FlareKeeps(
+            had,
+            home.loop,
+            home.settings.homesite,
+            self._tell,
+            self._wait_until_open,
+            self._why_lost,
+            home.once_open,
+            lambda: self._connection.sealing,
+            self._leave,
+        )
         home.keeps = self._keeps
         self._start()
 
@@ -101,6 +112,8 @@ class FlareLinks:
                 answer = await asyncio.to_thread(connection.open)
             else:
                 answer = await asyncio.to_thread(connection.come_back, execution)
+            for site, hello in answer["hellos"].items():
+                self._meet(site, hello)
             for site in answer["sites"]:
                 self._sites.setdefault(site, "it has not joined yet")
                 self._home.site.add_pipe(site)
@@ -191,7 +204,11 @@ class FlareLinks:
 
     def closed(self, site: str) -> None:
         """As `Links`."""
-        reason = self._reasons.setdefault(site, f"site '{site}' sent what is no message of dfm")
+        self._break_off(site, f"site '{site}' sent what is no message of dfm")
+
+    def _break_off(self, site: str, why: str) -> None:
+        """Nothing that comes in the name of a site is believed any more."""
+        reason = self._reasons.setdefault(site, why)
         self._home.loop.call_soon(self._home.lose, site, reason)
 
     def _why_lost(self, site: str) -> str:
@@ -208,7 +225,11 @@ class FlareLinks:
         await asyncio.to_thread(self._connection.close)
 
     def _carry(self, site: str, packet: Buffer) -> None:
-        self._connection.push(Packet(self._home.settings.homesite, site, packet))
+        homesite, sealing = self._home.settings.homesite, self._connection.sealing
+        if sealing is None or not sealing.knows(site):
+            return
+        if (sealed := sealing.seal(site, packet)) is not None:
+            self._connection.push(Packet(homesite, site, *sealed))
 
     def _tell(self, what: dict[str, Any]) -> None:
         self._connection.push(Packet(self._home.settings.homesite, "", json.dumps(what).encode()))
@@ -217,17 +238,45 @@ class FlareLinks:
         if connection is not self._connection:
             return
         for packet in packets:
-            if packet.receiver == PAST:
-                self._keeps.take_past(packet.sender, packet.content)
+            if packet.receiver in (PAST, PAST_HEAD):
+                self._keeps.take_past(packet.sender, packet.content, packet.body if packet.receiver == PAST else None)
             elif packet.receiver:
-                self._home.site.receive_packet(packet.sender, packet.content)
+                self._receive(packet.sender, packet.content, packet.body)
             else:
                 self._heed(json.loads(bytes(packet.content)))
 
+    def _leave(self, job: int) -> None:
+        # What is to be kept of it until now is sealed first.
+        self._home.driver.turn()
+        if self._connection.sealing is not None:
+            self._connection.sealing.leave(job)
+
+    def _receive(self, site: str, head: Buffer, body: Buffer) -> None:
+        sealing = self._connection.sealing
+        if sealing is None or site in self._reasons:
+            return
+        try:
+            packet = sealing.open(site, head, body)
+        except (Forged, Untrusted):
+            self._break_off(site, f"what site '{site}' sent was changed or left out on its way")
+        else:
+            if packet is not None:
+                self._home.site.receive_packet(site, packet)
+
+    def _meet(self, site: str, hello: str) -> dict[str, Any] | None:
+        """What a site says of itself; None of one that is not trusted."""
+        assert self._connection.sealing is not None
+        try:
+            return self._connection.sealing.meet(site, hello)
+        except Untrusted as error:
+            self._reasons[site] = f"the process that takes part as site '{site}' is not trusted: {error}"
+            return None
+
     def _heed(self, told: dict[str, Any]) -> None:
         match told:
-            case {"ready": str(site)}:
-                if problem := self._problem(site, told):
+            case {"ready": str(site), "hello": str(hello)}:
+                about = self._meet(site, hello)
+                if about is not None and (problem := self._problem(site, about | told)):
                     self._reasons[site] = problem
                 self._sites[site] = None
                 self._changed.set()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import dataclasses
 import functools
 import json
 import threading
@@ -20,6 +21,7 @@ from typing import Any
 
 from nvflare.apis.fl_constant import FLContextKey
 from nvflare.apis.job_def import JobMetaKey
+from typing_extensions import Buffer
 
 from dfm import _native, _values
 from dfm._loop import SiteLoop
@@ -27,8 +29,11 @@ from dfm._shown import clean_logger
 from dfm.exec._adapters import Adapters
 from dfm.exec._policy import SitePolicy
 from dfm.exec._site import Asker
+from dfm.flare._channel import Forged
+from dfm.flare._identity import Untrusted
 from dfm.flare._lane import Packet
 from dfm.flare._printed import printed_to
+from dfm.flare._sealing import SiteSealing
 
 
 def read_settings(kit: Path) -> dict[str, Any] | None:
@@ -63,12 +68,13 @@ class Participant:
         session: str,
         others: Iterable[str],
         carry: Callable[[Packet], None],
-        asker: Asker,
+        sealing: SiteSealing,
         policy: SitePolicy,
     ) -> None:
-        """`others` are the sites that it may exchange packets with, the homesite included; `asker` is the application's
-        user, and `policy` what the site itself decides."""
-        self._asker = asker
+        """`others` are the sites that it may exchange packets with, the homesite included; `sealing` is its end of what
+        passes between it and the application, and `policy` what the site itself decides."""
+        self._sealing = sealing
+        self._asker = Asker(*dataclasses.astuple(sealing.user))
         self._policy = policy
         self._settings = settings
         self._homesite = homesite
@@ -85,6 +91,14 @@ class Participant:
     def receive(self, packets: list[Packet]) -> None:
         """Takes packets for the site."""
         self._driver.soon(functools.partial(self._receive, packets))
+
+    def meet(self, application: str) -> None:
+        """Another application takes part in the place of the one before; `application` is its hello."""
+        self._driver.soon(functools.partial(self._meet, application))
+
+    def obey(self, packet: bytes) -> None:
+        """Takes what the session's job says in the application's name: that a job is over, or what one waits for."""
+        self._driver.soon(functools.partial(self._give, self._homesite, packet))
 
     def lose(self, site: str) -> None:
         """Another site is gone."""
@@ -115,27 +129,70 @@ class Participant:
         for other in self._others:
             self._native.add_pipe(other)
         self._driver = SiteLoop(self._native, self._on_event)
-        logger = clean_logger(f"dfm.site.{site}")
-        adapters = Adapters(self._settings, self._homesite, self._session, logger, self._asker, self._policy)
+        self._logger = clean_logger(f"dfm.site.{site}")
+        adapters = Adapters(self._settings, self._homesite, self._session, self._logger, self._asker, self._policy)
         self._driver.adapters = adapters
-        self._driver.carry = lambda receiver, packet: self._carry(Packet(site, receiver, packet))
+        self._driver.carry = self._send
         packages, modules = _values.packages_of(self._settings), _values.modules_of(self._settings)
         _values.set_policy(False, packages, modules, self._policy.limits.value_bytes)
         ready.set_result(None)
-        with printed_to(logger):
+        with printed_to(self._logger):
             await self._over.wait()
             self._driver.close()
 
+    def _send(self, receiver: str, packet: Buffer) -> None:
+        sealed = self._sealing.seal(packet) if receiver == self._homesite else (packet,)
+        self._carry(Packet(self._settings["site"], receiver, *sealed))
+
     def _receive(self, packets: list[Packet]) -> None:
         for packet in packets:
-            self._native.receive_packet(packet.sender, packet.content)
+            if packet.sender != self._homesite:
+                self._give(packet.sender, packet.content)
+                continue
+            if self._homesite in self._gone:
+                return
+            try:
+                self._give(packet.sender, self._sealing.open(packet.content, packet.body))
+            except Forged:
+                self._break_off("what the application sent was changed or left out on its way")
+
+    def _give(self, sender: str, packet: Buffer) -> None:
+        self._native.receive_packet(sender, packet)
+
+    def _meet(self, application: str) -> None:
+        try:
+            self._sealing.meet(application)
+        except Untrusted as error:
+            self._break_off(f"the application that came back is not trusted: {error}")
+
+    def _break_off(self, why: str) -> None:
+        """Nothing that comes in the application's name is believed any more."""
+        self._logger.error(f"this site ends its part in the session: {why}")
+        self._gone.add(self._homesite)
+        self._native.close_link(self._homesite)
+        self._tell_end(f"says that {why}")
+
+    def _tell_end(self, how: str) -> None:
+        # Nobody would learn of what is not done because of it, unless this site says so.
+        self._carry(Packet(self._settings["site"], "", json.dumps({"ended": how}).encode()))
 
     def _on_event(self, event: tuple[Any, ...]) -> None:
         """Neither a set-up nor an end comes from the application here: the kit has the one, the job the other."""
         match event:
             case ("closed", site) if site not in self._gone:
-                # Nobody would learn of what is not done because of it, unless this site says so.
-                told = {"ended": f"site '{site}' sent it what is no message of dfm"}
-                self._carry(Packet(self._settings["site"], "", json.dumps(told).encode()))
+                self._tell_end(f"site '{site}' sent it what is no message of dfm")
             case _:
                 pass
+
+
+def heed(participant: Participant, told: dict[str, Any]) -> None:
+    """Takes what the session's job says to a site."""
+    match told:
+        case {"lost": str(site)}:
+            participant.lose(site)
+        case {"cancel": int(job)}:
+            participant.obey(_native.Keeper.cancellation(job))
+        case {"ask": int(job)}:
+            participant.obey(_native.Keeper.question(job))
+        case _:
+            pass

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import hashlib
 import json
@@ -18,13 +17,13 @@ from nvflare.apis.fl_context import FLContext
 from nvflare.apis.shareable import Shareable
 from nvflare.apis.signal import Signal
 
-from dfm.exec._site import Asker
 from dfm.flare._admission import admit
 from dfm.flare._cells import JOIN, End, NotYet, ask, job_cell, poster, serve_batches
 from dfm.flare._channel import HELLO, Channel, Secret
-from dfm.flare._identity import Untrusted, check_client, check_server, check_user, may_submit, read_credentials
+from dfm.flare._identity import Untrusted, check_client, check_server, may_submit, read_credentials
 from dfm.flare._lane import Inbox, Lane, Packet, Unreachable
-from dfm.flare._participant import Participant, description, read_settings
+from dfm.flare._participant import Participant, description, heed, read_settings
+from dfm.flare._sealing import SiteSealing
 
 _SERVER = "server"
 """What NVFlare's cells call the server, whatever its name."""
@@ -92,17 +91,16 @@ class SessionExecutor(Executor):
         if answer["to"] != hashlib.sha256(self._secret.hello.encode()).hexdigest():
             raise Untrusted("the session's job has answered somebody else")
         self._homesite = answer["homesite"]
-        _, self._user = check_user(self._credentials, answer["application"], HELLO, self._job)
-        asker = Asker(*dataclasses.astuple(self._user))
-        policy = None
-        if not may_submit(self._kit, asker.role):
-            problem = f"it lets no user of the role '{asker.role}' submit jobs, as its authorization.json says"
+        sealing = SiteSealing(self._credentials, self._job, self._homesite, self._secret, answer["application"])
+        user, policy = sealing.user, None
+        if not may_submit(self._kit, user.role):
+            problem = f"it lets no user of the role '{user.role}' submit jobs, as its authorization.json says"
         elif self._settings is not None and problem is None:
-            policy, problem = admit(self._kit, self._settings["site"], asker.user, self.logger)
+            policy, problem = admit(self._kit, self._settings["site"], user.name, self.logger)
         if self._settings is not None and policy is not None and problem is None:
             others = [site for site in {*answer["sites"], self._homesite} if site != self._settings["site"]]
             self._participant = Participant(
-                self._settings, self._homesite, answer["session"], others, self._carry, asker, policy
+                self._settings, self._homesite, answer["session"], others, self._carry, sealing, policy
             )
         hello = answer["hello"]
         channel = Channel(self._secret, hello, check_server(self._credentials, hello, HELLO, self._job))
@@ -136,8 +134,8 @@ class SessionExecutor(Executor):
                 self._meet(str(one["hello"]), one["said"])
         self._take({self._homesite, *at_server} - {own}, [packet for packet in packets if packet.receiver])
         for one in told:
-            if self._participant is not None and "lost" in one:
-                self._participant.lose(one["lost"])
+            if self._participant is not None:
+                heed(self._participant, one)
 
     def _take(self, senders: set[str], packets: list[Packet]) -> None:
         if wrong := [packet for packet in packets if packet.sender not in senders or not packet.receiver]:
@@ -149,9 +147,8 @@ class SessionExecutor(Executor):
         """Another process takes part in the session, or an application in the place of the one before."""
         try:
             if name == self._homesite:
-                _, user = check_user(self._credentials, hello, HELLO, self._job)
-                if user != self._user:
-                    raise Untrusted(f"it is the application of '{user.name}', and the session that of another user")
+                if self._participant is not None:
+                    self._participant.meet(hello)
             elif (cell := self._sites.get(name)) is not None and cell not in self._ends:
                 content = check_client(self._credentials, hello, HELLO, self._job, name)
                 channel = Channel(self._secret, hello, content)

@@ -9,7 +9,6 @@ killed and comes back.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import hashlib
 import json
@@ -24,8 +23,6 @@ from nvflare.apis.impl.controller import Controller
 from nvflare.apis.shareable import Shareable
 from nvflare.apis.signal import Signal
 
-from dfm import _native
-from dfm.exec._site import Asker
 from dfm.flare._admission import admit
 from dfm.flare._cells import ENDED, JOIN, End, job_cell, poster, serve_batches, serve_ends, serve_joins, tell_started
 from dfm.flare._channel import HELLO, Channel, Secret
@@ -40,12 +37,11 @@ from dfm.flare._identity import (
     read_credentials,
     sign,
 )
-from dfm.flare._job import CANCEL, LIST, OPEN, PAST, WAITS
+from dfm.flare._job import CANCEL, LIST, OPEN, WAITS
 from dfm.flare._lane import Inbox, Lane, Packet
-from dfm.flare._participant import Participant, description, read_settings, submitter
+from dfm.flare._participant import Participant, description, heed, read_settings, submitter
+from dfm.flare._sealing import SERVER, SiteSealing, outline_of
 
-_SERVER = "server"
-"""What dfm calls the server's site, whatever its name."""
 _LOOK = 0.2
 """Seconds between looks at NVFlare's abort signal, which cannot be waited for."""
 _UNOPENED = 120.0
@@ -56,8 +52,6 @@ _DESERTED = 60.0
 """Seconds without a sign of the application after which its session is over, if nothing is kept for it."""
 _ANSWERS = 2.0
 """Seconds that sites have to say what they have not done; NVFlare waits 5 s for all of a command's answer."""
-_ABOUT = ("site", "api_version", "dfm", "problem")
-"""What a client's hello says for the application to know."""
 _SILENT = 6.0
 """Seconds without a sign of the application after which it counts as gone."""
 
@@ -78,13 +72,14 @@ class SessionController(Controller):
         self._application = ""
         self._hello = ""
         """The application's."""
+        self._escrows: list[list[str]] = []
+        """The hellos of all applications that have taken part, each with what only its own user can open."""
         self._hellos: dict[str, str] = {}
         """The clients'."""
         self._inbox: Inbox | None = None
         self._participant: Participant | None = None
         self._ends: dict[str, End] = {}
         self._lanes: dict[str, Lane] = {}
-        self._joined: dict[str, dict[str, Any]] = {}
         self._lost: dict[str, str] = {}
         self._ready: dict[str, dict[str, Any]] = {}
         self._left = False
@@ -97,8 +92,8 @@ class SessionController(Controller):
         self._kit = Path(fl_ctx.get_workspace().get_root_dir())
         self._settings = read_settings(self._kit)
         self._credentials = read_credentials(self._kit)
-        self._secret = Secret(self._credentials, self._job)
-        name = self._settings["site"] if self._settings else _SERVER
+        self._secret = Secret(self._credentials, self._job, description(self._settings))
+        name = self._settings["site"] if self._settings else SERVER
         self._admission = admit(self._kit, name, submitter(fl_ctx), self.logger)
         self._clients = {job_cell(one.name, self._job): str(one.name) for one in engine.get_clients()}
         serve_joins(self._cell, self._join)
@@ -150,7 +145,7 @@ class SessionController(Controller):
 
         Asking again gives the same answer.
         """
-        wanted = ("hello", "cell", "homesite", "session")
+        wanted = ("hello", "escrow", "cell", "homesite", "session")
         if not isinstance(data, dict) or not all(isinstance(data.get(key), str) and data[key] for key in wanted):
             return {"error": "the application's request is not one of this version of dfm"}
         if self._admission.problem is not None:
@@ -173,7 +168,11 @@ class SessionController(Controller):
                     return {"error": "the session belongs to another application"}
                 self._come_back(data, channel)
             assert self._answer is not None
-            return self._answer | {"lost": self._lost}
+            hellos = {site: self._hello_of(site) for site in self._ready}
+            return self._answer | {"lost": self._lost, "hellos": hellos, "escrows": self._escrows[:-1]}
+
+    def _hello_of(self, site: str) -> str:
+        return self._hellos.get(site, self._secret.hello)
 
     def _opened(self, data: dict[str, Any], user: Who, channel: Channel) -> None:
         self._user = user
@@ -190,14 +189,18 @@ class SessionController(Controller):
         self._admit(data, channel)
         if own in self._sites and self._settings is not None:
             others = [site for site in {*self._sites, homesite} if site != own]
-            policy, asker = self._admission.policy, Asker(*dataclasses.astuple(user))
+            policy = self._admission.policy
             assert policy is not None
-            self._participant = Participant(self._settings, homesite, self._session, others, self._carry, asker, policy)
-            self._tell_ready(own, description(self._settings))
+            sealing = SiteSealing(self._credentials, self._job, homesite, self._secret, data["hello"])
+            self._participant = Participant(
+                self._settings, homesite, self._session, others, self._carry, sealing, policy
+            )
+            self._tell_ready(own, {})
 
     def _admit(self, data: dict[str, Any], channel: Channel) -> None:
         """Lets the application in, as the only one."""
         self._application, self._hello = data["cell"], data["hello"]
+        self._escrows.append([data["hello"], data["escrow"]])
         self._inbox = Inbox(functools.partial(self._route, self._homesite))
         self._ends[self._application] = End(channel, self._inbox)
         self._left = False
@@ -220,6 +223,8 @@ class SessionController(Controller):
         self._executions.leave()
         self._admit(data, channel)
         self._introduce(self._homesite, self._hello)
+        if self._participant is not None:
+            self._participant.meet(self._hello)
         for site, told in self._ready.items():
             if site not in self._lost:
                 self._tell({"ready": site, **told})
@@ -239,27 +244,34 @@ class SessionController(Controller):
             silent = time.monotonic() - self._inbox.heard
             here = not self._left and silent < _SILENT
             listed = self._executions.listed(self._lost)
-            return {"executions": listed, "application": here, "silent": silent, "homesite": self._homesite}
+            told = {"executions": listed, "application": here, "silent": silent, "homesite": self._homesite}
+            return told | {"escrows": self._escrows}
 
     def _waits(self, topic: str, data: Any, fl_ctx: FLContext) -> dict[str, Any]:
-        """What have the sites not done of an execution? None for one that does not answer in time."""
+        """What have the sites not done of an execution? Its plan and their answers, which only its user can read."""
         number = data.get("execution") if isinstance(data, dict) else None
         with self._lock:
             if not isinstance(number, int) or self._inbox is None or not self._executions.knows(number):
-                return {"found": {}, "lines": [], "patience": _ANSWERS}
+                return {"plan": None, "answers": {}, "hellos": {}, "patience": _ANSWERS}
             waiting = self._executions.waiting(number)
             sites = [site for site in waiting if site != self._homesite and site not in self._lost]
-            question = self._executions.question(number)
+            self._executions.ask(number)
         for site in sites:
-            self._deliver(Packet(self._homesite, site, question))
+            self._order(site, {"ask": number})
 
         def answered() -> bool:
             return self._executions.told(number).keys() >= set(sites)
 
         with self._came:
             self._came.wait_for(answered, _ANSWERS)
-            told, lines = self._executions.told(number), self._executions.lines(number)
-        return {"found": {site: told.get(site) for site in sites}, "lines": lines, "patience": _ANSWERS}
+            told, plan = self._executions.told(number), self._executions.plan(number)
+            hellos = {site: self._hello_of(site) for site in sites}
+        return {
+            "plan": plan,
+            "answers": {site: told.get(site) for site in sites},
+            "hellos": hellos,
+            "patience": _ANSWERS,
+        }
 
     def _cancel(self, topic: str, data: Any, fl_ctx: FLContext) -> dict[str, Any]:
         """Somebody ends an execution: through its application, or for it if that is gone."""
@@ -274,8 +286,17 @@ class SessionController(Controller):
             sites = self._executions.waiting(number)
             self._executions.end(number, "ABORTED")
         for site in sites:
-            self._deliver(Packet(self._homesite, site, _native.Keeper.cancellation(number)))
+            self._order(site, {"cancel": number})
         return {"by": "server"}
+
+    def _order(self, site: str, what: dict[str, int]) -> None:
+        """Has a site do what only the session's job may say beside the application."""
+        if self._participant is not None and self._sites.get(site) == job_cell("server", self._job):
+            heed(self._participant, what)
+            return
+        with self._lock:
+            if lane := self._lanes.get(site):
+                lane.push(Packet("", "", json.dumps(what).encode()))
 
     def _start_lane(self, site: str, cell: str, heartbeat: bool) -> None:
         def lost(reason: str) -> None:
@@ -309,15 +330,14 @@ class SessionController(Controller):
                 except Untrusted as error:
                     self.logger.error(f"somebody wants to be let in as site '{name}': {error}")
                     return None
-                self._let_in(name, origin, hello, content, channel)
+                self._let_in(name, origin, hello, channel)
             if self._hellos[name] != hello or name in self._lost:
                 return None
             answer = {"to": hashlib.sha256(request).hexdigest(), "hello": self._secret.hello, "sites": self._sites}
             answer |= {"homesite": self._homesite, "session": self._session, "application": self._hello}
         return sign(self._credentials, JOIN, self._job, answer).encode()
 
-    def _let_in(self, name: str, cell: str, hello: str, content: dict[str, Any], channel: Channel) -> None:
-        self._joined[name] = {key: content[key] for key in _ABOUT if key in content}
+    def _let_in(self, name: str, cell: str, hello: str, channel: Channel) -> None:
         self._ends[cell] = End(channel, Inbox(functools.partial(self._route, name)))
         if name not in self._lanes:
             self._start_lane(name, cell, heartbeat=True)
@@ -345,17 +365,11 @@ class SessionController(Controller):
 
     def _passes(self, packet: Packet) -> bool:
         """Whether a packet from the homesite goes on to a site. What it says to itself is to be kept."""
+        if packet.receiver != self._homesite:
+            return True
         with self._lock:
-            if packet.receiver == self._homesite:
-                self._executions.record(packet.content)
-                return False
-            return self._executions.may_go(packet.receiver, packet.content)
-
-    def _deliver(self, packet: Packet) -> None:
-        if self._participant is not None and self._sites.get(packet.receiver) == job_cell("server", self._job):
-            self._participant.receive([packet])
-        else:
-            self._carry(packet)
+            self._executions.record(outline_of(packet.content), packet)
+        return False
 
     def _carry(self, packet: Packet) -> None:
         if not packet.receiver:
@@ -364,7 +378,7 @@ class SessionController(Controller):
         with self._lock:
             # An application that comes back meanwhile gets it either from here or from what is kept.
             if packet.receiver == self._homesite:
-                wanted = self._executions.take(packet.sender, packet.content)
+                wanted = self._executions.take(outline_of(packet.content), packet)
                 self._came.notify_all()
                 if not wanted:
                     return
@@ -375,8 +389,7 @@ class SessionController(Controller):
     def _heed(self, sender: str, told: dict[str, Any]) -> None:
         if "ready" in told:
             with self._lock:
-                problem = {"problem": str(told["problem"])} if "problem" in told else {}
-                self._tell_ready(sender, self._joined.get(sender, {}) | problem)
+                self._tell_ready(sender, {"problem": str(told["problem"])} if "problem" in told else {})
         elif isinstance(reason := told.get("ended"), str) and sender != self._homesite:
             self._lose(sender, reason)
         elif sender == self._homesite:
@@ -386,8 +399,8 @@ class SessionController(Controller):
     def _heed_application(self, told: dict[str, Any]) -> None:
         executions = self._executions
         match told:
-            case {"begin": number, "about": about}:
-                executions.begin(number, about)
+            case {"begin": number, "id": name, "about": about}:
+                executions.begin(number, name, about)
             case {"had": number, "positions": positions, "notes": notes}:
                 executions.had(number, positions, notes)
             case {"ended": number, "status": status}:
@@ -414,13 +427,13 @@ class SessionController(Controller):
         if lane is None:
             return
         told, history = found or (None, [])
-        for sender, packet in history:
-            lane.push(Packet(sender, PAST, packet))
+        for packet in history:
+            lane.push(packet)
         lane.push(Packet("", "", json.dumps({"recalled": number, "told": told}).encode()))
 
     def _tell_ready(self, site: str, told: dict[str, Any]) -> None:
-        self._ready[site] = told
-        self._tell({"ready": site, **told})
+        self._ready[site] = told | {"hello": self._hello_of(site)}
+        self._tell({"ready": site, **self._ready[site]})
 
     def _tell(self, what: dict[str, Any]) -> None:
         """To the application, or, of a loss, to everybody."""

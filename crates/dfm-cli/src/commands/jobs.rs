@@ -102,13 +102,14 @@ fn show(context: &Context, job: &OneJob) -> Result<(), Failure> {
         (Value::Bool(true), _) => "has left this job".to_owned(),
         _ => format!("gone for {}", duration(answer["silent"].as_f64().unwrap_or(0.0))),
     };
+    let pipeline = answer["name"].as_str().unwrap_or("(only its own user can read that)").to_owned();
     let kept = match &answer["kept"] {
         Value::Bool(true) => "what the application has not had",
         _ => "nothing, the application has had all",
     };
     for (what, value) in [
         ("job", text("id")),
-        ("pipeline", text("name")),
+        ("pipeline", pipeline),
         ("status", text("status").to_lowercase()),
         ("progress", progress(&answer)),
         ("user", text("user")),

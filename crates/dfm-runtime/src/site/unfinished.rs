@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dfm_net::{Net, PlaceId, Source, TransitionId};
-use dfm_wire::{JobId, Message, Unfinished};
+use dfm_wire::{ASKED, JobId, Message, Unfinished};
 
 use super::Site;
 use crate::host::{Host, NodeAt, Wait, Why};
@@ -60,6 +60,18 @@ pub(crate) fn waits(nets: &Nets, site: &str, told: &Unfinished) -> Vec<Wait> {
         Some(Wait { node: node_at(nets, site, waiting.transition)?, frame: waiting.frame.clone(), why })
     });
     running.chain(waiting).collect()
+}
+
+/// What a site has answered who asked it in home's name, read by who has the packet of the job's plan: as home's own
+/// [`crate::Event::Unfinished`]. `None` if the packets are not those.
+pub fn read_answer(plan: &[u8], site: &str, answer: &[u8]) -> Option<(Vec<Wait>, u64)> {
+    let (Ok(Message::Plan(of, _, nets)), Ok(Message::Unfinished(ASKED, job, told))) =
+        (Message::from_bytes(plan), Message::from_bytes(answer))
+    else {
+        return None;
+    };
+    let nets = nets.into_iter().map(|net| (net.site.clone(), Arc::new(net))).collect();
+    (of == job).then(|| (waits(&nets, site, &told), told.more))
 }
 
 /// What a transition of a site is.

@@ -1,0 +1,377 @@
+"""How does what an application and a site say to each other stay between the two?
+
+The process of the session's job at the server carries it and keeps it for an application that comes back. So each
+packet is sealed by its sender for its receiver, and that process sees its head alone: whose it is, its number, and an
+outline of what it is, which it can neither change nor repeat nor leave out without being noticed. What an application
+notes for itself is sealed with a key of its own. Both of its keys go to the server as an escrow, which only the private
+key of the user's kit opens: an application that comes back reads with it what is kept.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import json
+import os
+import struct
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from typing_extensions import Buffer
+
+from dfm import _native
+from dfm.flare._channel import HELLO, Forged, Keys, Secret, agree, digest, public
+from dfm.flare._identity import Credentials, Untrusted, Who, check_client, check_server, check_user
+
+SERVER = "server"
+"""What dfm calls the server's site, whatever its name."""
+
+_HEAD = struct.Struct(">16sQQQ")
+"""The application it is of, its number under its key, its job if it is to be kept, and its number in that."""
+_PROOF = 16
+_TAG = 16
+_KEY = 32
+_MOST_APPLICATIONS = 1000
+"""So many applications may come back to a session, one after the other."""
+_OAEP = hashes.SHA256
+
+
+class Sealed(NamedTuple):
+    """A packet for who carries and keeps it."""
+
+    head: bytes
+    body: Buffer
+
+
+class _Head(NamedTuple):
+    application: bytes
+    number: int
+    job: int
+    """0 for what is not kept."""
+    number_in_job: int
+    outline: bytes
+    tag: bytes
+
+
+def outline_of(head: Buffer) -> bytes:
+    """What may be seen of a packet, as `Keeper` takes it; whether it is true, only the packet's receiver can tell."""
+    return bytes(memoryview(head)[_HEAD.size : -_PROOF - _TAG])
+
+
+class _Sender:
+    """Seals what goes in one direction; each number once."""
+
+    def __init__(self, application: bytes, keys: Keys) -> None:
+        self._application = application
+        self._keys = keys
+        self._number = 0
+
+    def seal(self, outline: bytes, job: int, number_in_job: int, packet: Buffer) -> Sealed:
+        self._number += 1
+        head = _HEAD.pack(self._application, self._number, job, number_in_job) + outline
+        head += _proof(self._keys, head)
+        (body,), tag = self._keys.seal(self._number, head, [packet])
+        return Sealed(head + tag, body)
+
+
+def _proof(keys: Keys, head: bytes) -> bytes:
+    return hmac.digest(keys.proofs, b"head" + head, "sha256")[:_PROOF]
+
+
+def _application(head: Buffer) -> bytes:
+    view = memoryview(head)
+    if view.nbytes < _HEAD.size + _PROOF + _TAG:
+        raise Forged
+    return bytes(view[:16])
+
+
+def _read_head(keys: Keys, head: Buffer) -> _Head:
+    """What a head says; its proof shows that the other end has made it, even where the body is gone."""
+    whole = bytes(head)
+    said, proof, tag = whole[: -_PROOF - _TAG], whole[-_PROOF - _TAG : -_TAG], whole[-_TAG:]
+    if not hmac.compare_digest(proof, _proof(keys, said)):
+        raise Forged
+    application, number, job, number_in_job = _HEAD.unpack_from(said)
+    return _Head(application, number, job, number_in_job, said[_HEAD.size :], tag)
+
+
+def _read_body(keys: Keys, head: Buffer, read: _Head, body: Buffer) -> Buffer:
+    return keys.open(read.number, bytes(head)[:-_TAG], body, read.tag)
+
+
+class SiteSealing:
+    """A site's end. All is called on one thread."""
+
+    def __init__(self, credentials: Credentials, job: str, homesite: str, secret: Secret, application: str) -> None:
+        """`application` is the hello of the one that the site works for.
+
+        Raises:
+            Untrusted: it is not a user's.
+        """
+        self._credentials = credentials
+        self._job = job
+        self._homesite = homesite
+        self._secret = secret
+        self._met: set[bytes] = set()
+        self._sent: dict[int, int] = {}
+        _, self.user = self._check(application)
+        self.meet(application)
+
+    def _check(self, hello: str) -> tuple[dict[str, Any], Who]:
+        return check_user(self._credentials, hello, HELLO, self._job)
+
+    def meet(self, hello: str) -> None:
+        """An application takes part, in the place of the one before.
+
+        Raises:
+            Untrusted: it is not of the same user, or it has taken part before: what it said could be said again.
+        """
+        content, user = self._check(hello)
+        if user != self.user:
+            raise Untrusted(f"it is the application of '{user.name}', and the session that of another user")
+        known = digest(hello)
+        if known in self._met or len(self._met) >= _MOST_APPLICATIONS:
+            raise Untrusted("it is an application that has come before")
+        self._met.add(known)
+        sending, self._getting = agree(self._secret.key, self._secret.hello, hello, content, b"packets")
+        self._application = known[:16]
+        self._sender = _Sender(self._application, sending)
+        self._got = 0
+
+    def seal(self, packet: Buffer) -> Sealed:
+        """A packet for the application."""
+        outline, job, is_last = _native.outline(self._homesite, packet)
+        if job is None:
+            return self._sender.seal(outline, 0, 0, packet)
+        number = self._sent[job] = self._sent.get(job, 0) + 1
+        if is_last:
+            del self._sent[job]
+        return self._sender.seal(outline, job, number, packet)
+
+    def open(self, head: Buffer, body: Buffer) -> Buffer:
+        """The next packet of the application.
+
+        Raises:
+            Forged: it is none, or not the next.
+        """
+        if _application(head) != self._application:
+            raise Forged
+        read = _read_head(self._getting, head)
+        if read.number != self._got + 1:
+            raise Forged
+        self._got += 1
+        return _read_body(self._getting, head, read, body)
+
+
+class Reader:
+    """Reads what was sealed for a user's applications of one session, by the private key of the user's kit."""
+
+    def __init__(self, credentials: Credentials, job: str, homesite: str) -> None:
+        self._credentials = credentials
+        self._job = job
+        self._homesite = homesite
+        self._escrows: dict[bytes, tuple[str, str]] = {}
+        self._secrets: dict[bytes, tuple[X25519PrivateKey, str, Keys]] = {}
+        self._sites: dict[str, tuple[str, dict[str, Any]]] = {}
+        self._getting: dict[tuple[bytes, str], Keys] = {}
+
+    def trust(self, escrows: Iterable[tuple[str, str]]) -> None:
+        """Takes earlier applications' hellos and escrows; what is wrong with them shows when they are used."""
+        for hello, escrow in escrows:
+            self._escrows.setdefault(digest(hello)[:16], (hello, escrow))
+
+    def meet(self, site: str, hello: str) -> dict[str, Any]:
+        """A site takes part in the session: what it says of itself.
+
+        Raises:
+            Untrusted: it is not that site, or another than the one that is known.
+        """
+        if site == SERVER:
+            content = check_server(self._credentials, hello, HELLO, self._job)
+        else:
+            content = check_client(self._credentials, hello, HELLO, self._job, site)
+        if self._sites.setdefault(site, (hello, content))[0] != hello:
+            raise Untrusted("it is another process than before")
+        return content
+
+    def read(self, sender: str, head: Buffer, body: Buffer | None) -> tuple[_Head, Buffer | None]:
+        """A packet that a site, or an application as the homesite, has sealed.
+
+        Raises:
+            Forged: it has not.
+            Untrusted: its keys cannot be had.
+        """
+        keys = self._keys(_application(head), sender)
+        read = _read_head(keys, head)
+        return read, None if body is None else _read_body(keys, head, read, body)
+
+    def own(self, text: str) -> Any:
+        """What an application has said of itself with `HomeSealing.note`.
+
+        Raises:
+            Untrusted: it is not that, or cannot be read with this kit.
+        """
+        try:
+            whole = base64.b64decode(text, validate=True)
+            size = int.from_bytes(whole[:4], "big")
+            _, found = self.read(self._homesite, whole[4 : 4 + size], whole[4 + size :])
+            return json.loads(bytes(found or b""))
+        except (Forged, ValueError, binascii.Error, RecursionError):
+            raise Untrusted("it was changed on its way, or is not of this user's applications") from None
+
+    def _keys(self, application: bytes, sender: str) -> Keys:
+        if (known := self._getting.get((application, sender))) is not None:
+            return known
+        key, hello, own = self._secret(application)
+        if sender == self._homesite:
+            keys = own
+        elif sender in self._sites:
+            site, content = self._sites[sender]
+            _, keys = agree(key, hello, site, content, b"packets")
+        else:
+            raise Forged
+        self._getting[application, sender] = keys
+        return keys
+
+    def _secret(self, application: bytes) -> tuple[X25519PrivateKey, str, Keys]:
+        if application not in self._secrets:
+            if application not in self._escrows:
+                raise Forged
+            hello, escrow = self._escrows[application]
+            content, who = check_user(self._credentials, hello, HELLO, self._job)
+            if who != self._credentials.who:
+                raise Untrusted(f"it is of an application of '{who.name}'")
+            key, own = _opened(self._credentials, hello, escrow)
+            if base64.b64encode(public(key)).decode() != content.get("key"):
+                raise Untrusted("the escrow is not that of the application")
+            self._secrets[application] = key, hello, own
+        return self._secrets[application]
+
+
+class HomeSealing(Reader):
+    """An application's end. All is called on one thread."""
+
+    def __init__(self, credentials: Credentials, job: str, homesite: str, secret: Secret, own: bytes) -> None:
+        """`own` is the key for what the application notes for itself."""
+        super().__init__(credentials, job, homesite)
+        self._application = digest(secret.hello)[:16]
+        self._secret_key = secret.key
+        self._hello = secret.hello
+        keys = _own_keys(own)
+        self._secrets[self._application] = secret.key, secret.hello, keys
+        self._senders = {homesite: _Sender(self._application, keys)}
+        self._got: dict[int, dict[str, int]] = {}
+        self._recalling: dict[int, dict[str, int]] = {}
+        self._passing: dict[str, int] = {}
+
+    def meet(self, site: str, hello: str) -> dict[str, Any]:
+        """As `Reader`."""
+        content = super().meet(site, hello)
+        if site not in self._senders:
+            sending, _ = agree(self._secret_key, self._hello, hello, content, b"packets")
+            self._senders[site] = _Sender(self._application, sending)
+        return content
+
+    def knows(self, site: str) -> bool:
+        """Whether the site has been met."""
+        return site in self._senders
+
+    def seal(self, site: str, packet: Buffer) -> Sealed | None:
+        """A packet for a site or, to be kept, for the homesite itself; None for one of a job that was left."""
+        if site != self._homesite:
+            return self._senders[site].seal(b"", 0, 0, packet)
+        outline, job, _ = _native.outline(self._homesite, packet)
+        if job is None or (numbers := self._got.get(job)) is None:
+            return None
+        numbers[site] = numbers.get(site, 0) + 1
+        return self._senders[site].seal(outline, job, numbers[site], packet)
+
+    def note(self, what: Any) -> str:
+        """Something that only this user's applications will read, with `Reader.own`."""
+        head, body = self._senders[self._homesite].seal(b"", 0, 0, json.dumps(what).encode())
+        return base64.b64encode(len(head).to_bytes(4, "big") + head + bytes(body)).decode()
+
+    def begin(self, job: int) -> None:
+        """From now on, packets of a job are expected."""
+        self._got.setdefault(job, {})
+
+    def leave(self, job: int) -> None:
+        """No packets of a job are expected any more."""
+        self._got.pop(job, None)
+
+    def open(self, site: str, head: Buffer, body: Buffer) -> Buffer | None:
+        """A packet of a site; None for one that nobody waits for any more.
+
+        Raises:
+            Forged: it is none, or one before it is missing.
+        """
+        read, packet = self.read(site, head, body)
+        if read.job == 0:
+            if _application(head) != self._application:
+                return None
+            if read.number <= self._passing.get(site, 0):
+                raise Forged
+            self._passing[site] = read.number
+            return packet
+        if read.job not in self._got or read.job in self._recalling:
+            return None
+        self._count(self._got[read.job], site, read)
+        return packet
+
+    def recall(self, job: int) -> None:
+        """All of a job that was kept will come, from its beginning."""
+        self._recalling[job] = {}
+
+    def open_kept(self, site: str, head: Buffer, body: Buffer | None) -> tuple[bytes, Buffer | None]:
+        """The next packet of a job that is being recalled: its outline, and itself, unless its value was had.
+
+        Raises:
+            Forged: it is none of it, or one before it is missing.
+        """
+        read, packet = self.read(site, head, body)
+        if read.job not in self._recalling:
+            raise Forged
+        self._count(self._recalling[read.job], site, read)
+        return read.outline, packet
+
+    def recalled(self, job: int) -> None:
+        """All has come, and what comes now follows it."""
+        self._got[job] = self._recalling.pop(job, {})
+
+    @staticmethod
+    def _count(numbers: dict[str, int], site: str, read: _Head) -> None:
+        if read.number_in_job != numbers.get(site, 0) + 1:
+            raise Forged
+        numbers[site] = read.number_in_job
+
+
+def new_own_key() -> bytes:
+    """A key for what an application notes for itself."""
+    return os.urandom(_KEY)
+
+
+def _own_keys(own: bytes) -> Keys:
+    return Keys(own, b"", b"notes")
+
+
+def escrow(credentials: Credentials, secret: Secret, own: bytes) -> str:
+    """An application's keys, for the next application of the same user alone."""
+    raw, none = serialization.Encoding.Raw, serialization.NoEncryption()
+    key = secret.key.private_bytes(raw, serialization.PrivateFormat.Raw, none)
+    return base64.b64encode(credentials.key.public_key().encrypt(key + own, _padding(secret.hello))).decode()
+
+
+def _opened(credentials: Credentials, hello: str, escrow: str) -> tuple[X25519PrivateKey, Keys]:
+    try:
+        keys = credentials.key.decrypt(base64.b64decode(escrow, validate=True), _padding(hello))
+        return X25519PrivateKey.from_private_bytes(keys[:_KEY]), _own_keys(keys[_KEY:])
+    except (ValueError, binascii.Error):
+        raise Untrusted("it was sealed for another key than that of this startup kit") from None
+
+
+def _padding(hello: str) -> padding.OAEP:
+    return padding.OAEP(padding.MGF1(_OAEP()), _OAEP(), digest(hello))

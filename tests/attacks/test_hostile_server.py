@@ -1,0 +1,301 @@
+"""Can who runs the server read, change, repeat, leave out or forge what an application and a site say to each other?
+
+The session's job at the server has all packets in its hands, keeps them, and says to either who the other is.
+"""
+# pyright: basic, reportMissingImports=false
+
+import msgpack
+import pytest
+from dfm.api import ErrorToken, PlaceParam, Yield
+from dfm.errors import SessionError
+from dfm.flare._channel import HELLO, Forged, Secret, public
+from dfm.flare._connection import Connection
+from dfm.flare._identity import Untrusted, sign
+from dfm.flare._keeping import FlareKeeps
+from dfm.flare._links import FlareLinks
+from dfm.flare._sealing import HomeSealing, Reader, SiteSealing, escrow, new_own_key, outline_of
+from dfm.session import JobStatus
+from flare_federation import opened, written
+from kits import Root
+
+JOB = "job"
+MARK = "paraquat"
+"""Stands in all that the server should not read."""
+
+
+@pytest.fixture(scope="module")
+def kits(tmp_path_factory):
+    root = Root(tmp_path_factory.mktemp("kits"))
+    names = {"ann": ("ann@x", "lead"), "bob": ("bob@x", "lead"), "east": ("east", None), "west": ("west", None)}
+    return {name: root.kit(*of) for name, of in names.items()} | {"server": root.kit("server", file="server")}
+
+
+def message(**what):
+    return bytearray(msgpack.packb(what) or b"")
+
+
+ORDER = {"Stop": [1, 2]}
+"""An application's, to a site."""
+REPORT = {"Report": [1, MARK]}
+"""A site's, which is kept."""
+ANSWER = {"Unfinished": [1, 1, MARK]}
+"""A site's, which is not."""
+
+
+class Application:
+    def __init__(self, kits, user="ann"):
+        self.kit, self.own = kits[user], new_own_key()
+        self.secret = Secret(self.kit, JOB)
+        self.hello = self.secret.hello
+        self.escrow = escrow(self.kit, self.secret, self.own)
+        self.end = HomeSealing(self.kit, JOB, "home", self.secret, self.own)
+        self.end.begin(1)
+
+
+class Site:
+    def __init__(self, kits, application, name="east"):
+        self.secret = Secret(kits[name], JOB)
+        self.end = SiteSealing(kits[name], JOB, "home", self.secret, application.hello)
+        application.end.meet(name, self.secret.hello)
+
+
+@pytest.fixture
+def application(kits):
+    return Application(kits)
+
+
+@pytest.fixture
+def site(kits, application):
+    return Site(kits, application)
+
+
+def both(application, site):
+    """What seals at one end, and what opens at the other, with something to say, each way."""
+    end = application.end
+    return {
+        "order": (lambda: end.seal("east", message(**ORDER)), site.end.open, ORDER),
+        "kept": (lambda: site.end.seal(message(**REPORT)), lambda *sealed: end.open("east", *sealed), REPORT),
+        "passing": (lambda: site.end.seal(message(**ANSWER)), lambda *sealed: end.open("east", *sealed), ANSWER),
+    }
+
+
+WAYS = ["order", "kept", "passing"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_is_said_is_read_by_its_receiver_alone(application, site, way):
+    seal, read, said = both(application, site)[way]
+    for _ in range(3):
+        head, body = seal()
+        assert MARK.encode() not in bytes(head) + bytes(body)
+        assert msgpack.unpackb(bytes(read(head, body))) == said
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_whatever_is_changed_is_refused(application, site, way):
+    seal, read, _ = both(application, site)[way]
+    head, body = (bytes(part) for part in seal())
+    for at in range(len(head)):
+        with pytest.raises(Forged):
+            read(head[:at] + bytes([head[at] ^ 1]) + head[at + 1 :], body)
+        with pytest.raises(Forged):
+            read(head[:at], body)
+    site.end._got = 0
+    for at in range(len(body)):
+        application.end.begin(1)
+        application.end._got[1], application.end._passing, site.end._got = {}, {}, 0
+        with pytest.raises(Forged):
+            read(head, body[:at] + bytes([body[at] ^ 1]) + body[at + 1 :])
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_is_repeated_or_in_another_order_or_sent_back_is_refused(application, site, way):
+    seal, read, _ = both(application, site)[way]
+    first, second, third = ((bytes(head), bytes(body)) for head, body in (seal(), seal(), seal()))
+    read(*first)
+    with pytest.raises(Forged):
+        read(*first)
+    if way == "passing":
+        # Of what is not kept, the server may leave out what it likes: nobody waits for it for ever.
+        read(*third)
+        with pytest.raises(Forged):
+            read(*second)
+    else:
+        with pytest.raises(Forged):
+            read(*third)
+    with pytest.raises(Forged):
+        read(first[0], second[1])
+    backwards = site.end.open if way != "order" else lambda *sealed: application.end.open("east", *sealed)
+    with pytest.raises(Forged):
+        backwards(*second)
+
+
+def test_what_one_site_says_is_not_taken_for_anothers(kits, application, site):
+    other = Site(kits, application, "west")
+    head, body = other.end.seal(message(**REPORT))
+    with pytest.raises(Forged):
+        application.end.open("east", head, body)
+    head, body = application.end.seal("west", message(**ORDER))
+    with pytest.raises(Forged):
+        site.end.open(head, body)
+
+
+@pytest.mark.parametrize("name", ["west", "server", "ann"])
+def test_nobody_is_introduced_as_another_site(kits, application, name):
+    with pytest.raises(Untrusted):
+        application.end.meet("east", Secret(kits[name], JOB, {"site": "east"}).hello)
+    with pytest.raises(Untrusted):
+        application.end.meet("server", Secret(kits["east"], JOB, {"site": "server"}).hello)
+
+
+def test_a_site_is_not_replaced_by_another_process(kits, application, site):
+    with pytest.raises(Untrusted, match="another process"):
+        application.end.meet("east", Secret(kits["east"], JOB).hello)
+
+
+def test_no_application_takes_the_place_of_one_but_the_next_of_the_same_user(kits, application, site):
+    for name in ("bob", "east", "server"):
+        with pytest.raises(Untrusted):
+            site.end.meet(Secret(kits[name], JOB).hello)
+    again = Application(kits)
+    first = application.end.seal("east", message(**ORDER))
+    site.end.meet(again.hello)
+    with pytest.raises(Forged):
+        site.end.open(*first)
+    # An earlier one is not put back, or all that it said could be said once more.
+    with pytest.raises(Untrusted, match="come before"):
+        site.end.meet(application.hello)
+
+
+def kept(application, site, count=4):
+    """What the server has of a job: the application's record and what a site has sent."""
+    record = message(Plan=[1, MARK, []]), message(Input=[1, [[MARK, MARK]]]), message(Input=[1, [[MARK, MARK]]])
+    packets = [("home", *map(bytes, application.end.seal("home", packet))) for packet in record]
+    return packets + [("east", *map(bytes, site.end.seal(message(**REPORT)))) for _ in range(count)]
+
+
+def come_back(kits, application, site, user="ann"):
+    """An application after another one's end."""
+    again = Application(kits, user)
+    again.end.trust([(application.hello, application.escrow)])
+    again.end.meet("east", site.secret.hello)
+    again.end.recall(1)
+    return again
+
+
+def test_an_application_that_comes_back_reads_what_was_kept_for_the_one_before(kits, application, site):
+    packets = kept(application, site)
+    assert not any(MARK.encode() in head + body for _, head, body in packets)
+    again = come_back(kits, application, site)
+    found = [again.end.open_kept(*packet) for packet in packets]
+    assert [outline for outline, _ in found] == [outline_of(head) for _, head, _ in packets]
+    assert all(MARK.encode() in bytes(packet) for _, packet in found)
+    again.end.recalled(1)
+    # What was on its way is as good, and what is said to this one follows it.
+    late = site.end.seal(message(**REPORT))
+    site.end.meet(again.hello)
+    for head, body in (late, site.end.seal(message(**REPORT))):
+        assert again.end.open("east", head, body) is not None
+    # What it notes itself goes on where the other's record ended, and the next one reads both.
+    packets += [("home", *map(bytes, again.end.seal("home", message(Input=[1, []]))))]
+    last = come_back(kits, again, site)
+    last.end.trust([(application.hello, application.escrow)])
+    assert all(last.end.open_kept(*packet) for packet in packets)
+
+
+@pytest.mark.parametrize("missing", [0, 1, 3, 4, 5])
+def test_nothing_of_what_was_kept_is_left_out_or_put_elsewhere(kits, application, site, missing):
+    """But for the last that came of each, which is as if it had never come."""
+    packets = kept(application, site)
+    for changed in (packets[:missing] + packets[missing + 1 :], packets[: missing + 1] + packets[missing:]):
+        again = come_back(kits, application, site)
+        with pytest.raises(Forged):
+            [again.end.open_kept(*packet) for packet in changed]
+    from_other = [("home" if site == "east" else "east", *packet) for site, *packet in packets]
+    with pytest.raises(Forged):
+        come_back(kits, application, site).end.open_kept(*from_other[missing])
+
+
+def test_what_lacks_its_value_is_seen_and_only_what_was_had_may_lack_it(kits, application, site):
+    packets = kept(application, site)
+    again = come_back(kits, application, site)
+    keeps = FlareKeeps.__new__(FlareKeeps)
+    keeps._homesite = "home"
+    history = [(site, *again.end.open_kept(site, head, None)) for site, head, _ in packets]
+    told = {"about": {"about": application.end.note({"id": "s-1"})}, "had": [], "notes": {}}
+    with pytest.raises(SessionError, match="was changed, or is not all"):
+        keeps._found(again.end, told, history, "")
+
+
+def test_another_users_application_reads_nothing_of_what_was_kept(kits, application, site):
+    packets = kept(application, site)
+    thief = come_back(kits, application, site, "bob")
+    for packet in packets:
+        with pytest.raises((Forged, Untrusted)):
+            thief.end.open_kept(*packet)
+    about = application.end.note({"name": MARK})
+    for kit in ("bob", "east", "server"):
+        reader = Reader(kits[kit], JOB, "home")
+        reader.trust([(application.hello, application.escrow)])
+        with pytest.raises(Untrusted):
+            reader.own(about)
+    owner = Reader(kits["ann"], JOB, "home")
+    owner.trust([(application.hello, application.escrow)])
+    assert owner.own(about) == {"name": MARK}
+
+
+def test_an_escrow_is_of_its_own_application_alone(kits, application, site):
+    packets = kept(application, site)
+    other = Application(kits)
+    forged = Application(kits)
+    # The server puts keys of its own into a hello of its own, or another's escrow beside a true one.
+    made = sign(kits["server"], HELLO, JOB, {"key": "AAAA" + public(forged.secret.key).hex()})
+    for hello, kept_keys in ((application.hello, other.escrow), (application.hello, "AAAA"), (made, forged.escrow)):
+        again = Application(kits)
+        again.end.trust([(hello, kept_keys)])
+        again.end.meet("east", site.secret.hello)
+        again.end.recall(1)
+        with pytest.raises((Untrusted, Forged)):
+            again.end.open_kept(*packets[0])
+
+
+def changes(body):
+    """What a server might do to a packet with a body like that."""
+    return bytes(body[:-1]) + bytes([body[-1] ^ 1])
+
+
+@pytest.mark.flare
+def test_a_server_reads_nothing_and_what_it_changes_is_told(federation, fed, monkeypatch):
+    """The application's own process shows what the server's has: all between the two but for their own seal."""
+    seen, change = [], {"to": None, "from": None}
+    push, take = Connection.push, FlareLinks._take
+
+    def passed(packet, way):
+        seen.append(b" ".join((packet.receiver.encode(), bytes(packet.content), bytes(packet.body))))
+        return packet._replace(body=changes(packet.body)) if change[way] and len(packet.body) > 40 else packet
+
+    monkeypatch.setattr(Connection, "push", lambda self, packet: push(self, passed(packet, "to")))
+
+    def taken(self, connection, packets):
+        take(self, connection, [passed(packet, "from") for packet in packets])
+
+    monkeypatch.setattr(FlareLinks, "_take", taken)
+
+    def echo():
+        value = fed.Echo(site="east", value=PlaceParam(place="p"))
+        Yield(value=fed.Echo(site="west", value=value), place="echo")
+        Yield(value=fed.Fail(site="east", value=MARK), place=f"{MARK}-place")
+
+    with opened(federation) as session:
+        job = session.execute(written(echo), {"p": MARK})
+        assert job.results("echo") == [MARK]
+        assert MARK in str(job.errors)
+        assert len(seen) > 10 and not [one for one in seen if MARK.encode() in one]
+        for way in ("to", "from"):
+            change[way] = True
+            job = session.execute(written(echo), {"p": MARK})
+            assert job.wait_until_finished(60)
+            assert job.get_status() is JobStatus.FAILED
+            assert "was changed or left out on its way" in str(job.errors), job.errors
+            assert all(isinstance(one, ErrorToken) for one in job.results("echo"))
+            change[way] = False
