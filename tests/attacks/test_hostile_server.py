@@ -189,7 +189,7 @@ def test_an_application_that_comes_back_reads_what_was_kept_for_the_one_before(k
     again = come_back(kits, application, site)
     found = [again.end.open_kept(*packet) for packet in packets]
     assert [outline for outline, _ in found] == [outline_of(head) for _, head, _ in packets]
-    assert all(MARK.encode() in bytes(packet) for _, packet in found)
+    assert all(MARK.encode() in bytes(packet or b"") for _, packet in found)
     again.end.recalled(1)
     # What was on its way is as good, and what is said to this one follows it.
     late = site.end.seal(message(**REPORT))
@@ -197,7 +197,7 @@ def test_an_application_that_comes_back_reads_what_was_kept_for_the_one_before(k
     for head, body in (late, site.end.seal(message(**REPORT))):
         assert again.end.open("east", head, body) is not None
     # What it notes itself goes on where the other's record ended, and the next one reads both.
-    packets += [("home", *map(bytes, again.end.seal("home", message(Input=[1, []]))))]
+    packets += [("home", *map(bytes, again.end.seal("home", message(Input=[1, []])) or ()))]
     last = come_back(kits, again, site)
     last.end.trust([(application.hello, application.escrow)])
     assert all(last.end.open_kept(*packet) for packet in packets)
@@ -267,7 +267,7 @@ def changes(body):
 @pytest.mark.flare
 def test_a_server_reads_nothing_and_what_it_changes_is_told(federation, fed, monkeypatch):
     """The application's own process shows what the server's has: all between the two but for their own seal."""
-    seen, change = [], {"to": None, "from": None}
+    seen, change = [], {"to": False, "from": False}
     push, take = Connection.push, FlareLinks._take
 
     def passed(packet, way):

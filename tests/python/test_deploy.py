@@ -353,15 +353,15 @@ def test_the_image_is_built_and_goes_where_it_is_wanted(tmp_path: Path) -> None:
         (tmp_path / "bin" / engine).write_text(ENGINE)
         (tmp_path / "bin" / engine).chmod(0o755)
 
-    def build_image(*words: object, exit: int = 0, **env: str) -> list[str]:
+    def build_image(*words: object, env: dict[str, str] | None = None, exit: int = 0) -> list[str]:
         (tmp_path / "calls").write_text("")
-        env |= {
+        more = (env or {}) | {
             "CALLS": str(tmp_path / "calls"),
             "DFM": metadata.version("data-federation-mesh"),
             "PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}",
         }
         script = [str(tmp_path / "fruit/deploy/build_image.sh"), *map(str, words)]
-        done = subprocess.run(script, cwd="/", env={**os.environ, **env}, capture_output=True, text=True)
+        done = subprocess.run(script, cwd="/", env={**os.environ, **more}, capture_output=True, text=True)
         assert done.returncode == exit, done.stderr
         assert exit == 0 or done.stderr.startswith("build_image.sh: "), done.stderr
         return (tmp_path / "calls").read_text().splitlines()
@@ -372,7 +372,7 @@ def test_the_image_is_built_and_goes_where_it_is_wanted(tmp_path: Path) -> None:
     assert build_image(exit=2) == [], "nothing is built without a lock"
     options = "--platform linux/arm64 --build-arg PIP_INDEX_URL=https://index.example --format docker"
     index = {"PIP_INDEX_URL": "https://index.example"}
-    (locking,) = build_image("--lock", **index)
+    (locking,) = build_image("--lock", env=index)
     start, _, rest = locking.partition("--output type=local,dest=")
     assert start == f"podman build {options} --file - " and rest.endswith(f" {tmp_path}")
     lock = tmp_path / "fruit/deploy/requirements.lock"
@@ -380,13 +380,13 @@ def test_the_image_is_built_and_goes_where_it_is_wanted(tmp_path: Path) -> None:
     lock.write_text(lock.read_text().replace("mesh==", "mesh==0"))
     assert build_image(exit=2) == [], "a lock of another dfm is none"
     build_image("--lock")
-    built, *rest = build_image(**index)
+    built, *rest = build_image(env=index)
     tag = "--tag images.example/teams/orchard:nightly"
     file = f"--file {tmp_path}/fruit/deploy/Dockerfile"
     assert built == f"podman build {options} {file} {tag} {tmp_path}"
     saved = f"podman save --output {tmp_path}/fruit/deploy/orchard.tar {tag[6:]}"
     assert rest == [saved, f"podman push {tag[6:]}"], "nobody logs in without credentials"
-    login = build_image("--no-save", IMAGES_USER="me", IMAGES_PASSWORD="s e")[1:]
+    login = build_image("--no-save", env={"IMAGES_USER": "me", "IMAGES_PASSWORD": "s e"})[1:]
     assert login[:2] == ["podman login --username me --password-stdin images.example", "s e"]
     words = ("--engine", "docker", "--tag", "1", "--save", tmp_path / "to/here.tar", "--no-push", "--", "--no-cache")
     built, saved = build_image(*words)

@@ -10,7 +10,6 @@ from dfm.flare._channel import Batch
 from dfm.flare._lane import Inbox, Lane, Packet, Unreachable, pack, unpack
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from typing_extensions import Buffer
 
 BATCH = 1000
 """Here a batch has room for so many bytes."""
@@ -114,7 +113,7 @@ def test_the_loss_of_the_other_end_is_told_once_with_its_reason(
     told: list[str] = []
     over = threading.Event()
 
-    def post(number: int, batch: list[Buffer]) -> None:
+    def post(number: int, batch: Batch) -> None:
         raise Unreachable("nobody is there", **how)
 
     def lost(reason: str) -> None:
@@ -135,7 +134,7 @@ def test_a_closed_lane_sends_no_more_and_tells_no_loss() -> None:
     sending, go_on = threading.Event(), threading.Event()
     numbers: list[int] = []
 
-    def post(number: int, batch: list[Buffer]) -> None:
+    def post(number: int, batch: Batch) -> None:
         numbers.append(number)
         sending.set()
         go_on.wait(30)
@@ -155,7 +154,7 @@ def test_what_waits_to_be_sent_is_bounded_and_its_excess_ends_the_lane(monkeypat
     monkeypatch.setattr(_lane, "MOST_WAITING", 10_000)
     posted, may_end = threading.Event(), threading.Event()
 
-    def post(number: int, batch: list[Buffer]) -> None:
+    def post(number: int, batch: Batch) -> None:
         posted.set()
         may_end.wait()
 

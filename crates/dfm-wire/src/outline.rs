@@ -263,7 +263,7 @@ mod tests {
             (Message::Done(7), Outline::Done(7)),
             (Message::Plan(7, "secret".into(), vec![]), Outline::Plan(7, vec![], false, vec![])),
             (Message::Input(7, input.clone()), Outline::Input(7)),
-            (Message::Start(7, frame.clone(), input), Outline::Other),
+            (Message::Start(7, frame.clone(), input, vec![("secret".into(), failure())]), Outline::Other),
             (Message::Stop(7, 2), Outline::Stop(7)),
             (Message::Made(7, 1, frame.clone(), value()), Outline::Ran(7)),
             (Message::Ended(7, 1, frame.clone(), Ending::Found(value())), Outline::Ran(7)),
