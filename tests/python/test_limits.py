@@ -157,6 +157,6 @@ def test_the_check_of_an_operation_tells_what_any_error_tells(home):
         def secret_for_key(self, key):
             raise ConnectionError("vault.internal:8200 refused the token s3cr3t")
 
-    adapters.site().dfm_context.settings.__dict__["vault"] = Vault()
+    vars(adapters.site())["_vault"] = Vault()
     problem = adapters.problem("work.WhoAmI", None)
     assert problem.startswith("ConnectionError: this site tells no more")

@@ -104,7 +104,6 @@ def test_conditions_by_keyword(fed):
         lambda fed, node: fed.Add(a="text"),
         lambda fed, node: fed.Add(),
         lambda fed, node: Yield(value=Advise()),
-        lambda fed, node: Yield(value=[1, node]),
         lambda fed, node: Yield(value=1, place=""),
         lambda fed, node: Pipeline(mode="run"),  # pyright: ignore
     ],
