@@ -111,8 +111,6 @@ class Home:
         self._jobs: dict[int, Receiver] = {}
         self.detached: dict[str, Any] = {}
         """Jobs, by id, that the application has left and may come back to while this process lives."""
-        self._ready: set[tuple[str, Operation]] = set()
-        """What a site has said that it can call, since its link was made."""
         self._unsure: dict[int, list[tuple[Any, ...]]] = {}
         """Jobs of which it is not sure that they are kept: what came of them here meanwhile."""
         self._opening: dict[int, Opening[dict[str, str]]] = {}
@@ -172,9 +170,6 @@ class Home:
             SessionError: no site can be reached, and why; or it runs in another process.
             RuntimeError: this is the homesite's own thread.
         """
-        if self._ready.issuperset((site, one) for site, wanted in operations.items() for one in wanted):
-            self.check_process()
-            return {}
         begun = threading.Event()
 
         async def check() -> dict[tuple[str, Operation], str]:
@@ -255,7 +250,6 @@ class Home:
             for site, answer in answers.items()
             for one, text in zip(operations[site], answer, strict=False)
         }
-        self._ready.update(one for one, text in told.items() if not text)
         return {one: text for one, text in told.items() if text}
 
     async def unfinished(self, job: int, patience: float) -> dict[str, _native.Unfinished | None]:
@@ -423,7 +417,6 @@ class Home:
     def _on_event(self, event: tuple[Any, ...]) -> None:
         match event:
             case ("closed", site):
-                self._ready = {one for one in self._ready if one[0] != site}
                 self._links.closed(site)
             case ("warned", text):
                 self.settings.logger.warning("%s", text)
