@@ -4,7 +4,7 @@
 from eventually import until
 
 
-def ended(flare, job, seconds=40):
+def ended(flare, job, seconds=150):
     """What NVFlare says of a job once it is over."""
     meta = {}
 

@@ -205,9 +205,9 @@ def test_the_stations_say_which_years_they_know(examples: Path) -> None:
 FLARE_TAP = """
 import os, ssl
 
-from dfm.flare import _lane
+from dfm.flare import _lane, _sealing
 
-send, push = ssl.SSLSocket.send, _lane.Lane.push
+send, push, seal = ssl.SSLSocket.send, _lane.Lane.push, _sealing.SiteSealing.seal
 
 def record(data):
     path = os.path.join(os.environ["TAP_RECORDS"], os.path.basename(os.getcwd()))
@@ -223,7 +223,11 @@ def pushed(self, packet):
     record(bytes(packet.content))
     push(self, packet)
 
-ssl.SSLSocket.send, _lane.Lane.push = recorded, pushed
+def sealed(self, packet):
+    record(bytes(packet))
+    return seal(self, packet)
+
+ssl.SSLSocket.send, _lane.Lane.push, _sealing.SiteSealing.seal = recorded, pushed, sealed
 """
 
 

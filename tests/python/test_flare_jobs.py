@@ -183,7 +183,7 @@ def test_what_cannot_be_found_again_is_told(flare: Any, shared: Any, fed: Module
     with pytest.raises(SessionError, match="receives the tokens of job .* already"):
         flare.reattach(job.job_id)
     job.cancel()
-    with pytest.raises(SessionError, match="jobs of the local target do not outlive it"):
+    with pytest.raises(SessionError, match="jobs of the local target do not outlive their session"):
         shared.reattach("00000000-1")
 
 
