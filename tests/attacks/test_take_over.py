@@ -1,7 +1,7 @@
 """Can somebody take over another user's session, or end a site's part in it?
 
 The attackers are users of the federation, whose messages may say any origin, for NVFlare binds that only of clients;
-and a local user of a site's machine, with somebody's kit or without any.
+and a local user of a site's machine without any credential.
 """
 # pyright: basic, reportMissingImports=false
 
@@ -10,8 +10,6 @@ import json
 import os
 import re
 import signal
-import socket
-import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -26,7 +24,6 @@ from dfm.flare._identity import read_credentials, sign
 from dfm.flare._lane import Packet, Unreachable, pack
 from eventually import until
 from flare_federation import opened, read, written
-from kits import Root
 from nvflare.fuel.f3.cellnet.core_cell import CoreCell
 from nvflare.fuel.f3.cellnet.defs import MessageHeaderKey
 from pipelines import chain
@@ -70,22 +67,13 @@ def user(federation, name):
         session.close()
 
 
-def inner(federation, participant, job):
-    """Where a participant's process listens for the processes of its own jobs: host and port."""
-    words = read(Path(f"/proc/{federation.process(participant, job)}/cmdline")).decode()
-    (address,) = set(re.findall(r"stcp://([\w.]+):(\d+)", words))
-    return address[0], int(address[1])
-
-
 @contextlib.contextmanager
-def neighbour(federation, job, kit):
-    """An attacker on a client's machine, who takes the client's process for their parent, by the kit that they have."""
-    host, port = inner(federation, "west", job)
-    files = {"ca_cert": "rootCA.pem", "client_cert": "client.crt", "client_key": "client.key"}
-    credentials = {key: str(kit / "startup" / name) for key, name in files.items()}
-    more = {"secure": False, "credentials": credentials, "parent_resources": {"connection_security": "mtls"}}
-    name = f"west.stranger_{kit.name.partition('@')[0]}"
-    core = CoreCell(fqcn=name, root_url="tcp://localhost:1", parent_url=f"stcp://{host}:{port}", **more)
+def neighbour(federation, session):
+    """An attacker who reaches what the client's parent process listens on for the processes of its jobs."""
+    words = read(Path(f"/proc/{federation.process('west', session)}/cmdline")).decode()
+    (url,) = set(re.findall(r"tcp://[\w.]+:\d+", words))
+    more = {"secure": False, "credentials": {}, "parent_resources": {"connection_security": "clear"}}
+    core = CoreCell(fqcn="west.stranger", root_url="tcp://localhost:1", parent_url=url, **more)
     core.start()
     until(lambda: core.agents)
     try:
@@ -128,60 +116,16 @@ def test_no_user_speaks_in_anothers_session_or_ends_a_sites_part_in_it(federatio
         assert session._home._links._connection.job == job
 
 
-def test_a_process_beside_a_sites_own_is_heard_by_no_session(federation, fed, monkeypatch):
-    """It has even the site's kit, for NVFlare lets nobody else in; but no key of the session."""
+def test_a_local_user_without_credentials_is_heard_by_no_session(federation, fed, monkeypatch):
     with opened(federation) as session:
         assert session.run(written(lambda: chain(fed)), start=0) == {"yield": [24]}
         connection = session._home._links._connection
-        kit = federation.kit("west")
-        with neighbour(federation, connection.job, kit) as attacker, monkeypatch.context() as patch:
+        with neighbour(federation, connection.job) as attacker, monkeypatch.context() as patch:
             patch.setattr("dfm.flare._cells._TIMEOUT", 0.2)
             try_all(attacker, federation, connection, None)
         job = connection.job
         assert session.run(written(lambda: chain(fed)), start=0) == {"yield": [24]}
         assert session._home._links._connection.job == job
-
-
-def test_a_local_user_with_the_kit_of_another_is_not_let_in(federation, fed):
-    with opened(federation) as session:
-        assert session.run(written(lambda: chain(fed)), start=0) == {"yield": [24]}
-        job = session._home._links._connection.job
-        with (
-            neighbour(federation, job, federation.kit("member@*")) as attacker,
-            pytest.raises(Unreachable, match="comm_error"),
-        ):
-            ask(attacker, job_cell("west", job), BATCH, {"dfm_number": 1}, BYE)
-
-
-def test_a_local_user_without_a_kit_gets_no_connection(federation, fed, tmp_path):
-    """Neither in the clear nor by TLS, with no certificate or one of another federation."""
-    stranger = Root(tmp_path, "small")
-    stranger.kit("west")
-    (startup,) = tmp_path.glob("small/west-*/startup")
-    with opened(federation) as session:
-        assert session.run(written(lambda: chain(fed)), start=0) == {"yield": [24]}
-        job = session._home._links._connection.job
-        for participant in ("west", "server"):
-            address = inner(federation, participant, job)
-            with socket.create_connection(address, 20) as clear:
-                clear.sendall(b"\0" * 16)
-                assert refused(clear)
-            for certificate in (None, startup):
-                context = ssl.create_default_context(cafile=federation.kit("west") / "startup" / "rootCA.pem")
-                context.check_hostname = False
-                if certificate:
-                    context.load_cert_chain(certificate / "client.crt", certificate / "client.key")
-                with socket.create_connection(address, 20) as bare, context.wrap_socket(bare) as one:
-                    assert refused(one)
-        assert session.run(written(lambda: chain(fed)), start=0) == {"yield": [24]}
-
-
-def refused(connection):
-    """Whether the other end hangs up, rather than wait for more until there is no time left."""
-    try:
-        return connection.recv(1) in (b"", b"\x15")
-    except (ssl.SSLError, ConnectionResetError):
-        return True
 
 
 @pytest.mark.parametrize("name", ["other", "admin"])

@@ -153,8 +153,6 @@ def test_kits_open_nvflare_for_dfm_and_for_nothing_more(federation: Federation) 
         )
         assert own["class_list_enforcement_mode"] == "enforce"
         assert "/tmp" not in json.dumps(own)
-        inner = json.loads((local / "comm_config.json").read_text())["internal"]
-        assert inner["resources"]["connection_security"] == "mtls"
         handlers = json.loads((local / "log_config.json").read_text())["handlers"]
         assert handlers and all("dfm" in handler["filters"] for handler in handlers.values())
         permissions = json.loads((local / "authorization.json").read_text())["permissions"]

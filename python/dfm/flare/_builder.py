@@ -153,8 +153,6 @@ def _set_communication(local: Path) -> None:
     config = _read(path) if path.exists() else {}
     # Else every received stream leaves a thread that waits for more than a minute.
     config |= {"streaming_retry_timeout": 1.0, "streaming_retry_wait": 0.5}
-    # Else the port that a site's own processes meet at lets in whoever is on the machine, with no credential.
-    config.setdefault("internal", {"scheme": "tcp", "resources": {"host": "localhost", "connection_security": "mtls"}})
     _write(path, config)
 
 
