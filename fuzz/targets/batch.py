@@ -19,9 +19,9 @@ _ends = (
 )
 _opening = _ends[1]
 _sealed = b"".join(map(bytes, _ends[0].seal(1, _channel.Batch([b"what is sealed"], [b"by others"]))))
-_user, _own = _root.kit("ann@x", "lead"), _sealing.new_own_key()
+_user = _root.kit("ann@x", "lead")
 _application = _channel.Secret(_user, _JOB)
-_home = _sealing.HomeSealing(_user, _JOB, "home", _application, _own)
+_home = _sealing.HomeSealing(_user, _JOB, "home", _application)
 _home.meet("east", _secrets[1].hello)
 _home.begin(1)
 _home.recall(2)

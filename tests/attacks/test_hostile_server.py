@@ -13,7 +13,7 @@ from dfm.flare._connection import Connection
 from dfm.flare._identity import Untrusted, sign
 from dfm.flare._keeping import FlareKeeps
 from dfm.flare._links import FlareLinks
-from dfm.flare._sealing import HomeSealing, Reader, SiteSealing, escrow, new_own_key, outline_of
+from dfm.flare._sealing import HomeSealing, Reader, SiteSealing, outline_of
 from dfm.session import JobStatus
 from flare_federation import opened, written
 from kits import Root
@@ -44,11 +44,9 @@ ANSWER = {"Unfinished": [1, 1, MARK]}
 
 class Application:
     def __init__(self, kits, user="ann"):
-        self.kit, self.own = kits[user], new_own_key()
-        self.secret = Secret(self.kit, JOB)
+        self.secret = Secret(kits[user], JOB)
         self.hello = self.secret.hello
-        self.escrow = escrow(self.kit, self.secret, self.own)
-        self.end = HomeSealing(self.kit, JOB, "home", self.secret, self.own)
+        self.end = HomeSealing(kits[user], JOB, "home", self.secret)
         self.end.begin(1)
 
 
@@ -177,7 +175,7 @@ def kept(application, site, count=4):
 def come_back(kits, application, site, user="ann"):
     """An application after another one's end."""
     again = Application(kits, user)
-    again.end.trust([(application.hello, application.escrow)])
+    again.end.trust([(application.hello, application.end.escrow)])
     again.end.meet("east", site.secret.hello)
     again.end.recall(1)
     return again
@@ -199,7 +197,7 @@ def test_an_application_that_comes_back_reads_what_was_kept_for_the_one_before(k
     # What it notes itself goes on where the other's record ended, and the next one reads both.
     packets += [("home", *map(bytes, again.end.seal("home", message(Input=[1, []])) or ()))]
     last = come_back(kits, again, site)
-    last.end.trust([(application.hello, application.escrow)])
+    last.end.trust([(application.hello, application.end.escrow)])
     assert all(last.end.open_kept(*packet) for packet in packets)
 
 
@@ -236,11 +234,11 @@ def test_another_users_application_reads_nothing_of_what_was_kept(kits, applicat
     about = application.end.note({"name": MARK})
     for kit in ("bob", "east", "server"):
         reader = Reader(kits[kit], JOB, "home")
-        reader.trust([(application.hello, application.escrow)])
+        reader.trust([(application.hello, application.end.escrow)])
         with pytest.raises(Untrusted):
             reader.own(about)
     owner = Reader(kits["ann"], JOB, "home")
-    owner.trust([(application.hello, application.escrow)])
+    owner.trust([(application.hello, application.end.escrow)])
     assert owner.own(about) == {"name": MARK}
 
 
@@ -250,7 +248,11 @@ def test_an_escrow_is_of_its_own_application_alone(kits, application, site):
     forged = Application(kits)
     # The server puts keys of its own into a hello of its own, or another's escrow beside a true one.
     made = sign(kits["server"], HELLO, JOB, {"key": "AAAA" + public(forged.secret.key).hex()})
-    for hello, kept_keys in ((application.hello, other.escrow), (application.hello, "AAAA"), (made, forged.escrow)):
+    for hello, kept_keys in (
+        (application.hello, other.end.escrow),
+        (application.hello, "AAAA"),
+        (made, forged.end.escrow),
+    ):
         again = Application(kits)
         again.end.trust([(hello, kept_keys)])
         again.end.meet("east", site.secret.hello)

@@ -9,6 +9,7 @@ from dfm import _native
 from dfm.api import And, Equal, ErrorToken, ForEach, If, LessThan, Not, Pipeline, PlaceParam, Retry, Yield
 from dfm.errors import JobError, PipelineError
 from dfm.session import JobStatus
+from written import run, written
 
 pytestmark = pytest.mark.timeout(60)
 HERE = __file__
@@ -17,19 +18,6 @@ HERE = __file__
 @pytest.fixture(scope="module")
 def session(shared):
     return shared
-
-
-def written(build):
-    with Pipeline() as pipeline:
-        build()
-    return Pipeline.model_validate_json(pipeline.model_dump_json())
-
-
-def results(session, build, params=None):
-    """What the places have, once all is done; errors as the set of their messages."""
-    job = session.execute(written(build), params or {})
-    assert job.wait_until_finished(30)
-    return job
 
 
 def line_after(build) -> str:
@@ -45,7 +33,7 @@ def test_a_body_runs_once_for_each_element_and_is_collected(session, fed, sites)
             Yield(value=more, place="each")
         Yield(value=fed.Total(items=x.collect(more), site=sites[0]), place="total")
 
-    job = results(session, build)
+    job = run(session, build)
     assert job.results("each") == [101, 102, 103]
     assert job.results("total") == [306]
     assert [token.frame.frame for token in sorted(job._tokens, key=lambda one: one.frame) if token.place == "each"] == [
@@ -78,7 +66,7 @@ def test_every_kind_of_sequence_has_elements(session, fed, kind):
             Yield(value=fed.Echo(value=x, site="east"))
         Yield(value=x.collect(x), place="all")
 
-    job = results(session, build, {"seq": value})
+    job = run(session, build, {"seq": value})
     assert job.results() == elements
     assert job.results("all") == [elements]
 
@@ -89,7 +77,7 @@ def test_a_generators_items_are_elements(session, fed, kind):
         with ForEach(seq=getattr(fed, kind)(to=300, site="east")) as x:
             Yield(value=fed.Add(a=x, site="west"))
 
-    assert results(session, build).results() == list(range(1, 301))
+    assert run(session, build).results() == list(range(1, 301))
 
 
 def test_loops_lie_in_loops_and_see_what_is_around_them(session, fed):
@@ -104,7 +92,7 @@ def test_loops_lie_in_loops_and_see_what_is_around_them(session, fed):
             Yield(value=total, place="row")
         Yield(value=row.collect(total), place="all")
 
-    job = results(session, build, [{"base": 10}, {"base": 20}])
+    job = run(session, build, [{"base": 10}, {"base": 20}])
     assert job.results("cell") == [11, 12, 13, 21, 22, 23]
     assert job.results("row") == [23, 0, 13, 43, 0, 23]
     assert job.results("all") == [[23, 0, 13], [43, 0, 23]]
@@ -123,7 +111,7 @@ def test_one_branch_runs(session, fed, sites):
         with test.otherwise():
             Yield(value=fed.Add(a=n, b=-100, site=other), place="else")
 
-    job = results(session, build, [{"n": n} for n in (3, 4, 5, 6)])
+    job = run(session, build, [{"n": n} for n in (3, 4, 5, 6)])
     assert job.results("then") == [104, 106]
     assert job.results("else") == [-97, -95]
     frames = {place: sorted(t.frame.frame for t in job._tokens if t.place == place) for place in ("then", "else")}
@@ -141,7 +129,7 @@ def test_conditions_inside_loops_and_loops_inside_conditions(session, fed):
                     Yield(value=y, place="last")
         Yield(value=x.collect(kept), place="kept")
 
-    job = results(session, build)
+    job = run(session, build)
     assert job.results("kept") == [[12, 13]]
     assert job.results("last") == ["p", "q"]
     assert job.get_status() is JobStatus.FINISHED
@@ -153,7 +141,7 @@ def test_what_a_branch_selects_is_needed_only_where_it_runs(session, fed):
         with If(cond=rows):
             Yield(value=fed.Add(a=rows.fieldref(0), b=0, site="west"))
 
-    job = results(session, build, [{"rows": []}, {"rows": [7]}])
+    job = run(session, build, [{"rows": []}, {"rows": [7]}])
     assert job.results() == [7]
     assert job.get_status() is JobStatus.FINISHED
 
@@ -169,15 +157,15 @@ def test_an_element_that_failed(session, fed, site):
 
         return do
 
-    job = results(session, build("fail"))
+    job = run(session, build("fail"))
     each, (whole,) = job.results("each"), job.results("all")
     assert [each[0], each[2]] == [1, 3] and isinstance(each[1], ErrorToken)
     assert isinstance(whole, ErrorToken) and whole.errors == each[1].errors
     assert job.get_status() is JobStatus.FAILED and len(job.errors) == 1
     assert each[1].errors[0].frame == [0, 1] and each[1].errors[0].type == "DeclarationError"
 
-    assert results(session, build("skip")).results("all") == [[1, 3]]
-    ((first, kept, last),) = results(session, build("keep")).results("all")
+    assert run(session, build("skip")).results("all") == [[1, 3]]
+    ((first, kept, last),) = run(session, build("keep")).results("all")
     assert (first, last) == (1, 3) and isinstance(kept, ErrorToken) and kept.errors[0].type == "DeclarationError"
 
 
@@ -195,7 +183,7 @@ def test_a_sequence_that_failed_is_told_where_its_body_would_have_yielded(sessio
         with test.otherwise():
             Yield(value=fed.Add(a=1), place="else")
 
-    job = results(session, build)
+    job = run(session, build)
     for place, kind in {"each": "ValueError", "inner": "ValueError", "all": "ValueError", "none": "TypeError"}.items():
         (token,) = job.results(place)
         assert token.errors[0].type == kind, place
@@ -215,7 +203,7 @@ def test_order_without_data_across_blocks_and_sites(session, fed, tmp_path):
             made = fed.Add(a=x, site="west", dfm_after=first)
         Yield(value=fed.Echo(value=1, site="home", dfm_after=x.collect(made)))
 
-    assert results(session, build, {"seq": [1, 2]}).results() == [1]
+    assert run(session, build, {"seq": [1, 2]}).results() == [1]
     assert log.read_text() == "0\n1\n2\n"
 
 
@@ -226,7 +214,7 @@ def test_a_site_that_dies_in_a_loop_ends_no_job_in_silence(session, fed):
             Yield(value=fed.Echo(value=gone, site="east"), place="each")
         Yield(value=x.collect(gone), place="all")
 
-    job = results(session, build)
+    job = run(session, build)
     for place, count in {"each": 2, "all": 1}.items():
         assert [token.errors[0].type for token in job.results(place)] == ["SiteLostError"] * count
 
@@ -236,9 +224,9 @@ def test_a_failure_is_tried_again(session, fed, tmp_path):
         return lambda: Yield(value=fed.Flaky(path=str(path), fails=2, site="east", retry=retry))
 
     started = time.monotonic()
-    assert results(session, build(tmp_path / "a", Retry(times=2, backoff=0.05))).results() == [3]
+    assert run(session, build(tmp_path / "a", Retry(times=2, backoff=0.05))).results() == [3]
     assert time.monotonic() - started > 0.05 + 0.1
-    job = results(session, build(tmp_path / "b", Retry(times=1)))
+    job = run(session, build(tmp_path / "b", Retry(times=1)))
     assert job.results()[0].errors[0].message == "try 2 of 2 that fail"
     assert len(job.errors) == 1
 
@@ -251,7 +239,7 @@ def test_what_takes_too_long_is_an_error(session, fed, site):
         Yield(value=fed.Count(to=3, site=site, timeout=30), place="items")
         Yield(value=fed.AddOnThread(a=1, site=site, retry=Retry(1), timeout=30), place="thread")
 
-    job = results(session, build)
+    job = run(session, build)
     error = job.results("late")[0].errors[0]
     assert error.type == "TimeoutError" and error.message == "it took longer than its timeout of 0.1 s"
     assert (job.results("soon"), job.results("items"), job.results("thread")) == ([0.0], [0, 1, 2], [2])

@@ -9,6 +9,7 @@ from dfm.api import BestOf, EachSite, Equal, ErrorToken, ForEach, If, Pipeline, 
 from dfm.errors import PipelineError, PlanError
 from dfm.session import JobStatus
 from dfm.testing import Federation
+from written import run, written
 
 pytestmark = pytest.mark.timeout(60)
 HERE = __file__
@@ -17,18 +18,6 @@ HERE = __file__
 @pytest.fixture(scope="module")
 def session(shared):
     return shared
-
-
-def written(build):
-    with Pipeline() as pipeline:
-        build()
-    return Pipeline.model_validate_json(pipeline.model_dump_json())
-
-
-def run(session, build, params=None):
-    job = session.execute(written(build), params or {})
-    assert job.wait_until_finished(30)
-    return job
 
 
 def test_a_body_runs_at_each_site_that_offers_all_of_it(session, fed):

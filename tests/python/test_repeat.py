@@ -6,6 +6,7 @@ from dfm.api import EachSite, ErrorToken, ForEach, If, Pipeline, PlaceParam, Rep
 from dfm.errors import PipelineError
 from dfm.session import JobStatus
 from dfm.testing import Federation
+from written import run, written
 
 pytestmark = pytest.mark.timeout(60)
 HERE = __file__
@@ -14,18 +15,6 @@ HERE = __file__
 @pytest.fixture(scope="module")
 def session(shared):
     return shared
-
-
-def written(build):
-    with Pipeline() as pipeline:
-        build()
-    return Pipeline.model_validate_json(pipeline.model_dump_json())
-
-
-def run(session, build, params=None):
-    job = session.execute(written(build), params or {})
-    assert job.wait_until_finished(30)
-    return job
 
 
 def frames(job, place):

@@ -6,8 +6,9 @@ import threading
 
 import pytest
 from dfm._threads import Threads
-from dfm.api import ErrorToken, ForEach, If, Pipeline, Yield
+from dfm.api import ErrorToken, ForEach, If, Yield
 from dfm.session import JobStatus
+from written import run, written
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -15,18 +16,6 @@ pytestmark = pytest.mark.timeout(60)
 @pytest.fixture(scope="module")
 def session(shared):
     return shared
-
-
-def written(build):
-    with Pipeline() as pipeline:
-        build()
-    return Pipeline.model_validate_json(pipeline.model_dump_json())
-
-
-def results(session, build):
-    job = session.execute(written(build))
-    assert job.wait_until_finished(50)
-    return job
 
 
 @pytest.mark.parametrize("site", ["east", "home", "server"])
@@ -40,7 +29,7 @@ def test_the_body_begins_while_the_generator_runs(session, fed, tmp_path, site):
             Yield(value=told, place="each")
         Yield(value=x.collect(x), place="items")
 
-    job = results(session, build)
+    job = run(session, build, seconds=50)
     job.raise_for_errors()
     assert (job.results("each"), job.results("items")) == ([2, 3], [[1, 2]])
 
@@ -79,7 +68,7 @@ def test_loops_in_loops_take_items_one_by_one(session, fed):
             Yield(value=row, place="row")
         Yield(value=outer.collect(row), place="all")
 
-    job = results(session, build)
+    job = run(session, build, seconds=50)
     job.raise_for_errors()
     assert job.results("row") == [[], [], [3]]
     assert job.results("all") == [[[], [], [3]]]
@@ -93,7 +82,7 @@ def test_an_error_in_mid_stream_leaves_what_came_before(session, fed):
         for errors in ("fail", "skip"):
             Yield(value=fed.Echo(value=x.collect(more, errors=errors), site="east"), place=errors)
 
-    job = results(session, build)
+    job = run(session, build, seconds=50)
     assert job.get_status() is JobStatus.FAILED
     tokens = sorted(((token.frame.frame, token.data) for token in job._tokens if token.place == "each"), key=str)
     assert [(frame, isinstance(data, ErrorToken)) for frame, data in tokens] == [
@@ -114,7 +103,7 @@ def test_a_body_that_needs_the_end_does_not_hold_the_generator_up(session, fed):
             more = fed.Add(a=x, b=total, site="west")
         Yield(value=x.collect(more))
 
-    assert results(session, build).results() == [[number + 4498500 for number in range(3000)]]
+    assert run(session, build, seconds=50).results() == [[number + 4498500 for number in range(3000)]]
 
 
 def test_a_thread_that_waits_for_room_leaves_its_place_to_others():

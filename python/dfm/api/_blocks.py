@@ -9,8 +9,8 @@ from pydantic import PrivateAttr
 from dfm.api._conditions import Condition, as_condition
 from dfm.api._graph import Graph, current, line_of
 from dfm.api._lines import user_line
-from dfm.api._operation import Statement
-from dfm.api._references import Node, NodeId, PlaceParam, Step
+from dfm.api._operation import ResultNode, Statement
+from dfm.api._references import Node, NodeId, PlaceParam
 from dfm.errors import PipelineError
 
 
@@ -51,7 +51,7 @@ class Block(Statement, frozen=True):
     __str__ = __repr__
 
 
-class ForEach(Node, Block, frozen=True):
+class ForEach(ResultNode, Block, frozen=True):
     """Runs its body once for each element of a sequence: a list, a tuple, an array, a table's rows as dictionaries,
     a dictionary's (key, value) pairs, or a generator's items.
 
@@ -75,9 +75,6 @@ class ForEach(Node, Block, frozen=True):
 
     __init__.__pydantic_base_init__ = True  # pyright: ignore
 
-    def dfm_target(self) -> tuple[Statement, tuple[Step, ...]]:
-        return self, ()
-
     def collect(self, node: Node, errors: Literal["fail", "skip", "keep"] = "fail") -> "Collected":
         """A node beside this one: the list of what `node`, of the body, is for each element, in the sequence's order.
 
@@ -91,7 +88,7 @@ class ForEach(Node, Block, frozen=True):
         return Collected(self, node, errors)
 
 
-class Collected(Node, Statement, frozen=True):
+class Collected(ResultNode, frozen=True):
     """What the body of a loop made for each element, or in each round; its `collect` makes it."""
 
     loop: Block
@@ -115,10 +112,8 @@ class Collected(Node, Statement, frozen=True):
                 line,
             )
         graph.check_visible(loop, graph.blocks.get(beside), line)
-        block = made.dfm_place()[1] if made is loop else graph.blocks.get(made.dfm_place()[1])
-        while block is not None and block != beside and block not in graph.loops:
-            block = graph.blocks.get(block)
-        if block != beside:
+        own = made.dfm_place()[1]
+        if graph.repeated_by(own if made is loop else graph.blocks.get(own), beside) != beside:
             raise PipelineError(
                 f"the node {made.dfm_title} made at {line_of(made)} is not made once for each element of the "
                 f"{loop.dfm_title} at {line_of(loop)}; collect a node of its own body, and inner loops one by one",
@@ -128,17 +123,9 @@ class Collected(Node, Statement, frozen=True):
 
     __init__.__pydantic_base_init__ = True  # pyright: ignore
 
-    def dfm_target(self) -> tuple[Statement, tuple[Step, ...]]:
-        return self, ()
-
     @property
     def dfm_title(self) -> str:
         return "collect"
-
-    def __repr__(self) -> str:
-        return f"<collect node {self.dfm_node_id!r} at {line_of(self)}>"
-
-    __str__ = __repr__
 
 
 class If(Block, frozen=True):
@@ -199,7 +186,7 @@ class Otherwise(Block, frozen=True):
         return "otherwise"
 
 
-class TryFromCache(Node, Block, frozen=True):
+class TryFromCache(ResultNode, Block, frozen=True):
     """Takes a value from a site's cache; where that has none, runs its body, which makes the value and writes it there.
 
     Outside of its body it stands for that value, wherever it came from. Whatever makes two values different has to be
@@ -234,9 +221,6 @@ class TryFromCache(Node, Block, frozen=True):
         """The parts of the key."""
         key = self.key
         return cast(tuple[Any, ...], key) if isinstance(key, tuple) else (key,)
-
-    def dfm_target(self) -> tuple[Statement, tuple[Step, ...]]:
-        return self, ()
 
     def cache(self, value: Node) -> None:
         """Writes the value into the cache, for next time. Called once, in the body."""

@@ -6,8 +6,8 @@ from typing import Literal
 from dfm.api._blocks import Block
 from dfm.api._graph import Graph, line_of
 from dfm.api._lines import user_line
-from dfm.api._operation import Operation, Statement
-from dfm.api._references import Node, NodeId, Step
+from dfm.api._operation import Operation, ResultNode
+from dfm.api._references import Node, NodeId
 from dfm.api._sites import Here
 from dfm.errors import PipelineError
 
@@ -86,7 +86,7 @@ class EachSite(Here, Block, frozen=True):
         return Gathered(self, node, missing=True)
 
 
-class Gathered(Node, Statement, frozen=True):
+class Gathered(ResultNode, frozen=True):
     """What the body of an `EachSite` made at each site; `EachSite.collect` and `EachSite.missing` make it."""
 
     each_site: EachSite
@@ -106,10 +106,7 @@ class Gathered(Node, Statement, frozen=True):
         if beside in graph.open:
             raise PipelineError(f"{title} is called inside the body of {where}; call it after that", line)
         graph.check_visible(each_site, graph.blocks.get(beside), line)
-        block = graph.blocks.get(made.dfm_place()[1])
-        while block is not None and block != beside and block not in graph.loops:
-            block = graph.blocks.get(block)
-        if block != beside:
+        if graph.repeated_by(graph.blocks.get(made.dfm_place()[1]), beside) != beside:
             raise PipelineError(
                 f"the node {made.dfm_title} made at {line_of(made)} is not made once at each site of {where}; "
                 "collect a node of its own body, and inner loops first",
@@ -119,17 +116,9 @@ class Gathered(Node, Statement, frozen=True):
 
     __init__.__pydantic_base_init__ = True  # pyright: ignore
 
-    def dfm_target(self) -> tuple[Statement, tuple[Step, ...]]:
-        return self, ()
-
     @property
     def dfm_title(self) -> str:
         return "missing" if self.only_missing else "collect"
-
-    def __repr__(self) -> str:
-        return f"<{self.dfm_title} node {self.dfm_node_id!r} at {line_of(self)}>"
-
-    __str__ = __repr__
 
 
 def _name(operation: object, line: str) -> str:

@@ -84,6 +84,12 @@ class Graph:
         each = "its collect(node)" if block in self.each_sites else "a ForEach's collect(node)"
         raise PipelineError(f"{message}; {each} puts its results together", line)
 
+    def repeated_by(self, block: NodeId | None, beside: NodeId) -> NodeId | None:
+        """Outwards from a block, the first of it, `beside` and all loops: whose body makes it once each time."""
+        while block is not None and block != beside and block not in self.loops:
+            block = self.blocks.get(block)
+        return block
+
     def check_package(self, operation: type["Operation"], line: str) -> None:
         """Refuses an operation of another federation than the earlier ones."""
         if self.package is None:

@@ -122,7 +122,19 @@ def _hole(value: object) -> Node | PlaceParam | None:
         return None  # told with the rule that it breaks
 
 
-class Operation(Node, Statement, frozen=True):
+class ResultNode(Node, Statement, frozen=True):
+    """A statement with a result, which other statements use."""
+
+    def dfm_target(self) -> tuple[Statement, tuple[Step, ...]]:
+        return self, ()
+
+    def __repr__(self) -> str:
+        return f"<{self.dfm_title} node {self.dfm_node_id!r} at {line_of(self)}>"
+
+    __str__ = __repr__
+
+
+class Operation(ResultNode, frozen=True):
     """A node of a pipeline: one call of an operation.
 
     Generated classes add the operation's parameters, and are themselves declared with `frozen=True`.
@@ -187,17 +199,9 @@ class Operation(Node, Statement, frozen=True):
                 line,
             )
 
-    def dfm_target(self) -> tuple[Statement, tuple[Step, ...]]:
-        return self, ()
-
     @property
     def dfm_title(self) -> str:
         return self.dfm_operation
-
-    def __repr__(self) -> str:
-        return f"<{self.dfm_operation} node {self.dfm_node_id!r} at {line_of(self)}>"
-
-    __str__ = __repr__
 
 
 @cache

@@ -10,15 +10,15 @@ from dfm.api._blocks import Block, Collected
 from dfm.api._conditions import Condition, as_condition
 from dfm.api._graph import Graph, line_of
 from dfm.api._lines import user_line
-from dfm.api._operation import Statement
-from dfm.api._references import Node, NodeId, NodeRef, PlaceParam, Step
+from dfm.api._operation import ResultNode, Statement
+from dfm.api._references import Node, NodeId, NodeRef, PlaceParam
 from dfm.errors import PipelineError
 
 MOST_ROUNDS = 1 << 16
 """There are at most so many rounds."""
 
 
-class Repeat(Node, Block, frozen=True):
+class Repeat(ResultNode, Block, frozen=True):
     """Runs its body in rounds, each of which leaves values to the next one, until a condition holds.
 
     `rounds["w"]` is what the current round begins with; `rounds.next(w=…)` says what the next one does, and
@@ -59,9 +59,6 @@ class Repeat(Node, Block, frozen=True):
         graph.loops.add(node)
 
     __init__.__pydantic_base_init__ = True  # pyright: ignore
-
-    def dfm_target(self) -> tuple[Statement, tuple[Step, ...]]:
-        return self, ()
 
     def __getitem__(self, key: int | str) -> NodeRef:
         """What the current round begins with, by its name; in the body."""
@@ -197,7 +194,7 @@ class Again(Statement, frozen=True):
         return "next"
 
 
-class Outcome(Node, Statement, frozen=True):
+class Outcome(ResultNode, frozen=True):
     """What the last round of a `Repeat` left, and how many there were; `result` and `count` are its parts."""
 
     repeat: Repeat
@@ -212,14 +209,6 @@ class Outcome(Node, Statement, frozen=True):
 
     __init__.__pydantic_base_init__ = True  # pyright: ignore
 
-    def dfm_target(self) -> tuple[Statement, tuple[Step, ...]]:
-        return self, ()
-
     @property
     def dfm_title(self) -> str:
         return "result"
-
-    def __repr__(self) -> str:
-        return f"<result node {self.dfm_node_id!r} at {line_of(self)}>"
-
-    __str__ = __repr__

@@ -87,7 +87,7 @@ class KitBuilder(Builder):
                     f"the policy that the project gives `{participant.name}` lets the role {role} bring code to it; "
                     "write `byoc: none` for it"
                 )
-            _set_communication(local)
+            _end_streams_soon(local)
             _clean_logs(local)
             if self._port is not None and participant.type == "server":
                 _listen_on_loopback(startup / "fed_server.json", self._port)
@@ -148,12 +148,11 @@ def _lets(rights: Any) -> bool:
     return any(" ".join(str(one).lower().split()) not in _NEVER for one in (exp if isinstance(exp, list) else [exp]))
 
 
-def _set_communication(local: Path) -> None:
+def _end_streams_soon(local: Path) -> None:
+    """Else every received stream leaves a thread that waits for more than a minute."""
     path = local / "comm_config.json"
     config = _read(path) if path.exists() else {}
-    # Else every received stream leaves a thread that waits for more than a minute.
-    config |= {"streaming_retry_timeout": 1.0, "streaming_retry_wait": 0.5}
-    _write(path, config)
+    _write(path, config | {"streaming_retry_timeout": 1.0, "streaming_retry_wait": 0.5})
 
 
 def _clean_logs(local: Path) -> None:

@@ -28,7 +28,7 @@ from dfm.flare._identity import Credentials, Untrusted, check_server
 from dfm.flare._job import LIST, OPEN, name_of, write_job
 from dfm.flare._kit import Kit
 from dfm.flare._lane import Inbox, Lane, Packet
-from dfm.flare._sealing import HomeSealing, escrow, new_own_key
+from dfm.flare._sealing import HomeSealing
 
 _LOGIN = 15.0
 """Seconds for the server to answer."""
@@ -155,13 +155,14 @@ class Connection:
         cell = self._flare.api.get_cell()
         self._cell = job_cell("server", self.job)
         try:
-            secret, own = Secret(self._credentials, self.job), new_own_key()
-            request = {"hello": secret.hello, "escrow": escrow(self._credentials, secret, own), "cell": cell.get_fqcn()}
+            secret = Secret(self._credentials, self.job)
+            sealing = HomeSealing(self._credentials, self.job, self._homesite, secret)
+            request = {"hello": secret.hello, "escrow": sealing.escrow, "cell": cell.get_fqcn()}
             answer = self._ask_to_open(request | {"homesite": self._homesite, "session": self._session} | more)
             hello = answer["hello"]
             channel = Channel(secret, hello, check_server(self._credentials, hello, HELLO, self.job))
-            self.sealing = HomeSealing(self._credentials, self.job, self._homesite, secret, own)
-            self.sealing.trust((str(hello), str(kept)) for hello, kept in answer["escrows"])
+            sealing.trust((str(hello), str(kept)) for hello, kept in answer["escrows"])
+            self.sealing = sealing
         except Untrusted as error:
             raise SessionError(f"the session's job {self.job} is not trusted: {error}") from None
         self._channel = channel

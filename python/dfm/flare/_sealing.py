@@ -255,24 +255,25 @@ class Reader:
 class HomeSealing(Reader):
     """An application's end. All is called on one thread."""
 
-    def __init__(self, credentials: Credentials, job: str, homesite: str, secret: Secret, own: bytes) -> None:
-        """`own` is the key for what the application notes for itself."""
+    def __init__(self, credentials: Credentials, job: str, homesite: str, secret: Secret) -> None:
         super().__init__(credentials, job, homesite)
-        self._application = digest(secret.hello)[:16]
-        self._secret_key = secret.key
-        self._hello = secret.hello
+        own = os.urandom(_KEY)
         keys = _own_keys(own)
+        self._application = digest(secret.hello)[:16]
         self._secrets[self._application] = secret.key, secret.hello, keys
         self._senders = {homesite: _Sender(self._application, keys)}
         self._got: dict[int, dict[str, int]] = {}
         self._recalling: dict[int, dict[str, int]] = {}
         self._passing: dict[str, int] = {}
+        self.escrow = _closed(credentials, secret, own)
+        """Its keys, for the next application of the same user alone."""
 
     def meet(self, site: str, hello: str) -> dict[str, Any]:
         """As `Reader`."""
         content = super().meet(site, hello)
         if site not in self._senders:
-            sending, _ = agree(self._secret_key, self._hello, hello, content, b"packets")
+            key, own, _ = self._secret(self._application)
+            sending, _ = agree(key, own, hello, content, b"packets")
             self._senders[site] = _Sender(self._application, sending)
         return content
 
@@ -349,17 +350,11 @@ class HomeSealing(Reader):
         numbers[site] = read.number_in_job
 
 
-def new_own_key() -> bytes:
-    """A key for what an application notes for itself."""
-    return os.urandom(_KEY)
-
-
 def _own_keys(own: bytes) -> Keys:
     return Keys(own, b"", b"notes")
 
 
-def escrow(credentials: Credentials, secret: Secret, own: bytes) -> str:
-    """An application's keys, for the next application of the same user alone."""
+def _closed(credentials: Credentials, secret: Secret, own: bytes) -> str:
     raw, none = serialization.Encoding.Raw, serialization.NoEncryption()
     key = secret.key.private_bytes(raw, serialization.PrivateFormat.Raw, none)
     return base64.b64encode(credentials.key.public_key().encrypt(key + own, _padding(secret.hello))).decode()
