@@ -38,7 +38,8 @@ from nvflare.fuel.flare_api.flare_api import new_secure_session
 
 session = new_secure_session(os.path.basename(sys.argv[1]), sys.argv[1])
 hello = Secret(read_credentials(pathlib.Path(sys.argv[1])), sys.argv[2]).hello
-request = {"hello": hello, "cell": session.api.get_cell().get_fqcn(), "homesite": "concierge", "session": "x"}
+request = {"hello": hello, "escrow": "none", "cell": session.api.get_cell().get_fqcn()}
+request |= {"homesite": "concierge", "session": "x"}
 try:
     print(session.do_app_command(sys.argv[2], "dfm_open", request), flush=True)
 except Exception as error:

@@ -143,7 +143,9 @@ class Own:
 def test_a_class_of_another_package_is_refused(flare, fed):
     job = flare.execute(written(lambda: echoes(fed)), {"start": Own(1)})
     assert job.wait_until_finished(20) and job.get_status() is JobStatus.FAILED
-    assert "does not rebuild objects of package 'test_flare_run'" in job.errors[0].errors[0].message
+    told = job.errors[0].errors[0].message
+    assert "a value of type test_flare_run.Own cannot be sent: sites rebuild classes of small" in told
+    assert "this is one of package 'test_flare_run'; name that in `values: {packages: […]}`" in told
 
 
 def test_a_site_refuses_what_it_does_not_offer(federation, fed, monkeypatch):

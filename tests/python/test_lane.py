@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterable
 
 import pytest
-from dfm.flare import _lane
+from dfm.flare import _cells, _lane
 from dfm.flare._channel import Batch
 from dfm.flare._lane import Inbox, Lane, Packet, Unreachable, pack, unpack
 from hypothesis import given, settings
@@ -178,3 +178,19 @@ def test_what_waits_to_be_sent_is_bounded_and_its_excess_ends_the_lane(monkeypat
     assert (
         set(kept) == {sys.getrefcount(bytearray()) + 1} and "more than 10000 bytes waited" in lost[0] and len(lost) == 1
     )
+
+
+class StoppedCell:
+    """What NVFlare's cell is while the process that has it ends."""
+
+    core_cell = property(lambda self: self)
+
+    def send_request(self, **_: object) -> object:
+        raise RuntimeError("Messenger is not running")
+
+
+@pytest.mark.parametrize("size", [1, 2 << 20])
+def test_a_cell_that_is_stopped_refuses_what_is_sent(size):
+    with pytest.raises(Unreachable, match="Messenger is not running") as caught:
+        _cells.ask(StoppedCell(), "server", "batch", {}, bytes(size))
+    assert caught.value.refused

@@ -296,13 +296,6 @@ def test_a_site_that_is_held_up_holds_up_no_caller(session, fed, tmp_path, monke
     assert [job.results() for job in jobs] == [[2], [2]]
 
 
-def test_what_a_site_could_call_is_asked_again_when_its_process_is_another(session, fed):
-    session.run(written(lambda: Yield(value=fed.Add(a=1, site="east"))))
-    assert ("east", ("work.Add", None)) in session._home._ready
-    os.kill(workers(session)["east"], signal.SIGKILL)
-    until(lambda: not any(site == "east" for site, _ in session._home._ready))
-
-
 def test_an_interrupt_ends_a_worker_without_a_traceback(session, fed, capfd):
     job = session.execute(written(lambda: Yield(value=fed.Die(how="interrupt", site="west"))))
     assert job.wait_until_finished(30)

@@ -51,13 +51,17 @@ def ask(cell: Any, target: str, topic: str, headers: dict[str, Any], content: by
     """
     parts = content if isinstance(content, list) else [content]
     to: dict[str, Any] = {"channel": CHANNEL, "topic": topic, "target": target, "optional": True}
-    if sum(memoryview(part).nbytes for part in parts) < _STREAM_FROM:
-        request = Message(dict(headers), b"".join(parts))
-        reply = cell.core_cell.send_request(request=request, timeout=_TIMEOUT, **to)
-    else:
-        # NVFlare would take a list for an object to encode; said to be bytes, its parts are sent as they are.
-        request = Message({StreamHeaderKey.PAYLOAD_ENCODING: Encoding.BYTES, **headers}, list(parts))
-        reply = cell.send_request(request=request, timeout=_STREAM_TIMEOUT, **to)
+    try:
+        if sum(memoryview(part).nbytes for part in parts) < _STREAM_FROM:
+            request = Message(dict(headers), b"".join(parts))
+            reply = cell.core_cell.send_request(request=request, timeout=_TIMEOUT, **to)
+        else:
+            # NVFlare would take a list for an object to encode; said to be bytes, its parts are sent as they are.
+            request = Message({StreamHeaderKey.PAYLOAD_ENCODING: Encoding.BYTES, **headers}, list(parts))
+            reply = cell.send_request(request=request, timeout=_STREAM_TIMEOUT, **to)
+    except RuntimeError as error:
+        # What NVFlare raises when this process's own cell is stopped already.
+        raise Unreachable(str(error), refused=True) from error
     code = reply.get_header(MessageHeaderKey.RETURN_CODE, ReturnCode.OK)
     if code != ReturnCode.OK:
         reason = reply.get_header(MessageHeaderKey.ERROR) or f"it does not answer ({code})"

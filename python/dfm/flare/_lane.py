@@ -46,7 +46,7 @@ class Unreachable(Exception):
     """A message was not acknowledged."""
 
     def __init__(self, reason: str, *, gone: bool = False, refused: bool = False) -> None:
-        """`gone`: nothing leads there; `refused`: the other end answered that it does not want it."""
+        """`gone`: nothing leads there; `refused`: the other end does not want it, or this one is over."""
         super().__init__(reason)
         self.gone = gone
         self.refused = refused
