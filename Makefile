@@ -9,7 +9,7 @@ FUZZ_SECONDS ?= 1800
 FUZZ_TARGETS ?= configuration pipeline settings packet net session record \
 	value rebuild table statement batch kit
 
-.PHONY: fuzz soak demo test test-rust test-python test-deploy test-containers test-shells tools lint bench wheel generated
+.PHONY: fuzz growth soak demo test test-rust test-python test-deploy test-containers test-shells tools lint bench wheel generated
 
 # The main job on real data: three sites greet, three cities are compared.
 demo: generated
@@ -67,9 +67,16 @@ fuzz: generated .venv/fuzz-tools
 bench: generated
 	$(BIN)/python -B benches/run.py $(QUESTIONS)
 
-# Whether memory follows what is live: `make soak SOAK="--frames 1000000 --jobs 200000"`. Takes long.
+SEED ?= 0
+ROUNDS ?= 10000
+
+# Random pipelines, while processes are killed, stopped and starved: `make soak SEED=7 ROUNDS=500`. Takes long.
 soak: generated
-	$(BIN)/python -B benches/soak.py $(SOAK)
+	$(BIN)/python -B tests/faults/soak.py --seed $(SEED) --rounds $(ROUNDS) --victims $$(($(ROUNDS) / 100))
+
+# Whether memory follows what is live: `make growth GROWTH="--frames 1000000 --jobs 200000"`. Takes long.
+growth: generated
+	$(BIN)/python -B benches/growth.py $(GROWTH)
 
 # A wheel that installs into an empty environment: package, extension module and command.
 wheel: target/wheels/.built

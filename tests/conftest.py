@@ -2,8 +2,6 @@
 
 import importlib
 import os
-import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +11,9 @@ import pytest
 from dfm.session import Session
 from flare_federation import Federation
 from small_federation import Small
+from small_package import generate
 
 pytest_plugins = ["pytester"]
-
-HERE = Path(__file__).parent / "python"
 
 
 @pytest.fixture(scope="session")
@@ -31,11 +28,7 @@ def command() -> Path:
 def small(command: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the generated package `small`, which can be imported from now on."""
     folder = tmp_path_factory.mktemp("federations")
-    shutil.copytree(HERE / "small", folder / "small")
-    registry = folder / "federations.yaml"
-    record = "federation_dir: small, config_path: federation.dfm.yaml, project_path: project.yaml"
-    registry.write_text(f"federations:\n  small: {{{record}}}\n")
-    subprocess.run([command, "--config", registry, "fed", "gen", "code", "small", "--quiet"], check=True)
+    generate(command, folder)
     sys.path.insert(0, str(folder))
     os.environ["DFM_SECRET_PASS_WORD"] = "sesame"
     os.environ["XDG_CACHE_HOME"] = str(folder / "caches")

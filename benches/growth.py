@@ -1,6 +1,6 @@
 """Does memory follow what is live, however many parameter sets and jobs there have been?
 
-`soak.py [--frames N] [--jobs N] [--batch N]` sends N parameter sets through one open job of the local target and then
+`growth.py [--frames N] [--jobs N] [--batch N]` sends N parameter sets through one open job of the local target and then
 runs N small jobs in one session. It prints the memory of each process as they go, and fails where one of them has grown
 after the first tenth by more than `--most` bytes a parameter set, or job.
 """
@@ -85,7 +85,7 @@ def jobs(session: Any, prepared: Any) -> Callable[[int], None]:
     return run
 
 
-def soak(options: argparse.Namespace) -> bool:
+def measure(options: argparse.Namespace) -> bool:
     """Runs both; whether memory has grown."""
     ours = Side("dfm")
     api = importlib.import_module("dfm.api")
@@ -102,7 +102,7 @@ def soak(options: argparse.Namespace) -> bool:
 
 
 def main() -> int:
-    """Has the federation generated, and soaks it in a process that finds it."""
+    """Has the federation generated, and measures in a process that finds it."""
     parser = argparse.ArgumentParser(description="Does memory follow what is live?")
     parser.add_argument("--frames", type=int, default=1_000_000)
     parser.add_argument("--jobs", type=int, default=200_000)
@@ -111,7 +111,7 @@ def main() -> int:
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.here:
-        return int(soak(options))
+        return int(measure(options))
     folder = environments.federation("ours")
     command = [sys.executable, __file__, "--here", *sys.argv[1:]]
     return subprocess.run(command, check=False, cwd=folder, env=environments.environment("ours")).returncode

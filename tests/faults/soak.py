@@ -1,0 +1,145 @@
+"""Does anything stay behind, or any job hang or lie, over thousands of rounds of random faults?
+
+`soak.py [--seed S] [--rounds N] [--victims N]` plays that many rounds on the local target, fifty in a session, and says
+after each tenth how many there were of each fault, the application's memory and what it has open. Then it begins so
+many applications that do the same and kills each at some moment. A round that breaks a promise is told with its seed:
+`--seed S --rounds 1` with that seed plays it again.
+"""
+# pyright: basic
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path += [str(HERE), str(HERE.parent / "python")]
+
+import rounds  # noqa: E402
+from eventually import until  # noqa: E402
+from small_package import generate  # noqa: E402
+
+A_SESSION = 50
+"""Rounds in one session."""
+
+
+def seeds(seed: str, count: int) -> Iterator[str]:
+    """The seeds of so many rounds: the first is the given one."""
+    yield from (seed if number == 0 else f"{seed}/{number}" for number in range(count))
+
+
+def sessions(seed: str, count: int) -> tuple[Counter[str], list[str]]:
+    """Plays so many rounds; how many there were of each fault, and what was broken."""
+    fed = importlib.import_module("small.fed.api.work")
+    runtime = importlib.import_module("small.fed.runtime.home")
+    seen: Counter[str] = Counter()
+    broken: list[str] = []
+    todo = list(seeds(seed, count))
+    before: set[str] | None = None
+    while todo:
+        now, todo = todo[:A_SESSION], todo[A_SESSION:]
+        with runtime.get_session(target="local") as session:
+            for one in now:
+                try:
+                    seen[rounds.play(session, fed, one)] += 1
+                except rounds.Broken as error:
+                    broken.append(str(error))
+                    tell(str(error))
+            processes = rounds.workers(session)
+        until(lambda processes=processes: all(map(rounds.is_gone, processes)))
+        if before is None:
+            # What the first session leaves open is kept for the next one.
+            before = {f"{fd} {link}" for fd, link in rounds.descriptors().items()}
+        elif left := rounds.left(before):
+            broken.append(f"after {now[-1]!r} these are open: {left}")
+            tell(broken[-1])
+        if sum(seen.values()) % max(count // A_SESSION // 10 * A_SESSION, A_SESSION) == 0:
+            done, has = sum(seen.values()), f"{memory():.1f} MB, {len(rounds.descriptors())} descriptors"
+            tell(f"{done:>7,} rounds, {has}: {dict(seen)}")
+    return seen, broken
+
+
+def memory() -> float:
+    """MB that this process has in memory."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGESIZE") / 2**20
+
+
+def victims(folder: Path, seed: str, count: int) -> list[str]:
+    """Kills so many applications at some moment of their rounds; whose processes outlived them."""
+    chance = random.Random(seed)
+    broken: list[str] = []
+    for number in range(count):
+        command = [
+            sys.executable,
+            __file__,
+            "--in",
+            str(folder),
+            "--seed",
+            f"{seed}/victim {number}",
+            "--rounds",
+            "1000",
+        ]
+        with subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        ) as application:
+            until(lambda pid=application.pid: children(pid) or rounds.is_gone(pid), 60)
+            time.sleep(chance.random())
+            of = children(application.pid)
+            application.kill()
+        try:
+            until(lambda of=of: all(map(rounds.is_gone, of)))
+        except AssertionError:
+            broken.append(f"processes of a killed application go on: {[pid for pid in of if not rounds.is_gone(pid)]}")
+            tell(broken[-1])
+    return broken
+
+
+def children(pid: int) -> list[int]:
+    """The processes that one has begun."""
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            found += map(int, task.read_text().split())
+        except FileNotFoundError:
+            continue
+    return found
+
+
+def tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Does anything stay behind, or any job hang or lie?")
+    parser.add_argument("--seed", default="0")
+    parser.add_argument("--rounds", type=int, default=10_000)
+    parser.add_argument("--victims", type=int, default=0, help="applications that are killed")
+    parser.add_argument("--in", dest="folder", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.folder is None:
+        with tempfile.TemporaryDirectory() as folder:
+            generate(Path(sys.executable).parent / "dfm", Path(folder))
+            command = [sys.executable, __file__, "--in", folder, *sys.argv[1:]]
+            # What adapters print and what the application logs of its own faults says nothing here.
+            with (Path(folder) / "printed").open("w") as printed:
+                return subprocess.run(command, check=False, stdout=printed).returncode
+    sys.path.insert(0, str(options.folder))
+    os.environ |= {"XDG_CACHE_HOME": str(options.folder / "caches"), "DFM_SECRET_PASS_WORD": "sesame"}
+    _, broken = sessions(options.seed, options.rounds)
+    broken += victims(options.folder, options.seed, options.victims)
+    tell(f"{len(broken)} promises were broken")
+    return bool(broken)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
