@@ -25,7 +25,7 @@ QUESTIONS = [
     "planning",
     "simulating",
     "alternating",
-    "array",
+    "arrays",
     "stream",
     "operations",
     "hop",
