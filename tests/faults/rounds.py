@@ -21,6 +21,7 @@ from typing import Any
 
 import programs
 from dfm.api import ErrorToken, Pipeline, StopToken
+from dfm.errors import SessionError
 from dfm.session import JobStatus, Session
 
 PATIENCE = 60.0
@@ -189,9 +190,16 @@ def _ignore(*_: Any) -> None:
 
 def _play(session: Session, fed: Any, chance: random.Random, runs: list[Run], fault: str) -> None:
     with {**HARMLESS, **HARMFUL}.get(fault, _nothing)(session, chance):
+        begun: list[Run] = []
         for run in runs:
-            run.begin(session, fed)
-        jobs = [run.job for run in runs]
+            try:
+                run.begin(session, fed)
+            except SessionError as error:
+                if fault not in HARMFUL:
+                    raise Broken(f"a job cannot begin: {error}") from None
+            else:
+                begun.append(run)
+        jobs = [run.job for run in begun]
         if fault == "cancel":
             with _at_some_time(chance, jobs[0].cancel):
                 pass
@@ -202,7 +210,7 @@ def _play(session: Session, fed: Any, chance: random.Random, runs: list[Run], fa
         for job in jobs:
             if not job.wait_until_finished(PATIENCE):
                 raise Broken("it does not end: " + "; ".join(map(str, job.waiting())))
-    for run in runs:
+    for run in begun:
         _judge(run, harmed=fault not in HARMLESS, cancelled=fault == "cancel" and run is runs[0])
 
 

@@ -116,7 +116,7 @@ def children(pid: int) -> list[int]:
 
 
 def tell(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    print(text, flush=True)
 
 
 def main() -> int:
@@ -132,7 +132,7 @@ def main() -> int:
             command = [sys.executable, __file__, "--in", folder, *sys.argv[1:]]
             # What adapters print and what the application logs of its own faults says nothing here.
             with (Path(folder) / "printed").open("w") as printed:
-                return subprocess.run(command, check=False, stdout=printed).returncode
+                return subprocess.run(command, check=False, stderr=printed).returncode
     sys.path.insert(0, str(options.folder))
     os.environ |= {"XDG_CACHE_HOME": str(options.folder / "caches"), "DFM_SECRET_PASS_WORD": "sesame"}
     _, broken = sessions(options.seed, options.rounds)

@@ -64,6 +64,48 @@ def test_a_process_is_allowed_more_descriptors_where_the_system_lets_it(small: P
     assert (done.stdout, done.stderr) == ("256 256\n", "")
 
 
+STARTED = """\
+import os, resource, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from dfm.api import Pipeline, Yield
+from dfm.errors import SessionError
+from small.fed.api import work
+from small.fed.runtime.home import get_session
+
+def state():
+    children = [each for task in Path("/proc/self/task").glob("*/children") for each in task.read_text().split()]
+    return len(children), sum(os.readlink(fd) == "anon_inode:[pidfd]" for fd in map(str, Path("/proc/self/fd").iterdir())
+                              if os.path.lexists(fd))
+
+with Pipeline() as pipeline:
+    for site in ("east", "west", "server"):
+        Yield(value=work.Add(a=1, site=site), place=site)
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+refused = 0
+for more in range(0, 30, 3):
+    with get_session(target="local") as session:
+        session.connect()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 1 + more, hard))
+        try:
+            job = session.execute(pipeline)
+            assert job.wait_until_finished(30), (more, [str(one) for one in job.waiting()])
+        except SessionError:
+            refused += 1
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert state() == (0, 0), (more, state())
+assert 0 < refused < 10, refused
+print("nothing was left")
+"""
+
+
+def test_a_site_that_cannot_be_started_whole_leaves_nothing(small: Path) -> None:
+    """However far its start came: the process, its link, and those to each other site."""
+    done = subprocess.run([sys.executable, "-c", STARTED, small], capture_output=True, text=True, timeout=100)
+    assert done.stdout.endswith("nothing was left\n"), done.stderr
+
+
 def test_a_number_that_is_no_descriptors_is_refused() -> None:
     from dfm import _native
 

@@ -120,12 +120,28 @@ class Workers:
         await asyncio.gather(*(worker.ended(_GRACE / 2) for worker in self._workers.values()), *self._burials.values())
 
     def _start(self, site: str) -> None:
-        settings, native = self._home.settings, self._home.site
+        native = self._home.site
         try:
-            worker = Worker(site, settings.homesite, native.connect(site))
+            worker = Worker(site, self._home.settings.homesite, native.connect(site))
         except OSError as error:
             native.close_link(site)
-            raise SessionError(f"the process of site '{site}' could not be started: {error}") from None
+            raise _not_started(site, error) from None
+        others = list(self._workers)
+        self._workers[site] = worker
+        native.set_up(site, self._setup(site))
+        worker.watch(self._home.loop, functools.partial(self._ended, site))
+        try:
+            for other in others:
+                native.introduce(site, other)
+        except OSError as error:
+            # To those that it was introduced to, it is a site that was lost.
+            worker.kill()
+            native.close_link(site)
+            self.closed(site)
+            raise _not_started(site, error) from None
+
+    def _setup(self, site: str) -> str:
+        settings = self._home.settings
         path = [os.path.abspath(entry) for entry in (*sys.path, self._folder)]
         setup = {
             "settings": self._sites[site],
@@ -134,11 +150,7 @@ class Workers:
             "lenient": settings.lenient,
             "log_level": settings.logger.getEffectiveLevel(),
         }
-        native.set_up(site, json.dumps(setup))
-        for other in self._workers:
-            native.introduce(site, other)
-        self._workers[site] = worker
-        worker.watch(self._home.loop, functools.partial(self._ended, site))
+        return json.dumps(setup)
 
     def _ended(self, site: str) -> None:
         """Its process has; what it had sent is read first."""
@@ -151,3 +163,7 @@ class Workers:
         how = await worker.ended(_GRACE)
         del self._burials[worker.site]
         self._home.lose(worker.site, f"the process of site '{worker.site}' {how}")
+
+
+def _not_started(site: str, error: OSError) -> SessionError:
+    return SessionError(f"the process of site '{site}' could not be started: {error}")
