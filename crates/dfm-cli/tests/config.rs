@@ -77,8 +77,14 @@ fn create_default_says_where_it_writes_and_why() {
     let world = World::new();
     let ran = world.dfm("project", "fed config create-default");
     insta::assert_snapshot!("create_default", ran.all());
-    let ran = world.dfm("project", "fed config create-default --path .");
+    assert!(world.read("project/federations.yaml").starts_with('#'));
+    // What is set from now on, is set there, and not in the user's own.
+    let set = world.dfm("project", "fed config set x --federation-dir x --config-path f.dfm.yaml");
+    assert!(set.stderr.contains("saved `x` in `federations.yaml`"), "{}", set.all());
+    let ran = world.dfm("other", "fed config create-default --path .");
     assert!(ran.exit == 0 && ran.stderr.trim() == "created `federations.yaml`", "{}", ran.all());
+    let ran = world.dfm("project/x", "fed config create-default");
+    assert!(ran.exit == 1 && ran.stderr.contains("/project/federations.yaml` exists already"), "{}", ran.all());
 }
 
 #[test]

@@ -18,6 +18,15 @@ const VERSIONS: [u64; 2] = [3, 4];
 /// What a participant can be; earlier versions of NVFlare had overseers.
 const KINDS: &[&str] = &["server", "client", "admin", "relay", "overseer"];
 
+/// Arguments that provisioning leaves out, by their builders, and why.
+const ARGUMENTS_LEFT_OUT: &[(&str, &str, &str)] = &[
+    (WORKSPACE, "template_file", "the templates are part of NVFlare now"),
+    (STATIC, "overseer_agent", "NVFlare has no overseer any more"),
+    (STATIC, "snapshot_persistor", "each kit keeps its storage in its own folder"),
+];
+const WORKSPACE: &str = "nvflare.lighter.impl.workspace.WorkspaceBuilder";
+const STATIC: &str = "nvflare.lighter.impl.static_file.StaticFileBuilder";
+
 /// Builders that provisioning leaves out, by the ends of their names, and why.
 const LEFT_OUT: &[(&str, &str)] = &[
     ("WorkspaceArchiveBuilder", "dfm completes and packs the kits itself"),
@@ -65,7 +74,8 @@ fn check(report: &mut Report, federation: Option<&Federation>, path: &Path) {
     let participants: Vec<Participant<'_>> = items.iter().filter_map(|item| Participant::of(item, faults)).collect();
     check_names(&participants, faults);
     check_kinds(&participants, list.map_or(start, |entry| entry.key), faults);
-    check_rights(&participants, root.as_ref(), federation, faults);
+    check_rights(&participants, federation, faults);
+    check_builders(root.as_ref(), faults);
     if let Some(federation) = federation {
         check_sites(&federation.sites, &participants, faults);
     }
@@ -119,13 +129,8 @@ fn check_kinds(participants: &[Participant<'_>], list: Span, faults: &mut Faults
     }
 }
 
-/// What lets code travel to sites: an application with an admin's rights, and a policy that is not that of dfm's kits.
-fn check_rights(
-    participants: &[Participant<'_>],
-    root: Option<&Node>,
-    sites: Option<&Federation>,
-    faults: &mut Faults,
-) {
+/// What lets an application do more than submit: an admin's rights.
+fn check_rights(participants: &[Participant<'_>], sites: Option<&Federation>, faults: &mut Faults) {
     let home = |one: &Participant<'_>| {
         let name = one.name.split('@').next().unwrap_or_default();
         sites.is_some_and(|federation| federation.sites.contains_key(name))
@@ -141,22 +146,44 @@ fn check_rights(
             );
         }
     }
+}
+
+/// What of the builders has no effect, or may give kits a policy that is not that of dfm's.
+fn check_builders(root: Option<&Node>, faults: &mut Faults) {
     let builders = root.and_then(Node::map).and_then(|root| root.get("builders"));
     let Some(Data::List(builders)) = builders.map(|entry| &entry.value.data) else { return };
-    for builder in builders.iter().filter_map(|node| Some(&node.map()?.get("path")?.value)) {
-        let name = builder.text().unwrap_or_default();
+    for builder in builders.iter().filter_map(|node| node.map()) {
+        let Some(path) = builder.get("path").map(|entry| &entry.value) else { continue };
+        let name = path.text().unwrap_or_default();
         if let Some((_, why)) = LEFT_OUT.iter().find(|(end, _)| name.ends_with(end)) {
             faults.push(
                 Diagnostic::warning("project-builder-left-out", format!("the builder `{name}` is left out: {why}"))
-                    .at(builder.span, "without effect")
+                    .at(path.span, "without effect")
                     .help("remove it"),
             );
             continue;
         }
+        let arguments = builder.get("args").and_then(|entry| entry.value.map());
+        if name == STATIC && arguments.is_none_or(|arguments| arguments.get("scheme").is_none()) {
+            faults.push(
+                Diagnostic::warning("project-no-scheme", "the scheme is tcp, as none is written")
+                    .at(path.span, "has no argument `scheme`")
+                    .help("write `scheme: tcp` under its `args`, or `scheme: grpc`, which was the default before"),
+            );
+        }
+        for (_, key, why) in ARGUMENTS_LEFT_OUT.iter().filter(|(of, ..)| *of == name) {
+            if let Some(argument) = arguments.and_then(|arguments| arguments.get(*key)) {
+                faults.push(
+                    Diagnostic::warning("project-argument-left-out", format!("`{key}` is left out: {why}"))
+                        .at(argument.key, "without effect")
+                        .help("remove it"),
+                );
+            }
+        }
         if !name.starts_with("nvflare.") && !name.starts_with("dfm.") {
             faults.push(
                 Diagnostic::warning("project-own-builder", format!("the builder `{name}` may give kits a policy of its own"))
-                    .at(builder.span, "dfm keeps an `authorization.json` that it writes")
+                    .at(path.span, "dfm keeps an `authorization.json` that it writes")
                     .help("have that say `byoc: none` for every role, else code travels to sites; `dfm fed gen provision` tells"),
             );
         }
@@ -196,6 +223,13 @@ impl<'n> Participant<'n> {
                     .help(format!("did you mean `{near}`?")),
             );
             meant = near;
+        }
+        if meant == "overseer" {
+            faults.push(
+                Diagnostic::warning("project-overseer", format!("the overseer `{}` is left out", name.value.text()?))
+                    .at(kind.value.span, "NVFlare has none any more")
+                    .help("remove this participant"),
+            );
         }
         let role = text("role").and_then(|entry| Some((entry.value.text()?, entry.value.span)));
         Some(Self { name: name.value.text()?, span: name.value.span, kind: meant, role })

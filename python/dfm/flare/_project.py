@@ -1,7 +1,7 @@
 """What does an NVFlare project file mean for the NVFlare that is installed?
 
-Files written for NVFlare 2.6 are understood where their meaning is clear, with a notice; where it is not, the lines to
-change are named.
+Files written for NVFlare 2.6 are understood where their meaning is clear, and `dfm fed check` tells what has no effect;
+where it is not, the lines to change are named.
 """
 # pyright: reportMissingImports=false, reportMissingModuleSource=false, reportUnknownMemberType=false
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownParameterType=false
@@ -25,6 +25,7 @@ _WORKSPACE, _STATIC, _CERT, _SIGNATURE = (
     f"{_BUILDERS}.signature.SignatureBuilder",
 )
 _TEMPLATE = f"{_BUILDERS}.template.TemplateBuilder"
+_GONE_ARGUMENTS = {_WORKSPACE: ("template_file",), _STATIC: ("overseer_agent", "snapshot_persistor")}
 _GONE_BUILDERS = {
     "Helm": "remove these lines; `dfm fed gen helm` writes the chart",
     "AuthPolicy": "remove these lines, and write the policy into each kit's local/authorization.json",
@@ -43,9 +44,8 @@ class ProjectError(Exception):
 class Project:
     """A project file as the installed NVFlare takes it."""
 
-    def __init__(self, content: dict[str, Any], notices: list[str]):
+    def __init__(self, content: dict[str, Any]):
         self.content = content
-        self.notices = notices
 
     def participants(self, kind: str) -> list[dict[str, Any]]:
         """The participants of a type, as they are written."""
@@ -87,7 +87,7 @@ def derived(name: str, sites: Sequence[str], port: int) -> Project:
     for name, role in ((home, "lead"), (operator, "project_admin")):
         participants.append({"name": f"{name}@{project}.local", "type": "admin", "org": "dfm", "role": role})
     content = {"api_version": 3, "name": project, "description": f"The federation {name}"}
-    return Project(content | {"participants": participants, "builders": _default_builders()}, [])
+    return Project(content | {"participants": participants, "builders": _default_builders()})
 
 
 def _default_builders() -> list[dict[str, Any]]:
@@ -100,7 +100,6 @@ class _Reader:
         self._path = path
         self._content = content
         self._root = root
-        self._notices: list[str] = []
 
     def project(self) -> Project:
         version = self._content.get("api_version")
@@ -110,7 +109,7 @@ class _Reader:
             raise self._error("there is no name", "write `name: …`; it becomes the name of the root certificate")
         self._content["participants"] = self._participants()
         self._content["builders"] = self._builders()
-        return Project(self._content, self._notices)
+        return Project(self._content)
 
     def _participants(self) -> list[dict[str, Any]]:
         given = self._content.get("participants")
@@ -121,9 +120,7 @@ class _Reader:
             where = ("participants", index)
             if not isinstance(one, dict) or not {"name", "type", "org"} <= one.keys():
                 raise self._error("a participant needs `name`, `type` and `org`", "add what is missing", *where)
-            if one["type"] == "overseer":
-                self._notice(f"the overseer `{one['name']}` is left out, NVFlare has none any more", *where)
-            else:
+            if one["type"] != "overseer":
                 kept.append(cast(dict[str, Any], one))
         servers = [index for index, one in enumerate(given) if isinstance(one, dict) and one["type"] == "server"]
         if not servers:
@@ -145,11 +142,7 @@ class _Reader:
             where = ("builders", index)
             if not isinstance(one, dict) or not isinstance(path := one.get("path"), str):
                 raise self._error("a builder needs a `path`", "write `path: package.module.Class`", *where)
-            if path.endswith("WorkspaceArchiveBuilder"):
-                self._notice(f"{path.rpartition('.')[2]} is left out, dfm completes and packs the kits itself", *where)
-                continue
-            if path == _TEMPLATE:
-                self._notice("TemplateBuilder is left out, the templates are part of NVFlare now", *where)
+            if path.endswith("WorkspaceArchiveBuilder") or path == _TEMPLATE:
                 continue
             kept.append({"path": path, "args": self._arguments(path, dict(one.get("args") or {}), where)})
         paths = [one["path"] for one in kept]
@@ -165,20 +158,10 @@ class _Reader:
 
     def _arguments(self, path: str, args: dict[str, Any], where: tuple[str | int, ...]) -> dict[str, Any]:
         builder = self._builder(path, where)
-        left_out: dict[str, str] = {}
-        if path == _WORKSPACE:
-            left_out = {"template_file": "the templates are part of NVFlare now"}
-        elif path == _STATIC:
-            left_out = {
-                "overseer_agent": "NVFlare has no overseer any more",
-                "snapshot_persistor": "each kit keeps its storage in its own folder",
-            }
-            if "scheme" not in args:
-                self._notice("scheme is tcp where none is written", *where)
-                args["scheme"] = "tcp"
-        for name, why in left_out.items():
-            if args.pop(name, None) is not None:
-                self._notice(f"`{name}` is left out: {why}", *where, "args", name)
+        for name in _GONE_ARGUMENTS.get(path, ()):
+            args.pop(name, None)
+        if path == _STATIC:
+            args.setdefault("scheme", "tcp")
         known = inspect.signature(builder).parameters.values()
         if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in known):
             names = [parameter.name for parameter in known]
@@ -197,9 +180,6 @@ class _Reader:
             pass
         help = next((text for start, text in _GONE_BUILDERS.items() if name.startswith(start)), None)
         raise self._error(f"NVFlare has no builder {path}", help or "remove or correct these lines", *where)
-
-    def _notice(self, text: str, *where: str | int) -> None:
-        self._notices.append(f"{self._lines(where)}: {text}")
 
     def _error(self, text: str, help: str, *where: str | int) -> ProjectError:
         return ProjectError(f"{self._lines(where)}: {text}", help)

@@ -60,7 +60,7 @@ def _provision(request: dict[str, Any]) -> dict[str, Any]:
         project = load(Path(request["project"]))
     else:
         project = derived(request["federation"], list(sites), request["port"])
-    notices = list(project.notices)
+    notices: list[str] = []
     workspace = Path(request["workspace"])
     workspace.mkdir(parents=True, exist_ok=True)
     with _alone(workspace):

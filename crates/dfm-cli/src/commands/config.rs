@@ -344,8 +344,14 @@ federations:
 
 fn create_default(context: &Context, path: Option<PathBuf>) -> Result<(), Failure> {
     let users_own = |name: &str| std::env::var_os(name).filter(|_| name != "DFM_CONFIG");
-    let chosen = path.is_none() && dfm_config::find_registry(None, &context.here, users_own) == context.registry;
-    let path = path.map_or_else(|| context.registry.clone(), |path| context.here.join(path));
+    // Where no folder from here upwards has a registry, the user's own would serve: who asks for one here means this folder.
+    let here = path.is_none() && dfm_config::find_registry(None, &context.here, users_own) == context.registry;
+    let here = here && !context.registry.parent().is_some_and(|home| context.here.starts_with(home));
+    let path = match path {
+        Some(path) => context.here.join(path),
+        None if here => context.here.join(FILE_NAME),
+        None => context.registry.clone(),
+    };
     let path = if path.is_dir() { path.join(FILE_NAME) } else { path };
     let place = context.shown(&path);
     let _lock = registry::lock(&path);
@@ -359,8 +365,8 @@ fn create_default(context: &Context, path: Option<PathBuf>) -> Result<(), Failur
     if context.output.json {
         context.output.document(&json!({"created": path}));
     }
-    let why = if chosen {
-        ", which is your own and serves in all folders, as no folder from here upwards has one; `--path .` makes one here"
+    let why = if here {
+        ", which serves in this folder and all below, as none from here upwards had one; `--path FILE` makes another"
     } else {
         ""
     };
