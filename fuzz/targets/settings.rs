@@ -1,14 +1,16 @@
-//! Does any text make the reader of network files panic, in which measured costs are passed on, or that of policies?
+//! Does any text make the reader of network files panic, in which measured costs are passed on, that of policies, or that
+//! of descriptions of other interfaces?
 
 #![no_main]
 
 use std::fs::File;
 use std::io::{Seek, Write};
 use std::os::fd::AsRawFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex};
 
-use dfm_config::{Federation, network, policy};
+use dfm_config::{Federation, OpenApi, imported, network, openapi, openapi_file, policy, with_imported};
+use dfm_diag::{Report, Sources};
 use dfm_fuzz::{federation, write_seeds};
 use libfuzzer_sys::fuzz_target;
 
@@ -28,6 +30,7 @@ fuzz_target!(init: write_seeds("settings", SEEDS.map(|text| text.as_bytes().to_v
     let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
     let report = match *what {
         b'n' => network(&path, &FEDERATION).err(),
+        b'o' => described(&path, text),
         _ => policy(&path).err(),
     };
     if let Some(report) = report {
@@ -37,7 +40,22 @@ fuzz_target!(init: write_seeds("settings", SEEDS.map(|text| text.as_bytes().to_v
     }
 });
 
-const SEEDS: [&str; 2] = [
+fn described(path: &Path, text: &[u8]) -> Option<Report> {
+    let mut sources = Sources::default();
+    let file = openapi_file(path, &mut sources).ok()?;
+    let request = OpenApi { namespace: "pets", only: &[], url: Some("http://a.b/c") };
+    match openapi(file, sources, &request) {
+        Ok((described, report)) => {
+            imported(&described, "pets.yaml");
+            let config = String::from_utf8_lossy(text);
+            with_imported(&config, &described, "pets", "store", "pets.imported.yaml");
+            Some(report)
+        }
+        Err(report) => Some(report),
+    }
+}
+
+const SEEDS: [&str; 3] = [
     "ndfm-network: 1
 send_cost: {fixed_time: 0.1, bandwidth: 1000000}
 seed: 7
@@ -49,6 +67,22 @@ sites:
     send_cost: {west: {fixed_time: 0.5, bandwidth: 5}}
     interface:
       \"#/operations/work.Add\": {compute_cost: {fixed_time: 1, size: 10}, failing: 0.5}
+",
+    "oopenapi: 3.0.0
+info: {title: Pets}
+servers: [{url: \"/{v}\", variables: {v: {default: v1}}}]
+security: [{token: []}]
+paths:
+  /pets/{id}:
+    parameters: [{$ref: \"#/components/parameters/Id\"}, {name: a, in: query, style: deepObject, schema: {}}]
+    put:
+      operationId: setPet
+      requestBody: {content: {application/json: {schema: {$ref: \"#/components/schemas/Pet\"}}}}
+      responses: {\"200\": {headers: {Link: {}}}}
+components:
+  securitySchemes: {token: {type: apiKey, in: query, name: t}}
+  parameters: {Id: {name: id, in: path, required: true, schema: {type: string}}}
+  schemas: {Pet: {properties: {mother: {$ref: \"#/components/schemas/Pet\"}}}}
 ",
     "perrors: message
 limits:

@@ -137,12 +137,43 @@ pub enum Fed {
     Check(Check),
     /// Print the JSON Schema of the .dfm.yaml, for editors.
     Schema,
+    /// Take operations from what describes them elsewhere.
+    #[command(subcommand)]
+    Import(Import),
     /// Run a pipeline or a script on a federation.
     Submit(Submit),
     /// Say where each node of a pipeline would run, why, and what else it could cost; nothing runs.
     Plan(Plan),
     /// Say what a run of a pipeline would be like, on a network of any size; nothing runs.
     Simulate(Simulate),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Import {
+    /// Show which operations of an OpenAPI description a site would offer, or write them.
+    Openapi(ImportOpenApi),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ImportOpenApi {
+    /// The description: a file, or a URL.
+    #[arg(value_name = "FILE|URL")]
+    pub description: String,
+    /// The site whose process calls the interface.
+    #[arg(long, value_name = "SITE")]
+    pub site: String,
+    /// The federation, where there is more than one.
+    #[arg(long, short, value_name = "NAME", add = ArgValueCandidates::new(federations))]
+    pub federation: Option<String>,
+    /// What the operations' namespace and the site's provider are called [default: as the description's file].
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Take this operation only, by its operationId; may be given several times.
+    #[arg(long, value_name = "ID")]
+    pub operation: Vec<String>,
+    /// Write the files, and keep what the configuration was beside it.
+    #[arg(long)]
+    pub write: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -208,7 +239,7 @@ pub enum Config {
         #[arg(add = ArgValueCandidates::new(federations))]
         name: String,
     },
-    /// Make an empty, commented registry.
+    /// Make an empty, commented registry, in the current folder unless one is found from there.
     CreateDefault {
         /// The file, or the folder that gets a federations.yaml.
         #[arg(long, value_name = "FILE")]
@@ -631,6 +662,7 @@ mod tests {
             "dfm fed gen provision my_federation --clean",
             "dfm doctor",
             "dfm migrate --write folder",
+            "dfm fed import openapi pets.yaml --site store --name pets --operation listPets -f shop --write",
             "dfm completion setup",
             "dfm completion generate --shell zsh",
             "dfm completion status --json",

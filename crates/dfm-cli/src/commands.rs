@@ -8,6 +8,7 @@ mod gen_code;
 mod gen_docker;
 mod gen_helm;
 mod gen_provision;
+mod import;
 mod init;
 mod jobs;
 mod migrate;
@@ -26,7 +27,7 @@ use dfm_config::registry::{Paths, Registry};
 use dfm_config::{Federation, Loaded, Options};
 use dfm_diag::{Diagnostic, Report, Sources, nearest};
 
-use crate::args::{Command, Fed, Gen, Global};
+use crate::args::{Command, Fed, Gen, Global, Import};
 use crate::fetch;
 use crate::output::Output;
 
@@ -124,6 +125,7 @@ pub fn run(context: &Context, command: Command) -> Result<(), Failure> {
             context.output.result(&format!("{:#}", dfm_config::json_schema()));
             Ok(())
         }
+        Command::Fed(Fed::Import(Import::Openapi(args))) => import::run(context, &args),
         Command::Fed(Fed::Plan(args)) => plan::run(context, &args),
         Command::Fed(Fed::Simulate(args)) => simulate::run(context, &args),
         Command::Fed(Fed::Submit(args)) => submit::run(context, &args),

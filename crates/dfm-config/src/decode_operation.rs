@@ -43,6 +43,7 @@ const KEYWORDS: &[&str] = &[
     "additionalProperties",
     "format",
     "title",
+    "example",
     "examples",
     "anyOf",
     "oneOf",

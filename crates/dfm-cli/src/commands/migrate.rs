@@ -156,7 +156,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// The name that what is at a path is kept under: none that there is.
-fn unused(path: &Path) -> PathBuf {
+pub(super) fn unused(path: &Path) -> PathBuf {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let named = |number: u32| path.with_file_name(format!("{name}{KEPT}{}", counter(number)));
     (1..).map(named).find(|path| path.symlink_metadata().is_err()).unwrap_or_else(|| named(1))

@@ -1,0 +1,174 @@
+//! How do the operations of an OpenAPI description come into a federation?
+
+use std::path::{Path, PathBuf};
+
+use dfm_config::registry::Registry;
+use dfm_config::{
+    OpenApi, imported, is_url, openapi, openapi_bytes, openapi_file, relative, with_imported, write_file,
+};
+use dfm_diag::{Diagnostic, Sources, nearest};
+use serde_json::json;
+use similar::TextDiff;
+
+use super::migrate::unused;
+use super::{Context, Failure, load, unknown};
+use crate::args::ImportOpenApi;
+use crate::fetch;
+use crate::output::{counted, problems};
+
+/// A file that is written.
+struct Change {
+    path: PathBuf,
+    before: String,
+    after: String,
+    /// Whether people write it, so that what it was is kept.
+    kept: bool,
+}
+
+/// Shows what it would write, or writes it.
+///
+/// # Errors
+/// A federation or a description that cannot be used, or what the file system refuses.
+pub fn run(context: &Context, args: &ImportOpenApi) -> Result<(), Failure> {
+    let (name, paths) = chosen(context, args.federation.as_deref())?;
+    let config = paths.config.clone().ok_or_else(|| {
+        Failure::wrong(Diagnostic::error("registry-no-config", format!("the registry has no config_path for `{name}`")))
+    })?;
+    if let Ok(loaded) = load(context, &name, &paths)
+        && !loaded.federation.sites.contains_key(&args.site)
+    {
+        let message = format!("the federation `{name}` has no site `{}`", args.site);
+        let sites: Vec<&str> = loaded.federation.sites.keys().map(String::as_str).collect();
+        let near = nearest(&args.site, sites.iter().copied()).map(|near| format!("did you mean `{near}`? "));
+        let help = format!("{}it has: {}", near.unwrap_or_default(), sites.join(", "));
+        return Err(Failure::wrong(Diagnostic::error("import-unknown-site", message).help(help)));
+    }
+    let before = std::fs::read_to_string(&config).map_err(|error| refused(context, &config, &error))?;
+    let (source, url) = (args.description.as_str(), is_url(&args.description));
+    let mut sources = Sources::default();
+    let read = match url {
+        true => {
+            let bytes = fetch::fetch(source).map_err(|why| {
+                Diagnostic::error("openapi-not-read", format!("cannot read the description `{source}`: {why}"))
+            });
+            bytes.and_then(|bytes| openapi_bytes(source, bytes, &mut sources))
+        }
+        false => openapi_file(Path::new(source), &mut sources),
+    };
+    let file = read.map_err(Failure::wrong)?;
+    let text = sources.text(file).to_owned();
+    let namespace = match &args.name {
+        Some(name) => name.clone(),
+        None => namespace(source),
+    };
+    check_namespace(&namespace)?;
+    let request = OpenApi { namespace: &namespace, only: &args.operation, url: url.then_some(source) };
+    let (described, report) = openapi(file, sources, &request).map_err(Failure::wrong)?;
+
+    let folder = config.parent().unwrap_or(&context.here);
+    let here = context.here.join(source);
+    let inside =
+        !url && here.canonicalize().is_ok_and(|path| paths.dir.canonicalize().is_ok_and(|dir| path.starts_with(dir)));
+    let mut changes = Vec::new();
+    let description = if inside {
+        relative(folder, &here)
+    } else {
+        let end = if text.trim_start().starts_with('{') { "json" } else { "yaml" };
+        let path = folder.join(format!("{namespace}.openapi.{end}"));
+        let was = std::fs::read_to_string(&path).unwrap_or_default();
+        changes.push(Change { path: path.clone(), before: was, after: text, kept: false });
+        relative(folder, &path)
+    };
+    let path = folder.join(format!("{namespace}.imported.yaml"));
+    let was = std::fs::read_to_string(&path).unwrap_or_default();
+    let made = imported(&described, &description.to_string_lossy());
+    let file = relative(folder, &path).to_string_lossy().into_owned();
+    changes.push(Change { path, before: was, after: made, kept: false });
+    let (after, left) = with_imported(&before, &described, &namespace, &args.site, &file);
+    changes.push(Change { path: config, before, after, kept: true });
+    changes.retain(|change| change.before != change.after);
+
+    let mut kept = Vec::new();
+    for Change { path, before, after, kept: keep } in &changes {
+        let shown = context.shown(path).display().to_string();
+        if !context.output.json {
+            let diff = TextDiff::from_lines(before.as_str(), after.as_str());
+            // A description is its author's, and long.
+            let words = match shown.contains(".openapi.") {
+                true => format!("+++ {shown}: the description, {}", counted(after.lines().count(), "line")),
+                false => diff.unified_diff().context_radius(1).header(&shown, &shown).to_string(),
+            };
+            context.output.result(words.trim_end());
+        }
+        if args.write {
+            if *keep {
+                let copy = unused(path);
+                std::fs::copy(path, &copy).map_err(|error| refused(context, path, &error))?;
+                kept.push(copy);
+            }
+            write_file(path, after).map_err(|error| refused(context, path, &error))?;
+        }
+    }
+    if context.output.json {
+        let changed: Vec<&PathBuf> = changes.iter().map(|change| &change.path).collect();
+        let operations: Vec<&str> = described.operations.iter().map(|call| call.name.as_str()).collect();
+        context.output.document(&json!({"changed": changed, "kept": kept, "operations": operations, "left": left,
+            "problems": problems(&report), "written": args.write}));
+    } else {
+        context.output.problems(&report);
+        if !left.is_empty() {
+            context.output.status(&format!("write into `{name}`'s configuration yourself:\n{}", left.join("\n")));
+        }
+        let what = counted(described.operations.len(), "operation");
+        context.output.status(&match args.write {
+            true => format!("imported {what} as `{namespace}`; `dfm fed gen code {name}` generates them"),
+            false => format!("{what} would be imported as `{namespace}`; `--write` writes this"),
+        });
+    }
+    if args.write && left.is_empty() {
+        let loaded = load(context, &name, &paths).map_err(Failure::wrong)?;
+        if !context.output.json {
+            context.output.problems(&loaded.report);
+        }
+    }
+    Ok(())
+}
+
+/// The federation that is named, or the only one.
+fn chosen(context: &Context, name: Option<&str>) -> Result<(String, dfm_config::registry::Paths), Failure> {
+    let registry = Registry::read(&context.registry).map_err(Failure::wrong)?;
+    let names: Vec<&str> = registry.records.keys().map(String::as_str).collect();
+    let name = match (name, &names[..]) {
+        (Some(name), _) => name,
+        (None, [only]) => only,
+        (None, _) => {
+            let help = format!("add `-f NAME`; there are: {}", names.join(", "));
+            return Err(Failure::wrong(
+                Diagnostic::error("import-which", "it is not clear which federation is meant").help(help),
+            ));
+        }
+    };
+    let paths = registry.paths(name).ok_or_else(|| Failure::wrong(unknown(context, &registry, name)))?;
+    Ok((name.to_owned(), paths))
+}
+
+/// A name for the operations, from that of their description.
+fn namespace(source: &str) -> String {
+    let last = source.rsplit('/').find(|part| !part.is_empty()).unwrap_or_default();
+    let stem = last.split('.').next().unwrap_or_default().to_lowercase();
+    let name: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    if ["openapi", "swagger", ""].contains(&name.as_str()) { "http".to_owned() } else { name }
+}
+
+fn check_namespace(name: &str) -> Result<(), Failure> {
+    if dfm_config::is_name(name) && !dfm_config::is_taken(name) {
+        return Ok(());
+    }
+    let message = format!("`{name}` cannot be the name of the operations' namespace");
+    let help = "give one with `--name`: it becomes a Python module";
+    Err(Failure::wrong(Diagnostic::error("import-invalid-name", message).help(help)))
+}
+
+fn refused(context: &Context, path: &Path, error: &std::io::Error) -> Failure {
+    Failure::failed(Diagnostic::error("import-files", format!("`{}`: {error}", context.shown(path).display())))
+}
