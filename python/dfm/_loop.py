@@ -26,7 +26,7 @@ from dfm._built import check_built
 from dfm._forks import end_if_forked, keep_from_forks
 from dfm._shown import clean_logger
 from dfm._threads import Body, Threads
-from dfm.exec._adapters import Adapters, Bound
+from dfm.exec._adapters import Adapters, Bound, kind_of
 from dfm.exec._telling import speak_for_thread
 from dfm.exec._turns import WAIT, Turns
 
@@ -39,6 +39,8 @@ _ITEMS_A_TURN = 256
 """After so many items of one stream, likewise."""
 _ITEMS_AHEAD = 1024
 """So many items of a generator may wait for the loop."""
+TEARDOWN = 2.0
+"""Seconds that adapters have at a session's end, in all."""
 _LONGEST_CALL = 10 * 365 * 86400
 """Seconds that are as good as no limit."""
 _WAIT, _GONE = 1, 2
@@ -61,6 +63,7 @@ class SiteLoop:
         self._carrying = False
         self._calls: dict[int, asyncio.Task[None] | _Stream | Body] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._endings: set[asyncio.Task[None]] = set()
         self._adapters: Adapters | None = None
         self._clock: asyncio.TimerHandle | None = None
         self._turns: Turns | None = None
@@ -82,6 +85,7 @@ class SiteLoop:
     @adapters.setter
     def adapters(self, adapters: Adapters) -> None:
         self._adapters = adapters
+        adapters.run = self.run_own
         speak_for_thread(adapters.telling)
         self.site.limit(adapters.policy.limits, adapters.most_at_once())
         if (calls := adapters.policy.calls) is not None:
@@ -118,8 +122,19 @@ class SiteLoop:
             self._turns.keep(self.site.calls()[0])
         self._flush()
 
+    async def end(self) -> None:
+        """Ends everything that runs, and has adapters end what they have begun."""
+        self._abandon(list(self._calls))
+        adapters = self._adapters
+        if adapters is not None:
+            ending = [self._loop.create_task(adapters.tear_down(adapters.leave_all())), *self._endings]
+            _, late = await asyncio.wait(ending, timeout=TEARDOWN)
+            if late:
+                adapters.logger.error("an adapter's teardown takes longer than %g s", TEARDOWN)
+        self.close()
+
     def close(self) -> None:
-        """Ends everything that runs."""
+        """Ends everything that runs, at once."""
         for timer in (self._clock, self._again):
             if timer is not None:
                 timer.cancel()
@@ -147,6 +162,8 @@ class SiteLoop:
                         stream.go_on()
                 case ("abandoned", calls):
                     self._abandon(calls)
+                case ("over here", job):
+                    self._leave(job)
                 case ("check", request, operations):
                     self.site.checked(request, [self.adapters.problem(name, provider) for name, provider in operations])
                 case _:
@@ -155,6 +172,16 @@ class SiteLoop:
                     except Exception:
                         # The events behind it are for others.
                         _log.exception("an event could not be handled: %s", event[0])
+
+    def _leave(self, job: int) -> None:
+        if (adapters := self._adapters) is not None and (instances := adapters.leave(job)):
+            task = self._spawn(adapters.tear_down(instances))
+            self._endings.add(task)
+            task.add_done_callback(self._endings.discard)
+
+    async def run_own(self, method: Callable[[], Any]) -> None:
+        """Runs what an adapter does at its beginning or its end, where a body would run that is written as it is."""
+        await self._whole(Bound(method, kind_of(method)), {}, Body())
 
     def _abandon(self, calls: list[int]) -> None:
         for call in calls:
@@ -222,15 +249,17 @@ class SiteLoop:
         helper = self._enter_helper()
         try:
             while due is not None and made < _CALLS_A_TURN:
-                call, operation, provider, given = due[0], due[3], due[4], due[5]
+                call, job, operation, provider, given = due[0], due[1], due[3], due[4], due[5]
                 made += 1
                 try:
-                    bound = self.adapters.bound(operation, provider)
+                    bound = self.adapters.bound(operation, provider, job)
                     arguments = bound.arguments(given)
                 except Exception as error:
                     self._fail(call, error)
                 else:
-                    if due[6] is not None:
+                    if bound.instance is not None and not bound.instance.ready:
+                        self._spawn(self._set_up(call, bound, given, arguments, due[6]))
+                    elif due[6] is not None:
                         self._spawn(self._persist(call, bound, given, *due[6]))
                     elif bound.kind == "coroutine":
                         body = bound.body(**arguments)
@@ -297,6 +326,28 @@ class SiteLoop:
             self._calls.pop(call, None)
         self.turn()
 
+    async def _set_up(
+        self, call: int, bound: Bound, given: dict[str, Any], arguments: dict[str, Any], limits: Any
+    ) -> None:
+        """Makes a call once its adapter has been set up."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._calls[call] = task
+        try:
+            await self.adapters.set_up(bound)
+        except BaseException as error:
+            if self._calls.pop(call, None) is None:
+                raise
+            self._fail(call, error)
+        else:
+            if limits is not None:
+                await self._persist(call, bound, given, *limits)
+            elif bound.kind == "coroutine":
+                await self.stay(call, bound.body(**arguments), None)
+            else:
+                self._start(call, bound, arguments)
+        self.turn()
+
     async def _persist(
         self, call: int, bound: Bound, given: dict[str, Any], retries: int, backoff: float, timeout: float | None
     ) -> None:
@@ -313,7 +364,7 @@ class SiteLoop:
                 late = False
                 try:
                     async with limit:
-                        streams, value = await self._whole(call, bound, bound.arguments(dict(given)), state)
+                        streams, value = await self._whole(bound, bound.arguments(dict(given)), state)
                         late = _keeps_loop(bound) and _over(limit)
                     if late:
                         raise TimeoutError
@@ -345,7 +396,7 @@ class SiteLoop:
         else:
             self.site.fail(call, "BusyError", f"{self.threads.busy()} (its timeout of {timeout} s)", "")
 
-    async def _whole(self, call: int, bound: Bound, arguments: dict[str, Any], state: Body) -> tuple[bool, Any]:
+    async def _whole(self, bound: Bound, arguments: dict[str, Any], state: Body) -> tuple[bool, Any]:
         """Whether a body is a generator, and its result, for that the list of its items."""
         most = self.adapters.policy.limits.items_per_call
         if bound.kind == "coroutine":

@@ -68,7 +68,7 @@ async def _serve(site: str, home: str, control: int) -> None:
     driver = SiteLoop(native, on_event)
     driver.watch()
     await over.wait()
-    driver.close()
+    await driver.end()
 
 
 def _set_up(home: str, setup: dict[str, Any]) -> Adapters:

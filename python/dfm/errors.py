@@ -104,5 +104,9 @@ class SecretError(DfmError, KeyError, ValueError):
     __str__ = Exception.__str__
 
 
+class StateError(DfmError):
+    """What a site keeps for its adapters cannot be read or written."""
+
+
 class EncodingError(DfmError):
     """A value cannot be sent to another process, or what came from one cannot be read."""

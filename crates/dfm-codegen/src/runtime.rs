@@ -110,6 +110,8 @@ fn binding(
         "adapter": class(&of.adapter),
         "is_async": of.is_async,
         "max_concurrent": of.max_concurrent,
+        "scope": of.lifetime,
+        "state": of.state,
         "parameters": parameters,
         "discoverable": discoverable,
         "arguments": arguments,

@@ -9,11 +9,11 @@ use crate::decode_operation::{no_parameter, typed_parameter};
 use crate::decode_schema::{Schemas, named_type};
 use crate::decode_site::class;
 use crate::fields::{Faults, Fields, listed, meant, text, wrong_type};
-use crate::format::{ARGUMENT, BINDING, COMPUTE_COST, EXPOSED, SOURCES};
+use crate::format::{ARGUMENT, BINDING, COMPUTE_COST, EXPOSED, SOURCES, STATE};
 use crate::names::{invalid_name, is_identifier};
 use crate::tree::{Data, Entries, Entry, Node};
 use crate::value::misfit;
-use crate::{Accepts, Argument, ArgumentSource, Binding, ComputeCost, Operation, Parameter, Type};
+use crate::{Accepts, Argument, ArgumentSource, Binding, ComputeCost, Lifetime, Operation, Parameter, State, Type};
 
 /// What `dfm.exec.Site` has for adapters.
 const SITE_PROPERTIES: &[&str] = &[
@@ -114,9 +114,41 @@ fn binding(name: &str, entry: &Entry, scope: &Scope<'_>, faults: &mut Faults) ->
         is_async: fields.flag("is-async", faults).unwrap_or(true),
         compute_cost: compute_cost(&fields, faults),
         max_concurrent: fields.whole("max-concurrent", 1, faults),
+        lifetime: lifetime(&fields, faults),
+        state: state(&fields, faults),
         adapter: adapter?,
         arguments: arguments?,
     })
+}
+
+fn lifetime(fields: &Fields<'_>, faults: &mut Faults) -> Lifetime {
+    let Some(entry) = fields.get("scope") else { return Lifetime::default() };
+    fields.choice("scope", entry, faults);
+    match entry.value.text() {
+        Some("job") => Lifetime::Job,
+        Some("site") => Lifetime::Site,
+        _ => Lifetime::Session,
+    }
+}
+
+fn state(fields: &Fields<'_>, faults: &mut Faults) -> State {
+    let fields = fields.get("state").and_then(|entry| Fields::of(&STATE, &entry.value, entry.key, faults));
+    let Some(fields) = fields else { return State::default() };
+    let on_disk = fields.flag("on-disk", faults).unwrap_or_default();
+    if let Some(entry) = fields.get("base_path").filter(|_| !on_disk) {
+        faults.push(
+            Diagnostic::warning("config-unused-key", "a state that is not on disk needs no folder")
+                .at(entry.key, "this has no effect")
+                .help("write `on-disk: true` beside it"),
+        );
+    }
+    State {
+        on_disk,
+        base_path: fields.text("base_path", faults),
+        per_user: fields.flag("per-user", faults).unwrap_or_default(),
+        name: fields.text("name", faults),
+        limit: fields.whole("limit", 1, faults),
+    }
 }
 
 /// The `compute_cost` of a binding.

@@ -362,6 +362,26 @@ pub static BINDING: Shape = Shape {
             Kind::Whole,
             "How many of its calls a session runs at the same time; more wait for their turn.",
         ),
+        key(
+            "scope",
+            Kind::Choice(&["job", "session", "site"]),
+            "Who shares one object of the adapter's class: the calls of a job, those of a session (default), or all of \
+             the site's bindings of this class with the same arguments.",
+        ),
+        key("state", Kind::Shape(&STATE), "What becomes of its `site.state`."),
+    ],
+};
+
+/// What an adapter keeps from call to call.
+pub static STATE: Shape = Shape {
+    what: "a `state`",
+    others: Others::Refused,
+    keys: &[
+        key("on-disk", Kind::Flag, "Whether it outlasts the session; otherwise it ends with the site's process."),
+        key("base_path", Kind::Text, "The folder; default the user's folder for the state of this federation's site."),
+        key("per-user", Kind::Flag, "Whether each user of the federation has one of their own."),
+        key("name", Kind::Text, "What the site's bindings call it that share it; default the operation's name."),
+        key("limit", Kind::Whole, "How many bytes it may have; default 1 GiB."),
     ],
 };
 

@@ -168,6 +168,38 @@ pub struct Binding {
     pub compute_cost: ComputeCost,
     /// How many of its calls a session runs at the same time, if that is bounded.
     pub max_concurrent: Option<u64>,
+    /// Who shares one object of the adapter's class.
+    pub lifetime: Lifetime,
+    /// What becomes of its state.
+    pub state: State,
+}
+
+/// Who shares one object of an adapter's class.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Lifetime {
+    /// The calls of a job.
+    Job,
+    /// The calls of a session.
+    #[default]
+    Session,
+    /// All of a site's bindings of that class with the same arguments.
+    Site,
+}
+
+/// What an adapter keeps from call to call.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct State {
+    /// Whether it outlasts the session.
+    pub on_disk: bool,
+    /// The folder; `None` for the user's own.
+    pub base_path: Option<String>,
+    /// Whether each user has one of their own.
+    pub per_user: bool,
+    /// What the bindings call it that share it; `None` for the operation's name.
+    pub name: Option<String>,
+    /// How many bytes it may have, if the file says so.
+    pub limit: Option<u64>,
 }
 
 /// One argument of an adapter's `body`.

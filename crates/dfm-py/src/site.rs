@@ -588,6 +588,7 @@ fn seen(py: Python<'_>, event: Event<Object>) -> PyResult<Bound<'_, PyTuple>> {
         Event::Reported(job, one) => ("reported", job, failure(py, &one)?).into_pyobject(py),
         Event::Measured(job, calls, begun) => ("measured", job, Measurement { calls, begun }).into_pyobject(py),
         Event::Ended(job) => ("ended", job).into_pyobject(py),
+        Event::Over(job) => ("over here", job).into_pyobject(py),
         Event::Abandoned(calls) => ("abandoned", calls).into_pyobject(py),
         Event::Room(call) => ("room", call).into_pyobject(py),
         Event::Warned(text) => ("warned", text).into_pyobject(py),

@@ -120,6 +120,8 @@ pub enum Event<V> {
     Measured(JobId, Vec<Measured>, Vec<f64>),
     /// At home: every site has done what there was to do.
     Ended(JobId),
+    /// Nothing of this job is called here any more.
+    Over(JobId),
     /// These calls are not wanted any more.
     Abandoned(Vec<CallId>),
     /// A stream that waited may go on.

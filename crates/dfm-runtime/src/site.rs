@@ -526,6 +526,7 @@ impl<H: Host> Site<H> {
     /// that had begun more of its frames than it said.
     fn remove_job(&mut self, id: JobId) -> Option<Job<H::Value>> {
         let job = self.jobs.remove(&id)?;
+        self.events.push(Event::Over(id));
         self.ahead -= job.ahead.values().sum::<u64>();
         self.due.forget(id);
         if job.engine.live() == 0 {

@@ -139,7 +139,7 @@ impl World {
                     continue;
                 }
                 Event::Opened(..) | Event::Yielded(_, Token::End) => continue,
-                Event::Room(_) | Event::Abandoned(_) | Event::Unfinished(..) => continue,
+                Event::Over(_) | Event::Room(_) | Event::Abandoned(_) | Event::Unfinished(..) => continue,
                 _ => panic!("nothing fails here"),
             };
             let key = (of.transition, of.frame.levels().to_vec());
@@ -306,9 +306,10 @@ fn a_record_whose_plan_nobody_has_made_is_refused_and_its_job_ends() {
         let mut home = new_home();
         home.replay(kept.iter().map(|(from, packet)| (*from, packet.as_slice())).chain([("a", token.as_slice())]));
         let events = home.take_events();
-        assert!(
-            matches!(&events[..], [Event::Reported(JOB, failure), Event::Ended(JOB)] if failure.kind == "PlanRefusedError")
-        );
+        assert!(matches!(
+            &events[..],
+            [Event::Reported(JOB, failure), Event::Over(JOB), Event::Ended(JOB)] if failure.kind == "PlanRefusedError"
+        ));
     }
 }
 

@@ -3,5 +3,16 @@
 from dfm.exec._frame import Frame
 from dfm.exec._site import DfmContext, FsspecConfig, Provider, SecretsVault, SecretsVaultConfig, Site
 from dfm.exec._span import Span
+from dfm.exec._state import State
 
-__all__ = ["DfmContext", "Frame", "FsspecConfig", "Provider", "SecretsVault", "SecretsVaultConfig", "Site", "Span"]
+__all__ = [
+    "DfmContext",
+    "Frame",
+    "FsspecConfig",
+    "Provider",
+    "SecretsVault",
+    "SecretsVaultConfig",
+    "Site",
+    "Span",
+    "State",
+]

@@ -9,7 +9,9 @@ import copy
 import importlib
 import inspect
 import logging
+import os
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, cast
 
 from dfm._advice import DISCOVERY_PLACE, ErrorFieldAdvice, SiteAdvice
@@ -17,6 +19,7 @@ from dfm.errors import SecretError
 from dfm.exec._advisors import Advisor, advisors
 from dfm.exec._cache import Cache, digest
 from dfm.exec._fitting import fitting
+from dfm.exec._instances import Instance, Run
 from dfm.exec._policy import OWN, SitePolicy
 from dfm.exec._secrets import Secrets
 from dfm.exec._site import (
@@ -30,6 +33,7 @@ from dfm.exec._site import (
     SiteSettings,
     this_user,
 )
+from dfm.exec._state import LIMIT, InMemory, OnDisk, State
 from dfm.exec._telling import BindingError, Telling, user_traceback
 from dfm.exec._types import Check, check_of, checked_body
 
@@ -49,6 +53,7 @@ class Bound:
         "discoverable",
         "exposed",
         "fixed",
+        "instance",
         "kind",
         "params",
         "plain",
@@ -58,6 +63,8 @@ class Bound:
         self.body = body
         self.kind = kind
         """`coroutine`, `async generator`, `thread` or `generator`."""
+        self.instance: Instance | None = None
+        """The adapter's object; None for what has none."""
         self.fixed: dict[str, Any] = {}
         """Arguments whose value does not depend on the call."""
         self.copied: dict[str, Any] = {}
@@ -186,27 +193,74 @@ class Adapters:
         logger.addFilter(self._masking)
         self._bindings = {(b["operation"], b["provider"]): b for b in cast(list[dict[str, Any]], settings["bindings"])}
         self._bound: dict[Operation, Bound] = {}
+        self._of_jobs: dict[int, dict[Operation, Bound]] = {}
+        self._per_job = {key for key, binding in self._bindings.items() if binding.get("scope") == "job"}
+        self._of_site: dict[str, Instance] = {}
+        self._states: dict[str, State] = {}
         self._site: Site | None = None
         self._providers: dict[str, Provider] = {}
         asking = self._bound[DISCOVERY_PLACE, None] = Bound(self._advise, "coroutine")
         asking.accepted = {"operation", "provider", "given", "asked", "unknown", "seconds"}
         asking.plain = True
         self._cache: Cache | None = None
+        self.run: Run = run_here
+        """Runs what adapters do at their beginning and their end."""
 
     def close(self) -> None:
         """Leaves the site's logger as it was."""
         self.logger.removeFilter(self._masking)
 
-    def bound(self, operation: str, provider: str | None) -> Bound:
-        """The adapter for an operation.
+    def bound(self, operation: str, provider: str | None, job: int | None = None) -> Bound:
+        """The adapter for an operation, in a job that may have one of its own.
 
         Raises:
             BindingError: the site does not offer it, or its configuration does not fit its code.
         """
         key = (operation, provider)
-        if (found := self._bound.get(key)) is None:
-            found = self._bound[key] = self._bind(key)
+        among = self._bound
+        if job is not None and key in self._per_job:
+            among = self._of_jobs.setdefault(job, {})
+        if (found := among.get(key)) is None:
+            found = among[key] = self._bind(key)
         return found
+
+    async def set_up(self, bound: Bound) -> None:
+        """Has an adapter's `setup` run, if that has not been; of one that fails, the next call makes another object.
+
+        Raises:
+            Exception: what the `setup` raises.
+        """
+        instance = bound.instance
+        if instance is None or instance.ready:
+            return
+        try:
+            await instance.set_up(self.run)
+        except Exception:
+            for among in (self._bound, *self._of_jobs.values()):
+                for key in [key for key, one in among.items() if one.instance is instance]:
+                    del among[key]
+            self._of_site = {key: one for key, one in self._of_site.items() if one is not instance}
+            raise
+
+    def leave(self, job: int) -> list[Instance]:
+        """The objects that a job has had for itself, which is over."""
+        return _instances(self._of_jobs.pop(job, {}))
+
+    def leave_all(self) -> list[Instance]:
+        """All objects; whoever calls an adapter then gets another one."""
+        jobs = [one for job in list(self._of_jobs) for one in self.leave(job)]
+        found = [*_instances(self._bound), *jobs]
+        self._bound = {key: bound for key, bound in self._bound.items() if bound.instance is None}
+        self._of_site.clear()
+        return found
+
+    async def tear_down(self, instances: Iterable[Instance]) -> None:
+        """Has the `teardown` of objects run that nobody calls any more; what fails is for the site's log."""
+        for instance in instances:
+            try:
+                await instance.tear_down(self.run)
+            except Exception as error:
+                self.logger.error("the teardown of %s failed:\n%s", instance.what, user_traceback(error))
 
     def problem(self, operation: str, provider: str | None) -> str:
         """What is wrong with an operation; an empty text for nothing."""
@@ -232,7 +286,14 @@ class Adapters:
             advice = ErrorFieldAdvice(self.telling.text(error, f"'{operation}' at site '{site}'"))
         else:
             by = f" by provider '{provider}'" if provider else ""
-            advice = await advise(f"'{operation}' at site '{site}'{by}", bound, **asks, telling=self.telling)
+            what = f"'{operation}' at site '{site}'{by}"
+            try:
+                if bound.advisors:
+                    await self.set_up(bound)
+            except Exception as error:
+                advice = ErrorFieldAdvice(self.telling.text(error, what))
+            else:
+                advice = await advise(what, bound, **asks, telling=self.telling)
         return SiteAdvice(operation, site, provider, advice)
 
     def _bind(self, key: Operation) -> Bound:
@@ -256,6 +317,8 @@ class Adapters:
 
         at = f"'{operation}' at site '{self._settings['site']}'"
         bound = Bound(checked_body(body, kind, binding.get("returns"), at, made), kind)
+        if (adapter := getattr(body, "__self__", None)) is not None:
+            bound.instance = self._instance(key, adapter, what)
         for name, schema in cast("dict[str, Any]", binding.get("types", {})).items():
             if (check := made(schema, f"the parameter '{name}' of {at}")) is not None:
                 bound.checks.append((name, check))
@@ -295,12 +358,45 @@ class Adapters:
         Raises:
             BindingError: that fails, or it has none.
         """
-        offered = {"site": self.site(), "provider": self._provider(provider)}
+        shared = self._of_site.get(self._shared_by((operation, provider)))
+        if shared is not None:
+            return cast(Any, shared.made).body
+        site = self.site().with_state(self._state((operation, provider)))
+        offered = {"site": site, "provider": self._provider(provider)}
         made = construct(what, import_class(adapter["path"], what), offered, adapter["args"])
         body = getattr(made, "body", None)
         if not callable(body):
             raise BindingError(f"{what} has no method 'body'")
         return body
+
+    def _instance(self, key: Operation, adapter: object, what: str) -> Instance:
+        if self._bindings[key].get("scope") != "site":
+            return Instance(adapter, what)
+        shared = self._shared_by(key)
+        if shared not in self._of_site:
+            self._of_site[shared] = Instance(adapter, what)
+        return self._of_site[shared]
+
+    def _shared_by(self, key: Operation) -> str:
+        """A name for the bindings that share an object, where their scope is the site."""
+        binding = self._bindings[key]
+        return digest([binding["adapter"], key[1], binding.get("state")]) if binding.get("scope") == "site" else ""
+
+    def _state(self, key: Operation) -> State:
+        """What is kept for a binding: for those that share an object or a name, the same."""
+        settings, said = self._settings, cast("dict[str, Any]", self._bindings[key].get("state") or {})
+        federation, site, (operation, provider) = settings["federation"], settings["site"], key
+        owner = said.get("name") or self._shared_by(key) or operation
+        name = digest([federation, site, provider, owner, self.asker.user if said.get("per_user") else None])
+        if (state := self._states.get(name)) is None:
+            kept = InMemory()
+            if said.get("on_disk"):
+                base = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+                folder = said.get("base_path") or os.path.join(base, "dfm", federation, site)
+                kept = OnDisk(Path(folder, name))
+            what = f"the state of '{said.get('name') or operation}' at site '{site}'"
+            state = self._states[name] = State(what, kept, said.get("limit") or LIMIT)
+        return state
 
     def _bind_cache(self, operation: str) -> Bound:
         if self._cache is None:
@@ -389,6 +485,18 @@ class Adapters:
                 made.name = name
             self._providers[name] = cast(Provider, made)
         return self._providers[name]
+
+
+def _instances(among: dict[Operation, Bound]) -> list[Instance]:
+    found = {id(bound.instance): bound.instance for bound in among.values() if bound.instance is not None}
+    return list(found.values())
+
+
+async def run_here(method: Callable[[], Any]) -> None:
+    """Runs a method on the event loop, whatever it is."""
+    value = method()
+    if inspect.isawaitable(value):
+        await value
 
 
 def import_class(path: str, what: str) -> type[Any]:

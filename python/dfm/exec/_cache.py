@@ -15,7 +15,6 @@ import importlib
 import json
 import logging
 import os
-import stat
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +23,7 @@ from typing import Any, cast
 from dfm import _values
 from dfm._keys import key_of
 from dfm.errors import EncodingError
+from dfm.exec._own_files import read_own, write_own
 
 _MARK = b"dfm cache 1\n"
 _DIGEST = 32
@@ -98,30 +98,15 @@ def digest(what: Any) -> str:
 
 
 def _read(entry: Any) -> bytes:
-    if not isinstance(entry, Path):
-        return entry.fs.cat_file(entry.path)
-    # A pipe, or a link to what this account may read, has the entry's name only if somebody else put it there.
-    with open(os.open(entry, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-        found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
-            raise PermissionError(f"its entry {entry.name} is not a file that only this account may write")
-        return file.read()
+    return read_own(entry) if isinstance(entry, Path) else entry.fs.cat_file(entry.path)
 
 
 def _write(entry: Any, data: bytes) -> None:
     """Writes an entry so that nobody sees a part of it."""
-    temporary = entry.with_name(f"{entry.name}.{uuid.uuid4().hex}.part")
     if isinstance(entry, Path):
-        entry.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.chmod(entry.parent, 0o700)
-        try:
-            with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
-                file.write(data)
-            os.replace(temporary, entry)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        write_own(entry, data)
     elif _renames(entry.fs):
+        temporary = entry.with_name(f"{entry.name}.{uuid.uuid4().hex}.part")
         entry.fs.pipe_file(temporary.path, data)
         entry.fs.mv(temporary.path, entry.path)
     else:  # such a storage shows a file only once it is whole

@@ -15,8 +15,9 @@ from typing import Any, Self, cast
 from pydantic import BaseModel
 
 from dfm._private import private_folder
-from dfm.errors import SecretError
+from dfm.errors import SecretError, StateError
 from dfm.exec._span import Span, measured
+from dfm.exec._state import State
 
 
 class FsspecConfig(BaseModel, frozen=True):
@@ -125,6 +126,11 @@ class SecretsVault:
 class Site:
     """One site, for the adapters that work there. A site's own subclass may add properties and take extra arguments."""
 
+    # What adapters get is this object but for its state: all else is in one `__dict__`, whoever changes it.
+    __slots__ = ("__dict__", "__weakref__", "_state")
+
+    _state: State
+
     def __init__(
         self,
         dfm_context: DfmContext,
@@ -157,6 +163,28 @@ class Site:
     def site(self) -> Self:
         """This site: what works for a site or for a provider finds it as `.site`."""
         return self
+
+    @property
+    def state(self) -> State:
+        """What is kept from job to job for the binding whose adapter this object was given to.
+
+        Raises:
+            StateError: it was given to no adapter.
+        """
+        try:
+            return self._state
+        except AttributeError:
+            raise StateError(
+                f"a state belongs to a binding of site '{self.name}': the `site` of an adapter's constructor has it, "
+                "that of a provider has not"
+            ) from None
+
+    def with_state(self, state: State) -> Self:
+        """This site, for an adapter whose state that is."""
+        own = object.__new__(type(self))
+        own.__dict__ = self.__dict__
+        own._state = state
+        return own
 
     def __str__(self) -> str:
         return self.name

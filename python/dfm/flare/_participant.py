@@ -24,7 +24,7 @@ from nvflare.apis.job_def import JobMetaKey
 from typing_extensions import Buffer
 
 from dfm import _native, _values
-from dfm._loop import SiteLoop
+from dfm._loop import TEARDOWN, SiteLoop
 from dfm._shown import clean_logger
 from dfm.exec._adapters import Adapters
 from dfm.exec._policy import SitePolicy
@@ -112,7 +112,7 @@ class Participant:
     def close(self) -> None:
         """Ends it. What an adapter still does on a thread ends with the process."""
         self._driver.soon(self._over.set)
-        self._thread.join(1.0)
+        self._thread.join(TEARDOWN + 1.0)
 
     def _run(self, ready: concurrent.futures.Future[None]) -> None:
         try:
@@ -138,7 +138,7 @@ class Participant:
         ready.set_result(None)
         with printed_to(self._logger):
             await self._over.wait()
-            self._driver.close()
+            await self._driver.end()
 
     def _send(self, receiver: str, packet: Buffer) -> None:
         sealed = self._sealing.seal(packet) if receiver == self._homesite else (packet,)

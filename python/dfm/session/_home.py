@@ -218,7 +218,7 @@ class Home:
         self._links = self._make_links(self)
         ready.set_result(None)
         await self._over.wait()
-        self.driver.close()
+        await self.driver.end()
 
     async def _close(self) -> None:
         await self._links.close()

@@ -49,9 +49,9 @@ class TestedAdapters(Adapters):
         """As `Adapters.vault`, or the test's own secrets."""
         return super().vault(config) if self._secrets is None else _Secrets(self._secrets)
 
-    def bound(self, operation: str, provider: str | None) -> Bound:
+    def bound(self, operation: str, provider: str | None, job: int | None = None) -> Bound:
         """As `Adapters.bound`."""
-        bound = super().bound(operation, provider)
+        bound = super().bound(operation, provider, job)
         if bound.kind == "thread":
             bound.body, bound.kind = _in_place(bound.body), "coroutine"
         elif bound.kind == "generator":

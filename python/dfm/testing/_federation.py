@@ -22,7 +22,7 @@ class Federation:
     """A federation whose sites all live on one thread of this process, as a context manager.
 
     Results go from site to site as they do on every target, encoded; pickled objects are refused, as on Flare. Each
-    site's cache is a folder of its own, empty at first and gone with the federation.
+    site's cache is a folder of its own, empty at first and gone with the federation, and so is what its bindings keep.
     """
 
     def __init__(
@@ -65,11 +65,18 @@ class Federation:
             session="test",
             logger=logger,
         )
-        self._caches = tempfile.TemporaryDirectory(prefix="dfm-testing-")
+        self._folder = tempfile.TemporaryDirectory(prefix="dfm-testing-")
         cache: dict[str, Any] = {"protocol": "file", "storage_options": {}}
+
+        def kept_here(name: str, site: dict[str, Any]) -> dict[str, Any]:
+            folder = f"{self._folder.name}/{name}"
+            state = {"base_path": f"{folder}/state"}
+            bindings = [one | {"state": (one.get("state") or {}) | state} for one in site["bindings"]]
+            return site | {"cache": cache | {"base_path": folder}, "bindings": bindings}
+
         self._adapters: dict[str, TestedAdapters] = {
             name: TestedAdapters(
-                site | {"cache": cache | {"base_path": f"{self._caches.name}/{name}"}},
+                kept_here(name, site),
                 homesite,
                 "test",
                 logger.getChild(name),
@@ -145,6 +152,7 @@ async def _call(adapters: Adapters, operation: str, provider: str | None, params
         arguments = bound.arguments(params)
     except BindingError as error:
         raise SessionError(str(error)) from None
+    await adapters.set_up(bound)
     if bound.kind == "coroutine":
         return await bound.body(**arguments)
     return [item async for item in bound.body(**arguments)]

@@ -10,7 +10,7 @@ from typing_extensions import Buffer
 
 from dfm import _native
 from dfm._loop import SiteLoop
-from dfm.exec._adapters import Adapters
+from dfm.exec._adapters import Adapters, run_here
 from dfm.session._home import Home
 
 
@@ -24,6 +24,7 @@ class LoopLinks:
         self._lost: dict[str, str] = {}
         homesite = home.settings.homesite
         home.driver.adapters = adapters[homesite]
+        adapters[homesite].run = run_here
         home.driver.carry = functools.partial(self._carry, homesite)
         others = [site for site in adapters if site != homesite]
         for site in others:
@@ -33,6 +34,7 @@ class LoopLinks:
                     native.add_pipe(other)
             driver = self._drivers[site] = SiteLoop(native, _ignore)
             driver.adapters = adapters[site]
+            adapters[site].run = run_here
             driver.carry = functools.partial(self._carry, site)
             home.site.add_pipe(site)
 
@@ -68,7 +70,7 @@ class LoopLinks:
     async def close(self) -> None:
         """As `Links`."""
         for driver in self._drivers.values():
-            driver.close()
+            await driver.end()
 
     def _carry(self, sender: str, receiver: str, packet: Buffer) -> None:
         self._home.loop.call_soon(self._deliver, sender, receiver, packet)

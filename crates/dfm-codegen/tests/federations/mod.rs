@@ -1,8 +1,8 @@
 //! Which federations are the tests about?
 
 use dfm_config::{
-    Accepts, Argument, ArgumentSource, Binding, Cache, Class, ComputeCost, Federation, Info, Operation, Parameter,
-    Provider, Provision, SendCost, Site, Type, Vault,
+    Accepts, Argument, ArgumentSource, Binding, Cache, Class, ComputeCost, Federation, Info, Lifetime, Operation,
+    Parameter, Provider, Provision, SendCost, Site, State, Type, Vault,
 };
 use dfm_diag::{Span, Spanned};
 use indexmap::IndexMap;
@@ -96,6 +96,8 @@ pub fn rich() -> Federation {
         returns: Some(Type::Class("rich.lib.types.Grid".to_owned())),
         is_async: false,
         max_concurrent: None,
+        lifetime: Lifetime::Session,
+        state: State::default(),
         compute_cost: ComputeCost {
             fixed_time: 2.0,
             compute_throughput: Some(5e8),
@@ -253,6 +255,8 @@ fn binding<const N: usize>(adapter: &str, arguments: [(&str, Argument); N]) -> B
         returns: None,
         is_async: true,
         max_concurrent: None,
+        lifetime: Lifetime::Session,
+        state: State::default(),
         arguments: named(arguments),
         compute_cost: ComputeCost::default(),
     }
