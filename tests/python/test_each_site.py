@@ -6,7 +6,7 @@ import json
 import pytest
 from dfm import _native
 from dfm.api import BestOf, EachSite, Equal, ErrorToken, ForEach, If, Pipeline, PlaceParam, Yield
-from dfm.errors import PipelineError, PlanError
+from dfm.errors import JobError, PipelineError, PlanError
 from dfm.session import JobStatus
 from dfm.testing import Federation
 from written import run, written
@@ -92,6 +92,35 @@ def test_a_lost_site_fails_the_whole_unless_fewer_suffice(fed):
             assert isinstance(told, expected) if expected is ErrorToken else told == expected
             assert job.results("missing") == [["west"]]
             assert [error.site for token in job.errors for error in token.errors] == ["west"]
+
+
+def test_a_run_does_without_what_an_each_site_leaves_out_and_nothing_else(session, fed):
+    def build(at_least, also=False):
+        with EachSite(sites=["home", "east"], errors="skip") as here:
+            one = fed.Fail(site=here, value=1)
+        with EachSite(sites=["home", "east"], at_least=at_least) as there:
+            two = fed.Fail(site=there, value=2)
+        if also:
+            fed.Fail(site="home", value=3)
+        Yield(value=here.collect(one), place="some")
+        Yield(value=[here.missing(one), there.missing(two)], place="missing")
+
+    gone = ["home", "east"]
+    assert session.run(written(lambda: build(1))) == {"some": [{}], "missing": [[gone, gone]]}
+    with pytest.raises(JobError, match="2"):
+        session.run(written(lambda: build(None)))
+    with pytest.raises(JobError, match="3"):
+        session.run(written(lambda: build(1, also=True)))
+
+
+def test_a_run_fails_where_a_yield_says_so(session, fed):
+    def build():
+        with EachSite(sites=["home", "east"], at_least=1) as here:
+            one = fed.Fail(site=here, value=1)
+        Yield(value=here.collect(one))
+
+    with pytest.raises(JobError):
+        session.run(written(build))
 
 
 def test_an_error_stands_where_it_is_kept(session, fed):

@@ -78,6 +78,7 @@ pub fn discover(
         yields: vec![DISCOVERY.to_owned()],
         each_sites: vec![],
         copies: vec![],
+        optional: vec![],
         warnings: vec![],
     })
 }

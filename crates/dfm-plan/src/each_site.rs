@@ -21,6 +21,8 @@ pub(crate) struct Expanded {
     pub pipeline: Pipeline,
     /// Each copy of a node, and the node.
     pub copies: IndexMap<String, NodeId>,
+    /// The copies that a collection may leave out.
+    pub optional: Vec<String>,
     /// Each `EachSite`, and the sites that its body runs at.
     pub each: Vec<(NodeId, Vec<String>)>,
 }
@@ -41,7 +43,7 @@ impl Expanded {
 /// Why there is no site for one, or something in a body that cannot be there.
 pub(crate) fn expand(fed: &FedInfo, pipeline: &Pipeline, allowed: Option<&[String]>) -> Result<Expanded, Vec<Problem>> {
     let bodies = Bodies::new(pipeline);
-    let mut made = Expanded { pipeline: pipeline.clone(), copies: IndexMap::new(), each: vec![] };
+    let mut made = Expanded { pipeline: pipeline.clone(), copies: IndexMap::new(), optional: vec![], each: vec![] };
     let mut problems = bodies.misplaced(pipeline);
     let mut sites_of: HashMap<&NodeId, Vec<String>> = HashMap::new();
     made.pipeline.statements.clear();
@@ -61,7 +63,11 @@ pub(crate) fn expand(fed: &FedInfo, pipeline: &Pipeline, allowed: Option<&[Strin
                     let copy = Copy { each, own: &own, site };
                     for statement in &body {
                         if let Some(node) = statement.node() {
-                            made.copies.insert(shown_name(&copy.id(node)), node.clone());
+                            let name = shown_name(&copy.id(node));
+                            if each.at_least.is_some() || each.errors != dfm_net::OnError::Fail {
+                                made.optional.push(name.clone());
+                            }
+                            made.copies.insert(name, node.clone());
                         }
                         made.pipeline.statements.push(copy.statement(statement));
                     }

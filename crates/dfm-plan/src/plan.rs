@@ -36,6 +36,9 @@ pub struct Plan {
     /// Each node that an `EachSite` made of one in its body, and that one.
     #[serde(default)]
     pub copies: Vec<(String, NodeId)>,
+    /// Those of them that their `EachSite` may leave out.
+    #[serde(default)]
+    pub optional: Vec<String>,
     /// What the user should know, although the plan stands.
     pub warnings: Vec<String>,
 }
@@ -135,6 +138,7 @@ pub fn plan_and_estimate(
         yields,
         each_sites: expanded.each,
         copies: expanded.copies.into_iter().collect(),
+        optional: expanded.optional,
         warnings: warnings(fed, &graph, &costs, &placed),
     };
     Ok((plan, estimate(fed, &graph, &costs, &placed, options.elements)))

@@ -29,10 +29,13 @@ impl Plan {
 
 #[pymethods]
 impl Plan {
-    /// The names of its places, what an `EachSite` made of which node, and its warnings, as JSON.
+    /// The names of its places, what an `EachSite` made of which node, what of that it may leave out, and its warnings,
+    /// as JSON.
     fn report(&self) -> PyResult<String> {
-        let dfm_plan::Plan { params, yields, copies, warnings, .. } = &self.plan;
-        to_json(&json!({"params": params, "yields": yields, "copies": copies, "warnings": warnings}))
+        let dfm_plan::Plan { params, yields, copies, optional, warnings, .. } = &self.plan;
+        to_json(&json!({
+            "params": params, "yields": yields, "copies": copies, "optional": optional, "warnings": warnings,
+        }))
     }
 
     /// Where each node runs, as JSON.

@@ -18,7 +18,7 @@ from typing import Any, Literal, Self, TypedDict, cast
 
 from dfm import _native
 from dfm._advice import DISCOVERY_PLACE
-from dfm.api import Pipeline
+from dfm.api import ErrorInfo, ErrorToken, Pipeline
 from dfm.api._pipeline import save
 from dfm.api.discovery import Discovery
 from dfm.errors import PipelineError, PlanError, SessionError
@@ -55,6 +55,7 @@ class PreparedPipeline:
         self.yields = cast(list[str], report["yields"])
         """The places that values come to."""
         self._copies = cast("list[tuple[str, NodeId]]", report["copies"])
+        self._optional = frozenset(cast(list[NodeId], report["optional"]))
         self.warnings = cast(list[str], report["warnings"])
         """What works, but probably not as it was meant."""
         self.patience = patience(pipeline)
@@ -70,6 +71,17 @@ class PreparedPipeline:
     def placements(self) -> list[Placement]:
         """Where each node runs, in the order of the pipeline."""
         return cast(list[Placement], json.loads(self.plan.placements()))
+
+    def leaves_out(self, errors: Iterable[ErrorToken]) -> bool:
+        """Whether it does without all that failed, as the `EachSite`s say it in whose bodies that is."""
+
+        def left_out(error: ErrorInfo) -> bool:
+            # An error of no node is that of a site, and so of all that it has to do.
+            at = [one["node"] for one in self.placements if one["site"] == error.site]
+            nodes = at if error.node is None else [error.node]
+            return bool(nodes) and self._optional.issuperset(nodes)
+
+        return all(left_out(error) for token in errors for error in token.errors)
 
     def operations(self) -> dict[str, list[Operation]]:
         """What each site has to be able to call."""
@@ -316,7 +328,7 @@ class Session:
             For each yield place its values, in order.
 
         Raises:
-            JobError: an operation failed or a site was lost.
+            JobError: an operation failed or a site was lost, and it is none that an `EachSite` leaves out.
         """
         prepared = pipeline if isinstance(pipeline, PreparedPipeline) else self.prepare(pipeline)
         job = self.execute(prepared, params)
@@ -325,8 +337,12 @@ class Session:
         except BaseException:
             job.cancel()
             raise
-        job.raise_for_errors()
-        return Results((place, job.results(place)) for place in dict.fromkeys(prepared.yields))
+        if job.get_status() is JobStatus.ABORTED or not prepared.leaves_out(job.errors):
+            job.raise_for_errors()
+        found = Results((place, job.results(place)) for place in dict.fromkeys(prepared.yields))
+        if any(isinstance(value, ErrorToken) for values in found.values() for value in values):
+            job.raise_for_errors()
+        return found
 
     def discover(
         self, pipeline: Pipeline, restrict_to_sites: Literal["homesite"] | Sequence[str] | None = None

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from dfm.api import EachSite, ErrorToken, Pipeline, PlaceParam, Yield
+from dfm.api import EachSite, Pipeline, PlaceParam, Yield
 from dfm.errors import DfmError
 
 from clinics.fed.api.models import Edges, Summary
@@ -32,14 +32,10 @@ def main() -> None:
     args = parser.parse_args()
     try:
         with get_session(target="local") as session:
-            # Not session.run, which raises where any clinic fails: those without the column do.
-            job = session.execute(make_pipeline(), {"column": args.column})
-            job.wait_until_finished()
-            (summary,), (missing,) = job.results("summary"), job.results("missing")
+            found = session.run(make_pipeline(), column=args.column)
     except DfmError as error:
         sys.exit(str(error))
-    if isinstance(summary, ErrorToken):
-        sys.exit(summary.errors[0].message)
+    (summary,), (missing,) = found["summary"], found["missing"]
     print(f"{summary['count']} values, mean {summary['mean']:.4f}, standard deviation {summary['deviation']:.4f}")
     for low, high, count in zip(summary["edges"], summary["edges"][1:], summary["bins"], strict=False):
         print(f"{low:12.4f} to {high:.4f}: {count}")
