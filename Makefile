@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 TARGET := $(or $(CARGO_TARGET_DIR),target)
-EXAMPLES := examplefed gradient stations clinics
+EXAMPLES := examplefed gradient stations clinics offices
 RUST := $(shell git ls-files 'crates/*' Cargo.toml Cargo.lock python/dfm/_native.pyi)
 
 FUZZ_SECONDS ?= 1800

@@ -1,0 +1,1 @@
+"""Which programs does the application's user start?"""

@@ -1,0 +1,1 @@
+"""Which adapters do the sites run?"""
