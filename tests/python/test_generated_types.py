@@ -34,6 +34,9 @@ with Pipeline(name="greet") as pipeline:
     at_concierge.GreetMe(name="x", site="server")  # wrong: the concierge's version runs there
     at_concierge.GreetMe(name="x", provider="nobody")  # wrong: it has no providers
     greet.name = "z"  # wrong: a node does not change
+    MakeField(size=greet)  # wrong: a text is no number
+    MakeField(size=greet.fieldref(0))
+    at_concierge.GreetMe(name=greet, greeting=greet)
     Yield(value=local)
     MakeField(size=16)
     MakeField(size="16")  # wrong: a number

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 
 use dfm_config::{Binding, Federation, Operation, Parameter, Site};
 use indexmap::IndexMap;
+use serde_json::json;
 
 use crate::fed_info::type_name;
 use crate::layout::{Expr, class_header, docstring, field};
 use crate::literals::string;
 use crate::names::{self, Imports};
+use crate::schemas::{is_model, referred};
 use crate::types::{Types, default_literal};
 
 /// What a class is generated from.
@@ -121,7 +123,11 @@ pub fn module(federation: &Federation, sources: &[Source<'_>], schemas: &HashMap
 }
 
 fn class(federation: &Federation, source: &Source<'_>, name: &str, types: &mut Types<'_>) -> String {
-    let operation = types.symbol("dfm.api", "Operation");
+    let operation = types.imports.name("dfm.api", "Operation");
+    let operation = match source.returns.and_then(|of| of_node(federation, of, types)) {
+        Some(of) => Expr::Subscript(operation, vec![of]),
+        None => Expr::Atom(operation),
+    };
     let mut out = class_header(name, vec![operation, Expr::atom("frozen=True")]);
     out += &docstring(4, &documentation(source));
     out.push('\n');
@@ -139,7 +145,7 @@ fn class(federation: &Federation, source: &Source<'_>, name: &str, types: &mut T
     }
     let names = source.fields();
     for (parameter, versions) in &source.parameters {
-        let Some(annotation) = accepted(versions, types) else { continue };
+        let Some(annotation) = accepted(federation, versions, types) else { continue };
         parameter_field(&mut out, parameter, &names[parameter], versions, annotation, types);
     }
     out.truncate(out.trim_end().len());
@@ -185,20 +191,38 @@ fn placement(out: &mut String, site: &str, providers: &[Option<&str>], types: &m
 }
 
 /// The type of what a pipeline may give; `None` for nothing.
-fn accepted(versions: &[&Parameter], types: &mut Types<'_>) -> Option<Expr> {
+fn accepted(federation: &Federation, versions: &[&Parameter], types: &mut Types<'_>) -> Option<Expr> {
     let literals = versions.iter().filter(|parameter| parameter.accepts.literal);
     let mut members: Vec<Expr> = literals.map(|parameter| types.of(&parameter.of)).collect();
     let any = |accepts: fn(&dfm_config::Accepts) -> bool| versions.iter().any(|version| accepts(&version.accepts));
-    for (accepted, class) in [
-        (any(|accepts| accepts.node), "Node"),
-        (any(|accepts| accepts.place), "PlaceParam"),
-        (any(|accepts| accepts.advise), "Advise"),
-    ] {
+    let nodes: Vec<&Parameter> = versions.iter().copied().filter(|version| version.accepts.node).collect();
+    if !nodes.is_empty() {
+        let node = types.imports.name("dfm.api", "Node");
+        let of: Option<Vec<Expr>> = nodes.iter().map(|version| of_node(federation, &version.of, types)).collect();
+        members.push(match of {
+            Some(of) => Expr::Subscript(node, vec![Expr::union(of)]),
+            None => Expr::Atom(node),
+        });
+    }
+    for (accepted, class) in [(any(|accepts| accepts.place), "PlaceParam"), (any(|accepts| accepts.advise), "Advise")] {
         if accepted {
             members.push(types.symbol("dfm.api", class));
         }
     }
     (!members.is_empty()).then(|| Expr::union(members))
+}
+
+/// What a node may become that is used there, as far as type checkers can be told without importing what only sites
+/// need: text, numbers and the schemas' models. What may be taken for another type, such as a list, is left open.
+fn of_node(federation: &Federation, of: &dfm_config::Type, types: &mut Types<'_>) -> Option<Expr> {
+    let dfm_config::Type::Schema(schema) = of else { return None };
+    if let Some(name) = referred(schema) {
+        return federation.schemas.get(name).filter(|schema| is_model(schema)).map(|_| types.schema(schema));
+    }
+    let name = schema.get("type")?.as_str()?;
+    let format = schema.get("format").cloned();
+    matches!(name, "string" | "integer" | "number" | "boolean")
+        .then(|| types.schema(&json!({ "type": name, "format": format })))
 }
 
 fn parameter_field(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import Any, Literal, Self, cast
+from typing import Any, Literal, Self, TypeVar, cast
 
 from pydantic import PrivateAttr
 
@@ -10,8 +10,10 @@ from dfm.api._conditions import Condition, as_condition
 from dfm.api._graph import Graph, current, line_of
 from dfm.api._lines import user_line
 from dfm.api._operation import ResultNode, Statement
-from dfm.api._references import Node, NodeId, PlaceParam
+from dfm.api._references import Node, NodeId, PlaceParam, T_co
 from dfm.errors import PipelineError
+
+T = TypeVar("T")
 
 
 class Block(Statement, frozen=True):
@@ -75,7 +77,7 @@ class ForEach(ResultNode, Block, frozen=True):
 
     __init__.__pydantic_base_init__ = True  # pyright: ignore
 
-    def collect(self, node: Node, errors: Literal["fail", "skip", "keep"] = "fail") -> "Collected":
+    def collect(self, node: Node[T], errors: Literal["fail", "skip", "keep"] = "fail") -> "Collected[list[T]]":
         """A node beside this one: the list of what `node`, of the body, is for each element, in the sequence's order.
 
         Elements in which an `If` left `node` out are not in the list. Called after the body.
@@ -88,7 +90,7 @@ class ForEach(ResultNode, Block, frozen=True):
         return Collected(self, node, errors)
 
 
-class Collected(ResultNode, frozen=True):
+class Collected(ResultNode[T_co], frozen=True):
     """What the body of a loop made for each element, or in each round; its `collect` makes it."""
 
     loop: Block

@@ -217,7 +217,7 @@ def as_condition(value: object, title: str) -> Condition:
     if isinstance(value, Condition):
         return value
     if isinstance(value, Node | PlaceParam):
-        return Truth(value)
+        return Truth(cast("Node | PlaceParam", value))
     raise ValuePipelineError(
         f"{title} takes conditions, such as node > 3, and nodes, not {value!r} ({type(value).__name__})", user_line()
     )

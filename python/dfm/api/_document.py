@@ -54,7 +54,7 @@ def write_statements(graph: Graph) -> Iterator[dict[str, Any]]:
         common: dict[str, Any] = {"node": node, "block": graph.blocks.get(node), "after": after}
         match statement:
             case Operation():
-                written = _operation(common, statement)
+                written = _operation(common, cast(Operation, statement))
             case Yield():
                 value = _argument(statement.value, "value", statement)
                 rest = {"place": statement.place, "multiuse": statement.multiuse, "value": value}
@@ -62,7 +62,7 @@ def write_statements(graph: Graph) -> Iterator[dict[str, Any]]:
             case ForEach():
                 written = {"kind": "for_each", **common, "sequence": _argument(statement.seq, "seq", statement)}
             case Collected():
-                value = _argument(statement.value, "node", statement)
+                value = _argument(statement.value, "node", cast(Collected, statement))
                 rest = {"for_each": statement.loop.dfm_node_id, "value": value, "errors": statement.errors}
                 written = {"kind": "collect", **common, **rest}
             case If():
@@ -92,7 +92,7 @@ def write_statements(graph: Graph) -> Iterator[dict[str, Any]]:
                 }
                 written = {"kind": "each_site", **common, **rest}
             case Gathered():
-                value = _argument(statement.value, "node", statement)
+                value = _argument(statement.value, "node", cast(Gathered, statement))
                 rest = {"each_site": statement.each_site.dfm_node_id, "value": value, "missing": statement.only_missing}
                 written = {"kind": "gather", **common, **rest}
             case WriteToCache():
@@ -480,7 +480,7 @@ def generated_class(path: str) -> type[Operation] | None:
         found = getattr(importlib.import_module(".".join(parts[:-1])), parts[-1], None)
     except ModuleNotFoundError:
         return None
-    return found if isinstance(found, type) and issubclass(found, Operation) else None
+    return cast("type[Operation]", found) if isinstance(found, type) and issubclass(found, Operation) else None
 
 
 def _get(document: dict[str, Any], key: str, kind: Any, line: str) -> Any:

@@ -1,15 +1,17 @@
 """How does a pipeline say: at each site that has such data?"""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, TypeVar
 
 from dfm.api._blocks import Block
 from dfm.api._graph import Graph, line_of
 from dfm.api._lines import user_line
 from dfm.api._operation import Operation, ResultNode
-from dfm.api._references import Node, NodeId
+from dfm.api._references import Node, NodeId, T_co
 from dfm.api._sites import Here
 from dfm.errors import PipelineError
+
+T = TypeVar("T")
 
 
 class EachSite(Here, Block, frozen=True):
@@ -75,18 +77,18 @@ class EachSite(Here, Block, frozen=True):
                 line,
             )
 
-    def collect(self, node: Node) -> "Gathered":
+    def collect(self, node: Node[T]) -> "Gathered[dict[str, T]]":
         """A node beside this block: `{site: value}`, what `node`, of the body, is at each site, in the configuration's
         order. Sites that are left out, by `at_least`, `errors` or an `If`, are not in it. Called after the body."""
         return Gathered(self, node, missing=False)
 
-    def missing(self, node: Node) -> "Gathered":
+    def missing(self, node: Node) -> "Gathered[list[str]]":
         """A node beside this block: the list of the sites that have no value of `node`, in the configuration's order.
         Why is in the job's errors. Called after the body."""
         return Gathered(self, node, missing=True)
 
 
-class Gathered(ResultNode, frozen=True):
+class Gathered(ResultNode[T_co], frozen=True):
     """What the body of an `EachSite` made at each site; `EachSite.collect` and `EachSite.missing` make it."""
 
     each_site: EachSite

@@ -4,14 +4,14 @@ import math
 from collections.abc import Iterator, Sequence
 from functools import cache
 from types import NoneType
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast, get_args
 
 from pydantic import BaseModel, PrivateAttr, ValidationError
 
 from dfm.api._explain import explain
 from dfm.api._graph import Graph, current, inside, line_of
 from dfm.api._lines import user_line
-from dfm.api._references import Advise, Node, NodeId, PlaceParam, Retry, Step, check_place
+from dfm.api._references import Advise, Node, NodeId, PlaceParam, Retry, Step, T_co, check_place
 from dfm.api._sites import BestOf, Here, Site
 from dfm.errors import PipelineError, ValuePipelineError
 
@@ -117,12 +117,14 @@ def _hole(value: object) -> Node | PlaceParam | None:
     if type(value) in _SCALARS or isinstance(value, Node | PlaceParam | Statement):
         return None
     try:
-        return next((one for one in inside(value) if isinstance(one, Node | PlaceParam)), None)
+        return next(
+            (cast("Node | PlaceParam", one) for one in inside(value) if isinstance(one, Node | PlaceParam)), None
+        )
     except RecursionError:
         return None  # told with the rule that it breaks
 
 
-class ResultNode(Node, Statement, frozen=True):
+class ResultNode(Node[T_co], Statement, frozen=True):
     """A statement with a result, which other statements use."""
 
     def dfm_target(self) -> tuple[Statement, tuple[Step, ...]]:
@@ -134,8 +136,8 @@ class ResultNode(Node, Statement, frozen=True):
     __str__ = __repr__
 
 
-class Operation(ResultNode, frozen=True):
-    """A node of a pipeline: one call of an operation.
+class Operation(ResultNode[T_co], frozen=True):
+    """A node of a pipeline: one call of an operation, whose result is of type `T_co`.
 
     Generated classes add the operation's parameters, and are themselves declared with `frozen=True`.
     """

@@ -7,13 +7,26 @@ from typing import TYPE_CHECKING, Any, Never, TypeAlias, cast
 
 from pydantic import BaseModel
 from pydantic_core import CoreSchema, core_schema
+from typing_extensions import TypeVar
 
 from dfm.api._lines import user_line
 from dfm.errors import PipelineError, ValuePipelineError
 
 if TYPE_CHECKING:
+    from typing import Generic
+
     from dfm.api._conditions import Condition
     from dfm.api._operation import Statement
+else:
+
+    class Generic:
+        """What a node becomes is for type checkers alone: as a class for each type it would cost each import."""
+
+        __slots__ = ()
+
+        def __class_getitem__(cls, result):
+            return cls
+
 
 NodeId: TypeAlias = int | str
 Step: TypeAlias = tuple[str, int | str]
@@ -30,8 +43,14 @@ class Instance:
         return handler(source) if issubclass(cls, BaseModel) else core_schema.is_instance_schema(cls)
 
 
-class Node(Instance):
-    """The result of an operation, or a part of it: what an operation itself and a `NodeRef` have in common."""
+T_co = TypeVar("T_co", covariant=True, default=Any)
+
+
+class Node(Instance, Generic[T_co]):
+    """The result of an operation, or a part of it: what an operation itself and a `NodeRef` have in common.
+
+    A `Node[int]` becomes an integer when it runs; of a `Node` alone nothing is known.
+    """
 
     __slots__ = ()
 
@@ -99,7 +118,7 @@ class Node(Instance):
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class NodeRef(Node):
+class NodeRef(Node[Any]):
     """A part of a node's result; made by `Node.fieldref`."""
 
     node: "Statement"

@@ -2,7 +2,7 @@
 
 import difflib
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import PrivateAttr
 
@@ -14,6 +14,7 @@ from dfm.api._operation import ResultNode, Statement
 from dfm.api._references import Node, NodeId, NodeRef, PlaceParam
 from dfm.errors import PipelineError
 
+T = TypeVar("T")
 MOST_ROUNDS = 1 << 16
 """There are at most so many rounds."""
 
@@ -112,7 +113,7 @@ class Repeat(ResultNode, Block, frozen=True):
         """How many rounds there were; after the body."""
         return NodeRef(self._made("count", user_line()), (("index", 1),))
 
-    def collect(self, node: Node, errors: Literal["fail", "skip", "keep"] = "fail") -> Collected:
+    def collect(self, node: Node[T], errors: Literal["fail", "skip", "keep"] = "fail") -> Collected[list[T]]:
         """A node beside this one: the list of what `node`, of the body, is in each round. Called after the body.
 
         Args:
