@@ -1,4 +1,4 @@
-"""What does a token's hop between two sites cost beside a bare socket?"""
+"""What does a token's hop between two sites cost beside a bare socket, and a round beside a hop?"""
 
 import socket
 import statistics
@@ -6,14 +6,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from typing import Any
 
 from questions.alternating import chain
 from rows import Row
 from side import Side
 
-ROWS = [Row("hop", "one hop of a chain that changes site 2,000 times", beside="round trip", slower=4)]
+ROWS = [
+    Row("hop", "one hop of a chain that changes site 2,000 times", beside="round trip", slower=4),
+    Row("round", "a round of a `Repeat` over two sites, less the two hops of its operations", beside="hop", slower=3),
+]
 
 _HOPS = 2000
+_ROUNDS = 1000
 _ECHO = """
 import socket, sys
 line = socket.socket(fileno=int(sys.argv[1]))
@@ -28,9 +33,24 @@ def measure(side: Side) -> Iterator[tuple[str, float]]:
     session = side.session()
     sites = [["a", "b"][at % 2] for at in range(_HOPS + 1)]
     prepared = session.prepare(side.pipeline(lambda operations: chain(operations, sites)))
-    yield "hop", side.median(session, prepared, 5).result / _HOPS
+    hop = side.median(session, prepared, 5).result / _HOPS
+    yield "hop", hop
+    prepared = session.prepare(side.pipeline(_rounds))
+    yield "round", side.median(session, prepared, 5).result / _ROUNDS - 2 * hop
     session.close()
     yield "round trip", _round_trip()
+
+
+def _rounds(operations: Any) -> Any:
+    """A value that goes to one site and to another one, again and again; a condition ends it."""
+    from dfm.api import Repeat
+
+    with Repeat(start={"value": "x"}, at_most=_ROUNDS) as rounds:
+        here = operations.Same(value=rounds["value"], site="a")
+        there = operations.Same(value=here, site="b")
+        rounds.next(value=there)
+        rounds.until(there == "y")
+    return rounds.result("value")
 
 
 def _round_trip() -> float:

@@ -50,6 +50,15 @@ class GreetMe(Operation, frozen=True):
     greeting: str | Node | PlaceParam | Advise | None = None
 
 
+class Find(Operation[Area], frozen=True):
+    """Returns a schema's model."""
+
+    dfm_operation: ClassVar[str] = "math.Find"
+    dfm_package: ClassVar[str] = "examplefed"
+    dfm_api_version: ClassVar[str] = "0.0.1"
+    dfm_returns: ClassVar[type[Area]] = Area
+
+
 class Compute(Operation, frozen=True):
     """Takes anything."""
 
@@ -421,3 +430,18 @@ def calls_of(nodes: int) -> int:
 def test_a_node_costs_the_same_however_many_there_are() -> None:
     calls_of(10)
     assert calls_of(4000) < 4.1 * calls_of(1000)
+
+
+def test_a_part_that_a_schemas_model_cannot_have_is_refused_where_it_is_written() -> None:
+    with Pipeline():
+        found = Find()
+        Compute(value=[found.fieldref("north"), found.fieldref("south").fieldref("anything"), found[0]])
+        with pytest.raises(PipelineError) as caught:
+            found.fieldref("nort")
+        told = str(caught.value)
+        assert told.startswith(f"{HERE}:") and f"math.Find made at {HERE}:" in told
+        assert told.endswith("is of the schema Area, which has no attribute 'nort'; did you mean 'north'?")
+        with pytest.raises(PipelineError, match="no attribute 'x'; it has 'north', 'south'"):
+            found.fieldref("x")
+        with pytest.raises(PipelineError, match=r"whose fields are attributes: write fieldref\('north'\)"):
+            found["north"]

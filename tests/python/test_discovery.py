@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from dfm.api import Advise, BestOf, ForEach, Pipeline, PlaceParam, Yield
+from dfm.api import Advise, BestOf, EachSite, ForEach, Pipeline, PlaceParam, Yield
 from dfm.api.discovery import (
     DISCOVERY_PLACE,
     AdviceError,
@@ -255,3 +255,13 @@ def test_the_command_prints_what_was_found(small: Path, command: Path, report: P
 def _tree(edge: object) -> SingleFieldAdvice | BranchFieldAdvice:
     assert isinstance(edge, SingleFieldAdvice | BranchFieldAdvice), edge
     return edge
+
+
+def test_each_of_an_each_sites_sites_is_asked(shared: Session, fed: ModuleType) -> None:
+    with Pipeline(mode="discovery") as pipeline:
+        with EachSite(sites=["east", "west"]) as here:
+            report = fed.Report(site=here, city=Advise(), month=Advise())
+        fed.Ask(how="raise", value=Advise(), site="west", dfm_after=here.collect(report))
+    found = shared.discover(pipeline)
+    assert list(found[report]) == [("east", None), ("east", "archive"), ("west", None)]
+    assert list(found[report]["west", None]) == ["Oslo"]

@@ -55,6 +55,30 @@ def test_a_chain_takes_what_its_costs_say(small: Small):
     assert links == {("left", "right"): 500, ("right", "home"): 0}
 
 
+def test_rounds_come_one_after_the_other_and_what_is_after_them_waits(small: Small):
+    rounds = """\
+from dfm.api import Pipeline, Repeat, Yield
+from small.fed.api import text
+
+def get_pipeline(args=None):
+    with Pipeline(name="rounds") as p:
+        with Repeat(start={"w": "x"}, at_most=5) as rounds:
+            there = text.Join(first=rounds["w"], site="left")
+            rounds.next(w=there)
+            rounds.until(there == "good")
+        Yield(value=text.Join(first=rounds.result("w"), site="left"))
+    return p
+"""
+    path = small.write("rounds.py", rounds)
+    done = small.run("--json", "fed", "simulate", "small", str(path), "--network", str(small.folder / "network.yaml"))
+    assert done.returncode == 0, done.stderr + done.stdout
+    told = json.loads(done.stdout)
+    # No condition of a run that only is simulated holds, so there are all rounds, and one call after them.
+    assert told["simulated"]["seconds"] == pytest.approx(6 + 0.001)
+    assert told["estimated_seconds"] == pytest.approx(6 + 0.001)
+    assert {site["site"]: site["firings"] for site in told["simulated"]["sites"]} == {"home": 0, "left": 6}
+
+
 def test_frames_queue_at_a_site_that_runs_one_call_at_a_time(small: Small):
     network = str(small.folder / "network.yaml")
     many = simulate(small, "--network", network, "--frames", "20")["simulated"]

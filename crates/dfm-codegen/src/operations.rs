@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use dfm_config::{Binding, Federation, Operation, Parameter, Site};
 use indexmap::IndexMap;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::fed_info::type_name;
 use crate::layout::{Expr, class_header, docstring, field};
@@ -132,12 +132,20 @@ fn class(federation: &Federation, source: &Source<'_>, name: &str, types: &mut T
     out += &docstring(4, &documentation(source));
     out.push('\n');
     let string_type = types.symbol("builtins", "str");
-    let class_variable = Expr::Subscript(types.imports.name("typing", "ClassVar"), vec![string_type]);
+    let class_variable =
+        |of: Expr, types: &mut Types<'_>| Expr::Subscript(types.imports.name("typing", "ClassVar"), vec![of]);
+    let text = class_variable(string_type, types);
     let info = &federation.info;
     let facts = [("operation", source.name), ("package", &info.code_package), ("api_version", &info.api_version)];
     for (fact, value) in facts {
         let value = Expr::Atom(string(value));
-        out += &field(4, &format!("dfm_{fact}"), &class_variable, Some(&value));
+        out += &field(4, &format!("dfm_{fact}"), &text, Some(&value));
+    }
+    if let Some(dfm_config::Type::Schema(schema)) = source.returns
+        && let Some(model) = model_of(federation, schema, types)
+    {
+        let of = Expr::Subscript(types.imports.name("builtins", "type"), vec![model.clone()]);
+        out += &field(4, "dfm_returns", &class_variable(of, types), Some(&model));
     }
     out.push('\n');
     if let Some(site) = source.site {
@@ -216,13 +224,20 @@ fn accepted(federation: &Federation, versions: &[&Parameter], types: &mut Types<
 /// need: text, numbers and the schemas' models. What may be taken for another type, such as a list, is left open.
 fn of_node(federation: &Federation, of: &dfm_config::Type, types: &mut Types<'_>) -> Option<Expr> {
     let dfm_config::Type::Schema(schema) = of else { return None };
-    if let Some(name) = referred(schema) {
-        return federation.schemas.get(name).filter(|schema| is_model(schema)).map(|_| types.schema(schema));
+    if referred(schema).is_some() {
+        return model_of(federation, schema, types);
     }
     let name = schema.get("type")?.as_str()?;
     let format = schema.get("format").cloned();
     matches!(name, "string" | "integer" | "number" | "boolean")
         .then(|| types.schema(&json!({ "type": name, "format": format })))
+}
+
+/// The model that a reference leads to.
+fn model_of(federation: &Federation, schema: &Value, types: &mut Types<'_>) -> Option<Expr> {
+    let name = referred(schema)?;
+    federation.schemas.get(name).filter(|schema| is_model(schema))?;
+    Some(types.schema(schema))
 }
 
 fn parameter_field(

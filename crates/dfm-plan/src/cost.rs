@@ -90,6 +90,11 @@ impl Costs {
         self.own[node].firings
     }
 
+    /// How many of these do not overlap.
+    pub fn rounds(&self, node: usize) -> f64 {
+        self.own[node].rounds
+    }
+
     /// What the pipeline itself gives to each firing of a node.
     pub fn literal_bytes(&self, node: usize) -> f64 {
         self.own[node].literal_bytes

@@ -42,8 +42,10 @@ pub struct EstimatedNode {
     pub finish: f64,
     /// Seconds that it computes, its firings overlapping.
     pub compute: f64,
-    /// The part of these seconds that does not depend on the size of what is computed.
+    /// Of each firing's seconds the part that does not depend on the size of what is computed.
     pub fixed: f64,
+    /// How many of its firings do not overlap, as they are in rounds.
+    pub rounds: f64,
     /// Bytes of its results.
     pub bytes: f64,
     /// Bytes that the pipeline itself gives to each firing.
@@ -108,6 +110,7 @@ pub(crate) fn estimate(
             finish: run.finish,
             compute: run.compute,
             fixed: node.candidates[placed.choice[index]].offer.map_or(0.0, |offer| offer.compute_cost.fixed_time),
+            rounds: costs.rounds(index),
             bytes: run.size,
             given: costs.literal_bytes(index),
             levels: levels[node.block],

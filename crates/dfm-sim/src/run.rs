@@ -387,7 +387,7 @@ impl SimulatedSite {
             });
             Cost {
                 fixed: estimated.fixed,
-                shared: (estimated.compute - estimated.fixed).max(0.0) / firings,
+                shared: (estimated.compute - estimated.fixed * estimated.rounds).max(0.0) / firings,
                 bytes: estimated.bytes / firings,
                 failing: fails.map_or(0.0, |failing| failing.share),
             }

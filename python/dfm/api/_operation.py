@@ -1,5 +1,6 @@
 """What is a statement of a pipeline, and what does it check as soon as it is written?"""
 
+import difflib
 import math
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -70,6 +71,13 @@ class Statement(
         if graph is None or node is None:
             raise PipelineError(f"this {self.dfm_title} belongs to no pipeline", user_line())
         return graph, node
+
+    def dfm_check_part(self, step: Step) -> None:
+        """Refuses a part that its result cannot have; of most results nothing is known.
+
+        Raises:
+            PipelineError: it cannot.
+        """
 
     def dfm_predecessors(self) -> Iterator["Statement"]:
         """The nodes it runs after without using their results."""
@@ -148,6 +156,8 @@ class Operation(ResultNode[T_co], frozen=True):
     """The federation's `code-package`."""
     dfm_api_version: ClassVar[str]
     """The federation's `api-version` when the class was generated."""
+    dfm_returns: ClassVar[type[BaseModel] | None] = None
+    """The schema's class that its result is of, if that is one."""
 
     site: Site = BestOf()
     """Where it runs: a site's name, or `BestOf` for the planner's choice."""
@@ -204,6 +214,23 @@ class Operation(ResultNode[T_co], frozen=True):
     @property
     def dfm_title(self) -> str:
         return self.dfm_operation
+
+    def dfm_check_part(self, step: Step) -> None:
+        """Refuses a part of its result that no value of the schema's class has."""
+        model, (kind, name) = self.dfm_returns, step
+        # A generator's result is a list of such.
+        if model is None or kind == "index" or model.model_config.get("extra") == "allow":
+            return
+        fields = list(model.model_fields)
+        if kind == "attribute" and (name in fields or hasattr(model, str(name))):
+            return
+        result = f"the result of the {self.dfm_operation} made at {line_of(self)} is of the schema {model.__name__}"
+        if name in fields:
+            raise PipelineError(f"{result}, whose fields are attributes: write fieldref({name!r})", user_line())
+        near = difflib.get_close_matches(str(name), fields, 1)
+        there = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(map(repr, fields)) or 'no fields'}"
+        what = f"attribute {name!r}" if kind == "attribute" else f"element [{name!r}]"
+        raise PipelineError(f"{result}, which has no {what}; {there}", user_line())
 
 
 @cache

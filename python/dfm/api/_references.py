@@ -69,8 +69,12 @@ class Node(Instance, Generic[T_co]):
             if issubs is False:
                 message = f"fieldref({sel}, issubs=False) asks for an attribute, whose name has to be a string"
                 raise ValuePipelineError(message, user_line())
-            return NodeRef(node, (*path, ("index", sel)))
-        return NodeRef(node, (*path, ("key" if issubs else "attribute", sel)))
+            step: Step = ("index", sel)
+        else:
+            step = ("key" if issubs else "attribute", sel)
+        if not path:
+            node.dfm_check_part(step)
+        return NodeRef(node, (*path, step))
 
     def __getitem__(self, key: int | str) -> "NodeRef":
         """The part `result[key]`."""
