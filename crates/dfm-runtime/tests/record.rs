@@ -308,7 +308,7 @@ fn a_record_whose_plan_nobody_has_made_is_refused_and_its_job_ends() {
         let events = home.take_events();
         assert!(matches!(
             &events[..],
-            [Event::Reported(JOB, failure), Event::Over(JOB), Event::Ended(JOB)] if failure.kind == "PlanRefusedError"
+            [Event::Reported(JOB, failure), Event::Ended(JOB)] if failure.kind == "PlanRefusedError"
         ));
     }
 }

@@ -225,7 +225,7 @@ impl Writer {
                         own.push(gather);
                     }
                 }
-                14 if depth > 1 => {
+                14 if depth > 2 => {
                     let start = json!({"a": self.argument(&scope), "b": self.argument(&scope)});
                     let at_most = 1 + self.pick(2);
                     self.statements.push(json!({"kind": "repeat", "node": node, "block": block, "after": after,
