@@ -78,6 +78,10 @@ soak: generated
 growth: generated
 	$(BIN)/python -B benches/growth.py $(GROWTH)
 
+# Whether the tutorials of nv-dfm-core run here, which are fetched into a folder outside: `make compare-peer FOLDER=/tmp/peer`.
+compare-peer: generated
+	$(BIN)/python -B tools/compare_peer.py $(FOLDER)
+
 # A wheel that installs into an empty environment: package, extension module and command.
 wheel: target/wheels/.built
 	@ls target/wheels/*.whl
