@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from dfm._answers import (
@@ -63,6 +63,10 @@ class _FieldAdvice:
             if _leads_on(edge):
                 yield from named(value)
 
+    def has_good_options(self) -> bool:
+        """Whether a value leads on to an end without an error."""
+        return any(_leads_on(edge) for _, edge in self.ways())
+
     def select(self, value: Any) -> FieldAdvice | None:
         """The advice for the next parameter, once this one has a value; `None` when there is none left.
 
@@ -91,8 +95,8 @@ class _FieldAdvice:
                 more = {self.field: [edge.msg]}
             else:
                 more = edge.collect_error_messages() if isinstance(edge, _FieldAdvice) else {}
-            for field, messages in more.items():
-                kept = found.setdefault(field, [])
+            for name, messages in more.items():
+                kept = found.setdefault(name, [])
                 kept.extend(message for message in messages if message not in kept)
         return found
 
@@ -153,9 +157,18 @@ class SiteAdvice:
     """The site's provider that was asked; `None` for the site itself."""
     advice: Edge
     """The tree of its first parameter; an error where nobody could be asked; `None` where there is nothing to say."""
+    node: int | str | None = field(default=None, compare=False)
+    """The pipeline's node that asked, once it has arrived."""
 
     def __post_init__(self) -> None:
         _check_edge(self.advice)
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: int) -> tuple[int | str | None, Edge]:
+        """As a list of one pair, the node and its advice, for programs that get lists of these."""
+        return [(self.node, self.advice)][index]
 
     def __str__(self) -> str:
         by = f" by {self.provider}" if self.provider else ""

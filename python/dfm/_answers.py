@@ -26,10 +26,10 @@ class AdvisedLiteral:
 class _Choice:
     values: list[Any]
     """Plain values, or answers themselves."""
-    split_on_advice: bool = False
-    """Whether each value makes a branch, so that later parameters are asked once for each."""
     break_on_advice: bool = False
     """Whether to ask for nothing after it: what comes later is called partial."""
+    split_on_advice: bool = False
+    """Whether each value makes a branch, so that later parameters are asked once for each."""
 
     def __post_init__(self) -> None:
         if isinstance(self.values, str | bytes):
@@ -79,12 +79,21 @@ class AdvisedDict:
     """Whether to ask for nothing after it: what comes later is called partial."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class AdvisedError:
     """This branch leads nowhere."""
 
     message: str
     """Why."""
+
+    def __init__(self, message: str = "", *, msg: str = "") -> None:
+        """`msg` is another word for `message`."""
+        object.__setattr__(self, "message", message or msg)
+
+    @property
+    def msg(self) -> str:
+        """Why."""
+        return self.message
 
 
 @dataclass(frozen=True)

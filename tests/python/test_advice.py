@@ -298,9 +298,9 @@ def test_branches_that_go_on_alike_are_printed_together():
 # Random adapters: what each of three arguments' advisors answers depends on the values of those before it.
 value = st.integers(0, 3)
 leaf = st.builds(AdvisedLiteral, value, st.booleans()) | st.builds(AdvisedError, st.just("no"))
-one_of = st.builds(AdvisedOneOf, st.lists(value, max_size=3), st.just(False), st.booleans())
-inner = st.builds(AdvisedOneOf, st.lists(value | leaf, max_size=3), st.just(True), st.booleans())
-split = st.builds(AdvisedOneOf, st.lists(value | leaf | one_of | inner, max_size=4), st.just(True), st.booleans())
+one_of = st.builds(AdvisedOneOf, st.lists(value, max_size=3), st.booleans(), st.just(False))
+inner = st.builds(AdvisedOneOf, st.lists(value | leaf, max_size=3), st.booleans(), st.just(True))
+split = st.builds(AdvisedOneOf, st.lists(value | leaf | one_of | inner, max_size=4), st.booleans(), st.just(True))
 several = st.lists(leaf | one_of | split, min_size=1, max_size=5)
 
 
@@ -316,10 +316,10 @@ def ways_of(answer):
             return [(None, "error")]
         case AdvisedLiteral(value, breaks):
             return [(value, "partial" if breaks else "")]
-        case AdvisedOneOf(values, True, breaks):
+        case AdvisedOneOf(values, breaks, True):
             ways = [way for one in values for way in ways_of(one)]
             return [(one, end or ("partial" if breaks else "")) for one, end in ways]
-        case AdvisedOneOf(_, False, breaks):
+        case AdvisedOneOf(_, breaks, False):
             return [(answer, "partial" if breaks else "")]
         case plain:
             return [(plain, "")]

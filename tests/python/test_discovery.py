@@ -184,6 +184,9 @@ def test_execute_delivers_on_the_place_of_discovery(shared: Session, report: Pip
         ("east", "archive"),
         ("west", None),
     }
+    # Programs that were written for another engine get a list of pairs.
+    assert all([(node, advice)] == list(token.data) for token in answers for node, advice in token.data)
+    assert {node for token in answers for node, _ in token.data} == {"report"}
     results = shared.run(report)
     assert list(results) == [DISCOVERY_PLACE] and all(isinstance(one, SiteAdvice) for one in results[DISCOVERY_PLACE])
 

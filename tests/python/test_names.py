@@ -5,7 +5,8 @@ import inspect
 import json
 from importlib import metadata
 
-import dfm
+import dfm.api
+import dfm.session
 import pytest
 from dfm.api import (
     DISCOVERY_PLACE_NAME,
@@ -32,9 +33,11 @@ from dfm.api import (
     WriteToCache,
     Yield,
 )
+from dfm.api.discovery import BranchFieldAdvice, ErrorFieldAdvice, SingleFieldAdvice
 from dfm.errors import MissingPipelineError, ParameterError, PipelineError, SessionError, ValuePipelineError
 from dfm.exec import Frame
-from dfm.session import STATUS_PLACE, Session
+from dfm.exec.discovery import AdvisedError, AdvisedOneOf
+from dfm.session import STATUS_PLACE, CallbackDispatcher, DfmDataCallback, Dispatcher, Session
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -43,6 +46,10 @@ def test_names():
     assert dfm.__version__ == metadata.version("data-federation-mesh")
     assert (STATUS_PLACE_NAME, DISCOVERY_PLACE_NAME) == (STATUS_PLACE, "_dfm_discovery_")
     assert isinstance(1, NodeId) and isinstance("a", NodeId)
+    assert dfm.api.PreparedPipeline is dfm.session.PreparedPipeline
+    with pytest.raises(AttributeError, match="no attribute 'Pipelin'"):
+        dfm.api.Pipelin  # noqa: B018
+    assert CallbackDispatcher is Dispatcher and callable(DfmDataCallback)
     with pytest.raises(AttributeError, match="no attribute '__verson__'"):
         dfm.__verson__  # noqa: B018
 
@@ -74,6 +81,20 @@ def test_error_tokens(capsys):
     token.print()
     told = capsys.readouterr().err
     assert told.startswith("OSError: no luck\n") and "Traceback" in told and __file__ in told
+
+
+def test_error_tokens_together():
+    one, two = ErrorToken.from_exception(ValueError("a")), ErrorToken.from_exception(KeyError("b"))
+    together = ErrorToken.from_error_tokens([one, two, one])
+    assert [error.type for error in together.errors] == ["ValueError", "KeyError"]
+
+
+def test_advice_by_other_words():
+    assert AdvisedError(msg="no") == AdvisedError("no") and AdvisedError("no").msg == "no"
+    assert AdvisedOneOf([1], False, True) == AdvisedOneOf([1], split_on_advice=True)
+    lost = ErrorFieldAdvice("no")
+    assert not SingleFieldAdvice("a", 1, lost).has_good_options()
+    assert BranchFieldAdvice("a", [(1, lost), (2, None)]).has_good_options()
 
 
 def test_conditions_by_keyword(fed):

@@ -278,6 +278,37 @@ def test_a_site_that_an_adapter_blocks_is_ended_after_cancelling(session, fed, t
     assert session.run(written(lambda: Yield(value=fed.Add(a=1, site="east")))) == {"yield": [2]}
 
 
+def test_as_many_jobs_run_at_the_same_time_as_the_application_says(small, fed):
+    from small.fed.runtime.home import get_session
+
+    pipeline = written(lambda: Yield(value=fed.Add(a=PlaceParam(place="a"), site="home")))
+    with get_session(target="local", max_concurrent_jobs=1) as session:
+        first = session.execute(pipeline, {"a": 1}, autostop=False)
+        second, third, last = (session.execute(pipeline, {"a": a}) for a in (2, 3, 4))
+        for a in (5, 6):
+            first.send_input_params({"a": a})
+        until(lambda: len(first.tokens("yield")) == 3)
+        assert first.get_status() is JobStatus.RUNNING
+        assert [job.get_status() for job in (second, third, last)] == [JobStatus.SUBMITTED] * 3
+        third.cancel()
+        assert third.wait_until_finished(0) and third.get_status() is JobStatus.ABORTED
+        assert not second.wait_until_finished(0)
+        first.send_stop_frame()
+        assert [job.results() for job in (first, second, last)] == [[2, 6, 7], [3], [5]]
+        failing = session.execute(written(lambda: Yield(value=fed.Fail(value=1, site="home"))))
+        held = session.execute(pipeline, None, autostop=False)
+        assert failing.wait_until_finished(30)
+        until(lambda: held.get_status() is JobStatus.RUNNING)
+        waiting = session.execute(pipeline, {"a": 1})
+        held.cancel()
+        assert waiting.results() == [2]
+        session.execute(pipeline, None, autostop=False)
+        left = session.execute(pipeline, {"a": 1})
+    assert left.get_status() is JobStatus.ABORTED
+    with pytest.raises(SessionError, match="max_concurrent_jobs is a number from 1 on, not 0"):
+        get_session(target="local", max_concurrent_jobs=0)
+
+
 @pytest.mark.parametrize("site", ["east", "home"])
 def test_a_site_that_is_held_up_holds_up_no_caller(session, fed, tmp_path, monkeypatch, site):
     pipeline = written(lambda: Yield(value=fed.Add(a=1, site=site)))

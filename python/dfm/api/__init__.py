@@ -1,5 +1,7 @@
 """What does an application build pipelines with?"""
 
+from typing import TYPE_CHECKING
+
 from dfm._advice import DISCOVERY_PLACE as DISCOVERY_PLACE_NAME
 from dfm.api._blocks import ForEach, If, TryFromCache, WriteToCache
 from dfm.api._conditions import (
@@ -20,6 +22,9 @@ from dfm.api._references import Advise, Node, NodeId, NodeRef, PickledObject, Pl
 from dfm.api._repeat import Repeat
 from dfm.api._sites import BestOf, Site
 from dfm.api._tokens import STATUS_PLACE_NAME, ErrorRecord, ErrorToken, StopToken
+
+if TYPE_CHECKING:
+    from dfm.session import PreparedPipeline as PreparedPipeline
 
 ErrorInfo = ErrorRecord
 """Another name for it."""
@@ -63,3 +68,11 @@ __all__ = [
     "Yield",
     "well_known_id",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name == "PreparedPipeline":
+        from dfm.session import PreparedPipeline  # which needs this module
+
+        return PreparedPipeline
+    raise AttributeError(f"module 'dfm.api' has no attribute '{name}'")

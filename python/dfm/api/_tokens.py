@@ -2,6 +2,7 @@
 
 import sys
 import traceback
+from collections.abc import Iterable
 from typing import Self
 
 from pydantic import BaseModel
@@ -46,6 +47,15 @@ class ErrorToken(BaseModel, frozen=True, extra="forbid", defer_build=True):
 
     errors: list[ErrorRecord]
     """Why; never empty."""
+
+    @classmethod
+    def from_error_tokens(cls, error_tokens: Iterable[Self]) -> Self:
+        """One token with the errors of all of them, each once."""
+        errors: list[ErrorRecord] = []
+        for error in (error for token in error_tokens for error in token.errors):
+            if error not in errors:
+                errors.append(error)
+        return cls(errors=errors)
 
     @classmethod
     def from_exception(cls, error: BaseException) -> Self:

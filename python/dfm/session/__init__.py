@@ -1,17 +1,25 @@
 """How does an application run pipelines in a federation?"""
 
 from dfm.api import ErrorToken, StopToken
-from dfm.session._dispatch import AsyncioDispatcher, DirectDispatcher, Dispatcher, ManualDispatcher
+from dfm.session._dispatch import AsyncioDispatcher, CallbackRunner, DirectDispatcher, Dispatcher, ManualDispatcher
 from dfm.session._job import STATUS_PLACE, Callback, Job, JobStatus, Token
 from dfm.session._logging import configure_session_logging
 from dfm.session._open import SessionOptions, from_env, open_session
 from dfm.session._session import PreparedPipeline, Session
 from dfm.session._waits import NodeAt, Others, Outside, Running, Silent, Wait, Waiting
 
+CallbackDispatcher = Dispatcher
+"""Another name for it."""
+DfmDataCallback = Callback
+"""Another name for it."""
+
 __all__ = [
     "STATUS_PLACE",
     "AsyncioDispatcher",
     "Callback",
+    "CallbackDispatcher",
+    "CallbackRunner",
+    "DfmDataCallback",
     "DirectDispatcher",
     "Dispatcher",
     "ErrorToken",

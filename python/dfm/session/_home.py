@@ -45,6 +45,8 @@ class Settings:
     """Whether the session takes what Flare would refuse, and warns of it."""
     session: str
     logger: logging.Logger
+    at_once: int | None = None
+    """How many jobs run at the same time; more wait. `None` for any number."""
 
 
 class Links(Protocol):
@@ -109,6 +111,10 @@ class Home:
         """What sites were asked, by the question's number; a site that is lost instead answers None."""
         self._cancelling: dict[tuple[str, int], asyncio.TimerHandle] = {}
         self._jobs: dict[int, Receiver] = {}
+        self._running: set[int] = set()
+        """Jobs that have had their turn and are not over."""
+        self._waiting: dict[int, asyncio.Future[None]] = {}
+        """Jobs that have not, in their order."""
         self.detached: dict[str, Any] = {}
         """Jobs, by id, that the application has left and may come back to while this process lives."""
         self._unsure: dict[int, list[tuple[Any, ...]]] = {}
@@ -303,7 +309,12 @@ class Home:
         given up.
         """
         self._jobs[job] = receiver
-        reach = self._reach_all(sites) if patience is None else self._reach_each(sites)
+        turn = self._turn(job)
+
+        async def reach() -> dict[str, str]:
+            if turn is not None:
+                await turn
+            return await (self._reach_all(sites) if patience is None else self._reach_each(sites))
 
         def begin(reached: asyncio.Task[dict[str, str]]) -> None:
             if (error := reached.exception()) is not None:
@@ -326,16 +337,36 @@ class Home:
             del self._opening[job]
             self.driver.turn()
 
-        self._opening[job] = Opening(self.loop.create_task(reach), begin, begun)
+        self._opening[job] = Opening(self.loop.create_task(reach()), begin, begun)
+
+    def _turn(self, job: int) -> asyncio.Future[None] | None:
+        """What a job has to wait for, if as many run as may at the same time."""
+        if self.settings.at_once is None or len(self._running) < self.settings.at_once:
+            self._running.add(job)
+            return None
+        turn = self._waiting[job] = self.loop.create_future()
+        return turn
+
+    def _forget(self, job: int) -> Receiver | None:
+        """The job is over here, and the next may begin."""
+        self._running.discard(job)
+        if turn := self._waiting.pop(job, None):
+            turn.set_exception(SessionError("the job has ended before its turn"))
+        while self._waiting and len(self._running) < (self.settings.at_once or 0):
+            following, turn = next(iter(self._waiting.items()))
+            del self._waiting[following]
+            self._running.add(following)
+            turn.set_result(None)
+        return self._jobs.pop(job, None)
 
     def _cannot_open(self, job: int, message: str) -> None:
-        if receiver := self._jobs.pop(job, None):
+        if receiver := self._forget(job):
             receiver.receive(_reported(job, self.settings.homesite, "SessionError", message))
             receiver.receive(("ended", job))
 
     def _run_out(self, job: int, patience: float) -> None:
         """Ends a job whose sites should have been done with it."""
-        receiver = self._jobs.pop(job, None)
+        receiver = self._forget(job)
         for site in self._cancel(job):
             message = f"site '{site}' has not answered within {patience:g} s: an adapter blocks it"
             if receiver is not None:
@@ -370,7 +401,7 @@ class Home:
 
     def leave(self, job: int) -> None:
         """Forgets a job here; the other sites go on with it."""
-        self._jobs.pop(job, None)
+        self._forget(job)
         self._unsure.pop(job, None)
         self._once_open(job, lambda: self.site.leave(job))
 
@@ -400,7 +431,7 @@ class Home:
 
     def cancel(self, job: int) -> None:
         """Forgets a job. A site that does not answer in time, because an adapter blocks it, is given up."""
-        self._jobs.pop(job, None)
+        self._forget(job)
         self._unsure.pop(job, None)
         self._once_open(job, lambda: self._cancel(job))
 
@@ -437,7 +468,7 @@ class Home:
     def _give(self, job: int, event: tuple[Any, ...]) -> None:
         receiver = self._jobs.get(job)
         if event[0] == "ended":
-            self._jobs.pop(job, None)
+            self._forget(job)
             if timer := self._patience.pop(job, None):
                 timer.cancel()
         if receiver is None:

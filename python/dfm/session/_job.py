@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, cast
 
 from dfm import _native
+from dfm._advice import SiteAdvice
 from dfm._results import error_text
 from dfm.api import STATUS_PLACE_NAME, ErrorToken, StopToken
 from dfm.errors import JobError, ParameterError, UnknownPlaceError
@@ -272,13 +273,13 @@ class Job:
             with self._lock:
                 self._watchers.remove(wake)
 
-    def send_input_params(self, params: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
+    def send_input_params(self, input_params: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
         """Adds a frame for each parameter set, in their order. Any thread may send; those of one call stay together.
 
         Raises:
             JobError: the input has ended, or the parameters are not the pipeline's.
         """
-        frames = checked_frames(params, self._params, self._literals, self._frames)
+        frames = checked_frames(input_params, self._params, self._literals, self._frames)
 
         def send() -> None:
             for frame in frames:
@@ -371,6 +372,8 @@ class Job:
                     self._deliver(site, node, at, place, some, key, consumed)
             case ("value", _, site, node, place, frame, transition, value):
                 key = (transition, *frame)
+                if isinstance(value, SiteAdvice):
+                    value = dataclasses.replace(value, node=node)
                 self._deliver(site, node, Frame(frame), place, [value], key)
                 self._end_series(key)
             case ("errors", _, site, node, place, frame, transition, failures):

@@ -50,7 +50,7 @@ class SessionOptions(TypedDict, total=False):
     sites: Sequence[str]
     """For the local target: the only sites that pipelines may use, unless `prepare` names others."""
     max_concurrent_jobs: int
-    """For the local target, without effect: any number of jobs share the processes of the sites."""
+    """For the local target: how many jobs run at the same time, while others wait; any number if not given."""
 
 
 def open_session(
@@ -82,6 +82,7 @@ def parts_of(
     callback_dispatcher: Dispatcher | None = None,
     strict: bool | None = None,
     sites: Sequence[str] | None = None,
+    max_concurrent_jobs: int | None = None,
     **options: Any,
 ) -> Parts:
     """What such a session is made of.
@@ -93,6 +94,8 @@ def parts_of(
         raise SessionError(f"get_session takes no '{unknown[0]}'")
     if target not in ("local", "flare"):
         raise SessionError(f"there is no target '{target}'; choose 'local' or 'flare'")
+    if max_concurrent_jobs is not None and max_concurrent_jobs < 1:
+        raise SessionError(f"max_concurrent_jobs is a number from 1 on, not {max_concurrent_jobs!r}")
     try:
         _values.max_value()
     except ValueError as error:
@@ -113,6 +116,7 @@ def parts_of(
         lenient=target == "local" and not strict,  # there all processes are the user's own
         session=secrets.token_hex(4),
         logger=logger,
+        at_once=max_concurrent_jobs if target == "local" else None,
     )
     check_sites = come_back = None
     if target == "local":

@@ -168,6 +168,11 @@ class Session:
         return self._settings.homesite
 
     @property
+    def callback_dispatcher(self) -> Dispatcher:
+        """Where callbacks are called."""
+        return self._dispatcher
+
+    @property
     def logger(self) -> logging.Logger:
         """Where it tells what it does."""
         return self._settings.logger
@@ -194,7 +199,8 @@ class Session:
         _open.discard(self)
         if any(home.forked for home in homes):
             return
-        for job in list(self._jobs):
+        # The last first: none that waits for its turn gets it from one that is cancelled.
+        for job in sorted(self._jobs, key=lambda job: int(job.job_id.rpartition("-")[2]), reverse=True):
             if job.get_status() in (JobStatus.SUBMITTED, JobStatus.RUNNING):
                 job.cancel()
         for home in homes:
@@ -265,6 +271,7 @@ class Session:
         *,
         debug: bool = False,
         options: Any = None,
+        force_modgen: bool = False,
     ) -> Job:
         """Starts a job and returns at once.
 
@@ -276,7 +283,7 @@ class Session:
             place_callbacks: a yield place's name, or the status or the discovery place's → the callback for its tokens.
             measure: whether the sites note how long each call takes and how big its result is, for `Job.measured`.
             debug: log where each node runs.
-            options: without effect; programs that were written for another engine give them.
+            options, force_modgen: without effect; programs that were written for another engine give them.
 
         Raises:
             PlanError, SessionError: as `prepare`.
