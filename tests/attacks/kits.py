@@ -21,7 +21,7 @@ class Root:
         self.key, public = generate_keys()
         self.certificate = generate_cert(Identity(name), Identity(name), self.key, public, ca=True)
 
-    def kit(self, name: str, role: Any = None, *, days=(0, 360), file="client", root=None):
+    def kit(self, name: str, role: Any = None, *, days=(0, 360), file="client", root=None, org="org"):
         """The credentials of a participant, valid from and to so many days from now; they check by `root`'s."""
         startup = self.folder / self.name / f"{name}-{role}-{days[0]}" / "startup"
         startup.mkdir(parents=True, exist_ok=True)
@@ -29,7 +29,7 @@ class Root:
         now = datetime.datetime.now(datetime.UTC)
         begin, end = (now + datetime.timedelta(days=day) for day in days)
         certificate = generate_cert(
-            Identity(name, "org", role),
+            Identity(name, org, role),
             Identity(self.name),
             self.key,
             public,

@@ -186,7 +186,7 @@ def test_a_cache_that_cannot_be_used_is_a_warning(session, fed, runs, tmp_path, 
 
 def test_a_value_that_has_no_encoding_is_used_but_not_kept(tmp_path, caplog, monkeypatch):
     monkeypatch.setattr(_values.policy, "lenient", False)
-    cache = Cache(lambda: tmp_path, logging.getLogger("dfm.test"), ("me",))
+    cache = Cache(lambda: tmp_path, logging.getLogger("dfm.test"), [("me",)])
     key, found = cache.look_up(("k",))
     assert found is None
     odd = object()
@@ -197,9 +197,9 @@ def test_a_value_that_has_no_encoding_is_used_but_not_kept(tmp_path, caplog, mon
 
 def test_a_pickled_entry_is_not_opened_where_pickle_is_not_allowed(tmp_path, caplog, monkeypatch):
     monkeypatch.setattr(_values.policy, "lenient", True)
-    lenient = Cache(lambda: tmp_path, logging.getLogger("dfm.test"), ("me",))
+    lenient = Cache(lambda: tmp_path, logging.getLogger("dfm.test"), [("me",)])
     monkeypatch.setattr(_values.policy, "lenient", False)
-    strict = Cache(lambda: tmp_path, logging.getLogger("dfm.test"), ("me",))
+    strict = Cache(lambda: tmp_path, logging.getLogger("dfm.test"), [("me",)])
     key, _ = lenient.look_up(("k",))
     lenient.store(key, logging.Filter("a"))
     assert lenient.look_up(("k",))[1] is not None
@@ -209,7 +209,7 @@ def test_a_pickled_entry_is_not_opened_where_pickle_is_not_allowed(tmp_path, cap
 
 def test_writers_at_once_leave_whole_entries(tmp_path):
     numpy = pytest.importorskip("numpy")
-    caches = [Cache(lambda: tmp_path, logging.getLogger("dfm.test"), ("me",)) for _ in range(4)]
+    caches = [Cache(lambda: tmp_path, logging.getLogger("dfm.test"), [("me",)]) for _ in range(4)]
     key, _ = caches[0].look_up(("k",))
 
     def use(number):
@@ -226,7 +226,7 @@ def test_writers_at_once_leave_whole_entries(tmp_path):
 
 def test_users_and_bindings_do_not_meet_in_a_cache(tmp_path):
     mine, theirs, changed = (
-        Cache(lambda: tmp_path, logging.getLogger("dfm.test"), owner)
+        Cache(lambda: tmp_path, logging.getLogger("dfm.test"), [owner])
         for owner in (("me", "1"), ("them", "1"), ("me", "2"))
     )
     key, _ = theirs.look_up(("k",))
@@ -239,14 +239,14 @@ def test_users_and_bindings_do_not_meet_in_a_cache(tmp_path):
 def test_a_key_is_no_path(tmp_path, key):
     folder = tmp_path / "cache"
     folder.mkdir()
-    Cache(lambda: folder, logging.getLogger("dfm.test"), ("me",)).store(key, "value")
+    Cache(lambda: folder, logging.getLogger("dfm.test"), [("me",)]).store(key, "value")
     assert [path.parent for path in tmp_path.rglob("*") if path.is_file()] == [folder]
 
 
 def test_no_other_account_reads_or_writes_an_entry(tmp_path, caplog):
     before = os.umask(0)
     try:
-        cache = Cache(lambda: tmp_path / "results", logging.getLogger("dfm.test"), ("a user",))
+        cache = Cache(lambda: tmp_path / "results", logging.getLogger("dfm.test"), [("a user",)])
         key, _ = cache.look_up(("k",))
         cache.store(key, 1)
     finally:

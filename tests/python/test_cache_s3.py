@@ -111,7 +111,7 @@ def site_with(cache):
 def test_writers_at_once_leave_whole_entries_on_every_storage(server, protocol, tmp_path):
     base = str(tmp_path / "kept") if protocol == "file" else f"kept/{tmp_path.name}"
     site = site_with({"protocol": protocol, "base_path": base, "storage_options": {}})
-    caches = [Cache(lambda: site.cache_storage("results"), logging.getLogger("dfm.test"), ("me",)) for _ in range(2)]
+    caches = [Cache(lambda: site.cache_storage("results"), logging.getLogger("dfm.test"), [("me",)]) for _ in range(2)]
     key, found = caches[0].look_up(("k",))
     assert found is None
 
@@ -140,7 +140,7 @@ def test_a_missing_package_is_named(monkeypatch, missing, needed):
     monkeypatch.setitem(sys.modules, missing, None)
     monkeypatch.delitem(sys.modules["fsspec.registry"]._registry, "s3", raising=False)
     site = site_with({"protocol": "s3", "base_path": "kept", "storage_options": {}})
-    cache = Cache(lambda: site.cache_storage("results"), logging.getLogger("dfm.test"), ("me",))
+    cache = Cache(lambda: site.cache_storage("results"), logging.getLogger("dfm.test"), [("me",)])
     with pytest.raises(ImportError, match=f"the cache of site 'east' is on 's3', which needs.*{needed}"):
         cache.look_up(("k",))
 
@@ -148,7 +148,7 @@ def test_a_missing_package_is_named(monkeypatch, missing, needed):
 def test_local_files_need_no_other_package(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "upath", None)
     site = site_with({"protocol": "file", "base_path": str(tmp_path), "storage_options": {}})
-    cache = Cache(lambda: site.cache_storage("results"), logging.getLogger("dfm.test"), ("me",))
+    cache = Cache(lambda: site.cache_storage("results"), logging.getLogger("dfm.test"), [("me",)])
     key, _ = cache.look_up(("k",))
     cache.store(key, 1)
     assert cache.look_up(("k",)) == (key, (1,))

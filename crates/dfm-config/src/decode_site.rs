@@ -104,13 +104,14 @@ pub fn class(entry: &Entry, key: &'static str, faults: &mut Faults) -> Option<Cl
 }
 
 fn cache(fields: &Fields<'_>, faults: &mut Faults) -> Cache {
-    let default = || Cache { protocol: "file".to_owned(), storage_options: Map::new(), base_path: None };
+    let default = || Cache { protocol: "file".to_owned(), storage_options: Map::new(), base_path: None, shared: false };
     let Some(entry) = fields.get("cache_config") else { return default() };
     let fields = Fields::of(&CACHE, &entry.value, entry.key, faults);
     fields.map_or_else(default, |fields| Cache {
         protocol: fields.text("protocol", faults).unwrap_or_else(|| "file".to_owned()),
         storage_options: fields.free("storage_options", faults),
         base_path: fields.text("base_path", faults),
+        shared: fields.flag("shared", faults).unwrap_or(false),
     })
 }
 

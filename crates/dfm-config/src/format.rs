@@ -297,6 +297,7 @@ pub static CACHE: Shape = Shape {
         key("protocol", Kind::Text, "The fsspec file system; default `file`."),
         key("storage_options", Kind::Free, "Its fsspec options."),
         key("base_path", Kind::Text, "The folder; default the user's cache folder for this federation."),
+        key("shared", Kind::Flag, "Whether all users find what the site's own runs have kept; default `false`."),
     ],
 };
 

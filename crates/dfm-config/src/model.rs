@@ -127,6 +127,9 @@ pub struct Cache {
     pub storage_options: Map<String, Value>,
     /// The folder; `None` for the user's cache folder for this federation.
     pub base_path: Option<String>,
+    /// Whether all users find what the site's own runs have kept.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub shared: bool,
 }
 
 /// A vault for secrets.

@@ -401,8 +401,13 @@ class Adapters:
     def _bind_cache(self, operation: str) -> Bound:
         if self._cache is None:
             site = self.site()
-            owner = (self.asker.user, self._settings["api_version"], digest(self._settings["bindings"]))
-            self._cache = Cache(lambda: site.cache_storage("results"), self.logger, owner)
+            made_by = self._settings["api_version"], digest(self._settings["bindings"])
+            shared, private = ("", "shared", *made_by), (self.asker.user, *made_by)
+            if not FsspecConfig.model_validate(self._settings["cache"]).shared:
+                owners = [private]
+            else:
+                owners = [shared] if self.asker.is_own else [private, shared]
+            self._cache = Cache(lambda: site.cache_storage("results"), self.logger, owners)
         bound = Bound(self._cache.look_up if operation == "$look-up" else self._cache.store, "thread")
         bound.accepted = {"parts"} if operation == "$look-up" else {"key", "value"}
         bound.plain = True

@@ -4,8 +4,9 @@ An entry is one file: a mark of this format, a checksum of the rest, and the enc
 or with the cache's storage, is a warning and a value that has to be made again.
 
 An entry belongs to whom the site worked for when it was made, and to the bindings that the site had then: nobody finds
-what another user has put under a key, and nothing made by a binding that has been changed. The site makes a file's
-name itself, of digits alone. Local entries are read and written by this account only.
+what another user has put under a key, and nothing made by a binding that has been changed. Where a cache is shared,
+everybody finds what the site's own runs have put there, too. The site makes a file's name itself, of digits alone.
+Local entries are read and written by this account only.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import json
 import logging
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -32,42 +33,47 @@ _DIGEST = 32
 class Cache:
     """The values that one site keeps. Its methods may be called on several threads, and by several processes."""
 
-    def __init__(self, open_folder: Callable[[], Any], logger: logging.Logger, owner: tuple[str, ...]) -> None:
-        """Made on the site's own thread. `open_folder` gives the entries' folder, a `Path` or a `upath.UPath`; `owner`
-        says whose entries these are."""
-        self._owner = owner
+    def __init__(
+        self, open_folder: Callable[[], Any], logger: logging.Logger, owners: Sequence[tuple[str, ...]]
+    ) -> None:
+        """Made on the site's own thread. `open_folder` gives the entries' folder, a `Path` or a `upath.UPath`; `owners`
+        say whose entries are found, the first of them whose are made."""
+        self._owners = owners
         self._open_folder = open_folder
         self._logger = logger
         self._takes = _values.policy.lenient, _values.policy.packages, _values.policy.modules
         self._folder: Any = None
 
     def look_up(self, parts: tuple[Any, ...]) -> tuple[str, tuple[Any] | None]:
-        """The key that these values make, and what is kept under it, if there is anything.
+        """The key under which a value of these parts would be kept, and what is found, if there is anything.
 
         Raises:
             TypeError: one of them cannot be part of a key.
             ImportError: the cache's storage needs a package that is not installed.
         """
-        key = key_of((self._owner, *parts))
+        keys = [key_of((owner, *parts)) for owner in self._owners]
+        return keys[0], next((found for key in keys if (found := self._find(key)) is not None), None)
+
+    def _find(self, key: str) -> tuple[Any] | None:
         try:
             data = _read(self._entry(key))
         except FileNotFoundError:
-            return key, None
+            return None
         except ImportError:
             raise
         except Exception as error:
             self._logger.warning("the cache cannot be read, so a value is made again: %s", error)
-            return key, None
+            return None
         head = len(_MARK) + _DIGEST
         if data[: len(_MARK)] != _MARK or data[len(_MARK) : head] != _checksum(memoryview(data)[head:]):
             self._logger.warning("the cache's entry %s is damaged, so its value is made again", key)
-            return key, None
+            return None
         try:
             with _values.acting_for(*self._takes):
-                return key, (_values.loads(data[head:]),)
+                return (_values.loads(data[head:]),)
         except (EncodingError, TypeError, ValueError) as error:
             self._logger.warning("the cache's entry %s cannot be used, so its value is made again: %s", key, error)
-            return key, None
+            return None
 
     def store(self, key: str, value: Any) -> Any:
         """Keeps a value, and returns it. One that has no encoding is not kept, which is a warning.

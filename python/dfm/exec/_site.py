@@ -27,6 +27,8 @@ class FsspecConfig(BaseModel, frozen=True):
     storage_options: dict[str, Any] = {}
     base_path: str | None = None
     """Where it begins; `None` for the user's cache folder of this federation."""
+    shared: bool = False
+    """Whether all users find what the site's own runs have kept for `TryFromCache`."""
 
 
 class SecretsVaultConfig(BaseModel, frozen=True):
@@ -64,6 +66,9 @@ class Asker:
     """The user's; empty on the local target."""
     role: str = ""
     """The user's in the federation, such as `lead`; empty on the local target."""
+    is_own: bool = True
+    """Whether the site takes this for a run of its own: the application runs at it, or its user is of the site's own
+    organisation."""
 
 
 def this_user() -> Asker:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import dataclasses
 import functools
 import json
 import threading
@@ -74,7 +73,7 @@ class Participant:
         """`others` are the sites that it may exchange packets with, the homesite included; `sealing` is its end of what
         passes between it and the application, and `policy` what the site itself decides."""
         self._sealing = sealing
-        self._asker = Asker(*dataclasses.astuple(sealing.user))
+        self._asker = Asker(sealing.user.name, sealing.user.organisation, sealing.user.role, sealing.is_own)
         self._policy = policy
         self._settings = settings
         self._homesite = homesite

@@ -119,6 +119,8 @@ class SiteSealing:
         self._met: set[bytes] = set()
         self._sent: dict[int, int] = {}
         _, self.user = self._check(application)
+        self.is_own = bool(self.user.organisation) and self.user.organisation == credentials.who.organisation
+        """Whether the user is of the site's own organisation."""
         self.meet(application)
 
     def _check(self, hello: str) -> tuple[dict[str, Any], Who]:

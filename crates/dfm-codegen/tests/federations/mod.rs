@@ -62,6 +62,7 @@ pub fn rich() -> Federation {
             protocol: "s3".to_owned(),
             storage_options: object(json!({"anon": true})),
             base_path: Some("bucket/cache".to_owned()),
+            shared: true,
         },
         vault: Vault { path: Some("rich.lib.Vault".to_owned()), args: object(json!({"prefix": "N_"})) },
         providers: named([
@@ -239,7 +240,7 @@ fn site<const N: usize>(interface: [(&str, Binding); N]) -> Site {
         span: Span::default(),
         info: Map::new(),
         implementation: None,
-        cache: Cache { protocol: "file".to_owned(), storage_options: Map::new(), base_path: None },
+        cache: Cache { protocol: "file".to_owned(), storage_options: Map::new(), base_path: None, shared: false },
         vault: Vault { path: None, args: Map::new() },
         interface: named(interface),
         providers: IndexMap::new(),

@@ -1,0 +1,83 @@
+"""What does a user find in a site's cache that the configuration declares shared, and what can they put there?"""
+# pyright: basic, reportMissingImports=false
+
+import logging
+
+import pytest
+from dfm.exec._adapters import Adapters
+from dfm.exec._site import Asker
+from dfm.flare._channel import Secret
+from dfm.flare._sealing import SiteSealing
+from kits import Root
+
+ANN, BOB, OWN = (
+    Asker("ann@x", "x", "lead", False),
+    Asker("bob@y", "y", "lead", False),
+    Asker("eve@s", "s", "lead", True),
+)
+
+
+@pytest.fixture
+def cache(tmp_path):
+    """Looks up and stores under the key `k`, as a site does that works for somebody."""
+
+    class Cache:
+        def __init__(self, asker, shared=True):
+            settings = {
+                "site": "s",
+                "federation": "f",
+                "api_version": "1.0.0",
+                "bindings": [],
+                "info": {},
+                "impl": None,
+            }
+            settings |= {
+                "vault": {},
+                "providers": {},
+                "cache": {"base_path": str(tmp_path / "cache"), "shared": shared},
+            }
+            self.adapters = Adapters(settings, "home", "session", logging.getLogger("dfm.test"), asker)
+
+        def look_up(self):
+            return self.adapters.bound("$look-up", None).body(("k",))
+
+        def store(self, value):
+            key, _ = self.look_up()
+            self.adapters.bound("$store", None).body(key, value)
+
+    return Cache
+
+
+def test_nobody_plants_a_value_that_another_reads(cache):
+    cache(ANN).store("forged")
+    assert cache(BOB).look_up()[1] is None
+    assert cache(OWN).look_up()[1] is None
+    assert cache(ANN).look_up()[1] == ("forged",)
+    # What is stored twice does not get there either: the key of the site's own runs is given to nobody else.
+    cache(OWN).store("own")
+    cache(ANN).store("forged again")
+    assert cache(BOB).look_up()[1] == ("own",)
+    assert cache(OWN).look_up()[1] == ("own",)
+    assert cache(ANN).look_up()[0] != cache(OWN).look_up()[0]
+
+
+def test_what_the_sites_own_run_has_kept_is_found_by_all(cache):
+    cache(OWN).store("own")
+    assert cache(ANN).look_up()[1] == cache(BOB).look_up()[1] == ("own",)
+
+
+def test_a_cache_that_nobody_has_declared_shared_is_not(cache):
+    cache(OWN, shared=False).store("own")
+    for asker in (ANN, BOB):
+        assert cache(asker, shared=False).look_up()[1] is None
+        assert cache(asker).look_up()[1] is None
+
+
+def test_a_site_takes_its_own_organisations_runs_for_its_own_and_no_others(tmp_path):
+    """By certificates that it has checked, whatever the application says of itself."""
+    root = Root(tmp_path)
+    site = root.kit("east")
+    for user, own in ((root.kit("ann@x", "lead"), True), (root.kit("bob@y", "lead", org="elsewhere"), False)):
+        application = Secret(user, "job", {"organisation": "org"})
+        sealing = SiteSealing(site, "job", "home", Secret(site, "job"), application.hello)
+        assert sealing.is_own is own
