@@ -32,7 +32,7 @@ def change(small: Small, old: str, new: str) -> None:
 def test_a_whole_installation_and_its_federations_are_told(small: Small) -> None:
     found = looked_at(small, exit=0)
     assert found[f"dfm {metadata.version('data-federation-mesh')} ({small.dfm})"] == ("ok", None)
-    assert found[f"nvflare {metadata.version('nvflare')} (wanted: ==2.9.*)"] == ("ok", None)
+    assert found[f"nvflare {metadata.version('nvflare')} (wanted: =={metadata.version('nvflare')})"] == ("ok", None)
     assert found["small: 3 sites"] == ("ok", None)
 
 
@@ -77,6 +77,18 @@ def test_another_dfm_that_comes_first_is_told(small: Small) -> None:
     )
     bad = [one["what"] for one in json.loads(done.stdout)["found"] if one["state"] == "bad"]
     assert (done.returncode, bad) == (1, [f"another dfm comes first on the PATH: {small.folder / 'first' / 'dfm'}"])
+
+
+def test_another_nvflare_than_the_tested_one_is_told(small: Small) -> None:
+    small.write("others/nvflare-2.9.7.dist-info/METADATA", "Metadata-Version: 2.1\nName: nvflare\nVersion: 2.9.7\n")
+    done = subprocess.run(
+        small.command("--json", "doctor"),
+        env=small.environment({"PYTHONPATH": str(small.folder / "others")}),
+        cwd=small.folder,
+        capture_output=True,
+    )
+    bad = [(one["what"], one["help"]) for one in json.loads(done.stdout)["found"] if one["state"] == "bad"]
+    assert bad == [("nvflare 2.9.7 (tested: ==2.9.0)", "run `pip install 'nvflare==2.9.0'`")]
 
 
 def test_a_strangers_distribution_is_told(small: Small) -> None:

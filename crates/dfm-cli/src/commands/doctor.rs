@@ -139,6 +139,10 @@ fn look_at_python(all: &mut Vec<Found>) {
         let (name, wanted) = (text(&package["name"]), text(&package["wanted"]));
         let extra = package["extra"].as_str();
         all.push(match (package["found"].as_str(), extra) {
+            (Some(version), _) if wanted.strip_prefix("==").is_some_and(|only| only != version) => {
+                let what = format!("{name} {version} (tested: {wanted})");
+                found("installed", State::Bad, what, &format!("run `pip install '{name}{wanted}'`"))
+            }
             (Some(version), _) => found("installed", State::Good, format!("{name} {version} (wanted: {wanted})"), ""),
             (None, Some(extra)) => found(
                 "installed",
