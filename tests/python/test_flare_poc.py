@@ -110,6 +110,10 @@ class World:
     def poc(self, name: str) -> Path:
         return self.folder / "workspace" / f"{name}_poc"
 
+    def kits(self, name: str) -> Path:
+        """The folder of the kits that were made last."""
+        return Path((self.poc(name) / "run" / "kits").read_text().strip())
+
     def add_lounge(self, name: str) -> None:
         configs = self.folder / name / "examplefed" / "configs"
         config, project = configs / "federation.dfm.yaml", configs / "project.yaml"
@@ -136,7 +140,7 @@ class World:
     def start_job(self, name: str, processes: int) -> None:
         """Submits the job of a session that no application opens, and returns when it has so many processes."""
         job = write_job(Path(tempfile.mkdtemp(dir=self.folder)), "dfm-waits", "nobody")
-        admin = Path((self.poc(name) / "run" / "kits").read_text().strip()) / "concierge@examplefed.com"
+        admin = self.kits(name) / "concierge@examplefed.com"
         subprocess.run([sys.executable, "-c", SUBMIT, admin, job], check=True, capture_output=True)
         deadline = time.monotonic() + 20
         while self.job_processes(name) < processes and time.monotonic() < deadline:
@@ -305,8 +309,20 @@ def test_a_session_is_opened_by_its_own_user_alone(running: World) -> None:
 
 def test_a_new_site_joins_what_runs(running: World) -> None:
     before = [running.record("greet", site) for site in ("server", "reception")]
+    # What a site has decided by itself is left alone, by a start that makes new kits too.
+    own = {"authorization.json": '{"permissions": {}}\n', "policy.yaml": "errors: message\n"}
+    local = running.kits("greet") / "reception" / "local"
+    provisioned = {name: (local / name).read_text() for name in own}
+    for name, text in own.items():
+        (local / name).write_text(text)
+    assert "is running already" in running.dfm("poc", "start", "-f", "greet")
     running.add_lounge("greet")
-    assert "started lounge" in running.dfm("poc", "start", "-f", "greet")
+    started = running.dfm("poc", "start", "-f", "greet")
+    assert "started lounge" in started and "`reception` keeps its own local/authorization.json; remove " in started
+    new = running.kits("greet") / "reception" / "local"
+    assert new != local and {name: (new / name).read_text() for name in own} == own
+    for name, text in provisioned.items():
+        (new / name).write_text(text)
     running.dfm("poc", "wait", "-f", "greet", "--timeout", "30")
     assert running.states("greet")["lounge"] == "connected"
     assert [running.record("greet", site) for site in ("server", "reception")] == before

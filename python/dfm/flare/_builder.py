@@ -19,6 +19,9 @@ ALLOWED = ("dfm.flare.server.SessionController", "dfm.flare.client.SessionExecut
 LOG_CONFIG = "log_config.json"
 """What a participant logs, and where to, in its kit's folder `local`."""
 
+AUTHORIZATION = "authorization.json"
+"""Who may do what at a participant, there too."""
+
 _LAUNCHER = "nvflare.app_common.job_launcher.client_process_launcher.ClientProcessJobLauncher"
 
 # A running server or client has its kit as its current folder; NVFlare insists on an absolute path, and kits move.
@@ -130,7 +133,7 @@ def _survive_lost_processes(local: Path) -> None:
 
 def _set_policy(local: Path) -> list[str]:
     """Writes who may do what, unless the project brings a policy of its own; the roles that one lets bring code."""
-    path = local / "authorization.json"
+    path = local / AUTHORIZATION
     if path.exists():
         return roles_with_code(_read(path))
     if (local / "authorization.json.default").exists():

@@ -29,12 +29,14 @@ from nvflare.lighter.provisioner import Provisioner
 
 from dfm._shown import clean_logger
 from dfm.exec._policy import FILE
-from dfm.flare._builder import LOG_CONFIG, KitBuilder
+from dfm.flare._builder import AUTHORIZATION, LOG_CONFIG, KitBuilder
 from dfm.flare._project import Project, ProjectError, derived, load
 
 _NEW_ROLE = (
     "a role is in its user's certificate: write the old role, add a user of another name, or provision with --clean"
 )
+_OWN = (FILE.name, LOG_CONFIG, AUTHORIZATION)
+"""What a site decides, in the folder `local` of its kit."""
 _POC_PORT = 8002
 """Stands in new POC kits until a start chooses a free port."""
 
@@ -75,6 +77,8 @@ def _provision(request: dict[str, Any]) -> dict[str, Any]:
             port = _port(last) or _POC_PORT
             _make_local(project, port)
         kits = _build(project, workspace, _files(request, project, notices), port, notices)
+        if last is not None and request["poc"]:
+            _keep_own(last, kits, notices)
         if last is not None and _holds(last, kits):
             shutil.rmtree(kits)
             kits, unchanged = last, True
@@ -128,6 +132,20 @@ def _keep_roles(project: Project, kits: Path, notices: list[str]) -> None:
                 "certificate; provision anew with --clean, or `dfm poc restart --do-cleanup`, to change it"
             )
             one["role"] = old
+
+
+def _keep_own(last: Path, kits: Path, notices: list[str]) -> None:
+    """What a site decides by files of its own is kept as its user has left it: a POC's kits are used where they are."""
+    for path in sorted(kits.glob("*/local/*")):
+        own = last / path.relative_to(kits)
+        if path.name not in _OWN or not own.is_file() or _same(own, path):
+            continue
+        shutil.copy2(own, path)
+        if path.name == AUTHORIZATION:
+            notices.append(
+                f"`{path.parent.parent.name}` keeps its own local/{AUTHORIZATION}; remove {own} for the one that is "
+                "provisioned"
+            )
 
 
 def _make_local(project: Project, port: int) -> None:
@@ -227,16 +245,19 @@ class _Log:
 def _holds(old: Path, new: Path) -> bool:
     """Whether all files of `new` are in `old` already, under the same participants."""
     files = [path.relative_to(new) for path in new.rglob("*") if path.is_file()]
-    # What a site decides is its own, once it has the file.
-    own = (FILE.name, LOG_CONFIG)
-    same = all((old / path).is_file() and (path.name in own or _same(old / path, new / path)) for path in files)
+    # These are a site's own, once it has them.
+    left = (FILE.name, LOG_CONFIG)
+    same = all((old / path).is_file() and (path.name in left or _same(old / path, new / path)) for path in files)
     return same and set(_participants(old)) == set(_participants(new))
 
 
 def _same(old: Path, new: Path) -> bool:
     if old.read_bytes() == new.read_bytes():
         return True
-    return new.suffix == ".json" and json.loads(old.read_text()) == json.loads(new.read_text())
+    try:
+        return new.suffix == ".json" and json.loads(old.read_text()) == json.loads(new.read_text())
+    except ValueError:  # somebody has edited it
+        return False
 
 
 def _write_derived(path: Path, project: Project) -> None:
