@@ -23,6 +23,8 @@ from cryptography.x509.oid import NameOID
 _FORMAT = 1
 _LONGEST = 1 << 20
 """Characters of a signed statement, certificate included; one may list all sites of a federation."""
+_UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion)
+"""What `cryptography` raises of what is no certificate or key, or none that it knows."""
 _PADDING = padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.DIGEST_LENGTH)
 
 
@@ -67,7 +69,7 @@ def read_credentials(kit: Path) -> Credentials:
         root = x509.load_pem_x509_certificate((startup / "rootCA.pem").read_bytes())
         who = _who(x509.load_pem_x509_certificate(certificate.encode()))
         server = _server(startup) or who.name
-    except (OSError, ValueError, LookupError, TypeError, RecursionError, UnsupportedAlgorithm) as error:
+    except (OSError, LookupError, RecursionError, *_UNREADABLE) as error:
         raise Untrusted(f"the startup kit {kit} has no credentials that can be used: {error}") from None
     if not isinstance(key, rsa.RSAPrivateKey):
         raise Untrusted(f"the startup kit {kit} has a private key that is not RSA; provision it with NVFlare's own")
@@ -112,7 +114,7 @@ def check(credentials: Credentials, signed: object, purpose: str, job: str) -> t
         signature = base64.b64decode(str(parts["signature"]), validate=True)
         certificate = x509.load_pem_x509_certificate(pem.encode("ascii"))
         key = certificate.public_key()
-    except (ValueError, KeyError, TypeError, RecursionError, UnsupportedAlgorithm):
+    except (KeyError, RecursionError, *_UNREADABLE):
         raise Untrusted("it is no signed statement") from None
     _check_certificate(credentials.root, certificate)
     if not isinstance(key, rsa.RSAPublicKey):
@@ -165,7 +167,7 @@ def may_submit(kit: Path, role: str) -> bool:
 def _check_certificate(root: x509.Certificate, certificate: x509.Certificate) -> None:
     try:
         certificate.verify_directly_issued_by(root)
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+    except (InvalidSignature, *_UNREADABLE):
         raise Untrusted("its certificate is not one of this federation") from None
     now = datetime.datetime.now(datetime.UTC)
     for one, what in ((certificate, "its certificate"), (root, "the federation's root certificate")):
