@@ -60,6 +60,8 @@ def own(command: Path, tmp_path_factory: pytest.TempPathFactory) -> Small:
 @pytest.fixture(scope="session")
 def federation(command: Path, small: Path) -> Iterator[Federation]:
     """The POC of `small`, for all tests of sessions on Flare: one that stops a site starts it again."""
+    # What these tests cut does not come back by itself.
+    os.environ["DFM_FLARE_PATIENCE"] = "6"
     running = Federation(command, small)
     running.dfm("poc", "start", "-f", "small")
     try:

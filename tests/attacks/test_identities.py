@@ -8,7 +8,8 @@ import json
 import ssl
 
 import pytest
-from dfm.flare._channel import HELLO, Batch, Channel, Forged, Secret
+from dfm.flare._cells import End
+from dfm.flare._channel import HELLO, PIECE_HEAD, Batch, Channel, Forged, Piece, Secret
 from dfm.flare._identity import Untrusted, check, check_client, check_server, check_user, may_submit, sign
 from dfm.flare._lane import Inbox, Packet, pack
 from hypothesis import given, settings
@@ -249,6 +250,40 @@ def test_who_relays_can_acknowledge_nothing_and_keep_nobody_alive(pair):
     here.hear(number, proof)
     with pytest.raises(Forged):
         here.hear(number, proof)
+
+
+def test_a_piece_is_its_senders_and_the_whole_is_what_was_sealed(pair):
+    """What a forger says of pieces is refused at once; what a relay puts into one, when the whole is there."""
+    there, here = paired_again(pair)
+    arrived = []
+    end = End(here, Inbox(arrived.extend))
+    whole = sealed(there, 1, b"x" * 1000)
+    half = len(whole) // 2
+    cuts = [(0, half), (half, len(whole) - half)]
+    pieces = [Piece(1, len(whole), offset, length) for offset, length in cuts]
+    messages = [there.head_of(piece) + whole[piece.offset :][: piece.length] for piece in pieces]
+    for forged in (
+        bytes(len(messages[0])),
+        here.head_of(pieces[0]) + whole[:half],
+        messages[0][:8] + bytes(8) + messages[0][16:],
+        messages[0][: PIECE_HEAD - 1],
+        b"",
+    ):
+        with pytest.raises(Forged):
+            end.take("piece", 1, forged)
+    with pytest.raises(Forged):
+        end.take("piece", 2, messages[0])
+    before = end._inbox.heard
+    assert not end.take("piece", 1, messages[0]) and end._inbox.heard > before
+    # Whoever says again what was said keeps nobody alive.
+    before = end._inbox.heard
+    assert not end.take("piece", 1, messages[0]) and end._inbox.heard == before
+    with pytest.raises(Forged):
+        end.take("piece", 1, messages[1][:-1] + bytes([messages[1][-1] ^ 1]))
+    assert not arrived
+    assert [end.take("piece", 1, message) for message in messages] == [False, True]
+    assert [bytes(packet.content) for packet in arrived] == [b"x" * 1000]
+    assert end.take("piece", 1, messages[0]) and len(arrived) == 1
 
 
 def test_a_large_packet_is_sealed_and_opened_in_its_own_memory_where_it_may_be(pair):

@@ -89,9 +89,10 @@ def try_all(attacker, federation, connection, kit):
     server, west, east = (job_cell(name, job) for name in ("server", "west", "east"))
     # The attacker does reach the session, and gets answers to what they say in their own name.
     with pytest.raises(Unreachable, match="no messages are expected from"):
-        ask(attacker, server if kit else west, BATCH, {"dfm_number": 1}, BYE)
+        ask(attacker, server if kit else west, BATCH, {"dfm_number": 1, "dfm_kind": "batch"}, BYE)
     for origin, target in ((application, server), (west, server), (server, west), (east, west), (server, application)):
-        for headers in ({"dfm_number": 1}, {"dfm_number": 1, "dfm_is_beat": True}, {"dfm_number": 0}, {}):
+        kinds = [{"dfm_number": number, "dfm_kind": kind} for number in (1, 0) for kind in ("batch", "beat", "piece")]
+        for headers in (*kinds, {"dfm_number": 1}, {}):
             attacker.say(origin, target, BATCH, headers, BYE)
     for origin in ("west", west, application):
         for content in (b"by a stranger", b"{}", b""):

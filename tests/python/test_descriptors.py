@@ -75,8 +75,8 @@ from small.fed.runtime.home import get_session
 
 def state():
     children = [each for task in Path("/proc/self/task").glob("*/children") for each in task.read_text().split()]
-    return len(children), sum(os.readlink(fd) == "anon_inode:[pidfd]" for fd in map(str, Path("/proc/self/fd").iterdir())
-                              if os.path.lexists(fd))
+    links = [os.readlink(fd) for fd in Path("/proc/self/fd").iterdir() if os.path.lexists(fd)]
+    return len(children), links.count("anon_inode:[pidfd]")
 
 with Pipeline() as pipeline:
     for site in ("east", "west", "server"):

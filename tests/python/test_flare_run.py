@@ -178,19 +178,18 @@ def test_messages_that_are_not_sealed_or_from_elsewhere_are_refused(federation, 
     assert flare.run(written(lambda: chain(fed)), start=0) == {"yield": [24]}
     connection = flare._home._links._connection
     cell, target = connection._flare.api.get_cell(), connection._cell
-    bye = pack([Packet("home", "", b'{"bye": true}')]).parts
+    bye = b"".join(map(bytes, pack([Packet("home", "", b'{"bye": true}')]).parts))
     for number in (1, 10**6, -1, "1", None):
-        with pytest.raises(Unreachable, match="is not sealed by"):
-            ask(cell, target, BATCH, {"dfm_number": number}, bye)
-        with pytest.raises(Unreachable, match="is not sealed by"):
-            ask(cell, target, BATCH, {"dfm_number": number, "dfm_is_beat": True}, b"x" * 32)
+        for kind, content in (("batch", bye), ("beat", b"x" * 32), ("piece", b"x" * 80), ("other", b""), (None, bye)):
+            with pytest.raises(Unreachable, match="is not sealed by"):
+                ask(cell, target, BATCH, {"dfm_number": number, "dfm_kind": kind}, content)
     with pytest.raises(Unreachable, match="takes no part"):
         ask(cell, target, JOIN, {}, b"{}")
     with opened(federation) as other:
         assert other.run(written(lambda: chain(fed)), start=0) == {"yield": [24]}
         connected = other._home._links._connection
         with pytest.raises(Unreachable, match="no messages are expected from"):
-            poster(connected._flare.api.get_cell(), target, connected._channel)(0, pack([]))
+            poster(connected._flare.api.get_cell(), target, connected._end.channel)(0, pack([]), lambda: True)
     assert flare.run(written(lambda: chain(fed)), start=0) == {"yield": [24]}
 
 

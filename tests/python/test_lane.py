@@ -38,7 +38,7 @@ class Carrier:
         self._late: list[tuple[int, bytes, bytes]] = []
         self.batches: list[Batch] = []
 
-    def post(self, number: int, batch: Batch) -> None:
+    def post(self, number: int, batch: Batch, goes_on: object) -> None:
         fate = next(self._fates, "arrives")
         self.batches.append(batch)
         message = number, *joined(batch)
@@ -104,16 +104,15 @@ def test_a_batch_whose_forerunner_is_missing_is_refused() -> None:
     assert not arrived
 
 
-@pytest.mark.parametrize(("how", "patience"), [({"refused": True}, 1000.0), ({"gone": True}, 0.0), ({}, 0.0)])
+@pytest.mark.parametrize(("how", "patience"), [({"refused": True}, 1000.0), ({}, 0.0)])
 def test_the_loss_of_the_other_end_is_told_once_with_its_reason(
     monkeypatch: pytest.MonkeyPatch, how: dict[str, bool], patience: float
 ) -> None:
-    monkeypatch.setattr(_lane, "LOST_AFTER", patience)
-    monkeypatch.setattr(_lane, "_GONE_AFTER", patience)
+    monkeypatch.setattr(_lane, "patience", lambda: patience)
     told: list[str] = []
     over = threading.Event()
 
-    def post(number: int, batch: Batch) -> None:
+    def post(number: int, batch: Batch, goes_on: object) -> None:
         raise Unreachable("nobody is there", **how)
 
     def lost(reason: str) -> None:
@@ -134,7 +133,7 @@ def test_a_closed_lane_sends_no_more_and_tells_no_loss() -> None:
     sending, go_on = threading.Event(), threading.Event()
     numbers: list[int] = []
 
-    def post(number: int, batch: Batch) -> None:
+    def post(number: int, batch: Batch, goes_on: object) -> None:
         numbers.append(number)
         sending.set()
         go_on.wait(30)
@@ -154,7 +153,7 @@ def test_what_waits_to_be_sent_is_bounded_and_its_excess_ends_the_lane(monkeypat
     monkeypatch.setattr(_lane, "MOST_WAITING", 10_000)
     posted, may_end = threading.Event(), threading.Event()
 
-    def post(number: int, batch: Batch) -> None:
+    def post(number: int, batch: Batch, goes_on: object) -> None:
         posted.set()
         may_end.wait()
 
@@ -189,8 +188,18 @@ class StoppedCell:
         raise RuntimeError("Messenger is not running")
 
 
-@pytest.mark.parametrize("size", [1, 2 << 20])
-def test_a_cell_that_is_stopped_refuses_what_is_sent(size):
+def test_a_cell_that_is_stopped_refuses_what_is_sent() -> None:
     with pytest.raises(Unreachable, match="Messenger is not running") as caught:
-        _cells.ask(StoppedCell(), "server", "batch", {}, bytes(size))
+        _cells.ask(StoppedCell(), "server", "batch", {}, b"1")
     assert caught.value.refused
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [("", 30.0), ("120", 120.0), ("0", 1.0), ("1e9", 86_400.0), ("-inf", 1.0), ("nan", 30.0), ("soon", 30.0)],
+)
+def test_how_long_a_silence_may_last_is_said_by_the_environment(
+    monkeypatch: pytest.MonkeyPatch, said: str, seconds: float
+) -> None:
+    monkeypatch.setenv("DFM_FLARE_PATIENCE", said)
+    assert _lane.patience() == seconds

@@ -1,7 +1,7 @@
 """How do a session's messages use NVFlare's cells?
 
-Small ones go straight through the core cell, large ones as a stream. `core_cell` is internal to NVFlare, whose version
-is pinned for that; nothing else uses it.
+They go straight through the core cell, large batches in pieces: NVFlare's own streams say nothing of themselves before
+they are whole. `core_cell` is internal to NVFlare, whose version is pinned for that; nothing else uses it.
 """
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false, reportMissingParameterType=false
@@ -9,32 +9,31 @@ is pinned for that; nothing else uses it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
-from nvflare.fuel.f3.cellnet.defs import Encoding, MessageHeaderKey, ReturnCode
+from nvflare.fuel.f3.cellnet.defs import MessageHeaderKey, ReturnCode
 from nvflare.fuel.f3.cellnet.utils import make_reply
 from nvflare.fuel.f3.message import Message
-from nvflare.fuel.f3.streaming.stream_const import StreamHeaderKey
 from typing_extensions import Buffer
 
 from dfm._shown import clean_logger
-from dfm.flare._channel import Batch, Channel, Forged
-from dfm.flare._lane import LOST_AFTER, Inbox, Unreachable
+from dfm.flare._channel import Batch, Channel, Forged, Piece
+from dfm.flare._lane import Inbox, Unreachable, patience
+from dfm.flare._pieces import Assembly, Pace, send
 
 CHANNEL = "dfm"
 STARTED, JOIN, BATCH, ENDED = "started", "join", "batch", "ended"
 """Topics: the session's job can be asked; a participant's request to be let into the session; a lane's batches; how a
 client's process ended."""
 
-_NUMBER, _IS_BEAT = "dfm_number", "dfm_is_beat"
-_STREAM_FROM = 1 << 20
-"""Batches from this size on are streamed."""
-_TIMEOUT = 2.0
-"""Seconds for an answer."""
-_STREAM_TIMEOUT = LOST_AFTER
-"""The same for a stream, which has as long as it makes progress: to send it again costs more than to wait."""
+_NUMBER, _KIND = "dfm_number", "dfm_kind"
+_BATCH, _BEAT, _PIECE = "batch", "beat", "piece"
+"""What a message of the topic is: a whole batch, a sign of life, or a piece of a batch."""
+_PIECES_FROM = 1 << 20
+"""Batches from this size on are sent in pieces."""
+_TIMEOUT, _LONGEST = 2.0, 16.0
+"""Seconds for an answer, twice as long after each that did not come, and at most."""
 _log = clean_logger("dfm.session")
-_GONE = (ReturnCode.COMM_ERROR, ReturnCode.INVALID_TARGET, ReturnCode.TARGET_UNREACHABLE)
 _REFUSED = (ReturnCode.INVALID_SESSION, ReturnCode.INVALID_REQUEST)
 
 
@@ -43,54 +42,102 @@ def job_cell(participant: str, job: str) -> str:
     return f"{participant}.{job}"
 
 
-def ask(cell: Any, target: str, topic: str, headers: dict[str, Any], content: bytes | list[Buffer]) -> bytes:
-    """Sends a request, whose content may be in parts, and returns the answer's content.
+def ask(
+    cell: Any, target: str, topic: str, headers: dict[str, Any], content: bytes, timeout: float | None = None
+) -> bytes:
+    """Sends a request, and returns the answer's content, which is waited for so many seconds.
 
     Raises:
         Unreachable: there was none.
     """
-    parts = content if isinstance(content, list) else [content]
+    request = Message(dict(headers), content)
     to: dict[str, Any] = {"channel": CHANNEL, "topic": topic, "target": target, "optional": True}
     try:
-        if sum(memoryview(part).nbytes for part in parts) < _STREAM_FROM:
-            request = Message(dict(headers), b"".join(parts))
-            reply = cell.core_cell.send_request(request=request, timeout=_TIMEOUT, **to)
-        else:
-            # NVFlare would take a list for an object to encode; said to be bytes, its parts are sent as they are.
-            request = Message({StreamHeaderKey.PAYLOAD_ENCODING: Encoding.BYTES, **headers}, list(parts))
-            reply = cell.send_request(request=request, timeout=_STREAM_TIMEOUT, **to)
+        reply = cell.core_cell.send_request(request=request, timeout=timeout or _TIMEOUT, **to)
     except RuntimeError as error:
         # What NVFlare raises when this process's own cell is stopped already.
         raise Unreachable(str(error), refused=True) from error
     code = reply.get_header(MessageHeaderKey.RETURN_CODE, ReturnCode.OK)
     if code != ReturnCode.OK:
         reason = reply.get_header(MessageHeaderKey.ERROR) or f"it does not answer ({code})"
-        raise Unreachable(str(reason), gone=code in _GONE, refused=code in _REFUSED)
+        raise Unreachable(str(reason), refused=code in _REFUSED)
     return bytes(reply.payload or b"")
 
 
-class End(NamedTuple):
+class End:
     """Where the lane from one other process ends."""
 
-    channel: Channel
-    inbox: Inbox
+    def __init__(self, channel: Channel, inbox: Inbox) -> None:
+        self.channel = channel
+        self._inbox = inbox
+        self._assembly = Assembly()
+
+    def take(self, kind: object, number: object, content: Buffer) -> bool:
+        """Takes a message of the lane; whether there is something to acknowledge: a piece alone is not.
+
+        Raises:
+            Forged: the other end has not sealed it.
+            ValueError: it is damaged, or an earlier one is missing.
+        """
+        match kind, number:
+            case "beat", int(beat):
+                self.channel.hear(beat, bytes(content))
+                self._inbox.receive(0)
+            case "batch", int(batch):
+                self._inbox.receive(batch, *self.channel.open(batch, content))
+            case "piece", int(batch):
+                piece, part = self.channel.piece(content)
+                if piece.number != batch:
+                    raise Forged
+                if self._inbox.has(batch):
+                    return True
+                whole = self._assembly.take(piece, part)
+                if not whole:
+                    # Whoever sends the same again shows no life of the other end.
+                    if whole is not None:
+                        self._inbox.receive(0)
+                    return False
+                self._inbox.receive(batch, *self.channel.open(batch, whole))
+            case _:
+                raise Forged
+        return True
 
 
 class NotYet(Exception):
     """Messages from there will be expected later."""
 
 
-def poster(cell: Any, target: str, channel: Channel) -> Callable[[int, Batch], None]:
+def poster(cell: Any, target: str, channel: Channel) -> Callable[[int, Batch, Callable[[], bool]], None]:
     """What a lane to that cell posts with."""
+    pace = Pace()
+    timeout = _TIMEOUT
+    most = patience()
 
-    def post(number: int, batch: Batch) -> None:
+    def tell(kind: str, number: int, content: bytes) -> bytes:
+        nonlocal timeout
+        try:
+            seconds = min(max(timeout, pace.expected), _LONGEST)
+            answer = ask(cell, target, BATCH, {_NUMBER: number, _KIND: kind}, content, seconds)
+        except Unreachable:
+            timeout = min(2 * timeout, _LONGEST)
+            raise
+        timeout = _TIMEOUT
+        return answer
+
+    def tell_piece(piece: Piece, content: bytes) -> bytes:
+        return tell(_PIECE, piece.number, channel.head_of(piece) + content)
+
+    def post(number: int, batch: Batch, go_on: Callable[[], bool]) -> None:
         is_beat = number == 0
         if is_beat:
             number, proof = channel.beat()
-            parts: list[Buffer] = [proof]
+            answer = tell(_BEAT, number, proof)
         else:
-            parts = channel.seal(number, batch)
-        answer = ask(cell, target, BATCH, {_NUMBER: number, _IS_BEAT: is_beat}, parts)
+            sealed = channel.seal(number, batch)
+            if sum(memoryview(part).nbytes for part in sealed) < _PIECES_FROM:
+                answer = tell(_BATCH, number, b"".join(sealed))
+            else:
+                answer = send(number, sealed, pace, tell_piece, most, go_on)
         if not channel.is_acknowledged(number, is_beat, answer):
             raise Unreachable("what answers is not the process that the session knows")
 
@@ -105,7 +152,7 @@ def serve_batches(cell: Any, end_of: Callable[[str], End | None]) -> None:
 
     def batch(request: Any) -> Any:
         origin = str(request.get_header(MessageHeaderKey.ORIGIN))
-        number, is_beat = request.get_header(_NUMBER), bool(request.get_header(_IS_BEAT))
+        number, kind = request.get_header(_NUMBER), request.get_header(_KIND)
         content = cast(Buffer, request.payload or b"")
         try:
             end = end_of(origin)
@@ -114,18 +161,15 @@ def serve_batches(cell: Any, end_of: Callable[[str], End | None]) -> None:
         if end is None:
             return make_reply(ReturnCode.INVALID_SESSION, f"no messages are expected from {origin}")
         try:
-            if is_beat:
-                end.channel.hear(number, bytes(content))
-                end.inbox.receive(0)
-            else:
-                end.inbox.receive(number, *end.channel.open(number, content))
+            if not end.take(kind, number, content):
+                return make_reply(ReturnCode.OK, body=b"")
         except Forged:
             if (refused := end.channel.count_refused()) & (refused - 1) == 0:
                 _log.warning("%d messages were refused that are said to be from %s and are not", refused, origin)
             return make_reply(ReturnCode.AUTHENTICATION_ERROR, f"the message is not sealed by {origin}")
         except ValueError as error:
             return make_reply(ReturnCode.INVALID_REQUEST, str(error))
-        return make_reply(ReturnCode.OK, body=end.channel.acknowledgement(number, is_beat))
+        return make_reply(ReturnCode.OK, body=end.channel.acknowledgement(number, kind == _BEAT))
 
     cell.register_request_cb(channel=CHANNEL, topic=BATCH, cb=batch)
 

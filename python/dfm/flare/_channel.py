@@ -25,11 +25,15 @@ from dfm.flare._identity import Credentials, Untrusted, sign
 HELLO = "hello"
 """The purpose of the statement that says a process's key for a session."""
 
-_BEAT, _BATCH_TAKEN, _BEAT_HEARD = range(3)
+_BEAT, _BATCH_TAKEN, _BEAT_HEARD, _PIECE = range(4)
 """What a proof is of."""
 _NUMBERED = struct.Struct(">IQ")
 """A kind, and a number of that kind. As nonces they are never used twice: only batches are sealed, each number once."""
 _SIZE = struct.Struct(">Q")
+_PIECE_HEAD = struct.Struct(">QQQQ")
+_PROOF = 32
+PIECE_HEAD = _PIECE_HEAD.size + _PROOF
+"""Bytes before a piece's content."""
 _TAG = 16
 _IN_PLACE_FROM = 1 << 20
 """Packets from this size on are not copied to be sealed or opened: their memory is used for it, where it may be."""
@@ -41,6 +45,15 @@ class Batch(NamedTuple):
     parts: list[Buffer]
     bodies: list[Buffer]
     """These are sealed already, by who has made them."""
+
+
+class Piece(NamedTuple):
+    """A part of a sealed batch: of which, how large that is, and where in it this is."""
+
+    number: int
+    size: int
+    offset: int
+    length: int
 
 
 class Forged(Exception):
@@ -67,6 +80,10 @@ class Keys:
     def proof(self, kind: int, number: int) -> bytes:
         """That of a channel's message of this kind and number."""
         return hmac.digest(self.proofs, _NUMBERED.pack(kind, number), "sha256")
+
+    def proof_of_piece(self, piece: bytes) -> bytes:
+        """That of what says which piece of a batch one is."""
+        return hmac.digest(self.proofs, _NUMBERED.pack(_PIECE, 0) + piece, "sha256")
 
     def proves(self, proof: bytes, kind: int, number: int) -> bool:
         """Whether it is that."""
@@ -170,6 +187,23 @@ class Channel:
             raise Forged
         tag = bytes(whole[end : end + _TAG])
         return self._getting.open(number, b"", whole[_SIZE.size : end], tag), whole[end + _TAG :]
+
+    def head_of(self, piece: Piece) -> bytes:
+        """What goes before a piece of a sealed batch, so that the other end knows whose it is and where it belongs."""
+        said = _PIECE_HEAD.pack(*piece)
+        return said + self._sending.proof_of_piece(said)
+
+    def piece(self, message: Buffer) -> tuple[Piece, memoryview]:
+        """Which piece of the other end's came, and its content, which the whole batch's seal will prove.
+
+        Raises:
+            Forged: it is none of the other end's.
+        """
+        whole = memoryview(message).cast("B")
+        said, proof = bytes(whole[: _PIECE_HEAD.size]), bytes(whole[_PIECE_HEAD.size : PIECE_HEAD])
+        if len(proof) != _PROOF or not hmac.compare_digest(proof, self._getting.proof_of_piece(said)):
+            raise Forged
+        return Piece(*_PIECE_HEAD.unpack(said)), whole[PIECE_HEAD:]
 
     def beat(self) -> tuple[int, bytes]:
         """A sign of life: its number, and the proof."""

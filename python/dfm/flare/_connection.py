@@ -112,7 +112,7 @@ class Connection:
         self._started = threading.Event()
         self._flare: Any = None
         self._cell = ""
-        self._channel: Channel | None = None
+        self._end: End | None = None
         self._lane: Lane | None = None
         self._early: list[Packet] | None = []
         self.job = ""
@@ -165,7 +165,7 @@ class Connection:
             self.sealing = sealing
         except Untrusted as error:
             raise SessionError(f"the session's job {self.job} is not trusted: {error}") from None
-        self._channel = channel
+        self._end = End(channel, self._inbox)
         self._lane = Lane("server", poster(cell, self._cell, channel), self._lane_lost)
         threading.Thread(target=self._keep_alive, name="dfm-flare-alive", daemon=True).start()
         return answer
@@ -302,9 +302,9 @@ class Connection:
     def _end_of(self, origin: str) -> End | None:
         if origin != self._cell:
             return None
-        if self._channel is None:
+        if self._end is None:
             raise NotYet
-        return End(self._channel, self._inbox)
+        return self._end
 
     def _lane_lost(self, reason: str) -> None:
         self._lost(f"the session's job at the server cannot be reached: {reason}; its status is {self.status()}")

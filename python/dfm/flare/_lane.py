@@ -7,6 +7,7 @@ to one of them while a batch was under way goes with the next one.
 from __future__ import annotations
 
 import collections
+import os
 import struct
 import threading
 import time
@@ -19,10 +20,9 @@ from dfm.flare._channel import Batch
 
 HEARTBEAT = 1.0
 """Seconds of silence after which a lane asks whether the other end is there."""
-LOST_AFTER = 6.0
-"""Seconds without an answer after which the other end counts as lost."""
-_GONE_AFTER = 3.0
-"""The same, where it is known that nothing leads there."""
+PATIENCE = 30.0
+"""Seconds without an answer after which the other end counts as lost, where the environment says no others: longer than
+TCP needs after a short cut."""
 _RETRY = 0.2
 _BATCH = 1 << 20
 MOST_WAITING = 4 << 30
@@ -45,11 +45,20 @@ class Packet(NamedTuple):
 class Unreachable(Exception):
     """A message was not acknowledged."""
 
-    def __init__(self, reason: str, *, gone: bool = False, refused: bool = False) -> None:
-        """`gone`: nothing leads there; `refused`: the other end does not want it, or this one is over."""
+    def __init__(self, reason: str, *, refused: bool = False) -> None:
+        """`refused`: the other end does not want it, or this one is over."""
         super().__init__(reason)
-        self.gone = gone
         self.refused = refused
+
+
+def patience() -> float:
+    """`PATIENCE`, or what `DFM_FLARE_PATIENCE` says, in seconds from 1 to a day."""
+    said = os.environ.get("DFM_FLARE_PATIENCE", "")
+    try:
+        seconds = float(said)
+    except ValueError:
+        return PATIENCE
+    return min(max(seconds, 1.0), 86_400.0) if seconds == seconds else PATIENCE
 
 
 def pack(packets: list[Packet]) -> Batch:
@@ -90,13 +99,15 @@ class Lane:
     def __init__(
         self,
         name: str,
-        post: Callable[[int, Batch], None],
+        post: Callable[[int, Batch, Callable[[], bool]], None],
         lost: Callable[[str], None],
         heartbeat: bool = True,
     ) -> None:
         """`post` sends a batch with its number, 0 for a heartbeat, and returns when it is acknowledged, or raises
-        `Unreachable`; `lost` is told once why the lane has ended, unless it was closed."""
+        `Unreachable`, as it does soon where what it is given says that the lane does not go on; `lost` is told once
+        why the lane has ended, unless it was closed."""
         self._post = post
+        self._patience = patience()
         self._lost = lost
         self._heartbeat = HEARTBEAT if heartbeat else None
         self._queue: collections.deque[Packet] = collections.deque()
@@ -165,15 +176,17 @@ class Lane:
                 self._waiting -= _PACKET + _size(batch[-1])
             return batch
 
+    def _goes_on(self) -> bool:
+        return not self._closed and not self._overflows
+
     def _deliver(self, number: int, batch: Batch) -> str | None:
         """Says why it could not."""
         begin = time.monotonic()
-        while not self._closed and not self._overflows:
+        while self._goes_on():
             try:
-                self._post(number, batch)
+                self._post(number, batch, self._goes_on)
             except Unreachable as error:
-                patience = 0.0 if error.refused else _GONE_AFTER if error.gone else LOST_AFTER
-                if time.monotonic() - begin >= patience:
+                if error.refused or time.monotonic() - begin >= self._patience:
                     return str(error)
                 time.sleep(_RETRY)
             else:
@@ -196,6 +209,11 @@ class Inbox:
         self._seen = 0
         self.heard = time.monotonic()
         """When something came."""
+
+    def has(self, number: int) -> bool:
+        """Whether this batch was taken."""
+        with self._lock:
+            return number <= self._seen
 
     def receive(self, number: int, content: Buffer = b"", bodies: Buffer = b"") -> None:
         """Takes a batch; it may be acknowledged when this returns. Number 0 is a sign of life.

@@ -1,0 +1,170 @@
+"""How does a large batch travel over a link that may be slow?
+
+In pieces, a few under way at once, each answered by itself. So whoever waits sees that bytes come, however long the
+whole takes; what is lost on the way is sent again alone; and a piece is as large as the link carries in a moment, so
+that signs of life and what comes the other way are never long behind it.
+"""
+
+from __future__ import annotations
+
+import bisect
+import heapq
+import itertools
+import mmap
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from typing_extensions import Buffer
+
+from dfm.flare._channel import Piece
+from dfm.flare._lane import MOST_WAITING, Unreachable
+
+LEAST, MOST = 1 << 16, 1 << 22
+"""Bytes of the smallest and of the largest piece."""
+_AT_ONCE = 4
+"""Pieces that are under way."""
+_SHORT, _LONG = 0.1, 0.5
+"""Seconds that an answer may take longer than the fastest one: below the first, the next pieces are larger; above the
+second, smaller, for then they queue somewhere."""
+
+
+_SLOWER = 4.0
+"""How many times as long as the last one an answer may take before its piece is sent again."""
+
+
+class Pace:
+    """How large the next piece is, by how long the answers to those before took. It lasts as long as its lane."""
+
+    def __init__(self) -> None:
+        self.length = LEAST
+        self.expected = 0.0
+        """Seconds after which an answer should have come, by how long the last one took."""
+        self._fastest = float("inf")
+
+    def lost(self) -> None:
+        """A piece, or its answer, did not come in time."""
+        self.length = max(self.length // 2, LEAST)
+
+    def answered(self, seconds: float) -> None:
+        """A piece's answer took so long."""
+        self._fastest = min(self._fastest, seconds)
+        self.expected = _SLOWER * seconds
+        if seconds < self._fastest + _SHORT:
+            self.length = min(2 * self.length, MOST)
+        elif seconds > self._fastest + _LONG:
+            self.length = max(self.length // 2, LEAST)
+
+
+def send(
+    number: int,
+    batch: list[Buffer],
+    pace: Pace,
+    ask: Callable[[Piece, bytes], bytes],
+    patience: float,
+    go_on: Callable[[], bool],
+) -> bytes:
+    """Sends a batch, and returns what the other end answers when it has taken it.
+
+    `ask` sends one piece and returns its answer, empty where more are missing, or raises `Unreachable`; it is called
+    from several threads.
+
+    Raises:
+        Unreachable: for `patience` seconds no piece got an answer, one was refused, or the lane does not go on.
+    """
+    views = [memoryview(part).cast("B") for part in batch]
+    ends = list(itertools.accumulate(view.nbytes for view in views))
+    pieces: queue.SimpleQueue[Piece | None] = queue.SimpleQueue()
+    answers: queue.SimpleQueue[tuple[Piece, float, bytes | Exception]] = queue.SimpleQueue()
+
+    def carry() -> None:
+        while (piece := pieces.get()) is not None:
+            begun = time.monotonic()
+            try:
+                content = b"".join(_between(views, ends, piece.offset, piece.offset + piece.length))
+                answer: bytes | Exception = ask(piece, content)
+            except Exception as error:
+                answer = error
+            answers.put((piece, time.monotonic() - begun, answer))
+
+    for _ in range(_AT_ONCE):
+        threading.Thread(target=carry, name="dfm-piece", daemon=True).start()
+    try:
+        since, offset, under_way = time.monotonic(), 0, 0
+        while under_way or offset < ends[-1]:
+            while under_way < _AT_ONCE and offset < ends[-1]:
+                piece = Piece(number, ends[-1], offset, min(pace.length, ends[-1] - offset))
+                pieces.put(piece)
+                offset, under_way = offset + piece.length, under_way + 1
+            piece, seconds, answer = answers.get()
+            under_way -= 1
+            if isinstance(answer, bytes):
+                since = time.monotonic()
+                pace.answered(seconds)
+                if answer:
+                    return answer
+                continue
+            may_wait = isinstance(answer, Unreachable) and not answer.refused and go_on()
+            if not may_wait or time.monotonic() - since >= patience:
+                raise answer
+            pace.lost()
+            pieces.put(piece)
+            under_way += 1
+    finally:
+        for _ in range(_AT_ONCE):
+            pieces.put(None)
+    raise Unreachable("the other end has got all of a batch and does not say so")
+
+
+def _between(views: list[memoryview], ends: list[int], begin: int, end: int) -> Iterator[memoryview]:
+    """The bytes from `begin` to `end` of what the views are together."""
+    index = bisect.bisect_right(ends, begin)
+    while begin < end:
+        start = ends[index] - views[index].nbytes
+        yield views[index][begin - start : end - start]
+        begin, index = ends[index], index + 1
+
+
+class Assembly:
+    """What has come of the batch that another process is sending, on whatever thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._forget(0, 0)
+
+    def _forget(self, number: int, size: int) -> None:
+        # Its pages become memory as pieces come, whatever size is said.
+        self._whole = memoryview(mmap.mmap(-1, size) if size else b"")
+        self._number = number
+        self._until = 0
+        """All before this has come."""
+        self._ahead: list[tuple[int, int]] = []
+        """Offset and length of what came beyond."""
+        self._had: set[tuple[int, int]] = set()
+
+    def take(self, piece: Piece, content: memoryview) -> memoryview | None:
+        """Takes a piece that its sender has proved: the batch once it is whole, empty before, None if this had come.
+
+        Raises:
+            ValueError: it is no piece of a batch, or of one that is too large.
+        """
+        number, size, offset, length = piece
+        if not (0 < length == content.nbytes and offset >= 0 and offset + length <= size <= MOST_WAITING):
+            raise ValueError("what came is no piece of a batch")
+        with self._lock:
+            if (number, size) != (self._number, len(self._whole)):
+                self._forget(number, size)
+            if (offset, length) in self._had or offset + length <= self._until:
+                return None
+            self._whole[offset : offset + length] = content
+            self._had.add((offset, length))
+            heapq.heappush(self._ahead, (offset, length))
+            # The batch may come again in other pieces than before, so that they overlap.
+            while self._ahead and self._ahead[0][0] <= self._until:
+                self._until = max(self._until, sum(heapq.heappop(self._ahead)))
+            if self._until < size:
+                return memoryview(b"")
+            whole = self._whole
+            self._forget(0, 0)
+            return whole

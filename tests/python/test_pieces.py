@@ -1,0 +1,177 @@
+"""Does a large batch come whole, once, whatever becomes of its pieces?"""
+
+import os
+import random
+import threading
+from pathlib import Path
+
+import pytest
+from dfm.flare import _pieces
+from dfm.flare._channel import Piece
+from dfm.flare._lane import Unreachable
+from dfm.flare._pieces import Assembly, Pace, send
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from typing_extensions import Buffer
+
+DONE = b"it was taken"
+batches = st.lists(st.binary(max_size=40), min_size=1, max_size=8).filter(any)
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, size in (("LEAST", 1), ("MOST", 16)):
+        monkeypatch.setattr(_pieces, name, size)
+
+
+def always() -> bool:
+    return True
+
+
+class Other:
+    """The other end, to which each message comes, or not, in one of some ways."""
+
+    def __init__(self, chance: random.Random, losses: int) -> None:
+        self.assembly = Assembly()
+        self.wholes: list[bytes] = []
+        self._chance = chance
+        self._losses = losses
+        self._lock = threading.Lock()
+
+    def ask(self, piece: Piece, content: bytes) -> bytes:
+        with self._lock:
+            fate = self._chance.randrange(4) if self._losses > 0 else 0
+            self._losses -= fate > 0
+        if fate == 1:
+            raise Unreachable("it was lost on its way")
+        answer = self._take(piece, content)
+        if fate == 2:
+            answer = self._take(piece, content)
+        if fate == 3:
+            raise Unreachable("its answer was lost")
+        return answer
+
+    def _take(self, piece: Piece, content: bytes) -> bytes:
+        if self.wholes:
+            return DONE
+        whole = self.assembly.take(piece, memoryview(content))
+        if not whole:
+            return b""
+        self.wholes.append(bytes(whole))
+        return DONE
+
+
+@settings(deadline=None, max_examples=200)
+@given(batches, st.integers(), st.integers(0, 20))
+def test_a_batch_comes_whole_and_once_whatever_becomes_of_its_pieces(
+    parts: list[bytes], seed: int, losses: int
+) -> None:
+    other = Other(random.Random(seed), losses)
+    given: list[Buffer] = [*parts]
+    assert send(1, given, Pace(), other.ask, 60.0, always) == DONE
+    assert other.wholes == [b"".join(parts)]
+
+
+@settings(deadline=None)
+@given(st.binary(min_size=1, max_size=60), st.lists(st.tuples(st.integers(0, 59), st.integers(1, 60)), max_size=20))
+def test_pieces_may_overlap(whole: bytes, cuts: list[tuple[int, int]]) -> None:
+    """As they do where a batch is sent again after a while, in pieces of other lengths."""
+    assembly, covered = Assembly(), bytearray(len(whole))
+    pieces = [(offset, min(length, len(whole) - offset)) for offset, length in cuts if offset < len(whole)]
+    for offset, length in [*pieces, (0, len(whole))]:
+        covered[offset : offset + length] = b"1" * length
+        part = memoryview(whole)[offset : offset + length]
+        came = assembly.take(Piece(1, len(whole), offset, length), part)
+        if all(covered):
+            assert came == whole
+            return
+        assert not came
+
+
+def test_it_goes_on_as_long_as_something_comes_and_ends_when_nothing_does() -> None:
+    """Nine pieces are answered, far more slowly than the patience would be for all of them; the tenth never is."""
+    answered = 0
+    lock = threading.Lock()
+
+    def ask(piece: Piece, content: bytes) -> bytes:
+        nonlocal answered
+        with lock:
+            if answered < 9:
+                answered += 1
+                return b""
+        raise Unreachable("nobody answers")
+
+    with pytest.raises(Unreachable, match="nobody answers"):
+        send(1, [bytes(1000)], Pace(), ask, 0.05, always)
+    assert answered == 9
+
+
+@pytest.mark.parametrize(("refused", "goes_on"), [(True, True), (False, False)])
+def test_what_is_refused_or_not_to_go_on_is_not_tried_again(refused: bool, goes_on: bool) -> None:
+    tried: list[Piece] = []
+
+    def ask(piece: Piece, content: bytes) -> bytes:
+        tried.append(piece)
+        raise Unreachable("no", refused=refused)
+
+    with pytest.raises(Unreachable, match="no"):
+        send(1, [bytes(1000)], Pace(), ask, 1000.0, lambda: goes_on)
+    assert len(tried) == len(set(tried))
+
+
+def test_a_batch_that_came_and_is_not_taken_is_no_success() -> None:
+    with pytest.raises(Unreachable, match="does not say so"):
+        send(1, [bytes(1000)], Pace(), lambda piece, content: b"", 1000.0, always)
+
+
+def test_pieces_follow_what_the_link_carries() -> None:
+    pace = Pace()
+    for _ in range(10):
+        pace.answered(0.05)
+    assert pace.length == 16
+    pace.answered(0.05 + 0.3)
+    assert pace.length == 16
+    for _ in range(10):
+        pace.answered(0.05 + 0.6)
+    assert pace.length == 1
+    assert pace.expected == 4 * (0.05 + 0.6)
+    for _ in range(2):
+        pace.answered(0.05)
+    pace.lost()
+    assert pace.length == 2
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        Piece(1, 10, 0, 4),
+        Piece(1, 10, 8, 3),
+        Piece(1, 10, -1, 3),
+        Piece(1, 2, 0, 3),
+        Piece(1, 1 << 40, 0, 3),
+        Piece(1, 10, 0, 0),
+    ],
+)
+def test_what_is_no_piece_is_refused(piece: Piece) -> None:
+    with pytest.raises(ValueError, match="no piece"):
+        Assembly().take(piece, memoryview(b"abc"))
+
+
+def test_what_comes_again_shows_no_life() -> None:
+    assembly = Assembly()
+    piece = Piece(1, 6, 0, 3)
+    assert assembly.take(piece, memoryview(b"abc")) == b""
+    assert assembly.take(piece, memoryview(b"abc")) is None
+    assert assembly.take(Piece(1, 6, 3, 3), memoryview(b"def")) == b"abcdef"
+
+
+def test_a_large_size_that_is_said_takes_no_memory() -> None:
+    """A piece of a batch of 4 GB, of which nothing else comes."""
+    assembly, before = Assembly(), resident()
+    assert assembly.take(Piece(1, 4 << 30, 0, 3), memoryview(b"abc")) == b""
+    assert resident() - before < 1 << 30
+
+
+def resident() -> int:
+    """Bytes that this process has in memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
