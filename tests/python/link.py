@@ -8,7 +8,7 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 _AT_ONCE = 16_384
@@ -76,7 +76,7 @@ class Link:
 
 
 @contextlib.contextmanager
-def through(kit: Path, folder: Path, rate: float = float("inf")) -> Iterator[tuple[Path, Link]]:
+def through(kit: Path, folder: Path, rate: float = float("inf")) -> Generator[tuple[Path, Link]]:
     """A copy of an application's kit that reaches the server through a link, and that link."""
     copy = folder / kit.name
     shutil.copytree(kit, copy)
