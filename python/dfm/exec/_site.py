@@ -10,7 +10,7 @@ import os
 import pathlib
 import re
 from collections.abc import Callable, Generator, Mapping
-from typing import Any, Self, cast
+from typing import Any, NoReturn, Self, cast
 
 from pydantic import BaseModel
 
@@ -104,6 +104,18 @@ class DfmContext:
     """The user's organisation, as the certificate has it; empty on the local target."""
     role: str = ""
     """The user's role in the federation, as the certificate has it; empty on the local target."""
+
+    def send_to_place(self, *_: Any, **__: Any) -> NoReturn:
+        """Programs that were written for another engine call this; here it says what to do instead.
+
+        Raises:
+            NotImplementedError: always.
+        """
+        raise NotImplementedError(
+            "an adapter sends nothing by itself: have its `body` yield each value to whatever takes its result"
+        )
+
+    send_to_place_sync = send_to_place
 
 
 class SecretsVault:
