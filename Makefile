@@ -7,7 +7,7 @@ RUST := $(shell git ls-files 'crates/*' Cargo.toml Cargo.lock python/dfm/_native
 FUZZ_SECONDS ?= 1800
 # Those in Rust, then those in Python.
 FUZZ_TARGETS ?= configuration pipeline settings packet net session record \
-	value rebuild table statement batch kit
+	value rebuild table statement told batch kit
 
 .PHONY: fuzz growth soak demo test test-rust test-python test-deploy test-containers test-shells tools lint bench wheel generated
 

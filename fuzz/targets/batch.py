@@ -4,7 +4,7 @@
 import atheris
 
 with atheris.instrument_imports(include=["dfm"]):
-    from dfm.flare import _channel, _identity, _lane, _sealing
+    from dfm.flare import _channel, _identity, _lane, _sealing, _signing
 from fuzzing import fuzz, scratch
 from kits import Root
 
@@ -20,8 +20,9 @@ _ends = (
 _opening = _ends[1]
 _sealed = b"".join(map(bytes, _ends[0].seal(1, _channel.Batch([b"what is sealed"], []))))
 _user = _root.kit("ann@x", "lead")
-_application = _channel.Secret(_user, _JOB)
-_home = _sealing.HomeSealing(_user, _JOB, "home", _application)
+_signer = _signing.Signer()
+_application = _channel.Secret(_user, _JOB, _signer.about)
+_home = _sealing.HomeSealing(_user, _JOB, "home", _application, _signer)
 _home.meet("east", _secrets[1].hello)
 _home.begin(1)
 _home.recall(2)

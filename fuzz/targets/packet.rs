@@ -4,7 +4,7 @@
 
 use dfm_fuzz::{HOME, PLANS, write_seeds};
 use dfm_net::{Failure, Frame, Measured, NodeId, Waiting};
-use dfm_wire::{Buffer, Encoded, Ending, Message, Outline, Payload, Running, Unfinished};
+use dfm_wire::{Buffer, Encoded, Ending, Message, Order, Outline, Payload, Running, Unfinished};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(
@@ -13,12 +13,20 @@ fuzz_target!(
         let outline = Outline::of(HOME, packet);
         assert_eq!(Outline::from_bytes(&outline.to_bytes()), Some(outline.clone()));
         let _ = Outline::from_bytes(packet);
+        let order = Order::of(packet);
         let Ok(message) = Message::from_bytes(packet) else { return };
         let written = message.to_bytes();
         // Not the message itself: a time that is no number is not equal to itself.
         let again = Message::from_bytes(&written).expect("what dfm writes, it reads").to_bytes();
         assert_eq!(again, written);
         assert_eq!(outline.kept().is_some(), is_kept(&message), "who keeps it reads it as who acts on it");
+        let ordered = match message {
+            Message::Open(job, ..) => Some(Order::Net(job)),
+            Message::Start(job, ..) => Some(Order::Params(job)),
+            Message::Cancel(job) => Some(Order::Cancel(job)),
+            _ => None,
+        };
+        assert_eq!(order, ordered, "who checks who has signed for it reads it as who acts on it");
     }
 );
 

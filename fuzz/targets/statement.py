@@ -7,7 +7,7 @@ import json
 import atheris
 
 with atheris.instrument_imports(include=["dfm"]):
-    from dfm.flare import _channel, _identity
+    from dfm.flare import _channel, _identity, _signing
 from fuzzing import fuzz, scratch
 from kits import Root
 
@@ -24,7 +24,32 @@ _honest = [
 ]
 
 
+_signer = _signing.Signer()
+_user = _channel.Secret(_root.kit("ann", "lead"), _JOB, _signer.about).hello
+_content, _ = _identity.check(_west, _user, _channel.HELLO, _JOB)
+_packets = [("west", b"\x81\xa4Open\x93\x01\xa1p\x90"), ("west", b"\x81\xa5Start\x94\x01\x91\x00\x90\x90")]
+_begun = _signer.statements(_user, _packets)[0]
+
+
+def _of_a_job(data: bytes) -> None:
+    """A statement of a job as it is, or signed by an application that means no good; then what begins with it."""
+    site = _signing.Signed("west", _user, _content)
+    statement = data[1:] if data[:1] == b"\x02" else _signer._key.sign(data[1:]) + data[1:]
+    try:
+        site.take(statement)
+    except _identity.Untrusted:
+        return
+    assert data[:1] != b"\x02" or statement == _begun
+    for _, packet in _packets:
+        try:
+            site.check(packet)
+        except _identity.Untrusted:
+            assert statement != _begun
+
+
 def one(data: bytes) -> None:
+    if data[:1] in (b"\x02", b"\x03"):
+        return _of_a_job(data)
     text = data[1:].decode("utf-8", "surrogateescape") if data[:1] != b"\x00" else _signed(data[1:])
     try:
         content, who = _identity.check(_west, text, _channel.HELLO, _JOB)
@@ -55,6 +80,8 @@ fuzz(
     [
         *(b"\x01" + hello.encode() for hello in _honest),
         *(b"\x00" + _inner(hello).encode() for hello in _honest),
+        b"\x02" + _begun,
+        b"\x03" + _begun[64:],
     ],
     one,
 )

@@ -16,7 +16,7 @@ import threading
 import types
 from asyncio.tasks import _enter_task as enter_task  # pyright: ignore[reportPrivateUsage]
 from asyncio.tasks import _leave_task as leave_task  # pyright: ignore[reportPrivateUsage]
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator, Sequence
 from typing import Any
 
 from typing_extensions import Buffer
@@ -53,8 +53,8 @@ class SiteLoop:
     def __init__(self, site: _native.Site, on_event: Callable[[tuple[Any, ...]], None]) -> None:
         """`on_event` takes what is not the site's own business, as `Site.events` gives it."""
         self.site = site
-        self.carry: Callable[[str, Buffer], None] | None = None
-        """Takes (site, packet), for links that are no sockets; called in the packets' order."""
+        self.carry: Callable[[Sequence[tuple[str, Buffer]]], None] | None = None
+        """Takes packets, each for a site, in their order, for links that are no sockets."""
         self._on_event = on_event
         self._loop = asyncio.get_running_loop()
         self._helper: _Helper | None = None
@@ -197,9 +197,8 @@ class SiteLoop:
 
     def _flush(self) -> None:
         blocked = self.site.flush()
-        if self.carry is not None:
-            for site, packet in self.site.take_packets():
-                self.carry(site, packet)
+        if self.carry is not None and (packets := self.site.take_packets()):
+            self.carry(packets)
         if not blocked and not self._blocked:
             return
         fds = {self._watched[name][1] for name in blocked if name in self._watched}

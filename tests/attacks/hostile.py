@@ -13,17 +13,17 @@ from dfm.flare._links import FlareLinks
 @contextlib.contextmanager
 def changed(change):
     """Has `change(site, message)` say, inside, what goes to a site instead of a message: a list of messages, each as
-    plain data or as bytes; None leaves it as it is. A session that is opened inside does so, for all its life."""
+    plain data or as bytes; None leaves it as it is. A session that is opened inside does so, for all its life. What
+    jobs begin with then is signed by the user all the same."""
     honest = FlareLinks._carry
 
-    def carry(self, site, packet):
-        message = msgpack.unpackb(bytes(packet), raw=False, strict_map_key=False)
-        instead = change(site, message)
-        if instead is None:
-            honest(self, site, packet)
-            return
-        for one in instead:
-            honest(self, site, one if isinstance(one, bytes) else bytes(msgpack.packb(one) or b""))
+    def carry(self, packets):
+        said = []
+        for site, packet in packets:
+            instead = change(site, msgpack.unpackb(bytes(packet), raw=False, strict_map_key=False))
+            for one in [bytes(packet)] if instead is None else instead:
+                said.append((site, one if isinstance(one, bytes) else bytes(msgpack.packb(one) or b"")))
+        honest(self, said)
 
     FlareLinks._carry = carry
     try:

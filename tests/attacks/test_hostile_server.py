@@ -8,12 +8,14 @@ import msgpack
 import pytest
 from dfm.api import ErrorToken, PlaceParam, Yield
 from dfm.errors import SessionError
+from dfm.flare import _told
 from dfm.flare._channel import HELLO, Forged, Secret, public
 from dfm.flare._connection import Connection
 from dfm.flare._identity import Untrusted, sign
 from dfm.flare._keeping import FlareKeeps
 from dfm.flare._links import FlareLinks
 from dfm.flare._sealing import HomeSealing, Reader, SiteSealing, outline_of
+from dfm.flare._signing import Signer
 from dfm.session import JobStatus
 from flare_federation import opened, written
 from kits import Root
@@ -44,9 +46,10 @@ ANSWER = {"Unfinished": [1, 1, MARK]}
 
 class Application:
     def __init__(self, kits, user="ann"):
-        self.secret = Secret(kits[user], JOB)
+        self.signer = Signer()
+        self.secret = Secret(kits[user], JOB, self.signer.about)
         self.hello = self.secret.hello
-        self.end = HomeSealing(kits[user], JOB, "home", self.secret)
+        self.end = HomeSealing(kits[user], JOB, "home", self.secret, self.signer)
         self.end.begin(1)
 
 
@@ -138,6 +141,15 @@ def test_what_one_site_says_is_not_taken_for_anothers(kits, application, site):
         site.end.open(head, body)
 
 
+def test_nothing_is_held_of_jobs_that_were_cancelled(application, site):
+    for job in (1, 2):
+        site.end.seal(message(Report=[job, MARK]))
+    site.end.open(*application.end.seal("east", message(Cancel=1)))
+    assert site.end._sent.keys() == {2}
+    site.end.note_order(message(Cancel=2))
+    assert not site.end._sent
+
+
 @pytest.mark.parametrize("name", ["west", "server", "ann"])
 def test_nobody_is_introduced_as_another_site(kits, application, name):
     with pytest.raises(Untrusted):
@@ -220,9 +232,55 @@ def test_what_lacks_its_value_is_seen_and_only_what_was_had_may_lack_it(kits, ap
     keeps = FlareKeeps.__new__(FlareKeeps)
     keeps._homesite = "home"
     history = [(site, *again.end.open_kept(site, head, None)) for site, head, _ in packets]
-    told = {"about": {"about": application.end.note({"id": "s-1"})}, "had": [], "notes": {}}
+    told = {"about": {"about": application.end.note({"id": "s-1"}), "status": None}, "had": [], "notes": {}}
     with pytest.raises(SessionError, match="was changed, or is not all"):
         keeps._found(again.end, told, history, "")
+
+
+def recalled(again, application, packets, **told):
+    """What an application that comes back makes of what the server tells it."""
+    keeps = FlareKeeps.__new__(FlareKeeps)
+    keeps._homesite = "home"
+    history = [(site, *again.end.open_kept(site, head, body)) for site, head, body in packets]
+    about = {"about": application.end.note({"id": "s-1", "literals": "own"}), "status": None}
+    return keeps._found(again.end, {"about": about, "had": [], "notes": {}} | told, history, "")
+
+
+def test_what_the_server_says_of_a_job_replaces_nothing_that_its_application_has_noted(kits, application, site):
+    packets = kept(application, site)
+    about = {"about": application.end.note({"id": "s-1", "literals": "own"}), "status": None, "literals": "forged"}
+    found = recalled(come_back(kits, application, site), application, packets, about=about)
+    assert (found.about["id"], found.about["literals"]) == ("s-1", "own")
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"about": None},
+        {"about": {}},
+        {"about": {"about": 1, "status": None}},
+        {"had": 1},
+        {"had": [[1, 2, 3]]},
+        {"had": [[1, ["x"], 3]]},
+        {"notes": []},
+        {"notes": {"a": "b"}},
+    ],
+)
+def test_what_a_server_tells_of_a_job_in_another_shape_is_refused(kits, application, site, told):
+    packets = kept(application, site)
+    with pytest.raises(SessionError, match="was changed, or is not all"):
+        recalled(come_back(kits, application, site), application, packets, **told)
+
+
+@pytest.mark.parametrize(
+    "told", [b"", b"[]", b"{", b"[" * 100_000, b'{"begin": -1}', b'{"a": 99999999999}', b'{"a": NaN}']
+)
+def test_what_is_told_between_processes_is_a_small_object(told):
+    with pytest.raises(ValueError, match="what was told is no"):
+        _told.read(told)
+    with pytest.raises(ValueError, match="is longer than"):
+        _told.read(b" " * (20 << 20))
+    assert _told.read(_told.tell({"had": 4_000_000_000})) == {"had": 4_000_000_000}
 
 
 def test_another_users_application_reads_nothing_of_what_was_kept(kits, application, site):

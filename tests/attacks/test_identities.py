@@ -145,6 +145,16 @@ def test_a_key_of_a_kind_that_nobody_knows_is_no_participants(west):
             check(west, json.dumps(signed | {"certificate": pem}), HELLO, JOB)
 
 
+def test_a_certificate_of_a_version_that_there_is_not_is_no_participants(west):
+    signed = json.loads(sign(west, HELLO, JOB, {}))
+    der = ssl.PEM_cert_to_DER_cert(signed["certificate"])
+    third, none = bytes.fromhex("a003020102"), bytes.fromhex("a003020122")
+    assert third in der
+    pem = ssl.DER_cert_to_PEM_cert(der.replace(third, none, 1))
+    with pytest.raises(Untrusted, match="no signed statement"):
+        check(west, json.dumps(signed | {"certificate": pem}), HELLO, JOB)
+
+
 def test_another_version_of_the_statements_says_so(west, monkeypatch):
     monkeypatch.setattr("dfm.flare._identity._FORMAT", 2)
     hello = Secret(west, JOB).hello

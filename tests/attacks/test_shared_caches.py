@@ -8,6 +8,7 @@ from dfm.exec._adapters import Adapters
 from dfm.exec._site import Asker
 from dfm.flare._channel import Secret
 from dfm.flare._sealing import SiteSealing
+from dfm.flare._signing import Signer
 from kits import Root
 
 ANN, BOB, OWN = (
@@ -78,6 +79,6 @@ def test_a_site_takes_its_own_organisations_runs_for_its_own_and_no_others(tmp_p
     root = Root(tmp_path)
     site = root.kit("east")
     for user, own in ((root.kit("ann@x", "lead"), True), (root.kit("bob@y", "lead", org="elsewhere"), False)):
-        application = Secret(user, "job", {"organisation": "org"})
+        application = Secret(user, "job", Signer().about | {"organisation": "org"})
         sealing = SiteSealing(site, "job", "home", Secret(site, "job"), application.hello)
         assert sealing.is_own is own

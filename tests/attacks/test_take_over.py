@@ -168,7 +168,7 @@ def lead_refused(federation, site):
 
 
 def restarted(federation, site):
-    """Has NVFlare read a site's policy. `dfm poc start` would take the kit for an old one and make others."""
+    """Has NVFlare read a site's policy."""
     pid = federation.process(site)
     words, environment = (read(Path(f"/proc/{pid}/{name}")).split(b"\0")[:-1] for name in ("cmdline", "environ"))
     folder = os.readlink(f"/proc/{pid}/cwd")
@@ -202,6 +202,12 @@ def test_a_site_that_nvflare_lets_refuse_a_user_says_so(federation, fed):
             )
             with pytest.raises(SessionError, match=refused):
                 session.run(written(lambda: chain(fed)), start=0)
-    os.kill(federation.process("east"), signal.SIGKILL)
+        with lead_refused(federation, "west"):
+            restarted(federation, "west")
+            refused = r"as sites refuse it: 'east': it lets user .* submit no jobs, by its own .*; 'west': it lets user"
+            with opened(federation) as session, pytest.raises(SessionError, match=refused):
+                session.run(written(lambda: Yield(value=fed.Echo(site="west", value=1))))
+    for site in ("east", "west"):
+        os.kill(federation.process(site), signal.SIGKILL)
     federation.dfm("poc", "start", "-f", "small")
     federation.dfm("poc", "wait", "-f", "small")

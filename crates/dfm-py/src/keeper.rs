@@ -1,6 +1,6 @@
 //! What does Python see of what is kept for an application that may come back?
 
-use dfm_runtime::{Outline, Packet};
+use dfm_runtime::{Order, Outline, Packet};
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
@@ -116,6 +116,16 @@ pub fn outline<'py>(
 ) -> PyResult<(Bound<'py, PyBytes>, Option<u64>, bool)> {
     let outline = Outline::of(home, Held::new(packet)?.as_ref());
     Ok((PyBytes::new(py, &outline.to_bytes()), outline.kept(), outline.is_last()))
+}
+
+/// Which of the homesite's orders for a job a packet is, `net`, `params` or `cancel`, and the job; None for all others.
+#[pyfunction]
+pub fn order(packet: &Bound<'_, PyAny>) -> PyResult<Option<(&'static str, u64)>> {
+    Ok(Order::of(Held::new(packet)?.as_ref()).map(|order| match order {
+        Order::Net(job) => ("net", job),
+        Order::Params(job) => ("params", job),
+        Order::Cancel(job) => ("cancel", job),
+    }))
 }
 
 /// A packet that was kept, when it is opened: who sent it, its outline, and itself, unless its value was had.

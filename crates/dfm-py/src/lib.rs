@@ -24,7 +24,7 @@ mod _native {
     #[pymodule_export]
     use crate::buffers::Memory;
     #[pymodule_export]
-    use crate::keeper::{Keeper, outline, read_answer, unfold};
+    use crate::keeper::{Keeper, order, outline, read_answer, unfold};
     #[pymodule_export]
     use crate::measurement::Measurement;
     #[pymodule_export]

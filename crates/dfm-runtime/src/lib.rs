@@ -12,7 +12,7 @@ mod segment;
 mod site;
 pub mod spare;
 
-pub use dfm_wire::{Outline, unfold};
+pub use dfm_wire::{Order, Outline, unfold};
 pub use host::{Call, CallId, Event, Host, Incoming, NodeAt, Outgoing, Part, Room, Wait, Why, Yielded};
 pub use keeper::{Keeper, Packet, Progress};
 pub use limits::Limits;

@@ -1,8 +1,10 @@
 //! What do processes of a session send each other, as bytes? Bytes in, bytes out; no I/O.
 
 mod message;
+mod order;
 mod outline;
 mod shape;
 
 pub use message::{Buffer, Encoded, Ending, JobId, Message, Payload, Running, Unfinished};
+pub use order::Order;
 pub use outline::{ASKED, Kept, Outline, Series, Unfolded, unfold};

@@ -8,7 +8,6 @@ Everything here blocks, and runs on threads of its own; what comes from the job 
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import secrets
 import tempfile
@@ -22,6 +21,7 @@ from nvflare.fuel.flare_api import api_spec
 from nvflare.fuel.flare_api.flare_api import Session
 
 from dfm.errors import SessionError
+from dfm.flare import _told
 from dfm.flare._cells import End, NotYet, job_cell, poster, serve_batches, serve_started
 from dfm.flare._channel import HELLO, Channel, Secret
 from dfm.flare._identity import Credentials, Untrusted, check_server
@@ -29,6 +29,7 @@ from dfm.flare._job import LIST, OPEN, name_of, write_job
 from dfm.flare._kit import Kit
 from dfm.flare._lane import Inbox, Lane, Packet
 from dfm.flare._sealing import HomeSealing
+from dfm.flare._signing import Signer
 
 _LOGIN = 15.0
 """Seconds for the server to answer."""
@@ -39,6 +40,8 @@ _LOOK = 1.0
 """Seconds between looks at a job that does not say that it has started."""
 _UNTOLD = 10.0
 """Seconds after which it is asked all the same."""
+_UNAUTHORIZED = "not authorized"
+"""How NVFlare's client says that its site's policy forbids what a user asks."""
 _KEEP_ALIVE = 300.0
 """Seconds between signs of life; NVFlare ends a user's idle connection after 1,800."""
 
@@ -155,8 +158,9 @@ class Connection:
         cell = self._flare.api.get_cell()
         self._cell = job_cell("server", self.job)
         try:
-            secret = Secret(self._credentials, self.job)
-            sealing = HomeSealing(self._credentials, self.job, self._homesite, secret)
+            signer = Signer()
+            secret = Secret(self._credentials, self.job, signer.about)
+            sealing = HomeSealing(self._credentials, self.job, self._homesite, secret, signer)
             request = {"hello": secret.hello, "escrow": sealing.escrow, "cell": cell.get_fqcn()}
             answer = self._ask_to_open(request | {"homesite": self._homesite, "session": self._session} | more)
             hello = answer["hello"]
@@ -217,7 +221,7 @@ class Connection:
         self._closing.set()
         self._started.set()
         if self._lane is not None:
-            self._lane.push(Packet(self._homesite, "", json.dumps({"bye": True}).encode()))
+            self._lane.push(Packet(self._homesite, "", _told.tell({"bye": True})))
             self._lane.drain(3.0)
             self._lane.close()
         elif self.job and self._flare is not None:
@@ -235,7 +239,7 @@ class Connection:
             raise SessionError(f"the federation's server does not say who is connected: {error}") from None
 
     def refusals(self) -> dict[str, str]:
-        """The participants that did not take the job, each with what it told NVFlare of the reason.
+        """The participants that did not take the job, each with the reason.
 
         Raises:
             SessionError: the server does not say.
@@ -244,7 +248,17 @@ class Connection:
             told = self._flare.get_job_meta(self.job).get("job_deploy_detail") or []
         except Exception as error:
             raise SessionError(f"the federation's server does not say who takes part in its job: {error}") from None
-        return {site: reason for site, _, reason in (str(one).partition(": ") for one in told) if reason != "OK"}
+        # What is about no single participant has no colon.
+        answers = (str(one).partition(": ") for one in told)
+        return {site: self._told(reason) for site, _, reason in answers if reason not in ("", "OK")}
+
+    def _told(self, reason: str) -> str:
+        if _UNAUTHORIZED not in reason.lower().replace("_", " "):
+            return f"it did not take the session's job: {reason}"
+        return (
+            f"it lets user '{self._kit.user}' submit no jobs, by its own `local/authorization.json`; its admin decides "
+            "that, and restarts it after a change"
+        )
 
     def _submit(self) -> str:
         self._check_closing()
@@ -290,9 +304,18 @@ class Connection:
     def _check_alive(self) -> None:
         status = self.status()
         if status.startswith("FINISHED"):
+            ended = f"the session's job {self.job} ended before it began ({status})"
+            refusals = self.refusals()
+            if not refusals:
+                # The server says that a job has failed before it says how.
+                time.sleep(_ASK_AGAIN)
+                refusals = self.refusals()
+            if refusals:
+                told = "; ".join(f"'{site}': {why}" for site, why in sorted(refusals.items()))
+                raise SessionError(f"{ended}, as sites refuse it: {told}")
             raise SessionError(
-                f"the session's job {self.job} ended before it began ({status}); the server's log has the reason, "
-                "which may be that its kit was not provisioned by this version of dfm"
+                f"{ended}; the server's log has the reason, which may be that its kit was not provisioned by this "
+                "version of dfm"
             )
 
     def _check_closing(self) -> None:

@@ -9,13 +9,14 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from typing_extensions import Buffer
 
 from dfm import _native
 from dfm._shown import clean_logger
 from dfm.errors import SessionError
+from dfm.flare import _told
 from dfm.flare._channel import Forged
 from dfm.flare._identity import Untrusted
 from dfm.flare._sealing import HomeSealing
@@ -204,7 +205,7 @@ class FlareKeeps:
         except Untrusted as error:
             self._wrong = f"what the server has kept of it cannot be read: {error}"
 
-    def take_answer(self, job: int, told: dict[str, Any] | None) -> None:
+    def take_answer(self, job: int, told: object) -> None:
         """All that was kept has come; None if nothing is known of the execution."""
         history, self._past = self._past, []
         wrong, self._wrong = self._wrong, ""
@@ -220,7 +221,7 @@ class FlareKeeps:
     def _found(
         self,
         sealing: HomeSealing,
-        told: dict[str, Any] | None,
+        told: object,
         history: list[tuple[str, bytes, Buffer | None]],
         wrong: str,
     ) -> Recalled:
@@ -228,7 +229,10 @@ class FlareKeeps:
             raise SessionError("the session's job knows it no more")
         if wrong:
             raise SessionError(wrong)
-        about = told["about"]
+        try:
+            about, notes, positions = _parts(told)
+        except ValueError:
+            raise SessionError(_INCOMPLETE) from None
         try:
             own = sealing.own(about.pop("about"))
         except Untrusted as error:
@@ -236,10 +240,11 @@ class FlareKeeps:
         if (unfolded := _native.unfold(self._homesite, history)) is None:
             raise SessionError(_INCOMPLETE)
         packets, dropped = unfolded
-        had: dict[Key, int] = {(transition, *frame): had for transition, frame, had in told["had"]}
+        totals: dict[Key, int] = {(transition, *frame): had for transition, frame, had in positions}
         return Recalled(
-            own | about,
-            had | told["notes"],
+            # What the application has noted itself goes before what the server says.
+            about | own,
+            totals | notes,
             {(transition, *frame): count for transition, frame, count in dropped},
             packets,
         )
@@ -252,6 +257,21 @@ class FlareKeeps:
         for answer in recalls.values():
             if not answer.done():
                 answer.set_exception(SessionError(reason))
+
+
+def _parts(told: object) -> tuple[dict[str, Any], dict[Key, int], list[tuple[int, list[int], int]]]:
+    """What the session's job says of an execution, and of what of it was had."""
+    said = cast("dict[str, Any]", told if isinstance(told, dict) else {})
+    about, notes = said.get("about"), said.get("notes")
+    if not isinstance(about, dict) or not isinstance(notes, dict):
+        raise ValueError
+    found = cast("dict[str, Any]", about)
+    if not isinstance(found.get("about"), str) or not isinstance(found.get("status", 0), str | None):
+        raise ValueError
+    totals = cast("dict[Key, int]", notes)
+    if not all(isinstance(one, int) for one in (found.get("frames", 0), *totals.values())):
+        raise ValueError
+    return dict(found), totals, _told.positions(said.get("had"))
 
 
 def _tidy(folder: Path) -> None:

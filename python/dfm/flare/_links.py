@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import functools
-import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib import metadata
 from typing import Any
 
@@ -18,6 +17,7 @@ from typing_extensions import Buffer
 
 from dfm.errors import SessionError
 from dfm.exec._site import Asker
+from dfm.flare import _told
 from dfm.flare._channel import Forged
 from dfm.flare._connection import Connection
 from dfm.flare._identity import Untrusted, read_credentials
@@ -29,8 +29,6 @@ from dfm.session._home import Home
 
 _JOIN = 60.0
 """Seconds for a site's process to start and join the session."""
-_UNAUTHORIZED = "not authorized"
-"""How NVFlare's client says that its site's policy forbids what a user asks."""
 
 
 class FlareLinks:
@@ -145,12 +143,7 @@ class FlareLinks:
     async def _why_absent(self, site: str) -> str:
         refusals = await asyncio.to_thread(self._connection.refusals)
         if reason := refusals.get(site):
-            if _UNAUTHORIZED not in reason.lower().replace("_", " "):
-                return f"it did not take the session's job: {reason}"
-            return (
-                f"it lets user '{self._kit.user}' submit no jobs, by its own `local/authorization.json`; its admin "
-                "decides that, and restarts it after a change"
-            )
+            return reason
         here = ", ".join(f"'{one}'" for one in sorted(self._sites)) or "none"
         return f"it is not connected to the federation, of which there are: {here}"
 
@@ -224,15 +217,20 @@ class FlareLinks:
         self._home.driver.turn()
         await asyncio.to_thread(self._connection.close)
 
-    def _carry(self, site: str, packet: Buffer) -> None:
+    def _carry(self, packets: Sequence[tuple[str, Buffer]]) -> None:
         homesite, sealing = self._home.settings.homesite, self._connection.sealing
-        if sealing is None or not sealing.knows(site):
+        if sealing is None:
             return
-        if (sealed := sealing.seal(site, packet)) is not None:
-            self._connection.push(Packet(homesite, site, *sealed))
+        known = [(site, packet) for site, packet in packets if sealing.knows(site)]
+        statements = sealing.statements(known)
+        for place, (site, packet) in enumerate(known):
+            if (statement := statements.get(place)) is not None:
+                self._connection.push(Packet(homesite, site, *sealing.seal_statement(site, statement)))
+            if (sealed := sealing.seal(site, packet)) is not None:
+                self._connection.push(Packet(homesite, site, *sealed))
 
     def _tell(self, what: dict[str, Any]) -> None:
-        self._connection.push(Packet(self._home.settings.homesite, "", json.dumps(what).encode()))
+        self._connection.push(Packet(self._home.settings.homesite, "", _told.tell(what)))
 
     def _take(self, connection: Connection, packets: list[Packet]) -> None:
         if connection is not self._connection:
@@ -243,7 +241,15 @@ class FlareLinks:
             elif packet.receiver:
                 self._receive(packet.sender, packet.content, packet.body)
             else:
-                self._heed(json.loads(bytes(packet.content)))
+                self._heed_job(connection, packet)
+
+    def _heed_job(self, connection: Connection, packet: Packet) -> None:
+        try:
+            told = _told.read(packet.content)
+        except ValueError as error:
+            self._job_lost(connection, f"the session's job at the server is not understood: {error}")
+        else:
+            self._heed(told)
 
     def _leave(self, job: int) -> None:
         # What is to be kept of it until now is sealed first.
@@ -282,11 +288,11 @@ class FlareLinks:
                 self._changed.set()
             case {"lost": str(site), "reason": reason}:
                 self._lose(site, f"the process of site '{site}' ended or cannot be reached: {reason}")
-            case {"recalled": job, "told": found}:
+            case {"recalled": int(job), "told": found}:
                 self._keeps.take_answer(job, found)
-            case {"confirmed": job}:
+            case {"confirmed": int(job)}:
                 self._keeps.take_confirmation(job)
-            case {"cancel": job}:
+            case {"cancel": int(job)}:
                 self._home.abort(job)
             case _:
                 pass

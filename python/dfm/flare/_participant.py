@@ -13,7 +13,7 @@ import concurrent.futures
 import functools
 import json
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from dfm._shown import clean_logger
 from dfm.exec._adapters import Adapters
 from dfm.exec._policy import SitePolicy
 from dfm.exec._site import Asker
+from dfm.flare import _told
 from dfm.flare._channel import Forged
 from dfm.flare._identity import Untrusted
 from dfm.flare._lane import Packet
@@ -97,7 +98,7 @@ class Participant:
 
     def obey(self, packet: bytes) -> None:
         """Takes what the session's job says in the application's name: that a job is over, or what one waits for."""
-        self._driver.soon(functools.partial(self._give, self._homesite, packet))
+        self._driver.soon(functools.partial(self._obey, packet))
 
     def lose(self, site: str) -> None:
         """Another site is gone."""
@@ -139,9 +140,10 @@ class Participant:
             await self._over.wait()
             await self._driver.end()
 
-    def _send(self, receiver: str, packet: Buffer) -> None:
-        sealed = self._sealing.seal(packet) if receiver == self._homesite else (packet,)
-        self._carry(Packet(self._settings["site"], receiver, *sealed))
+    def _send(self, packets: Sequence[tuple[str, Buffer]]) -> None:
+        for receiver, packet in packets:
+            sealed = self._sealing.seal(packet) if receiver == self._homesite else (packet,)
+            self._carry(Packet(self._settings["site"], receiver, *sealed))
 
     def _receive(self, packets: list[Packet]) -> None:
         for packet in packets:
@@ -151,9 +153,18 @@ class Participant:
             if self._homesite in self._gone:
                 return
             try:
-                self._give(packet.sender, self._sealing.open(packet.content, packet.body))
+                opened = self._sealing.open(packet.content, packet.body)
             except Forged:
                 self._break_off("what the application sent was changed or left out on its way")
+            except Untrusted as error:
+                self._break_off(f"the application is not trusted: {error}")
+            else:
+                if opened is not None:
+                    self._give(packet.sender, opened)
+
+    def _obey(self, packet: bytes) -> None:
+        self._sealing.note_order(packet)
+        self._give(self._homesite, packet)
 
     def _give(self, sender: str, packet: Buffer) -> None:
         self._native.receive_packet(sender, packet)
@@ -173,7 +184,7 @@ class Participant:
 
     def _tell_end(self, how: str) -> None:
         # Nobody would learn of what is not done because of it, unless this site says so.
-        self._carry(Packet(self._settings["site"], "", json.dumps({"ended": how}).encode()))
+        self._carry(Packet(self._settings["site"], "", _told.tell({"ended": how})))
 
     def _on_event(self, event: tuple[Any, ...]) -> None:
         """Neither a set-up nor an end comes from the application here: the kit has the one, the job the other."""

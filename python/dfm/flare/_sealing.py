@@ -15,7 +15,7 @@ import hmac
 import json
 import os
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from cryptography.hazmat.primitives import hashes, serialization
@@ -26,6 +26,7 @@ from typing_extensions import Buffer
 from dfm import _native
 from dfm.flare._channel import HELLO, Forged, Keys, Secret, agree, digest, public
 from dfm.flare._identity import Credentials, Untrusted, Who, check_client, check_server, check_user
+from dfm.flare._signing import Signed, Signer
 
 SERVER = "server"
 """What dfm calls the server's site, whatever its name."""
@@ -38,6 +39,8 @@ _KEY = 32
 _MOST_APPLICATIONS = 1000
 """So many applications may come back to a session, one after the other."""
 _OAEP = hashes.SHA256
+_STATEMENT = b"statement"
+"""The outline of what an application has signed."""
 
 
 class Sealed(NamedTuple):
@@ -116,6 +119,7 @@ class SiteSealing:
         self._job = job
         self._homesite = homesite
         self._secret = secret
+        self._site = SERVER if credentials.who.name == credentials.server else credentials.who.name
         self._met: set[bytes] = set()
         self._sent: dict[int, int] = {}
         _, self.user = self._check(application)
@@ -130,7 +134,8 @@ class SiteSealing:
         """An application takes part, in the place of the one before.
 
         Raises:
-            Untrusted: it is not of the same user, or it has taken part before: what it said could be said again.
+            Untrusted: it is not of the same user, or it has taken part before: what it said could be said again; or it
+                says no key that it signs with.
         """
         content, user = self._check(hello)
         if user != self.user:
@@ -139,6 +144,7 @@ class SiteSealing:
         if known in self._met or len(self._met) >= _MOST_APPLICATIONS:
             raise Untrusted("it is an application that has come before")
         self._met.add(known)
+        self._signed = Signed(self._site, hello, content)
         sending, self._getting = agree(self._secret.key, self._secret.hello, hello, content, b"packets")
         self._application = known[:16]
         self._sender = _Sender(self._application, sending)
@@ -154,11 +160,12 @@ class SiteSealing:
             del self._sent[job]
         return self._sender.seal(outline, job, number, packet)
 
-    def open(self, head: Buffer, body: Buffer) -> Buffer:
-        """The next packet of the application.
+    def open(self, head: Buffer, body: Buffer) -> Buffer | None:
+        """The next packet of the application; None for what is signed of a job that will begin.
 
         Raises:
             Forged: it is none, or not the next.
+            Untrusted: a job begins with it, and the application has not signed that.
         """
         if _application(head) != self._application:
             raise Forged
@@ -166,7 +173,21 @@ class SiteSealing:
         if read.number != self._got + 1:
             raise Forged
         self._got += 1
-        return _read_body(self._getting, head, read, body)
+        packet = _read_body(self._getting, head, read, body)
+        if read.outline == _STATEMENT:
+            self._signed.take(packet)
+            return None
+        self._signed.check(packet)
+        self.note_order(packet)
+        return packet
+
+    def note_order(self, packet: Buffer) -> None:
+        """Takes note of what the application orders, or what is ordered in its name."""
+        match _native.order(packet):
+            case ("cancel", job):
+                self._sent.pop(job, None)
+            case _:
+                pass
 
 
 class Reader:
@@ -257,8 +278,11 @@ class Reader:
 class HomeSealing(Reader):
     """An application's end. All is called on one thread."""
 
-    def __init__(self, credentials: Credentials, job: str, homesite: str, secret: Secret) -> None:
+    def __init__(self, credentials: Credentials, job: str, homesite: str, secret: Secret, signer: Signer) -> None:
+        """`secret` and `signer` are those of its hello."""
         super().__init__(credentials, job, homesite)
+        self._hello = secret.hello
+        self._signer = signer
         own = os.urandom(_KEY)
         keys = _own_keys(own)
         self._application = digest(secret.hello)[:16]
@@ -292,6 +316,14 @@ class HomeSealing(Reader):
             return None
         numbers[site] = numbers.get(site, 0) + 1
         return self._senders[site].seal(outline, job, numbers[site], packet)
+
+    def statements(self, packets: Sequence[tuple[str, Buffer]]) -> dict[int, bytes]:
+        """As `Signer`."""
+        return self._signer.statements(self._hello, packets)
+
+    def seal_statement(self, site: str, statement: bytes) -> Sealed:
+        """A statement for a site."""
+        return self._senders[site].seal(_STATEMENT, 0, 0, statement)
 
     def note(self, what: Any) -> str:
         """Something that only this user's applications will read, with `Reader.own`."""

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 import threading
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from nvflare.apis.fl_context import FLContext
 from nvflare.apis.shareable import Shareable
 from nvflare.apis.signal import Signal
 
+from dfm.flare import _told
 from dfm.flare._admission import admit
 from dfm.flare._cells import JOIN, End, NotYet, ask, job_cell, poster, serve_batches
 from dfm.flare._channel import HELLO, Channel, Secret
@@ -108,7 +108,7 @@ class SessionExecutor(Executor):
             self._sites = answer["sites"]  # the cell of each
             self._ends[self._server] = End(channel, Inbox(self._take_from_server))
         told = {"ready": True} | ({} if problem is None else {"problem": problem})
-        self._lane(self._server).push(Packet(self._name, "", json.dumps(told).encode()))
+        self._lane(self._server).push(Packet(self._name, "", _told.tell(told)))
 
     def _end(self) -> None:
         self._over.set()
@@ -127,11 +127,14 @@ class SessionExecutor(Executor):
     def _take_from_server(self, packets: list[Packet]) -> None:
         own = self._settings["site"] if self._settings else None
         at_server = {site for site, cell in self._sites.items() if cell == self._server}
-        told = [json.loads(bytes(packet.content)) for packet in packets if not packet.receiver]
+        told = [_told.read(packet.content) for packet in packets if not packet.receiver]
         # Who is said to be there has to be known before what needs it.
         for one in told:
-            if "hello" in one:
-                self._meet(str(one["hello"]), one["said"])
+            match one:
+                case {"hello": str(name), "said": str(hello)}:
+                    self._meet(name, hello)
+                case _:
+                    pass
         self._take({self._homesite, *at_server} - {own}, [packet for packet in packets if packet.receiver])
         for one in told:
             if self._participant is not None:

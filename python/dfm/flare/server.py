@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 import threading
 import time
 from pathlib import Path
@@ -23,6 +22,7 @@ from nvflare.apis.impl.controller import Controller
 from nvflare.apis.shareable import Shareable
 from nvflare.apis.signal import Signal
 
+from dfm.flare import _told
 from dfm.flare._admission import admit
 from dfm.flare._cells import ENDED, JOIN, End, job_cell, poster, serve_batches, serve_ends, serve_joins, tell_started
 from dfm.flare._channel import HELLO, Channel, Secret
@@ -231,7 +231,7 @@ class SessionController(Controller):
 
     def _introduce(self, name: str, hello: str) -> None:
         """Tells every site whom else it will hear from."""
-        told = Packet("", "", json.dumps({"hello": name, "said": hello}).encode())
+        told = Packet("", "", _told.tell({"hello": name, "said": hello}))
         for site, lane in self._lanes.items():
             if site not in (self._homesite, name):
                 lane.push(told)
@@ -296,7 +296,7 @@ class SessionController(Controller):
             return
         with self._lock:
             if lane := self._lanes.get(site):
-                lane.push(Packet("", "", json.dumps(what).encode()))
+                lane.push(Packet("", "", _told.tell(what)))
 
     def _start_lane(self, site: str, cell: str, heartbeat: bool) -> None:
         def lost(reason: str) -> None:
@@ -342,7 +342,7 @@ class SessionController(Controller):
         if name not in self._lanes:
             self._start_lane(name, cell, heartbeat=True)
             for other, said in self._hellos.items():
-                self._lanes[name].push(Packet("", "", json.dumps({"hello": other, "said": said}).encode()))
+                self._lanes[name].push(Packet("", "", _told.tell({"hello": other, "said": said})))
         self._hellos[name] = hello
         self._introduce(name, hello)
 
@@ -353,7 +353,7 @@ class SessionController(Controller):
             if packet.sender != sender:
                 raise ValueError(f"'{sender}' sent a packet in the name of '{packet.sender}'")
             if not packet.receiver:
-                self._heed(sender, json.loads(bytes(packet.content)))
+                self._heed(sender, _told.read(packet.content))
             elif sender == self._homesite and not self._passes(packet):
                 continue
             elif self._participant is not None and self._sites.get(packet.receiver) == job_cell("server", self._job):
@@ -373,7 +373,7 @@ class SessionController(Controller):
 
     def _carry(self, packet: Packet) -> None:
         if not packet.receiver:
-            self._heed(packet.sender, json.loads(bytes(packet.content)))
+            self._heed(packet.sender, _told.read(packet.content))
             return
         with self._lock:
             # An application that comes back meanwhile gets it either from here or from what is kept.
@@ -399,19 +399,19 @@ class SessionController(Controller):
     def _heed_application(self, told: dict[str, Any]) -> None:
         executions = self._executions
         match told:
-            case {"begin": number, "id": name, "about": about}:
+            case {"begin": int(number), "id": str(name), "about": str(about)}:
                 executions.begin(number, name, about)
-            case {"had": number, "positions": positions, "notes": notes}:
-                executions.had(number, positions, notes)
-            case {"ended": number, "status": status}:
+            case {"had": int(number), "positions": positions, "notes": dict(notes)}:
+                executions.had(number, _told.positions(positions), notes)
+            case {"ended": int(number), "status": str(status)}:
                 executions.end(number, status)
-            case {"forget": number}:
+            case {"forget": int(number)}:
                 executions.forget(number)
-            case {"leave": number}:
+            case {"leave": int(number)}:
                 executions.leave(number)
-            case {"confirm": number}:
+            case {"confirm": int(number)}:
                 self._tell({"confirmed": number})
-            case {"recall": number}:
+            case {"recall": int(number)}:
                 self._recall(number)
             case {"bye": True}:
                 executions.close()
@@ -429,7 +429,7 @@ class SessionController(Controller):
         told, history = found or (None, [])
         for packet in history:
             lane.push(packet)
-        lane.push(Packet("", "", json.dumps({"recalled": number, "told": told}).encode()))
+        lane.push(Packet("", "", _told.tell({"recalled": number, "told": told})))
 
     def _tell_ready(self, site: str, told: dict[str, Any]) -> None:
         self._ready[site] = told | {"hello": self._hello_of(site)}
@@ -437,7 +437,7 @@ class SessionController(Controller):
 
     def _tell(self, what: dict[str, Any]) -> None:
         """To the application, or, of a loss, to everybody."""
-        told = Packet("", "", json.dumps(what).encode())
+        told = Packet("", "", _told.tell(what))
         for site, lane in self._lanes.items():
             if site == self._homesite or ("lost" in what and site not in self._lost):
                 lane.push(told)

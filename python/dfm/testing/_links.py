@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from typing_extensions import Buffer
@@ -72,8 +72,9 @@ class LoopLinks:
         for driver in self._drivers.values():
             await driver.end()
 
-    def _carry(self, sender: str, receiver: str, packet: Buffer) -> None:
-        self._home.loop.call_soon(self._deliver, sender, receiver, packet)
+    def _carry(self, sender: str, packets: Sequence[tuple[str, Buffer]]) -> None:
+        for receiver, packet in packets:
+            self._home.loop.call_soon(self._deliver, sender, receiver, packet)
 
     def _deliver(self, sender: str, receiver: str, packet: Buffer) -> None:
         homesite = self._home.settings.homesite
