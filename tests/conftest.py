@@ -16,6 +16,15 @@ from small_package import generate
 pytest_plugins = ["pytester"]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where tests run in several processes, those that share a federation on Flare stay in one, and so does each file."""
+    for item in items:
+        folder = item.path.parent.name
+        group = f"flare in {folder}" if item.get_closest_marker("flare") else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def command() -> Path:
     """The installed `dfm`."""
