@@ -30,7 +30,7 @@ from pipelines import chain
 
 pytestmark = pytest.mark.flare
 
-BYE = pack([Packet("home", "", b'{"bye": true}')]).parts
+BYE = b"".join(map(bytes, pack([Packet("home", "", b'{"bye": true}')]).parts))
 
 
 class Attacker:
