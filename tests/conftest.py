@@ -18,7 +18,7 @@ pytest_plugins = ["pytester"]
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run in several processes, those that share a federation on Flare stay in one, and so does each file."""
+    """Where tests run in several processes, those of one federation on Flare stay together, and so does each file."""
     for item in items:
         folder = item.path.parent.name
         group = f"flare in {folder}" if item.get_closest_marker("flare") else str(item.path)
