@@ -19,7 +19,13 @@ WORDS = ("numpy", "arrow", "pandas", "image", "scipy", "xarray")
 NAMES = sorted({*_builtin.RESTORE, *_classes.NAMES, *(name for word in WORDS for name in _files._file(word).RESTORE)})
 TEXTS = [
     *("things:Colour", "things:Bits", "things:Point", "things:Named", "things:Model", "things:Outer.Inner", "things:"),
-    *("things:datetime.datetime", "things:enum.Enum", "dfm._answers:AdvisedLiteral", "dfm._advice:Advice", "os:system"),
+    *(
+        "things:datetime.datetime",
+        "things:enum.Enum",
+        "dfm._discovery.answers:AdvisedLiteral",
+        "dfm._discovery.advice:Advice",
+        "os:system",
+    ),
     *("RED", "ONE", "A", "x", "y", "sum", "name", "at", "count", "Count", "of", "__class__", "C", "F", "PNG"),
     *("<f8", ">i2", "|b1", "|O", "<U3", "|S2", "<M8[D]", "<m8[us]", "|V8", "<f8,<f8", "<U999999999", "|V0"),
     *("categories", "masked", "sparse", "range", "of", "levels", "Int64", "float64", "string", "D", "h", "posix"),

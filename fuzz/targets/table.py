@@ -4,7 +4,8 @@
 import atheris
 
 with atheris.instrument_imports(include=["dfm"]):
-    from dfm import _arrow, _values
+    from dfm import _values
+    from dfm.values import _stream
     from dfm.values._arrow import stream
 import pyarrow
 import things
@@ -16,7 +17,7 @@ _values.set_policy(lenient=False, packages=[], most_bytes=_MOST)
 
 def one(data: bytes) -> None:
     try:
-        schema, batches = _arrow.opened(pyarrow.py_buffer(data))
+        schema, batches = _stream.opened(pyarrow.py_buffer(data))
     except ValueError:
         return
     table = pyarrow.Table.from_batches(batches, schema)

@@ -65,7 +65,7 @@ class Policy(threading.local):
 
 policy = Policy()
 
-_OUR_OWN = ("dfm.api._tokens", "dfm._answers", "dfm._advice", "dfm.errors")
+_OUR_OWN = ("dfm.api._tokens", "dfm._discovery.answers", "dfm._discovery.advice", "dfm.errors")
 """Modules of dfm whose classes are rebuilt everywhere."""
 
 

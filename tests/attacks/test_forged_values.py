@@ -292,9 +292,9 @@ import small.adapters
 refused(forged("enum", ["small.adapters:signal.Signals", "SIGKILL"]))
 refused(forged("enum", ["signal:Signals", "SIGKILL"]))
 refused(forged("dataclass", ["small.adapters:contextvars.ContextVar", {}]))
-refused(forged("dataclass", ["dfm._answers:dataclasses.Field", {}]))
-import dfm._answers
-kind = dfm._answers.AdvisedLiteral
+refused(forged("dataclass", ["dfm._discovery.answers:dataclasses.Field", {}]))
+import dfm._discovery.answers
+kind = dfm._discovery.answers.AdvisedLiteral
 path = f"{kind.__module__}:{kind.__qualname__}"
 refused(forged("dataclass", [path, {"value": 1, "__class__": 5}]))
 refused(forged("dataclass", [path, {"value": 1, "__reduce__": 5}]))

@@ -8,8 +8,10 @@ import zlib
 from typing import Any
 
 import pytest
-from dfm._advice import SiteAdvice, advice_lines
-from dfm._answers import answer_text, fits
+from dfm._discovery.advice import SiteAdvice, advice_lines
+from dfm._discovery.advisors import Advisor, advisors
+from dfm._discovery.answers import answer_text, fits
+from dfm._discovery.asking import advise
 from dfm._values import dumps, loads
 from dfm.api.discovery import (
     AdviceError,
@@ -20,8 +22,6 @@ from dfm.api.discovery import (
     SingleFieldAdvice,
 )
 from dfm.exec._adapters import Bound
-from dfm.exec._advise import advise
-from dfm.exec._advisors import Advisor, advisors
 from dfm.exec._secrets import Secrets
 from dfm.exec._telling import Telling
 from dfm.exec.discovery import (

@@ -14,7 +14,7 @@ from collections import OrderedDict
 import numpy
 import pyarrow
 import pytest
-from dfm._keys import key_of
+from dfm.exec._keys import key_of
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image

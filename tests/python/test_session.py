@@ -555,13 +555,13 @@ def test_an_idle_session_uses_no_processor_time(session, fed):
 
 
 def test_a_native_module_of_other_sources_is_told_at_import(tmp_path):
-    from dfm import _built
+    from dfm._running.built import check_built
 
-    _built.check_built()
+    check_built()
     stub = tmp_path / "_native.pyi"
     stub.write_text("def other() -> None: ...\n")
     with pytest.raises(ImportError, match="was built from other sources than these: run `make generated`"):
-        _built.check_built(stub)
+        check_built(stub)
 
 
 def test_a_place_that_no_yield_names_is_an_error_with_those_there_are(shared, fed):

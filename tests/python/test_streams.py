@@ -5,7 +5,7 @@ import os
 import threading
 
 import pytest
-from dfm._threads import Threads
+from dfm._running.threads import Threads
 from dfm.api import ErrorToken, ForEach, If, Yield
 from dfm.session import JobStatus
 from written import run, written

@@ -13,7 +13,7 @@ import pytest
 import scipy.sparse
 import xarray
 from dfm import _values
-from dfm._keys import key_of
+from dfm.exec._keys import key_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from dfm._advice import DISCOVERY_PLACE as DISCOVERY_PLACE_NAME
+from dfm._discovery.advice import DISCOVERY_PLACE as DISCOVERY_PLACE_NAME
 from dfm.api._blocks import ForEach, If, TryFromCache, WriteToCache
 from dfm.api._conditions import (
     And,

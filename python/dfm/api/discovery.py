@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dfm._advice import (
+from dfm._discovery.advice import (
     DISCOVERY_PLACE,
     BranchFieldAdvice,
     Edge,
@@ -17,7 +17,7 @@ from dfm._advice import (
     SiteAdvice,
     advice_data,
 )
-from dfm._answers import AdvisedDateRange, AdvisedDict, AdvisedLiteral, AdvisedOneOf, AdvisedSubsetOf
+from dfm._discovery.answers import AdvisedDateRange, AdvisedDict, AdvisedLiteral, AdvisedOneOf, AdvisedSubsetOf
 from dfm.api._operation import Operation
 from dfm.api._references import NodeId
 from dfm.errors import AdviceError, PartialError

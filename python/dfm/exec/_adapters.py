@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, cast
 
-from dfm._advice import DISCOVERY_PLACE, ErrorFieldAdvice, SiteAdvice
+from dfm._discovery.advice import DISCOVERY_PLACE, ErrorFieldAdvice, SiteAdvice
+from dfm._discovery.advisors import Advisor, advisors
 from dfm.errors import SecretError
-from dfm.exec._advisors import Advisor, advisors
 from dfm.exec._cache import Cache, digest
 from dfm.exec._fitting import fitting
 from dfm.exec._instances import Instance, Run
@@ -32,6 +32,7 @@ from dfm.exec._site import (
     Site,
     SiteSettings,
     this_user,
+    with_state,
 )
 from dfm.exec._state import LIMIT, InMemory, OnDisk, State
 from dfm.exec._telling import BindingError, Telling, user_traceback
@@ -277,7 +278,7 @@ class Adapters:
 
     async def _advise(self, operation: str, provider: str | None, **asks: Any) -> SiteAdvice:
         """Asks an operation's advisors; that is a call like any other, which every site offers."""
-        from dfm.exec._advise import advise  # which needs this module
+        from dfm._discovery.asking import advise  # which needs this module
 
         site = self._settings["site"]
         try:
@@ -361,7 +362,7 @@ class Adapters:
         shared = self._of_site.get(self._shared_by((operation, provider)))
         if shared is not None:
             return cast(Any, shared.made).body
-        site = self.site().with_state(self._state((operation, provider)))
+        site = with_state(self.site(), self._state((operation, provider)))
         offered = {"site": site, "provider": self._provider(provider)}
         made = construct(what, import_class(adapter["path"], what), offered, adapter["args"])
         body = getattr(made, "body", None)

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from dfm import _values
-from dfm._keys import key_of
 from dfm.errors import EncodingError
+from dfm.exec._keys import key_of
 from dfm.exec._own_files import read_own, write_own
 
 _MARK = b"dfm cache 1\n"

@@ -196,13 +196,6 @@ class Site:
                 "that of a provider has not"
             ) from None
 
-    def with_state(self, state: State) -> Self:
-        """This site, for an adapter whose state that is."""
-        own = object.__new__(type(self))
-        own.__dict__ = self.__dict__
-        own._state = state
-        return own
-
     def __str__(self) -> str:
         return self.name
 
@@ -257,6 +250,14 @@ class Site:
         """Measures what happens inside it; told to the site's logger at debug level."""
         with measured(name, attributes, self.dfm_context.logger) as span:
             yield span
+
+
+def with_state(site: Site, state: State) -> Site:
+    """The site, for an adapter whose state that is: an object of the same class that shares all else with it."""
+    own = object.__new__(type(site))
+    own.__dict__ = site.__dict__
+    own._state = state  # pyright: ignore[reportPrivateUsage]
+    return own
 
 
 class Provider:

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from dfm._answers import (
+from dfm._discovery.advisors import mark
+from dfm._discovery.answers import (
     AdvisedDateRange,
     AdvisedDict,
     AdvisedError,
@@ -13,9 +14,8 @@ from dfm._answers import (
     Answer,
     Okay,
 )
+from dfm._discovery.asking import Context
 from dfm.api import Advise
-from dfm.exec._advise import Context
-from dfm.exec._advisors import mark
 
 __all__ = [
     "Advise",

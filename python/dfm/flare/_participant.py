@@ -23,7 +23,7 @@ from nvflare.apis.job_def import JobMetaKey
 from typing_extensions import Buffer
 
 from dfm import _native, _values
-from dfm._loop import TEARDOWN, SiteLoop
+from dfm._running.loop import TEARDOWN, SiteLoop
 from dfm._shown import clean_logger
 from dfm.exec._adapters import Adapters
 from dfm.exec._policy import SitePolicy

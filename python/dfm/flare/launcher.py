@@ -15,7 +15,7 @@ from nvflare.apis.job_launcher_spec import JobHandleSpec, JobReturnCode
 from nvflare.app_common.job_launcher.client_process_launcher import ClientProcessJobLauncher
 from nvflare.app_common.job_launcher.process_launcher import ProcessHandle
 
-from dfm._ended import how_ended
+from dfm._running.ended import how_ended
 from dfm.flare._cells import ENDED, ask, job_cell
 from dfm.flare._identity import Credentials, read_credentials, sign
 from dfm.flare._job import NAME

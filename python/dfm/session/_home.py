@@ -14,8 +14,8 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from dfm import _native, _values
-from dfm._forks import keep_from_forks
-from dfm._loop import SiteLoop
+from dfm._running.forks import keep_from_forks
+from dfm._running.loop import SiteLoop
 from dfm._shown import clean_logger
 from dfm.errors import SessionError
 from dfm.exec._adapters import Adapters, Operation

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, cast
 
 from dfm import _native
-from dfm._advice import SiteAdvice
+from dfm._discovery.advice import SiteAdvice
 from dfm._results import error_text
 from dfm.api import STATUS_PLACE_NAME, ErrorToken, StopToken
 from dfm.errors import JobError, ParameterError, UnknownPlaceError

@@ -17,13 +17,13 @@ from types import MappingProxyType, TracebackType
 from typing import Any, Literal, Self, TypedDict, cast
 
 from dfm import _native
-from dfm._advice import DISCOVERY_PLACE
+from dfm._discovery.advice import DISCOVERY_PLACE
+from dfm._discovery.outcome import discovery, patience
 from dfm.api import ErrorInfo, ErrorToken, Pipeline
 from dfm.api._pipeline import save
 from dfm.api.discovery import Discovery
 from dfm.errors import PipelineError, PlanError, SessionError
 from dfm.exec._adapters import Operation
-from dfm.session._discover import discovery, patience
 from dfm.session._dispatch import CallbackRunner, DirectDispatcher, Dispatcher
 from dfm.session._home import Home, Links, Settings
 from dfm.session._job import STATUS_PLACE, Callback, Job, JobStatus, NodeId, Results, checked_frames

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import dfm
-from dfm._ended import how_ended
+from dfm._running.ended import how_ended
 from dfm.errors import SessionError
 from dfm.session._home import Home
 
 _GRACE = 5.0
 """Seconds that a process has to end by itself."""
 
-_START = "import sys; sys.path.append(sys.argv[3]); from dfm._worker import main; main()"
+_START = "import sys; sys.path.append(sys.argv[3]); from dfm._running.worker import main; main()"
 
 
 class Worker:

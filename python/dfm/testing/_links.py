@@ -9,7 +9,7 @@ from typing import Any
 from typing_extensions import Buffer
 
 from dfm import _native
-from dfm._loop import SiteLoop
+from dfm._running.loop import SiteLoop
 from dfm.exec._adapters import Adapters, run_here
 from dfm.session._home import Home
 

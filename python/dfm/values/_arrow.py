@@ -1,6 +1,6 @@
 """How do PyArrow's tables and arrays travel?
 
-As Arrow's stream format; `dfm._arrow` looks at one before it is believed.
+As Arrow's stream format; `dfm.values._stream` looks at one before it is believed.
 """
 # pyright: basic, reportMissingImports=false, reportAttributeAccessIssue=false, reportCallIssue=false
 # pyright: reportArgumentType=false, reportIndexIssue=false
@@ -10,9 +10,9 @@ from typing import Any
 
 import pyarrow
 
-from dfm._arrow import opened
 from dfm.values._files import Reduced
 from dfm.values._form import malformed
+from dfm.values._stream import opened
 
 
 def reduce(value: Any) -> Reduced | None:

@@ -115,7 +115,7 @@ fn look_at_python(all: &mut Vec<Found>) {
             return;
         }
     };
-    let asked = Command::new(&python).args(["-m", "dfm._installed"]).stdin(Stdio::null()).output();
+    let asked = Command::new(&python).args(["-m", "dfm._command.installed"]).stdin(Stdio::null()).output();
     let answer: Option<Value> = asked.ok().and_then(|done| serde_json::from_slice(&done.stdout).ok());
     let Some(answer) = answer else {
         let what = format!("the Python {} has no dfm", python.display());

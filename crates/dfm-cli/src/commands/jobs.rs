@@ -12,7 +12,7 @@ use crate::output::counted;
 use crate::{child, flare};
 
 /// The program of the interpreter that prints results.
-const RESULTS: &str = "from dfm._jobs import main; main()";
+const RESULTS: &str = "from dfm._command.jobs import main; main()";
 
 /// Does what a command says.
 ///

@@ -26,7 +26,7 @@ try:
     import dfm
 except ModuleNotFoundError:
     sys.exit(f'error: dfm is not installed for {sys.executable}; use the dfm command of an environment that it is in')
-from dfm._submit import main
+from dfm._command.submit import main
 main()";
 
 /// Runs it to its end; a failure's exit code is that of the pipeline or script.

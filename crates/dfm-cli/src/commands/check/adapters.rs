@@ -179,7 +179,7 @@ fn ask(context: &Context, tasks: &[Task<'_>], around: &Path, limit: f64) -> io::
         Ok(path) => python.env("PYTHONPATH", path),
         Err(failure) => return Ok(Err(failure)),
     };
-    python.args(["-P", "-m", "dfm._check", &limit.to_string()]);
+    python.args(["-P", "-m", "dfm._command.check", &limit.to_string()]);
     // Each import has its limit, and all together have one too.
     let mut supervisor = supervise::command(context, &python, limit * (tasks.len() + 1) as f64);
     supervisor.stdin(asked).stdout(answered.try_clone()?).stderr(said.try_clone()?);

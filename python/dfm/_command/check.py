@@ -18,6 +18,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any, Literal, TypedDict
 
+import dfm
 from dfm.exec._adapters import BindingError, body_misfits, import_class, kind_of
 from dfm.exec._fitting import fitting
 
@@ -113,7 +114,7 @@ def _reason(error: BaseException) -> str:
     words = lines[-1].strip() if lines else type(error).__name__
     if isinstance(error, SyntaxError):
         return f"{words} ({error.filename}:{error.lineno})"
-    own = (os.path.dirname(__file__), os.path.dirname(importlib.__file__), "<frozen")
+    own = (os.path.dirname(dfm.__file__), os.path.dirname(importlib.__file__), "<frozen")
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(own)]
     return f"{words} ({frames[-1].filename}:{frames[-1].lineno})" if frames else words
 

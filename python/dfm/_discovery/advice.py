@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from dfm._answers import (
+from dfm._discovery.answers import (
     AdvisedDateRange,
     AdvisedDict,
     AdvisedLiteral,

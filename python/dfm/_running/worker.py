@@ -13,8 +13,8 @@ import sys
 from typing import Any
 
 from dfm import _native, _values
-from dfm._forks import keep_from_forks
-from dfm._loop import SiteLoop
+from dfm._running.forks import keep_from_forks
+from dfm._running.loop import SiteLoop
 from dfm._shown import clean_logger
 from dfm.exec._adapters import Adapters
 

@@ -1,6 +1,6 @@
 """What does `dfm jobs results NAME JOB` run?
 
-The command calls `main` in a process of its own: JOB FORMAT OUTPUT in `sys.argv`, as for `dfm._submit`.
+The command calls `main` in a process of its own: JOB FORMAT OUTPUT in `sys.argv`, as for `dfm._command.submit`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from dfm._submit import FAILED, INTERRUPTED, Printer, WrongInput, set_up, wait
+from dfm._command.submit import FAILED, INTERRUPTED, Printer, WrongInput, set_up, wait
 from dfm.errors import DfmError
 from dfm.session import JobStatus, from_env
 

@@ -1,7 +1,7 @@
 """Which pipeline does `dfm fed plan NAME PATH` plan?
 
-The command starts this module for a Python file, `python -m dfm._plan PATH [ARGUMENT…]`, and reads the pipeline as JSON
-from its output.
+The command starts this module for a Python file, `python -m dfm._command.plan PATH [ARGUMENT…]`, and reads the pipeline
+as JSON from its output.
 """
 
 import json
@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-from dfm._submit import WrongInput, load
+from dfm._command.submit import WrongInput, load
 from dfm.errors import DfmError
 
 

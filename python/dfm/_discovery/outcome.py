@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
-from dfm._advice import PATIENCE, Edge, ErrorFieldAdvice, SiteAdvice
+from dfm._discovery.advice import PATIENCE, Edge, ErrorFieldAdvice, SiteAdvice
 from dfm.api import ErrorToken, Pipeline
 from dfm.api.discovery import Discovery, OperationAdvice
 from dfm.session._job import NodeId, Token

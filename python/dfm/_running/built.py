@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dfm import _native
 
-_STUB = Path(__file__).with_name("_native.pyi")
+_STUB = Path(__file__).parents[1] / "_native.pyi"
 
 
 def check_built(stub: Path = _STUB) -> None:

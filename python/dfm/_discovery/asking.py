@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-from dfm._advice import (
+from dfm._discovery.advice import (
     PATIENCE,
     BranchFieldAdvice,
     Edge,
@@ -14,7 +14,8 @@ from dfm._advice import (
     PartialFieldAdvice,
     SingleFieldAdvice,
 )
-from dfm._answers import (
+from dfm._discovery.advisors import Advisor
+from dfm._discovery.answers import (
     AdvisedDateRange,
     AdvisedDict,
     AdvisedError,
@@ -28,7 +29,6 @@ from dfm._answers import (
 )
 from dfm.api import Advise
 from dfm.exec._adapters import Bound
-from dfm.exec._advisors import Advisor
 from dfm.exec._telling import BindingError, Telling, user_traceback
 
 Ending: TypeAlias = ErrorFieldAdvice | PartialFieldAdvice | None

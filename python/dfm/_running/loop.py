@@ -22,10 +22,10 @@ from typing import Any
 from typing_extensions import Buffer
 
 from dfm import _native
-from dfm._built import check_built
-from dfm._forks import end_if_forked, keep_from_forks
+from dfm._running.built import check_built
+from dfm._running.forks import end_if_forked, keep_from_forks
+from dfm._running.threads import Body, Threads
 from dfm._shown import clean_logger
-from dfm._threads import Body, Threads
 from dfm.exec._adapters import Adapters, Bound, kind_of
 from dfm.exec._telling import speak_for_thread
 from dfm.exec._turns import WAIT, Turns

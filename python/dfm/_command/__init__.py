@@ -1,0 +1,1 @@
+"""What the command `dfm` has Python do."""

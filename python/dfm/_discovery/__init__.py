@@ -1,0 +1,1 @@
+"""How sites tell which values operations may take, and what an application sees of it."""

@@ -1,0 +1,1 @@
+"""What runs a site: its event loop, its threads, its process."""
