@@ -19,9 +19,9 @@ pytest_plugins = ["pytester"]
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where tests run in several processes, those of one federation on Flare stay together, and so does each file."""
+    on_flare = {item.path for item in items if item.get_closest_marker("flare")}
     for item in items:
-        folder = item.path.parent.name
-        group = f"flare in {folder}" if item.get_closest_marker("flare") else str(item.path)
+        group = f"flare in {item.path.parent.name}" if item.path in on_flare else str(item.path)
         item.add_marker(pytest.mark.xdist_group(group))
 
 
