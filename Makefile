@@ -25,7 +25,7 @@ test-rust:
 	cargo test --workspace --release --locked
 
 test-python: generated target/wheels/.built
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not deploy and not shells"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not deploy and not shells"
 
 # Deployment files before the tools that will read them: Helm, Kubernetes' schemas, linters; and in containers, where
 # that can be tried (77 is the script's word for that it cannot, and it says why).

@@ -16,15 +16,6 @@ from small_package import generate
 pytest_plugins = ["pytester"]
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run in several processes, those of one federation on Flare stay together, and so does each file."""
-    on_flare = {item.path for item in items if item.get_closest_marker("flare")}
-    for item in items:
-        group = f"flare in {item.path.parent.name}" if item.path in on_flare else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture(scope="session")
 def command() -> Path:
     """The installed `dfm`."""
