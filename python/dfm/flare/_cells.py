@@ -79,28 +79,33 @@ class End:
             Forged: the other end has not sealed it.
             ValueError: it is damaged, or an earlier one is missing.
         """
-        match kind, number:
-            case "beat", int(beat):
-                self.channel.hear(beat, bytes(content))
-                self._inbox.receive(0)
-            case "batch", int(batch):
-                self._inbox.receive(batch, *self.channel.open(batch, content))
-            case "piece", int(batch):
-                piece, part = self.channel.piece(content)
-                if piece.number != batch:
-                    raise Forged
-                if self._inbox.has(batch):
-                    return True
-                whole = self._assembly.take(piece, part)
-                if not whole:
-                    # Whoever sends the same again shows no life of the other end.
-                    if whole is not None:
-                        self._inbox.receive(0)
-                    return False
-                self._inbox.receive(batch, *self.channel.open(batch, whole))
-            case _:
-                raise Forged
+        if not isinstance(number, int):
+            raise Forged
+        if kind == _BEAT:
+            self.channel.hear(number, bytes(content))
+            self._inbox.receive(0)
+        elif kind == _BATCH:
+            self._inbox.receive(number, *self.channel.open(number, content))
+        elif kind == _PIECE:
+            return self._take_piece(number, content)
+        else:
+            raise Forged
         return True
+
+    def _take_piece(self, number: int, content: Buffer) -> bool:
+        piece, part = self.channel.piece(content)
+        if piece.number != number:
+            raise Forged
+        if self._inbox.has(number):
+            return True
+        whole = self._assembly.take(piece, part)
+        if whole:
+            self._inbox.receive(number, *self.channel.open(number, whole))
+            return True
+        # Whoever sends the same again shows no life of the other end.
+        if whole is not None:
+            self._inbox.receive(0)
+        return False
 
 
 class NotYet(Exception):

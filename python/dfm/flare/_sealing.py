@@ -177,13 +177,15 @@ class SiteSealing:
         if read.outline == _STATEMENT:
             self._signed.take(packet)
             return None
-        self._signed.check(packet)
-        self.note_order(packet)
+        self._note(self._signed.check(packet))
         return packet
 
     def note_order(self, packet: Buffer) -> None:
-        """Takes note of what the application orders, or what is ordered in its name."""
-        match _native.order(packet):
+        """Takes note of what is ordered in the application's name."""
+        self._note(_native.order(packet))
+
+    def _note(self, order: tuple[str, int] | None) -> None:
+        match order:
             case ("cancel", job):
                 self._sent.pop(job, None)
             case _:

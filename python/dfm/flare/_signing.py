@@ -115,13 +115,14 @@ class Signed:
         if params:
             self._params[job] = collections.deque(params)
 
-    def check(self, packet: Buffer) -> None:
-        """Whether a packet is what was signed, if a job begins with it.
+    def check(self, packet: Buffer) -> tuple[str, int] | None:
+        """What a packet orders, which is what was signed, if a job begins with it.
 
         Raises:
             Untrusted: it is not.
         """
-        match _native.order(packet):
+        order = _native.order(packet)
+        match order:
             case ("net", job):
                 if self._nets.pop(job, None) != _digest(packet):
                     raise Untrusted(f"its user has not signed the pipeline of job {job}")
@@ -132,6 +133,7 @@ class Signed:
                     del self._params[job]
             case _:
                 pass
+        return order
 
 
 def _digest(packet: Buffer) -> str:

@@ -76,9 +76,10 @@ class PreparedPipeline:
         """Whether it does without all that failed, as the `EachSite`s say it in whose bodies that is."""
 
         def left_out(error: ErrorInfo) -> bool:
+            if error.node is not None:
+                return error.node in self._optional
             # An error of no node is that of a site, and so of all that it has to do.
-            at = [one["node"] for one in self.placements if one["site"] == error.site]
-            nodes = at if error.node is None else [error.node]
+            nodes = [one["node"] for one in self.placements if one["site"] == error.site]
             return bool(nodes) and self._optional.issuperset(nodes)
 
         return all(left_out(error) for token in errors for error in token.errors)
