@@ -116,6 +116,31 @@ def test_tries_wait_for_the_clock(small, fed, tmp_path):
     assert tries == [1, 2, 2, 3, 3, 3, 3, 4]
 
 
+def test_time_has_passed_once_it_was_let_even_if_the_loop_ran_out_of_work_just_before():
+    clock = Clock()
+    loop = clock.new_loop()
+    schedule = loop.call_soon_threadsafe
+    scheduled, seen = threading.Event(), []
+
+    def out_of_work_then_schedule(*args):
+        schedule(*args)
+        clock.idle(None)
+        scheduled.set()
+
+    loop.call_soon_threadsafe = out_of_work_then_schedule
+    passing = threading.Thread(target=lambda: (clock.advance(5), seen.append(clock.now)))
+    passing.start()
+    scheduled.wait()
+    passing.join(0.2)
+    running = threading.Thread(target=loop.run_forever)
+    running.start()
+    passing.join()
+    schedule(loop.stop)
+    running.join()
+    loop.close()
+    assert seen == [5.0]
+
+
 def test_a_site_can_be_taken_away(small, fed):
     clock = Clock()
     with Federation("small", homesite="home", clock=clock) as federation:

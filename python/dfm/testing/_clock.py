@@ -20,7 +20,8 @@ class Clock:
         self.now = 0.0
         """The seconds that have passed."""
         self._until = 0.0
-        self._reached = threading.Event()
+        self._reached: threading.Event | None = None
+        """Told once the time is there to which one `advance` lets it pass."""
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def advance(self, seconds: float) -> None:
@@ -31,24 +32,26 @@ class Clock:
         """
         if self._loop is None or self._loop.is_closed():
             raise RuntimeError("no federation has this clock now; use Federation(..., clock=clock) around it")
-        self._reached.clear()
-        self._loop.call_soon_threadsafe(self._pass, seconds)
-        self._reached.wait()
+        reached = threading.Event()
+        self._loop.call_soon_threadsafe(self._pass, seconds, reached)
+        reached.wait()
 
     def new_loop(self) -> asyncio.AbstractEventLoop:
         """An event loop whose time is this clock's."""
         self._loop = _Loop(self)
         return self._loop
 
-    def _pass(self, seconds: float) -> None:
+    def _pass(self, seconds: float, reached: threading.Event) -> None:
         self._until = self.now + seconds
+        self._reached = reached
 
     def idle(self, timeout: float | None) -> bool:
         """Nothing is left to do for `timeout` seconds, None for ever; whether time has passed instead."""
         if self.now < self._until:
             self.now = min(self._until, self.now + (math.inf if timeout is None else timeout))
             return True
-        self._reached.set()
+        if self._reached is not None:
+            self._reached.set()
         return False
 
 
