@@ -9,7 +9,7 @@ FUZZ_SECONDS ?= 1800
 FUZZ_TARGETS ?= configuration pipeline settings packet net session record \
 	value rebuild table statement told batch kit
 
-.PHONY: fuzz growth soak demo test test-rust test-python test-deploy test-containers test-shells tools lint bench wheel generated
+.PHONY: docs docs-serve fuzz growth soak demo test test-rust test-python test-deploy test-containers test-shells tools lint bench wheel generated
 
 # The main job on real data: three sites greet, three cities are compared.
 demo: generated
@@ -81,6 +81,17 @@ growth: generated
 # Whether the tutorials of nv-dfm-core run here, which are fetched into a folder outside: `make compare-peer FOLDER=/tmp/peer`.
 compare-peer: generated
 	$(BIN)/python -B tools/compare_peer.py $(FOLDER)
+
+# The site of docs/, into site/: what is not understood and what leads nowhere is an error. It asks nobody else for anything.
+docs: .venv/dfm .venv/docs-tools
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --fresh-env --doctree-dir target/docs docs site
+
+docs-serve: docs
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory site $(or $(PORT),8000)
+
+.venv/docs-tools: .venv/tools requirements-docs.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --requirement requirements-docs.txt
+	touch $@
 
 # A wheel that installs into an empty environment: package, extension module and command.
 wheel: target/wheels/.built
