@@ -480,7 +480,8 @@ impl Net {
             let transition = &self.transitions[place.transition as usize];
             let gathers = |inner| match transition.step {
                 Step::Collect { .. } => {
-                    is_around(transition.block, inner) && levels[inner as usize] > levels[transition.block as usize]
+                    is_around(transition.block, inner)
+                        && levels[inner as usize] == levels[transition.block as usize] + 1
                 }
                 Step::Gather { .. } => {
                     is_around(transition.block, inner) && levels[inner as usize] == levels[transition.block as usize]
@@ -537,6 +538,13 @@ mod tests {
         assert!(other.problem().is_some(), "only a collection gathers");
         other.transitions[0].step = Step::Collect { node: NodeId::Number(0), errors: OnError::Fail };
         assert_eq!(other.problem(), None);
+        other.blocks.push(Block { parent: Some(1), each: true });
+        other.places[0].block = 2;
+        assert!(other.problem().is_some(), "an inner loop's results are collected in the outer one first");
+        other.blocks[2].each = false;
+        assert_eq!(other.problem(), None);
+        other.places[0].block = 1;
+        other.blocks.pop();
         other.blocks[1].each = false;
         assert!(other.problem().is_some(), "there is nothing to gather");
         other.transitions[0].step = Step::Enter { node: NodeId::Number(0), block: 0 };
