@@ -131,6 +131,9 @@ def test_a_text_that_cannot_be_written_is_no_statement(west):
     signed = json.loads(sign(west, HELLO, JOB, {}))
     with pytest.raises(Untrusted, match="no signed statement"):
         check(west, json.dumps(signed | {"text": "\ud800"}), HELLO, JOB)
+    # Nor is one that says what was signed, and beside it what cannot be written: what it is known by is of the whole.
+    with pytest.raises(Untrusted, match="no signed statement"):
+        check(west, sign(west, HELLO, JOB, {})[:-1] + ', "\udcff": 1}', HELLO, JOB)
 
 
 def test_a_key_of_a_kind_that_nobody_knows_is_no_participants(west):

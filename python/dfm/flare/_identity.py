@@ -108,6 +108,7 @@ def check(credentials: Credentials, signed: object, purpose: str, job: str) -> t
     if not isinstance(signed, str) or len(signed) > _LONGEST:
         raise Untrusted("it is no signed statement")
     try:
+        signed.encode()
         parts = json.loads(signed)
         text, pem = str(parts["text"]), str(parts["certificate"])
         said = text.encode()
