@@ -116,7 +116,7 @@ def test_tries_wait_for_the_clock(small, fed, tmp_path):
     assert tries == [1, 2, 2, 3, 3, 3, 3, 4]
 
 
-def test_time_has_passed_once_it_was_let_even_if_the_loop_ran_out_of_work_just_before():
+def test_time_has_passed_once_it_was_let_even_if_the_loop_ran_out_of_work_just_before(monkeypatch):
     clock = Clock()
     loop = clock.new_loop()
     schedule = loop.call_soon_threadsafe
@@ -127,7 +127,7 @@ def test_time_has_passed_once_it_was_let_even_if_the_loop_ran_out_of_work_just_b
         clock.idle(None)
         scheduled.set()
 
-    loop.call_soon_threadsafe = out_of_work_then_schedule
+    monkeypatch.setattr(loop, "call_soon_threadsafe", out_of_work_then_schedule)
     passing = threading.Thread(target=lambda: (clock.advance(5), seen.append(clock.now)))
     passing.start()
     scheduled.wait()
