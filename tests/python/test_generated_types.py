@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-EXAMPLES = ("examplefed", "gradient", "stations")
+EXAMPLES = ("clinics", "examplefed", "gradient", "stations")
 
 USER_CODE = """\
 from dfm.api import BestOf, Pipeline, PlaceParam, Yield, well_known_id
@@ -17,6 +17,7 @@ from examplefed.fed.runtime.concierge import API_VERSION, get_session
 from examplefed.fed.site.concierge import users as at_concierge
 from examplefed.fed.site.nowhere import users as at_nowhere  # wrong: no such site
 from examplefed.fed.site.reception import users as at_reception
+from clinics.fed.api.models import Edges, Newton
 from everything.fed.api import weather
 from everything.fed.schema import Point, Region
 from gradient.fed.api.terrain import GradientMagnitude, MakeField
@@ -44,6 +45,11 @@ with Pipeline(name="greet") as pipeline:
     GradientMagnitude(field=[[1.0]])  # wrong: only the result of a node
     MonthlyMeans(unit="fahrenheit")
     MonthlyMeans(unit="kelvin")  # wrong: none of its choices
+    step = Newton(terms=None, weights=None)
+    GradientMagnitude(field=step.loss)
+    at_concierge.GreetMe(name=step.loss)  # wrong: a number is no text
+    Yield(value=step.lost)  # wrong: the result has no such field
+    Edges(ranges=step.weights, bins=3)
     point = Point(lat=1.0, lon=2.0)
     weather.Forecast(place=point)
     weather.Forecast(place={"lat": 1.0, "lon": 2.0})  # wrong: a model of the schema's
@@ -68,9 +74,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     paths = {name: str(ROOT / path) for name, path in records.items()} | {"everything": str(everything)}
     federations = {name: {"federation_dir": str(folder / name), "config_path": path} for name, path in paths.items()}
     registry.write_text(json.dumps({"federations": federations}))
-    dfm = ["cargo", "run", "-q", "--locked", "--manifest-path", str(ROOT / "Cargo.toml"), "-p", "dfm-cli", "--"]
+    dfm = str(Path(sys.executable).with_name("dfm"))
     for name in federations:
-        command = [*dfm, "--config", str(registry), "fed", "gen", "code", name, "--output-dir", str(folder)]
+        command = [dfm, "--config", str(registry), "fed", "gen", "code", name, "--output-dir", str(folder)]
         subprocess.run(command, check=True, cwd=folder)
     models = folder / "everything/lib/models.py"
     models.parent.mkdir()

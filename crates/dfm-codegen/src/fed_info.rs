@@ -1,15 +1,22 @@
 //! What may everybody know about a federation, the planner included?
 
-use dfm_config::{Federation, Operation, Site, Type};
+use std::collections::HashMap;
+
+use dfm_config::{Binding, Federation, Operation, Site, Type};
 use serde_json::{Map, Value, json};
 
 use crate::operations::{bindings, taken_by};
-use crate::schemas::referred;
+use crate::schemas::{has_value, is_model, referred};
 
 /// The content of `fed_info.json`.
 pub fn fed_info(federation: &Federation) -> Value {
+    let mut bound: HashMap<&str, Vec<&Binding>> = HashMap::new();
+    for (_, operation, binding) in federation.sites.values().flat_map(bindings) {
+        bound.entry(operation).or_default().push(binding);
+    }
+    let bound = |name: &str| bound.get(name).map_or(&[][..], Vec::as_slice);
     let operations: Map<String, Value> =
-        federation.operations.iter().map(|(name, of)| (name.clone(), operation(of))).collect();
+        federation.operations.iter().map(|(name, of)| (name.clone(), operation(of, bound(name)))).collect();
     let sites: Map<String, Value> =
         federation.sites.iter().map(|(name, of)| (name.clone(), site(federation, of))).collect();
     json!({
@@ -18,6 +25,7 @@ pub fn fed_info(federation: &Federation) -> Value {
         "api_version": federation.info.api_version,
         "description": federation.info.description,
         "operations": operations,
+        "schemas": schemas(federation),
         "sites": sites,
     })
 }
@@ -30,17 +38,42 @@ pub fn type_name(of: &Type) -> Option<String> {
     }
 }
 
-fn operation(of: &Operation) -> Value {
+/// `bindings`: what the sites have for it. A type is said where all of them have the same.
+fn operation(of: &Operation, bindings: &[&Binding]) -> Value {
     let parameters: Map<String, Value> = of
         .parameters
         .iter()
-        .map(|(name, parameter)| (name.clone(), json!({ "required": parameter.required })))
+        .map(|(name, parameter)| {
+            let mut facts = json!({ "required": parameter.required });
+            let mut taken =
+                bindings.iter().flat_map(|binding| taken_by(of, binding)).filter(|(other, _)| other == name);
+            if let Some(kind) = type_name(&parameter.of)
+                && taken.all(|(_, there)| type_name(&there.of).as_deref() == Some(&*kind))
+            {
+                facts["type"] = kind.into();
+            }
+            (name.clone(), facts)
+        })
         .collect();
+    let returns = of.returns.as_ref().and_then(type_name);
+    let mut others = bindings.iter().filter_map(|binding| binding.returns.as_ref());
+    let agreed = others.all(|other| type_name(other) == returns);
     json!({
         "description": of.description,
-        "returns": of.returns.as_ref().and_then(type_name),
+        "returns": returns.filter(|_| agreed),
         "parameters": parameters,
     })
+}
+
+/// Schema that becomes a model → its fields that always have a value, with their types' names.
+fn schemas(federation: &Federation) -> Map<String, Value> {
+    let models = federation.schemas.iter().filter(|(_, schema)| is_model(schema));
+    let fields = |schema: &Value| {
+        let properties = schema["properties"].as_object().into_iter().flatten();
+        let kept = properties.filter(|(name, _)| has_value(schema, name));
+        kept.filter_map(|(name, of)| Some((name.clone(), type_name(&Type::Schema(of.clone()))?.into()))).collect()
+    };
+    models.map(|(name, schema)| (name.clone(), Value::Object(fields(schema)))).collect()
 }
 
 fn site(federation: &Federation, of: &Site) -> Value {

@@ -241,6 +241,6 @@ fn width(text: &str) -> usize {
     text.chars().count()
 }
 
-fn pad(indent: usize) -> String {
+pub fn pad(indent: usize) -> String {
     " ".repeat(indent)
 }

@@ -83,12 +83,16 @@ pub fn fields<'a>(names: impl IntoIterator<Item = &'a str>, operation: bool) -> 
     distinct(names, HashSet::new(), |name| {
         // pydantic takes a leading underscore for a private attribute.
         let mut out = identifier(identifier(name).trim_start_matches('_'));
-        let of_operation = operation && (OPERATION.contains(&out.as_str()) || out.starts_with("dfm_"));
-        if MODEL.contains(&out.as_str()) || of_operation {
+        if MODEL.contains(&out.as_str()) || (operation && is_of_operation(&out)) {
             out.push('_');
         }
         if out.starts_with('_') { format!("field{out}") } else { out }
     })
+}
+
+/// Whether it is an attribute of every operation's class.
+pub fn is_of_operation(name: &str) -> bool {
+    OPERATION.contains(&name) || name.starts_with("dfm_")
 }
 
 fn distinct<'a>(

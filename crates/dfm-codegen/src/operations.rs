@@ -7,10 +7,10 @@ use indexmap::IndexMap;
 use serde_json::{Value, json};
 
 use crate::fed_info::type_name;
-use crate::layout::{Expr, class_header, docstring, field};
+use crate::layout::{Expr, class_header, docstring, field, pad};
 use crate::literals::string;
 use crate::names::{self, Imports};
-use crate::schemas::{is_model, referred};
+use crate::schemas::{has_value, is_model, model_fields, referred};
 use crate::types::{Types, default_literal};
 
 /// What a class is generated from.
@@ -112,7 +112,9 @@ impl<'a> Source<'a> {
 /// A module with the classes of `sources`, without its head: what it imports, and its text.
 pub fn module(federation: &Federation, sources: &[Source<'_>], schemas: &HashMap<&str, String>) -> (Imports, String) {
     let classes = names::identifiers(sources.iter().map(Source::own_name), []);
-    let taken = classes.values().cloned().chain(sources.iter().flat_map(|source| source.fields().into_values()));
+    let parts = |source| returned_model(federation, source).into_iter().flat_map(|(_, model)| model_fields(model));
+    let fields = sources.iter().flat_map(|source| source.fields().into_iter().chain(parts(source)));
+    let taken = classes.values().cloned().chain(fields.map(|(_, name)| name));
     let package = &federation.info.code_package;
     let mut types = Types::new(Imports::new(package, taken), schemas, Some(format!("{package}.fed.schema")));
     let text = sources
@@ -141,9 +143,9 @@ fn class(federation: &Federation, source: &Source<'_>, name: &str, types: &mut T
         let value = Expr::Atom(string(value));
         out += &field(4, &format!("dfm_{fact}"), &text, Some(&value));
     }
-    if let Some(dfm_config::Type::Schema(schema)) = source.returns
-        && let Some(model) = model_of(federation, schema, types)
-    {
+    let returned = returned_model(federation, source);
+    if let Some((schema, _)) = returned {
+        let model = types.schema(schema);
         let of = Expr::Subscript(types.imports.name("builtins", "type"), vec![model.clone()]);
         out += &field(4, "dfm_returns", &class_variable(of, types), Some(&model));
     }
@@ -156,9 +158,47 @@ fn class(federation: &Federation, source: &Source<'_>, name: &str, types: &mut T
         let Some(annotation) = accepted(federation, versions, types) else { continue };
         parameter_field(&mut out, parameter, &names[parameter], versions, annotation, types);
     }
+    if let Some((_, model)) = returned {
+        parts(&mut out, federation, model, &names, types);
+    }
     out.truncate(out.trim_end().len());
     out.push('\n');
     out
+}
+
+/// The schema's reference that an operation returns and the schema itself, if its values are models.
+fn returned_model<'a>(federation: &'a Federation, source: &Source<'a>) -> Option<(&'a Value, &'a Value)> {
+    let dfm_config::Type::Schema(reference) = source.returns? else { return None };
+    let model = federation.schemas.get(referred(reference)?)?;
+    is_model(model).then_some((reference, model))
+}
+
+/// The fields of the result as the node's own attributes, but those whose names its parameters have.
+fn parts(
+    out: &mut String,
+    federation: &Federation,
+    model: &Value,
+    parameters: &HashMap<&str, String>,
+    types: &mut Types<'_>,
+) {
+    let named = model_fields(model);
+    let taken = |name: &String| names::is_of_operation(name) || parameters.values().any(|other| other == name);
+    for (place, (property, of)) in model["properties"].as_object().into_iter().flatten().enumerate() {
+        let name = &named[property.as_str()];
+        if place == 0 && !parameters.is_empty() {
+            out.push('\n');
+        }
+        if taken(name) {
+            continue;
+        }
+        let part = types.imports.name("dfm.api", "Part");
+        let part = match of_node(federation, &dfm_config::Type::Schema(of.clone()), types) {
+            Some(kind) if has_value(model, property) => Expr::Subscript(part, vec![kind]).to_string(),
+            _ => part,
+        };
+        *out += &format!("{}{name} = {part}()\n", pad(4));
+        *out += &docstring(4, of["description"].as_str().unwrap_or_default());
+    }
 }
 
 fn documentation(source: &Source<'_>) -> String {
@@ -224,20 +264,13 @@ fn accepted(federation: &Federation, versions: &[&Parameter], types: &mut Types<
 /// need: text, numbers and the schemas' models. What may be taken for another type, such as a list, is left open.
 fn of_node(federation: &Federation, of: &dfm_config::Type, types: &mut Types<'_>) -> Option<Expr> {
     let dfm_config::Type::Schema(schema) = of else { return None };
-    if referred(schema).is_some() {
-        return model_of(federation, schema, types);
+    if let Some(name) = referred(schema) {
+        return federation.schemas.get(name).filter(|schema| is_model(schema)).map(|_| types.schema(schema));
     }
     let name = schema.get("type")?.as_str()?;
     let format = schema.get("format").cloned();
     matches!(name, "string" | "integer" | "number" | "boolean")
         .then(|| types.schema(&json!({ "type": name, "format": format })))
-}
-
-/// The model that a reference leads to.
-fn model_of(federation: &Federation, schema: &Value, types: &mut Types<'_>) -> Option<Expr> {
-    let name = referred(schema)?;
-    federation.schemas.get(name).filter(|schema| is_model(schema))?;
-    Some(types.schema(schema))
 }
 
 fn parameter_field(

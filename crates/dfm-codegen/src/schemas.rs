@@ -122,7 +122,14 @@ fn all_fields(schemas: &IndexMap<String, Value>) -> impl Iterator<Item = String>
     schemas.values().flat_map(|schema| model_fields(schema).into_values())
 }
 
-fn model_fields(schema: &Value) -> HashMap<&str, String> {
+/// Whether a model's field is never `None` for that it was not given.
+pub fn has_value(model: &Value, property: &str) -> bool {
+    let required = || model["required"].as_array().into_iter().flatten();
+    model["properties"][property].get("default").is_some() || required().any(|name| name == property)
+}
+
+/// A model's properties → its fields.
+pub fn model_fields(schema: &Value) -> HashMap<&str, String> {
     names::fields(schema["properties"].as_object().into_iter().flatten().map(|(name, _)| name.as_str()), false)
 }
 

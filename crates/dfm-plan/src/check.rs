@@ -8,6 +8,7 @@ use dfm_net::NodeId;
 use indexmap::IndexMap;
 
 use crate::blocks::Blocks;
+use crate::connections::check_connections;
 use crate::cut::limits_of;
 use crate::graph::{Candidate, Graph, Input, Known, Limits, Node};
 use crate::offers::{Offers, site_index};
@@ -47,6 +48,8 @@ pub(crate) fn check<'a>(
         let (candidates, limits) = match statement {
             Known::Operation(operation) => {
                 check_limits(operation, &mut problems);
+                let made_by = |node: &NodeId| ids.get(node).map(|at| known[*at]);
+                check_connections(fed, operation, made_by, &mut problems);
                 offers.candidates(operation, &mut problems)
             }
             Known::LookUp(cache) => {

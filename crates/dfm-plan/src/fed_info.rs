@@ -19,6 +19,9 @@ pub struct FedInfo {
     pub description: String,
     /// `namespace.Name` → operation, whether a site offers it or not.
     pub operations: IndexMap<String, OperationInfo>,
+    /// Schema whose values are models → field that always has a value → the name of its type, where it has one.
+    #[serde(default)]
+    pub schemas: IndexMap<String, IndexMap<String, String>>,
     /// Name → site.
     pub sites: IndexMap<String, SiteInfo>,
     /// What sending costs where no site says it; `None` for unknown.
@@ -32,7 +35,7 @@ pub struct OperationInfo {
     /// For users.
     #[serde(default)]
     pub description: String,
-    /// The type's name, where the federation says it.
+    /// The name of its result's type, where that is the same at all sites and has one.
     #[serde(default)]
     pub returns: Option<serde_json::Value>,
     /// Name → parameter.
@@ -44,6 +47,9 @@ pub struct OperationInfo {
 pub struct ParameterInfo {
     /// Whether a pipeline has to give it.
     pub required: bool,
+    /// Its type's name, where all sites take the same and that has one.
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    pub of: Option<String>,
 }
 
 /// One site, as the others see it.

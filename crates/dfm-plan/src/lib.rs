@@ -5,6 +5,7 @@
 
 mod blocks;
 mod check;
+mod connections;
 mod cost;
 mod cut;
 mod discover;

@@ -13,9 +13,14 @@ fn federation() -> FedInfo {
         "operations": {
             "users.GreetMe": {"description": "", "returns": "string", "parameters": {"name": {"required": true}}},
             "users.Forget": {"description": "", "returns": null, "parameters": {}},
+            "users.Meet": {"description": "", "returns": "Guest", "parameters": {
+                "name": {"required": true, "type": "string"}, "age": {"required": false, "type": "number"},
+                "guest": {"required": false, "type": "Guest"}, "more": {"required": false, "type": "object"}}},
         },
+        "schemas": {"Guest": {"name": "string", "age": "integer"}, "Host": {}},
         "sites": {
-            "server": {"offers": [offer(json!(null), json!(["name"]), 0.5)],
+            "server": {"offers": [offer(json!(null), json!(["name"]), 0.5), {"operation": "users.Meet", "provider": null,
+                    "parameters": ["name", "age", "guest", "more"], "required": ["name"]}],
                 "send_cost": {"concierge": {"fixed_time": 0.25, "bandwidth": 1e6}}},
             "concierge": {"offers": [offer(json!(null), json!(["name", "greeting"]), 2.0)],
                 "send_cost": {"server": {"fixed_time": 0.25}}},
@@ -88,6 +93,35 @@ fn the_best_site_is_chosen_and_said_why() {
         .chain(plan.warnings.iter().map(|warning| format!("warning: {warning}")))
         .collect();
     insta::assert_snapshot!(said.join("\n"));
+}
+
+fn meet(node: u32, arguments: Value) -> Value {
+    let mut meet = greet(node, json!("server"), arguments);
+    meet["operation"] = json!("users.Meet");
+    meet
+}
+
+#[test]
+fn a_result_goes_only_to_parameters_that_it_may_be_for() {
+    let part = |of: u32, name: &str| json!({"node": of, "path": [{"attribute": name}]});
+    let name = || json!({"literal": "x"});
+    let fits = json!([
+        greet(0, json!("server"), json!({"name": name()})),
+        meet(1, json!({"name": {"node": 0}})),
+        meet(2, json!({"name": part(1, "name"), "age": part(1, "age"), "guest": {"node": 1}, "more": {"node": 1}})),
+        meet(3, json!({"name": part(1, "unknown"), "age": {"list": [{"node": 0}]}, "guest": {"param": "guest"}})),
+        meet(4, json!({"name": {"node": 2, "path": [{"attribute": "name"}, {"index": 0}]}})),
+    ]);
+    assert_eq!(planned(fits).err(), None);
+    let wrong = json!([
+        greet(0, json!("server"), json!({"name": name()})),
+        meet(1, json!({"name": {"node": 0}, "age": {"node": 0}, "guest": {"node": 0}})),
+        meet(2, json!({"name": {"node": 1}, "age": part(1, "name")})),
+        meet(3, json!({"name": part(1, "age")})),
+    ]);
+    let told = planned(wrong).expect_err("it is wrong");
+    let told: Vec<String> = told.iter().map(|one| format!("{:?}: {}", one.node, one.message)).collect();
+    insta::assert_snapshot!(told.join("\n"));
 }
 
 #[test]

@@ -18,7 +18,7 @@ from dfm.api._conditions import (
 from dfm.api._each_site import EachSite
 from dfm.api._operation import Operation, Yield
 from dfm.api._pipeline import Pipeline
-from dfm.api._references import Advise, Node, NodeId, NodeRef, PickledObject, PlaceParam, Retry, well_known_id
+from dfm.api._references import Advise, Node, NodeId, NodeRef, Part, PickledObject, PlaceParam, Retry, well_known_id
 from dfm.api._repeat import Repeat
 from dfm.api._sites import BestOf, Site
 from dfm.api._tokens import STATUS_PLACE_NAME, ErrorRecord, ErrorToken, StopToken
@@ -56,6 +56,7 @@ __all__ = [
     "NotEqual",
     "Operation",
     "Or",
+    "Part",
     "PickledObject",
     "Pipeline",
     "PlaceParam",

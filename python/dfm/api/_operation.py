@@ -12,7 +12,7 @@ from pydantic import BaseModel, PrivateAttr, ValidationError
 from dfm.api._explain import explain
 from dfm.api._graph import Graph, current, inside, line_of
 from dfm.api._lines import user_line
-from dfm.api._references import Advise, Node, NodeId, PlaceParam, Retry, Step, T_co, check_place
+from dfm.api._references import Advise, Node, NodeId, Part, PlaceParam, Retry, Step, T_co, check_place
 from dfm.api._sites import BestOf, Here, Site
 from dfm.errors import PipelineError, ValuePipelineError
 
@@ -39,6 +39,7 @@ class Statement(
     extra="forbid",
     arbitrary_types_allowed=True,
     protected_namespaces=(),
+    ignored_types=(Part,),
     validate_by_name=True,
     validate_by_alias=True,
     defer_build=True,

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Never, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Never, TypeAlias, cast, overload
 
 from pydantic import BaseModel
 from pydantic_core import CoreSchema, core_schema
@@ -132,6 +132,25 @@ class NodeRef(Node[Any]):
 
     def dfm_target(self) -> "tuple[Statement, tuple[Step, ...]]":
         return self.node, self.path
+
+
+class Part(Generic[T_co]):
+    """A field of what an operation returns, as an attribute of its node: `summary.mean` is `summary.fieldref("mean")`.
+
+    A generated class has one for each field of its result's schema that none of its parameters is called like.
+    """
+
+    __slots__ = ("_name",)
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, node: None, owner: type) -> "Part[T_co]": ...
+    @overload
+    def __get__(self, node: Node, owner: type) -> Node[T_co]: ...
+    def __get__(self, node: Node | None, owner: type) -> "Part[T_co] | Node[T_co]":
+        return self if node is None else node.fieldref(self._name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,9 +24,9 @@ def make_pipeline(sites: list[str] | None = None) -> Pipeline:
             with EachSite(sites=sites) as clinic:
                 terms = Terms(site=clinic, scale=scale, weights=rounds["weights"])
             step = Newton(terms=clinic.collect(terms), weights=rounds["weights"])
-            rounds.next(weights=step["weights"])
-            rounds.until(step["change"] < 1e-9)
-            Yield(value=step["loss"], place="loss")
+            rounds.next(weights=step.fieldref("weights"))
+            rounds.until(step.change < 1e-9)
+            Yield(value=step.loss, place="loss")
         Yield(value=rounds.result("weights"), place="weights")
         Yield(value=rounds.count, place="rounds")
     return pipeline
