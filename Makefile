@@ -55,6 +55,7 @@ lint: .venv/dfm generated
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright --project . --pythonpath $(BIN)/python
+	$(BIN)/stubtest dfm._native --allowlist tools/stubtest.txt --ignore-unused-allowlist
 
 # Random bytes against all that reads what somebody else has written, so long for each; what is found stays in target/fuzz.
 fuzz: generated .venv/fuzz-tools

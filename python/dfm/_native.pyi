@@ -1,7 +1,8 @@
 """What does the native module offer?"""
 
+import enum
 from collections.abc import Sequence
-from typing import Any, final
+from typing import Any, Final, Self, final
 
 from typing_extensions import Buffer
 
@@ -35,19 +36,512 @@ class Measurement:
     def picture(self, plan: Plan) -> str: ...
     def costs(self, plan: Plan) -> str: ...
 
-NodeAt = tuple[str, int | str, str]
-"""A node's site, its id, and its operation or what else it is."""
-Unfinished = tuple[
-    list[tuple[str, int | str, str, tuple[int, ...], tuple[float, bool] | tuple[list[NodeAt], int]]], int
-]
-"""What is not done at a site: (site, node, label, frame, why), and how much more there is. Why is (seconds, whether it
-rests) for a call, and (nodes, how many more) for what needs these nodes."""
+@final
+class Setup:
+    """First of all, at a site that is not home: what it is."""
+
+    __match_args__: Final = ("text",)
+    def __new__(cls, text: str) -> Self: ...
+    @property
+    def text(self) -> str:
+        """JSON."""
+
+@final
+class Check:
+    """Home asks whether these operations can be called, each with its provider; `Site.checked` answers."""
+
+    __match_args__: Final = ("request", "operations")
+    def __new__(cls, request: int, operations: list[tuple[str, str | None]]) -> Self: ...
+    @property
+    def request(self) -> int:
+        """The question's number."""
+    @property
+    def operations(self) -> list[tuple[str, str | None]]:
+        """The operations."""
+
+@final
+class Checked:
+    """At home: a site's answer to `Site.check`."""
+
+    __match_args__: Final = ("site", "request", "problems")
+    def __new__(cls, site: str, request: int, problems: list[str]) -> Self: ...
+    @property
+    def site(self) -> str:
+        """The site that answers."""
+    @property
+    def request(self) -> int:
+        """The question's number."""
+    @property
+    def problems(self) -> list[str]:
+        """What is wrong with each operation, empty for nothing."""
+
+@final
+class Answered:
+    """At home: a site's answer to `Site.ask`."""
+
+    __match_args__: Final = ("site", "request", "unfinished")
+    def __new__(cls, site: str, request: int, unfinished: Unfinished) -> Self: ...
+    @property
+    def site(self) -> str:
+        """The site that answers."""
+    @property
+    def request(self) -> int:
+        """The question's number."""
+    @property
+    def unfinished(self) -> Unfinished:
+        """What is not done there."""
+
+@final
+class Opened:
+    """A job began here."""
+
+    __match_args__: Final = ("job", "name")
+    def __new__(cls, job: int, name: str) -> Self: ...
+    @property
+    def job(self) -> int:
+        """Its number."""
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+@final
+class Yielded:
+    """At home: a value for the application."""
+
+    __match_args__: Final = ("series", "value")
+    def __new__(cls, series: Series, value: Any) -> Self: ...
+    @property
+    def series(self) -> Series:
+        """Where it comes from."""
+    @property
+    def value(self) -> Any:
+        """The value."""
+
+@final
+class Items:
+    """At home: items of a stream that follow each other; `Site.consumed` once the application has them."""
+
+    __match_args__: Final = ("series", "values")
+    def __new__(cls, series: Series, values: list[Any]) -> Self: ...
+    @property
+    def series(self) -> Series:
+        """Where they come from."""
+    @property
+    def values(self) -> list[Any]:
+        """The items."""
+
+@final
+class Failed:
+    """At home: the errors that stand in the place of a value, or of what would follow in a stream."""
+
+    __match_args__: Final = ("series", "failures")
+    def __new__(cls, series: Series, failures: Sequence[Failure]) -> Self: ...
+    @property
+    def series(self) -> Series:
+        """Where they come from."""
+    @property
+    def failures(self) -> Sequence[Failure]:
+        """All of them."""
+
+@final
+class StreamEnded:
+    """At home: nothing more of a stream follows."""
+
+    __match_args__: Final = ("series",)
+    def __new__(cls, series: Series) -> Self: ...
+    @property
+    def series(self) -> Series:
+        """Which one."""
+
+@final
+class Reported:
+    """At home: an error arose, which is told once."""
+
+    __match_args__: Final = ("job", "failure")
+    def __new__(cls, job: int, failure: Failure) -> Self: ...
+    @property
+    def job(self) -> int:
+        """Its job."""
+    @property
+    def failure(self) -> Failure:
+        """The error."""
+
+@final
+class Measured:
+    """At home, before its end: what was measured of a job."""
+
+    __match_args__: Final = ("job", "measurement")
+    def __new__(cls, job: int, measurement: Measurement) -> Self: ...
+    @property
+    def job(self) -> int:
+        """Its number."""
+    @property
+    def measurement(self) -> Measurement:
+        """Of all sites."""
+
+@final
+class Ended:
+    """At home: every site has done what there was to do for a job."""
+
+    __match_args__: Final = ("job",)
+    def __new__(cls, job: int) -> Self: ...
+    @property
+    def job(self) -> int:
+        """Its number."""
+
+@final
+class Over:
+    """Nothing of a job is called here any more."""
+
+    __match_args__: Final = ("job",)
+    def __new__(cls, job: int) -> Self: ...
+    @property
+    def job(self) -> int:
+        """Its number."""
+
+@final
+class Abandoned:
+    """Calls that are not wanted any more."""
+
+    __match_args__: Final = ("calls",)
+    def __new__(cls, calls: list[int]) -> Self: ...
+    @property
+    def calls(self) -> list[int]:
+        """Their numbers."""
+
+@final
+class GoOn:
+    """A stream that waited may go on."""
+
+    __match_args__: Final = ("call",)
+    def __new__(cls, call: int) -> Self: ...
+    @property
+    def call(self) -> int:
+        """The number of its call."""
+
+@final
+class Warned:
+    """The user should hear of a value that was sent from here."""
+
+    __match_args__: Final = ("text",)
+    def __new__(cls, text: str) -> Self: ...
+    @property
+    def text(self) -> str:
+        """The sentence."""
+
+@final
+class Closed:
+    """A link has ended, and what was behind it is gone; at home, answer with `Site.lose` once the cause is known."""
+
+    __match_args__: Final = ("site",)
+    def __new__(cls, site: str) -> Self: ...
+    @property
+    def site(self) -> str:
+        """The site that it led to."""
+
+@final
+class Cancelled:
+    """At home: a site has forgotten a cancelled job."""
+
+    __match_args__: Final = ("site", "job")
+    def __new__(cls, site: str, job: int) -> Self: ...
+    @property
+    def site(self) -> str:
+        """The site."""
+    @property
+    def job(self) -> int:
+        """The job's number."""
+
+@final
+class Bye:
+    """The session ends."""
+
+    __match_args__: Final = ()
+    def __new__(cls) -> Self: ...
+
+@final
+class Series:
+    """Where tokens for the application come from: a `Yield` in one frame."""
+
+    __match_args__: Final = ("job", "site", "node", "place", "frame", "key")
+    def __new__(
+        cls, job: int, site: str, node: int | str, place: str, frame: tuple[int, ...], key: tuple[int, ...]
+    ) -> Self: ...
+    @property
+    def job(self) -> int:
+        """The job's number."""
+    @property
+    def site(self) -> str:
+        """The site that makes them."""
+    @property
+    def node(self) -> int | str:
+        """The `Yield`'s node."""
+    @property
+    def place(self) -> str:
+        """The place that the application knows."""
+    @property
+    def frame(self) -> tuple[int, ...]:
+        """The frame's numbers."""
+    @property
+    def key(self) -> tuple[int, ...]:
+        """The number of the `Yield`'s transition, and the frame's."""
+
+@final
+class Failure:
+    """One original error."""
+
+    __match_args__: Final = ("site", "node", "operation", "frame", "kind", "message", "stack_trace")
+    def __new__(
+        cls,
+        site: str,
+        node: int | str | None,
+        operation: str | None,
+        frame: tuple[int, ...] | None,
+        kind: str,
+        message: str,
+        stack_trace: str,
+    ) -> Self: ...
+    @property
+    def site(self) -> str:
+        """The site where it happened, or that was lost."""
+    @property
+    def node(self) -> int | str | None:
+        """The node that failed; None where a whole site did."""
+    @property
+    def operation(self) -> str | None:
+        """The operation that it was to run, if it was one."""
+    @property
+    def frame(self) -> tuple[int, ...] | None:
+        """The frame's numbers; None where it concerns all of them."""
+    @property
+    def kind(self) -> str:
+        """The kind of error, such as the exception's class."""
+    @property
+    def message(self) -> str:
+        """What happened, for the user."""
+    @property
+    def stack_trace(self) -> str:
+        """The adapter's own traceback; empty where no adapter raised."""
+
+@final
+class Unfinished:
+    """What is not done of a job at a site."""
+
+    __match_args__: Final = ("waits", "more")
+    def __new__(cls, waits: list[Runs | Needs], more: int) -> Self: ...
+    @property
+    def waits(self) -> list[Runs | Needs]:
+        """The first of it, each a `Runs` or a `Needs`."""
+    @property
+    def more(self) -> int:
+        """How much more there is."""
+
+@final
+class Runs:
+    """A node's call that has not ended."""
+
+    __match_args__: Final = ("node", "frame", "seconds", "rests")
+    def __new__(cls, node: NodeAt, frame: tuple[int, ...], seconds: float, rests: bool) -> Self: ...
+    @property
+    def node(self) -> NodeAt:
+        """Which node."""
+    @property
+    def frame(self) -> tuple[int, ...]:
+        """The frame's numbers."""
+    @property
+    def seconds(self) -> float:
+        """Seconds since its first try."""
+    @property
+    def rests(self) -> bool:
+        """Whether it is a generator that rests until its consumers have caught up."""
+
+@final
+class Needs:
+    """A node that has not got all that it needs."""
+
+    __match_args__: Final = ("node", "frame", "nodes", "more")
+    def __new__(cls, node: NodeAt, frame: tuple[int, ...], nodes: list[NodeAt], more: int) -> Self: ...
+    @property
+    def node(self) -> NodeAt:
+        """Which node."""
+    @property
+    def frame(self) -> tuple[int, ...]:
+        """The frame's numbers."""
+    @property
+    def nodes(self) -> list[NodeAt]:
+        """The first of those that have not put out yet what it needs."""
+    @property
+    def more(self) -> int:
+        """How many more inputs are missing."""
+
+@final
+class NodeAt:
+    """A node of the pipeline, at the site that works for it."""
+
+    __match_args__: Final = ("site", "node", "label")
+    def __new__(cls, site: str, node: int | str, label: str) -> Self: ...
+    @property
+    def site(self) -> str:
+        """The site."""
+    @property
+    def node(self) -> int | str:
+        """The node's number or name."""
+    @property
+    def label(self) -> str:
+        """Its operation, or what else it is."""
+
+JobEvent = Opened | Yielded | Items | Failed | StreamEnded | Reported | Measured | Ended
+"""What the application may hear of a job."""
+HomeEvent = JobEvent | Checked | Answered | Cancelled
+"""What only the homesite acts on."""
+OuterEvent = HomeEvent | Setup | Warned | Closed | Bye
+"""What is the business of who made the site."""
+OwnEvent = Check | Over | Abandoned | GoOn
+"""What is the business of who drives it."""
+Event = OuterEvent | OwnEvent
+"""What a site has to tell."""
+
+class CacheStep(enum.Enum):
+    """What is asked of the cache."""
+
+    LOOK_UP = 0
+    """What it has for the parts of a key: `Found` or `NotFound` answers."""
+    STORE = 1
+    """To keep a value under a key."""
+
+class Room(enum.Enum):
+    """Whether a generator may go on."""
+
+    MORE = 0
+    """At once."""
+    WAIT = 1
+    """After a `GoOn`: its consumers are behind."""
+    GONE = 2
+    """Never: its job is gone."""
+
+class OrderKind(enum.Enum):
+    """What the homesite may order for a job."""
+
+    NET = 0
+    """To begin it."""
+    PARAMS = 1
+    """To begin a frame with these parameters."""
+    CANCEL = 2
+    """To forget it."""
+
+@final
+class Call:
+    """A call that is due."""
+
+    __match_args__: Final = ("id", "job", "operation", "provider", "parameters", "tries")
+    def __new__(
+        cls,
+        id: int,
+        job: int,
+        operation: str | CacheStep,
+        provider: str | None,
+        parameters: dict[str, Any],
+        tries: Tries | None,
+    ) -> Self: ...
+    @property
+    def id(self) -> int:
+        """Its number."""
+    @property
+    def job(self) -> int:
+        """The number of its job."""
+    @property
+    def operation(self) -> str | CacheStep:
+        """The operation, or what it asks of the cache: a `CacheStep`."""
+    @property
+    def provider(self) -> str | None:
+        """The provider that is meant, if any."""
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The parameters by their names; a `LOOK_UP` has the `parts` of a key, a `STORE` a `key` and a `value`."""
+    @property
+    def tries(self) -> Tries | None:
+        """How often and how long it is tried; None for a single try of any length."""
+
+@final
+class Tries:
+    """How often and how long a call is tried."""
+
+    __match_args__: Final = ("retries", "backoff", "timeout")
+    def __new__(cls, retries: int, backoff: float, timeout: float | None) -> Self: ...
+    @property
+    def retries(self) -> int:
+        """How many tries may follow the first."""
+    @property
+    def backoff(self) -> float:
+        """Seconds before the second, and twice as many before each that follows."""
+    @property
+    def timeout(self) -> float | None:
+        """Seconds that each may take; None for any number."""
+
+@final
+class Found:
+    """Answers a `LOOK_UP`: the cache has a value."""
+
+    __match_args__: Final = ("key", "value")
+    def __new__(cls, key: str, value: Any) -> Self: ...
+    @property
+    def key(self) -> str:
+        """The key under which a value of these parts would be kept here."""
+
+    @property
+    def value(self) -> Any:
+        """The value."""
+
+@final
+class NotFound:
+    """Answers a `LOOK_UP`: the cache has no value."""
+
+    __match_args__: Final = ("key",)
+    def __new__(cls, key: str) -> Self: ...
+    @property
+    def key(self) -> str:
+        """The key under which to `STORE` one."""
+
+@final
+class Progress:
+    """How far a job is."""
+
+    __match_args__: Final = ("frames", "stopped", "tokens", "errors", "waiting")
+    def __new__(cls, frames: int, stopped: bool, tokens: int, errors: int, waiting: list[str]) -> Self: ...
+    @property
+    def frames(self) -> int:
+        """How many frames have begun."""
+    @property
+    def stopped(self) -> bool:
+        """Whether that is all."""
+    @property
+    def tokens(self) -> int:
+        """How many tokens came from other sites."""
+    @property
+    def errors(self) -> int:
+        """How many errors."""
+    @property
+    def waiting(self) -> list[str]:
+        """The sites that are waited for."""
+
+@final
+class Order:
+    """What the homesite orders for a job."""
+
+    __match_args__: Final = ("kind", "job")
+    def __new__(cls, kind: OrderKind, job: int) -> Self: ...
+    @property
+    def kind(self) -> OrderKind:
+        """An `OrderKind`."""
+    @property
+    def job(self) -> int:
+        """The job's number."""
 
 @final
 class Site:
     """One site of a session, in this process. It belongs to the thread of its event loop."""
 
-    def __init__(self, name: str, home: str | None = None) -> None: ...
+    def __new__(cls, name: str, home: str | None = None) -> Self: ...
     def add_link(self, site: str, fd: int) -> None: ...
     def connect(self, site: str) -> int: ...
     def add_pipe(self, site: str) -> None: ...
@@ -63,17 +557,13 @@ class Site:
     def operation(self, call: int) -> str | None: ...
     def again(self, call: int) -> bool: ...
     def flush(self) -> list[str]: ...
-    def next_call(
-        self,
-    ) -> (
-        tuple[int, int, tuple[int, ...], str, str | None, dict[str, Any], tuple[int, float, float | None] | None] | None
-    ): ...
+    def next_call(self) -> Call | None: ...
     def complete(self, call: int, value: object) -> None: ...
     def streamed(self, call: int, items: list[Any] | None = None) -> None: ...
     def fail(self, call: int, kind: str, message: str, stack_trace: str) -> None: ...
     def gathers(self, call: int) -> bool: ...
-    def item(self, call: int, value: object) -> int: ...
-    def events(self) -> list[tuple[Any, ...]]: ...
+    def item(self, call: int, value: object) -> Room: ...
+    def events(self) -> list[Event]: ...
     def open(self, job: int, name: str, plan: Plan, absent: dict[str, str]) -> None: ...
     def measure(self, job: int) -> None: ...
     def start(self, job: int, params: dict[str, Any]) -> None: ...
@@ -100,7 +590,7 @@ class Keeper:
     def acknowledge(self, job: int, transition: int, frame: Sequence[int], had: int) -> None: ...
     def forget(self, job: int) -> None: ...
     def jobs(self) -> list[int]: ...
-    def progress(self, job: int) -> tuple[int, bool, int, int, list[str]] | None: ...
+    def progress(self, job: int) -> Progress | None: ...
     def history(self, job: int) -> list[tuple[str, bytes, bytes | None]]: ...
     def had(self, job: int) -> list[tuple[int, tuple[int, ...], int]]: ...
     def ask(self, job: int) -> None: ...
@@ -111,7 +601,7 @@ class Keeper:
     def cancellation(job: int) -> bytes: ...
 
 def outline(home: str, packet: Buffer) -> tuple[bytes, int | None, bool]: ...
-def order(packet: Buffer) -> tuple[str, int] | None: ...
+def order(packet: Buffer) -> Order | None: ...
 def unfold(
     home: str, history: Sequence[tuple[str, bytes, Buffer | None]]
 ) -> tuple[list[tuple[str, bytes]], list[tuple[int, tuple[int, ...], int]]] | None: ...

@@ -18,6 +18,7 @@ import pickle
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, cast
 
 from dfm import _native
@@ -244,13 +245,25 @@ def _check_elements(count: int) -> None:
         raise LimitError(f"a loop goes through at most {MOST_ELEMENTS} elements of one sequence, and this has {count}")
 
 
-def error_token(errors: list[dict[str, Any]]) -> Any:
-    """What stands in a list for an element that failed."""
-    from dfm.api import ErrorToken
+def error_token(failures: Sequence[_native.Failure], lines: Mapping[int | str, str] = MappingProxyType({})) -> Any:
+    """What stands for a value that could not be made. `lines` has the user's `file:line` of nodes."""
+    from dfm.api import ErrorRecord, ErrorToken
 
-    for error in errors:
-        error["frame"] = error["frame"] and list(error["frame"])
-    return ErrorToken.model_validate({"errors": errors})
+    return ErrorToken(
+        errors=[
+            ErrorRecord(
+                site=one.site,
+                node=one.node,
+                operation=one.operation,
+                frame=None if one.frame is None else list(one.frame),
+                type=one.kind,
+                message=one.message,
+                stack_trace=one.stack_trace,
+                line=None if one.node is None else lines.get(one.node),
+            )
+            for one in failures
+        ]
+    )
 
 
 def reduce(value: Any) -> tuple[str, Any]:

@@ -4,6 +4,7 @@
 import logging
 
 import pytest
+from dfm._native import CacheStep, NotFound
 from dfm.exec._adapters import Adapters
 from dfm.exec._site import Asker
 from dfm.flare._channel import Secret
@@ -40,38 +41,38 @@ def cache(tmp_path):
             self.adapters = Adapters(settings, "home", "session", logging.getLogger("dfm.test"), asker)
 
         def look_up(self):
-            return self.adapters.bound("$look-up", None).body(("k",))
+            return self.adapters.bound(CacheStep.LOOK_UP, None).body(("k",))
 
         def store(self, value):
-            key, _ = self.look_up()
-            self.adapters.bound("$store", None).body(key, value)
+            key = self.look_up().key
+            self.adapters.bound(CacheStep.STORE, None).body(key, value)
 
     return Cache
 
 
 def test_nobody_plants_a_value_that_another_reads(cache):
     cache(ANN).store("forged")
-    assert cache(BOB).look_up()[1] is None
-    assert cache(OWN).look_up()[1] is None
-    assert cache(ANN).look_up()[1] == ("forged",)
+    assert isinstance(cache(BOB).look_up(), NotFound)
+    assert isinstance(cache(OWN).look_up(), NotFound)
+    assert cache(ANN).look_up().value == "forged"
     # What is stored twice does not get there either: the key of the site's own runs is given to nobody else.
     cache(OWN).store("own")
     cache(ANN).store("forged again")
-    assert cache(BOB).look_up()[1] == ("own",)
-    assert cache(OWN).look_up()[1] == ("own",)
-    assert cache(ANN).look_up()[0] != cache(OWN).look_up()[0]
+    assert cache(BOB).look_up().value == "own"
+    assert cache(OWN).look_up().value == "own"
+    assert cache(ANN).look_up().key != cache(OWN).look_up().key
 
 
 def test_what_the_sites_own_run_has_kept_is_found_by_all(cache):
     cache(OWN).store("own")
-    assert cache(ANN).look_up()[1] == cache(BOB).look_up()[1] == ("own",)
+    assert cache(ANN).look_up().value == cache(BOB).look_up().value == "own"
 
 
 def test_a_cache_that_nobody_has_declared_shared_is_not(cache):
     cache(OWN, shared=False).store("own")
     for asker in (ANN, BOB):
-        assert cache(asker, shared=False).look_up()[1] is None
-        assert cache(asker).look_up()[1] is None
+        assert isinstance(cache(asker, shared=False).look_up(), NotFound)
+        assert isinstance(cache(asker).look_up(), NotFound)
 
 
 def test_a_site_takes_its_own_organisations_runs_for_its_own_and_no_others(tmp_path):

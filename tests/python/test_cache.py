@@ -9,9 +9,11 @@ import stat
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from dfm import _values
+from dfm._native import Found, NotFound
 from dfm.api import ErrorToken, ForEach, If, Pipeline, PlaceParam, TryFromCache, WriteToCache, Yield
 from dfm.errors import PipelineError, PlanError
 from dfm.exec._cache import Cache
@@ -184,13 +186,19 @@ def test_a_cache_that_cannot_be_used_is_a_warning(session, fed, runs, tmp_path, 
     assert "a value is not kept in the cache" in caplog.text
 
 
+def found_in(cache: Cache) -> Any:
+    answer = cache.look_up(("k",))
+    assert isinstance(answer, Found)
+    return answer.value
+
+
 def test_a_value_that_has_no_encoding_is_used_but_not_kept(tmp_path, caplog, monkeypatch):
     monkeypatch.setattr(_values.policy, "lenient", False)
     cache = Cache(lambda: tmp_path, logging.getLogger("dfm.test"), [("me",)])
-    key, found = cache.look_up(("k",))
-    assert found is None
+    missing = cache.look_up(("k",))
+    assert isinstance(missing, NotFound)
     odd = object()
-    assert cache.store(key, odd) is odd
+    assert cache.store(missing.key, odd) is odd
     assert "has no encoding that is safe" in caplog.text
     assert list(tmp_path.iterdir()) == []
 
@@ -200,22 +208,22 @@ def test_a_pickled_entry_is_not_opened_where_pickle_is_not_allowed(tmp_path, cap
     lenient = Cache(lambda: tmp_path, logging.getLogger("dfm.test"), [("me",)])
     monkeypatch.setattr(_values.policy, "lenient", False)
     strict = Cache(lambda: tmp_path, logging.getLogger("dfm.test"), [("me",)])
-    key, _ = lenient.look_up(("k",))
+    key = lenient.look_up(("k",)).key
     lenient.store(key, logging.Filter("a"))
-    assert lenient.look_up(("k",))[1] is not None
-    assert strict.look_up(("k",)) == (key, None)
+    assert isinstance(lenient.look_up(("k",)), Found)
+    assert isinstance(strict.look_up(("k",)), NotFound)
     assert "does not accept pickled objects" in caplog.text
 
 
 def test_writers_at_once_leave_whole_entries(tmp_path):
     numpy = pytest.importorskip("numpy")
     caches = [Cache(lambda: tmp_path, logging.getLogger("dfm.test"), [("me",)]) for _ in range(4)]
-    key, _ = caches[0].look_up(("k",))
+    key = caches[0].look_up(("k",)).key
 
     def use(number):
         cache = caches[number % 4]
         cache.store(key, numpy.full(20_000, number))
-        _, (found,) = cache.look_up(("k",))
+        found = found_in(cache)
         assert (found == found[0]).all()
 
     with ThreadPoolExecutor(8) as pool:
@@ -229,10 +237,10 @@ def test_users_and_bindings_do_not_meet_in_a_cache(tmp_path):
         Cache(lambda: tmp_path, logging.getLogger("dfm.test"), [owner])
         for owner in (("me", "1"), ("them", "1"), ("me", "2"))
     )
-    key, _ = theirs.look_up(("k",))
+    key = theirs.look_up(("k",)).key
     theirs.store(key, "forged")
-    assert mine.look_up(("k",))[1] is None and changed.look_up(("k",))[1] is None
-    assert theirs.look_up(("k",))[1] == ("forged",)
+    assert isinstance(mine.look_up(("k",)), NotFound) and isinstance(changed.look_up(("k",)), NotFound)
+    assert found_in(theirs) == "forged"
 
 
 @pytest.mark.parametrize("key", ["../outside", "/absolute", "a/b", "..", "", "\0"])
@@ -247,29 +255,29 @@ def test_no_other_account_reads_or_writes_an_entry(tmp_path, caplog):
     before = os.umask(0)
     try:
         cache = Cache(lambda: tmp_path / "results", logging.getLogger("dfm.test"), [("a user",)])
-        key, _ = cache.look_up(("k",))
+        key = cache.look_up(("k",)).key
         cache.store(key, 1)
     finally:
         os.umask(before)
     [entry] = (tmp_path / "results").iterdir()
     assert stat.S_IMODE(entry.parent.stat().st_mode) == 0o700
     assert stat.S_IMODE(entry.stat().st_mode) == 0o600
-    assert cache.look_up(("k",))[1] == (1,)
+    assert found_in(cache) == 1
     whole = entry.read_bytes()
     entry.chmod(0o666)
-    assert cache.look_up(("k",))[1] is None
+    assert isinstance(cache.look_up(("k",)), NotFound)
     assert "only this account may write" in caplog.text
     entry.rename(tmp_path / "elsewhere")
     (tmp_path / "elsewhere").chmod(0o600)
     entry.symlink_to(tmp_path / "elsewhere")
-    assert cache.look_up(("k",))[1] is None
+    assert isinstance(cache.look_up(("k",)), NotFound)
     entry.unlink()
     os.mkfifo(entry, 0o600)
-    assert cache.look_up(("k",))[1] is None
+    assert isinstance(cache.look_up(("k",)), NotFound)
     entry.unlink()
     entry.write_bytes(whole)
     entry.chmod(0o600)
-    assert cache.look_up(("k",))[1] == (1,)
+    assert found_in(cache) == 1
 
 
 def test_keys_say_what_their_values_are_in_every_process(small):

@@ -7,9 +7,11 @@ import subprocess
 import sys
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import s3fs
+from dfm._native import Found, NotFound
 from dfm.api import Pipeline, PlaceParam, TryFromCache, Yield
 from dfm.exec import DfmContext, FsspecConfig, SecretsVault, SecretsVaultConfig, Site
 from dfm.exec._cache import Cache, digest
@@ -107,17 +109,24 @@ def site_with(cache):
     return Site(DfmContext("small", "1.0.0", "east", "home", "job", logging.getLogger("dfm.test"), settings))
 
 
+def found_in(cache: Cache) -> Any:
+    answer = cache.look_up(("k",))
+    assert isinstance(answer, Found)
+    return answer.value
+
+
 @pytest.mark.parametrize("protocol", ["s3", "memory", "file"])
 def test_writers_at_once_leave_whole_entries_on_every_storage(server, protocol, tmp_path):
     base = str(tmp_path / "kept") if protocol == "file" else f"kept/{tmp_path.name}"
     site = site_with({"protocol": protocol, "base_path": base, "storage_options": {}})
     caches = [Cache(lambda: site.cache_storage("results"), logging.getLogger("dfm.test"), [("me",)]) for _ in range(2)]
-    key, found = caches[0].look_up(("k",))
-    assert found is None
+    missing = caches[0].look_up(("k",))
+    assert isinstance(missing, NotFound)
+    key = missing.key
 
     def use(number):
         caches[number % 2].store(key, [number] * 1000)
-        _, (found,) = caches[number % 2].look_up(("k",))
+        found = found_in(caches[number % 2])
         assert found == [found[0]] * 1000
 
     with ThreadPoolExecutor(4) as pool:
@@ -149,6 +158,6 @@ def test_local_files_need_no_other_package(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "upath", None)
     site = site_with({"protocol": "file", "base_path": str(tmp_path), "storage_options": {}})
     cache = Cache(lambda: site.cache_storage("results"), logging.getLogger("dfm.test"), [("me",)])
-    key, _ = cache.look_up(("k",))
+    key = cache.look_up(("k",)).key
     cache.store(key, 1)
-    assert cache.look_up(("k",)) == (key, (1,))
+    assert found_in(cache) == 1

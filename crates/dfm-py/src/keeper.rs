@@ -1,12 +1,40 @@
 //! What does Python see of what is kept for an application that may come back?
 
-use dfm_runtime::{Order, Outline, Packet};
-use pyo3::IntoPyObjectExt;
+use dfm_runtime::{Outline, Packet};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
 
 use crate::buffers::Held;
-use crate::site::{frame_of, unfinished};
+use crate::classes::{Members, classes};
+use crate::events::{Unfinished, unfinished};
+use crate::site::frame_of;
+
+classes! {
+    /// How far a job is.
+    Progress {
+        /// How many frames have begun.
+        frames: u32,
+        /// Whether that is all.
+        stopped: bool,
+        /// How many tokens came from other sites.
+        tokens: u64,
+        /// How many errors.
+        errors: u64,
+        /// The sites that are waited for.
+        waiting: Vec<String>,
+    }
+
+    /// What the homesite orders for a job.
+    Order {
+        /// An `OrderKind`.
+        kind: Py<PyAny>,
+        /// The job's number.
+        job: u64,
+    }
+}
+
+/// What may be ordered for a job.
+pub static ORDER_KIND: Members<3> = Members::new("OrderKind", ["NET", "PARAMS", "CANCEL"]);
 
 /// A packet that was kept: who sent it, its sealed outline, and the sealed rest, unless its value was had.
 type Kept<'py> = (String, Bound<'py, PyBytes>, Option<Bound<'py, PyBytes>>);
@@ -53,11 +81,10 @@ impl Keeper {
         self.keeper.jobs().collect()
     }
 
-    /// How far a job is: (frames, whether that is all, tokens from other sites, errors, who is waited for).
-    fn progress<'py>(&self, py: Python<'py>, job: u64) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let progress = self.keeper.progress(job);
-        let seen = progress.map(|one| (one.frames, one.stopped, one.tokens, one.errors, one.waiting));
-        seen.map(|seen| seen.into_bound_py_any(py)).transpose()
+    /// How far a job is, if it is kept.
+    fn progress(&self, job: u64) -> Option<Progress> {
+        let dfm_runtime::Progress { frames, stopped, tokens, errors, waiting } = self.keeper.progress(job)?;
+        Some(Progress { frames, stopped, tokens, errors, waiting })
     }
 
     /// All that was kept of a job, in the order in which it came: first its plan.
@@ -118,14 +145,16 @@ pub fn outline<'py>(
     Ok((PyBytes::new(py, &outline.to_bytes()), outline.kept(), outline.is_last()))
 }
 
-/// Which of the homesite's orders for a job a packet is, `net`, `params` or `cancel`, and the job; None for all others.
+/// Which of the homesite's orders for a job a packet is; None for all others.
 #[pyfunction]
-pub fn order(packet: &Bound<'_, PyAny>) -> PyResult<Option<(&'static str, u64)>> {
-    Ok(Order::of(Held::new(packet)?.as_ref()).map(|order| match order {
-        Order::Net(job) => ("net", job),
-        Order::Params(job) => ("params", job),
-        Order::Cancel(job) => ("cancel", job),
-    }))
+pub fn order(py: Python<'_>, packet: &Bound<'_, PyAny>) -> PyResult<Option<Order>> {
+    let Some(order) = dfm_runtime::Order::of(Held::new(packet)?.as_ref()) else { return Ok(None) };
+    let (place, job) = match order {
+        dfm_runtime::Order::Net(job) => (0, job),
+        dfm_runtime::Order::Params(job) => (1, job),
+        dfm_runtime::Order::Cancel(job) => (2, job),
+    };
+    Ok(Some(Order { kind: ORDER_KIND.member(py, place)?, job }))
 }
 
 /// A packet that was kept, when it is opened: who sent it, its outline, and itself, unless its value was had.
@@ -153,14 +182,9 @@ pub fn unfold<'py>(py: Python<'py>, home: &str, history: Vec<Opened<'py>>) -> Py
     Ok(Some((packets, dropped.collect::<PyResult<_>>()?)))
 }
 
-/// What a site has answered who asked it in the homesite's name, as an `unfinished` event has it; None if it is no answer.
+/// What a site has answered who asked it in the homesite's name; None if it is no answer.
 #[pyfunction]
-pub fn read_answer<'py>(
-    py: Python<'py>,
-    plan: &[u8],
-    site: &str,
-    answer: &[u8],
-) -> PyResult<Option<Bound<'py, PyTuple>>> {
+pub fn read_answer(py: Python<'_>, plan: &[u8], site: &str, answer: &[u8]) -> PyResult<Option<Py<Unfinished>>> {
     let told = dfm_runtime::read_answer(plan, site, answer);
-    told.map(|(waits, more)| unfinished(py, &waits, more)).transpose()
+    told.map(|(waits, more)| unfinished(py, waits, more)).transpose()
 }

@@ -1,6 +1,9 @@
 //! The extension module `dfm._native`: conversions and calls, no logic of its own.
 
 mod buffers;
+mod calls;
+mod classes;
+mod events;
 mod keeper;
 mod measurement;
 mod plan;
@@ -24,7 +27,14 @@ mod _native {
     #[pymodule_export]
     use crate::buffers::Memory;
     #[pymodule_export]
-    use crate::keeper::{Keeper, order, outline, read_answer, unfold};
+    use crate::calls::{Call, Found, NotFound, Tries};
+    #[pymodule_export]
+    use crate::events::{
+        Abandoned, Answered, Bye, Cancelled, Check, Checked, Closed, Ended, Failed, Failure, GoOn, Items, Measured,
+        Needs, NodeAt, Opened, Over, Reported, Runs, Series, Setup, StreamEnded, Unfinished, Warned, Yielded,
+    };
+    #[pymodule_export]
+    use crate::keeper::{Keeper, Order, Progress, order, outline, read_answer, unfold};
     #[pymodule_export]
     use crate::measurement::Measurement;
     #[pymodule_export]
@@ -35,6 +45,20 @@ mod _native {
     use crate::site::Site;
     #[pymodule_export]
     use crate::watch::end_with_parent;
+
+    use pyo3::prelude::*;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        let py = module.py();
+        module.add("CacheStep", crate::calls::CACHE_STEP.class(py)?)?;
+        module.add("Room", crate::calls::ROOM.class(py)?)?;
+        module.add("OrderKind", crate::keeper::ORDER_KIND.class(py)?)?;
+        for (name, choice) in crate::events::choices(py)? {
+            module.add(name, choice)?;
+        }
+        Ok(())
+    }
 }
 
 /// The object as one piece of bytes: each part after its length, the structure first.

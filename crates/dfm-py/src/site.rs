@@ -8,8 +8,8 @@ use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use dfm_net::{Argument, Comparison, Failure, Form, Frame, Limits, NodeId, Outcome, Selector, Step, Token, Value};
-use dfm_runtime::{Event, Host, Incoming, Link, NodeAt, Outgoing, Part, Room, Wait, Why, Yielded};
+use dfm_net::{Argument, Comparison, Failure, Form, Frame, Outcome, Selector, Value};
+use dfm_runtime::{Host, Incoming, Link, Outgoing, Part};
 use pyo3::basic::CompareOp;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::intern;
@@ -18,16 +18,17 @@ use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 use serde_json::Value as Json;
 
 use crate::buffers::{Held as HeldBytes, Memory};
-use crate::measurement::Measurement;
+use crate::calls::{self, Call};
+use crate::events::{self, Unfinished};
 use crate::plan::Plan;
 use crate::values;
 
 /// What tokens carry: the Python object itself, and of one that came from another site the room that it takes here.
 #[derive(Clone)]
-struct Object(Py<PyAny>, Option<Arc<Held>>);
+pub struct Object(pub Py<PyAny>, pub Option<Arc<Held>>);
 
 /// The bytes that a value came as, until nothing of it waits here any more.
-struct Held {
+pub struct Held {
     bytes: u64,
     of: Arc<AtomicU64>,
 }
@@ -71,7 +72,7 @@ impl Value for Object {
 
     fn failed(errors: &[Arc<Failure>]) -> Self {
         Python::attach(|py| {
-            let errors = errors.iter().map(|one| failure(py, one)).collect::<PyResult<Vec<_>>>();
+            let errors = errors.iter().map(|one| events::failure(py, one)).collect::<PyResult<Vec<_>>>();
             let token = errors.and_then(|errors| {
                 py.import(intern!(py, "dfm._values"))?.call_method1(intern!(py, "error_token"), (errors,))
             });
@@ -294,17 +295,12 @@ impl Site {
         self.site.flush()
     }
 
-    /// The next call that is due: (call, job, frame, operation, provider, parameters, limits), the last being
-    /// (retries, backoff, timeout), or None for a single try of any length. The cache is used by two operations of our
-    /// own: `$look-up` takes the `parts` of a key, `$store` a `key` and a `value`.
-    fn next_call<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
+    /// The next call that is due.
+    fn next_call(&mut self, py: Python<'_>) -> PyResult<Option<Call>> {
         while let Some(call) = self.site.next_call() {
             let net = self.site.net(call.job).ok_or_else(|| PyRuntimeError::new_err("a call without its job"))?;
-            match asked(py, &net.transitions[call.transition as usize].step, &call.inputs) {
-                Ok((operation, provider, given, limits)) => {
-                    let frame = PyTuple::new(py, call.frame.levels())?;
-                    return Ok(Some((call.id, call.job, frame, operation, provider, given, limits).into_pyobject(py)?));
-                }
+            match calls::asked(py, call.id, call.job, &net.transitions[call.transition as usize].step, &call.inputs) {
+                Ok(call) => return Ok(Some(call)),
                 // A literal of the pipeline that this site does not accept.
                 Err(error) => {
                     let (kind, message) = wrong(py, &error);
@@ -315,16 +311,9 @@ impl Site {
         Ok(None)
     }
 
-    /// Takes a call's result; that of a `$look-up` is (key, (value,)), or (key, None) where the cache has none.
+    /// Takes a call's result; that of a look-up in the cache is a `Found` or a `NotFound`.
     fn complete(&mut self, py: Python<'_>, call: u64, value: Py<PyAny>) -> PyResult<()> {
-        let outcome = if let Some(Step::LookUp { .. }) = self.site.step(call) {
-            match value.extract::<(Py<PyAny>, Option<(Py<PyAny>,)>)>(py)? {
-                (_, Some((value,))) => Outcome::Found(Object(value, None)),
-                (key, None) => Outcome::NotFound(Object(key, None)),
-            }
-        } else {
-            Outcome::Value(Object(value, None))
-        };
+        let outcome = calls::outcome(py, self.site.step(call), value)?;
         self.site.complete(call, outcome);
         Ok(())
     }
@@ -345,35 +334,14 @@ impl Site {
         self.site.gathers(call)
     }
 
-    /// Takes an item of a call's generator. 0: go on; 1: wait for room; 2: nobody wants it any more.
-    fn item(&mut self, call: u64, value: Py<PyAny>) -> u8 {
-        match self.site.item(call, &Object(value, None)) {
-            Room::More => 0,
-            Room::Wait => 1,
-            Room::Gone => 2,
-        }
+    /// Takes an item of a call's generator.
+    fn item(&mut self, py: Python<'_>, call: u64, value: Py<PyAny>) -> PyResult<Py<PyAny>> {
+        calls::room(py, self.site.item(call, &Object(value, None)))
     }
 
-    /// What happened since the last time, each a tuple that begins with its kind. A stream's items that follow each
-    /// other are one event with a list of them.
+    /// What happened since the last time.
     fn events<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        let list = PyList::empty(py);
-        let mut stream: Option<(Yielded, Bound<'py, PyList>)> = None;
-        for event in self.site.take_events() {
-            if let Event::Item(of, value) = event {
-                if let Some((_, items)) = stream.as_ref().filter(|(before, _)| *before == of) {
-                    items.append(value.0)?;
-                    continue;
-                }
-                let items = PyList::new(py, [value.0])?;
-                list.append(seen_items(py, &of, &items)?)?;
-                stream = Some((of, items));
-            } else {
-                stream = None;
-                list.append(seen(py, event)?)?;
-            }
-        }
-        Ok(list)
+        events::seen(py, self.site.take_events())
     }
 
     /// At home: begins a job. `absent` has the reasons why sites cannot be reached, as far as they are known.
@@ -421,11 +389,11 @@ impl Site {
         self.site.checked(request, problems);
     }
 
-    /// At home: asks the sites of a job what it has not done there. Returns what it has not done here, as an
-    /// `unfinished` event has it, and the sites that answer with such an event.
-    fn ask<'py>(&mut self, py: Python<'py>, request: u64, job: u64) -> PyResult<(Bound<'py, PyTuple>, Vec<String>)> {
+    /// At home: asks the sites of a job what it has not done there. Returns what it has not done here, and the sites
+    /// that answer with an `Answered`.
+    fn ask(&mut self, py: Python<'_>, request: u64, job: u64) -> PyResult<(Py<Unfinished>, Vec<String>)> {
         let (waits, more, asked) = self.site.ask(request, job);
-        Ok((unfinished(py, &waits, more)?, asked))
+        Ok((events::unfinished(py, waits, more)?, asked))
     }
 
     /// At home: the application has had `count` items of a stream in all.
@@ -471,11 +439,8 @@ struct SiteLimits {
     buffered_bytes: u64,
 }
 
-/// An operation, its provider, its parameters by their names, and its limits, as [`Site::next_call`] gives them.
-type Asked<'n, 'py> = (&'n str, Option<&'n str>, Bound<'py, PyDict>, Option<(u32, f64, Option<f64>)>);
-
 /// What a step is given that is made of literals and inputs.
-fn argument_of<'py>(
+pub fn argument_of<'py>(
     py: Python<'py>,
     form: &Form,
     parts: &[Argument],
@@ -518,135 +483,14 @@ fn built<'py>(
     }
 }
 
-/// What a step asks of the host.
-fn asked<'n, 'py>(py: Python<'py>, step: &'n Step, inputs: &[Option<Object>]) -> PyResult<Asked<'n, 'py>> {
-    let input = |input: Option<&Option<Object>>| input?.as_ref().map(|object| object.0.bind(py).clone());
-    let value = |argument: &Argument| match argument {
-        Argument::Literal(json) => literal(py, json).map(Some),
-        Argument::Slot(slot) => Ok(input(inputs.get(usize::from(*slot)))),
-        Argument::Built(form, parts) => argument_of(py, form, parts, inputs).map(Some),
-    };
-    let given = PyDict::new(py);
-    match step {
-        Step::Call { operation, provider, arguments, limits, .. } => {
-            for (name, argument) in arguments {
-                if let Some(value) = value(argument)? {
-                    given.set_item(name, value)?;
-                }
-            }
-            let limited = *limits != Limits::default();
-            let limits = limited.then_some((limits.retries, limits.backoff, limits.timeout));
-            Ok((operation, provider.as_deref(), given, limits))
-        }
-        Step::LookUp { key, .. } => {
-            let parts = key.iter().filter_map(|part| value(part).transpose()).collect::<PyResult<Vec<_>>>()?;
-            given.set_item("parts", PyTuple::new(py, parts)?)?;
-            Ok(("$look-up", None, given, None))
-        }
-        Step::Store { .. } => {
-            given.set_item("value", input(inputs.first()))?;
-            given.set_item("key", input(inputs.last()))?;
-            Ok(("$store", None, given, None))
-        }
-        _ => Err(PyRuntimeError::new_err("a call of what is none")),
-    }
-}
-
 /// The frame with these numbers; `None` if there are none.
 pub fn frame_of(levels: &[u32]) -> Option<Frame> {
     let (first, inner) = levels.split_first()?;
     Some(inner.iter().fold(Frame::of_param_set(*first), |frame, index| frame.child(*index)))
 }
 
-fn seen(py: Python<'_>, event: Event<Object>) -> PyResult<Bound<'_, PyTuple>> {
-    match event {
-        Event::Setup(text) => ("setup", text).into_pyobject(py),
-        Event::Check(request, operations) => ("check", request, operations).into_pyobject(py),
-        Event::Checked(site, request, problems) => ("checked", site, request, problems).into_pyobject(py),
-        Event::Unfinished(site, request, waits, more) => {
-            ("unfinished", site, request, unfinished(py, &waits, more)?).into_pyobject(py)
-        }
-        Event::Opened(job, name) => ("opened", job, name).into_pyobject(py),
-        Event::Item(of, value) => seen_items(py, &of, &PyList::new(py, [value.0])?),
-        Event::Yielded(of, token) => {
-            let Yielded { job, site, node, place, frame, transition } = of;
-            let (frame, node) = (PyTuple::new(py, frame.levels())?, named(py, &node)?);
-            match token {
-                Token::Value(value) => ("value", job, site, node, place, frame, transition, value.0).into_pyobject(py),
-                Token::End => ("end", job, site, node, place, frame, transition).into_pyobject(py),
-                Token::Error(_) | Token::Missing(_) | Token::Count(_) | Token::Next(_) => {
-                    let failures = match &token {
-                        Token::Error(failures) => failures.as_slice(),
-                        Token::Missing(failure) => std::slice::from_ref(failure),
-                        _ => &[],
-                    };
-                    let failures = failures.iter().map(|one| failure(py, one)).collect::<PyResult<Vec<_>>>()?;
-                    ("errors", job, site, node, place, frame, transition, failures).into_pyobject(py)
-                }
-            }
-        }
-        Event::Reported(job, one) => ("reported", job, failure(py, &one)?).into_pyobject(py),
-        Event::Measured(job, calls, begun) => ("measured", job, Measurement { calls, begun }).into_pyobject(py),
-        Event::Ended(job) => ("ended", job).into_pyobject(py),
-        Event::Over(job) => ("over here", job).into_pyobject(py),
-        Event::Abandoned(calls) => ("abandoned", calls).into_pyobject(py),
-        Event::Room(call) => ("room", call).into_pyobject(py),
-        Event::Warned(text) => ("warned", text).into_pyobject(py),
-        Event::Closed(site) => ("closed", site).into_pyobject(py),
-        Event::Cancelled(site, job) => ("cancelled", site, job).into_pyobject(py),
-        Event::Bye => ("bye",).into_pyobject(py),
-    }
-}
-
-/// What is not done at a site: a list of (site, node, label, frame, why), and how much more there is. Why is (seconds,
-/// whether it rests) for a call, and (nodes, how many more) for what needs these nodes, each (site, node, label).
-pub fn unfinished<'py>(py: Python<'py>, waits: &[Wait], more: u64) -> PyResult<Bound<'py, PyTuple>> {
-    let told = |wait: &Wait| {
-        let (site, node, label) = node_at(py, &wait.node)?;
-        let why = match &wait.why {
-            Why::Runs { seconds, rests } => (*seconds, *rests).into_pyobject(py)?,
-            Why::Needs { nodes, more } => {
-                let nodes = nodes.iter().map(|node| node_at(py, node)).collect::<PyResult<Vec<_>>>()?;
-                (nodes, *more).into_pyobject(py)?
-            }
-        };
-        (site, node, label, PyTuple::new(py, wait.frame.levels())?, why).into_pyobject(py)
-    };
-    (waits.iter().map(told).collect::<PyResult<Vec<_>>>()?, more).into_pyobject(py)
-}
-
-fn node_at<'a, 'py>(py: Python<'py>, at: &'a NodeAt) -> PyResult<(&'a str, Bound<'py, PyAny>, &'a str)> {
-    Ok((&at.site, named(py, &at.node)?, &at.label))
-}
-
-fn seen_items<'py>(py: Python<'py>, of: &Yielded, items: &Bound<'py, PyList>) -> PyResult<Bound<'py, PyTuple>> {
-    let Yielded { job, site, node, place, frame, transition } = of;
-    let frame = PyTuple::new(py, frame.levels())?;
-    ("items", job, site, named(py, node)?, place, frame, transition, items).into_pyobject(py)
-}
-
-fn failure<'py>(py: Python<'py>, failure: &Failure) -> PyResult<Bound<'py, PyDict>> {
-    let dict = PyDict::new(py);
-    dict.set_item(intern!(py, "site"), &failure.site)?;
-    dict.set_item(intern!(py, "node"), failure.node.as_ref().map(|node| named(py, node)).transpose()?)?;
-    dict.set_item(intern!(py, "operation"), &failure.operation)?;
-    let frame = failure.frame.as_ref().map(|frame| PyTuple::new(py, frame.levels())).transpose()?;
-    dict.set_item(intern!(py, "frame"), frame)?;
-    dict.set_item(intern!(py, "type"), &failure.kind)?;
-    dict.set_item(intern!(py, "message"), &failure.message)?;
-    dict.set_item(intern!(py, "stack_trace"), &failure.stack_trace)?;
-    Ok(dict)
-}
-
-fn named<'py>(py: Python<'py>, node: &NodeId) -> PyResult<Bound<'py, PyAny>> {
-    Ok(match node {
-        NodeId::Number(number) => number.into_pyobject(py)?.into_any(),
-        NodeId::Name(name) => PyString::new(py, name).into_any(),
-    })
-}
-
 /// A literal of the pipeline as a fresh object, so that an adapter that changes it changes only its own.
-fn literal<'py>(py: Python<'py>, json: &Json) -> PyResult<Bound<'py, PyAny>> {
+pub fn literal<'py>(py: Python<'py>, json: &Json) -> PyResult<Bound<'py, PyAny>> {
     Ok(match json {
         Json::Null => py.None().into_bound(py),
         Json::Bool(flag) => flag.into_pyobject(py)?.to_owned().into_any(),

@@ -17,7 +17,7 @@ import types
 from asyncio.tasks import _enter_task as enter_task  # pyright: ignore[reportPrivateUsage]
 from asyncio.tasks import _leave_task as leave_task  # pyright: ignore[reportPrivateUsage]
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator, Sequence
-from typing import Any
+from typing import Any, assert_never
 
 from typing_extensions import Buffer
 
@@ -41,17 +41,19 @@ _ITEMS_AHEAD = 1024
 """So many items of a generator may wait for the loop."""
 TEARDOWN = 2.0
 """Seconds that adapters have at a session's end, in all."""
+_OWN = (_native.GoOn, _native.Abandoned, _native.Over, _native.Check)
+"""The classes of a site's own events: to look for one of them at a time would take as long as to handle it."""
+_WAIT, _GONE = _native.Room.WAIT, _native.Room.GONE
+"""To look up an enum's member takes as long as to tell an item."""
 _LONGEST_CALL = 10 * 365 * 86400
 """Seconds that are as good as no limit."""
-_WAIT, _GONE = 1, 2
-"""What `Site.item` may answer, beside 0."""
 
 
 class SiteLoop:
     """Drives a site on the running event loop. All methods but `soon` are called on that loop's thread."""
 
-    def __init__(self, site: _native.Site, on_event: Callable[[tuple[Any, ...]], None]) -> None:
-        """`on_event` takes what is not the site's own business, as `Site.events` gives it."""
+    def __init__(self, site: _native.Site, on_event: Callable[[_native.OuterEvent], None]) -> None:
+        """`on_event` takes what is not the site's own business."""
         self.site = site
         self.carry: Callable[[Sequence[tuple[str, Buffer]]], None] | None = None
         """Takes packets, each for a site, in their order, for links that are no sockets."""
@@ -156,22 +158,28 @@ class SiteLoop:
 
     def _tell(self) -> None:
         for event in self.site.events():
-            match event:
-                case ("room", call):
-                    if isinstance(stream := self._calls.get(call), _Stream):
-                        stream.go_on()
-                case ("abandoned", calls):
-                    self._abandon(calls)
-                case ("over here", job):
-                    self._leave(job)
-                case ("check", request, operations):
-                    self.site.checked(request, [self.adapters.problem(name, provider) for name, provider in operations])
-                case _:
-                    try:
-                        self._on_event(event)
-                    except Exception:
-                        # The events behind it are for others.
-                        _log.exception("an event could not be handled: %s", event[0])
+            if isinstance(event, _OWN):
+                self._act_on(event)
+                continue
+            try:
+                self._on_event(event)
+            except Exception:
+                # The events behind it are for others.
+                _log.exception("an event could not be handled: %s", type(event).__name__)
+
+    def _act_on(self, event: _native.OwnEvent) -> None:
+        match event:
+            case _native.GoOn(call):
+                if isinstance(stream := self._calls.get(call), _Stream):
+                    stream.go_on()
+            case _native.Abandoned(calls):
+                self._abandon(calls)
+            case _native.Over(job):
+                self._leave(job)
+            case _native.Check(request, operations):
+                self.site.checked(request, [self.adapters.problem(name, provider) for name, provider in operations])
+            case _:
+                assert_never(event)
 
     def _leave(self, job: int) -> None:
         if (adapters := self._adapters) is not None and (instances := adapters.leave(job)):
@@ -220,7 +228,7 @@ class SiteLoop:
         self._loop.call_soon(self._carry_later, due)
         return False
 
-    def _next_call(self) -> tuple[Any, ...] | None:
+    def _next_call(self) -> _native.Call | None:
         """The next call that may begin. What the site's other processes leave no room for is asked for again."""
         if self._turns is not None:
             running, more = self.site.calls()
@@ -234,7 +242,7 @@ class SiteLoop:
         self._again = None
         self.turn()
 
-    def _carry_later(self, due: tuple[Any, ...]) -> None:
+    def _carry_later(self, due: _native.Call) -> None:
         self._carry(due)
         self.turn()
 
@@ -242,24 +250,24 @@ class SiteLoop:
         self._carrying = False
         self.turn()
 
-    def _carry(self, due: tuple[Any, ...] | None) -> None:
+    def _carry(self, due: _native.Call | None) -> None:
         """Starts bodies, each in the name of a task of its own if it turns out to need one."""
         site, made = self.site, 0
         helper = self._enter_helper()
         try:
             while due is not None and made < _CALLS_A_TURN:
-                call, job, operation, provider, given = due[0], due[1], due[3], due[4], due[5]
+                call, given, tries = due.id, due.parameters, due.tries
                 made += 1
                 try:
-                    bound = self.adapters.bound(operation, provider, job)
+                    bound = self.adapters.bound(due.operation, due.provider, due.job)
                     arguments = bound.arguments(given)
                 except Exception as error:
                     self._fail(call, error)
                 else:
                     if bound.instance is not None and not bound.instance.ready:
-                        self._spawn(self._set_up(call, bound, given, arguments, due[6]))
-                    elif due[6] is not None:
-                        self._spawn(self._persist(call, bound, given, *due[6]))
+                        self._spawn(self._set_up(call, bound, given, arguments, tries))
+                    elif tries is not None:
+                        self._spawn(self._persist(call, bound, given, tries))
                     elif bound.kind == "coroutine":
                         body = bound.body(**arguments)
                         try:
@@ -326,7 +334,12 @@ class SiteLoop:
         self.turn()
 
     async def _set_up(
-        self, call: int, bound: Bound, given: dict[str, Any], arguments: dict[str, Any], limits: Any
+        self,
+        call: int,
+        bound: Bound,
+        given: dict[str, Any],
+        arguments: dict[str, Any],
+        tries: _native.Tries | None,
     ) -> None:
         """Makes a call once its adapter has been set up."""
         task = asyncio.current_task()
@@ -339,23 +352,22 @@ class SiteLoop:
                 raise
             self._fail(call, error)
         else:
-            if limits is not None:
-                await self._persist(call, bound, given, *limits)
+            if tries is not None:
+                await self._persist(call, bound, given, tries)
             elif bound.kind == "coroutine":
                 await self.stay(call, bound.body(**arguments), None)
             else:
                 self._start(call, bound, arguments)
         self.turn()
 
-    async def _persist(
-        self, call: int, bound: Bound, given: dict[str, Any], retries: int, backoff: float, timeout: float | None
-    ) -> None:
+    async def _persist(self, call: int, bound: Bound, given: dict[str, Any], tries: _native.Tries) -> None:
         """Tries a call as often and as long as its pipeline says. A generator's items are told after a whole try."""
         task = asyncio.current_task()
         assert task is not None
         self._calls[call] = task
         try:
-            for attempt in range(retries + 1):
+            timeout = tries.timeout
+            for attempt in range(tries.retries + 1):
                 if attempt and not self.site.again(call):
                     break
                 state = Body()
@@ -373,10 +385,10 @@ class SiteLoop:
                     self._fail(call, error)
                     break
                 except BaseException as raised:
-                    if attempt == retries:
+                    if attempt == tries.retries:
                         self._fail_try(call, raised, state, timeout if late or limit.expired() else None)
-                    elif backoff:
-                        await asyncio.sleep(backoff * 2**attempt)
+                    elif tries.backoff:
+                        await asyncio.sleep(tries.backoff * 2**attempt)
                 else:
                     self._tell_whole(call, streams, value)
                     break
@@ -438,7 +450,7 @@ class SiteLoop:
             return
         gathers = self.site.gathers(call)
         for item in value:
-            if self.site.item(call, item) == _GONE:
+            if self.site.item(call, item) is _GONE:
                 return
         self.site.streamed(call, value if gathers else None)
 
@@ -716,10 +728,10 @@ class _Stream:
         if self._gathered is not None:
             self._gathered.append(item)
         room = self._driver.site.item(self._call, item)
-        if room == _WAIT:
+        if room is _WAIT:
             self._full = True
             self._room.clear()
-        return room != _GONE
+        return room is not _GONE
 
     def _finish(self, error: BaseException | None) -> None:
         self._ended = (error,)

@@ -50,18 +50,19 @@ class _Watcher:
 async def _serve(site: str, home: str, control: int) -> None:
     over = asyncio.Event()
 
-    def on_event(event: tuple[Any, ...]) -> None:
+    def on_event(event: _native.OuterEvent) -> None:
         match event:
-            case ("setup", text):
+            case _native.Setup(text):
                 driver.adapters = _set_up(home, json.loads(text))
-            case ("warned", text):
+            case _native.Warned(text):
                 driver.adapters.logger.warning("%s", text)
-            case ("bye",):
+            case _native.Bye():
                 over.set()
-            case ("closed", lost) if lost == home:
-                over.set()
+            case _native.Closed(lost):
+                if lost == home:
+                    over.set()
             case _:
-                pass
+                _leave_to_home(event)
 
     native = _native.Site(site, home)
     native.add_link(home, control)
@@ -69,6 +70,10 @@ async def _serve(site: str, home: str, control: int) -> None:
     driver.watch()
     await over.wait()
     await driver.end()
+
+
+def _leave_to_home(event: _native.HomeEvent) -> None:
+    """Nobody here waits for it."""
 
 
 def _set_up(home: str, setup: dict[str, Any]) -> Adapters:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, cast
 
+from dfm import _native
 from dfm._discovery.advice import DISCOVERY_PLACE, ErrorFieldAdvice, SiteAdvice
 from dfm._discovery.advisors import Advisor, advisors
 from dfm.errors import SecretError
@@ -40,6 +41,8 @@ from dfm.exec._types import Check, check_of, checked_body
 
 Operation = tuple[str, str | None]
 """An operation's name, and the provider that is meant, if any."""
+Step = str | _native.CacheStep
+"""What a call is of: an operation's name, or what is asked of the cache."""
 
 
 class Bound:
@@ -193,8 +196,8 @@ class Adapters:
         self._masking = Masking(self.telling)
         logger.addFilter(self._masking)
         self._bindings = {(b["operation"], b["provider"]): b for b in cast(list[dict[str, Any]], settings["bindings"])}
-        self._bound: dict[Operation, Bound] = {}
-        self._of_jobs: dict[int, dict[Operation, Bound]] = {}
+        self._bound: dict[tuple[Step, str | None], Bound] = {}
+        self._of_jobs: dict[int, dict[tuple[Step, str | None], Bound]] = {}
         self._per_job = {key for key, binding in self._bindings.items() if binding.get("scope") == "job"}
         self._of_site: dict[str, Instance] = {}
         self._states: dict[str, State] = {}
@@ -211,7 +214,7 @@ class Adapters:
         """Leaves the site's logger as it was."""
         self.logger.removeFilter(self._masking)
 
-    def bound(self, operation: str, provider: str | None, job: int | None = None) -> Bound:
+    def bound(self, operation: Step, provider: str | None, job: int | None = None) -> Bound:
         """The adapter for an operation, in a job that may have one of its own.
 
         Raises:
@@ -222,7 +225,7 @@ class Adapters:
         if job is not None and key in self._per_job:
             among = self._of_jobs.setdefault(job, {})
         if (found := among.get(key)) is None:
-            found = among[key] = self._bind(key)
+            found = among[key] = self._bind(operation, provider)
         return found
 
     async def set_up(self, bound: Bound) -> None:
@@ -297,10 +300,10 @@ class Adapters:
                 advice = await advise(what, bound, **asks, telling=self.telling)
         return SiteAdvice(operation, site, provider, advice)
 
-    def _bind(self, key: Operation) -> Bound:
-        operation, provider = key
-        if operation in ("$look-up", "$store"):
+    def _bind(self, operation: Step, provider: str | None) -> Bound:
+        if isinstance(operation, _native.CacheStep):
             return self._bind_cache(operation)
+        key = operation, provider
         if (binding := self._bindings.get(key)) is None:
             by = f" by provider '{provider}'" if provider else ""
             raise BindingError(
@@ -399,7 +402,7 @@ class Adapters:
             state = self._states[name] = State(what, kept, said.get("limit") or LIMIT)
         return state
 
-    def _bind_cache(self, operation: str) -> Bound:
+    def _bind_cache(self, step: _native.CacheStep) -> Bound:
         if self._cache is None:
             site = self.site()
             made_by = self._settings["api_version"], digest(self._settings["bindings"])
@@ -409,8 +412,13 @@ class Adapters:
             else:
                 owners = [shared] if self.asker.is_own else [private, shared]
             self._cache = Cache(lambda: site.cache_storage("results"), self.logger, owners)
-        bound = Bound(self._cache.look_up if operation == "$look-up" else self._cache.store, "thread")
-        bound.accepted = {"parts"} if operation == "$look-up" else {"key", "value"}
+        match step:
+            case _native.CacheStep.LOOK_UP:
+                bound = Bound(self._cache.look_up, "thread")
+                bound.accepted = {"parts"}
+            case _native.CacheStep.STORE:
+                bound = Bound(self._cache.store, "thread")
+                bound.accepted = {"key", "value"}
         bound.plain = True
         return bound
 
@@ -493,7 +501,7 @@ class Adapters:
         return self._providers[name]
 
 
-def _instances(among: dict[Operation, Bound]) -> list[Instance]:
+def _instances(among: dict[tuple[Step, str | None], Bound]) -> list[Instance]:
     found = {id(bound.instance): bound.instance for bound in among.values() if bound.instance is not None}
     return list(found.values())
 

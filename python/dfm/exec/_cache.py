@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from dfm import _values
+from dfm import _native, _values
 from dfm.errors import EncodingError
 from dfm.exec._keys import key_of
 from dfm.exec._own_files import read_own, write_own
@@ -44,15 +44,16 @@ class Cache:
         self._takes = _values.policy.lenient, _values.policy.packages, _values.policy.modules
         self._folder: Any = None
 
-    def look_up(self, parts: tuple[Any, ...]) -> tuple[str, tuple[Any] | None]:
-        """The key under which a value of these parts would be kept, and what is found, if there is anything.
+    def look_up(self, parts: tuple[Any, ...]) -> _native.Found | _native.NotFound:
+        """What is found of these parts, and the key under which a value of theirs would be kept.
 
         Raises:
             TypeError: one of them cannot be part of a key.
             ImportError: the cache's storage needs a package that is not installed.
         """
         keys = [key_of((owner, *parts)) for owner in self._owners]
-        return keys[0], next((found for key in keys if (found := self._find(key)) is not None), None)
+        found = next((found for key in keys if (found := self._find(key)) is not None), None)
+        return _native.NotFound(keys[0]) if found is None else _native.Found(keys[0], *found)
 
     def _find(self, key: str) -> tuple[Any] | None:
         try:

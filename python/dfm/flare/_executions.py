@@ -110,7 +110,7 @@ class Executions:
     def waiting(self, number: int) -> list[str]:
         """The sites that an execution waits for."""
         progress = self._keeper.progress(number)
-        return progress[4] if progress else []
+        return progress.waiting if progress else []
 
     def ask(self, number: int) -> None:
         """The sites are asked what they have not done of an execution."""
@@ -152,9 +152,8 @@ class Executions:
     def _progress(self, number: int) -> dict[str, Any]:
         if (progress := self._keeper.progress(number)) is None:
             return {}
-        frames, stopped, tokens, errors, waiting = progress
-        found = {"frames": frames, "tokens": tokens, "errors": errors, "waiting": waiting, "input_open": not stopped}
-        return found
+        found: dict[str, Any] = {"frames": progress.frames, "tokens": progress.tokens, "errors": progress.errors}
+        return found | {"waiting": progress.waiting, "input_open": not progress.stopped}
 
 
 def _text(head: bytes, body: bytes | None) -> Sealed:

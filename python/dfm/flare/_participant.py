@@ -186,10 +186,10 @@ class Participant:
         # Nobody would learn of what is not done because of it, unless this site says so.
         self._carry(Packet(self._settings["site"], "", _told.tell({"ended": how})))
 
-    def _on_event(self, event: tuple[Any, ...]) -> None:
+    def _on_event(self, event: _native.OuterEvent) -> None:
         """Neither a set-up nor an end comes from the application here: the kit has the one, the job the other."""
         match event:
-            case ("closed", site) if site not in self._gone:
+            case _native.Closed(site) if site not in self._gone:
                 self._tell_end(f"site '{site}' sent it what is no message of dfm")
             case _:
                 pass

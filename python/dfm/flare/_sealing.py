@@ -184,9 +184,9 @@ class SiteSealing:
         """Takes note of what is ordered in the application's name."""
         self._note(_native.order(packet))
 
-    def _note(self, order: tuple[str, int] | None) -> None:
+    def _note(self, order: _native.Order | None) -> None:
         match order:
-            case ("cancel", job):
+            case _native.Order(_native.OrderKind.CANCEL, job):
                 self._sent.pop(job, None)
             case _:
                 pass

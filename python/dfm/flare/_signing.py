@@ -56,10 +56,12 @@ class Signer:
         nets: dict[int, int] = {}
         for place, (site, packet) in enumerate(packets):
             match _native.order(packet):
-                case ("net", job):
+                case _native.Order(_native.OrderKind.NET, job):
                     nets[place] = job
                     jobs.setdefault(job, {})[site] = {"net": _digest(packet), "params": []}
-                case ("params", job) if (begun := jobs.get(job, {}).get(site)) and len(begun["params"]) < _SETS:
+                case _native.Order(_native.OrderKind.PARAMS, job) if (begun := jobs.get(job, {}).get(site)) and len(
+                    begun["params"]
+                ) < _SETS:
                     begun["params"].append(_digest_of_params(packet))
                 case _:
                     pass
@@ -115,7 +117,7 @@ class Signed:
         if params:
             self._params[job] = collections.deque(params)
 
-    def check(self, packet: Buffer) -> tuple[str, int] | None:
+    def check(self, packet: Buffer) -> _native.Order | None:
         """What a packet orders, which is what was signed, if a job begins with it.
 
         Raises:
@@ -123,10 +125,10 @@ class Signed:
         """
         order = _native.order(packet)
         match order:
-            case ("net", job):
+            case _native.Order(_native.OrderKind.NET, job):
                 if self._nets.pop(job, None) != _digest(packet):
                     raise Untrusted(f"its user has not signed the pipeline of job {job}")
-            case ("params", job) if (params := self._params.get(job)) is not None:
+            case _native.Order(_native.OrderKind.PARAMS, job) if (params := self._params.get(job)) is not None:
                 if params.popleft() != _digest_of_params(packet):
                     raise Untrusted(f"its user has not signed the parameters of job {job}")
                 if not params:

@@ -2,10 +2,11 @@
 
 from dfm.api import ErrorToken, StopToken
 from dfm.session._dispatch import AsyncioDispatcher, CallbackRunner, DirectDispatcher, Dispatcher, ManualDispatcher
-from dfm.session._job import STATUS_PLACE, Callback, Job, JobStatus, Token
+from dfm.session._job import STATUS_PLACE, Callback, Job, Token
 from dfm.session._logging import configure_session_logging
 from dfm.session._open import SessionOptions, from_env, open_session
 from dfm.session._session import PreparedPipeline, Session
+from dfm.session._status import JobStatus
 from dfm.session._waits import NodeAt, Others, Outside, Running, Silent, Wait, Waiting
 
 CallbackDispatcher = Dispatcher

@@ -11,7 +11,7 @@ import dataclasses
 import logging
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, assert_never
 
 from dfm import _native, _values
 from dfm._running.forks import keep_from_forks
@@ -21,6 +21,7 @@ from dfm.errors import SessionError
 from dfm.exec._adapters import Adapters, Operation
 from dfm.session._keeping import Keeps, Recalled
 from dfm.session._opening import Opening
+from dfm.session._status import JobStatus
 
 T = TypeVar("T")
 
@@ -80,13 +81,21 @@ class Links(Protocol):
 class Receiver(Protocol):
     """What a job does with its events, on the homesite's thread."""
 
-    def receive(self, event: tuple[Any, ...]) -> None:
-        """Takes one event of the job, as `Site.events` gives it."""
+    def receive(self, event: _native.JobEvent) -> None:
+        """Takes one event of the job."""
         ...
 
-    def break_off(self, failure: dict[str, Any]) -> None:
+    def end(self, status: JobStatus) -> None:
+        """The job is over, and nothing more of it will come."""
+        ...
+
+    def break_off(self, failure: _native.Failure) -> None:
         """The job is over, as one of its events could not be taken; what it was is in the failure."""
         ...
+
+
+_OF_SERIES = (_native.Yielded, _native.Items, _native.Failed, _native.StreamEnded)
+"""The classes of events that are of a series of tokens."""
 
 
 class Home:
@@ -117,7 +126,7 @@ class Home:
         """Jobs that have not, in their order."""
         self.detached: dict[str, Any] = {}
         """Jobs, by id, that the application has left and may come back to while this process lives."""
-        self._unsure: dict[int, list[tuple[Any, ...]]] = {}
+        self._unsure: dict[int, list[_native.JobEvent]] = {}
         """Jobs of which it is not sure that they are kept: what came of them here meanwhile."""
         self._opening: dict[int, Opening[dict[str, str]]] = {}
         self._patience: dict[int, asyncio.TimerHandle] = {}
@@ -362,7 +371,7 @@ class Home:
     def _cannot_open(self, job: int, message: str) -> None:
         if receiver := self._forget(job):
             receiver.receive(_reported(job, self.settings.homesite, "SessionError", message))
-            receiver.receive(("ended", job))
+            receiver.receive(_native.Ended(job))
 
     def _run_out(self, job: int, patience: float) -> None:
         """Ends a job whose sites should have been done with it."""
@@ -372,7 +381,7 @@ class Home:
             if receiver is not None:
                 receiver.receive(_reported(job, site, "TimeoutError", message))
         if receiver is not None:
-            receiver.receive(("ended", job))
+            receiver.receive(_native.Ended(job))
 
     async def recall(self, job: int) -> Recalled:
         """What is kept of a job whose application is gone.
@@ -390,7 +399,7 @@ class Home:
         """Takes up a job of which something is kept; one whose tokens were all had is only at its end."""
         assert self.keeps is not None
         if not found.history:
-            receiver.receive(("over", job, found.about["status"]))
+            receiver.end(JobStatus(found.about["status"]))
             return
         self._jobs[job] = receiver
         for site in self.site.replay(found.history):
@@ -409,7 +418,7 @@ class Home:
         """Ends a job for somebody else."""
         if receiver := self._jobs.get(job):
             self.cancel(job)
-            receiver.receive(("over", job, "ABORTED"))
+            receiver.end(JobStatus.ABORTED)
 
     def start(self, job: int, params: dict[str, Any]) -> None:
         """Begins the next frame of a job."""
@@ -445,29 +454,37 @@ class Home:
         self.driver.turn()
         return busy
 
-    def _on_event(self, event: tuple[Any, ...]) -> None:
+    def _on_event(self, event: _native.OuterEvent) -> None:
+        if isinstance(event, _OF_SERIES):  # first, as there are many of them
+            self._take(event.series.job, event)
+            return
         match event:
-            case ("closed", site):
+            case _native.Opened(job) | _native.Reported(job) | _native.Measured(job) | _native.Ended(job):
+                self._take(job, event)
+            case _native.Closed(site):
                 self._links.closed(site)
-            case ("warned", text):
+            case _native.Warned(text):
                 self.settings.logger.warning("%s", text)
-            case ("checked" | "unfinished", site, request, answer):
+            case _native.Checked(site, request, answer) | _native.Answered(site, request, answer):
                 if answered := self._answers.pop((site, request), None):
                     answered.set_result(answer)
-            case ("cancelled", site, job):
+            case _native.Cancelled(site, job):
                 if timer := self._cancelling.pop((site, job), None):
                     timer.cancel()
-            case (str(kind), int(job), *_):
-                if job in self._unsure and kind != "opened":
-                    self._hold_back(job, event)
-                else:
-                    self._give(job, event)
+            case _native.Setup() | _native.Bye():
+                pass  # they come from the homesite
             case _:
-                pass
+                assert_never(event)
 
-    def _give(self, job: int, event: tuple[Any, ...]) -> None:
+    def _take(self, job: int, event: _native.JobEvent) -> None:
+        if job in self._unsure and not isinstance(event, _native.Opened):
+            self._hold_back(job, event)
+        else:
+            self._give(job, event)
+
+    def _give(self, job: int, event: _native.JobEvent) -> None:
         receiver = self._jobs.get(job)
-        if event[0] == "ended":
+        if isinstance(event, _native.Ended):
             self._forget(job)
             if timer := self._patience.pop(job, None):
                 timer.cancel()
@@ -481,11 +498,13 @@ class Home:
             message = f"what came for the application could not be handed on: {error}"
             receiver.break_off(_failure(self.settings.homesite, type(error).__name__, message))
 
-    def _hold_back(self, job: int, event: tuple[Any, ...]) -> None:
+    def _hold_back(self, job: int, event: _native.JobEvent) -> None:
         """An application must have nothing of a job that it could not find again. What other sites have sent came
         through where the job is kept; what was made here waits until it is known there."""
         match event:
-            case ("value" | "items" | "errors", _, site, *_) if site != self.settings.homesite:
+            case _native.Yielded(series) | _native.Items(series) | _native.Failed(series) if (
+                series.site != self.settings.homesite
+            ):
                 self._be_sure(job)
                 self._give(job, event)
             case _:
@@ -517,11 +536,10 @@ def _result(future: concurrent.futures.Future[T], within: float | None = None) -
         raise
 
 
-def _reported(job: int, site: str, kind: str, message: str) -> tuple[Any, ...]:
+def _reported(job: int, site: str, kind: str, message: str) -> _native.Reported:
     """The event of an error that concerns all of a job."""
-    return "reported", job, _failure(site, kind, message)
+    return _native.Reported(job, _failure(site, kind, message))
 
 
-def _failure(site: str, kind: str, message: str) -> dict[str, Any]:
-    failure = {"site": site, "node": None, "operation": None, "frame": None}
-    return failure | {"type": kind, "message": message, "stack_trace": ""}
+def _failure(site: str, kind: str, message: str) -> _native.Failure:
+    return _native.Failure(site, None, None, None, kind, message, "")

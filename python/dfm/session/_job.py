@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import enum
 import functools
 import threading
 import weakref
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, assert_never, cast
 
 from dfm import _native
 from dfm._discovery.advice import SiteAdvice
 from dfm._results import error_text
+from dfm._values import error_token
 from dfm.api import STATUS_PLACE_NAME, ErrorToken, StopToken
 from dfm.errors import JobError, ParameterError, UnknownPlaceError
 from dfm.exec import Frame
@@ -22,6 +22,7 @@ from dfm.session._dispatch import CallbackRunner, Work, guarded, runs_here
 from dfm.session._home import Home
 from dfm.session._keeping import END, Keeping, Key, error_key
 from dfm.session._measured import Measured
+from dfm.session._status import JobStatus
 from dfm.session._waits import Outside, Wait, waits
 
 STATUS_PLACE = STATUS_PLACE_NAME
@@ -35,20 +36,6 @@ _CREDIT = 64
 """With each so many items of a stream their sender is told that they are consumed."""
 _SPARE = 0.5
 """Seconds more than the other sites that the homesite itself has to answer."""
-
-
-class JobStatus(enum.Enum):
-    """How far a job is."""
-
-    SUBMITTED = "SUBMITTED"
-    RUNNING = "RUNNING"
-    FINISHED = "FINISHED"
-    """Everything was done, without any error."""
-    FAILED = "FAILED"
-    """Everything that could be done was, and there were errors."""
-    ABORTED = "ABORTED"
-    """It was cancelled, or its session closed."""
-    UNKNOWN = "UNKNOWN"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -358,45 +345,40 @@ class Job:
         self._frames = frames
         self._input_open = not stop
 
-    def receive(self, event: tuple[Any, ...]) -> None:
+    def receive(self, event: _native.JobEvent) -> None:
         """Takes one of its events."""
         match event:
-            case ("items", _, site, node, place, frame, transition, values):
-                at, key = Frame(frame), (transition, *frame)
+            case _native.Yielded():
+                value = event.value
+                if isinstance(value, SiteAdvice):
+                    value = dataclasses.replace(value, node=event.series.node)
+                self._deliver_last(event.series, value)
+            case _native.Items(of, values):
+                frame, key = Frame(of.frame), of.key
                 for first in range(0, len(values), _CREDIT):
                     some = values[first : first + _CREDIT]
                     before = self._came.get(key, 0)
                     total = before + len(some)
                     told = total // _CREDIT > before // _CREDIT
                     consumed = functools.partial(self._consumed, key, total) if told else None
-                    self._deliver(site, node, at, place, some, key, consumed)
-            case ("value", _, site, node, place, frame, transition, value):
-                key = (transition, *frame)
-                if isinstance(value, SiteAdvice):
-                    value = dataclasses.replace(value, node=node)
-                self._deliver(site, node, Frame(frame), place, [value], key)
-                self._end_series(key)
-            case ("errors", _, site, node, place, frame, transition, failures):
-                key = (transition, *frame)
-                self._deliver(site, node, Frame(frame), place, [self._error(failures)], key)
-                self._end_series(key)
-            case ("end", _, _, _, _, frame, transition):
-                self._end_series((transition, *frame))
-            case ("opened", *_):
+                    self._deliver(of.site, of.node, frame, of.place, some, key, consumed)
+            case _native.Failed(of, failures):
+                self._deliver_last(of, error_token(failures, self._lines))
+            case _native.StreamEnded(of):
+                self._end_series(of.key)
+            case _native.Opened():
                 self._status = JobStatus.RUNNING
-            case ("reported", _, failure):
-                error = self._error([failure])
+            case _native.Reported(_, failure):
+                error = error_token([failure], self._lines)
                 self._errors.append(error)
-                frame, key = Frame(failure["frame"] or (0,)), error_key(failure)
-                self._deliver(failure["site"], failure["node"], frame, STATUS_PLACE, [error], key)
-            case ("measured", _, measurement):
+                frame = Frame(failure.frame or (0,))
+                self._deliver(failure.site, failure.node, frame, STATUS_PLACE, [error], error_key(failure))
+            case _native.Measured(_, measurement):
                 self._measurement = measurement
-            case ("ended", _):
+            case _native.Ended():
                 self.end(JobStatus.FAILED if self._errors else JobStatus.FINISHED)
-            case ("over", _, status):
-                self.end(JobStatus(status))
             case _:
-                pass
+                assert_never(event)
 
     def end(self, status: JobStatus) -> None:
         """Says the job's end, once."""
@@ -411,9 +393,9 @@ class Job:
             self._forget_if_over()
         self._say_finished()
 
-    def break_off(self, failure: dict[str, Any]) -> None:
+    def break_off(self, failure: _native.Failure) -> None:
         """Says the job's end when one of its events cannot be handed on: the last resort, which calls nothing back."""
-        self._errors.append(self._error([failure]))
+        self._errors.append(error_token([failure], self._lines))
         self._input_open = False
         self._status = JobStatus.FAILED
         self._say_finished()
@@ -430,6 +412,12 @@ class Job:
             self._runner.finish()
         else:
             finish()
+
+    def _deliver_last(self, of: _native.Series, value: Any) -> None:
+        """Delivers what ends a series."""
+        key = of.key
+        self._deliver(of.site, of.node, Frame(of.frame), of.place, [value], key)
+        self._end_series(key)
 
     def _deliver(
         self,
@@ -485,10 +473,10 @@ class Job:
         except RuntimeError as error:
             if self._called_back:
                 self._called_back = False
-                failure = {"site": self._homesite, "node": None, "operation": None, "frame": tuple(frame.frame)}
-                failure |= {"type": "CallbackError", "stack_trace": ""}
-                failure |= {"message": f"tokens came that the application was not called back with: {error}"}
-                self.receive(("reported", self._number, failure))
+                message = f"tokens came that the application was not called back with: {error}"
+                frame_of = tuple(frame.frame)
+                failure = _native.Failure(self._homesite, None, None, frame_of, "CallbackError", message, "")
+                self.receive(_native.Reported(self._number, failure))
             if consumed is not None:
                 consumed()
 
@@ -523,14 +511,6 @@ class Job:
         """Forgets how far a series has come whose last token is there: there may be any number of frames."""
         self._came.pop(key, None)
         self._skip.pop(key, None)
-
-    def _error(self, failures: Sequence[dict[str, Any]]) -> ErrorToken:
-        records: list[Any] = []
-        for failure in failures:
-            frame = cast("tuple[int, ...] | None", failure["frame"])
-            line = self._lines.get(failure["node"]) if failure["node"] is not None else None
-            records.append(failure | {"frame": None if frame is None else list(frame), "line": line})
-        return ErrorToken(errors=records)
 
     def _check_kept(self, place: str) -> None:
         if place in self._by_place or self._default is not None:

@@ -13,10 +13,11 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from dfm import _native
 from dfm._private import private_folder
 
 Key = tuple[int, ...] | str
@@ -121,9 +122,9 @@ class Keeps(Protocol):
         ...
 
 
-def error_key(failure: Mapping[str, Any]) -> Key:
+def error_key(failure: _native.Failure) -> Key:
     """The key of an error: what happened where."""
-    what = [failure[part] for part in ("site", "node", "operation", "frame", "type", "message")]
+    what = (failure.site, failure.node, failure.operation, failure.frame, failure.kind, failure.message)
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
 
 

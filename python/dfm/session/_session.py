@@ -26,9 +26,10 @@ from dfm.errors import PipelineError, PlanError, SessionError
 from dfm.exec._adapters import Operation
 from dfm.session._dispatch import CallbackRunner, DirectDispatcher, Dispatcher
 from dfm.session._home import Home, Links, Settings
-from dfm.session._job import STATUS_PLACE, Callback, Job, JobStatus, NodeId, Results, checked_frames
+from dfm.session._job import STATUS_PLACE, Callback, Job, NodeId, Results, checked_frames
 from dfm.session._keeping import Looking
 from dfm.session._literals import hoisted, kept, recalled
+from dfm.session._status import JobStatus
 
 
 class Placement(TypedDict):

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Any, Literal, assert_never
 
+from dfm import _native
 from dfm._results import as_json
 from dfm.exec import Frame
-
-if TYPE_CHECKING:
-    from dfm import _native
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -121,17 +119,18 @@ def _of_site(
     if unfinished is None:
         yield Silent(site, patience)
         return
-    waits, more = unfinished
-    for at, node, operation, frame, why in waits:
-        line = lines.get(node)
-        if isinstance(why[0], list):
-            needs, rest = cast("tuple[Iterable[_native.NodeAt], int]", why)
-            yield Waiting(at, node, operation, Frame(frame), line, tuple(NodeAt(*need) for need in needs), rest)
-        else:
-            seconds, rests = cast("tuple[float, bool]", why)
-            yield Running(at, node, operation, Frame(frame), line, seconds, rests)
-    if more:
-        yield Others(site, more)
+    for wait in unfinished.waits:
+        at, frame, line = wait.node, Frame(wait.frame), lines.get(wait.node.node)
+        match wait:
+            case _native.Runs():
+                yield Running(at.site, at.node, at.label, frame, line, wait.seconds, wait.rests)
+            case _native.Needs():
+                needs = tuple(NodeAt(one.site, one.node, one.label) for one in wait.nodes)
+                yield Waiting(at.site, at.node, at.label, frame, line, needs, wait.more)
+            case _:
+                assert_never(wait)
+    if unfinished.more:
+        yield Others(site, unfinished.more)
 
 
 def _where(frame: Frame, line: str | None) -> str:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from dfm.errors import SessionError
-from dfm.exec._adapters import Adapters, Bound
+from dfm.exec._adapters import Adapters, Bound, Step
 from dfm.exec._site import SecretsVault, SecretsVaultConfig
 
 Fakes = Mapping[str, Callable[..., Any]]
@@ -49,7 +49,7 @@ class TestedAdapters(Adapters):
         """As `Adapters.vault`, or the test's own secrets."""
         return super().vault(config) if self._secrets is None else _Secrets(self._secrets)
 
-    def bound(self, operation: str, provider: str | None, job: int | None = None) -> Bound:
+    def bound(self, operation: Step, provider: str | None, job: int | None = None) -> Bound:
         """As `Adapters.bound`."""
         bound = super().bound(operation, provider, job)
         if bound.kind == "thread":

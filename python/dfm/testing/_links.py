@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from typing_extensions import Buffer
 
@@ -84,5 +83,5 @@ class LoopLinks:
             driver.turn()
 
 
-def _ignore(event: tuple[Any, ...]) -> None:
+def _ignore(event: _native.OuterEvent) -> None:
     """Neither a set-up nor an end comes to a site here."""
