@@ -97,8 +97,8 @@ impl Value for Plain {
         }
     }
 
-    fn failed(_: &[Arc<Failure>]) -> Self {
-        Self(vec![])
+    fn failed(_: &[Arc<Failure>]) -> Result<Self, (String, String)> {
+        Ok(Self(vec![]))
     }
 
     fn build(_: &Form, parts: Vec<Self>) -> Result<Self, (String, String)> {

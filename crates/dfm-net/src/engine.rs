@@ -284,7 +284,7 @@ fn root(frame: &Frame) -> u32 {
 mod tests {
     use super::condition::Wrong;
     use super::*;
-    use crate::{Arc, Block, Comparison, Form, Limits, NodeId, Place, Selector, Transition};
+    use crate::{Arc, Block, Comparison, Form, Limits, NodeId, OnError, Place, Selector, Transition};
 
     /// A value of no content.
     #[derive(Clone, Debug, PartialEq)]
@@ -299,8 +299,8 @@ mod tests {
             Ok(vec![])
         }
 
-        fn failed(_: &[sync::Arc<Failure>]) -> Self {
-            Self
+        fn failed(_: &[sync::Arc<Failure>]) -> Result<Self, Wrong> {
+            Err(("MemoryError".to_owned(), "it cannot be told".to_owned()))
         }
 
         fn build(_: &Form, _: Vec<Self>) -> Result<Self, Wrong> {
@@ -318,6 +318,35 @@ mod tests {
         fn truth(&self) -> Result<bool, Wrong> {
             Ok(true)
         }
+    }
+
+    #[test]
+    fn what_cannot_stand_for_an_error_in_a_collection_is_an_error_and_no_part_of_it() {
+        let node = NodeId::Number(0);
+        let from_east = |transition, block| Place { transition, slot: 0, block, source: Source::Site("east".into()) };
+        let home = Arc { site: Some("home".into()), place: 0, carry: Carry::Value(vec![]), inward: false };
+        let collect = Step::Collect { node: node.clone(), errors: OnError::Keep };
+        let net = Net {
+            site: "west".into(),
+            blocks: vec![Block::body(), Block { parent: Some(0), each: true }],
+            places: vec![from_east(0, 0), from_east(1, 1)],
+            transitions: vec![
+                Transition { step: Step::Enter { node, block: 1 }, block: 0, outputs: vec![] },
+                Transition { step: collect, block: 0, outputs: vec![home] },
+            ],
+        };
+        assert_eq!(net.problem(), None);
+        let mut engine: Engine<Nothing> = Engine::new(net.into());
+        let frame = Frame::of_param_set(0);
+        engine.start(&frame, &HashMap::new());
+        assert!(engine.deposit(0, &frame, Some(Token::Count(1))));
+        let lost = engine.failure(1, &frame, "ValueError", "no".into());
+        assert!(engine.deposit(1, &frame.child(0), Some(Token::Error(vec![lost.into()]))));
+        let sent = std::iter::from_fn(|| engine.next_action()).find_map(|action| match action {
+            Action::Send { token: Some(Token::Error(errors)), .. } => Some(errors[0].message.clone()),
+            _ => None,
+        });
+        assert_eq!(sent.as_deref(), Some("it cannot be told"));
     }
 
     #[test]

@@ -21,7 +21,10 @@ pub trait Value: Clone {
     fn elements(&self) -> Result<Vec<Self>, (String, String)>;
 
     /// What stands in a value for a part that has none.
-    fn failed(errors: &[Arc<Failure>]) -> Self;
+    ///
+    /// # Errors
+    /// The kind and the sentence that tell the user why that cannot be made.
+    fn failed(errors: &[Arc<Failure>]) -> Result<Self, (String, String)>;
 
     /// What values become together.
     ///

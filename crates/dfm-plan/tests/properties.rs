@@ -51,7 +51,7 @@ impl Value for Trace {
         unreachable!("there are no blocks here")
     }
 
-    fn failed(_: &[Arc<Failure>]) -> Self {
+    fn failed(_: &[Arc<Failure>]) -> Result<Self, (String, String)> {
         unreachable!("nothing is kept in the place of a value")
     }
 

@@ -70,13 +70,13 @@ impl Value for Object {
         })
     }
 
-    fn failed(errors: &[Arc<Failure>]) -> Self {
+    fn failed(errors: &[Arc<Failure>]) -> Result<Self, (String, String)> {
         Python::attach(|py| {
             let errors = errors.iter().map(|one| events::failure(py, one)).collect::<PyResult<Vec<_>>>();
             let token = errors.and_then(|errors| {
                 py.import(intern!(py, "dfm._values"))?.call_method1(intern!(py, "error_token"), (errors,))
             });
-            Self(token.map_or_else(|_| py.None(), Bound::unbind), None)
+            token.map(|token| Self(token.unbind(), None)).map_err(|error| wrong(py, &error))
         })
     }
 

@@ -31,8 +31,8 @@ impl Value for Size {
         Ok(vec![Self::of(self.bytes / f64::from(self.elements)); self.elements as usize])
     }
 
-    fn failed(_: &[Arc<Failure>]) -> Self {
-        Self::of(0.0)
+    fn failed(_: &[Arc<Failure>]) -> Result<Self, (String, String)> {
+        Ok(Self::of(0.0))
     }
 
     fn build(_: &Form, parts: Vec<Self>) -> Result<Self, Wrong> {

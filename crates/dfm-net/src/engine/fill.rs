@@ -141,18 +141,19 @@ impl<V: Value> Engine<V> {
         let kept = &self.net.places[place as usize];
         let (transition, slot) = (kept.transition, kept.slot as usize);
         let Step::Collect { errors: on_error, .. } = self.net.transitions[transition as usize].step else { return };
-        let mut items = vec![];
+        let mut items: Vec<Result<V, Wrong>> = vec![];
         let mut failures = vec![];
         for token in tokens {
             match token {
-                Token::Value(value) => items.push(value),
+                Token::Value(value) => items.push(Ok(value)),
                 Token::Error(errors) if on_error == OnError::Keep => items.push(V::failed(&errors)),
                 Token::Error(errors) if on_error == OnError::Fail => add_new(&mut failures, &errors),
                 Token::Error(_) | Token::Missing(_) | Token::End | Token::Count(_) | Token::Next(_) => {}
             }
         }
         let token = if failures.is_empty() {
-            self.token_of(transition, frame, V::build(&Form::List, items))
+            let made = items.into_iter().collect::<Result<_, _>>().and_then(|items| V::build(&Form::List, items));
+            self.token_of(transition, frame, made)
         } else {
             Token::Error(failures)
         };
@@ -184,7 +185,7 @@ impl<V: Value> Engine<V> {
             let value = match input {
                 Some(Token::Value(value)) => {
                     values += 1;
-                    Some(value)
+                    Some(Ok(value))
                 }
                 Some(Token::Error(more)) => {
                     add_new(&mut errors, &more);
@@ -195,7 +196,7 @@ impl<V: Value> Engine<V> {
             if !is_value {
                 absent.push(key.clone());
             }
-            parts.extend(value.map(|value| [key, Ok(value)]).into_iter().flatten());
+            parts.extend(value.map(|value| [key, value]).into_iter().flatten());
         }
         let before = errors_of(&inputs.collect::<Vec<_>>());
         let made = |form, parts: Vec<Result<V, Wrong>>| V::build(&form, parts.into_iter().collect::<Result<_, _>>()?);

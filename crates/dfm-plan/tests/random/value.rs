@@ -63,8 +63,8 @@ impl Value for Val {
         }
     }
 
-    fn failed(errors: &[Arc<Failure>]) -> Self {
-        Self::Failed(errors.iter().map(|one| origin(one)).collect())
+    fn failed(errors: &[Arc<Failure>]) -> Result<Self, (String, String)> {
+        Ok(Self::Failed(errors.iter().map(|one| origin(one)).collect()))
     }
 
     fn build(form: &Form, mut parts: Vec<Self>) -> Result<Self, (String, String)> {
