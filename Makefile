@@ -9,7 +9,7 @@ FUZZ_SECONDS ?= 1800
 FUZZ_TARGETS ?= configuration pipeline settings packet net session record \
 	value rebuild table statement told batch kit
 
-.PHONY: docs docs-serve fuzz growth soak demo test test-rust test-python test-deploy test-containers test-shells tools lint bench wheel generated
+.PHONY: docs docs-serve reference fuzz growth soak demo test test-rust test-python test-deploy test-containers test-shells tools lint bench wheel generated
 
 # The main job on real data: three sites greet, three cities are compared.
 demo: generated
@@ -86,6 +86,10 @@ compare-peer: generated
 # The site of docs/, into site/: what is not understood and what leads nowhere is an error. It asks nobody else for anything.
 docs: .venv/dfm .venv/docs-tools
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --fresh-env --doctree-dir target/docs docs site
+
+# The pages of docs/reference, from the format's table, the command line's definition and the codes.
+reference:
+	DFM_WRITE_REFERENCE=1 cargo test --package dfm-cli --bins --release --locked --quiet reference
 
 docs-serve: docs
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory site $(or $(PORT),8000)

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::ArgValueCandidates;
 
-use crate::candidates::{federations, jobs, sites};
+use crate::candidates::{codes, federations, jobs, sites};
 
 /// dfm, the data federation mesh: pipelines over sites that keep their own data.
 #[derive(Debug, Parser)]
@@ -77,6 +77,12 @@ pub enum Command {
     Completion(Completion),
     /// Say what is installed, what is missing and what is running.
     Doctor,
+    /// Say what the code of a problem means, what brings it about, and what to do.
+    Explain {
+        /// What stands in brackets before the problem, such as `config-unknown-key`.
+        #[arg(add = ArgValueCandidates::new(codes))]
+        code: String,
+    },
     /// Show what has to change in code that was written for nv-dfm-core, or change it.
     Migrate(Migrate),
     /// Run a program for another dfm, and end it with that.
@@ -661,6 +667,7 @@ mod tests {
             "dfm fed gen provision my_federation",
             "dfm fed gen provision my_federation --clean",
             "dfm doctor",
+            "dfm explain config-unknown-key",
             "dfm migrate --write folder",
             "dfm fed import openapi pets.yaml --site store --name pets --operation listPets -f shop --write",
             "dfm completion setup",

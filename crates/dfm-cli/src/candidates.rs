@@ -12,6 +12,11 @@ use dfm_config::registry::Registry;
 use crate::args::{Global, When};
 use crate::commands::Context;
 
+/// The codes of problems.
+pub fn codes() -> Vec<CompletionCandidate> {
+    dfm_diag::CODES.iter().map(|known| CompletionCandidate::new(known.code).help(Some(known.meaning.into()))).collect()
+}
+
 /// The federations of the registry.
 pub fn federations() -> Vec<CompletionCandidate> {
     let Some(line) = Line::read() else { return vec![] };

@@ -4,6 +4,7 @@ mod check;
 pub mod completion;
 mod config;
 mod doctor;
+mod explain;
 mod gen_code;
 mod gen_docker;
 mod gen_helm;
@@ -132,6 +133,7 @@ pub fn run(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Site(command) => site::run(context, &command),
         Command::Jobs(command) => jobs::run(context, command),
         Command::Completion(command) => completion::run(context, command),
+        Command::Explain { code } => explain::run(context, &code),
         Command::Doctor => doctor::run(context),
         Command::Migrate(args) => migrate::run(context, &args),
         Command::Supervise(args) => supervise::run(context, &args),

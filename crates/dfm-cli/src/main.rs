@@ -12,6 +12,8 @@ mod output;
 mod package;
 mod processes;
 mod python;
+#[cfg(test)]
+mod reference;
 
 use std::process::ExitCode;
 

@@ -348,7 +348,11 @@ pub static BINDING: Shape = Shape {
         ),
         key("description", Kind::Text, "Overrides the operation's."),
         key("returns", Kind::Type, "Overrides the operation's."),
-        key("is-async", Kind::Flag, "Whether `body` runs on the event loop; otherwise it runs on a thread."),
+        key(
+            "is-async",
+            Kind::Flag,
+            "Whether `body` is a coroutine, on the event loop (default); otherwise it runs on a thread.",
+        ),
         key(
             "args",
             Kind::Either(

@@ -17,7 +17,8 @@ use crate::{Binding, ComputeCost, Federation, SendCost, Site};
 /// The version of the format.
 const VERSION: u64 = 1;
 
-static NETWORK: Shape = Shape {
+/// A network file.
+pub static NETWORK: Shape = Shape {
     what: "a network file",
     others: Others::Refused,
     keys: &[

@@ -1,5 +1,6 @@
 //! Diagnostics are values: a stable code, a place in a text, what was expected, and what to do.
 
+mod codes;
 mod diagnostic;
 mod nearest;
 mod render;
@@ -7,6 +8,7 @@ mod report;
 mod shown;
 mod sources;
 
+pub use codes::{CODES, Code};
 pub use diagnostic::{Diagnostic, Severity};
 pub use nearest::nearest;
 pub use render::{render, to_json};
