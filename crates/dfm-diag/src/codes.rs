@@ -735,6 +735,12 @@ pub static CODES: &[Code] = &[
         "Gather them through operations in between, or through a `ForEach`.",
     ),
     code(
+        "plan-type",
+        "A node's result can never be what the parameter that it is given to takes.",
+        "`Total(numbers=greeting)` where `greeting` is a text and `numbers` a list",
+        "Give it another node or one of its fields, or correct the types in the configuration.",
+    ),
+    code(
         "plan-unknown-node",
         "A node is named that the pipeline does not have.",
         "a saved pipeline that was changed by hand",
