@@ -4,7 +4,7 @@
 import atheris
 
 with atheris.instrument_imports(include=["dfm"]):
-    from dfm.flare import _channel, _identity, _lane, _sealing, _signing
+    from dfm.flare import _channel, _identity, _order, _packets, _sealing, _signing, _window
 from fuzzing import fuzz, scratch
 from kits import Root
 
@@ -18,7 +18,7 @@ _ends = (
     _channel.Channel(_secrets[1], _secrets[0].hello, _said[0]),
 )
 _opening = _ends[1]
-_sealed = b"".join(map(bytes, _ends[0].seal(1, _channel.Batch([b"what is sealed"], []))))
+_sealed = b"".join(map(bytes, _ends[0].seal(_channel.Batch([b"what is sealed"], []))[1]))
 _user = _root.kit("ann@x", "lead")
 _signer = _signing.Signer()
 _application = _channel.Secret(_user, _JOB, _signer.about)
@@ -45,7 +45,8 @@ def one(data: bytes) -> None:
         # The bodies behind what is sealed for the lane are sealed for others, who look at them.
         attacks += [
             lambda: _opening.open(number, batch),
-            lambda: _opening.hear(number, batch),
+            lambda: _opening.open_large(number, batch),
+            lambda: _opening.heed(batch),
             lambda: _opening.piece(batch),
         ]
     for attack in attacks:
@@ -54,26 +55,42 @@ def one(data: bytes) -> None:
             raise AssertionError("what nobody has sealed was taken")
         except (_channel.Forged, _identity.Untrusted):
             pass
-    assert not _opening.is_acknowledged(number, number % 2 == 0, batch)
-    got: list[_lane.Packet] = []
-    inbox = _lane.Inbox(got.extend)
+    _order.job(_packets.Packet("east", "west", head, body))
+    told(batch)
     try:
-        inbox.receive(number, head, body)
+        got = list(_packets.unpack(head, body))
     except ValueError:
-        assert not got
         return
-    packed = _lane.pack(got)
-    assert (b"".join(map(bytes, packed.parts)), b"".join(map(bytes, packed.bodies))) in ((head, body), (b"", b""))
+    packed = _packets.pack(got)
+    assert (b"".join(map(bytes, packed.parts)), b"".join(map(bytes, packed.bodies))) == (head, body)
+
+
+def told(said: bytes) -> None:
+    """The other end says anything of what has come, and sends anything as what comes."""
+    sending, getting = _window.Sending(), _window.Getting[int]()
+    for number in range(1, 4):
+        sending.add(number, b"x", 0.0)
+    first, second = (int.from_bytes(one, "big") for one in (said[:1], said[1:10]))
+    try:
+        sending.heed(first, second, 0.0)
+        assert first <= 3 and second < 1 << 3
+    except ValueError:
+        pass
+    try:
+        if getting.wants(first, second):
+            assert getting.add(first, second, 1) == ([(1, 1)] if first == 1 else [])
+    except ValueError:
+        assert not 0 < first <= _window.MOST
 
 
 def seeds() -> list[bytes]:
     packets = [
-        _lane.Packet("home", "west", b"content"),
-        _lane.Packet("\u00e9", "", b""),
-        _lane.Packet("a", "b", b"x" * 300),
+        _packets.Packet("home", "west", b"content"),
+        _packets.Packet("\u00e9", "", b""),
+        _packets.Packet("a", "b", b"x" * 300),
     ]
     batches = [packets[:1], packets, []]
-    packed = [b"".join(map(bytes, _lane.pack(batch).parts)) for batch in batches]
+    packed = [b"".join(map(bytes, _packets.pack(batch).parts)) for batch in batches]
     whole = [bytes([min(len(one), 255)]) + one for one in packed]
     return [*whole, bytes([len(_honest[0])]) + b"".join(_honest), b"\x01" + _sealed]
 

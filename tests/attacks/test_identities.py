@@ -8,10 +8,10 @@ import json
 import ssl
 
 import pytest
-from dfm.flare._cells import End
-from dfm.flare._channel import HELLO, PIECE_HEAD, Batch, Channel, Forged, Piece, Secret
+from dfm.flare._channel import HELLO, NEWS, PIECE_HEAD, Batch, Channel, Forged, Piece, Secret
 from dfm.flare._identity import Untrusted, check, check_client, check_server, check_user, may_submit, sign
-from dfm.flare._lane import Inbox, Packet, pack
+from dfm.flare._lane import Lane
+from dfm.flare._packets import Packet, Unreachable, pack
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kits import Root
@@ -49,8 +49,9 @@ def paired(one, other):
     )
 
 
-def sealed(channel, number, text):
-    return b"".join(channel.seal(number, pack([Packet("east", "west", text)])))
+def sealed(channel, text):
+    """The next batch of a channel."""
+    return b"".join(channel.seal(pack([Packet("east", "west", text)]))[1])
 
 
 def opened(channel, number, whole):
@@ -187,7 +188,7 @@ def test_a_hello_without_a_key_that_can_be_used_is_refused(west, key):
 def test_what_is_sealed_cannot_be_read_on_its_way(pair):
     secret = b"the rows of a hospital" * 100_000
     there, here = paired_again(pair)
-    whole = sealed(there, 1, secret)
+    whole = sealed(there, secret)
     assert secret[:16] not in whole and b"east" not in whole
     assert secret in opened(here, 1, whole)
 
@@ -195,7 +196,7 @@ def test_what_is_sealed_cannot_be_read_on_its_way(pair):
 def paired_again(pair):
     """The same two ends, as if nothing had been sent yet."""
     for channel in pair:
-        channel._sealed, channel._beats, channel._heard = (0, []), 0, 0
+        channel._sealed, channel._stamp, channel._heard = [0, 0], 0, 0
     return pair
 
 
@@ -203,7 +204,7 @@ def paired_again(pair):
 @given(st.binary(max_size=200), st.data())
 def test_whatever_is_changed_on_its_way_is_refused(pair, text, data):
     there, here = paired_again(pair)
-    whole = bytearray(sealed(there, 1, text))
+    whole = bytearray(sealed(there, text))
     assert text in opened(here, 1, bytes(whole))
     at = data.draw(st.integers(0, len(whole) - 1))
     whole[at] ^= data.draw(st.integers(1, 255))
@@ -215,7 +216,7 @@ def test_whatever_is_changed_on_its_way_is_refused(pair, text, data):
 
 def test_what_is_repeated_or_put_elsewhere_or_sent_back_is_refused(pair, east):
     there, here = paired_again(pair)
-    first, second = sealed(there, 1, b"one"), sealed(there, 2, b"two")
+    first, second = sealed(there, b"one"), sealed(there, b"two")
     for number, whole in ((2, first), (1, second), (0, first), (-1, first), (1 << 64, first), (None, first)):
         with pytest.raises(Forged):
             here.open(number, whole)
@@ -225,56 +226,110 @@ def test_what_is_repeated_or_put_elsewhere_or_sent_back_is_refused(pair, east):
     for other in (paired(east, east)[1], paired(east, east)[0]):
         with pytest.raises(Forged):
             other.open(1, first)
-    taken = []
-    inbox = Inbox(taken.extend)
+    lane, taken = getter(here)
     for number, whole in ((1, first), (1, first), (2, second), (1, first)):
-        inbox.receive(number, *here.open(number, whole))
-    assert [bytes(packet.content) for packet in taken] == [b"one", b"two"]
+        lane.receive("batch", number, there.news(0, 0, 0)[1] + whole)
+    lane.close()
+    assert taken == [b"one", b"two"]
+
+
+class NoWay:
+    """Nothing gets through here."""
+
+    def fire(self, kind, number, message):
+        raise Unreachable("nobody is there")
+
+    def ask(self, kind, number, message, seconds):
+        raise Unreachable("nobody is there")
+
+
+def getter(channel):
+    """A lane that only gets, and what it has got."""
+    taken = []
+    lane = Lane(
+        "there",
+        channel,
+        NoWay(),
+        lambda packets: taken.extend(bytes(packet.content) for packet in packets),
+        print,
+        heartbeat=False,
+    )
+    return lane, taken
 
 
 def test_a_batch_that_was_dropped_is_missed(pair):
     there, here = paired_again(pair)
-    sealed(there, 1, b"one")
-    second = sealed(there, 2, b"two")
-    with pytest.raises(ValueError, match="batch 2 came after batch 0"):
-        Inbox(lambda packets: None).receive(2, *here.open(2, second))
+    first, second = sealed(there, b"one"), sealed(there, b"two")
+    lane, taken = getter(here)
+    lane.receive("batch", 2, there.news(0, 0, 0)[1] + second)
+    assert not taken
+    told, _, _ = there.heed(lane.answer())
+    assert (told.taken, told.ahead) == (0, 1)
+    lane.receive("batch", 1, there.news(0, 0, 0)[1] + first)
+    lane.close()
+    assert taken == [b"one", b"two"]
 
 
 def test_no_number_seals_two_batches(pair):
-    there, _ = paired_again(pair)
-    first = sealed(there, 1, b"one")
-    assert sealed(there, 1, b"other") == first
-    for number in (0, 3):
-        with pytest.raises(RuntimeError, match="cannot be sealed after batch 1"):
-            sealed(there, number, b"other")
+    """Nor a batch and a large one, which have numbers of their own."""
+    there, here = paired_again(pair)
+    batch = pack([Packet("east", "west", b"text")])
+    made = [there.seal(batch), there.seal(batch), there.seal_large(batch, 0), there.seal_large(batch, 2)]
+    assert [number for number, _ in made] == [1, 2, 1, 2]
+    wholes = [b"".join(parts) for _, parts in made]
+    bodies = {wholes[0], wholes[1], wholes[2][8:], wholes[3][8:]}
+    assert len(bodies) == 4
+    assert here.open_large(2, wholes[3])[0] == 2
+    for forged in (wholes[3][:7] + b"\1" + wholes[3][8:], wholes[2], wholes[1], b""):
+        with pytest.raises(Forged):
+            here.open_large(2, forged)
+    with pytest.raises(Forged):
+        here.open(1, wholes[2][8:])
 
 
 def test_who_relays_can_acknowledge_nothing_and_keep_nobody_alive(pair):
     there, here = paired_again(pair)
-    number, proof = there.beat()
-    taken, heard = here.acknowledgement(1, is_beat=False), here.acknowledgement(1, is_beat=True)
-    assert there.is_acknowledged(1, False, taken) and there.is_acknowledged(1, True, heard)
-    for proved, is_beat in ((b"", False), (heard, False), (taken, True), (proof, True), (proof, False)):
-        assert not there.is_acknowledged(1, is_beat, proved)
-    assert not there.is_acknowledged(2, False, taken)
-    for forged in ((number + 1, proof), (number, b""), (number, taken), (None, proof)):
+    lane, _ = getter(there)
+    before = lane._alive
+    _, first = here.news(0, 0, 0)
+    here.heed(lane.answer())
+    _, second = here.news(0, 0, 0)
+    for at in range(NEWS):
+        forged = bytearray(second)
+        forged[at] ^= 1
         with pytest.raises(Forged):
-            here.hear(*forged)
-    here.hear(number, proof)
-    with pytest.raises(Forged):
-        here.hear(number, proof)
+            lane.receive("beat", 0, bytes(forged))
+    for forged in (b"", second[:-1], bytes(NEWS), lane.answer()):
+        with pytest.raises(Forged):
+            lane.receive("beat", 0, forged)
+    heard = lane.heard
+    lane.receive("beat", 0, first)
+    assert lane.heard > heard and lane._alive == before, "it has not heard anything of this end yet"
+    lane.receive("beat", 0, second)
+    alive, heard = lane._alive, lane.heard
+    assert alive > before
+    # Whoever keeps what the other end said, and says it later, or again, keeps nobody alive.
+    for said in (second, first):
+        lane.receive("beat", 0, said)
+    assert (lane._alive, lane.heard) == (alive, heard)
+    lane.close()
 
 
 def test_a_piece_is_its_senders_and_the_whole_is_what_was_sealed(pair):
     """What a forger says of pieces is refused at once; what a relay puts into one, when the whole is there."""
     there, here = paired_again(pair)
-    arrived = []
-    end = End(here, Inbox(arrived.extend))
-    whole = sealed(there, 1, b"x" * 1000)
+    lane, arrived = getter(here)
+    _, parts = there.seal_large(pack([Packet("east", "west", b"x" * 1000)]), 0)
+    whole = b"".join(parts)
     half = len(whole) // 2
     cuts = [(0, half), (half, len(whole) - half)]
     pieces = [Piece(1, len(whole), offset, length) for offset, length in cuts]
     messages = [there.head_of(piece) + whole[piece.offset :][: piece.length] for piece in pieces]
+
+    def take(number, message):
+        lane.receive("piece", number, there.news(0, 0, 0)[1] + message)
+        return there.heed(lane.answer())[0].large
+
     for forged in (
         bytes(len(messages[0])),
         here.head_of(pieces[0]) + whole[:half],
@@ -283,30 +338,44 @@ def test_a_piece_is_its_senders_and_the_whole_is_what_was_sealed(pair):
         b"",
     ):
         with pytest.raises(Forged):
-            end.take("piece", 1, forged)
+            take(1, forged)
     with pytest.raises(Forged):
-        end.take("piece", 2, messages[0])
-    before = end._inbox.heard
-    assert not end.take("piece", 1, messages[0]) and end._inbox.heard > before
-    # Whoever says again what was said keeps nobody alive.
-    before = end._inbox.heard
-    assert not end.take("piece", 1, messages[0]) and end._inbox.heard == before
+        take(2, messages[0])
+    assert not take(1, messages[0])
     with pytest.raises(Forged):
-        end.take("piece", 1, messages[1][:-1] + bytes([messages[1][-1] ^ 1]))
+        take(1, messages[1][:-1] + bytes([messages[1][-1] ^ 1]))
     assert not arrived
-    assert [end.take("piece", 1, message) for message in messages] == [False, True]
-    assert [bytes(packet.content) for packet in arrived] == [b"x" * 1000]
-    assert end.take("piece", 1, messages[0]) and len(arrived) == 1
+    assert [take(1, message) for message in messages] == [0, 1]
+    assert arrived == [b"x" * 1000]
+    assert take(1, messages[0]) == 1 and len(arrived) == 1
+    with pytest.raises(ValueError, match="large batch 3 came after 1"):
+        take(3, there.head_of(Piece(3, 1 << 30, 0, 1)) + b"x")
+    lane.close()
+
+
+def test_a_large_batch_waits_for_what_was_sent_before_it(pair):
+    there, here = paired_again(pair)
+    lane, arrived = getter(here)
+    first = sealed(there, b"one")
+    _, parts = there.seal_large(pack([Packet("east", "west", b"large")]), 1)
+    whole = b"".join(parts)
+    message = there.head_of(Piece(1, len(whole), 0, len(whole))) + whole
+    for _ in range(2):
+        lane.receive("piece", 1, there.news(0, 0, 0)[1] + message)
+        assert not arrived
+    lane.receive("batch", 1, there.news(0, 0, 0)[1] + first)
+    lane.close()
+    assert arrived == [b"one", b"large"]
 
 
 def test_a_large_packet_is_sealed_and_opened_in_its_own_memory_where_it_may_be(pair):
     there, here = paired_again(pair)
     content = bytes(range(256)) * 8192
     for number, own in ((1, bytearray(content)), (2, content)):
-        size, head, into, tag, body = there.seal(number, Batch([b"head", own], [b"body"]))
+        _, (_, size, head, into, tag, body) = there.seal_large(Batch([b"head", own], [b"body"]), 0)
         assert (memoryview(into).obj is own) == isinstance(own, bytearray)
         assert body == b"body", "it is sealed already, and not once more"
-        found, bodies = here.open(number, bytearray(b"".join((size, head, into, tag, body))))
+        _, found, bodies = here.open_large(number, bytearray(b"".join((bytes(8), size, head, into, tag, body))))
         assert (bytes(found), bytes(bodies)) == (b"head" + content, b"body")
 
 

@@ -21,7 +21,7 @@ from dfm.flare._cells import BATCH, ENDED, JOIN, ask, job_cell
 from dfm.flare._channel import Secret
 from dfm.flare._connection import _connected
 from dfm.flare._identity import read_credentials, sign
-from dfm.flare._lane import Packet, Unreachable, pack
+from dfm.flare._packets import Packet, Unreachable, pack
 from eventually import until
 from flare_federation import opened, read, written
 from nvflare.fuel.f3.cellnet.core_cell import CoreCell

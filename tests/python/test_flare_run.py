@@ -172,8 +172,8 @@ def test_a_site_refuses_what_it_does_not_offer(federation, fed, monkeypatch):
 
 
 def test_messages_that_are_not_sealed_or_from_elsewhere_are_refused(federation, flare, fed):
-    from dfm.flare._cells import BATCH, JOIN, ask, poster
-    from dfm.flare._lane import Packet, Unreachable, pack
+    from dfm.flare._cells import BATCH, JOIN, CellWay, ask
+    from dfm.flare._packets import Packet, Unreachable, pack
 
     assert flare.run(written(lambda: chain(fed)), start=0) == {"yield": [24]}
     connection = flare._home._links._connection
@@ -189,7 +189,7 @@ def test_messages_that_are_not_sealed_or_from_elsewhere_are_refused(federation, 
         assert other.run(written(lambda: chain(fed)), start=0) == {"yield": [24]}
         connected = other._home._links._connection
         with pytest.raises(Unreachable, match="no messages are expected from"):
-            poster(connected._flare.api.get_cell(), target, connected._end.channel)(0, pack([]), lambda: True)
+            CellWay(connected._flare.api.get_cell(), target).ask("beat", 0, connected._lane.answer(), 2.0)
     assert flare.run(written(lambda: chain(fed)), start=0) == {"yield": [24]}
 
 

@@ -6,10 +6,11 @@ import threading
 from pathlib import Path
 
 import pytest
-from dfm.flare import _pieces
+from dfm.flare import _pace
 from dfm.flare._channel import Piece
-from dfm.flare._lane import Unreachable
-from dfm.flare._pieces import Assembly, Pace, send
+from dfm.flare._pace import Pace
+from dfm.flare._packets import Unreachable
+from dfm.flare._pieces import Assembly, send
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from typing_extensions import Buffer
@@ -21,7 +22,7 @@ batches = st.lists(st.binary(max_size=40), min_size=1, max_size=8).filter(any)
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, size in (("LEAST", 1), ("MOST", 16)):
-        monkeypatch.setattr(_pieces, name, size)
+        monkeypatch.setattr(_pace, name, size)
 
 
 def always() -> bool:

@@ -1,7 +1,7 @@
 """How do a session's messages use NVFlare's cells?
 
-They go straight through the core cell, large batches in pieces: NVFlare's own streams say nothing of themselves before
-they are whole. `core_cell` is internal to NVFlare, whose version is pinned for that; nothing else uses it.
+They go straight through the core cell: NVFlare's own streams say nothing of themselves before they are whole.
+`core_cell` is internal to NVFlare, whose version is pinned for that; nothing else uses it.
 """
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false, reportMissingParameterType=false
@@ -17,22 +17,18 @@ from nvflare.fuel.f3.message import Message
 from typing_extensions import Buffer
 
 from dfm._shown import clean_logger
-from dfm.flare._channel import Batch, Channel, Forged, Piece
-from dfm.flare._lane import Inbox, Unreachable, patience
-from dfm.flare._pieces import Assembly, Pace, send
+from dfm.flare._channel import Forged
+from dfm.flare._lane import Lane
+from dfm.flare._packets import Unreachable
 
 CHANNEL = "dfm"
 STARTED, JOIN, BATCH, ENDED = "started", "join", "batch", "ended"
-"""Topics: the session's job can be asked; a participant's request to be let into the session; a lane's batches; how a
+"""Topics: the session's job can be asked; a participant's request to be let into the session; a lane's messages; how a
 client's process ended."""
 
 _NUMBER, _KIND = "dfm_number", "dfm_kind"
-_BATCH, _BEAT, _PIECE = "batch", "beat", "piece"
-"""What a message of the topic is: a whole batch, a sign of life, or a piece of a batch."""
-_PIECES_FROM = 1 << 20
-"""Batches from this size on are sent in pieces."""
-_TIMEOUT, _LONGEST = 2.0, 16.0
-"""Seconds for an answer, twice as long after each that did not come, and at most."""
+_TIMEOUT = 2.0
+"""Seconds for an answer."""
 _log = clean_logger("dfm.session")
 _REFUSED = (ReturnCode.INVALID_SESSION, ReturnCode.INVALID_REQUEST)
 
@@ -64,119 +60,63 @@ def ask(
     return bytes(reply.payload or b"")
 
 
-class End:
-    """Where the lane from one other process ends."""
+class CellWay:
+    """The way of a lane's messages to a cell."""
 
-    def __init__(self, channel: Channel, inbox: Inbox) -> None:
-        self.channel = channel
-        self._inbox = inbox
-        self._assembly = Assembly()
+    def __init__(self, cell: Any, target: str) -> None:
+        self._cell = cell
+        self._target = target
 
-    def take(self, kind: object, number: object, content: Buffer) -> bool:
-        """Takes a message of the lane; whether there is something to acknowledge: a piece alone is not.
+    def fire(self, kind: str, number: int, message: bytes) -> None:
+        """As `Way`."""
+        said = Message({_NUMBER: number, _KIND: kind}, message)
+        to: dict[str, Any] = {"channel": CHANNEL, "topic": BATCH, "targets": self._target, "optional": True}
+        try:
+            errors = self._cell.core_cell.fire_and_forget(message=said, **to)
+        except RuntimeError as error:
+            raise Unreachable(str(error), refused=True) from error
+        if code := errors.get(self._target):
+            raise Unreachable(f"it cannot be reached ({code})")
 
-        Raises:
-            Forged: the other end has not sealed it.
-            ValueError: it is damaged, or an earlier one is missing.
-        """
-        if not isinstance(number, int):
-            raise Forged
-        if kind == _BEAT:
-            self.channel.hear(number, bytes(content))
-            self._inbox.receive(0)
-        elif kind == _BATCH:
-            self._inbox.receive(number, *self.channel.open(number, content))
-        elif kind == _PIECE:
-            return self._take_piece(number, content)
-        else:
-            raise Forged
-        return True
-
-    def _take_piece(self, number: int, content: Buffer) -> bool:
-        piece, part = self.channel.piece(content)
-        if piece.number != number:
-            raise Forged
-        if self._inbox.has(number):
-            return True
-        whole = self._assembly.take(piece, part)
-        if whole:
-            self._inbox.receive(number, *self.channel.open(number, whole))
-            return True
-        # Whoever sends the same again shows no life of the other end.
-        if whole is not None:
-            self._inbox.receive(0)
-        return False
+    def ask(self, kind: str, number: int, message: bytes, seconds: float) -> bytes:
+        """As `Way`."""
+        return ask(self._cell, self._target, BATCH, {_NUMBER: number, _KIND: kind}, message, seconds)
 
 
 class NotYet(Exception):
     """Messages from there will be expected later."""
 
 
-def poster(cell: Any, target: str, channel: Channel) -> Callable[[int, Batch, Callable[[], bool]], None]:
-    """What a lane to that cell posts with."""
-    pace = Pace()
-    timeout = _TIMEOUT
-    most = patience()
-
-    def tell(kind: str, number: int, content: bytes) -> bytes:
-        nonlocal timeout
-        try:
-            seconds = min(max(timeout, pace.expected), _LONGEST)
-            answer = ask(cell, target, BATCH, {_NUMBER: number, _KIND: kind}, content, seconds)
-        except Unreachable:
-            timeout = min(2 * timeout, _LONGEST)
-            raise
-        timeout = _TIMEOUT
-        return answer
-
-    def tell_piece(piece: Piece, content: bytes) -> bytes:
-        return tell(_PIECE, piece.number, channel.head_of(piece) + content)
-
-    def post(number: int, batch: Batch, go_on: Callable[[], bool]) -> None:
-        is_beat = number == 0
-        if is_beat:
-            number, proof = channel.beat()
-            answer = tell(_BEAT, number, proof)
-        else:
-            sealed = channel.seal(number, batch)
-            if sum(memoryview(part).nbytes for part in sealed) < _PIECES_FROM:
-                answer = tell(_BATCH, number, b"".join(sealed))
-            else:
-                answer = send(number, sealed, pace, tell_piece, most, go_on)
-        if not channel.is_acknowledged(number, is_beat, answer):
-            raise Unreachable("what answers is not the process that the session knows")
-
-    return post
-
-
-def serve_batches(cell: Any, end_of: Callable[[str], End | None]) -> None:
-    """Takes the batches for which `end_of(origin)` has an end; it raises `NotYet` where there will be one.
+def serve_batches(cell: Any, lane_of: Callable[[str], Lane | None]) -> None:
+    """Takes the messages for which `lane_of(origin)` has a lane; it raises `NotYet` where there will be one.
 
     What the other end has not sealed is refused without effect, whoever sends it.
     """
 
-    def batch(request: Any) -> Any:
+    def message(request: Any) -> Any:
         origin = str(request.get_header(MessageHeaderKey.ORIGIN))
         number, kind = request.get_header(_NUMBER), request.get_header(_KIND)
-        content = cast(Buffer, request.payload or b"")
         try:
-            end = end_of(origin)
+            lane = lane_of(origin)
         except NotYet:
             return make_reply(ReturnCode.SERVICE_UNAVAILABLE, f"{origin} is not known yet")
-        if end is None:
+        if lane is None:
             return make_reply(ReturnCode.INVALID_SESSION, f"no messages are expected from {origin}")
         try:
-            if not end.take(kind, number, content):
-                return make_reply(ReturnCode.OK, body=b"")
+            lane.receive(kind, number, cast(Buffer, request.payload or b""))
         except Forged:
-            if (refused := end.channel.count_refused()) & (refused - 1) == 0:
+            if (refused := lane.channel.count_refused()) & (refused - 1) == 0:
                 _log.warning("%d messages were refused that are said to be from %s and are not", refused, origin)
             return make_reply(ReturnCode.AUTHENTICATION_ERROR, f"the message is not sealed by {origin}")
+        except Unreachable:
+            return make_reply(ReturnCode.INVALID_SESSION, f"no messages are expected from {origin} any more")
         except ValueError as error:
             return make_reply(ReturnCode.INVALID_REQUEST, str(error))
-        return make_reply(ReturnCode.OK, body=end.channel.acknowledgement(number, kind == _BEAT))
+        if not request.get_header(MessageHeaderKey.REPLY_EXPECTED):
+            return None
+        return make_reply(ReturnCode.OK, body=lane.answer())
 
-    cell.register_request_cb(channel=CHANNEL, topic=BATCH, cb=batch)
+    cell.register_request_cb(channel=CHANNEL, topic=BATCH, cb=message)
 
 
 def tell_started(cell: Any, application: str) -> None:

@@ -25,15 +25,20 @@ from dfm.flare._identity import Credentials, Untrusted, sign
 HELLO = "hello"
 """The purpose of the statement that says a process's key for a session."""
 
-_BEAT, _BATCH_TAKEN, _BEAT_HEARD, _PIECE = range(4)
+_NEWS, _PIECE = range(2)
 """What a proof is of."""
+_BATCH, _LARGE = range(2)
+"""What is sealed, each with numbers of its own."""
 _NUMBERED = struct.Struct(">IQ")
-"""A kind, and a number of that kind. As nonces they are never used twice: only batches are sealed, each number once."""
+"""A kind, and a number of that kind. As nonces they are never used twice: each number of each kind is sealed once."""
 _SIZE = struct.Struct(">Q")
+_NEWS_HEAD = struct.Struct(">QQQQQ")
 _PIECE_HEAD = struct.Struct(">QQQQ")
 _PROOF = 32
 PIECE_HEAD = _PIECE_HEAD.size + _PROOF
 """Bytes before a piece's content."""
+NEWS = _NEWS_HEAD.size + _PROOF
+"""Bytes before all that a message contains."""
 _TAG = 16
 _IN_PLACE_FROM = 1 << 20
 """Packets from this size on are not copied to be sealed or opened: their memory is used for it, where it may be."""
@@ -45,6 +50,21 @@ class Batch(NamedTuple):
     parts: list[Buffer]
     bodies: list[Buffer]
     """These are sealed already, by who has made them."""
+
+
+class News(NamedTuple):
+    """What each message says of its sender."""
+
+    stamp: int
+    """Higher in each message: so it is known which is the latest."""
+    heard: int
+    """The highest stamp that has come from the other end."""
+    taken: int
+    """All batches up to this number were taken."""
+    ahead: int
+    """Those that have come beyond: bit n is for number `taken` + 2 + n."""
+    large: int
+    """All large batches up to this number were taken."""
 
 
 class Piece(NamedTuple):
@@ -77,34 +97,30 @@ class Keys:
         self.cipher = algorithms.AES(both[:32])
         self.proofs = both[32:]
 
-    def proof(self, kind: int, number: int) -> bytes:
-        """That of a channel's message of this kind and number."""
-        return hmac.digest(self.proofs, _NUMBERED.pack(kind, number), "sha256")
+    def proof(self, kind: int, said: bytes) -> bytes:
+        """That of what a channel's end says of this kind."""
+        return hmac.digest(self.proofs, _NUMBERED.pack(kind, 0) + said, "sha256")
 
-    def proof_of_piece(self, piece: bytes) -> bytes:
-        """That of what says which piece of a batch one is."""
-        return hmac.digest(self.proofs, _NUMBERED.pack(_PIECE, 0) + piece, "sha256")
-
-    def proves(self, proof: bytes, kind: int, number: int) -> bool:
+    def proves(self, proof: bytes, kind: int, said: bytes) -> bool:
         """Whether it is that."""
-        return _is_number(number) and hmac.compare_digest(proof, self.proof(kind, number))
+        return hmac.compare_digest(proof, self.proof(kind, said))
 
-    def seal(self, number: int, about: bytes, parts: list[Buffer]) -> tuple[list[Buffer], bytes]:
+    def seal(self, number: int, about: bytes, parts: list[Buffer], kind: int = 0) -> tuple[list[Buffer], bytes]:
         """The parts as only the other end can read them, and the tag that shows whether they or what is said `about`
-        them were changed. No number is used twice."""
-        cipher = Cipher(self.cipher, modes.GCM(_NUMBERED.pack(0, number))).encryptor()
+        them were changed. No number of a kind is used twice."""
+        cipher = Cipher(self.cipher, modes.GCM(_NUMBERED.pack(kind, number))).encryptor()
         cipher.authenticate_additional_data(about)
         sealed = [_passed(cipher, part) for part in parts]
         cipher.finalize()
         return sealed, cipher.tag
 
-    def open(self, number: int, about: bytes, sealed: Buffer, tag: bytes) -> Buffer:
+    def open(self, number: int, about: bytes, sealed: Buffer, tag: bytes, kind: int = 0) -> Buffer:
         """What was sealed so.
 
         Raises:
             Forged: it was not.
         """
-        cipher = Cipher(self.cipher, modes.GCM(_NUMBERED.pack(0, number), tag)).decryptor()
+        cipher = Cipher(self.cipher, modes.GCM(_NUMBERED.pack(kind, number), tag)).decryptor()
         cipher.authenticate_additional_data(about)
         opened = _passed(cipher, sealed)
         try:
@@ -155,22 +171,28 @@ class Channel:
         """
         self._sending, self._getting = agree(own.key, own.hello, hello, content, b"channel")
         self._lock = threading.Lock()
-        self._sealed: tuple[int, list[Buffer]] = (0, [])
-        self._beats = 0
+        self._sealed = [0, 0]
+        """The last number of each kind."""
+        self._stamp = 0
         self._heard = 0
         self._refused = 0
 
-    def seal(self, number: int, batch: Batch) -> list[Buffer]:
-        """A batch as it travels; their numbers count from 1. The one that was sealed last may be asked for again."""
-        last, sealed = self._sealed
-        if number == last:
-            return sealed
-        if number != last + 1:
-            raise RuntimeError(f"batch {number} cannot be sealed after batch {last}")
-        parts, tag = self._sending.seal(number, b"", batch.parts)
+    def seal(self, batch: Batch) -> tuple[int, list[Buffer]]:
+        """A batch as it travels, and its number; they count from 1."""
+        return self._seal(_BATCH, b"", batch)
+
+    def seal_large(self, batch: Batch, after: int) -> tuple[int, list[Buffer]]:
+        """A large batch as it travels, and its number among those; it is to be taken after that one of the others."""
+        number, sealed = self._seal(_LARGE, _SIZE.pack(after), batch)
+        return number, [_SIZE.pack(after), *sealed]
+
+    def _seal(self, kind: int, about: bytes, batch: Batch) -> tuple[int, list[Buffer]]:
+        with self._lock:
+            self._sealed[kind] += 1
+            number = self._sealed[kind]
+        parts, tag = self._sending.seal(number, about, batch.parts, kind)
         size = sum(memoryview(part).nbytes for part in parts)
-        self._sealed = number, [_SIZE.pack(size), *parts, tag, *batch.bodies]
-        return self._sealed[1]
+        return number, [_SIZE.pack(size), *parts, tag, *batch.bodies]
 
     def open(self, number: int, batch: Buffer) -> tuple[Buffer, memoryview]:
         """What the other end has sealed under this number, and the bodies that follow it, which others have sealed.
@@ -178,7 +200,20 @@ class Channel:
         Raises:
             Forged: it has not.
         """
+        return self._open(_BATCH, number, b"", memoryview(batch).cast("B"))
+
+    def open_large(self, number: int, batch: Buffer) -> tuple[int, Buffer, memoryview]:
+        """As `open`, of a large batch; first the number of the one that it is to be taken after.
+
+        Raises:
+            Forged: it was not sealed by the other end under this number.
+        """
         whole = memoryview(batch).cast("B")
+        after = bytes(whole[: _SIZE.size])
+        content, bodies = self._open(_LARGE, number, after, whole[_SIZE.size :])
+        return _SIZE.unpack(after)[0], content, bodies
+
+    def _open(self, kind: int, number: int, about: bytes, whole: memoryview) -> tuple[Buffer, memoryview]:
         if whole.nbytes < _SIZE.size + _TAG or not _is_number(number):
             raise Forged
         (size,) = _SIZE.unpack_from(whole)
@@ -186,12 +221,12 @@ class Channel:
         if end + _TAG > whole.nbytes:
             raise Forged
         tag = bytes(whole[end : end + _TAG])
-        return self._getting.open(number, b"", whole[_SIZE.size : end], tag), whole[end + _TAG :]
+        return self._getting.open(number, about, whole[_SIZE.size : end], tag, kind), whole[end + _TAG :]
 
     def head_of(self, piece: Piece) -> bytes:
         """What goes before a piece of a sealed batch, so that the other end knows whose it is and where it belongs."""
         said = _PIECE_HEAD.pack(*piece)
-        return said + self._sending.proof_of_piece(said)
+        return said + self._sending.proof(_PIECE, said)
 
     def piece(self, message: Buffer) -> tuple[Piece, memoryview]:
         """Which piece of the other end's came, and its content, which the whole batch's seal will prove.
@@ -201,42 +236,39 @@ class Channel:
         """
         whole = memoryview(message).cast("B")
         said, proof = bytes(whole[: _PIECE_HEAD.size]), bytes(whole[_PIECE_HEAD.size : PIECE_HEAD])
-        if len(proof) != _PROOF or not hmac.compare_digest(proof, self._getting.proof_of_piece(said)):
+        if len(proof) != _PROOF or not self._getting.proves(proof, _PIECE, said):
             raise Forged
         return Piece(*_PIECE_HEAD.unpack(said)), whole[PIECE_HEAD:]
 
-    def beat(self) -> tuple[int, bytes]:
-        """A sign of life: its number, and the proof."""
+    def news(self, taken: int, ahead: int, large: int) -> tuple[int, bytes]:
+        """What the next message says of this end, and its stamp."""
         with self._lock:
-            self._beats += 1
-            return self._beats, self._sending.proof(_BEAT, self._beats)
+            self._stamp += 1
+            stamp = self._stamp
+            said = _NEWS_HEAD.pack(stamp, self._heard, taken, ahead, large)
+        return stamp, said + self._sending.proof(_NEWS, said)
 
-    def hear(self, number: int, proof: bytes) -> None:
-        """Takes a sign of life of the other end.
+    def heed(self, message: Buffer) -> tuple[News, bool, memoryview]:
+        """What a message says of the other end, whether it is its latest, and what follows.
 
         Raises:
-            Forged: it is none, or an older one.
+            Forged: it is none of the other end's.
         """
-        if not self._getting.proves(proof, _BEAT, number):
+        whole = memoryview(message).cast("B")
+        said, proof = bytes(whole[: _NEWS_HEAD.size]), bytes(whole[_NEWS_HEAD.size : NEWS])
+        if len(proof) != _PROOF or not self._getting.proves(proof, _NEWS, said):
             raise Forged
+        news = News(*_NEWS_HEAD.unpack(said))
         with self._lock:
-            if number <= self._heard:
-                raise Forged
-            self._heard = number
+            is_latest = news.stamp > self._heard
+            self._heard = max(news.stamp, self._heard)
+        return news, is_latest, whole[NEWS:]
 
     def count_refused(self) -> int:
         """Counts a message that the other end has not sealed: how many there were."""
         with self._lock:
             self._refused += 1
             return self._refused
-
-    def acknowledgement(self, number: int, is_beat: bool) -> bytes:
-        """The proof that a batch or a sign of life has come."""
-        return self._sending.proof(_BEAT_HEARD if is_beat else _BATCH_TAKEN, number)
-
-    def is_acknowledged(self, number: int, is_beat: bool, proof: bytes) -> bool:
-        """Whether the other end says that it has got one."""
-        return self._getting.proves(proof, _BEAT_HEARD if is_beat else _BATCH_TAKEN, number)
 
 
 def _passed(cipher: Any, part: Buffer) -> Buffer:

@@ -22,12 +22,13 @@ from nvflare.fuel.flare_api.flare_api import Session
 
 from dfm.errors import SessionError
 from dfm.flare import _told
-from dfm.flare._cells import End, NotYet, job_cell, poster, serve_batches, serve_started
+from dfm.flare._cells import CellWay, NotYet, job_cell, serve_batches, serve_started
 from dfm.flare._channel import HELLO, Channel, Secret
 from dfm.flare._identity import Credentials, Untrusted, check_server
 from dfm.flare._job import LIST, OPEN, name_of, write_job
 from dfm.flare._kit import Kit
-from dfm.flare._lane import Inbox, Lane, Packet
+from dfm.flare._lane import Lane
+from dfm.flare._packets import Packet
 from dfm.flare._sealing import HomeSealing
 from dfm.flare._signing import Signer
 
@@ -110,12 +111,11 @@ class Connection:
         self._keep = keep
         self._logger = logger
         self._lost = lost
-        self._inbox = Inbox(take)
+        self._take = take
         self._closing = threading.Event()
         self._started = threading.Event()
         self._flare: Any = None
         self._cell = ""
-        self._end: End | None = None
         self._lane: Lane | None = None
         self._early: list[Packet] | None = []
         self.job = ""
@@ -151,7 +151,7 @@ class Connection:
     def _log_in(self) -> None:
         self._flare = log_in(self._kit, self._check_closing)
         cell = self._flare.api.get_cell()
-        serve_batches(cell, self._end_of)
+        serve_batches(cell, self._lane_of)
         serve_started(cell, self._started.set)
 
     def _enter(self, more: dict[str, Any]) -> dict[str, Any]:
@@ -169,8 +169,7 @@ class Connection:
             self.sealing = sealing
         except Untrusted as error:
             raise SessionError(f"the session's job {self.job} is not trusted: {error}") from None
-        self._end = End(channel, self._inbox)
-        self._lane = Lane("server", poster(cell, self._cell, channel), self._lane_lost)
+        self._lane = Lane("server", channel, CellWay(cell, self._cell), self._take, self._lane_lost)
         threading.Thread(target=self._keep_alive, name="dfm-flare-alive", daemon=True).start()
         return answer
 
@@ -322,12 +321,12 @@ class Connection:
         if self._closing.is_set():
             raise SessionError("the session was closed")
 
-    def _end_of(self, origin: str) -> End | None:
+    def _lane_of(self, origin: str) -> Lane | None:
         if origin != self._cell:
             return None
-        if self._end is None:
+        if self._lane is None:
             raise NotYet
-        return self._end
+        return self._lane
 
     def _lane_lost(self, reason: str) -> None:
         self._lost(f"the session's job at the server cannot be reached: {reason}; its status is {self.status()}")

@@ -12,7 +12,7 @@ from typing import Any
 
 from dfm import _native
 from dfm.flare._job import PAST, PAST_HEAD
-from dfm.flare._lane import Packet
+from dfm.flare._packets import Packet
 
 Sealed = list[str]
 """A packet that somebody may ask for and only its receiver can read: head and body, as text."""

@@ -1,54 +1,65 @@
 """How do packets get to another process in order and exactly once, over messages that may fail?
 
-A lane sends one batch at a time and sends it again until it is acknowledged; an inbox takes each batch once. What came
-to one of them while a batch was under way goes with the next one.
+A lane sends batches, several of which are under way at once, and gets those of the other end; each end says in each of
+its messages what has come. A packet too large for a batch goes in pieces, and only what must not overtake it waits. As
+long as nobody has answered, or not in time, one message is sent at a time and its answer waited for.
 """
 
 from __future__ import annotations
 
 import collections
 import os
-import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
 from typing_extensions import Buffer
 
-from dfm.flare._channel import Batch
+from dfm.flare import _order
+from dfm.flare._channel import Channel, Forged, Piece
+from dfm.flare._pace import Pace
+from dfm.flare._packets import MOST_WAITING, Packet, Unreachable, pack, unpack
+from dfm.flare._pieces import Assembly, send
+from dfm.flare._window import LARGEST, Getting, Sending
 
 HEARTBEAT = 1.0
 """Seconds of silence after which a lane asks whether the other end is there."""
 PATIENCE = 30.0
 """Seconds without an answer after which the other end counts as lost, where the environment says no others: longer than
 TCP needs after a short cut."""
+BATCH, BEAT, PIECE = "batch", "beat", "piece"
+"""What a message is: a batch, news alone, or a piece of a large batch."""
 _RETRY = 0.2
-_BATCH = 1 << 20
-MOST_WAITING = 4 << 30
-"""Bytes that may wait to be sent to one process."""
+_TIMEOUT, _LONGEST = 2.0, 16.0
+"""Seconds for an answer, twice as long after each that did not come, and at most."""
+_ANSWER = 0.02
+"""Seconds within which the other end is told what has come, if nothing goes there anyway."""
+_UNANSWERED = 16
+"""Batches after which it is told at once."""
 _PACKET = 256
-"""About how many of them a packet takes beside its content."""
-_HEAD = struct.Struct("<HHQQ")
+"""About how many bytes a packet takes beside its content."""
+_MARK = 0.1
+"""Seconds between the messages of which it is noted when they were sent."""
 
 
-class Packet(NamedTuple):
-    """What one site says to another. Without a receiver it is for the session's job itself."""
+class Way(Protocol):
+    """What a lane's messages go through."""
 
-    sender: str
-    receiver: str
-    content: Buffer
-    body: Buffer = b""
-    """What follows the content, sealed already for who will read it at last."""
+    def fire(self, kind: str, number: int, message: bytes) -> None:
+        """Sends one, of which nobody knows whether it arrives. Raises `Unreachable` where it cannot be sent."""
+        ...
+
+    def ask(self, kind: str, number: int, message: bytes, seconds: float) -> bytes:
+        """Sends one and returns the answer. Raises `Unreachable` where none came within so many seconds."""
+        ...
 
 
-class Unreachable(Exception):
-    """A message was not acknowledged."""
-
-    def __init__(self, reason: str, *, refused: bool = False) -> None:
-        """`refused`: the other end does not want it, or this one is over."""
-        super().__init__(reason)
-        self.refused = refused
+class _Message(NamedTuple):
+    kind: str
+    number: int
+    content: bytes
+    is_asked: bool
 
 
 def patience() -> float:
@@ -61,70 +72,83 @@ def patience() -> float:
     return min(max(seconds, 1.0), 86_400.0) if seconds == seconds else PATIENCE
 
 
-def pack(packets: list[Packet]) -> Batch:
-    """A batch in parts that follow each other, so that nothing large is copied."""
-    parts: list[Buffer] = []
-    for packet in packets:
-        names = packet.sender.encode(), packet.receiver.encode()
-        sizes = memoryview(packet.content).nbytes, memoryview(packet.body).nbytes
-        parts += [b"".join((_HEAD.pack(len(names[0]), len(names[1]), *sizes), *names)), packet.content]
-    return Batch(parts, [packet.body for packet in packets])
-
-
-def unpack(content: Buffer, bodies: Buffer) -> Iterator[Packet]:
-    """The packets of a batch, out of its content and the bodies that follow it, of which they are parts.
-
-    Raises:
-        ValueError: it is cut short, or more follows it.
-    """
-    rest, others = memoryview(content).cast("B"), memoryview(bodies).cast("B")
-    while rest.nbytes:
-        if rest.nbytes < _HEAD.size:
-            raise ValueError("a batch is cut short")
-        sender, receiver, size, body = _HEAD.unpack_from(rest)
-        start = _HEAD.size + sender + receiver
-        if rest.nbytes < start + size or others.nbytes < body:
-            raise ValueError("a batch is cut short")
-        middle = _HEAD.size + sender
-        names = str(rest[_HEAD.size : middle], "utf-8"), str(rest[middle:start], "utf-8")
-        yield Packet(*names, rest[start : start + size], others[:body])
-        rest, others = rest[start + size :], others[body:]
-    if others.nbytes:
-        raise ValueError("more follows a batch than belongs to it")
-
-
 class Lane:
-    """The way to one other process. `push` is called from any thread."""
+    """The way to and from one other process. All its methods are called from any thread."""
 
     def __init__(
         self,
         name: str,
-        post: Callable[[int, Batch, Callable[[], bool]], None],
+        channel: Channel,
+        way: Way,
+        take: Callable[[list[Packet]], None],
         lost: Callable[[str], None],
         heartbeat: bool = True,
     ) -> None:
-        """`post` sends a batch with its number, 0 for a heartbeat, and returns when it is acknowledged, or raises
-        `Unreachable`, as it does soon where what it is given says that the lane does not go on; `lost` is told once
-        why the lane has ended, unless it was closed."""
-        self._post = post
-        self._patience = patience()
+        """`take` gets what the other end sends, in order and once, and raises `ValueError` for what it may not send;
+        `lost` is told once why the lane has ended, unless it was closed."""
+        self.channel = channel
+        self._name = name
+        self._way = way
+        self._take = take
         self._lost = lost
-        self._heartbeat = HEARTBEAT if heartbeat else None
-        self._queue: collections.deque[Packet] = collections.deque()
-        self._waiting = 0
-        """About how many bytes these take."""
-        self._overflows = False
-        """Whether there was too much of them, of which nothing is sent then."""
+        self._heartbeat = heartbeat
+        self._patience = patience()
         self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
         self._closed = False
-        self._idle = True
-        self._number = 0
-        self._thread = threading.Thread(target=self._run, name=f"dfm-to-{name}", daemon=True)
-        self._thread.start()
+        self._draining = False
+
+        self._queue: collections.deque[Packet] = collections.deque()
+        self._held: list[Packet] = []
+        """Those that must not overtake the large one that is under way, or are large themselves."""
+        self._waiting = 0
+        """About how many bytes both take."""
+        self._overflows = False
+        """Whether that was too much, of which nothing is sent then."""
+        self._sending = Sending()
+        self._picked = False
+        """Whether a batch is being made of what was in the queue."""
+        self._sure = False
+        """Whether the last that was heard of the way is that it is there."""
+        self._pause = 0.0
+        """Until when nothing is sent, after what could not be sent."""
+        self._timeout = _TIMEOUT
+        self._pace = Pace()
+        self._large: set[int | None] | None = None
+        """The jobs of which nothing may be sent before the large one that is under way is there; none is under way."""
+        self._large_number = self._large_taken = 0
+
+        now = time.monotonic()
+        self.heard = now
+        """When something last came that was new."""
+        self._marks: collections.deque[tuple[int, float]] = collections.deque(maxlen=4096)
+        """Stamps of messages, and when they were sent."""
+        self._stamp = 0
+        self._alive = now
+        """When that was sent which the other end has heard last."""
+        self._asked = now
+        self._since = now
+        """When it was first waited for an answer."""
+
+        self._taking = threading.Lock()
+        self._getting: Getting[list[Packet]] = Getting()
+        self._assembly = Assembly()
+        self._large_come: tuple[int, int, list[Packet]] | None = None
+        """A large batch that is there, and the batch that it is to be taken after."""
+        self._large_got = 0
+        self._had = (0, 0, 0)
+        """What is told of it."""
+        self._unanswered = 0
+        self._owed: float | None = None
+        """When that has to be told."""
+        self._fault: str | None = None
+        """What the other end has sent that it may not."""
+        if heartbeat:
+            self._start()
 
     def push(self, packet: Packet) -> None:
         """Sends a packet after those that were pushed before. The lane ends where too much waits to be sent."""
-        size = _PACKET + _size(packet)
+        size = _size(packet)
         with self._changed:
             if self._closed or self._overflows:
                 return
@@ -133,101 +157,303 @@ class Lane:
             if self._waiting > MOST_WAITING:
                 self._overflows = True
                 self._queue.clear()
+                self._held.clear()
+            self._start()
             self._changed.notify_all()
 
     def drain(self, timeout: float) -> None:
         """Waits until all packets are acknowledged, at most `timeout` seconds."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or (self._idle and not self._queue), timeout)
+            self._draining = True
+            self._changed.wait_for(lambda: self._closed or not self._is_busy(), timeout)
 
     def close(self) -> None:
-        """Sends no more."""
+        """Sends no more, and takes no more."""
         with self._changed:
             self._closed = True
             self._queue.clear()
+            self._held.clear()
             self._changed.notify_all()
 
-    def _run(self) -> None:
-        while (batch := self._next()) is not None:
-            number = 0
-            if batch:
-                self._number += 1
-                number = self._number
-            if (reason := self._deliver(number, pack(batch))) is not None:
-                closed = self._closed
-                self.close()
-                if not closed:
-                    self._lost(reason)
-                return
+    def _start(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name=f"dfm-to-{self._name}", daemon=True)
+            self._thread.start()
 
-    def _next(self) -> list[Packet] | None:
-        with self._changed:
-            self._idle = True
-            self._changed.notify_all()
-            self._changed.wait_for(lambda: self._queue or self._closed or self._overflows, self._heartbeat)
-            if self._closed:
-                return None
-            self._idle = False
-            batch: list[Packet] = []
-            size = 0
-            while self._queue and (not batch or size + _size(self._queue[0]) <= _BATCH):
-                batch.append(self._queue.popleft())
-                size += _size(batch[-1])
-                self._waiting -= _PACKET + _size(batch[-1])
-            return batch
+    def _is_busy(self) -> bool:
+        return bool(self._queue or self._held or self._picked or self._sending or self._large is not None)
 
     def _goes_on(self) -> bool:
         return not self._closed and not self._overflows
 
-    def _deliver(self, number: int, batch: Batch) -> str | None:
-        """Says why it could not."""
-        begin = time.monotonic()
-        while self._goes_on():
+    def _end(self, reason: str) -> None:
+        with self._changed:
+            was_closed, self._closed = self._closed, True
+        self.close()
+        if not was_closed:
+            self._lost(reason)
+
+    # What is sent.
+
+    def _run(self) -> None:
+        while (message := self._next()) is not None:
+            news = self._news()
             try:
-                self._post(number, batch, self._goes_on)
+                if message.is_asked:
+                    self._ask(message.kind, message.number, news + message.content)
+                else:
+                    self._way.fire(message.kind, message.number, news + message.content)
             except Unreachable as error:
-                if error.refused or time.monotonic() - begin >= self._patience:
-                    return str(error)
-                time.sleep(_RETRY)
-            else:
-                return None
+                now = time.monotonic()
+                with self._changed:
+                    self._sure = False
+                    self._sending.failed(message.number if message.kind == BATCH else 0, now)
+                    self._pause = now + _RETRY
+                    silent = now - max(self._alive, self._since)
+                if error.refused or silent >= self._patience:
+                    self._end(str(error))
+                    return
         if self._overflows:
-            return f"more than {MOST_WAITING} bytes waited to be sent there: it takes less than it is sent"
-        return "it was closed"
+            self._end(f"more than {MOST_WAITING} bytes waited to be sent there: it takes less than it is sent")
+
+    def _next(self) -> _Message | None:
+        """The next message, when there is one to send."""
+        with self._changed:
+            batch = None
+            while batch is None:
+                if not self._goes_on():
+                    return None
+                now = time.monotonic()
+                if self._pause <= now:
+                    if (message := self._due(now)) is not None:
+                        return message
+                    if (batch := self._pick()) is not None:
+                        break
+                self._changed.wait(self._rest(now))
+            is_asked = not self._sure or self._draining
+            if not self._sending and not self._heartbeat:
+                self._since = time.monotonic()
+        number, parts = self.channel.seal(pack(batch))
+        content = b"".join(parts)
+        with self._changed:
+            self._sending.add(number, content, time.monotonic())
+            self._picked = False
+        return _Message(BATCH, number, content, is_asked)
+
+    def _due(self, now: float) -> _Message | None:
+        """What is sent again, or says only what has come, or asks for a sign of life."""
+        if (again := self._sending.due(now)) is not None:
+            number, content, is_lost = again
+            self._sure = self._sure and is_lost
+            return _Message(BATCH, number, content, not self._sure)
+        if self._owed is not None and self._owed <= now:
+            return _Message(BEAT, 0, b"", False)
+        if self._heartbeat and now >= max(self.heard, self._asked) + HEARTBEAT:
+            self._asked = now
+            return _Message(BEAT, 0, b"", True)
+        return None
+
+    def _rest(self, now: float) -> float | None:
+        """Seconds until there may be something to do again."""
+        times = [one for one in (self._sending.next(), self._owed) if one is not None]
+        if self._heartbeat:
+            times.append(max(self.heard, self._asked) + HEARTBEAT)
+        if times or self._pause > now:
+            return max(min(times, default=self._pause), self._pause, now) - now
+        return None
+
+    def _pick(self) -> list[Packet] | None:
+        """The next batch, if there is room for one; a large packet begins its own way."""
+        if not self._sure and self._sending:
+            return None
+        batch: list[Packet] = []
+        size, room = 0, self._sending.room()
+        while self._queue:
+            packet = self._queue[0]
+            length = _size(packet)
+            if self._large is not None:
+                job = _order.job(packet)
+                if job is None or None in self._large:
+                    break
+                if job in self._large or length > LARGEST:
+                    self._large.add(job)
+                    self._held.append(self._queue.popleft())
+                    continue
+            if length > LARGEST:
+                if batch:
+                    break
+                self._waiting -= length
+                self._begin_large(self._queue.popleft())
+                continue
+            if room <= 0 or (batch and size + length > room):
+                break
+            batch.append(self._queue.popleft())
+            size += length
+            self._waiting -= length
+        self._picked = bool(batch)
+        return batch or None
+
+    def _begin_large(self, packet: Packet) -> None:
+        self._large = {_order.job(packet)}
+        work = self._carry_large, (packet, self._sending.number)
+        threading.Thread(target=work[0], args=work[1], name=f"dfm-large-to-{self._name}", daemon=True).start()
+
+    def _carry_large(self, packet: Packet, after: int) -> None:
+        begun = time.monotonic()
+        number, sealed = self.channel.seal_large(pack([packet]), after)
+        del packet
+        with self._changed:
+            self._large_number = number
+        while self._goes_on() and self._large_taken < number:
+            try:
+                send(number, sealed, self._pace, self._ask_piece, self._patience, self._goes_on)
+            except Unreachable as error:
+                if error.refused or time.monotonic() - max(self._alive, begun) >= self._patience:
+                    self._end(str(error))
+                    return
+                with self._changed:
+                    self._changed.wait_for(lambda: self._closed or self._large_taken >= number, _TIMEOUT)
+        with self._changed:
+            self._large = None
+            self._queue.extendleft(reversed(self._held))
+            self._held.clear()
+            self._changed.notify_all()
+
+    def _ask_piece(self, piece: Piece, content: bytes) -> bytes:
+        message = b"".join((self._news(), self.channel.head_of(piece), content))
+        self._ask(PIECE, piece.number, message)
+        return b"taken" if self._large_taken >= piece.number else b""
+
+    def _ask(self, kind: str, number: int, message: bytes) -> None:
+        try:
+            answer = self._way.ask(kind, number, message, min(max(self._timeout, self._pace.expected), _LONGEST))
+            self._heed(answer)
+        except Unreachable:
+            self._timeout = min(2 * self._timeout, _LONGEST)
+            raise
+        except Forged:
+            raise Unreachable("what answers is not the process that the session knows") from None
+        except ValueError as error:
+            raise Unreachable(str(error), refused=True) from None
+        with self._changed:
+            self._timeout = _TIMEOUT
+            if not self._sure:
+                self._sure = True
+                self._sending.repeat_all(time.monotonic())
+                self._changed.notify_all()
+
+    def _news(self) -> bytes:
+        """What is said in the next message, which tells what is owed."""
+        with self._changed:
+            self._owed, self._unanswered = None, 0
+            self._stamp, news = self.channel.news(*self._had)
+            now = time.monotonic()
+            if not self._marks or now >= self._marks[-1][1] + _MARK:
+                self._marks.append((self._stamp, now))
+        return news
+
+    # What comes.
+
+    def receive(self, kind: object, number: object, message: Buffer) -> None:
+        """Takes a message of the other end.
+
+        Raises:
+            Forged: it is none, or none that can come now.
+            ValueError: the other end may not send it, and the lane is over.
+            Unreachable: the lane was closed.
+        """
+        if self._closed:
+            raise Unreachable("it was closed", refused=True)
+        if not isinstance(number, int) or kind not in (BATCH, BEAT, PIECE):
+            raise Forged
+        try:
+            rest = self._heed(message)
+            if kind == BATCH:
+                self._take_batch(number, rest)
+            elif kind == PIECE:
+                self._take_piece(number, rest)
+        except ValueError as error:
+            self._fault = self._fault or str(error)
+        if self._fault is not None:
+            raise ValueError(self._fault)
+
+    def answer(self) -> bytes:
+        """What a message that is asked about is answered with."""
+        return self._news()
+
+    def _heed(self, message: Buffer) -> memoryview:
+        """What follows a message's news."""
+        news, is_latest, rest = self.channel.heed(message)
+        now = time.monotonic()
+        with self._changed:
+            if news.heard > self._stamp or news.large > self._large_number:
+                raise ValueError("it says that it has got what was never sent")
+            if is_latest:
+                self.heard = now
+            while self._marks and self._marks[0][0] <= news.heard:
+                self._alive = self._marks.popleft()[1]
+            is_news = self._sending.heed(news.taken, news.ahead, now)
+            if news.large > self._large_taken:
+                self._large_taken, is_news = news.large, True
+            if is_news and (self._queue or self._held or self._draining or self._large is not None):
+                self._changed.notify_all()
+        return rest
+
+    def _take_batch(self, number: int, rest: memoryview) -> None:
+        with self._taking:
+            if rest.nbytes > 2 * LARGEST:
+                raise Forged
+            try:
+                is_wanted = self._getting.wants(number, rest.nbytes)
+            except ValueError:
+                raise Forged from None
+            if not is_wanted:
+                self._owe(0.0)
+                return
+            content, bodies = self.channel.open(number, rest)
+            for one, packets in self._getting.add(number, rest.nbytes, list(unpack(content, bodies))):
+                self._take(packets)
+                self._getting.taken = one
+            self._unanswered += 1
+            is_urgent = self._take_large() or self._getting.ahead() or self._unanswered >= _UNANSWERED
+            self._tell_soon(0.0 if is_urgent else _ANSWER)
+
+    def _take_piece(self, number: int, rest: memoryview) -> None:
+        piece, part = self.channel.piece(rest)
+        if piece.number != number:
+            raise Forged
+        if number <= self._large_got or (self._large_come is not None and self._large_come[0] == number):
+            return
+        if number != self._large_got + 1:
+            raise ValueError(f"large batch {number} came after {self._large_got}")
+        if not (whole := self._assembly.take(piece, part)):
+            return
+        after, content, bodies = self.channel.open_large(number, whole)
+        with self._taking:
+            self._large_come = number, after, list(unpack(content, bodies))
+            self._take_large()
+            self._tell_soon(0.0)
+
+    def _take_large(self) -> bool:
+        if self._large_come is None or self._large_come[1] > self._getting.taken:
+            return False
+        number, _, packets = self._large_come
+        self._take(packets)
+        self._large_got, self._large_come = number, None
+        return True
+
+    def _tell_soon(self, seconds: float) -> None:
+        self._had = self._getting.taken, self._getting.ahead(), self._large_got
+        self._owe(seconds)
+
+    def _owe(self, seconds: float) -> None:
+        when = time.monotonic() + seconds
+        with self._changed:
+            if self._owed is None or when < self._owed:
+                self._owed = when
+                self._start()
+                self._changed.notify_all()
 
 
 def _size(packet: Packet) -> int:
-    return memoryview(packet.content).nbytes + memoryview(packet.body).nbytes
-
-
-class Inbox:
-    """Where one other process's batches arrive, on whatever thread. `take` gets each once, in order."""
-
-    def __init__(self, take: Callable[[list[Packet]], None]) -> None:
-        self._take = take
-        self._lock = threading.Lock()
-        self._seen = 0
-        self.heard = time.monotonic()
-        """When something came."""
-
-    def has(self, number: int) -> bool:
-        """Whether this batch was taken."""
-        with self._lock:
-            return number <= self._seen
-
-    def receive(self, number: int, content: Buffer = b"", bodies: Buffer = b"") -> None:
-        """Takes a batch; it may be acknowledged when this returns. Number 0 is a sign of life.
-
-        Raises:
-            ValueError: it is damaged, or an earlier one is missing.
-        """
-        self.heard = time.monotonic()
-        if number == 0:
-            return
-        with self._lock:
-            if number <= self._seen:
-                return
-            if number != self._seen + 1:
-                raise ValueError(f"batch {number} came after batch {self._seen}")
-            self._take(list(unpack(content, bodies)))
-            self._seen = number
+    return _PACKET + memoryview(packet.content).nbytes + memoryview(packet.body).nbytes

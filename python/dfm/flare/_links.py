@@ -24,7 +24,7 @@ from dfm.flare._identity import Untrusted, read_credentials
 from dfm.flare._job import PAST, PAST_HEAD
 from dfm.flare._keeping import FlareKeeps
 from dfm.flare._kit import Kit
-from dfm.flare._lane import Packet
+from dfm.flare._packets import Packet
 from dfm.session._home import Home
 
 _JOIN = 60.0

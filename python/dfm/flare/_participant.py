@@ -31,7 +31,7 @@ from dfm.exec._site import Asker
 from dfm.flare import _told
 from dfm.flare._channel import Forged
 from dfm.flare._identity import Untrusted
-from dfm.flare._lane import Packet
+from dfm.flare._packets import Packet
 from dfm.flare._printed import printed_to
 from dfm.flare._sealing import SiteSealing
 

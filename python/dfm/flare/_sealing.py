@@ -65,6 +65,12 @@ def outline_of(head: Buffer) -> bytes:
     return bytes(memoryview(head)[_HEAD.size : -_PROOF - _TAG])
 
 
+def job_of(head: Buffer) -> int | None:
+    """The job of a packet that is kept, by its head; whether it is true, only the packet's receiver can tell."""
+    view = memoryview(head).cast("B")
+    return _HEAD.unpack_from(view)[2] or None if view.nbytes >= _HEAD.size else None
+
+
 class _Sender:
     """Seals what goes in one direction; each number once."""
 

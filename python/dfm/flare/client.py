@@ -7,6 +7,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,11 @@ from nvflare.apis.signal import Signal
 
 from dfm.flare import _told
 from dfm.flare._admission import admit
-from dfm.flare._cells import JOIN, End, NotYet, ask, job_cell, poster, serve_batches
+from dfm.flare._cells import JOIN, CellWay, NotYet, ask, job_cell, serve_batches
 from dfm.flare._channel import HELLO, Channel, Secret
 from dfm.flare._identity import Untrusted, check_client, check_server, may_submit, read_credentials
-from dfm.flare._lane import Inbox, Lane, Packet, Unreachable
+from dfm.flare._lane import Lane
+from dfm.flare._packets import Packet, Unreachable
 from dfm.flare._participant import Participant, description, heed, read_settings
 from dfm.flare._sealing import SiteSealing
 
@@ -37,9 +39,9 @@ class SessionExecutor(Executor):
         super().__init__()
         self._over = threading.Event()
         self._participant: Participant | None = None
-        self._ends: dict[str, End] = {}
         self._sites: dict[str, str] = {}
         self._lanes: dict[str, Lane] = {}
+        """By the cell to which each leads."""
         self._lock = threading.Lock()
 
     def execute(self, task_name: str, shareable: Shareable, fl_ctx: FLContext, abort_signal: Signal) -> Shareable:
@@ -61,7 +63,7 @@ class SessionExecutor(Executor):
         self._kit = Path(fl_ctx.get_workspace().get_root_dir())
         self._settings = read_settings(self._kit)
         self._server = job_cell(_SERVER, self._job)
-        serve_batches(self._cell, self._end_of)
+        serve_batches(self._cell, self._lane_of)
         threading.Thread(target=self._join, name="dfm-join", daemon=True).start()
 
     def _join(self) -> None:
@@ -106,9 +108,9 @@ class SessionExecutor(Executor):
         channel = Channel(self._secret, hello, check_server(self._credentials, hello, HELLO, self._job))
         with self._lock:
             self._sites = answer["sites"]  # the cell of each
-            self._ends[self._server] = End(channel, Inbox(self._take_from_server))
+            self._lanes[self._server] = lane = self._lane(_SERVER, self._server, channel, self._take_from_server)
         told = {"ready": True} | ({} if problem is None else {"problem": problem})
-        self._lane(self._server).push(Packet(self._name, "", _told.tell(told)))
+        lane.push(Packet(self._name, "", _told.tell(told)))
 
     def _end(self) -> None:
         self._over.set()
@@ -118,11 +120,11 @@ class SessionExecutor(Executor):
         if self._participant is not None:
             self._participant.close()
 
-    def _end_of(self, origin: str) -> End | None:
+    def _lane_of(self, origin: str) -> Lane | None:
         with self._lock:
-            if origin not in self._ends and (origin == self._server or origin in self._sites.values()):
+            if origin not in self._lanes and (origin == self._server or origin in self._sites.values()):
                 raise NotYet
-            return self._ends.get(origin)
+            return self._lanes.get(origin)
 
     def _take_from_server(self, packets: list[Packet]) -> None:
         own = self._settings["site"] if self._settings else None
@@ -152,11 +154,11 @@ class SessionExecutor(Executor):
             if name == self._homesite:
                 if self._participant is not None:
                     self._participant.meet(hello)
-            elif (cell := self._sites.get(name)) is not None and cell not in self._ends:
+            elif (cell := self._sites.get(name)) is not None and cell not in self._lanes:
                 content = check_client(self._credentials, hello, HELLO, self._job, name)
                 channel = Channel(self._secret, hello, content)
                 with self._lock:
-                    self._ends[cell] = End(channel, Inbox(functools.partial(self._take, {name})))
+                    self._lanes[cell] = self._lane(name, cell, channel, functools.partial(self._take, {name}))
         except Untrusted as error:
             self.logger.error(f"'{name}' is not trusted: {error}")
             if self._participant is not None:
@@ -165,20 +167,15 @@ class SessionExecutor(Executor):
     def _carry(self, packet: Packet) -> None:
         at_server = packet.receiver in ("", self._homesite)
         cell = self._server if at_server else self._sites[packet.receiver]
-        if cell in self._ends:
-            self._lane(cell).push(packet)
+        if (lane := self._lanes.get(cell)) is not None:
+            lane.push(packet)
 
-    def _lane(self, cell: str) -> Lane:
-        with self._lock:
-            if cell not in self._lanes:
-                at_server = cell == self._server
-                name = next((site for site, of in self._sites.items() if of == cell), _SERVER)
+    def _lane(self, name: str, cell: str, channel: Channel, take: Callable[[list[Packet]], None]) -> Lane:
+        at_server = cell == self._server
 
-                def lost(reason: str) -> None:
-                    self.logger.error(f"{name} cannot be reached: {reason}")
-                    if self._participant is not None and not at_server:
-                        self._participant.lose(name)
+        def lost(reason: str) -> None:
+            self.logger.error(f"{name} cannot be reached: {reason}")
+            if self._participant is not None and not at_server:
+                self._participant.lose(name)
 
-                post = poster(self._cell, cell, self._ends[cell].channel)
-                self._lanes[cell] = Lane(name, post, lost, heartbeat=at_server)
-            return self._lanes[cell]
+        return Lane(name, channel, CellWay(self._cell, cell), take, lost, heartbeat=at_server)

@@ -19,7 +19,7 @@ from dfm._running.ended import how_ended
 from dfm.flare._cells import ENDED, ask, job_cell
 from dfm.flare._identity import Credentials, read_credentials, sign
 from dfm.flare._job import NAME
-from dfm.flare._lane import Unreachable
+from dfm.flare._packets import Unreachable
 
 
 class SessionLauncher(ClientProcessJobLauncher):

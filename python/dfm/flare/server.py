@@ -24,7 +24,7 @@ from nvflare.apis.signal import Signal
 
 from dfm.flare import _told
 from dfm.flare._admission import admit
-from dfm.flare._cells import ENDED, JOIN, End, job_cell, poster, serve_batches, serve_ends, serve_joins, tell_started
+from dfm.flare._cells import ENDED, JOIN, CellWay, job_cell, serve_batches, serve_ends, serve_joins, tell_started
 from dfm.flare._channel import HELLO, Channel, Secret
 from dfm.flare._executions import Executions
 from dfm.flare._identity import (
@@ -38,7 +38,8 @@ from dfm.flare._identity import (
     sign,
 )
 from dfm.flare._job import CANCEL, LIST, OPEN, WAITS
-from dfm.flare._lane import Inbox, Lane, Packet
+from dfm.flare._lane import Lane
+from dfm.flare._packets import Packet
 from dfm.flare._participant import Participant, description, heed, read_settings, submitter
 from dfm.flare._sealing import SERVER, SiteSealing, outline_of
 
@@ -76,10 +77,12 @@ class SessionController(Controller):
         """The hellos of all applications that have taken part, each with what only its own user can open."""
         self._hellos: dict[str, str] = {}
         """The clients'."""
-        self._inbox: Inbox | None = None
+        self._home: Lane | None = None
+        """The lane to the application that takes part, or did last."""
         self._participant: Participant | None = None
-        self._ends: dict[str, End] = {}
+        self._lanes_of_cells: dict[str, Lane] = {}
         self._lanes: dict[str, Lane] = {}
+        """Those to the participants that are not lost."""
         self._lost: dict[str, str] = {}
         self._ready: dict[str, dict[str, Any]] = {}
         self._left = False
@@ -97,7 +100,7 @@ class SessionController(Controller):
         self._admission = admit(self._kit, name, submitter(fl_ctx), self.logger)
         self._clients = {job_cell(one.name, self._job): str(one.name) for one in engine.get_clients()}
         serve_joins(self._cell, self._join)
-        serve_batches(self._cell, self._ends.get)
+        serve_batches(self._cell, self._lanes_of_cells.get)
         serve_ends(self._cell, self._ended)
         engine.register_app_command(OPEN, self._open)
         engine.register_app_command(LIST, self._list)
@@ -116,12 +119,12 @@ class SessionController(Controller):
         """Why nobody needs the session any more."""
         now = time.monotonic()
         with self._lock:
-            if self._inbox is None:
+            if self._home is None:
                 patience, since = _REFUSED if self._admission.problem else _UNOPENED, self._began
             elif self._executions.kept():
-                patience, since = self._keep, max(self._inbox.heard, self._executions.changed)
+                patience, since = self._keep, max(self._home.heard, self._executions.changed)
             else:
-                patience, since = 0.0 if self._left else _DESERTED, self._inbox.heard
+                patience, since = 0.0 if self._left else _DESERTED, self._home.heard
         if now - since <= patience:
             return None
         return f"the application has not been heard of for {now - since:.0f} s"
@@ -201,10 +204,8 @@ class SessionController(Controller):
         """Lets the application in, as the only one."""
         self._application, self._hello = data["cell"], data["hello"]
         self._escrows.append([data["hello"], data["escrow"]])
-        self._inbox = Inbox(functools.partial(self._route, self._homesite))
-        self._ends[self._application] = End(channel, self._inbox)
         self._left = False
-        self._start_lane(self._homesite, self._application, heartbeat=False)
+        self._home = self._start_lane(self._homesite, self._application, channel, heartbeat=False)
 
     def _misfit(self, data: dict[str, Any], user: Who, execution: int) -> str | None:
         if self._answer is None or not self._executions.knows(execution):
@@ -217,7 +218,7 @@ class SessionController(Controller):
 
     def _come_back(self, data: dict[str, Any], channel: Channel) -> None:
         """Puts an application in the place of the one before, which may be there still."""
-        self._ends.pop(self._application, None)
+        self._lanes_of_cells.pop(self._application, None)
         if lane := self._lanes.pop(self._homesite, None):
             lane.close()
         self._executions.leave()
@@ -239,9 +240,9 @@ class SessionController(Controller):
     def _list(self, topic: str, data: Any, fl_ctx: FLContext) -> dict[str, Any]:
         """What are the session's executions?"""
         with self._lock:
-            if self._inbox is None:
+            if self._home is None:
                 return {"executions": []}
-            silent = time.monotonic() - self._inbox.heard
+            silent = time.monotonic() - self._home.heard
             here = not self._left and silent < _SILENT
             listed = self._executions.listed(self._lost)
             told = {"executions": listed, "application": here, "silent": silent, "homesite": self._homesite}
@@ -251,7 +252,7 @@ class SessionController(Controller):
         """What have the sites not done of an execution? Its plan and their answers, which only its user can read."""
         number = data.get("execution") if isinstance(data, dict) else None
         with self._lock:
-            if not isinstance(number, int) or self._inbox is None or not self._executions.knows(number):
+            if not isinstance(number, int) or self._home is None or not self._executions.knows(number):
                 return {"plan": None, "answers": {}, "hellos": {}, "patience": _ANSWERS}
             waiting = self._executions.waiting(number)
             sites = [site for site in waiting if site != self._homesite and site not in self._lost]
@@ -277,9 +278,9 @@ class SessionController(Controller):
         """Somebody ends an execution: through its application, or for it if that is gone."""
         number = data.get("execution") if isinstance(data, dict) else None
         with self._lock:
-            if not isinstance(number, int) or self._inbox is None or not self._executions.knows(number):
+            if not isinstance(number, int) or self._home is None or not self._executions.knows(number):
                 return {"error": "it knows no such job"}
-            here = not self._left and time.monotonic() - self._inbox.heard < _SILENT
+            here = not self._left and time.monotonic() - self._home.heard < _SILENT
             if here and self._executions.follows(number):
                 self._tell({"cancel": number})
                 return {"by": "application"}
@@ -298,7 +299,7 @@ class SessionController(Controller):
             if lane := self._lanes.get(site):
                 lane.push(Packet("", "", _told.tell(what)))
 
-    def _start_lane(self, site: str, cell: str, heartbeat: bool) -> None:
+    def _start_lane(self, site: str, cell: str, channel: Channel, heartbeat: bool) -> Lane:
         def lost(reason: str) -> None:
             if site == self._homesite:
                 self.logger.warning(f"the application cannot be reached: {reason}")
@@ -306,7 +307,10 @@ class SessionController(Controller):
             else:
                 self._lose(site, reason)
 
-        self._lanes[site] = Lane(site, poster(self._cell, cell, self._ends[cell].channel), lost, heartbeat)
+        take = functools.partial(self._route, site)
+        lane = Lane(site, channel, CellWay(self._cell, cell), take, lost, heartbeat)
+        self._lanes[site] = self._lanes_of_cells[cell] = lane
+        return lane
 
     def _forsake(self, cell: str) -> None:
         """Nothing is sent to an application that is gone; what is for it is kept."""
@@ -338,11 +342,9 @@ class SessionController(Controller):
         return sign(self._credentials, JOIN, self._job, answer).encode()
 
     def _let_in(self, name: str, cell: str, hello: str, channel: Channel) -> None:
-        self._ends[cell] = End(channel, Inbox(functools.partial(self._route, name)))
-        if name not in self._lanes:
-            self._start_lane(name, cell, heartbeat=True)
-            for other, said in self._hellos.items():
-                self._lanes[name].push(Packet("", "", _told.tell({"hello": other, "said": said})))
+        lane = self._start_lane(name, cell, channel, heartbeat=True)
+        for other, said in self._hellos.items():
+            lane.push(Packet("", "", _told.tell({"hello": other, "said": said})))
         self._hellos[name] = hello
         self._introduce(name, hello)
 
