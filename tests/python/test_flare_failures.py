@@ -94,8 +94,14 @@ def test_a_client_that_is_killed_is_told_and_comes_back(session, federation, fed
     os.kill(federation.process("east"), signal.SIGKILL)
     assert job.wait_until_finished(20)
     assert job.get_status() is JobStatus.FAILED and lost(job) == [("east", "SiteLostError")]
-    with pytest.raises(SessionError, match="site 'east' has no part in the session: it is not connected"):
+    not_there = r"site 'east' has no part in the session: it is not connected to .*; `dfm poc status -f small` shows"
+    with pytest.raises(SessionError, match=not_there):
         session.prepare(written(lambda: chain(fed)))
+    with opened(federation) as other:
+        with pytest.raises(SessionError, match=not_there):
+            other.prepare(written(lambda: chain(fed)))
+        job = other.execute(written(lambda: Yield(value=fed.Add(a=1, site="west"))))
+        assert job.wait_until_finished(20) and job.get_status() is JobStatus.FINISHED
     federation.dfm("poc", "start", "-f", "small")
     federation.dfm("poc", "wait", "-f", "small")
     assert works(session, fed)

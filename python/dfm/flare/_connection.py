@@ -13,12 +13,13 @@ import secrets
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from nvflare.fuel.flare_api import api_spec
 from nvflare.fuel.flare_api.flare_api import Session
+from nvflare.fuel.hci.proto import MetaStatusValue
 
 from dfm.errors import SessionError
 from dfm.flare import _told
@@ -29,7 +30,7 @@ from dfm.flare._job import LIST, OPEN, name_of, write_job
 from dfm.flare._kit import Kit
 from dfm.flare._lane import Lane
 from dfm.flare._packets import Packet
-from dfm.flare._sealing import HomeSealing
+from dfm.flare._sealing import SERVER, HomeSealing
 from dfm.flare._signing import Signer
 
 _LOGIN = 15.0
@@ -41,6 +42,8 @@ _LOOK = 1.0
 """Seconds between looks at a job that does not say that it has started."""
 _UNTOLD = 10.0
 """Seconds after which it is asked all the same."""
+_SILENT = (MetaStatusValue.NO_REPLY, MetaStatusValue.ERROR)
+"""How NVFlare's server says that a client has not answered it."""
 _UNAUTHORIZED = "not authorized"
 """How NVFlare's client says that its site's policy forbids what a user asks."""
 _KEEP_ALIVE = 300.0
@@ -236,6 +239,23 @@ class Connection:
             return [str(client.name) for client in self._flare.get_connected_client_list()]
         except Exception as error:
             raise SessionError(f"the federation's server does not say who is connected: {error}") from None
+
+    def silent(self, sites: Iterable[str]) -> list[str]:
+        """Those of these sites whose clients do not answer the federation's server now; none where it does not say.
+
+        The server keeps the names of clients that are gone, so each is asked.
+        """
+        clients = [site for site in sites if site != SERVER]
+        if self._flare is None or not clients:
+            return []
+        try:
+            known = set(self.connected())
+            asked = [site for site in clients if site in known]
+            answers = self._flare.check_status("client", asked)["client_status"] if asked else []
+        except Exception:
+            return []
+        there = {one["client_name"] for one in answers if one["status"] not in _SILENT}
+        return [site for site in clients if site not in there]
 
     def refusals(self) -> dict[str, str]:
         """The participants that did not take the job, each with the reason.

@@ -19,11 +19,19 @@ class Kit:
 
     def start(self) -> str:
         """What its federation's server may need that does not answer."""
+        return f"start the POC with `dfm poc start -f {poc}`" if (poc := self._poc()) else "is it running?"
+
+    def start_of(self, site: str) -> str:
+        """What a site may need whose client does not answer the server."""
+        if poc := self._poc():
+            return f"`dfm poc status -f {poc}` shows who is there, and `dfm poc start -f {poc}` starts who is not"
+        return f"is the startup kit of '{site}' started where it runs, and does it reach the server?"
+
+    def _poc(self) -> str | None:
+        """The federation whose POC it is of."""
         poc = self.folder.parents[2]
         # `dfm poc` writes this file into the folder that has its kits.
-        if poc.name.endswith("_poc") and (poc / ".poc").exists():
-            return f"start the POC with `dfm poc start -f {poc.name.removesuffix('_poc')}`"
-        return "is it running?"
+        return poc.name.removesuffix("_poc") if poc.name.endswith("_poc") and (poc / ".poc").exists() else None
 
 
 def find_kit(package: str | None, workspace: str | None, user: str | None) -> Kit:

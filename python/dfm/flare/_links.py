@@ -29,6 +29,8 @@ from dfm.session._home import Home
 
 _JOIN = 60.0
 """Seconds for a site's process to start and join the session."""
+_LOOK = 1.0
+"""Seconds after which who is waited for is asked whether they are there."""
 
 
 class FlareLinks:
@@ -135,17 +137,34 @@ class FlareLinks:
         async with self._replacing:
             if not self._home.has_jobs() and (self._failed() or await self._is_stale(wanted)):
                 await self._replace()
-        await asyncio.shield(self._opened)
+        await self._open_for(wanted)
         if absent := [site for site in wanted if site not in self._sites]:
             raise SessionError(f"site '{absent[0]}' has no part in the session: {await self._why_absent(absent[0])}")
         await self._joined(wanted)
 
+    async def _open_for(self, wanted: list[str]) -> None:
+        """Waits until the job is open, which may take long because of a client that NVFlare does not reach."""
+        while not self._opened.done():
+            await asyncio.wait({self._opened}, timeout=_LOOK)
+            if not self._opened.done():
+                await self._check_there(wanted)
+        await asyncio.shield(self._opened)
+
+    async def _check_there(self, sites: Iterable[str]) -> None:
+        if silent := await asyncio.to_thread(self._connection.silent, sites):
+            raise SessionError(f"site '{silent[0]}' has no part in the session: {self._not_there(silent[0])}")
+
+    def _not_there(self, site: str) -> str:
+        return f"it is not connected to the federation's server; {self._kit.start_of(site)}"
+
     async def _why_absent(self, site: str) -> str:
+        if await asyncio.to_thread(self._connection.silent, [site]):
+            return self._not_there(site)
         refusals = await asyncio.to_thread(self._connection.refusals)
         if reason := refusals.get(site):
             return reason
         here = ", ".join(f"'{one}'" for one in sorted(self._sites)) or "none"
-        return f"it is not connected to the federation, of which there are: {here}"
+        return f"it came after the session had begun with {here}; it takes part when no other execution runs in it"
 
     async def _replace(self) -> None:
         await asyncio.to_thread(self._connection.close)
@@ -175,9 +194,12 @@ class FlareLinks:
                 logger.info("waiting for %s to join the session", ", ".join(waiting))
             self._changed.clear()
             try:
-                async with asyncio.timeout_at(deadline):
+                async with asyncio.timeout(_LOOK):
                     await self._changed.wait()
             except TimeoutError:
+                await self._check_there(waiting)
+                if self._home.loop.time() < deadline:
+                    continue
                 raise SessionError(
                     f"site '{waiting[0]}' has not joined the session within {_JOIN:.0f} s: {self._sites[waiting[0]]}; "
                     f"the log of NVFlare's job {self._connection.job} at that site has the reason"
