@@ -9,7 +9,7 @@ FUZZ_SECONDS ?= 1800
 FUZZ_TARGETS ?= configuration pipeline settings packet net session record \
 	value rebuild table statement told batch kit
 
-.PHONY: docs docs-serve reference fuzz growth soak demo test test-rust test-python test-deploy test-containers test-shells tools lint bench wheel generated
+.PHONY: docs docs-serve reference fuzz growth soak demo test test-rust test-python test-deploy test-containers test-shells test-network tools lint bench wheel generated
 
 # The main job on real data: three sites greet, three cities are compared.
 demo: generated
@@ -40,6 +40,10 @@ test-shells: generated
 # A federation in containers alone, from the generated image and by Docker Compose; needs Debian and root.
 test-containers: generated tools target/wheels/.built
 	tests/containers.sh
+
+# Sessions on Flare over links that are far, slow, lossy or cut, and how long they take there.
+test-network: generated
+	$(BIN)/python -m pytest -o addopts="" -v -s tests/network
 
 tools: .venv/deploy-tools
 

@@ -1,9 +1,11 @@
-"""Through which link, slow or cut, does a test have an application reach its federation?"""
+"""Through which link, slow, far, lossy or cut, does a test have an application reach its federation?"""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import queue
+import random
 import shutil
 import socket
 import threading
@@ -12,18 +14,26 @@ from collections.abc import Generator
 from pathlib import Path
 
 _AT_ONCE = 16_384
+_UNDER_WAY = 64
+"""So many of these are under way each way before whoever sends has to wait."""
+_AGAIN = 0.2
+"""Seconds for which TCP waits beside a round trip before it sends again what was lost."""
 
 
 class Link:
-    """Passes on what comes to `port` on the loopback, so many bytes a second each way."""
+    """Passes on what comes to `port` on the loopback, so many bytes a second each way, each after `delay` seconds.
 
-    def __init__(self, to: int, rate: float = float("inf")) -> None:
+    TCP sends again what is lost of a connection, so with a `loss` (of each 16 KiB, from 0 to 1) some come later, and
+    with them all that follows.
+    """
+
+    def __init__(self, to: int, rate: float = float("inf"), delay: float = 0.0, loss: float = 0.0) -> None:
         self._to = to
-        self._rate = rate
+        self._rate, self._delay, self._loss = rate, delay, loss
+        self._chance = random.Random(1)
         self._flows = threading.Event()
         self._flows.set()
         self._ends: set[socket.socket] = set()
-        self._closed = False
         self.passed = 0
         """Bytes that went through, both ways."""
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -46,7 +56,6 @@ class Link:
 
     def close(self) -> None:
         """Ends it."""
-        self._closed = True
         self._listener.close()
         self.go_on()
         self.cut()
@@ -58,17 +67,33 @@ class Link:
                 far = socket.create_connection(("127.0.0.1", self._to))
                 self._ends |= {near, far}
                 for one, other in ((near, far), (far, near)):
-                    threading.Thread(target=self._pass, args=(one, other), daemon=True).start()
+                    under_way: queue.Queue[tuple[float, bytes]] = queue.Queue(_UNDER_WAY)
+                    threading.Thread(target=self._get, args=(one, under_way), daemon=True).start()
+                    threading.Thread(target=self._pass, args=(under_way, one, other), daemon=True).start()
 
-    def _pass(self, one: socket.socket, other: socket.socket) -> None:
+    def _get(self, one: socket.socket, under_way: queue.Queue[tuple[float, bytes]]) -> None:
         free = time.monotonic()
-        with contextlib.suppress(OSError):
-            while data := one.recv(_AT_ONCE):
-                self._flows.wait()
-                free = max(free, time.monotonic()) + len(data) / self._rate
-                time.sleep(max(free - time.monotonic(), 0.0))
-                other.sendall(data)
-                self.passed += len(data)
+        data = b"begin"
+        while data:
+            try:
+                data = one.recv(_AT_ONCE)
+            except OSError:
+                data = b""
+            free = max(free, time.monotonic()) + len(data) / self._rate
+            late = 2 * self._delay + _AGAIN if self._chance.random() < self._loss else 0.0
+            under_way.put((free + self._delay + late, data))
+
+    def _pass(self, under_way: queue.Queue[tuple[float, bytes]], one: socket.socket, other: socket.socket) -> None:
+        whole = True
+        while (got := under_way.get())[1]:
+            time.sleep(max(got[0] - time.monotonic(), 0.0))
+            self._flows.wait()
+            try:
+                if whole:
+                    other.sendall(got[1])
+                    self.passed += len(got[1])
+            except OSError:
+                whole = False
         for end in (one, other):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
@@ -76,13 +101,13 @@ class Link:
 
 
 @contextlib.contextmanager
-def through(kit: Path, folder: Path, rate: float = float("inf")) -> Generator[tuple[Path, Link]]:
-    """A copy of an application's kit that reaches the server through a link, and that link."""
+def through(kit: Path, folder: Path, **how: float) -> Generator[tuple[Path, Link]]:
+    """A copy of an application's kit that reaches the server through such a link, and that link."""
     copy = folder / kit.name
     shutil.copytree(kit, copy)
     file = copy / "startup" / "fed_admin.json"
     content = json.loads(file.read_text())
-    link = Link(content["admin"]["port"], rate)
+    link = Link(content["admin"]["port"], **how)
     content["admin"]["port"] = link.port
     file.write_text(json.dumps(content))
     try:

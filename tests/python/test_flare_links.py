@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.flare, pytest.mark.timeout(180)]
 def reached(federation, folder, rate):
     """A session through a link, and that link."""
     with (
-        through(federation.kit("home@*"), folder, rate) as (kit, link),
+        through(federation.kit("home@*"), folder, rate=rate) as (kit, link),
         opened(federation, admin_package=kit) as session,
     ):
         session.connect()

@@ -198,15 +198,17 @@ def test_a_small_packet_of_another_job_does_not_wait_for_a_large_one(channels: P
         return ask(kind, number, message, seconds)
 
     road.ask = slow
-    sent = [of_job(1, bytes(5 * LARGEST)), of_job(1, b"behind it"), of_job(2, b"passes"), Packet("east", "", b"{}")]
+    confirmed = Packet("", "", b'{"confirmed": 2}')
+    sent = [of_job(1, bytes(5 * LARGEST)), of_job(1, b"behind it"), confirmed, of_job(2, b"passes")]
+    sent.append(Packet("east", "", b"{}"))
     for packet in [*sent, of_job(2, b"waits as well")]:
         pair.lanes[0].push(packet)
-    until(lambda: len(pair.came[1]) == 2)
+    until(lambda: len(pair.came[1]) == 3)
     assert bytes(pair.came[1][-1].content).endswith(b"passes")
     may_go_on.set()
-    until(lambda: len(pair.came[1]) == 6)
+    until(lambda: len(pair.came[1]) == 7)
     pair.close()
-    order = [bytes(packet.content)[-9:] for packet in pair.came[1][2:]]
+    order = [bytes(packet.content)[-9:] for packet in pair.came[1][3:]]
     assert order == [bytes(9), b"behind it", b"{}", b"s as well"]
 
 

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from typing_extensions import Buffer
 
+from dfm.flare import _told
 from dfm.flare._job import PAST, PAST_HEAD
 from dfm.flare._packets import Packet
 from dfm.flare._sealing import job_of
 
+_SMALL = 64
+"""Bytes of what is looked at of what processes tell each other."""
 _SIZES = {0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8}
 """MessagePack's numbers: the byte that each begins with, and how many follow."""
 
@@ -20,8 +23,21 @@ _SIZES = {0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8}
 def job(packet: Packet) -> int | None:
     """The job that a packet is of, with which alone it keeps its order; None for one that keeps it with all."""
     if packet.receiver in ("", PAST, PAST_HEAD):
-        return None
+        return _told_of(packet.content) if not packet.receiver else None
     return job_of(packet.content) if memoryview(packet.body).nbytes else _said(packet.content)
+
+
+def _told_of(content: Buffer) -> int | None:
+    """The job of which nothing is told but that what was said of it has come."""
+    try:
+        told = _told.read(content) if memoryview(content).nbytes <= _SMALL else {}
+    except ValueError:
+        return None
+    match told:
+        case {"confirmed": int(job)}:
+            return job
+        case _:
+            return None
 
 
 def _said(content: Buffer) -> int | None:

@@ -1,0 +1,156 @@
+"""What does a session on Flare do over links that are far, slow, lossy or cut, as between machines?
+
+Each test tells how long its job took, which is no condition: `make test-network` shows it.
+"""
+# pyright: basic, reportMissingImports=false
+
+import contextlib
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from dfm.api import PlaceParam, Yield
+from dfm.session import JobStatus
+from eventually import until
+from flare_federation import Federation, opened, written
+from link import through
+
+pytestmark = [pytest.mark.network, pytest.mark.timeout(300)]
+_LISTENS = "0A"
+"""How `/proc/net/tcp` says that a socket listens."""
+
+
+@pytest.fixture(scope="module")
+def federation(command, small):
+    """With the patience that sessions have where nobody says another."""
+    os.environ.pop("DFM_FLARE_PATIENCE", None)
+    running = Federation(command, small)
+    running.dfm("poc", "start", "-f", "small")
+    try:
+        running.dfm("poc", "wait", "-f", "small")
+        yield running
+    finally:
+        running.dfm("poc", "stop", "-f", "small")
+
+
+@contextlib.contextmanager
+def reached(federation, folder, **how):
+    """A session through a link, and that link."""
+    with through(federation.kit("home@*"), folder, **how) as (kit, link), opened(federation, admin_package=kit) as one:
+        one.connect()
+        yield one, link
+
+
+def took(job):
+    """The seconds until a job is at its end, as it should be."""
+    begin = time.monotonic()
+    assert job.wait_until_finished(250), job.waiting()
+    assert job.get_status() is JobStatus.FINISHED, job.errors
+    return time.monotonic() - begin
+
+
+@pytest.mark.parametrize("round_trip", [0.01, 0.1, 0.3])
+@pytest.mark.parametrize("loss", [0.0, 0.01, 0.05])
+def test_a_far_link_costs_round_trips(federation, fed, tmp_path, round_trip, loss):
+    with reached(federation, tmp_path, delay=round_trip / 2, loss=loss) as (session, _):
+        prepared = session.prepare(written(lambda: Yield(value=fed.Add(a=1, site="west"))))
+        took(session.execute(prepared))
+        times = sorted(took(session.execute(prepared)) for _ in range(9))
+        print(f"\none operation: median {times[4] * 1000:.0f} ms, slowest {times[-1] * 1000:.0f} ms")
+
+
+@pytest.mark.parametrize(("megabits", "size"), [(2, 1_000_000), (10, 10_000_000), (100, 50_000_000)])
+def test_a_slow_link_carries_what_it_can(federation, fed, tmp_path, megabits, size):
+    numpy = pytest.importorskip("numpy")
+    value = numpy.random.default_rng(1).bytes(size)
+    with reached(federation, tmp_path, delay=0.025, rate=megabits * 125_000) as (session, _):
+        pipeline = written(lambda: Yield(value=fed.Echo(value=PlaceParam(place="value"), site="west")))
+        job = session.execute(pipeline, {"value": value})
+        seconds = took(job)
+        assert job.results() == [value]
+        share = 2 * size * 8 / megabits / 1e6 / seconds
+        print(f"\n{size / 1e6:.0f} MB there and back: {seconds:.1f} s, {share:.0%} of the link")
+
+
+def test_small_jobs_go_on_beside_a_large_value(federation, fed, tmp_path):
+    numpy = pytest.importorskip("numpy")
+    value = numpy.random.default_rng(1).bytes(10_000_000)
+    with reached(federation, tmp_path, delay=0.025, rate=10 * 125_000) as (session, link):
+        small = session.prepare(written(lambda: Yield(value=fed.Add(a=1, site="west"))))
+        alone = min(took(session.execute(small)) for _ in range(5))
+        large = session.prepare(written(lambda: Yield(value=fed.Echo(value=PlaceParam(place="value"), site="east"))))
+        job = session.execute(large, {"value": value})
+        # It is on its way back when this much went through.
+        before = link.passed
+        until(lambda: link.passed - before > len(value) * 1.2, 60)
+        beside = []
+        while job.get_status() is JobStatus.RUNNING and len(beside) < 5:
+            beside.append(took(session.execute(small)))
+        took(job)
+        assert job.results() == [value] and beside
+        median = sorted(beside)[len(beside) // 2]
+        print(f"\none operation: alone {alone * 1000:.0f} ms, beside 10 MB {median * 1000:.0f} ms")
+
+
+@pytest.mark.parametrize("seconds", [2, 10])
+@pytest.mark.parametrize("how", ["hold", "cut"])
+def test_a_job_outlives_a_cut_that_is_shorter_than_its_patience(federation, fed, tmp_path, how, seconds):
+    """Whether the connections are ended or only nothing passes: each token once, and in order."""
+
+    def build():
+        items = fed.Count(to=3000, site="east")
+        Yield(value=items)
+        Yield(value=fed.Total(items=items, site="west"), place="total")
+
+    with reached(federation, tmp_path, delay=0.02, rate=200_000) as (session, link):
+        had = []
+        job = session.execute(written(build), place_callbacks={"yield": lambda *token: had.append(token[-1])})
+        until(lambda: len(had) > 100)
+        if how == "cut":
+            link.cut()
+        link.hold()
+        threading.Timer(seconds, link.go_on).start()
+        took(job)
+        assert had == list(range(3000)) and job.results("total") == [sum(range(3000))]
+
+
+def test_a_cut_that_is_longer_than_the_patience_is_told(federation, fed, tmp_path, monkeypatch):
+    """The application's; the federation's processes have another."""
+    monkeypatch.setenv("DFM_FLARE_PATIENCE", "8")
+    with reached(federation, tmp_path) as (session, link):
+        job = session.execute(written(lambda: Yield(value=fed.Wait(seconds=60, site="east"))))
+        link.hold()
+        assert job.wait_until_finished(60)
+        assert job.get_status() is JobStatus.FAILED
+        assert "the session's job at the server cannot be reached" in str(job.errors)
+        link.go_on()
+
+
+def test_only_the_server_has_to_be_reached(federation, fed):
+    """A firewall that lets connections out and none in is enough at all others: what they listen on is the loopback."""
+    with opened(federation) as session:
+        assert session.run(written(lambda: Yield(value=fed.Add(a=1, site="west")))) == {"yield": [2]}
+        job = session._home._links._connection.job
+        lines = [
+            line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()
+        ]
+        outside = {line[9] for line in lines if line[3] == _LISTENS and line[1].split(":")[0] not in _LOOPBACK}
+        for participant in ("east", "west"):
+            for pid in (federation.process(participant), federation.process(participant, job)):
+                assert outside.isdisjoint(sockets_of(pid)), f"{participant} listens to others"
+
+
+_LOOPBACK = ("0100007F", "00000000000000000000000001000000")
+
+
+def sockets_of(pid):
+    """The inodes of a process's sockets."""
+    found = set()
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            target = os.readlink(descriptor)
+            if target.startswith("socket:["):
+                found.add(target[8:-1])
+    return found
