@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
-use dfm_net::{Comparison, Failure, Form, Net, Outcome, Selector, Step, Value};
+use dfm_net::{Comparison, Failure, Form, Net, Outcome, Selector, Step, Value, Wrong};
 use dfm_plan::{FedInfo, Options, Pipeline, plan_and_estimate};
 use dfm_runtime::{Call, Host, Incoming, Outgoing, Site};
 
@@ -90,30 +90,30 @@ impl Value for Plain {
         if path.len() > self.0.len() { Err("there is no such part".to_owned()) } else { Ok(self.clone()) }
     }
 
-    fn elements(&self) -> Result<Vec<Self>, (String, String)> {
+    fn elements(&self) -> Result<Vec<Self>, Wrong> {
         match self.0.first() {
-            None => Err(("TypeError".to_owned(), "nothing has no elements".to_owned())),
+            None => Err(Wrong::new("TypeError", "nothing has no elements")),
             Some(count) => Ok(vec![Self(self.0[1..].to_vec()); usize::from(*count) % 8]),
         }
     }
 
-    fn failed(_: &[Arc<Failure>]) -> Result<Self, (String, String)> {
+    fn failed(_: &[Arc<Failure>]) -> Result<Self, Wrong> {
         Ok(Self(vec![]))
     }
 
-    fn build(_: &Form, parts: Vec<Self>) -> Result<Self, (String, String)> {
+    fn build(_: &Form, parts: Vec<Self>) -> Result<Self, Wrong> {
         Ok(Self(vec![u8::try_from(parts.len()).unwrap_or(u8::MAX)]))
     }
 
-    fn literal(_: &serde_json::Value) -> Result<Self, (String, String)> {
+    fn literal(_: &serde_json::Value) -> Result<Self, Wrong> {
         Ok(Self(vec![2, 1]))
     }
 
-    fn compare(&self, _: Comparison, other: &Self) -> Result<bool, (String, String)> {
+    fn compare(&self, _: Comparison, other: &Self) -> Result<bool, Wrong> {
         Ok(self.0 < other.0)
     }
 
-    fn truth(&self) -> Result<bool, (String, String)> {
+    fn truth(&self) -> Result<bool, Wrong> {
         Ok(!self.0.is_empty())
     }
 }

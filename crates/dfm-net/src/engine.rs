@@ -282,9 +282,8 @@ fn root(frame: &Frame) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::condition::Wrong;
     use super::*;
-    use crate::{Arc, Block, Comparison, Form, Limits, NodeId, OnError, Place, Selector, Transition};
+    use crate::{Arc, Block, Comparison, Form, Limits, NodeId, OnError, Place, Selector, Transition, Wrong};
 
     /// A value of no content.
     #[derive(Clone, Debug, PartialEq)]
@@ -300,7 +299,7 @@ mod tests {
         }
 
         fn failed(_: &[sync::Arc<Failure>]) -> Result<Self, Wrong> {
-            Err(("MemoryError".to_owned(), "it cannot be told".to_owned()))
+            Err(Wrong::new("MemoryError", "it cannot be told"))
         }
 
         fn build(_: &Form, _: Vec<Self>) -> Result<Self, Wrong> {

@@ -21,5 +21,5 @@ pub use net::{
     Arc, Argument, Block, BlockId, Carry, Comparison, Condition, Form, Limits, Net, NodeId, OnError, Place, PlaceId,
     Selector, Source, Step, Transition, TransitionId,
 };
-pub use token::{Failure, Outcome, Token, Value};
+pub use token::{Failure, Outcome, Token, Value, Wrong};
 pub use whole::{check_alone, check_whole};

@@ -347,13 +347,13 @@ impl Argument {
     /// The value, of what the inputs hold.
     ///
     /// # Errors
-    /// The kind and the sentence that tell the user why there is none.
-    pub fn value<V: Value>(&self, inputs: &[Option<V>]) -> Result<V, (String, String)> {
+    /// What tells the user why there is none.
+    pub fn value<V: Value>(&self, inputs: &[Option<V>]) -> Result<V, crate::Wrong> {
         match self {
             Self::Literal(json) => V::literal(json),
             Self::Slot(slot) => {
                 let found = inputs.get(usize::from(*slot)).cloned().flatten();
-                found.ok_or_else(|| ("ValueError".to_owned(), "there is no value, only a signal".to_owned()))
+                found.ok_or_else(|| crate::Wrong::new("ValueError", "there is no value, only a signal"))
             }
             Self::Built(form, parts) => {
                 V::build(form, parts.iter().map(|part| part.value(inputs)).collect::<Result<_, _>>()?)

@@ -17,38 +17,54 @@ pub trait Value: Clone {
     /// The elements of a sequence, in its order.
     ///
     /// # Errors
-    /// The kind and the sentence that tell the user why it has none.
-    fn elements(&self) -> Result<Vec<Self>, (String, String)>;
+    /// What tells the user why it has none.
+    fn elements(&self) -> Result<Vec<Self>, Wrong>;
 
     /// What stands in a value for a part that has none.
     ///
     /// # Errors
-    /// The kind and the sentence that tell the user why that cannot be made.
-    fn failed(errors: &[Arc<Failure>]) -> Result<Self, (String, String)>;
+    /// What tells the user why that cannot be made.
+    fn failed(errors: &[Arc<Failure>]) -> Result<Self, Wrong>;
 
     /// What values become together.
     ///
     /// # Errors
-    /// The kind and the sentence that tell the user why they do not.
-    fn build(form: &Form, parts: Vec<Self>) -> Result<Self, (String, String)>;
+    /// What tells the user why they do not.
+    fn build(form: &Form, parts: Vec<Self>) -> Result<Self, Wrong>;
 
     /// A pipeline's literal.
     ///
     /// # Errors
-    /// The kind and the sentence that tell the user why it cannot be read here.
-    fn literal(json: &serde_json::Value) -> Result<Self, (String, String)>;
+    /// What tells the user why it cannot be read here.
+    fn literal(json: &serde_json::Value) -> Result<Self, Wrong>;
 
     /// Whether the two compare so.
     ///
     /// # Errors
-    /// The kind and the sentence that tell the user why they cannot be compared.
-    fn compare(&self, comparison: Comparison, other: &Self) -> Result<bool, (String, String)>;
+    /// What tells the user why they cannot be compared.
+    fn compare(&self, comparison: Comparison, other: &Self) -> Result<bool, Wrong>;
 
     /// Whether it counts as true.
     ///
     /// # Errors
-    /// The kind and the sentence that tell the user why that cannot be said.
-    fn truth(&self) -> Result<bool, (String, String)>;
+    /// What tells the user why that cannot be said.
+    fn truth(&self) -> Result<bool, Wrong>;
+}
+
+/// Why something could not be done with a value. Where that was makes a [`Failure`] of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrong {
+    /// The kind of error, such as the exception's class.
+    pub kind: String,
+    /// What happened, for the user.
+    pub message: String,
+}
+
+impl Wrong {
+    /// An error of this kind.
+    pub fn new(kind: &str, message: impl Into<String>) -> Self {
+        Self { kind: kind.to_owned(), message: message.into() }
+    }
 }
 
 /// One original error: an adapter raised, a selector found nothing, or a site was lost.

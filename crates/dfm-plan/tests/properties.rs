@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use dfm_net::{
-    Action, Carry, Comparison, Engine, Failure, Form, Frame, Net, NodeId, Outcome, Selector, Source, Step, Token, Value,
+    Action, Carry, Comparison, Engine, Failure, Form, Frame, Net, NodeId, Outcome, Selector, Source, Step, Token,
+    Value, Wrong,
 };
 use dfm_plan::{Pipeline, Plan, plan, saved};
 use proptest::prelude::*;
@@ -47,27 +48,27 @@ impl Value for Trace {
         Err(format!("nothing is at {path:?}"))
     }
 
-    fn elements(&self) -> Result<Vec<Self>, (String, String)> {
+    fn elements(&self) -> Result<Vec<Self>, Wrong> {
         unreachable!("there are no blocks here")
     }
 
-    fn failed(_: &[Arc<Failure>]) -> Result<Self, (String, String)> {
+    fn failed(_: &[Arc<Failure>]) -> Result<Self, Wrong> {
         unreachable!("nothing is kept in the place of a value")
     }
 
-    fn build(_: &Form, _: Vec<Self>) -> Result<Self, (String, String)> {
+    fn build(_: &Form, _: Vec<Self>) -> Result<Self, Wrong> {
         unreachable!("nothing is made of others")
     }
 
-    fn literal(_: &serde_json::Value) -> Result<Self, (String, String)> {
+    fn literal(_: &serde_json::Value) -> Result<Self, Wrong> {
         unreachable!("there are no blocks here")
     }
 
-    fn compare(&self, _: Comparison, _: &Self) -> Result<bool, (String, String)> {
+    fn compare(&self, _: Comparison, _: &Self) -> Result<bool, Wrong> {
         unreachable!("there are no blocks here")
     }
 
-    fn truth(&self) -> Result<bool, (String, String)> {
+    fn truth(&self) -> Result<bool, Wrong> {
         unreachable!("there are no blocks here")
     }
 }

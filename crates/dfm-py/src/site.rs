@@ -8,7 +8,7 @@ use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use dfm_net::{Argument, Comparison, Failure, Form, Frame, Outcome, Selector, Value};
+use dfm_net::{Argument, Comparison, Failure, Form, Frame, Outcome, Selector, Value, Wrong};
 use dfm_runtime::{Host, Incoming, Link, Outgoing, Part};
 use pyo3::basic::CompareOp;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
@@ -55,7 +55,7 @@ impl Value for Object {
         })
     }
 
-    fn elements(&self) -> Result<Vec<Self>, (String, String)> {
+    fn elements(&self) -> Result<Vec<Self>, Wrong> {
         Python::attach(|py| {
             let value = self.0.bind(py);
             let items = if value.is_exact_instance_of::<PyList>() || value.is_exact_instance_of::<PyTuple>() {
@@ -70,7 +70,7 @@ impl Value for Object {
         })
     }
 
-    fn failed(errors: &[Arc<Failure>]) -> Result<Self, (String, String)> {
+    fn failed(errors: &[Arc<Failure>]) -> Result<Self, Wrong> {
         Python::attach(|py| {
             let errors = errors.iter().map(|one| events::failure(py, one)).collect::<PyResult<Vec<_>>>();
             let token = errors.and_then(|errors| {
@@ -80,7 +80,7 @@ impl Value for Object {
         })
     }
 
-    fn build(form: &Form, parts: Vec<Self>) -> Result<Self, (String, String)> {
+    fn build(form: &Form, parts: Vec<Self>) -> Result<Self, Wrong> {
         Python::attach(|py| {
             built(py, form, parts.iter().map(|part| part.0.bind(py).clone()))
                 .map(|value| Self(value.unbind(), None))
@@ -88,13 +88,13 @@ impl Value for Object {
         })
     }
 
-    fn literal(json: &Json) -> Result<Self, (String, String)> {
+    fn literal(json: &Json) -> Result<Self, Wrong> {
         Python::attach(|py| {
             literal(py, json).map(|value| Self(value.unbind(), None)).map_err(|error| wrong(py, &error))
         })
     }
 
-    fn compare(&self, comparison: Comparison, other: &Self) -> Result<bool, (String, String)> {
+    fn compare(&self, comparison: Comparison, other: &Self) -> Result<bool, Wrong> {
         let how = match comparison {
             Comparison::Equal => CompareOp::Eq,
             Comparison::NotEqual => CompareOp::Ne,
@@ -109,17 +109,19 @@ impl Value for Object {
         })
     }
 
-    fn truth(&self) -> Result<bool, (String, String)> {
+    fn truth(&self) -> Result<bool, Wrong> {
         Python::attach(|py| self.0.bind(py).is_truthy().map_err(|error| wrong(py, &error)))
     }
 }
 
 /// An exception's class and sentence, as far as the site of this thread tells them.
-fn wrong(py: Python<'_>, error: &PyErr) -> (String, String) {
+fn wrong(py: Python<'_>, error: &PyErr) -> Wrong {
     let telling = py.import(intern!(py, "dfm.exec._telling"));
     let told = telling.and_then(|telling| telling.call_method1(intern!(py, "told_here"), (error.value(py),)));
-    let unsaid = |_| ("Exception".to_owned(), "this site cannot say what was wrong".to_owned());
-    told.and_then(|told| told.extract()).unwrap_or_else(unsaid)
+    match told.and_then(|told| told.extract()) {
+        Ok((kind, message)) => Wrong { kind, message },
+        Err(_) => Wrong::new("Exception", "this site cannot say what was wrong"),
+    }
 }
 
 fn not_found(at: &Bound<'_, PyAny>, selector: &Selector, error: &PyErr) -> String {
@@ -134,7 +136,7 @@ fn not_found(at: &Bound<'_, PyAny>, selector: &Selector, error: &PyErr) -> Strin
 
 /// An exception's sentence, as far as the site of this thread tells it.
 fn sentence(py: Python<'_>, error: &PyErr) -> String {
-    wrong(py, error).1
+    wrong(py, error).message
 }
 
 struct PythonHost {
@@ -303,7 +305,7 @@ impl Site {
                 Ok(call) => return Ok(Some(call)),
                 // A literal of the pipeline that this site does not accept.
                 Err(error) => {
-                    let (kind, message) = wrong(py, &error);
+                    let Wrong { kind, message } = wrong(py, &error);
                     self.site.fail_call(call.id, kind, message, String::new());
                 }
             }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dfm_net::{Comparison, Condition, Failure, Form, Net, NodeId, Selector, Step, Value};
+use dfm_net::{Comparison, Condition, Failure, Form, Net, NodeId, Selector, Step, Value, Wrong};
 use serde_json::{Value as Json, json};
 
 /// A value of which nothing is known but its size.
@@ -19,8 +19,6 @@ impl Size {
     }
 }
 
-type Wrong = (String, String);
-
 impl Value for Size {
     /// A part counts like the whole, as it does for the planner.
     fn select(&self, _: &[Selector]) -> Result<Self, String> {
@@ -31,7 +29,7 @@ impl Value for Size {
         Ok(vec![Self::of(self.bytes / f64::from(self.elements)); self.elements as usize])
     }
 
-    fn failed(_: &[Arc<Failure>]) -> Result<Self, (String, String)> {
+    fn failed(_: &[Arc<Failure>]) -> Result<Self, Wrong> {
         Ok(Self::of(0.0))
     }
 

@@ -6,7 +6,7 @@ use super::condition::{errors_of, holds, value_of};
 use super::firing::Move;
 use super::{Action, Engine, Input};
 use crate::hostile::MOST_ELEMENTS;
-use crate::{Arc, Carry, Failure, Form, Frame, Step, Token, TransitionId, Value};
+use crate::{Arc, Carry, Failure, Form, Frame, Step, Token, TransitionId, Value, Wrong};
 
 impl<V: Value> Engine<V> {
     /// Carries out the firings that need nothing of the host, one after the other.
@@ -49,7 +49,7 @@ impl<V: Value> Engine<V> {
                 Step::Split { sequence, .. } => match sequence.value(&inputs).and_then(|all| all.elements()) {
                     Ok(elements) if elements.len() > MOST_ELEMENTS as usize => {
                         let message = format!("a loop goes through at most {MOST_ELEMENTS} elements of one sequence");
-                        Err(("LimitError".to_owned(), message))
+                        Err(Wrong::new("LimitError", message))
                     }
                     Ok(elements) => {
                         self.part(transition, &frame, &elements);
@@ -78,7 +78,7 @@ impl<V: Value> Engine<V> {
                     Ok(())
                 }
             };
-            if let Err((kind, message)) = done {
+            if let Err(Wrong { kind, message }) = done {
                 let failure = self.failure(transition, &frame, &kind, message);
                 let errors = vec![self.report(failure)];
                 self.put_out(transition, &frame, &Token::Error(errors), false);
@@ -114,7 +114,7 @@ impl<V: Value> Engine<V> {
             Ok((V::build(&Form::Tuple, vec![value, rounds])?, true))
         };
         let decided = if errors.is_empty() {
-            decide().map_err(|(kind, message)| {
+            decide().map_err(|Wrong { kind, message }| {
                 let failure = self.failure(transition, frame, &kind, message);
                 vec![self.report(failure)]
             })

@@ -2,7 +2,7 @@
 
 use std::sync;
 
-use crate::{Condition, Failure, Token, Value};
+use crate::{Condition, Failure, Token, Value, Wrong};
 
 use super::Input;
 
@@ -31,9 +31,6 @@ pub(super) fn add_new(errors: &mut Vec<sync::Arc<Failure>>, more: &[sync::Arc<Fa
         }
     }
 }
-
-/// The kind and the message of what went wrong.
-pub(super) type Wrong = (String, String);
 
 pub(super) fn holds<V: Value>(condition: &Condition, inputs: &[Option<V>]) -> Result<bool, Wrong> {
     match condition {

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::collections::hash_map::Entry;
 use std::sync;
 
-use super::condition::{Wrong, add_new, errors_of, value_of};
+use super::condition::{add_new, errors_of, value_of};
 use super::firing::{Firing, Move};
 use super::set::Gathered;
 use super::{Action, Engine, Input};
 use crate::blocks::Way;
-use crate::{Argument, Failure, Form, Frame, OnError, PlaceId, Step, Token, TransitionId, Value};
+use crate::{Argument, Failure, Form, Frame, OnError, PlaceId, Step, Token, TransitionId, Value, Wrong};
 
 impl<V: Value> Engine<V> {
     /// Puts a token into a place.
@@ -164,7 +164,7 @@ impl<V: Value> Engine<V> {
     pub(super) fn token_of(&mut self, transition: TransitionId, frame: &Frame, made: Result<V, Wrong>) -> Token<V> {
         match made {
             Ok(value) => Token::Value(value),
-            Err((kind, message)) => {
+            Err(Wrong { kind, message }) => {
                 let failure = self.failure(transition, frame, &kind, message);
                 Token::Error(vec![self.report(failure)])
             }
@@ -210,7 +210,7 @@ impl<V: Value> Engine<V> {
             Token::Error(errors)
         } else {
             let message = format!("{values} of {} sites have a value, and {at_least} are needed at least", keys.len());
-            self.token_of(transition, frame, Err(("TooFewSites".to_owned(), message)))
+            self.token_of(transition, frame, Err(Wrong::new("TooFewSites", message)))
         }
     }
 

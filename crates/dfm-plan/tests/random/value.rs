@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use dfm_net::{Comparison, Failure, Form, NodeId, Selector, Value};
+use dfm_net::{Comparison, Failure, Form, NodeId, Selector, Value, Wrong};
 use serde_json::Value as Json;
 
 /// What the pipelines of this test compute with.
@@ -31,8 +31,8 @@ pub fn origin(failure: &Failure) -> Origin {
     (node, failure.frame.as_ref().map(|frame| frame.levels().to_vec()).unwrap_or_default())
 }
 
-fn wrong<T>() -> Result<T, (String, String)> {
-    Err(("TypeError".to_owned(), "it is not of that kind".to_owned()))
+fn wrong<T>() -> Result<T, Wrong> {
+    Err(Wrong::new("TypeError", "it is not of that kind"))
 }
 
 impl Value for Val {
@@ -56,18 +56,18 @@ impl Value for Val {
         Ok(at.clone())
     }
 
-    fn elements(&self) -> Result<Vec<Self>, (String, String)> {
+    fn elements(&self) -> Result<Vec<Self>, Wrong> {
         match self {
             Self::List(items) => Ok(items.clone()),
             _ => wrong(),
         }
     }
 
-    fn failed(errors: &[Arc<Failure>]) -> Result<Self, (String, String)> {
+    fn failed(errors: &[Arc<Failure>]) -> Result<Self, Wrong> {
         Ok(Self::Failed(errors.iter().map(|one| origin(one)).collect()))
     }
 
-    fn build(form: &Form, mut parts: Vec<Self>) -> Result<Self, (String, String)> {
+    fn build(form: &Form, mut parts: Vec<Self>) -> Result<Self, Wrong> {
         // Each form is another list.
         if let Form::Dict = form {
             parts.reverse();
@@ -75,7 +75,7 @@ impl Value for Val {
         Ok(Self::List(parts))
     }
 
-    fn literal(json: &Json) -> Result<Self, (String, String)> {
+    fn literal(json: &Json) -> Result<Self, Wrong> {
         match json {
             Json::Array(items) => Ok(Self::List(items.iter().map(Self::literal).collect::<Result<_, _>>()?)),
             Json::String(text) => Ok(Self::Num(text.bytes().map(i64::from).sum())),
@@ -83,7 +83,7 @@ impl Value for Val {
         }
     }
 
-    fn compare(&self, comparison: Comparison, other: &Self) -> Result<bool, (String, String)> {
+    fn compare(&self, comparison: Comparison, other: &Self) -> Result<bool, Wrong> {
         match comparison {
             Comparison::Equal => Ok(self == other),
             Comparison::NotEqual => Ok(self != other),
@@ -99,7 +99,7 @@ impl Value for Val {
         }
     }
 
-    fn truth(&self) -> Result<bool, (String, String)> {
+    fn truth(&self) -> Result<bool, Wrong> {
         match self {
             Self::Num(number) => Ok(*number != 0),
             Self::List(items) => Ok(!items.is_empty()),

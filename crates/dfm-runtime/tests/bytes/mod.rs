@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dfm_net::{Comparison, Failure, Form, Selector, Value};
+use dfm_net::{Comparison, Failure, Form, Selector, Value, Wrong};
 use dfm_runtime::{Host, Incoming, Outgoing, Part};
 
 /// A value of the test: bytes. A first byte of 255 cannot be sent, one of 254 cannot be read.
@@ -14,27 +14,27 @@ impl Value for Bytes {
         Err("bytes have no parts".into())
     }
 
-    fn elements(&self) -> Result<Vec<Self>, (String, String)> {
+    fn elements(&self) -> Result<Vec<Self>, Wrong> {
         unreachable!("there are no blocks here")
     }
 
-    fn failed(_: &[Arc<Failure>]) -> Result<Self, (String, String)> {
+    fn failed(_: &[Arc<Failure>]) -> Result<Self, Wrong> {
         unreachable!("nothing is kept in the place of a value")
     }
 
-    fn build(_: &Form, _: Vec<Self>) -> Result<Self, (String, String)> {
+    fn build(_: &Form, _: Vec<Self>) -> Result<Self, Wrong> {
         unreachable!("nothing is made of others")
     }
 
-    fn literal(_: &serde_json::Value) -> Result<Self, (String, String)> {
+    fn literal(_: &serde_json::Value) -> Result<Self, Wrong> {
         unreachable!("there are no blocks here")
     }
 
-    fn compare(&self, _: Comparison, _: &Self) -> Result<bool, (String, String)> {
+    fn compare(&self, _: Comparison, _: &Self) -> Result<bool, Wrong> {
         unreachable!("there are no blocks here")
     }
 
-    fn truth(&self) -> Result<bool, (String, String)> {
+    fn truth(&self) -> Result<bool, Wrong> {
         unreachable!("there are no blocks here")
     }
 }
