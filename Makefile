@@ -9,7 +9,7 @@ FUZZ_SECONDS ?= 1800
 FUZZ_TARGETS ?= configuration pipeline settings packet net session record \
 	value rebuild table statement told batch kit
 
-.PHONY: docs docs-serve reference fuzz growth soak demo test test-rust test-python test-deploy test-containers test-shells test-network tools lint bench wheel generated
+.PHONY: docs docs-serve reference release fuzz growth soak demo test test-rust test-python test-deploy test-containers test-shells test-network tools lint bench wheel generated
 
 # The main job on real data: three sites greet, three cities are compared.
 demo: generated
@@ -115,6 +115,29 @@ target/wheel-data/scripts/dfm: $(RUST)
 	cargo build --package dfm-cli --release --locked --quiet
 	mkdir -p $(@D)
 	cp $(TARGET)/release/dfm $@
+
+# All that a release consists of, into dist/: a wheel for old systems too, the sources, the pages, what it is made of, and
+# the digests of all. Nothing is published or tagged.
+RELEASE_TARGET ?= x86_64-unknown-linux-gnu
+RELEASE_GLIBC ?= 2.17
+
+release: docs .venv/release-tools
+	rm -rf dist
+	PATH="$(CURDIR)/$(BIN):$$PATH" cargo zigbuild --package dfm-cli --release --locked --quiet --target $(RELEASE_TARGET).$(RELEASE_GLIBC)
+	mkdir -p target/wheel-data/scripts
+	cp $(TARGET)/$(RELEASE_TARGET)/release/dfm target/wheel-data/scripts/dfm
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/maturin build --release --locked --quiet --zig --target $(RELEASE_TARGET) \
+	  --compatibility manylinux_$(subst .,_,$(RELEASE_GLIBC)) --out dist
+	rm target/wheel-data/scripts/dfm
+	$(BIN)/maturin sdist --out dist
+	$(BIN)/python tools/sbom.py > dist/sbom.cdx.json
+	tar --create --gzip --file dist/docs.tar.gz site
+	cd dist && sha256sum * > SHA256SUMS
+	@ls -l dist
+
+.venv/release-tools: .venv/tools requirements-release.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --requirement requirements-release.txt
+	touch $@
 
 # The environment for working on dfm: its own code in place, the command beside it.
 .venv/dfm: .venv/tools target/wheel-data/scripts/dfm $(RUST) pyproject.toml
