@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 from dfm.session import Session
-from flare_federation import Federation
+from flare_federation import Federation, running
 from small_federation import Small
 from small_package import generate
 
@@ -62,11 +62,5 @@ def federation(command: Path, small: Path) -> Iterator[Federation]:
     """The POC of `small`, for all tests of sessions on Flare: one that stops a site starts it again."""
     # What these tests cut does not come back by itself.
     os.environ["DFM_FLARE_PATIENCE"] = "6"
-    running = Federation(command, small)
-    running.dfm("poc", "start", "-f", "small")
-    try:
-        running.dfm("poc", "wait", "-f", "small")
-        yield running
-    finally:
-        running.dfm("poc", "stop", "-f", "small")
-    assert not running.processes()
+    with running(command, small) as federation:
+        yield federation

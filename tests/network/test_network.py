@@ -14,7 +14,7 @@ import pytest
 from dfm.api import PlaceParam, Yield
 from dfm.session import JobStatus
 from eventually import until
-from flare_federation import Federation, opened, written
+from flare_federation import opened, running, written
 from link import through
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(300)]
@@ -26,13 +26,8 @@ _LISTENS = "0A"
 def federation(command, small):
     """With the patience that sessions have where nobody says another."""
     os.environ.pop("DFM_FLARE_PATIENCE", None)
-    running = Federation(command, small)
-    running.dfm("poc", "start", "-f", "small")
-    try:
-        running.dfm("poc", "wait", "-f", "small")
-        yield running
-    finally:
-        running.dfm("poc", "stop", "-f", "small")
+    with running(command, small) as federation:
+        yield federation
 
 
 @contextlib.contextmanager

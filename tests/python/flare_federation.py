@@ -1,9 +1,10 @@
 """How do tests reach the running federation that they share, and the processes of its sites?"""
 
+import contextlib
 import importlib
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,19 @@ class Federation:
             if str(self.kit(participant)) in words and (words[-1] == job or job in words if job else "-n" not in words):
                 return pid
         raise AssertionError(f"{participant} has no such process")
+
+
+@contextlib.contextmanager
+def running(command: Path, folder: Path) -> Generator[Federation]:
+    """The POC of `small` as long as it runs; after it, none of its processes does."""
+    federation = Federation(command, folder)
+    federation.dfm("poc", "start", "-f", "small")
+    try:
+        federation.dfm("poc", "wait", "-f", "small")
+        yield federation
+    finally:
+        federation.dfm("poc", "stop", "-f", "small")
+    assert not federation.processes()
 
 
 def read(path: Path) -> bytes:
