@@ -51,11 +51,13 @@ def main() -> None:
     session: Session = runtime.get_session(target="flare", admin_package=kit)
     job: Job
     if job_id:
+        # It may be over before `reattach` returns.
+        print(job_id[0], flush=True)
         job = session.reattach(job_id[0], had)
     else:
         session.connect()
         job = session.execute(build(), [{"start": start} for start in range(FRAMES)], default_callback=had)
-    print(job.job_id, flush=True)
+        print(job.job_id, flush=True)
     job.wait_until_finished()
     print(job.get_status().value, flush=True)
     session.close()

@@ -3,8 +3,10 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -14,8 +16,11 @@ from typing import Any
 
 import flare_application as application
 import pytest
+from dfm._running.loop import SiteLoop
 from dfm.api import PlaceParam, Yield
 from dfm.errors import SessionError
+from dfm.flare._keeping import FlareKeeps
+from dfm.flare._packets import Packet
 from dfm.session import JobStatus
 from dfm.session._keeping import PositionFile
 from dfm.session._open import seconds_kept
@@ -140,6 +145,39 @@ def test_a_job_that_this_session_has_left_comes_back_to_it(flare: Any, fed: Modu
     over = flare.reattach(job.job_id)
     assert over.wait_until_finished(10)
     assert (over.get_status(), over.results("sum")) == (JobStatus.FINISHED, [])
+
+
+def test_what_comes_right_behind_all_that_was_kept_is_not_lost(
+    federation: Federation, flare: Any, fed: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flare.connect()
+    pipeline = written(lambda: Yield(value=fed.Count(to=50, site="east"), place="numbers"))
+    assert flare.run(pipeline) == {"numbers": [*range(50)]}
+    east, came = federation.process("east", flare._home._links._connection.job), threading.Event()
+    answered, soon = FlareKeeps.take_answer, SiteLoop.soon
+
+    def take_answer(keeps: FlareKeeps, job: int, told: object) -> None:
+        answered(keeps, job, told)
+        os.kill(east, signal.SIGCONT)
+        # Until it is here, this thread does nothing else.
+        assert came.wait(20)
+
+    def see(loop: SiteLoop, work: Any) -> None:
+        soon(loop, work)
+        if any(isinstance(one, Packet) and one.sender == "east" for one in getattr(work, "args", [[]])[-1]):
+            came.set()
+
+    os.kill(east, signal.SIGSTOP)
+    try:
+        job = flare.execute(pipeline)
+        job.detach()
+        monkeypatch.setattr(FlareKeeps, "take_answer", take_answer)
+        monkeypatch.setattr(SiteLoop, "soon", see)
+        again = flare.reattach(job.job_id)
+    finally:
+        os.kill(east, signal.SIGCONT)
+    assert again.wait_until_finished(20)
+    assert again.results("numbers") == [*range(50)]
 
 
 def test_a_job_is_cancelled_by_its_application_or_without_it(

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from typing_extensions import Buffer
 
@@ -21,6 +21,8 @@ from dfm.flare._channel import Forged
 from dfm.flare._identity import Untrusted
 from dfm.flare._sealing import HomeSealing
 from dfm.session._keeping import Key, PositionFile, Recalled
+
+T = TypeVar("T")
 
 _TELL = 0.25
 """Seconds within which what was had is told; the file has it at once."""
@@ -150,7 +152,7 @@ class FlareKeeps:
         self._opened = opened
         self._once_begun = once_begun
         self._unsure: dict[int, Callable[[], None]] = {}
-        self._recalls: dict[int, asyncio.Future[Recalled]] = {}
+        self._recalls: dict[int, tuple[asyncio.Future[Any], Callable[[Recalled], Any]]] = {}
         self._past: list[tuple[str, bytes, Buffer | None]] = []
         self._wrong = ""
         """What is wrong with what is being recalled."""
@@ -183,13 +185,14 @@ class FlareKeeps:
         """As `Keeps`."""
         return self._why_lost(site)
 
-    async def recall(self, job: int) -> Recalled:
+    async def recall(self, job: int, take_up: Callable[[Recalled], T]) -> T:
         """As `Keeps`."""
         await self._opened()
         sealing = self._sealing()
         assert sealing is not None
         sealing.recall(job)
-        answer = self._recalls[job] = self._loop.create_future()
+        answer: asyncio.Future[T] = self._loop.create_future()
+        self._recalls[job] = answer, take_up
         self._tell({"recall": job})
         return await answer
 
@@ -209,13 +212,14 @@ class FlareKeeps:
         """All that was kept has come; None if nothing is known of the execution."""
         history, self._past = self._past, []
         wrong, self._wrong = self._wrong, ""
-        answer, sealing = self._recalls.pop(job, None), self._sealing()
-        if answer is None or answer.done() or sealing is None:
+        recall, sealing = self._recalls.pop(job, None), self._sealing()
+        if recall is None or recall[0].done() or sealing is None:
             return
+        answer, take_up = recall
         sealing.recalled(job)
         try:
-            answer.set_result(self._found(sealing, told, history, wrong))
-        except SessionError as error:
+            answer.set_result(take_up(self._found(sealing, told, history, wrong)))
+        except Exception as error:
             answer.set_exception(error)
 
     def _found(
@@ -254,7 +258,7 @@ class FlareKeeps:
         for job in list(self._unsure):
             self.take_confirmation(job)
         recalls, self._recalls, self._past, self._wrong = self._recalls, {}, [], ""
-        for answer in recalls.values():
+        for answer, _ in recalls.values():
             if not answer.done():
                 answer.set_exception(SessionError(reason))
 

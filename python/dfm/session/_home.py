@@ -383,8 +383,9 @@ class Home:
         if receiver is not None:
             receiver.receive(_native.Ended(job))
 
-    async def recall(self, job: int) -> Recalled:
-        """What is kept of a job whose application is gone.
+    async def recall(self, job: int, take_up: Callable[[Recalled], T]) -> T:
+        """Calls `take_up` with what is kept of a job whose application is gone. It has to `resume` the job there and
+        then: what comes next would find none.
 
         Raises:
             SessionError: nothing is, or it cannot be reached.
@@ -393,7 +394,7 @@ class Home:
         if opening := self._opening.get(job):
             # It was left as it began.
             await asyncio.wait([opening.reaching])
-        return await self.keeps.recall(job)
+        return await self.keeps.recall(job, take_up)
 
     def resume(self, job: int, receiver: Receiver, found: Recalled) -> None:
         """Takes up a job of which something is kept; one whose tokens were all had is only at its end."""

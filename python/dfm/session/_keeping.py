@@ -15,10 +15,12 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from dfm import _native
 from dfm._private import private_folder
+
+T = TypeVar("T")
 
 Key = tuple[int, ...] | str
 """A series of tokens: those of a `Yield` in one frame, as its transition and the frame; an error; the job's end."""
@@ -113,11 +115,12 @@ class Keeps(Protocol):
         """Why there is no link to a site any more."""
         ...
 
-    async def recall(self, job: int) -> Recalled:
-        """What is kept of a job of an application that is gone.
+    async def recall(self, job: int, take_up: Callable[[Recalled], T]) -> T:
+        """Calls `take_up` with what is kept of a job of an application that is gone, before anything that comes after
+        it.
 
         Raises:
-            SessionError: nothing, or it cannot be reached.
+            SessionError: nothing is, or it cannot be reached.
         """
         ...
 

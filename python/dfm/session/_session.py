@@ -27,7 +27,7 @@ from dfm.exec._adapters import Operation
 from dfm.session._dispatch import CallbackRunner, DirectDispatcher, Dispatcher
 from dfm.session._home import Home, Links, Settings
 from dfm.session._job import STATUS_PLACE, Callback, Job, NodeId, Results, checked_frames
-from dfm.session._keeping import Looking
+from dfm.session._keeping import Looking, Recalled
 from dfm.session._literals import hoisted, kept, recalled
 from dfm.session._status import JobStatus
 
@@ -416,44 +416,28 @@ class Session:
         if home is None:
             settings = dataclasses.replace(self._settings, session=session)
             home = Home(settings, functools.partial(self._come_back, execution=number))
+        runner = None
         try:
             if any(job.job_id == job_id and job.follows for job in self._jobs):
                 raise SessionError(f"this session receives the tokens of job '{job_id}' already")
-            found = home.run(home.recall(number))
-            about = found.about
-            by_place = checked_places(place_callbacks, about["yields"])
+            runner = self._runner(default_callback, place_callbacks or {})
+
+            def take_up(found: Recalled) -> Job:
+                callbacks = default_callback, checked_places(place_callbacks, found.about["yields"])
+                job = _recalled_job(home, number, job_id, callbacks, runner, found, keep)
+                home.resume(number, job, found)
+                return job
+
+            job = home.run(home.recall(number, take_up))
         except BaseException:
+            if runner is not None:
+                runner.finish()
             if fresh:
                 home.close()
             raise
         self._homes[session] = home
         _open.add(self)
-        assert home.keeps is not None
-        keeping = home.keeps.keeping(number, job_id)
-        if keep:
-            keeping = Looking(keeping)
-        keeping.come_back(found)
-        callbacks, params = (default_callback, by_place), frozenset(cast(list[str], about["params"]))
-        lines = {node: line for node, line in cast("list[tuple[NodeId, str]]", about["lines"])}
-        runner = self._runner(*callbacks)
-        yields, came = cast(list[str], about["yields"]), found.dropped
-        job = Job(
-            home,
-            number,
-            job_id,
-            self.homesite,
-            lines,
-            params,
-            yields,
-            callbacks,
-            runner,
-            keeping=keeping,
-            came=came,
-            literals=recalled(about.get("literals", {})),
-        )
-        job.opened(about.get("frames", 0), not about.get("input_open", False))
         self._jobs.add(job)
-        home.soon(lambda: home.resume(number, job, found))
         return job
 
     def _back_to(self, job_id: str, default: Callback | None, place_callbacks: Mapping[str, Callback] | None) -> Job:
@@ -489,6 +473,40 @@ class Session:
                 f"the pipeline was written for version {version} of '{package}', but the federation speaks "
                 f"{settings.api_version}; generate the code again: dfm fed gen code {package}"
             )
+
+
+def _recalled_job(
+    home: Home,
+    number: int,
+    job_id: str,
+    callbacks: tuple[Callback | None, Mapping[str, Callback]],
+    runner: CallbackRunner | None,
+    found: Recalled,
+    keep: bool,
+) -> Job:
+    """The job of which that was kept; with `keep`, what its application has is not noted."""
+    assert home.keeps is not None
+    keeping = home.keeps.keeping(number, job_id)
+    if keep:
+        keeping = Looking(keeping)
+    keeping.come_back(found)
+    about = found.about
+    job = Job(
+        home,
+        number,
+        job_id,
+        home.settings.homesite,
+        {node: line for node, line in cast("list[tuple[NodeId, str]]", about["lines"])},
+        frozenset(cast("list[str]", about["params"])),
+        cast("list[str]", about["yields"]),
+        callbacks,
+        runner,
+        keeping=keeping,
+        came=found.dropped,
+        literals=recalled(about.get("literals", {})),
+    )
+    job.opened(about.get("frames", 0), not about.get("input_open", False))
+    return job
 
 
 def checked_places(place_callbacks: Mapping[str, Callback] | None, yields: Sequence[str]) -> dict[str, Callback]:
