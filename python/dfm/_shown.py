@@ -67,8 +67,10 @@ def _clean_record(record: logging.LogRecord) -> bool:
     record.msg, record.args = indented(message), None
     record.dfm_clean = True
     if record.exc_info and record.exc_info[1] is not None and not record.exc_text:
-        # What formats the record takes this for what it would make of the exception itself.
         said = io.StringIO()
         traceback.print_exception(*record.exc_info, file=said)
-        record.exc_text = "    " + indented(said.getvalue().rstrip("\n"))
+        record.exc_text = said.getvalue()
+    if record.exc_text:
+        # What formats the record takes this for what it would make of the exception itself.
+        record.exc_text = "    " + indented(record.exc_text.rstrip("\n"))
     return True

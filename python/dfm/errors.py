@@ -4,9 +4,15 @@ import json
 from collections.abc import Mapping
 from typing import TypedDict, cast
 
+from dfm._shown import shown
+
 
 class DfmError(Exception):
     """Every error that dfm raises on purpose; its text says what is wrong, where, and what to do."""
+
+    def __str__(self) -> str:
+        # Python shows it on a terminal where nobody catches it, and a site may have written parts of it.
+        return shown(Exception.__str__(self))
 
 
 class PipelineError(DfmError):
@@ -25,7 +31,7 @@ class ValuePipelineError(PipelineError, ValueError):
 class MissingPipelineError(PipelineError, FileNotFoundError):
     """There is no file of this name that a pipeline could be read from."""
 
-    __str__ = Exception.__str__
+    __str__ = DfmError.__str__
 
 
 class Problem(TypedDict):
@@ -51,7 +57,7 @@ class PlanError(DfmError):
         self.locations = dict(locations or {})
 
     def __str__(self) -> str:
-        return "\n".join(self._text(problem) for problem in self.problems)
+        return shown("\n".join(self._text(problem) for problem in self.problems))
 
     def _text(self, problem: Problem) -> str:
         node = problem["node"]
@@ -83,7 +89,7 @@ class ParameterError(JobError, ValueError):
 class UnknownPlaceError(JobError, KeyError):
     """No `Yield` of the pipeline names this place."""
 
-    __str__ = Exception.__str__
+    __str__ = DfmError.__str__
 
 
 class AdviceError(DfmError):
@@ -101,7 +107,7 @@ class LimitError(Public):
 class SecretError(DfmError, KeyError, ValueError):
     """A site's vault has no secret of this key."""
 
-    __str__ = Exception.__str__
+    __str__ = DfmError.__str__
 
 
 class StateError(DfmError):

@@ -126,3 +126,16 @@ def test_the_sites_log_has_what_is_not_told_but_no_secret(strict, federation, fe
     found = [text for text in logs if reference in text]
     assert found
     assert all(f"ValueError: row-of-{ROW} ***" in text and SECRET not in text for text in found)
+
+
+def test_no_log_of_a_site_has_a_secret_or_a_forged_entry(strict, federation, fed):
+    _, session = strict
+    job = session.execute(written(lambda: Yield(value=fed.Leak(how="log", site="east"))))
+    assert job.wait_until_finished(60) and job.results() == [1]
+    kit = federation.kit("east")
+    logs = [path.read_text() for path in kit.rglob("*.txt")] + [path.read_text() for path in kit.rglob("*.log")]
+    for said in ("logged: row-of-", "logged by a child: ***", "logged by the site"):
+        assert any(said in text for text in logs), said
+    for text in logs:
+        assert SECRET not in text and "\x1b" not in text
+        assert not [line for line in text.splitlines() if line.startswith("2026-01-01 00:00:00,000")]

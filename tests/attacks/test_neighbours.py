@@ -1,12 +1,15 @@
 """What does another user of the machine get to read, whatever umask things were started with?"""
 # pyright: basic, reportMissingImports=false
 
+import logging
 import os
 import subprocess
+import sys
 
 import pytest
 from dfm._private import private_folder
 from dfm.api import Yield
+from dfm.exec._adapters import Adapters
 from flare_federation import opened, written
 
 
@@ -52,3 +55,19 @@ def test_folders_are_made_for_their_owner_and_others_stay(tmp_path):
         os.umask(before)
     assert readable(tmp_path / "old" / "a") == []
     assert (tmp_path / "old").stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize("with_upath", [True, False])
+def test_an_adapters_folder_in_the_cache_is_its_sites_own(tmp_path, monkeypatch, with_upath):
+    if with_upath:
+        pytest.importorskip("upath")
+    else:
+        monkeypatch.setitem(sys.modules, "upath", None)
+    settings = {"federation": "f", "api_version": "1.0.0", "site": "s", "info": {}, "impl": None, "vault": {}}
+    settings |= {"cache": {"base_path": str(tmp_path / "cache")}, "providers": {}, "bindings": []}
+    before = os.umask(0)
+    try:
+        Adapters(settings, "s", "job", logging.getLogger("neighbours")).site().cache_storage("a/b")
+    finally:
+        os.umask(before)
+    assert readable(tmp_path / "cache") == [] and (tmp_path / "cache").stat().st_mode & 0o077 == 0

@@ -5,11 +5,15 @@ The user's own generated class checks literals alone, and the user may have chan
 # pyright: basic, reportMissingImports=false
 
 import importlib
+import json
+import logging
 import subprocess
 import sys
 
 import pytest
 from dfm.api import Pipeline, PlaceParam, Yield
+from dfm.errors import Public
+from dfm.exec._adapters import Adapters
 
 CONFIG = """
 dfm: 1.0.0
@@ -33,6 +37,22 @@ operations:
   ask.Text: {parameters: {value: {type: string, pattern: "^[a-z]*$", maxLength: 4}}, required: [value], returns: object}
   ask.Model: {parameters: {value: {$ref: "#/schemas/Range"}}, required: [value], returns: object}
   ask.Class: {parameters: {value: {type: datetime.date}}, required: [value], returns: object}
+  ask.Marked: {parameters: {value: {type: declared.lib.Marked}}, required: [value], returns: object}
+  ask.Ruled: {parameters: {value: {type: declared.lib.Ruled}}, required: [value], returns: object}
+  ask.Held: {parameters: {value: {type: declared.lib.Held}}, required: [value], returns: object}
+  ask.Fraction: {parameters: {value: {enum: [0.5, 2, [1, 2]]}}, required: [value], returns: object}
+  ask.Whole: {parameters: {value: {type: integer, minimum: 2.5, multipleOf: 1.5}}, required: [value], returns: object}
+  ask.Step: {parameters: {value: {type: number, multipleOf: 0.5}}, required: [value], returns: object}
+  ask.Moment: {parameters: {value: {type: string, format: date-time}}, required: [value], returns: object}
+  ask.Counts:
+    parameters: {value: {type: object, additionalProperties: {type: integer}, maxProperties: 2}}
+    required: [value]
+    returns: object
+  ask.Pair:
+    parameters:
+      value: {type: array, prefixItems: [{$ref: "#/schemas/Column"}, {type: integer}], minItems: 2, items: false}
+    required: [value]
+    returns: object
   ask.Optional: {parameters: {value: {type: integer}}, returns: object}
   tell.Number: {parameters: {value: {type: object}}, required: [value], returns: number}
   tell.Numbers: {parameters: {value: {type: object}}, required: [value], returns: {type: array, items: {type: integer}}}
@@ -43,6 +63,24 @@ sites:
     interface:
 """
 LIB = """
+import dataclasses
+import pydantic
+import pydantic.dataclasses
+
+class Part(pydantic.BaseModel, frozen=True):
+    size: int = pydantic.Field(ge=0)
+
+class Marked(pydantic.BaseModel):
+    parts: set[Part]
+
+@dataclasses.dataclass
+class Held:
+    part: Part
+
+@pydantic.dataclasses.dataclass
+class Ruled:
+    size: int = pydantic.Field(ge=0)
+
 class Echo:
     def __init__(self, site, provider): pass
     async def body(self, value=None): return value
@@ -109,6 +147,12 @@ GOOD = {
     "ask.Boolean": [True],
     "ask.Text": ["abc", ""],
     "ask.Optional": [None, 3],
+    "ask.Fraction": [0.5, 2, [1, 2]],
+    "ask.Whole": [3, 6],
+    "ask.Step": [1, 1.5],
+    "ask.Moment": ["2020-01-01T00:00:00"],
+    "ask.Counts": [{}, {"a": 1, "b": 2}],
+    "ask.Pair": [["age", 3]],
     "tell.Number": [1, 2.5],
     "tell.Numbers": [[1, 2]],
 }
@@ -122,6 +166,12 @@ BAD = {
     "ask.Model": [5, {"low": 1}, {"low": 1, "high": -2}, "x", [1, 2]],
     "ask.Class": [5, [2020, 1, 1]],
     "ask.Optional": ["3"],
+    "ask.Fraction": [0.7, True, "0.5", 3, [1, 3], [1]],
+    "ask.Whole": [0, 2, 4, True],
+    "ask.Step": [0.7, float("nan"), float("inf")],
+    "ask.Moment": [5, "5", "1e9", "yesterday"],
+    "ask.Counts": [{"a": "1"}, {"a": 1, "b": 2, "c": 3}],
+    "ask.Pair": [["hiv", 3], ["age", "3"], ["age"], ["age", 3, 3]],
     "tell.Number": ["secret", None, [1.0]],
     "tell.Numbers": [["secret"], [1, True]],
 }
@@ -144,8 +194,11 @@ def test_numpys_numbers_are_numbers(session):
     }.items():
         errors, (result,) = answer(session, as_parameter(name), value)
         assert errors == [] and type(result) is type(value)
-    (error,), _ = answer(session, as_parameter("ask.Integer"), numpy.float64(3))
-    assert error.type == "DeclarationError"
+
+    others = [numpy.float64(3), numpy.array(3), numpy.array([3]), numpy.timedelta64(3, "ns")]
+    for value in others:
+        (error,), _ = answer(session, as_parameter("ask.Integer"), value)
+        assert error.type == "DeclarationError"
 
 
 @pytest.mark.parametrize("way", [as_parameter, as_result])
@@ -155,6 +208,34 @@ def test_what_is_not_declared_is_refused_and_not_told(session, name, way):
         (error,), _ = answer(session, way(name), value)
         assert (error.type, error.site) == ("DeclarationError", "data"), value
         assert name in error.message and "secret" not in error.message and "hiv" not in error.message
+
+
+def test_what_has_to_be_given_is_asked_for(session):
+    """No planner sends a call without it, but an adapter may have a default of its own that nobody else may choose."""
+    package = importlib.import_module("declared.fed.runtime.data").__path__[0]
+    with open(f"{package}/site.json") as file:
+        adapters = Adapters(json.load(file), "home", "s", logging.getLogger("declared"))
+    with pytest.raises(Public, match="'value' has to be given"):
+        adapters.bound("ask.Enum", None).arguments({})
+    assert adapters.bound("ask.Optional", None).arguments({}) == {}
+
+
+@pytest.mark.parametrize("way", [as_parameter, as_result])
+def test_a_model_within_another_value_is_asked(session, way):
+    lib = importlib.import_module("declared.lib")
+    good, bad = lib.Part(size=1), lib.Part.model_construct(size=-1)
+    for name, kind in {
+        "ask.Marked": lambda part: lib.Marked.model_construct(parts={part}),
+        "ask.Held": lib.Held,
+    }.items():
+        assert answer(session, way(name), kind(good)) == ([], [kind(good)])
+        (error,), _ = answer(session, way(name), kind(bad))
+        assert (error.type, error.site) == ("DeclarationError", "data")
+    ruled = lib.Ruled(size=1)
+    assert answer(session, way("ask.Ruled"), ruled) == ([], [ruled])
+    object.__setattr__(ruled, "size", -1)
+    (error,), _ = answer(session, way("ask.Ruled"), ruled)
+    assert (error.type, error.site) == ("DeclarationError", "data")
 
 
 @pytest.mark.parametrize("way", [as_parameter, as_result])

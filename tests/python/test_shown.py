@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from dfm._shown import clean_logger, indented, log_filter, one_line, shown
+from dfm.exec._secrets import Masking, Secrets
 
 FORGED = "n\x1b[31mred\x9b2J\u202e\r\n2026-01-01 INFO dfm: all is well \ud800\tend"
 
@@ -47,6 +48,13 @@ def test_a_diagnostic_is_only_text(command: Path, tmp_path: Path) -> None:
     assert b"\x1b" not in done.stderr + done.stdout
 
 
+def test_a_document_for_programs_acts_on_no_terminal_and_means_the_same(command: Path, tmp_path: Path) -> None:
+    (tmp_path / "f.dfm.yaml").write_text('"k\\e[2J\\x9b2J\\u202e\\U000e0041": 1\nsites: {}\n')
+    done = subprocess.run([command, "--json", "fed", "check", tmp_path / "f.dfm.yaml"], capture_output=True, text=True)
+    assert not {"\x1b", "\x9b", "\u202e", "\U000e0041"} & set(done.stdout)
+    assert "k\x1b[2J\x9b2J\u202e\U000e0041" in str(json.loads(done.stdout)["problems"][0]["message"])
+
+
 def test_a_message_is_one_entry_of_a_log(caplog: pytest.LogCaptureFixture) -> None:
     log = clean_logger("dfm.test")
     try:
@@ -60,6 +68,41 @@ def test_a_message_is_one_entry_of_a_log(caplog: pytest.LogCaptureFixture) -> No
     assert all(line.startswith("    ") for line in text.split("\n")[1:])
     assert "ValueError: n\\x1b[31mred" in text and "\x1b" not in text
     assert second.getMessage() == "%d of %s ('odd',)"
+
+
+def test_what_a_log_keeps_secret_is_one_entry_too(caplog: pytest.LogCaptureFixture) -> None:
+    secrets = Secrets()
+    secrets.note("sesame\x1bopen")
+    log = clean_logger("dfm.test.secrets")
+    log.filters.insert(0, Masking(secrets))
+    try:
+        raise ValueError(f"sesame\x1bopen {FORGED}")
+    except ValueError:
+        log.exception("it says sesame\x1bopen")
+    text = logging.Formatter("%(levelname)s %(message)s").format(caplog.records[0])
+    assert text.split("\n")[0] == "ERROR it says ***"
+    assert all(line.startswith("    ") for line in text.split("\n")[1:])
+    assert "ValueError: *** n\\x1b[31mred" in text and "\x1b" not in text and "sesame" not in text
+
+
+APPLICATION = """
+from small.fed.runtime.home import get_session
+from dfm.api import Pipeline, Yield
+from small.fed.api.work import Fail
+
+with Pipeline() as pipeline:
+    Yield(value=Fail(site="home", value={text!r}))
+with get_session(target="local") as session:
+    session.run(pipeline)
+"""
+
+
+def test_an_error_that_nobody_catches_is_only_text(small: Path) -> None:
+    code = APPLICATION.format(text=FORGED[:-5])
+    done = subprocess.run([sys.executable, "-c", code], cwd=small, capture_output=True)
+    assert done.returncode == 1
+    assert b"\\x1b[31mred\\x9b2J\\u202e" in done.stderr
+    assert b"\x1b" not in done.stderr and "\x9b".encode() not in done.stderr and "\u202e".encode() not in done.stderr
 
 
 def test_a_record_that_many_handlers_see_is_cleaned_once() -> None:

@@ -94,6 +94,24 @@ def test_each_line_of_a_secret_is_one() -> None:
     assert secrets.mask("  key = MIIEvQIBADANBg  ") == f"  key = {MASK}  "
 
 
+def test_a_secret_is_masked_without_the_lines_end_that_a_file_gave_it() -> None:
+    secrets = Secrets()
+    secrets.note(" sesame\n")
+    assert secrets.mask("<sesame>") == f"<{MASK}>"
+
+
+def test_what_a_vault_gives_together_is_masked_part_by_part() -> None:
+    secrets = Secrets()
+    secrets.note({"user": "ali-baba", "more": ["sesame", 5, b"forty-thieves"]})
+    assert secrets.mask("user ali-baba sesame forty-thieves") == f"user {MASK} {MASK} {MASK}"
+
+
+def test_a_secret_in_the_name_of_an_exceptions_class_is_masked() -> None:
+    kind = type(f"Wrong_{SECRET}", (Exception,), {})
+    for errors in ("full", "message", "type"):
+        assert SECRET not in "".join(telling(errors).told(kind("x")))
+
+
 def test_full_tells_all_but_secrets() -> None:
     told = telling("full").told(raised(ValueError(f"{ROW} {SECRET}")))
     assert told.kind == "ValueError"

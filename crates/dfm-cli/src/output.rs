@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::io::{ErrorKind, IsTerminal, Write};
 
-use dfm_diag::{Report, render, shown, to_json};
+use dfm_diag::{Report, render, shown, shown_json, to_json};
 use serde_json::{Value, json};
 
 use crate::args::{Global, When};
@@ -53,9 +53,9 @@ impl Output {
         print(shown(text));
     }
 
-    /// A result, for programs: one document on one line.
+    /// A result, for programs, and whoever looks at it on a terminal: one document on one line.
     pub fn document(self, value: &Value) {
-        print(value);
+        print(shown_json(&value.to_string()));
     }
 
     /// What has been done.

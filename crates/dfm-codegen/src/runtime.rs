@@ -85,6 +85,7 @@ fn binding(
         .filter_map(|(name, of)| Some((name.clone(), of.default.clone()?)))
         .collect();
     let parameters: BTreeSet<&str> = taken().map(|(name, _)| name).collect();
+    let required: BTreeSet<&str> = taken().filter(|(_, of)| of.required).map(|(name, _)| name).collect();
     let discoverable: BTreeSet<&str> = taken().filter(|(_, of)| of.accepts.advise).map(|(name, _)| name).collect();
     let models: Map<String, Value> = taken()
         .filter_map(|(name, parameter)| {
@@ -113,6 +114,7 @@ fn binding(
         "scope": of.lifetime,
         "state": of.state,
         "parameters": parameters,
+        "required": required,
         "discoverable": discoverable,
         "arguments": arguments,
         "defaults": defaults,
@@ -163,7 +165,9 @@ fn checked_schema(
     let Value::Object(keys) = schema else { return json!({}) };
     let keys = keys.iter().filter_map(|(key, value)| {
         let value = match (key.as_str(), value) {
-            ("anyOf" | "oneOf" | "allOf", Value::Array(of)) => Value::Array(of.iter().map(inner).collect()),
+            ("anyOf" | "oneOf" | "allOf" | "prefixItems" | "items", Value::Array(of)) => {
+                Value::Array(of.iter().map(inner).collect())
+            }
             ("items" | "additionalProperties", Value::Object(_)) => inner(value),
             ("properties", _) => json!({}),
             ("description" | "title" | "examples" | "default", _) => return None,

@@ -142,7 +142,7 @@ impl Unchecked<'_> {
             self.warn(
                 &format!("the value of {} in `{key}`", value.kind()),
                 value.span,
-                "any value of its type is taken; check it in the adapter",
+                "generated code takes any value of its type, and each site refuses what is not listed",
             );
         }
     }

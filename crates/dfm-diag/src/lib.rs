@@ -13,7 +13,7 @@ pub use diagnostic::{Diagnostic, Severity};
 pub use nearest::nearest;
 pub use render::{render, to_json};
 pub use report::Report;
-pub use shown::{one_line, shown};
+pub use shown::{one_line, shown, shown_json};
 pub use sources::{Position, Sources};
 
 /// A piece of a source text.

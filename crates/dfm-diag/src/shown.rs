@@ -15,6 +15,25 @@ pub fn one_line(text: &str) -> Cow<'_, str> {
     escaped(text, |character| acts(character) || matches!(character, '\n' | '\t'))
 }
 
+/// A JSON document with the same characters written as JSON escapes, so that it means what it meant.
+pub fn shown_json(document: &str) -> Cow<'_, str> {
+    if !document.contains(acts) {
+        return Cow::Borrowed(document);
+    }
+    let mut clean = String::with_capacity(document.len() + 16);
+    for character in document.chars() {
+        if !acts(character) {
+            clean.push(character);
+            continue;
+        }
+        for half in character.encode_utf16(&mut [0; 2]) {
+            // A text takes all that is written to it.
+            let _ = write!(clean, "\\u{half:04x}");
+        }
+    }
+    Cow::Owned(clean)
+}
+
 /// What a terminal acts on, what turns the direction of other text, what ends a line elsewhere, and what is not seen.
 fn acts(character: char) -> bool {
     matches!(character,
@@ -47,6 +66,15 @@ fn escaped(text: &str, which: impl Fn(char) -> bool) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_document_means_the_same_and_nothing_in_it_acts_on_a_terminal() {
+        let value = serde_json::json!({"k": "a\u{1b}[31m\u{9b}2J\u{202e}\u{7f}\u{e0041}ö\"\\\n"});
+        let clean = shown_json(&value.to_string()).into_owned();
+        assert!(!clean.contains(acts), "{clean}");
+        assert!(clean.contains("\\u009b2J\\u202e\\u007f\\udb40\\udc41ö"), "{clean}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&clean).unwrap(), value);
+    }
 
     #[test]
     fn nothing_that_a_terminal_acts_on_is_left_and_the_rest_stays() {

@@ -73,7 +73,7 @@ async def advise(
     try:
         if refused := [name for name in asked if name not in bound.discoverable]:
             raise BindingError(f"{what} does not let its parameter '{refused[0]}' be asked for")
-        arguments = bound.arguments(dict(given))
+        arguments = bound.arguments(dict(given), partly=True)
     except Exception as error:
         return ErrorFieldAdvice(telling.text(error, what))
     heard = [

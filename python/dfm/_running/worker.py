@@ -15,7 +15,7 @@ from typing import Any
 from dfm import _native, _values
 from dfm._running.forks import keep_from_forks
 from dfm._running.loop import SiteLoop
-from dfm._shown import clean_logger
+from dfm._shown import clean_logger, log_filter
 from dfm.exec._adapters import Adapters
 
 
@@ -81,4 +81,8 @@ def _set_up(home: str, setup: dict[str, Any]) -> Adapters:
     _values.set_policy(setup["lenient"], _values.packages_of(setup["settings"]), _values.modules_of(setup["settings"]))
     site = setup["settings"]["site"]
     logging.basicConfig(level=setup["log_level"], format=f"%(levelname)s {site}: %(message)s")
-    return Adapters(setup["settings"], home, setup["session"], clean_logger(f"dfm.site.{site}"))
+    adapters = Adapters(setup["settings"], home, setup["session"], clean_logger(f"dfm.site.{site}"))
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(log_filter())
+    adapters.mask_process()
+    return adapters

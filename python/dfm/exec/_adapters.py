@@ -22,7 +22,7 @@ from dfm.exec._cache import Cache, digest
 from dfm.exec._fitting import fitting
 from dfm.exec._instances import Instance, Run
 from dfm.exec._policy import OWN, SitePolicy
-from dfm.exec._secrets import Secrets
+from dfm.exec._secrets import Masking, Secrets
 from dfm.exec._site import (
     Asker,
     DfmContext,
@@ -37,7 +37,7 @@ from dfm.exec._site import (
 )
 from dfm.exec._state import LIMIT, InMemory, OnDisk, State
 from dfm.exec._telling import BindingError, Telling, user_traceback
-from dfm.exec._types import Check, check_of, checked_body
+from dfm.exec._types import Check, DeclarationError, check_of, checked_body
 
 Operation = tuple[str, str | None]
 """An operation's name, and the provider that is meant, if any."""
@@ -61,6 +61,7 @@ class Bound:
         "kind",
         "params",
         "plain",
+        "required",
     )
 
     def __init__(self, body: Callable[..., Any], kind: str) -> None:
@@ -81,6 +82,8 @@ class Bound:
         """(parameter, what holds its value against what is declared for it)."""
         self.accepted: set[str] = set()
         """The parameters that it takes."""
+        self.required: set[str] = set()
+        """Those of them that a pipeline has to give."""
         self.discoverable: set[str] = set()
         """Those of them that may be asked for."""
         self.advisors: list[Advisor] = []
@@ -97,16 +100,19 @@ class Bound:
         wanted = set(names)
         return {argument for argument, param in (*self.params, *self.exposed) if param in wanted}
 
-    def arguments(self, given: dict[str, Any]) -> dict[str, Any]:
-        """The adapter's arguments for a call with these parameters.
+    def arguments(self, given: dict[str, Any], partly: bool = False) -> dict[str, Any]:
+        """The adapter's arguments for a call with these parameters; some may be missing where that is `partly` so.
 
         Raises:
             BindingError: one of them is not offered.
-            DeclarationError: one of them is not what is declared for it.
+            DeclarationError: one of them is not what is declared for it, or missing.
         """
         if not self.accepted.issuperset(given):
             unknown = next(name for name in given if name not in self.accepted)
             raise BindingError(f"this site takes no parameter '{unknown}' there")
+        if not partly and not self.required <= given.keys():
+            missing = next(name for name in sorted(self.required) if name not in given)
+            raise DeclarationError(f"the parameter '{missing}' has to be given there")
         for name, check in self.checks:
             if name in given:
                 given[name] = check(given[name])
@@ -146,28 +152,6 @@ class RememberingVault(SecretsVault):
         return getattr(self._vault, name)
 
 
-class Masking(logging.Filter):
-    """Keeps a site's secrets out of its log, which others may be given."""
-
-    def __init__(self, telling: Telling) -> None:
-        super().__init__()
-        self._telling = telling
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Lets every record pass, without secrets."""
-        secrets = self._telling.secrets
-        try:
-            text = record.getMessage()
-        except Exception:
-            return True  # the handler says what is wrong with its arguments
-        masked = secrets.mask(text)
-        if masked != text:
-            record.msg, record.args = masked, ()
-        if record.exc_info:
-            record.exc_text = secrets.mask(logging.Formatter().formatException(record.exc_info))
-        return True
-
-
 class Adapters:
     """All that one site can call. Adapters are imported and constructed on first use, once."""
 
@@ -193,8 +177,9 @@ class Adapters:
         """What the site itself decides."""
         self.telling = Telling(Secrets(), logger, policy.errors)
         """What leaves the site of its errors."""
-        self._masking = Masking(self.telling)
-        logger.addFilter(self._masking)
+        self._masking = Masking(self.telling.secrets)
+        self._masked: list[logging.Filterer] = []
+        self._mask(logger)
         self._bindings = {(b["operation"], b["provider"]): b for b in cast(list[dict[str, Any]], settings["bindings"])}
         self._bound: dict[tuple[Step, str | None], Bound] = {}
         self._of_jobs: dict[int, dict[tuple[Step, str | None], Bound]] = {}
@@ -211,8 +196,19 @@ class Adapters:
         """Runs what adapters do at their beginning and their end."""
 
     def close(self) -> None:
-        """Leaves the site's logger as it was."""
-        self.logger.removeFilter(self._masking)
+        """Leaves the loggers as they were."""
+        for where in self._masked:
+            where.removeFilter(self._masking)
+
+    def mask_process(self) -> None:
+        """Keeps the secrets out of all that this process, which is the site's alone, logs by whatever logger."""
+        for handler in logging.getLogger().handlers:
+            self._mask(handler)
+
+    def _mask(self, where: logging.Filterer) -> None:
+        # Before anything that breaks a secret's lines or escapes its characters.
+        where.filters.insert(0, self._masking)
+        self._masked.append(where)
 
     def bound(self, operation: Step, provider: str | None, job: int | None = None) -> Bound:
         """The adapter for an operation, in a job that may have one of its own.
@@ -344,6 +340,7 @@ class Adapters:
                 bound.exposed.append((name, source["exposed"]))
         _check_signature(body, set(binding["arguments"]), what)
         bound.accepted = set(binding["parameters"])
+        bound.required = set(binding.get("required", []))
         bound.discoverable = set(binding["discoverable"])
         try:
             bound.advisors = advisors(body, dict(bound.params) | dict(bound.exposed))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import functools
 import json
+import logging
 import re
 import urllib.parse
 from collections.abc import Iterator
+from typing import Any, cast
 
 MASK = "***"
 """Stands for a secret."""
@@ -28,7 +30,15 @@ class Secrets:
         self._pattern: re.Pattern[str] | None = None
 
     def note(self, secret: object) -> None:
-        """Remembers one; what is no text of at least four characters cannot be masked."""
+        """Remembers one, or all that are in a list or a dictionary.
+
+        What is no text of at least four characters cannot be masked.
+        """
+        if isinstance(secret, dict | list | tuple):
+            parts = cast("dict[Any, Any]", secret).values() if isinstance(secret, dict) else cast("list[Any]", secret)
+            for part in parts:
+                self.note(part)
+            return
         if isinstance(secret, bytes):
             secret = secret.decode("utf-8", "replace")
         if not isinstance(secret, str) or len(secret) < _SHORTEST or secret in self._known:
@@ -45,11 +55,37 @@ class Secrets:
         return text if self._pattern is None else self._pattern.sub(MASK, text)
 
 
+class Masking(logging.Filter):
+    """Keeps a site's secrets out of its log, which others may be given."""
+
+    def __init__(self, secrets: Secrets) -> None:
+        super().__init__()
+        self._secrets = secrets
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Lets every record pass, without secrets."""
+        mask = self._secrets.mask
+        try:
+            text = record.getMessage()
+        except Exception:
+            text = f"{record.msg} {record.args}"
+        if (masked := mask(text)) != text:
+            record.msg, record.args = masked, ()
+        if record.exc_info and not record.exc_text:
+            record.exc_text = logging.Formatter().formatException(record.exc_info)
+        if record.exc_text:
+            record.exc_text = mask(record.exc_text)
+        return True
+
+
 @functools.lru_cache(_MOST)
 def _forms(secret: str) -> frozenset[str]:
     """How texts write a secret: as it is, escaped in several ways, in hexadecimal and base64."""
     lines = [line for line in secret.splitlines() if len(line) >= _LINE]
-    return frozenset(form for piece in (secret, *lines) for form in _written(piece) if len(form) >= _SHORTEST)
+    # What is read from a file ends with a line's end, which its user takes away.
+    return frozenset(
+        form for piece in (secret, secret.strip(), *lines) for form in _written(piece) if len(form) >= _SHORTEST
+    )
 
 
 def _written(text: str) -> Iterator[str]:

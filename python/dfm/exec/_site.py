@@ -235,8 +235,8 @@ class Site:
         if subpath:
             folder = folder / os.fspath(subpath)
         try:
-            if isinstance(folder, pathlib.Path) and not hasattr(folder, "fs"):
-                private_folder(folder)
+            if protocol in ("file", "local"):
+                private_folder(pathlib.Path(cast(str, os.fspath(folder))))
             else:
                 folder.mkdir(parents=True, exist_ok=True)
         except ImportError as error:

@@ -61,7 +61,7 @@ class Telling:
 
     def told(self, error: BaseException, what: str = "") -> Told:
         """The error as it leaves the site; `what`, for the log, says what has failed."""
-        kind = _cut(type(error).__name__, _LONGEST)
+        kind = self.clean(type(error).__name__)
         if is_public(error):
             return Told(kind, self.clean(_text(error)), "")
         if self._errors == "full":
@@ -127,7 +127,8 @@ def user_traceback(error: BaseException) -> str:
             one.stack = traceback.StackSummary.from_list(
                 [frame for frame in one.stack if not frame.filename.startswith(own)]
             )
-            pending.extend(nested for nested in (one.__cause__, one.__context__) if nested is not None)
+            nested = (one.__cause__, one.__context__, *(getattr(one, "exceptions", None) or ()))
+            pending.extend(part for part in nested if part is not None)
         if not report.stack and sys.exc_info()[0] is None:
             return "".join(report.format_exception_only())
         return "".join(report.format()).rstrip()

@@ -7,12 +7,20 @@ types, enumerations and bounds, and the classes that it names. What a schema lea
 from __future__ import annotations
 
 import builtins
+import dataclasses
 import datetime
+import functools
 import inspect
+import math
+import re
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from fractions import Fraction
 from typing import Annotated, Any, Literal, Union, cast
 
-from pydantic import BaseModel, BeforeValidator, Field, InstanceOf, Strict, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, InstanceOf, RootModel, Strict, TypeAdapter, ValidationError
+from pydantic.dataclasses import is_pydantic_dataclass
+from pydantic_core import PydanticCustomError
 
 from dfm.errors import Public
 
@@ -33,8 +41,13 @@ _BOUNDS = {
     "multipleOf": "multiple_of",
     "minItems": "min_length",
     "maxItems": "max_length",
+    "minProperties": "min_length",
+    "maxProperties": "max_length",
 }
 _OF_TEXTS, _OF_NUMBERS, _OF_LISTS = ("minLength", "maxLength"), tuple(list(_BOUNDS)[2:7]), ("minItems", "maxItems")
+_OF_OBJECTS = ("minProperties", "maxProperties")
+_STAMP = re.compile(r"\s*[+-]?[\d.]+\s*")
+"""What is taken for the seconds since 1970, and is no date as it is written."""
 _TOLD = 3
 """Of more faults in one value the first are told."""
 
@@ -76,19 +89,41 @@ def check_of(schema: Any, what: str, import_class: Callable[[str], type[Any]]) -
 def _check_models(value: Any) -> None:
     """Has each model in a value say whether it is one: where it was rebuilt from what came, nothing has asked it. What
     its validators would make of it is nobody's: they have run where it was made."""
-    if isinstance(value, BaseModel):
-        held = vars(value)
-        fields = {name: held[name] for name in type(value).model_fields if name in held}
-        fields |= value.__pydantic_extra__ or {}
-        type(value).model_validate(fields, by_name=True)
-        for part in fields.values():
-            _check_models(part)
-    elif isinstance(value, list | tuple):
-        for part in cast("list[Any]", value):
-            _check_models(part)
-    elif isinstance(value, dict):
-        for part in cast("dict[Any, Any]", value).values():
-            _check_models(part)
+    for part in _asked(value):
+        _check_models(part)
+
+
+def _asked(value: Any) -> Iterator[Any]:
+    """Has a value that is a model say whether it is one. Gives what it holds, and what another one holds."""
+    kind: Any = cast(Any, type(value))
+    is_model = issubclass(kind, BaseModel)
+    if is_model or is_pydantic_dataclass(kind):
+        held = cast("dict[str, Any]", vars(value))
+        fields: dict[str, Any] = {name: held[name] for name in kind.__pydantic_fields__ if name in held}
+        fields |= getattr(value, "__pydantic_extra__", None) or {}
+        if issubclass(kind, RootModel):
+            kind.model_validate(*fields.values())
+        elif is_model:
+            kind.model_validate(fields, by_name=True)
+        else:
+            _adapter_of(kind).validate_python(fields, by_name=True)
+        return iter(fields.values())
+    if dataclasses.is_dataclass(kind):
+        return iter(_fields_of(value))
+    if issubclass(kind, dict):
+        pairs = cast("dict[Any, Any]", value)
+        return iter((*pairs, *pairs.values()))
+    return iter(value) if issubclass(kind, list | tuple | set | frozenset | deque) else iter(())
+
+
+@functools.lru_cache(256)
+def _adapter_of(kind: type[Any]) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def _fields_of(value: Any) -> list[Any]:
+    names = [field.name for field in dataclasses.fields(value)]
+    return [getattr(value, name) for name in names if hasattr(value, name)]
 
 
 def _told(error: ValidationError, value: Any) -> str:
@@ -146,33 +181,40 @@ class _Builder:
         if issubclass(kind, BaseModel):
             self.rebuilds = True
             return kind
+        # What a dataclass holds may be a model, or it has rules of its own.
+        self.rebuilds |= dataclasses.is_dataclass(cast("type[Any]", kind))
         return InstanceOf[cast(Any, kind)]
 
     def _named(self, name: str, keys: Mapping[str, Any]) -> Any:
         match name:
             case "string":
                 if (form := keys.get("format")) in ("date", "date-time"):
-                    return datetime.date if form == "date" else datetime.datetime
+                    kind = datetime.date if form == "date" else datetime.datetime
+                    return Annotated[kind, BeforeValidator(_written)]
                 pattern = keys.get("pattern")
                 more = {"pattern": pattern} if isinstance(pattern, str) and _is_portable(pattern) else {}
                 return _bounded(Annotated[str, Strict()], keys, _OF_TEXTS, more)
             case "integer":
-                return _number(_bounded(Annotated[int, Strict()], keys, _OF_NUMBERS))
+                return _number(_bounded(Annotated[int, Strict()], _whole(keys), _OF_NUMBERS))
             case "number":
-                return _number(_bounded(Annotated[float, Strict()], keys, _OF_NUMBERS))
+                # What is no number is no multiple of one either.
+                more = {"allow_inf_nan": False} if "multipleOf" in keys else {}
+                return _number(_bounded(Annotated[float, Strict()], keys, _OF_NUMBERS, more))
             case "boolean":
                 return _number(Annotated[bool, Strict()])
             case "null":
                 return None
             case "array":
+                if (parts := _of_tuple(keys)) is not None:
+                    return Annotated[tuple[tuple(map(self.of, parts))], BeforeValidator(_listed)]
                 items = self.of(keys.get("items"))
                 return Annotated[_bounded(list[items], keys, _OF_LISTS), BeforeValidator(_listed)]
             case "object":
                 value = keys.get("additionalProperties")
-                if "properties" not in keys and value is None:
+                if value is None and not any(key in keys for key in ("properties", *_OF_OBJECTS)):
                     return Any
                 each: Any = Any if "properties" in keys else self.of(value)
-                return dict[str, each]
+                return _bounded(dict[str, each], keys, () if "properties" in keys else _OF_OBJECTS)
             case path if "." in path:
                 return self._class(path)
             case _:
@@ -186,21 +228,77 @@ def _union(kinds: list[Any]) -> Any:
 
 
 def _one_of(values: list[Any]) -> Any:
-    literal = [value for value in values if isinstance(value, str | int | bool)]
-    rest = [value for value in values if not isinstance(value, str | int | bool)]
-    kinds: list[Any] = [Literal[tuple(literal)]] if literal else []
-    for value in rest:
-        if value is None:
-            kinds.append(None)
-        elif isinstance(value, float):
-            kinds.append(_number(Annotated[float, Strict()]))
-        else:
-            return Any
-    return _union(kinds)
+    """One of these values, and of its kind: 1 is neither `True` nor "1"."""
+    if all(isinstance(value, str) for value in values):
+        return Literal[tuple(values)]
+
+    def check(value: Any) -> Any:
+        plain = _scalar(value)
+        if any(_is_same(plain, one) for one in values):
+            return value
+        named = ", ".join(map(repr, values[:_TOLD])) + (", …" if len(values) > _TOLD else "")
+        raise PydanticCustomError("one_of", "Input should be one of {named}", {"named": named})
+
+    return Annotated[Any, BeforeValidator(check)]
+
+
+def _is_same(value: Any, one: Any) -> bool:
+    """Whether a value is one that a configuration has, as JSON means it."""
+    if isinstance(one, bool) or isinstance(value, bool):
+        return value is one
+    if isinstance(one, int | float):
+        return isinstance(value, int | float) and value == one
+    if isinstance(one, list):
+        parts = cast("list[Any]", one)
+        alike = isinstance(value, list | tuple) and len(cast("list[Any]", value)) == len(parts)
+        return alike and all(map(_is_same, cast("list[Any]", value), parts))
+    if isinstance(one, dict):
+        keys, given = cast("dict[str, Any]", one), cast("dict[Any, Any]", value)
+        return (
+            isinstance(value, dict) and given.keys() == keys.keys() and all(_is_same(given[k], keys[k]) for k in keys)
+        )
+    return type(value) is type(one) and value == one
+
+
+def _whole(keys: Mapping[str, Any]) -> dict[str, Any]:
+    """The bounds of whole numbers: what is at least 2.5 is at least 3, what is a multiple of 1.5 is one of 3."""
+    rounds = {
+        "minimum": math.ceil,
+        "exclusiveMaximum": math.ceil,
+        "maximum": math.floor,
+        "exclusiveMinimum": math.floor,
+    }
+    whole = dict(keys)
+    for key, to_whole in rounds.items():
+        if isinstance(bound := keys.get(key), float):
+            whole[key] = to_whole(bound)
+    if isinstance(step := keys.get("multipleOf"), float):
+        whole["multipleOf"] = Fraction(str(step)).numerator
+    return whole
+
+
+def _of_tuple(keys: Mapping[str, Any]) -> list[Any] | None:
+    """The types of a list's items, where each has its own and there are so many."""
+    named, beyond = ("prefixItems", "items") if "prefixItems" in keys else ("items", "additionalItems")
+    if not isinstance(parts := keys.get(named), list):
+        return None
+    length = len(cast("list[Any]", parts))
+    ends = keys.get(beyond) is False or keys.get("maxItems") == length
+    return cast("list[Any]", parts) if ends and keys.get("minItems") == length else None
+
+
+def _written(value: Any) -> Any:
+    """A date that pydantic takes, but no number of seconds."""
+    if isinstance(value, int | float) or (isinstance(value, str) and _STAMP.fullmatch(value)):
+        raise PydanticCustomError("date_type", "Input should be a valid date")
+    return value
 
 
 def _bounded(kind: Any, keys: Mapping[str, Any], names: tuple[str, ...], more: Mapping[str, Any] | None = None) -> Any:
-    bounds = {_BOUNDS[name]: keys[name] for name in names if isinstance(keys.get(name), int | float)}
+    bounds: dict[str, Any] = {}
+    for name in names:
+        if isinstance(bound := keys.get(name), int | float):
+            bounds[_BOUNDS[name]] = int(bound) if _BOUNDS[name].endswith("_length") else bound
     bounds |= dict(more or {})
     return Annotated[kind, Field(**bounds)] if bounds else kind
 
@@ -221,7 +319,10 @@ def _number(kind: Any) -> Any:
 
 
 def _scalar(value: Any) -> Any:
-    return value.item() if type(value).__module__ == "numpy" and hasattr(value, "item") else value
+    """NumPy's number as Python has it. An array is none, even of a single one; a time span is none either."""
+    if type(value).__module__ != "numpy" or not hasattr(value, "item") or hasattr(value, "__setitem__"):
+        return value
+    return value.item() if value.dtype.kind in "biuf" else value
 
 
 def _listed(value: Any) -> Any:

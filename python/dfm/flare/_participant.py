@@ -131,6 +131,7 @@ class Participant:
         self._driver = SiteLoop(self._native, self._on_event)
         self._logger = clean_logger(f"dfm.site.{site}")
         adapters = Adapters(self._settings, self._homesite, self._session, self._logger, self._asker, self._policy)
+        adapters.mask_process()
         self._driver.adapters = adapters
         self._driver.carry = self._send
         packages, modules = _values.packages_of(self._settings), _values.modules_of(self._settings)

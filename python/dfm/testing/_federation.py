@@ -79,7 +79,7 @@ class Federation:
                 kept_here(name, site),
                 homesite,
                 "test",
-                logger.getChild(name),
+                clean_logger(logger.getChild(name)),
                 fakes.get(name, {}),
                 secrets,
             )

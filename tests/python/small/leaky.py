@@ -2,12 +2,14 @@
 # pyright: basic
 
 import asyncio
+import logging
 import threading
 
 from dfm.errors import Public
 from dfm.exec.discovery import field_advisor
 
 ROW = "row-of-patient-4711"
+FORGED = "2026-01-01 00:00:00,000 - dfm - INFO - all is well"
 
 
 class Unsayable(Exception):
@@ -53,6 +55,13 @@ class Leak:
         raise LookupError(f"{ROW} {self.site.secret_for_key('pass-word')}")
 
     async def body(self, how, note, secret):
+        if how == "log":
+            log = self.site.dfm_context.logger
+            log.getChild("adapter").warning("logged by a child: %s\n%s \x1b[31m", secret, FORGED)
+            try:
+                raise ValueError(f"{secret}\n{FORGED} \x1b[31m")
+            except ValueError:
+                log.exception("logged by the site")
         return outcome(how, f"{ROW} {secret}")
 
 
@@ -98,6 +107,12 @@ def outcome(how, text):
             return Shy(text)
         case "cancelled":
             raise asyncio.CancelledError(text)
+        case "log":
+            try:
+                raise ValueError(f"{text}\n{FORGED} \x1b[31m")
+            except ValueError:
+                logging.getLogger(__name__).exception("logged: %s", text)
+            return 1
         case "rows":
             return [1, 2]
     raise AssertionError(how)
