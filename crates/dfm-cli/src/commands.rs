@@ -86,6 +86,18 @@ impl Context {
     pub fn new(global: &Global) -> Self {
         let here = std::env::current_dir().unwrap_or_default();
         let registry = dfm_config::find_registry(global.config.as_deref(), &here, |name| std::env::var_os(name));
+        Self::with(global, here, registry)
+    }
+
+    /// The same for a command that begins a federation.
+    pub fn for_new(global: &Global) -> Self {
+        let here = std::env::current_dir().unwrap_or_default();
+        let asked = global.config.as_deref();
+        let registry = dfm_config::find_registry_for_new(asked, &here, |name| std::env::var_os(name));
+        Self::with(global, here, registry)
+    }
+
+    fn with(global: &Global, here: PathBuf, registry: PathBuf) -> Self {
         let workspace = global.workspace.clone();
         let workspace = workspace.or_else(|| std::env::var_os("DFM_WORKSPACE").map(PathBuf::from));
         let workspace = match workspace {

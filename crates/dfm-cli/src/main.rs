@@ -20,6 +20,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 use clap_complete::CompleteEnv;
 
+use crate::args::{Command, Fed};
+
 fn main() -> ExitCode {
     // Ends the process where a shell asks.
     CompleteEnv::with_factory(args::Args::command).var(commands::completion::VARIABLE).bin("dfm").complete();
@@ -29,7 +31,10 @@ fn main() -> ExitCode {
         }
         std::process::exit(told.exit_code());
     });
-    let context = commands::Context::new(&args.global);
+    let context = match &args.command {
+        Command::Fed(Fed::Init(_)) => commands::Context::for_new(&args.global),
+        _ => commands::Context::new(&args.global),
+    };
     match commands::run(&context, args.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

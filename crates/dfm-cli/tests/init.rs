@@ -8,13 +8,17 @@ use common::World;
 fn a_new_federation_is_whole_and_known() {
     let world = World::new();
     insta::assert_snapshot!("init", world.dfm("work", "fed init my-shop").all());
-    let checked = world.dfm("elsewhere", "fed check my-shop");
+    let checked = world.dfm("work/my-shop", "fed check my-shop");
     assert_eq!((checked.exit, checked.stderr.as_str()), (0, "`my-shop`: nothing is wrong\n"));
-    assert_eq!(world.dfm(".", "fed gen code my-shop --check").exit, 0);
+    assert_eq!(world.dfm("work", "fed gen code my-shop --check").exit, 0);
     let schema = world.dfm(".", "fed schema").stdout;
     assert_eq!(world.read("work/my-shop/my_shop/configs/dfm.schema.json"), schema);
     let entries = std::fs::read_dir(world.root().join("work")).unwrap();
-    assert_eq!(entries.map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>(), ["my-shop"]);
+    let mut entries: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+    entries.sort();
+    assert_eq!(entries, ["federations.yaml", "my-shop"]);
+    // Nothing of it is in the user's own registry.
+    assert_eq!(world.dfm("elsewhere", "fed check my-shop").exit, 2);
 }
 
 #[test]
@@ -33,6 +37,7 @@ fn what_is_there_is_left_alone() {
     insta::assert_snapshot!("init_existing_folder", world.dfm(".", "fed init shop").all());
     assert!(!world.root().join("home").exists());
     assert_eq!(world.dfm(".", "fed init store").exit, 0);
+    world.write("elsewhere/mine.txt", "mine");
     insta::assert_snapshot!("init_known_name", world.dfm("elsewhere", "fed init store").all());
 }
 

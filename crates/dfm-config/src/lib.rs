@@ -51,7 +51,7 @@ pub use openapi::{Described, Request as OpenApi, openapi, openapi_bytes, openapi
 pub use openapi_written::{imported, with_imported};
 pub use policy::{Limits as PolicyLimits, POLICY, SitePolicy, policy, policy_table};
 pub use project::{Project, project};
-pub use registry_find::{FILE_NAME, find as find_registry};
+pub use registry_find::{FILE_NAME, find as find_registry, find_for_new as find_registry_for_new};
 pub use schema_unchecked::{is_portable, tuple_length};
 pub use way::relative;
 pub use write::{lock, write_alone, write_file};
