@@ -57,6 +57,19 @@ def test_a_chain_over_all_sites(shared, fed):
     assert shared.run(written(build), start=5) == {"yield": [5 + 18]}
 
 
+def test_sessions_and_jobs_say_what_they_are(small, fed):
+    from small.fed.runtime.home import get_session
+
+    session = get_session(target="local")
+    assert repr(session) == "<Session of 'small' at 'home' on local: not connected>"
+    with session:
+        job = session.execute(written(lambda: Yield(value=fed.Wait(seconds=600, site="east"))))
+        assert repr(session) == "<Session of 'small' at 'home' on local: 1 open job>"
+        job.cancel()
+        assert repr(job) == f"<Job {job.job_id}: ABORTED, 0 tokens, 0 errors>"
+        assert repr(session) == "<Session of 'small' at 'home' on local: 0 open jobs>"
+
+
 def test_frames_keep_apart_and_in_order(shared, fed):
     def build():
         Yield(value=fed.Add(a=PlaceParam(place="a"), b=fed.Add(a=PlaceParam(place="b"), site="west"), site="east"))

@@ -114,6 +114,13 @@ class Job:
 
     # The application's side.
 
+    def __repr__(self) -> str:
+        tokens, errors = len(self._tokens), len(self._errors)
+        counted = [
+            f"{count} {what}{'s' if count != 1 else ''}" for count, what in ((tokens, "token"), (errors, "error"))
+        ]
+        return f"<Job {self.job_id}: {', '.join([self._status.value, *counted])}>"
+
     @property
     def callback_runner(self) -> CallbackRunner:
         """What calls this job's callbacks.

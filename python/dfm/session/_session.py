@@ -31,6 +31,9 @@ from dfm.session._keeping import Looking, Recalled
 from dfm.session._literals import hoisted, kept, recalled
 from dfm.session._status import JobStatus
 
+_OPEN = (JobStatus.SUBMITTED, JobStatus.RUNNING)
+"""Of jobs that are not at their end."""
+
 
 class Placement(TypedDict):
     """Where one node runs, and why."""
@@ -164,6 +167,12 @@ class Session:
         self._jobs: weakref.WeakSet[Job] = weakref.WeakSet()
         self._made = 0
 
+    def __repr__(self) -> str:
+        settings, open = self._settings, sum(job.get_status() in _OPEN for job in self._jobs)
+        state = "not connected" if self._home is None else f"{open} open job{'s' if open != 1 else ''}"
+        target = "local" if self._come_back is None else "flare"
+        return f"<Session of '{settings.package}' at '{settings.homesite}' on {target}: {state}>"
+
     @property
     def homesite(self) -> str:
         """The site of this application."""
@@ -203,7 +212,7 @@ class Session:
             return
         # The last first: none that waits for its turn gets it from one that is cancelled.
         for job in sorted(self._jobs, key=lambda job: int(job.job_id.rpartition("-")[2]), reverse=True):
-            if job.get_status() in (JobStatus.SUBMITTED, JobStatus.RUNNING):
+            if job.get_status() in _OPEN:
                 job.cancel()
         for home in homes:
             home.close()
