@@ -76,6 +76,19 @@ def test_jobs_are_those_that_applications_have_begun_to_read(command: Path, smal
     assert asked(command, tmp_path, ["dfm", *registry, "jobs", "show", "small", "other"]) == []
 
 
+def test_logs_are_those_of_participants_that_have_a_process(command: Path, small: Path, tmp_path: Path) -> None:
+    registry = ["--config", str(small / "federations.yaml"), "--workspace", str(tmp_path / "kits")]
+    line = ["dfm", *registry, "poc", "logs", "--federation", "small"]
+    assert asked(command, tmp_path, [*line, "e"]) == []
+    for participant in ("east", "server1"):
+        (tmp_path / f"kits/small_poc/project/prod_00/{participant}/startup").mkdir(parents=True)
+        (tmp_path / f"kits/small_poc/project/prod_00/{participant}/startup/start.sh").touch()
+    (tmp_path / "kits/small_poc/project/prod_00/me@small.org/startup").mkdir(parents=True)
+    assert asked(command, tmp_path, [*line, "e"]) == ["east"]
+    assert asked(command, tmp_path, [*line, "s"]) == ["server1"]
+    assert asked(command, tmp_path, [*line, "m"]) == []
+
+
 def test_a_registry_or_a_configuration_that_is_broken_is_no_trouble_to_a_shell(command: Path, tmp_path: Path) -> None:
     (tmp_path / "federations.yaml").write_text("federations: [\n")
     assert asked(command, tmp_path, ["dfm", "fed", "check", "s"]) == []

@@ -245,6 +245,7 @@ def test_a_start_leaves_alone_what_runs(running: World) -> None:
 def test_the_logs_are_shown(running: World) -> None:
     assert "Successfully registered client:reception" in running.dfm("poc", "logs", "reception")
     assert "did you mean `reception`?" in running.dfm("poc", "logs", "recepton", "--federation", "greet", exit=2)
+    assert "name the federation with `--federation greet`" in running.dfm("poc", "logs", "-f", "greet", exit=2)
 
 
 def test_two_federations_do_not_meet(running: World) -> None:

@@ -209,6 +209,46 @@ def test_arguments_are_passed_on_untouched_wherever_options_stand(small: Small, 
         assert json.loads(printed) == ARGUMENTS
 
 
+def test_parameters_of_the_command_line_go_into_each_set(small: Small) -> None:
+    path = pipeline(
+        small,
+        "with_params.py",
+        """
+        Yield(value=text.Join(first=PlaceParam(place="first"), second=PlaceParam(place="second")))
+        Yield(value=PlaceParam(place="more"), place="told")
+        """,
+        """
+        def get_pipeline_parameters(args=None):
+            return [{"first": one, "second": "file"} for one in "ab"]
+        """,
+    )
+    given = ["--param", "second=line=x", "--param", 'more={"n": [1, null]}']
+    done = submit(small, *given, "pipeline", path)
+    assert done.returncode == 0, done.stderr
+    wanted = ["told [0]: {'n': [1, None]}", "told [1]: {'n': [1, None]}"]
+    assert sorted(done.stdout.splitlines()) == [*wanted, "yield [0]: a+line=x@home", "yield [1]: b+line=x@home"]
+    for words, told in [
+        (["--param", "secnd=1", "pipeline", path], "has 'secnd', which the pipeline does not take"),
+        (["--param", "more=1", "--param", "more=2", "pipeline", path], "`--param more=` is given twice"),
+        (["--param", "more", "pipeline", path], "write it as NAME=VALUE"),
+        (["--param", "more=1", "script", path], "give a script its arguments after `--`"),
+    ]:
+        done = submit(small, *words)
+        assert (done.returncode != 0, done.stdout) == (True, "")
+        assert told in done.stderr, done.stderr
+
+
+def test_another_python_than_that_of_the_active_environment_is_told(small: Small, tmp_path: Path) -> None:
+    path = pipeline(small, "says.py", 'Yield(value="a")')
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python3").symlink_to(sys.executable)
+    for folder, told in [(tmp_path, 1), (Path(sys.prefix), 0)]:
+        words = small.command("fed", "submit", "small", "--target", "local", "pipeline", path)
+        environment = small.environment({"VIRTUAL_ENV": str(folder)})
+        done = subprocess.run(words, cwd=small.folder, env=environment, capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stderr.count("warning[python-not-active]")) == (0, told), done.stderr
+
+
 def test_the_environment_says_what_an_application_needs(small: Small, tmp_path: Path) -> None:
     script = small.write(
         "environment.py",

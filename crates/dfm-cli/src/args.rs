@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::ArgValueCandidates;
+use serde_json::Value;
 
-use crate::candidates::{codes, federations, jobs, sites};
+use crate::candidates::{codes, federations, jobs, participants, sites};
 
 /// dfm, the data federation mesh: pipelines over sites that keep their own data.
 #[derive(Debug, Parser)]
@@ -333,12 +334,12 @@ pub enum Poc {
     /// Show what the sites say.
     Logs {
         /// The site [default: all].
-        #[arg(add = ArgValueCandidates::new(sites))]
+        #[arg(add = ArgValueCandidates::new(participants))]
         site: Option<String>,
         /// The federation [default: the only one, or the only one that runs].
         #[arg(long, value_name = "NAME", add = ArgValueCandidates::new(federations))]
         federation: Option<String>,
-        /// Also show what comes, until interrupted.
+        /// Also show what comes, until interrupted; elsewhere `-f` is a federation.
         #[arg(short, long)]
         follow: bool,
     },
@@ -563,9 +564,22 @@ pub struct Submit {
     /// With `--target local`: make an error of what Flare would refuse, which is only warned about otherwise.
     #[arg(long)]
     pub strict: bool,
+    /// Give a pipeline's parameter a value: JSON, or else text, as in `--param days=7 --param city=Oslo`; may be given for
+    /// each parameter. It goes before what get_pipeline_parameters() returns.
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = parameter)]
+    pub params: Vec<(String, Value)>,
     /// Passed on untouched.
     #[arg(last = true)]
     pub args: Vec<OsString>,
+}
+
+fn parameter(text: &str) -> Result<(String, Value), &'static str> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => {
+            Ok((name.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| value.into())))
+        }
+        _ => Err("write it as NAME=VALUE"),
+    }
 }
 
 #[derive(Debug, clap::Args)]

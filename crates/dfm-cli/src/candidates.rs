@@ -35,18 +35,22 @@ pub fn sites() -> Vec<CompletionCandidate> {
     sites.into_iter().map(CompletionCandidate::new).collect()
 }
 
+/// The participants that have a process of their own in the POCs of the federations that the line names.
+pub fn participants() -> Vec<CompletionCandidate> {
+    let Some(line) = Line::read() else { return vec![] };
+    let mut names: Vec<_> = line.federations().flat_map(|name| line.kits(&format!("{name}_poc"))).collect();
+    names.retain(|kit| kit.join("startup/start.sh").is_file());
+    let names = names.into_iter().filter_map(|kit| kit.file_name().map(OsString::from));
+    names.map(CompletionCandidate::new).collect()
+}
+
 /// The jobs whose results applications of this machine have begun to take, of the federations that the line names.
 pub fn jobs() -> Vec<CompletionCandidate> {
     let Some(line) = Line::read() else { return vec![] };
     let mut jobs = vec![];
     for name in line.federations() {
-        for kits in [name.to_owned(), format!("{name}_poc")] {
-            // project / prod_NN / participant
-            let mut folders = vec![line.context.workspace.join(kits)];
-            for _ in 0..3 {
-                folders = folders.iter().flat_map(|folder| inside(folder)).collect();
-            }
-            let had = folders.iter().flat_map(|kit| inside(&kit.join("dfm/had")));
+        for kits in [name.to_owned(), format!("{name}_poc")].map(|folder| line.kits(&folder)) {
+            let had = kits.iter().flat_map(|kit| inside(&kit.join("dfm/had")));
             jobs.extend(had.filter_map(|path| path.file_name().map(OsString::from)));
         }
     }
@@ -89,6 +93,16 @@ impl Line {
         });
         let registry = Registry::read(&context.registry).ok()?;
         Some(Self { words, context, registry })
+    }
+
+    /// The startup kits in a folder of the workspace.
+    fn kits(&self, folder: &str) -> Vec<PathBuf> {
+        // project / prod_NN / participant
+        let mut folders = vec![self.context.workspace.join(folder)];
+        for _ in 0..3 {
+            folders = folders.iter().flat_map(|folder| inside(folder)).collect();
+        }
+        folders
     }
 
     fn federations(&self) -> impl Iterator<Item = &str> {

@@ -20,6 +20,21 @@ pub fn find() -> Result<PathBuf, Diagnostic> {
     })
 }
 
+/// That the active environment has another Python, so that a package which is installed there is missing here.
+pub fn unlike_the_active(python: &Path) -> Option<Diagnostic> {
+    let active = in_folder(&PathBuf::from(env::var_os("VIRTUAL_ENV")?).join("bin"))?;
+    let folder = |python: &Path| python.parent().map(|folder| folder.canonicalize().unwrap_or(folder.to_owned()));
+    (folder(&active) != folder(python)).then(|| {
+        let message = format!(
+            "this dfm runs with `{}`, which is not the active environment's `{}`: what is installed there is not found",
+            python.display(),
+            active.display()
+        );
+        Diagnostic::warning("python-not-active", message)
+            .help("install dfm into the active environment and run its `dfm`, or leave that environment: `deactivate`")
+    })
+}
+
 fn in_folder(folder: &Path) -> Option<PathBuf> {
     ["python3", "python"].iter().map(|name| folder.join(name)).find(|path| path.is_file())
 }

@@ -931,6 +931,12 @@ pub static CODES: &[Code] = &[
         "Write `api_version: 3`.",
     ),
     code(
+        "python-not-active",
+        "The command runs with another Python than the environment that is active.",
+        "a dfm installed with pipx, in a shell with an active environment",
+        "Install dfm into that environment and run its `dfm`, or leave the environment.",
+    ),
+    code(
         "python-not-found",
         "There is no Python beside this command, in `VIRTUAL_ENV` or on the `PATH`.",
         "the command copied elsewhere",
@@ -1035,6 +1041,18 @@ pub static CODES: &[Code] = &[
         "A process cannot be started.",
         "a machine without free processes",
         "Read the message; free what it lacks.",
+    ),
+    code(
+        "submit-param-script",
+        "`--param` is for pipelines, and a script was submitted.",
+        "`dfm fed submit shop --param days=7 script a.sh`",
+        "Give a script its arguments after `--`.",
+    ),
+    code(
+        "submit-param-twice",
+        "The command line gives a parameter two values.",
+        "`--param days=7 --param days=8`",
+        "Leave one out; for several parameter sets, return a list of them from `get_pipeline_parameters`.",
     ),
     code(
         "submit-path",

@@ -1,8 +1,8 @@
 """What does `dfm fed submit NAME pipeline PATH` run?
 
-The command calls `main` in a process of its own with everything decided: PATH FORMAT OUTPUT MEASURE [ARGUMENT…] in
-`sys.argv`, FORMAT being `text` or `json`, OUTPUT the folder for results or empty, and MEASURE empty or, for a job that
-is measured, JSON with the files for its picture and its costs, or null.
+The command calls `main` in a process of its own with everything decided: PATH FORMAT OUTPUT MEASURE PARAMS
+[ARGUMENT…] in `sys.argv`, FORMAT being `text` or `json`, OUTPUT the folder for results or empty, MEASURE empty or, for
+a job that is measured, JSON with the files for its picture and its costs, or null, and PARAMS a JSON object.
 """
 
 from __future__ import annotations
@@ -42,13 +42,14 @@ class WrongInput(Exception):
 
 def main() -> None:
     """Runs the pipeline and exits with what came of it."""
-    path, format, output, measure, *arguments = sys.argv[1:]
+    path, format, output, measure, params, *arguments = sys.argv[1:]
     # As if the user's file were run by itself.
     sys.argv = [path, *arguments]
     set_up()
     printer = Printer(format == "json", Path(output) if output else None)
     try:
-        sys.exit(_submit(Path(path), arguments, printer, json.loads(measure) if measure else None))
+        measured = json.loads(measure) if measure else None
+        sys.exit(_submit(Path(path), arguments, printer, measured, json.loads(params)))
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except (WrongInput, DfmError) as error:
@@ -93,9 +94,17 @@ def _terminate(number: int, frame: FrameType | None) -> None:
     sys.exit(_TERMINATED)
 
 
-def _submit(path: Path, arguments: list[str], printer: Printer, measure: dict[str, str | None] | None) -> int:
+def _submit(
+    path: Path,
+    arguments: list[str],
+    printer: Printer,
+    measure: dict[str, str | None] | None,
+    given: dict[str, Any],
+) -> int:
     session = from_env()
     pipeline, parameters = load(path, arguments)
+    if given:
+        parameters = _with(given, pipeline, parameters)
     printer.prepare()
     with session:
         if pipeline.mode == "discovery":
@@ -166,6 +175,15 @@ def load(path: Path, arguments: list[str]) -> tuple[Pipeline, Parameters]:
             f"get_pipeline_parameters in {path} returned {_kind(parameters)}, not a dictionary or a list of them"
         )
     return pipeline, cast(Parameters, parameters)
+
+
+def _with(given: dict[str, Any], pipeline: Pipeline, parameters: Parameters) -> Parameters:
+    """The parameter sets with what the command line gives each of them."""
+    if pipeline.mode == "discovery":
+        raise WrongInput("a discovery has no parameters; leave `--param` out")
+    if isinstance(parameters, Mapping):
+        return {**parameters, **given}
+    return [{**one, **given} for one in parameters]
 
 
 def _import(path: Path) -> ModuleType:

@@ -180,6 +180,9 @@ fn start(context: &Context, args: &PocStart) -> Result<(), Failure> {
         set_log_level(&kit.folder, args.debug).map_err(|error| refused("set the log level", &error))?;
     }
     let python = python::find().map_err(Failure::failed)?;
+    if let Some(warning) = python::unlike_the_active(&python) {
+        context.output.problems(&warning.into());
+    }
     let around = chosen.paths.dir.parent().unwrap_or(&chosen.paths.dir);
     let request = supervisor::Request {
         poc: place.mark(),

@@ -11,7 +11,7 @@ use std::time::Duration;
 use dfm_codegen::{Options, generate};
 use dfm_config::Project;
 use dfm_diag::{Diagnostic, Sources, nearest};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::{Chosen, Context, Failure, federation, supervise};
 use crate::args::{Kind, Submit, Target};
@@ -48,6 +48,11 @@ pub fn run(context: &Context, args: &Submit) -> Result<(), Failure> {
         let help = "leave `--measure`, `--svg` and `--save-costs` out, and use execute(…, measure=True) in the script";
         return Err(Failure::wrong(Diagnostic::error("submit-measure-script", message).help(help)));
     }
+    if !args.params.is_empty() && args.kind == Kind::Script {
+        let message = "a script has no parameters that dfm knows of";
+        let help = "give a script its arguments after `--`";
+        return Err(Failure::wrong(Diagnostic::error("submit-param-script", message).help(help)));
+    }
     if !args.path.is_file() {
         let what = if args.path.exists() { "is not a file" } else { "does not exist" };
         let message = format!("`{}` {what}", args.path.display());
@@ -81,7 +86,24 @@ fn pipeline(context: &Context, args: &Submit) -> Result<Command, Failure> {
     let output = args.output.as_ref().map(|folder| folder.clone().into_os_string()).unwrap_or_default();
     let measure = measures(args).then(|| json!({"svg": args.svg, "costs": args.save_costs}).to_string());
     command.args(["-P", "-c", START]).arg(&args.path).arg(format).arg(output).arg(measure.unwrap_or_default());
+    command.arg(params(&args.params)?);
     Ok(command)
+}
+
+/// The parameters of the command line as one JSON object.
+///
+/// # Errors
+/// Two have one name.
+fn params(given: &[(String, Value)]) -> Result<String, Failure> {
+    let mut params = Map::new();
+    for (name, value) in given {
+        if params.insert(name.clone(), value.clone()).is_some() {
+            let message = format!("`--param {name}=` is given twice");
+            let help = "for several parameter sets, return a list of them from get_pipeline_parameters";
+            return Err(Failure::wrong(Diagnostic::error("submit-param-twice", message).help(help)));
+        }
+    }
+    Ok(Value::Object(params).to_string())
 }
 
 fn script(context: &Context, path: &Path) -> Result<Command, Failure> {
@@ -115,6 +137,9 @@ fn script(context: &Context, path: &Path) -> Result<Command, Failure> {
 /// There is none.
 pub fn interpreter(context: &Context) -> Result<Command, Failure> {
     let python = python::find().map_err(Failure::failed)?;
+    if let Some(warning) = python::unlike_the_active(&python) {
+        context.output.problems(&warning.into());
+    }
     context.output.detail(&format!("python: {}", python.display()));
     Ok(Command::new(python))
 }

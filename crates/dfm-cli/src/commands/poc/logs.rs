@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::thread;
 use std::time::Duration;
 
+use dfm_config::registry::Registry;
 use dfm_diag::{Diagnostic, nearest};
 
 use super::{Context, Failure, Place, records};
@@ -23,7 +24,10 @@ pub fn run(context: &Context, place: &Place, site: Option<&str>, follow: bool) -
     if let Some(site) = site.filter(|site| !names.contains(site)) {
         let message = format!("`{}` has no process `{site}`", place.name);
         let near = nearest(site, names.iter().copied()).map(|near| format!("did you mean `{near}`? "));
-        let help = if names.is_empty() {
+        let is_federation = Registry::read(&context.registry).is_ok_and(|known| known.records.contains_key(site));
+        let help = if follow && is_federation {
+            format!("`-f` follows what comes here; name the federation with `--federation {site}`")
+        } else if names.is_empty() {
             format!("it has none yet; start it: `dfm poc start -f {}`", place.name)
         } else {
             format!("{}it has: {}", near.unwrap_or_default(), names.join(", "))
