@@ -70,8 +70,28 @@ VALUES: dict[str, dict[str, Any]] = {
                 "tolerations": [{"key": "data", "operator": "Exists"}],
                 "podAnnotations": {"a": "b"},
                 "terminationGracePeriodSeconds": 60,
+                "priorityClassName": "research",
+                "image": {"tag": "2"},
+                "extraContainers": [{"name": "proxy", "image": "proxy:1"}],
             }
         },
+        "serviceAccount": {"annotations": {"a": "b"}},
+        "server": {
+            "ingress": {
+                "enabled": True,
+                "className": "nginx",
+                "host": "fed.example",
+                "annotations": {"nginx.ingress.kubernetes.io/ssl-passthrough": "true"},
+            }
+        },
+        "extraObjects": [
+            {
+                "apiVersion": "v1",
+                "kind": "ConfigMap",
+                "metadata": {"name": "{{ .Release.Name }}-more"},
+                "data": {"a": "b"},
+            }
+        ],
         "networkPolicy": {"dns": [{"ipBlock": HELD}]},
     },
     "nothing kept": {"sites": {"persistence": {"enabled": False}}, "networkPolicy": {"enabled": False}},
@@ -226,10 +246,39 @@ def test_values_decide_which_sites_run_and_what_they_reach(folder: Path, tmp_pat
         assert secrets == [f"{pod['metadata']['name']}-kit"]
 
 
+def test_a_site_may_have_an_image_and_containers_of_its_own(folder: Path, tmp_path: Path) -> None:
+    objects = rendered(folder / "orchard/chart", VALUES["everything"], tmp_path)
+    specs = {
+        one["metadata"]["name"]: one["spec"]["template"]["spec"] for one in objects if one["kind"] == "StatefulSet"
+    }
+    images = {name: [one["image"] for one in spec["containers"]] for name, spec in specs.items()}
+    everybodys = [f"teams/orchard@sha256:{'0' * 64}"]
+    assert images.pop("fruit-cellar") == ["teams/orchard:2", "proxy:1"]
+    assert list(images.values()) == [everybodys] * 3
+    assert [spec.get("priorityClassName") for name, spec in specs.items() if name == "fruit-cellar"] == ["research"]
+    (ingress,) = [one for one in objects if one["kind"] == "Ingress"]
+    (service,) = [one for one in objects if one["kind"] == "Service" and one["metadata"]["name"] == "fruit-server"]
+    (backend,) = [path["backend"]["service"] for path in ingress["spec"]["rules"][0]["http"]["paths"]]
+    assert backend == {"name": "fruit-server", "port": {"number": service["spec"]["ports"][0]["port"]}}
+    assert [one["metadata"]["name"] for one in objects if one["kind"] == "ConfigMap"] == ["r-more"]
+    for place in docker_folders(folder)[:1]:
+        variables = {"DFM_IMAGE_RECEPTION": "teams/reception:3"}
+        said = run("docker-compose", "--file", place / "compose.yaml", "config", "--format", "json", env=variables)
+        services = json.loads(said)["services"]
+        others = {service["image"] for name, service in services.items() if name != "reception"}
+        assert services["reception"]["image"] == "teams/reception:3" and len(others) == 1
+
+
 @pytest.mark.parametrize("helm", HELMS)
 def test_wrong_values_are_refused(folder: Path, helm: str) -> None:
     chart = folder / "orchard/chart"
-    for wrong in ("server.port=1", "image.pullPolicy=Sometimes", "clients.cellar.replicas=2", "server.ports={}"):
+    for wrong in (
+        "server.port=1",
+        "image.pullPolicy=Sometimes",
+        "clients.cellar.replicas=2",
+        "server.ports={}",
+        "server.ingress.enabled=true",
+    ):
         assert "schema" in run(helm, "template", "r", chart, "--set", wrong, exit=1)
     twice = ("--set", "clients.north-field.enabled=true")
     assert "same name" in run(helm, "template", "r", chart, *twice, exit=1)

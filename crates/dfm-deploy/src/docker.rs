@@ -59,7 +59,7 @@ pub fn docker(
     let kits = relative(&absolute(&dir), &scene.workspace.join(&scene.name).join(&members.project).join("prod_00"));
     let all: Vec<_> = std::iter::once(&members.server)
         .chain(&members.clients)
-        .map(|site| json!({ "name": site.name, "slug": site.slug(), "kit": kit(site, members, &text(&kits)) }))
+        .map(|site| json!({ "name": site.name, "slug": site.slug(), "variable": variable(&site.name), "kit": kit(site, members, &text(&kits)) }))
         .collect();
     let names: Vec<&str> =
         std::iter::once(&members.server).chain(&members.clients).map(|site| site.name.as_str()).collect();

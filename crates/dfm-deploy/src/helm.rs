@@ -10,7 +10,7 @@ use crate::settings::{Helm, KitSource};
 use crate::{Docker, File, Member, Members, Scene, relative};
 
 /// The chart's files by their templates, and where they go in the chart's folder.
-const FILES: [(&str, &str); 12] = [
+const FILES: [(&str, &str); 14] = [
     ("helm/Chart.yaml", "Chart.yaml"),
     ("helm/helmignore", ".helmignore"),
     ("helm/values.yaml", "values.yaml"),
@@ -18,8 +18,10 @@ const FILES: [(&str, &str); 12] = [
     ("helm/templates/_helpers.tpl", "templates/_helpers.tpl"),
     ("helm/templates/serviceaccount.yaml", "templates/serviceaccount.yaml"),
     ("helm/templates/services.yaml", "templates/services.yaml"),
+    ("helm/templates/ingress.yaml", "templates/ingress.yaml"),
     ("helm/templates/statefulsets.yaml", "templates/statefulsets.yaml"),
     ("helm/templates/networkpolicies.yaml", "templates/networkpolicies.yaml"),
+    ("helm/templates/extra.yaml", "templates/extra.yaml"),
     ("helm/templates/tests/server.yaml", "templates/tests/server.yaml"),
     ("helm/templates/NOTES.txt", "templates/NOTES.txt"),
     ("helm/deploy.sh", "deploy.sh"),

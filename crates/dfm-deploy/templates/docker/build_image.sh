@@ -8,7 +8,8 @@
 #
 # With --lock it builds nothing, but writes down what the image is to install, each file by its digest, beside itself:
 # keep that with the federation, and write it anew whenever something is to be renewed. PIP_INDEX_URL is passed on, and
-# PIP_NO_INDEX=1, with which all has to be in the folder wheels of the build context.
+# PIP_NO_INDEX=1, with which all has to be in the folder wheels of the build context; so are HTTP_PROXY, HTTPS_PROXY and
+# NO_PROXY.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -59,6 +60,10 @@ command -v "$engine" >/dev/null || fail "$engine is not installed; give another 
 arguments=(--platform "$platform")
 for name in PIP_INDEX_URL PIP_NO_INDEX; do
     [ -z "${!name:-}" ] || arguments+=(--build-arg "$name=${!name}")
+done
+# Engines know these themselves: what is installed comes through the proxy, and the image keeps nothing of it.
+for name in HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy; do
+    [ -z "${!name:-}" ] || arguments+=(--build-arg "$name")
 done
 # Only Docker's own format has health checks.
 [ "$engine" != podman ] || arguments+=(--format docker)

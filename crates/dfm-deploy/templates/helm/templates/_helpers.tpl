@@ -21,13 +21,16 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 }}
 {{- end -}}
 
+{{/* A site's image: the federation's, with what the site says otherwise. One that names another tag has its digest. */}}
 {{- define "fed.image" -}}
-{{- with .Values.image -}}
-{{- if .digest -}}
-{{ list .repository .digest | join "@" }}
+{{- $own := .settings.image | default dict -}}
+{{- $all := .root.Values.image -}}
+{{- $other := or $own.repository $own.tag -}}
+{{- $repository := $own.repository | default $all.repository -}}
+{{- with $own.digest | default (ternary "" $all.digest (not (empty $other))) -}}
+{{ list $repository . | join "@" }}
 {{- else -}}
-{{ .repository }}:{{ .tag | default $.Chart.AppVersion }}
-{{- end -}}
+{{ $repository }}:{{ $own.tag | default $all.tag | default $.root.Chart.AppVersion }}
 {{- end -}}
 {{- end -}}
 
@@ -35,7 +38,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- define "fed.sites" -}}
 {{- $sites := list -}}
 {{- if .Values.server.enabled -}}
-{{- $settings := mergeOverwrite (deepCopy .Values.sites) (omit .Values.server "site" "address" "cidrs" "ports" "service" "allowFrom") -}}
+{{- $settings := mergeOverwrite (deepCopy .Values.sites) (omit .Values.server "site" "address" "cidrs" "ports" "service" "ingress" "allowFrom") -}}
 {{- $sites = append $sites (dict "name" .Values.server.site "slug" (include "fed.slug" .Values.server.site) "component" "server" "settings" $settings) -}}
 {{- end -}}
 {{- range $name, $own := .Values.clients -}}
