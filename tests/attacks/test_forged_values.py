@@ -252,6 +252,23 @@ refused(forged("arrow", written(pyarrow.table({"x": pyarrow.nulls(1 << 30)}))))
     assert ["compressed" in said[0], "compressed" in said[1], "would become" in said[2]] == [True] * 3
 
 
+def test_a_column_of_a_type_that_python_has_no_class_for_is_refused(small):
+    pytest.importorskip("pyarrow")
+    attack = """
+import pyarrow as pa
+honest = pa.record_batch({"c": pa.array([None], pa.month_day_nano_interval())})
+sink = pa.BufferOutputStream()
+with pa.ipc.new_stream(sink, honest.schema) as writer:
+    writer.write_batch(honest)
+data = bytes(sink.getvalue())
+# One byte of the schema says which kind of interval it is.
+changed = [data[:at] + b"\\0" + data[at + 1 :] for at in range(len(data)) if data[at] == 2]
+(months,) = [one for one in changed if "month_interval" in str(pa.ipc.open_stream(one).schema)]
+refused(forged("arrow", months))
+"""
+    assert "'c' has the type month_interval, which" in attacked(small, attack)
+
+
 def test_tables_that_say_once_what_many_rows_have_do_not_grow(small):
     pytest.importorskip("pyarrow")
     attack = """

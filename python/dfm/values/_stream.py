@@ -63,12 +63,18 @@ def _messages(stream: Any) -> Iterator[Any]:
 
 
 def _check_field(field: Any) -> None:
+    import pyarrow
+
     kind = field.type
     # A name that is no text is found where it is asked for, which is the first time here.
     named = f"the column or field '{field.name}'"
     is_pickled = (field.metadata or {}).get(b"ARROW:extension:name") == _PICKLED
     if is_pickled or str(kind).startswith("extension<arrow.py_ext"):
         raise ValueError(f"a table came in which {named} has a type that is written as code of Python's")
+    try:
+        pyarrow.nulls(0, kind)
+    except (KeyError, pyarrow.ArrowException):
+        raise ValueError(f"a table came in which {named} has the type {kind}, which Python cannot hold") from None
     for at in range(kind.num_fields):
         _check_field(kind.field(at))
 
