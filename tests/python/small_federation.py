@@ -33,7 +33,7 @@ operations:
   make.Value:
     description: A value of a kind
     parameters:
-      kind: {type: string, enum: [array, image, table, bytes, text, record, odd]}
+      kind: {type: string, enum: [array, image, table, bytes, text, record, odd, printed]}
     required: [kind]
     returns: object
   fail.Raise:
@@ -112,6 +112,10 @@ class Value(Adapter):
             import pyarrow
 
             return pyarrow.table({"x": [1, 2, 3]})
+        if kind == "printed":
+            print("one line")
+            print("not ended", end="")
+            return "done"
         return {"bytes": bytes(range(200)), "text": "plain", "record": {"a": [1, None]}, "odd": {1, 2}}[kind]
 
 

@@ -183,6 +183,37 @@ def test_an_error_is_told_once_and_fails_the_command(small: Small) -> None:
     assert documents[-1] == {"status": "FAILED", "values": 1, "errors": 1}
 
 
+def test_an_error_that_comes_in_every_frame_is_shown_once_and_counted(small: Small) -> None:
+    path = pipeline(
+        small,
+        "always_fails.py",
+        """
+        Yield(value=fail.Raise(message="no luck today"), place="one")
+        Yield(value=PlaceParam(place="n"), place="two")
+        """,
+        """
+        def get_pipeline_parameters(args=None):
+            return [{"n": n} for n in range(8)]
+        """,
+    )
+    done = submit(small, "pipeline", path)
+    assert (done.returncode, done.stderr.count("error: ValueError: no luck today")) == (1, 1), done.stderr
+    (again,) = re.findall(
+        r"^7 more errors like it at site 'left', frames (.*), …: ValueError: no luck today$", done.stderr, re.M
+    )
+    assert len(again.split(", ")) == 5 and again.split(", ") == sorted(again.split(", "))
+    assert "failed: 8 values, 8 errors in " in done.stderr
+    documents = [json.loads(line) for line in submit(small, "pipeline", path, "--json").stdout.splitlines()]
+    assert len([one for one in documents if "error" in one]) == 8
+
+
+def test_what_an_adapter_prints_names_its_site(small: Small) -> None:
+    path = pipeline(small, "prints.py", 'Yield(value=make.Value(site="right", kind="printed"), place="value")')
+    done = submit(small, "pipeline", path)
+    assert (done.returncode, done.stdout) == (0, "value [0]: done\n"), done.stderr
+    assert {"right: one line", "right: not ended"} <= set(done.stderr.splitlines())
+
+
 # What it passes on
 
 

@@ -206,6 +206,10 @@ fn check_name(name: &str, key: &str, span: Span, faults: &mut Faults) {
     let python = PYTHON_TYPES.iter().find(|(word, _)| *word == folded).map(|(_, json)| *json);
     let fault = Diagnostic::error("config-unknown-type", format!("`{key}` names no type: `{name}`"))
         .at(span, "expected a type of JSON Schema, or the dotted path of a class");
+    if name.contains("#/") {
+        faults.push(fault.help(format!("what is elsewhere is referred to: `{key}: {{$ref: \"{name}\"}}`")));
+        return;
+    }
     faults.push(match python.or_else(|| nearest(name, TYPES.iter().copied())) {
         Some(near) => fault.help(format!("did you mean `{near}`?")),
         None => fault.help(format!("the types of JSON Schema: {}", listed(TYPES.iter().copied()))),

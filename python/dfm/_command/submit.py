@@ -36,6 +36,10 @@ FAILED, INTERRUPTED = 1, 130
 _WRONG, _NOBODY_READS, _TERMINATED = 2, 141, 143
 
 
+_FEW = 5
+"""So many frames of errors that were told already are named."""
+
+
 class WrongInput(Exception):
     """What is wrong with what the user gave."""
 
@@ -237,6 +241,8 @@ class Printer:
         self._output = output
         self._values = 0
         self._errors = 0
+        self._same: dict[tuple[object, ...], list[list[int] | None]] = {}
+        """The frames of each error that came, by what is told of it."""
         self._saved: dict[str, int] = {}
         self.saved_all = True
         """Whether every value was saved that was to be."""
@@ -279,8 +285,11 @@ class Printer:
         for error in token.errors:
             if self._json:
                 _print(json.dumps({"error": error.model_dump()}))
-            else:
+                continue
+            same = self._same.setdefault((error.site, error.node, error.type, error.message), [])
+            if not same:
                 _tell(indented(f"error: {_results.error_text(error)}"))
+            same.append(error.frame)
 
     def _save(self, frame: Frame, place: str, data: Any) -> Path | None:
         name = "-".join([place.replace("/", "%2F"), *map(str, frame.frame)])
@@ -347,7 +356,19 @@ class Printer:
         if self._json:
             _print(json.dumps({"status": status.value, "values": self._values, "errors": self._errors}))
         else:
+            self._tell_again()
             _tell(f"{status.value.lower()}: {counts} in {seconds:.2f} s")
+
+    def _tell_again(self) -> None:
+        """How often the errors came that were told once."""
+        for (site, _, kind, message), (_, *frames) in self._same.items():
+            if frames:
+                frames.sort(key=lambda frame: frame or [])
+                which = ", ".join(map(str, frames[:_FEW])) + ("" if len(frames) <= _FEW else ", …")
+                text = f"{kind}: {message}".partition("\n")[0]
+                _tell(
+                    one_line(f"{_counted(len(frames), 'more error')} like it at site '{site}', frames {which}: {text}")
+                )
 
     def measured(self, run: Measured, files: Mapping[str, str | None]) -> None:
         """What the run took, also into the files that are wanted."""

@@ -5,6 +5,7 @@ through that. It ends when that socket does.
 """
 
 import asyncio
+import functools
 import json
 import logging
 import os
@@ -14,6 +15,7 @@ from typing import Any
 
 from dfm import _native, _values
 from dfm._running.forks import keep_from_forks
+from dfm._running.lines import lines_to
 from dfm._running.loop import SiteLoop
 from dfm._shown import clean_logger, log_filter
 from dfm.exec._adapters import Adapters
@@ -29,11 +31,19 @@ def main() -> None:
         os.dup2(nothing.fileno(), 0)
     watcher = _Watcher(_native.end_with_parent(control))
     keep_from_forks(watcher)
+    sys.stdout = lines_to(functools.partial(_print, site.encode()))
     asyncio.run(_serve(site, home, control))
-    sys.stdout.flush()
+    sys.stdout.close()
     sys.stderr.flush()
     # Threads that are still inside an adapter would keep the interpreter from exiting.
     os._exit(0)
+
+
+def _print(site: bytes, line: bytes) -> None:
+    """Shows a line that an adapter has printed beside those of other sites, whole and as its own."""
+    shown = memoryview(site + b": " + line + b"\n")
+    while shown:
+        shown = shown[os.write(1, shown) :]
 
 
 class _Watcher:
