@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use dfm_fuzz::{PLANS, Plain, input, messages, write_seeds};
 use dfm_net::{
-    Action, Carry, Engine, Failure, Frame, Kind, MOST_ELEMENTS, Net, Outcome, PlaceId, Source, Step, Token, check_alone,
+    Action, Arc, Engine, Failure, Frame, Kind, MOST_ELEMENTS, Net, Outcome, PlaceId, Source, Step, Token, check_alone,
 };
 use dfm_wire::Message;
 use libfuzzer_sys::fuzz_target;
@@ -134,7 +134,7 @@ fn seeds() {
                 matches!(net.transitions[net.places[usize::from(place)].transition as usize].step, Step::Enter { .. });
             script.extend([0, if counts { 4 } else { 3 }, place, 0]);
         }
-        let streams = net.transitions.iter().flat_map(|one| &one.outputs).any(|arc| arc.carry == Carry::Stream);
+        let streams = net.transitions.iter().flat_map(|one| &one.outputs).any(Arc::streams);
         script.extend([0, 2, 1, if streams { 2 } else { 0 }]);
         input([(at_home, &open[..]), (0, &script[..])])
     };

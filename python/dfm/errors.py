@@ -114,5 +114,9 @@ class StateError(DfmError):
     """What a site keeps for its adapters cannot be read or written."""
 
 
+class SendingError(DfmError, ValueError):
+    """An adapter sent to what is no place of its own node, or when its call was over."""
+
+
 class EncodingError(DfmError):
     """A value cannot be sent to another process, or what came from one cannot be read."""

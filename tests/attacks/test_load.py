@@ -117,6 +117,14 @@ def test_a_generator_without_an_end_that_is_tried_again(flood, work, fed):
     works(work, fed)
 
 
+@pytest.mark.parametrize("retry", [None, Retry(2)])
+def test_an_adapter_that_sends_without_an_end(flood, work, fed, retry):
+    tokens = told(flood, lambda: Yield(value=fed.Send(to=6000, site="east", retry=retry)))
+    assert "no more than 5000 items" in beyond(tokens, "items-per-call")
+    assert sum(isinstance(token, int) for token in tokens) == 5000
+    works(work, fed)
+
+
 def test_values_that_are_too_large(flood, work, fed):
     tokens = told(flood, lambda: Yield(value=fed.Echo(value={"x": "x" * 200_000}, site="west")))
     assert not messages(tokens), "another site has its own policy"

@@ -35,7 +35,7 @@ from dfm.api import (
 )
 from dfm.api.discovery import BranchFieldAdvice, ErrorFieldAdvice, SingleFieldAdvice
 from dfm.errors import MissingPipelineError, ParameterError, PipelineError, SessionError, ValuePipelineError
-from dfm.exec import DfmContext, Frame
+from dfm.exec import Frame
 from dfm.exec.discovery import AdvisedError, AdvisedOneOf
 from dfm.session import STATUS_PLACE, CallbackDispatcher, DfmDataCallback, Dispatcher, Session
 
@@ -95,13 +95,6 @@ def test_advice_by_other_words():
     lost = ErrorFieldAdvice("no")
     assert not SingleFieldAdvice("a", 1, lost).has_good_options()
     assert BranchFieldAdvice("a", [(1, lost), (2, None)]).has_good_options()
-
-
-def test_an_adapter_that_would_send_by_itself_is_told_what_to_do():
-    context = object.__new__(DfmContext)
-    for send in (context.send_to_place, context.send_to_place_sync):
-        with pytest.raises(NotImplementedError, match="have its `body` yield each value"):
-            send(to_job=None, to_site="home", to_place="yield", is_yield=True, frame=Frame([0]), data=1)
 
 
 def test_conditions_by_keyword(fed):

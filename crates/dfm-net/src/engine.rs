@@ -149,7 +149,7 @@ impl<V: Value> Engine<V> {
             return false;
         }
         let net = self.net.clone();
-        for arc in net.transitions[transition as usize].outputs.iter().filter(|arc| arc.carry == Carry::Stream) {
+        for arc in net.transitions[transition as usize].outputs.iter().filter(|arc| arc.streams()) {
             let (frame, value) = (frame.clone(), value.clone());
             self.actions.push_back(match &arc.site {
                 Some(site) => Action::SendItem { site: site.clone(), place: arc.place, frame, value },

@@ -391,8 +391,9 @@ pub enum Carry {
     /// The part of the result under this path; all of it for an empty one. From a split, that of each element. Selecting happens before the token leaves,
     /// so that no more than was asked for crosses a border.
     Value(Vec<Selector>),
-    /// All of the result, to a `Yield` or a split; a generator's items go one by one, as they come.
-    Stream,
+    /// All of the result, to the `Yield` at this place or, without one, to a split; a generator's items go one by one, as
+    /// they come.
+    Stream(Option<String>),
     /// Only that it happened: order without data.
     Signal,
     /// From a split: how many elements there are. From a decision: 1 if it came out so, otherwise 0. From a cache: 1 if
@@ -402,13 +403,19 @@ pub enum Carry {
     Key,
 }
 
+impl Arc {
+    /// Whether a generator's items go along it one by one.
+    pub fn streams(&self) -> bool {
+        matches!(self.carry, Carry::Stream(_))
+    }
+}
+
 impl Net {
     /// The places, each with its site or `None` for this one, whose credit a call's generator waits for: those that take
     /// its items, or elements where a split makes these of them.
     pub fn consumers(&self, transition: TransitionId) -> Vec<(Option<&str>, PlaceId)> {
         let mut consumers = vec![];
-        let streams = |arc: &&Arc| arc.carry == Carry::Stream;
-        for arc in self.transitions[transition as usize].outputs.iter().filter(streams) {
+        for arc in self.transitions[transition as usize].outputs.iter().filter(|arc| arc.streams()) {
             let here =
                 arc.site.is_none().then(|| &self.transitions[self.places[arc.place as usize].transition as usize]);
             match here.filter(|to| matches!(to.step, Step::Split { .. })) {

@@ -163,7 +163,10 @@ impl<'n> Whole<'n> {
                 path.is_empty() && arc.site.is_none() && matches!(taken, Step::Collect { .. })
             }
             (Step::Again { .. }, _) => false,
-            (Step::Call { .. }, Carry::Stream) => matches!(taken, Step::Yield { .. } | Step::Split { .. }),
+            (Step::Call { .. }, Carry::Stream(named)) => match taken {
+                Step::Yield { place, .. } => named.as_ref() == Some(place),
+                _ => named.is_none() && matches!(taken, Step::Split { .. }),
+            },
             (Step::LookUp { .. }, Carry::Key) => keys && opens(into),
             (Step::LookUp { .. }, Carry::Value(_)) => matches!(taken, Step::Join { .. }) && place.slot == 0,
             (Step::Enter { .. } | Step::Decide { .. }, Carry::Value(_)) => false,
@@ -251,9 +254,9 @@ impl<'n> Whole<'n> {
             let Some((to, place)) = self.target(from, arc) else { continue };
             let taker = (to, self.nets[to].places[place as usize].transition);
             let parts = self.step(maker).parts();
-            if parts || arc.carry == Carry::Stream {
+            if parts || arc.streams() {
                 waiting.add((maker, Event::Begin), (taker, Event::Begin));
-                if matches!(arc.carry, Carry::Count(_) | Carry::Stream) {
+                if matches!(arc.carry, Carry::Count(_) | Carry::Stream(_)) {
                     waiting.add((maker, Event::End), (taker, Event::End));
                 }
             } else {
@@ -486,7 +489,7 @@ mod tests {
         let needed = arc(None, 5, value());
         let split = Step::Split { node: NodeId::Number(2), sequence: Argument::Slot(0) };
         let enter = Step::Enter { node: NodeId::Number(2), block: 1 };
-        let mut generated = vec![arc(None, 1, Carry::Stream)];
+        let mut generated = vec![arc(None, 1, Carry::Stream(None))];
         let mut other = vec![];
         if from_generator { &mut generated } else { &mut other }.push(needed);
         let parted = vec![arc(None, 2, Carry::Count(true)), arc(None, 4, value())];

@@ -370,8 +370,11 @@ fn items_go_ahead_of_the_streams_end_and_gather_where_a_list_is_needed() {
         block: 0,
         outputs,
     };
-    let outputs =
-        vec![arc(None, 1, Carry::Stream), arc(None, 2, Carry::Value(vec![])), arc(Some("away"), 0, Carry::Stream)];
+    let outputs = vec![
+        arc(None, 1, Carry::Stream(None)),
+        arc(None, 2, Carry::Value(vec![])),
+        arc(Some("away"), 0, Carry::Stream(None)),
+    ];
     let net = Arc::new(Net {
         site: "home".into(),
         blocks: vec![Block::body()],

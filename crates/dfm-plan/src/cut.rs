@@ -68,7 +68,9 @@ pub(crate) fn cut_at_borders(fed: &FedInfo, graph: &Graph<'_>, placed: &Placed, 
             let made_in = &graph.nodes[from];
             // Items of a stream are told in the frame where they are made.
             let carry = match carry {
-                Carry::Stream if made_in.result != node.block || !matches!(made_in.statement, Known::Operation(_)) => {
+                Carry::Stream(_)
+                    if made_in.result != node.block || !matches!(made_in.statement, Known::Operation(_)) =>
+                {
                     Carry::Value(vec![])
                 }
                 carry => carry,
@@ -92,15 +94,14 @@ pub(crate) fn cut_at_borders(fed: &FedInfo, graph: &Graph<'_>, placed: &Placed, 
                     add(&mut nets, 0, Source::Param(param.clone()));
                 }
                 Argument::Node { path, .. } => {
-                    let streams = match node.statement {
-                        Known::Yield(statement) => !statement.value.is_made(),
-                        _ => streamed[index],
+                    let carry = match node.statement {
+                        Known::Yield(yielded) if path.is_empty() && !yielded.value.is_made() => {
+                            Carry::Stream(Some(yielded.place.clone()))
+                        }
+                        Known::ForEach(_) if path.is_empty() && streamed[index] => Carry::Stream(None),
+                        _ => Carry::Value(path.clone()),
                     };
-                    connect(
-                        &mut nets,
-                        if streams && path.is_empty() { Carry::Stream } else { Carry::Value(path.clone()) },
-                        &mut add,
-                    );
+                    connect(&mut nets, carry, &mut add);
                 }
                 _ => {}
             }

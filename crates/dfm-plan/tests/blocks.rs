@@ -114,7 +114,7 @@ fn values_go_only_where_they_are_used() {
         };
         for net in &plan.nets {
             for arc in net.transitions.iter().flat_map(|transition| &transition.outputs) {
-                if let (Some(to), Carry::Value(_) | Carry::Stream | Carry::Key) = (&arc.site, &arc.carry) {
+                if let (Some(to), Carry::Value(_) | Carry::Stream(_) | Carry::Key) = (&arc.site, &arc.carry) {
                     prop_assert!(is_used(net_of(to), arc.place), "{:?} goes from {} for nothing", arc, net.site);
                 }
             }

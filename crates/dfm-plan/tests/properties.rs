@@ -4,8 +4,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use dfm_net::{
-    Action, Carry, Comparison, Engine, Failure, Form, Frame, Net, NodeId, Outcome, Selector, Source, Step, Token,
-    Value, Wrong,
+    Action, Comparison, Engine, Failure, Form, Frame, Net, NodeId, Outcome, Selector, Source, Step, Token, Value, Wrong,
 };
 use dfm_plan::{Pipeline, Plan, plan, saved};
 use proptest::prelude::*;
@@ -132,7 +131,7 @@ fn check_arcs(nets: &[Net]) {
             let source = if to == from { Source::Here } else { Source::Site(net.site.clone()) };
             assert!(arc.site.is_none() == (to == from) && place.source == source);
             let is_yield = matches!(nets[to].transitions[place.transition as usize].step, Step::Yield { .. });
-            assert!(is_yield || arc.carry != Carry::Stream);
+            assert!(is_yield || !arc.streams());
             led_to[to][arc.place as usize] += 1;
         }
     }

@@ -347,7 +347,8 @@ fn node_at(py: Python<'_>, at: dfm_runtime::NodeAt) -> PyResult<Py<NodeAt>> {
     Py::new(py, NodeAt { site: at.site, node: named(py, at.node)?, label: at.label })
 }
 
-fn named(py: Python<'_>, node: NodeId) -> PyResult<Py<PyAny>> {
+/// A node's id as Python has it.
+pub fn named(py: Python<'_>, node: NodeId) -> PyResult<Py<PyAny>> {
     match node {
         NodeId::Number(number) => number.into_py_any(py),
         NodeId::Name(name) => Ok(PyString::new(py, &name).into_any().unbind()),

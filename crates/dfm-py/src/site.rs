@@ -184,6 +184,9 @@ pub fn no_descriptor(fd: i32) -> PyErr {
     PyValueError::new_err(format!("{fd} is no descriptor"))
 }
 
+/// A call's node, its frame, and the places that its result goes to as it comes.
+type StreamsTo = (Py<PyAny>, Vec<u32>, Vec<Option<String>>);
+
 /// One site of a session, in this process.
 #[pyclass(module = "dfm._native")]
 pub struct Site {
@@ -329,6 +332,14 @@ impl Site {
     /// Takes a call's error.
     fn fail(&mut self, call: u64, kind: String, message: String, stack_trace: String) {
         self.site.fail_call(call, kind, message, stack_trace);
+    }
+
+    /// Of a running call: its node, its frame, and where its result goes as it comes, which is the place of a `Yield` or,
+    /// for a loop, `None`.
+    fn streams_to(&self, py: Python<'_>, call: u64) -> PyResult<Option<StreamsTo>> {
+        let Some((node, frame, places)) = self.site.streams_to(call) else { return Ok(None) };
+        let places = places.into_iter().map(|place| place.map(str::to_owned)).collect();
+        Ok(Some((events::named(py, node.clone())?, frame.levels().to_vec(), places)))
     }
 
     /// Whether a call's items are also needed as a list.

@@ -16,7 +16,8 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use dfm_net::{
-    Action, Engine, Failure, Frame, Kind, Net, NodeId, Outcome, PlaceId, Source, Step, Token, TransitionId, check_alone,
+    Action, Carry, Engine, Failure, Frame, Kind, Net, NodeId, Outcome, PlaceId, Source, Step, Token, TransitionId,
+    check_alone,
 };
 use dfm_wire::{JobId, Message, Payload};
 
@@ -587,6 +588,18 @@ impl<H: Host> Site<H> {
         let running = self.running.get(&call)?;
         let net = self.jobs.get(&running.job)?.engine.net();
         Some(&net.transitions[running.transition as usize].step)
+    }
+
+    /// Whose running call this is: its node, its frame, and where its result goes as it comes, with the place of a
+    /// `Yield` and without one for a loop.
+    pub fn streams_to(&self, call: CallId) -> Option<(&NodeId, &Frame, Vec<Option<&str>>)> {
+        let running = self.running.get(&call)?;
+        let transition = &self.jobs.get(&running.job)?.engine.net().transitions[running.transition as usize];
+        let places = transition.outputs.iter().filter_map(|arc| match &arc.carry {
+            Carry::Stream(place) => Some(place.as_deref()),
+            _ => None,
+        });
+        Some((transition.step.node(), &running.frame, places.collect()))
     }
 
     /// Whether a call's items are also needed as a list.

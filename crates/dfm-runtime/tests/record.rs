@@ -272,13 +272,23 @@ fn nets() -> Vec<Net> {
         net(
             "home",
             vec![from("b"), from("a"), Source::Here, from("b"), param(), Source::Here],
-            vec![out("s"), at_home, out("h"), out("b"), call(9, vec![to(None, 5, Carry::Stream)]), out("g")],
+            vec![
+                out("s"),
+                at_home,
+                out("h"),
+                out("b"),
+                call(9, vec![to(None, 5, Carry::Stream(Some("g".into())))]),
+                out("g"),
+            ],
         ),
         net("a", vec![param()], vec![call(1, vec![to(Some("b"), 0, value()), to(Some("home"), 1, value())])]),
         net(
             "b",
             vec![from("a"), from("home")],
-            vec![call(9, vec![to(Some("home"), 0, Carry::Stream)]), call(1, vec![to(Some("home"), 3, value())])],
+            vec![
+                call(9, vec![to(Some("home"), 0, Carry::Stream(Some("s".into())))]),
+                call(1, vec![to(Some("home"), 3, value())]),
+            ],
         ),
     ]
 }

@@ -301,7 +301,7 @@ fn a_cancelled_job_is_forgotten_everywhere_and_others_go_on() {
 #[test]
 fn a_stream_runs_ahead_only_as_far_as_its_window() {
     let mut session = Session::new();
-    session.site("home").open(1, "job", chain(Carry::Stream), &HashMap::new());
+    session.site("home").open(1, "job", chain(Carry::Stream(Some("answer".into()))), &HashMap::new());
     session.site("home").start(1, &param(b"1"));
     session.site("home").stop(1);
     session.settle();
@@ -381,7 +381,7 @@ fn a_job_that_waits_says_which_node_waits_for_which() {
 #[test]
 fn a_generator_that_is_ahead_rests() {
     let mut session = Session::new();
-    session.site("home").open(1, "job", chain(Carry::Stream), &HashMap::new());
+    session.site("home").open(1, "job", chain(Carry::Stream(Some("answer".into()))), &HashMap::new());
     session.site("home").start(1, &param(b"1"));
     session.settle();
     let (name, first) = session.calls.pop().unwrap();
@@ -587,7 +587,7 @@ fn calls_of_a_job_are_counted_and_each_new_try_is_one() {
 fn a_generator_without_an_end_is_ended() {
     let mut session = Session::new();
     session.site("b").limit(dfm_runtime::Limits { items_per_call: 10, ..Default::default() }, []);
-    session.site("home").open(1, "job", chain(Carry::Stream), &HashMap::new());
+    session.site("home").open(1, "job", chain(Carry::Stream(Some("answer".into()))), &HashMap::new());
     session.site("home").start(1, &param(b"1"));
     session.site("home").stop(1);
     session.settle();

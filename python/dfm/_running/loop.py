@@ -24,9 +24,11 @@ from typing_extensions import Buffer
 from dfm import _native
 from dfm._running.built import check_built
 from dfm._running.forks import end_if_forked, keep_from_forks
+from dfm._running.sending import Sending, Sent
 from dfm._running.threads import Body, Threads
 from dfm._shown import clean_logger
 from dfm.exec._adapters import Adapters, Bound, kind_of
+from dfm.exec._sending import current
 from dfm.exec._telling import speak_for_thread
 from dfm.exec._turns import WAIT, Turns
 
@@ -70,9 +72,18 @@ class SiteLoop:
         self._clock: asyncio.TimerHandle | None = None
         self._turns: Turns | None = None
         self._again: asyncio.TimerHandle | None = None
+        self._sent: Sent | None = None
+        self._turning = False
+        self._context = contextvars.copy_context()
         self.threads = Threads()
         """Where bodies run that are not coroutines."""
         keep_from_forks(self)
+
+    @property
+    def sent(self) -> Sent:
+        """What bodies send by themselves."""
+        assert self._sent is not None
+        return self._sent
 
     def leave_to_parent(self) -> list[int]:
         """As `Holder`."""
@@ -89,6 +100,7 @@ class SiteLoop:
         self._adapters = adapters
         adapters.run = self.run_own
         speak_for_thread(adapters.telling)
+        self._sent = Sent(self.site, adapters, self.threads, self._turn_soon)
         self.site.limit(adapters.policy.limits, adapters.most_at_once())
         if (calls := adapters.policy.calls) is not None:
             self._turns = Turns(calls, adapters.policy.limits.site_calls_at_once)
@@ -172,6 +184,8 @@ class SiteLoop:
             case _native.GoOn(call):
                 if isinstance(stream := self._calls.get(call), _Stream):
                     stream.go_on()
+                else:
+                    self.sent.go_on(call)
             case _native.Abandoned(calls):
                 self._abandon(calls)
             case _native.Over(job):
@@ -193,6 +207,8 @@ class SiteLoop:
 
     def _abandon(self, calls: list[int]) -> None:
         for call in calls:
+            if self._sent is not None:
+                self._sent.end(call)
             match self._calls.pop(call, None):
                 case None:
                     pass
@@ -250,9 +266,18 @@ class SiteLoop:
         self._carrying = False
         self.turn()
 
+    def _turn_soon(self) -> None:
+        if not self._turning:
+            self._turning = True
+            self._loop.call_soon(self._turn_now)
+
+    def _turn_now(self) -> None:
+        self._turning = False
+        self.turn()
+
     def _carry(self, due: _native.Call | None) -> None:
         """Starts bodies, each in the name of a task of its own if it turns out to need one."""
-        site, made = self.site, 0
+        sent, made = self.sent, 0
         helper = self._enter_helper()
         try:
             while due is not None and made < _CALLS_A_TURN:
@@ -269,6 +294,7 @@ class SiteLoop:
                     elif tries is not None:
                         self._spawn(self._persist(call, bound, given, tries))
                     elif bound.kind == "coroutine":
+                        helper.context.run(current.set, Sending(sent, call))
                         body = bound.body(**arguments)
                         try:
                             try:
@@ -276,7 +302,7 @@ class SiteLoop:
                             finally:
                                 end_if_forked()
                         except StopIteration as done:
-                            site.complete(call, done.value)
+                            self._complete(call, done.value)
                         except BaseException as error:
                             self._fail(call, error)
                         else:
@@ -298,7 +324,8 @@ class SiteLoop:
                 self._loop.call_soon(self._go_on)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = self._loop.create_task(work)
+        # What leads to it may be a body, in whose name it must not send.
+        task = self._loop.create_task(work, context=self._context.copy())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
@@ -328,7 +355,7 @@ class SiteLoop:
         except BaseException as error:
             self._fail(call, error)
         else:
-            self.site.complete(call, value)
+            self._complete(call, value)
         finally:
             self._calls.pop(call, None)
         self.turn()
@@ -355,6 +382,7 @@ class SiteLoop:
             if tries is not None:
                 await self._persist(call, bound, given, tries)
             elif bound.kind == "coroutine":
+                current.set(Sending(self.sent, call))
                 await self.stay(call, bound.body(**arguments), None)
             else:
                 self._start(call, bound, arguments)
@@ -371,11 +399,12 @@ class SiteLoop:
                 if attempt and not self.site.again(call):
                     break
                 state = Body()
+                sending = Sending(self.sent, call, [])
                 limit = asyncio.timeout(timeout)
                 late = False
                 try:
                     async with limit:
-                        streams, value = await self._whole(bound, bound.arguments(dict(given)), state)
+                        streams, value = await self._whole(bound, bound.arguments(dict(given)), state, sending)
                         late = _keeps_loop(bound) and _over(limit)
                     if late:
                         raise TimeoutError
@@ -390,7 +419,7 @@ class SiteLoop:
                     elif tries.backoff:
                         await asyncio.sleep(tries.backoff * 2**attempt)
                 else:
-                    self._tell_whole(call, streams, value)
+                    self._tell_whole(call, streams, value, sending.kept or [])
                     break
                 finally:
                     self.threads.give_up(state)
@@ -407,11 +436,14 @@ class SiteLoop:
         else:
             self.site.fail(call, "BusyError", f"{self.threads.busy()} (its timeout of {timeout} s)", "")
 
-    async def _whole(self, bound: Bound, arguments: dict[str, Any], state: Body) -> tuple[bool, Any]:
+    async def _whole(
+        self, bound: Bound, arguments: dict[str, Any], state: Body, sending: Sending | None = None
+    ) -> tuple[bool, Any]:
         """Whether a body is a generator, and its result, for that the list of its items."""
         most = self.adapters.policy.limits.items_per_call
         if bound.kind == "coroutine":
             state.begun = True
+            current.set(sending)
             return False, await bound.body(**arguments)
         if bound.kind == "async generator":
             state.begun = True
@@ -426,7 +458,7 @@ class SiteLoop:
 
         def run() -> None:
             try:
-                value = bound.body(**arguments)
+                value = self._called(bound.body, arguments, sending)
                 streams = inspect.isgenerator(value)
                 outcome = (streams, list(_until(most, state, value)) if streams else value)
             except BaseException as error:
@@ -444,17 +476,28 @@ class SiteLoop:
         """From a thread: tells what became of its call, unless nobody waits for that any more."""
         self.soon(lambda: None if ended.done() else tell())
 
-    def _tell_whole(self, call: int, streams: bool, value: Any) -> None:
-        if not streams:
+    def _tell_whole(self, call: int, streams: bool, value: Any, sent: list[Any]) -> None:
+        if not streams and not sent:
             self.site.complete(call, value)
             return
         gathers = self.site.gathers(call)
-        for item in value:
+        for item in value if streams else (*sent, value):
             if self.site.item(call, item) is _GONE:
                 return
         self.site.streamed(call, value if gathers else None)
 
+    def _complete(self, call: int, value: Any) -> None:
+        """Takes a body's result, which follows what the body has sent by itself."""
+        if not self.sent.has(call):
+            self.site.complete(call, value)
+            return
+        self.sent.end(call)
+        gathers = self.site.gathers(call)
+        self.site.item(call, value)
+        self.site.streamed(call, value if gathers else None)
+
     def _fail(self, call: int, error: BaseException) -> None:
+        self.sent.end(call)
         operation = self.site.operation(call)
         self.site.fail(call, *self.adapters.telling.told(error, f"'{operation}'" if operation else "the cache"))
 
@@ -478,7 +521,8 @@ class SiteLoop:
     def _start(self, call: int, bound: Bound, arguments: dict[str, Any]) -> None:
         if bound.kind == "thread":
             body = self._calls[call] = Body()
-            self._on_thread(call, lambda: self._run_body(call, bound.body, arguments), body)
+            sending = Sending(self.sent, call)
+            self._on_thread(call, lambda: self._run_body(call, bound.body, arguments, sending), body)
             return
         stream = self._calls[call] = _Stream(self, call)
         if bound.kind == "generator":
@@ -507,11 +551,20 @@ class SiteLoop:
             self._fail(call, error)
         self.turn()
 
-    def _run_body(self, call: int, body: Callable[..., Any], arguments: dict[str, Any]) -> None:
+    @staticmethod
+    def _called(body: Callable[..., Any], arguments: dict[str, Any], sending: Sending | None) -> Any:
+        """On a thread: what a body returns that is neither a coroutine nor a generator function."""
+        current.set(sending)
+        try:
+            return body(**arguments)
+        finally:
+            current.set(None)
+
+    def _run_body(self, call: int, body: Callable[..., Any], arguments: dict[str, Any], sending: Sending) -> None:
         """On a thread: runs a body that is neither a coroutine nor a generator function, whatever it returns."""
         try:
             try:
-                value = body(**arguments)
+                value = self._called(body, arguments, sending)
             finally:
                 end_if_forked()
         except BaseException as error:
@@ -522,7 +575,7 @@ class SiteLoop:
             elif inspect.isawaitable(value):
                 done = self._await
             else:
-                done = self.site.complete
+                done = self._complete
             self.soon(functools.partial(self._end_body, call, done, value))
 
     def _end_body(self, call: int, done: Callable[[int, Any], None], outcome: Any) -> None:
@@ -535,6 +588,7 @@ class SiteLoop:
 
     def _await(self, call: int, value: Any) -> None:
         async def wait() -> Any:
+            current.set(Sending(self.sent, call))
             return await value
 
         self._calls[call] = self._spawn(self.stay(call, wait(), None))

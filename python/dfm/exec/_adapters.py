@@ -169,8 +169,10 @@ class Adapters:
         self.asker = asker or this_user()
         """For whom the site works."""
         self._settings = settings
-        self._homesite = homesite
-        self._session = session
+        self.homesite = homesite
+        """The application's site."""
+        self.session = session
+        """Its session."""
         self.logger = logger
         """The site's own."""
         self.policy = policy
@@ -450,8 +452,8 @@ class Adapters:
                 federation_name=settings["federation"],
                 api_version=settings["api_version"],
                 this_site=name,
-                homesite=self._homesite,
-                job_id=self._session,
+                homesite=self.homesite,
+                job_id=self.session,
                 logger=self.logger,
                 settings=SiteSettings(
                     info=settings["info"],

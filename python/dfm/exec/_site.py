@@ -10,12 +10,14 @@ import os
 import pathlib
 import re
 from collections.abc import Callable, Generator, Mapping
-from typing import Any, NoReturn, Self, cast
+from typing import Any, Self, cast
 
 from pydantic import BaseModel
 
 from dfm._private import private_folder
 from dfm.errors import SecretError, StateError
+from dfm.exec._frame import Frame
+from dfm.exec._sending import To, sender
 from dfm.exec._span import Span, measured
 from dfm.exec._state import State
 
@@ -105,17 +107,43 @@ class DfmContext:
     role: str = ""
     """The user's role in the federation, as the certificate has it; empty on the local target."""
 
-    def send_to_place(self, *_: Any, **__: Any) -> NoReturn:
-        """Programs that were written for another engine call this; here it says what to do instead.
+    async def send_to_place(
+        self,
+        to_job: str | None,
+        to_site: str,
+        to_place: str,
+        is_yield: bool,
+        frame: Frame | None,
+        data: Any,
+        node_id: int | str | None = None,
+    ) -> None:
+        """Sends a value to the place of the `Yield` that takes the result of the body which calls this, before that
+        result, and waits while the application is more than about a thousand values behind.
+
+        `to_site` is the application's site, `homesite`, and `is_yield` is True. `to_job`, `frame` and `node_id` are
+        those of the call, or None. The body's own result follows as the last value; other operations get that alone.
 
         Raises:
-            NotImplementedError: always.
+            SendingError: the place is none of the call's own node, or the call is over.
         """
-        raise NotImplementedError(
-            "an adapter sends nothing by itself: have its `body` yield each value to whatever takes its result"
-        )
+        await sender().send(To(to_job, to_site, to_place, is_yield, frame, node_id), data)
 
-    send_to_place_sync = send_to_place
+    def send_to_place_sync(
+        self,
+        to_job: str | None,
+        to_site: str,
+        to_place: str,
+        is_yield: bool,
+        frame: Frame | None,
+        data: Any,
+        node_id: int | str | None = None,
+    ) -> None:
+        """As `send_to_place`, for a body that is no coroutine.
+
+        Raises:
+            SendingError: as there; and a coroutine called it.
+        """
+        sender().send_and_wait(To(to_job, to_site, to_place, is_yield, frame, node_id), data)
 
 
 class SecretsVault:

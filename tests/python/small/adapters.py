@@ -5,12 +5,14 @@ import asyncio
 import contextvars
 import dataclasses
 import enum
+import functools
 import os
 import signal
 import time
 import typing
 
 import pydantic
+from dfm.exec import Frame
 
 
 class Adapter:
@@ -216,3 +218,62 @@ class NoValueError(Exception):
     def __init__(self, at, *, why):
         super().__init__(f"no value at {at}: {why}")
         self.at = at
+
+
+class Send(Adapter):
+    """Sends numbers to a place, and returns how many they were."""
+
+    async def body(self, to, place, more):
+        context = self.site.dfm_context
+        send = functools.partial(context.send_to_place, None, context.homesite, place, True, None)
+        for number in range(to):
+            await send(number)
+        for name, value in more.items():
+            given = {"to_job": None, "to_site": context.homesite, "to_place": place, "is_yield": True, "frame": None}
+            await context.send_to_place(**given | {name: Frame(value) if name == "frame" else value}, data="never")
+        return f"{to} were sent"
+
+
+class SendOnThread(Adapter):
+    def body(self, to, place):
+        context = self.site.dfm_context
+        for number in range(to):
+            context.send_to_place_sync(None, context.homesite, place, True, None, number)
+        return f"{to} were sent"
+
+
+class SendLate(Adapter):
+    """Has a task of its own send once the body has returned."""
+
+    late = None
+
+    async def body(self, place):
+        context = self.site.dfm_context
+        if SendLate.late is not None:
+            return await SendLate.late
+        over = asyncio.Event()
+
+        async def send():
+            await over.wait()
+            try:
+                await context.send_to_place(None, context.homesite, place, True, None, "late")
+            except ValueError as error:
+                return str(error)
+
+        SendLate.late = asyncio.create_task(send())
+        over.set()
+        return "early"
+
+
+class SendTwice(Adapter):
+    """Sends in each of two tries, of which the first fails."""
+
+    tries = 0
+
+    async def body(self, place):
+        context = self.site.dfm_context
+        SendTwice.tries += 1
+        await context.send_to_place(None, context.homesite, place, True, None, f"try {SendTwice.tries}")
+        if SendTwice.tries == 1:
+            raise ValueError("not at once")
+        return "done"

@@ -222,7 +222,7 @@ impl<V: Value> Engine<V> {
                 }
             },
             (Carry::Signal, Token::Value(_) | Token::End) => None,
-            (Carry::Stream, Token::Value(_)) if streamed => Some(Token::End),
+            (Carry::Stream(_), Token::Value(_)) if streamed => Some(Token::End),
             (Carry::Count(_), Token::Count(elements)) if splits => Some(Token::Count(*elements)),
             (Carry::Count(so), Token::Count(came_out)) => Some(Token::Count(u32::from(*so == (*came_out == 1)))),
             (_, token) => Some(token.clone()),

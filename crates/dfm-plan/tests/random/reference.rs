@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use indexmap::IndexMap;
 
-use dfm_net::{Carry, Form, Move, NodeId, OnError, Value};
+use dfm_net::{Form, Move, NodeId, OnError, Value};
 use dfm_plan::{Argument, Condition, GatherStatement, Pipeline, Plan, Statement};
 
 use super::value::{Made, Origin, Val, before_failing, cached, generates, id, params, persist};
@@ -407,7 +407,7 @@ pub fn interpret(pipeline: &Pipeline, plan: &Plan, frames: u32) -> Seen {
     let mut streamed = HashSet::new();
     for net in &plan.nets {
         let arcs = net.transitions.iter().flat_map(|transition| &transition.outputs);
-        for arc in arcs.filter(|arc| arc.carry == Carry::Stream && arc.site.is_none()) {
+        for arc in arcs.filter(|arc| arc.streams() && arc.site.is_none()) {
             streamed.insert(id(net.transitions[net.places[arc.place as usize].transition as usize].step.node()));
         }
     }
