@@ -117,14 +117,75 @@ pub fn module(federation: &Federation, sources: &[Source<'_>], schemas: &HashMap
     let taken = classes.values().cloned().chain(fields.map(|(_, name)| name));
     let package = &federation.info.code_package;
     let mut types = Types::new(Imports::new(package, taken), schemas, Some(format!("{package}.fed.schema")));
+    let general = general(federation, sources);
     let text = sources
         .iter()
-        .map(|source| format!("\n\n{}", class(federation, source, &classes[source.own_name()], &mut types)))
+        .map(|source| {
+            let base = general.get(source.name).filter(|(base, _)| refines(federation, source, base));
+            let base = base.map(|(base, of)| (base, types.imports.name(&of.module, &of.class)));
+            format!("\n\n{}", class(federation, source, base, &classes[source.own_name()], &mut types))
+        })
         .collect();
     (types.imports, text)
 }
 
-fn class(federation: &Federation, source: &Source<'_>, name: &str, types: &mut Types<'_>) -> String {
+/// Where an operation's class is that every site's own may derive from.
+struct General {
+    module: String,
+    class: String,
+}
+
+/// By their names, the operations that sites' own versions in a module are of.
+fn general<'a>(federation: &'a Federation, sources: &[Source<'_>]) -> HashMap<&'a str, (Source<'a>, General)> {
+    let Some(Source { site: Some(_), .. }) = sources.first() else { return HashMap::new() };
+    let namespace = sources[0].namespace();
+    let all: Vec<Source<'_>> =
+        in_general(federation).into_iter().filter(|source| source.namespace() == namespace).collect();
+    let classes = names::identifiers(all.iter().map(Source::own_name), []);
+    let package = format!("{}.fed.api", federation.info.code_package);
+    let parts = namespace.split('.').filter(|part| !part.is_empty()).map(names::identifier);
+    let module = std::iter::once(package).chain(parts).collect::<Vec<_>>().join(".");
+    let of = |source: &Source<'_>| General { module: module.clone(), class: classes[source.own_name()].clone() };
+    all.into_iter().map(|source| (source.name, (source.clone(), of(&source)))).collect()
+}
+
+/// Whether a site's version has all that the operation has, as that has it, so that its class can be a subclass.
+fn refines(federation: &Federation, source: &Source<'_>, base: &Source<'_>) -> bool {
+    let (own, general) = (source.fields(), base.fields());
+    let kept = base.parameters.iter().all(|(name, declared)| {
+        let same = |version: &&Parameter| std::ptr::eq(*version, declared[0]);
+        own.get(name) == general.get(name) && source.parameters.get(name).is_some_and(|of| of.iter().all(same))
+    });
+    let mut parts = returned_model(federation, base).into_iter().flat_map(|(_, model)| model_fields(model));
+    let added = source.parameters.keys().filter(|name| !base.parameters.contains_key(*name));
+    let added: Vec<&String> = added.map(|name| &own[name]).collect();
+    kept && source.returns == base.returns && !parts.any(|(_, part)| added.contains(&&part))
+}
+
+/// `base`: what the class is a subclass of, and its name here.
+fn class(
+    federation: &Federation,
+    source: &Source<'_>,
+    base: Option<(&Source<'_>, String)>,
+    name: &str,
+    types: &mut Types<'_>,
+) -> String {
+    let Some((base, of)) = base else { return whole_class(federation, source, name, types) };
+    let mut out = class_header(name, vec![Expr::Atom(of), Expr::atom("frozen=True")]);
+    out += &docstring(4, &documentation(source));
+    out.push('\n');
+    placement(&mut out, source.site.unwrap_or_default(), &source.providers, types);
+    let names = source.fields();
+    for (parameter, versions) in source.parameters.iter().filter(|(name, _)| !base.parameters.contains_key(*name)) {
+        let Some(annotation) = accepted(federation, versions, types) else { continue };
+        parameter_field(&mut out, parameter, &names[parameter], versions, annotation, types);
+    }
+    out.truncate(out.trim_end().len());
+    out.push('\n');
+    out
+}
+
+fn whole_class(federation: &Federation, source: &Source<'_>, name: &str, types: &mut Types<'_>) -> String {
     let operation = types.imports.name("dfm.api", "Operation");
     let operation = match source.returns.and_then(|of| of_node(federation, of, types)) {
         Some(of) => Expr::Subscript(operation, vec![of]),
