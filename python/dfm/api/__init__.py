@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from dfm._discovery.advice import DISCOVERY_PLACE as DISCOVERY_PLACE_NAME
+from dfm._missing import missing
 from dfm.api._blocks import ForEach, If, TryFromCache, WriteToCache
 from dfm.api._conditions import (
     And,
@@ -76,4 +77,4 @@ def __getattr__(name: str) -> object:
         from dfm.session import PreparedPipeline  # which needs this module
 
         return PreparedPipeline
-    raise AttributeError(f"module 'dfm.api' has no attribute '{name}'")
+    raise missing("dfm.api", name)

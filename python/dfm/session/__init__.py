@@ -1,5 +1,6 @@
 """How does an application run pipelines in a federation?"""
 
+from dfm._missing import missing
 from dfm.api import ErrorToken, StopToken
 from dfm.session._dispatch import AsyncioDispatcher, CallbackRunner, DirectDispatcher, Dispatcher, ManualDispatcher
 from dfm.session._job import STATUS_PLACE, Callback, Job, Token
@@ -43,3 +44,7 @@ __all__ = [
     "from_env",
     "open_session",
 ]
+
+
+def __getattr__(name: str) -> object:
+    raise missing("dfm.session", name)

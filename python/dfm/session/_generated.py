@@ -11,6 +11,9 @@ from typing import Any
 
 from dfm.errors import SessionError
 
+_FORMAT = 1
+"""Of the files that `dfm fed gen code` writes beside Python's."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Generated:
@@ -42,12 +45,13 @@ def read_generated(fed_package: str) -> Generated:
     """Reads the package `<code-package>.fed`.
 
     Raises:
-        SessionError: it is not there, or not whole.
+        SessionError: it is not there, not whole, or of a version of dfm whose files this one does not read.
     """
     folder = _folder(fed_package)
     fed_info = _read(folder / "fed_info.json", fed_package)
-    info = json.loads(fed_info)
-    sites = [json.loads(_read(path, fed_package)) for path in sorted((folder / "runtime").glob("*/site.json"))]
+    info = _object(folder / "fed_info.json", fed_info, fed_package)
+    paths = sorted((folder / "runtime").glob("*/site.json"))
+    sites = [_object(path, _read(path, fed_package), fed_package) for path in paths]
     return Generated(folder, fed_info, info["code_package"], info["api_version"], {one["site"]: one for one in sites})
 
 
@@ -71,3 +75,14 @@ def _read(path: Path, fed_package: str) -> str:
         raise SessionError(
             f"{path} cannot be read: {error.strerror}; generate the code again: dfm fed gen code {federation}"
         ) from None
+
+
+def _object(path: Path, text: str, fed_package: str) -> dict[str, Any]:
+    try:
+        read = json.loads(text)
+        if read["format"] == _FORMAT:
+            return read
+        wrong = f"has format {read['format']!r}, but this version of dfm reads {_FORMAT}"
+    except (ValueError, KeyError, TypeError):
+        wrong = "is not what dfm writes there"
+    raise SessionError(f"{path} {wrong}; generate the code again: dfm fed gen code {fed_package.partition('.')[0]}")
