@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import secrets
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, cast
 from urllib.parse import quote, urljoin, urlsplit
@@ -171,7 +172,7 @@ class Call:
                         raise ValueError(f"`{name}` has characters that no header has")
                     headers[sent.name] = text
                 case _:
-                    content, headers["Content-Type"] = _content(name, sent.name, value), sent.name
+                    content, headers["Content-Type"] = _content(name, sent.name, value)
         for secret in self._interface.secrets:
             target = headers if secret.place == "header" else query
             target[secret.name] = secret.before + self._site.secret_for_key(secret.key)
@@ -295,10 +296,11 @@ def _entries(name: str, sent: _Sent, value: Any) -> dict[str, Any]:
     return {sent.name: _text(name, value)}
 
 
-def _content(name: str, kind: str, value: Any) -> bytes:
+def _content(name: str, kind: str, value: Any) -> tuple[bytes, str]:
+    """A body, and the type that the request says it has."""
     if kind == "application/json" or kind.endswith("+json"):
         try:
-            return json.dumps(value).encode()
+            return json.dumps(value).encode(), kind
         except TypeError as error:
             raise ValueError(f"`{name}` cannot be sent as JSON: {error}") from None
     if kind == "application/x-www-form-urlencoded":
@@ -306,5 +308,46 @@ def _content(name: str, kind: str, value: Any) -> bytes:
 
         if not isinstance(value, dict):
             raise ValueError(f"`{name}` is sent as a form, and has to be a dictionary")
-        return urlencode({key: _text(name, one) for key, one in cast("dict[str, Any]", value).items()}).encode()
-    return value if isinstance(value, bytes) else _text(name, value).encode()
+        fields = {key: _text(name, one) for key, one in cast("dict[str, Any]", value).items()}
+        return urlencode(fields).encode(), kind
+    if kind == "multipart/form-data":
+        if not isinstance(value, dict):
+            raise ValueError(f"`{name}` is sent as a form, and has to be a dictionary")
+        return _form(name, cast("dict[str, Any]", value))
+    return (value if isinstance(value, bytes) else _text(name, value).encode()), kind
+
+
+def _form(name: str, fields: Mapping[str, Any]) -> tuple[bytes, str]:
+    boundary, form = secrets.token_hex(16), b""
+    for key, value in fields.items():
+        several: list[Any] = [value]
+        if isinstance(value, list) and _file(key, value) is None:
+            several = cast("list[Any]", value)
+        for one in several:
+            said = f'form-data; name="{_quoted(key)}"'
+            if (file := _file(key, one)) is not None:
+                called, data = file
+                said, kind = f'{said}; filename="{_quoted(called)}"', "application/octet-stream"
+            elif isinstance(one, dict | list):
+                data, kind = _content(f"{name}.{key}", "application/json", one)
+            else:
+                data, kind = _text(f"{name}.{key}", one).encode(), "text/plain; charset=utf-8"
+            head = f"--{boundary}\r\nContent-Disposition: {said}\r\nContent-Type: {kind}\r\n\r\n"
+            form += head.encode() + data + b"\r\n"
+    return form + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
+
+
+def _file(key: str, value: Any) -> tuple[str, bytes] | None:
+    """A file's name and its content, if it is one."""
+    match value:
+        case bytes():
+            return key, value
+        case [str() as called, bytes() as content]:
+            return called, content
+        case _:
+            return None
+
+
+def _quoted(name: str) -> str:
+    """A name as a form's head has it, which it cannot end."""
+    return name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")

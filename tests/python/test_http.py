@@ -2,6 +2,8 @@
 # pyright: basic, reportMissingImports=false
 
 import asyncio
+import email
+import email.policy
 import json
 import subprocess
 import sys
@@ -50,6 +52,17 @@ paths:
       operationId: fill
       requestBody: {content: {application/x-www-form-urlencoded: {schema: {type: object}}}}
   /picture: {get: {operationId: picture}}
+  /files:
+    post:
+      operationId: sendFiles
+      requestBody:
+        content:
+          multipart/form-data:
+            schema: {type: object, properties: {one: {type: string, format: binary}, note: {type: string}}}
+  /notes:
+    post:
+      operationId: sendNotes
+      requestBody: {content: {multipart/form-data: {schema: {$ref: "#/components/schemas/NewPet"}}}}
 components:
   securitySchemes: {token: {type: http, scheme: bearer}}
   schemas:
@@ -104,6 +117,19 @@ class Shop(BaseHTTPRequestHandler):
                 self.say(204, b"")
             case "POST", "/v1/form":
                 self.say(503, body, "text/plain")
+            case "POST", "/v1/files" | "/v1/notes":
+                head = f"Content-Type: {self.headers['Content-Type']}\r\n\r\n".encode()
+                parts = cast(Any, email.message_from_bytes(head + body, policy=email.policy.HTTP)).iter_parts()
+                told = [
+                    [
+                        part.get_param("name", header="content-disposition"),
+                        part.get_filename(),
+                        part.get_content_type(),
+                        part.get_payload(decode=True).hex(),
+                    ]
+                    for part in parts
+                ]
+                self.say(200, json.dumps(told).encode())
             case "GET", "/v1/picture":
                 self.say(200, b"\x89PNG", "image/png")
             case "GET", "/v1/pets/big":
@@ -165,7 +191,7 @@ def shop(serving: Server, command: Path, tmp_path_factory: pytest.TempPathFactor
     shown = dfm(*words)
     assert "+  pets.ListPets:" in shown and (folder / "f.dfm.yaml").read_text() == CONFIG
     dfm(*words, "--write")
-    assert dfm(*words, "--write").startswith("imported 6 operations"), "nothing is left to change"
+    assert dfm(*words, "--write").startswith("imported 8 operations"), "nothing is left to change"
     config = (folder / "f.dfm.yaml").read_text()
     assert f'address: "{serving.address}/v1"' in config
     settings = (
@@ -215,6 +241,32 @@ def test_a_body_is_what_the_model_was_given(shop, seen):
     assert shop.session.run(pipeline, pet=pet) == {"made": [{"name": "Rex", "tag": None, "mother": {"name": "Bella"}}]}
     with pytest.raises(ValueError), Pipeline():
         CreatePet(body=NewPet.model_validate({"name": 3}))
+
+
+def test_a_form_has_a_part_for_each_field(shop, seen):
+    odd, binary = 'a"; x="b\r\nEvil: yes', b"\r\n--\x00\xff"
+    body = {"one": binary, "more": [("n.bin", b"2"), b"3"], "note": "ä", "n": [1, True], "of": {"a": [1]}, odd: "x"}
+    told = shop.call("store", "pets.SendFiles", "pets", body=body)
+    file, text = "application/octet-stream", "text/plain"
+    assert [(name, called, kind, bytes.fromhex(data)) for name, called, kind, data in told] == [
+        ("one", "one", file, binary),
+        ("more", "n.bin", file, b"2"),
+        ("more", "more", file, b"3"),
+        ("note", None, text, "ä".encode()),
+        ("n", None, text, b"1"),
+        ("n", None, text, b"true"),
+        ("of", None, "application/json", b'{"a": [1]}'),
+        ("a%22; x=%22b%0D%0AEvil: yes", None, text, b"x"),
+    ]
+
+
+def test_a_form_without_files_is_of_its_schema(shop, seen):
+    from petted.fed.api.pets import SendNotes
+    from petted.fed.schema import NewPet
+
+    with Pipeline() as pipeline:
+        Yield(value=SendNotes(body=NewPet(name="Rex")), place="told")
+    assert shop.session.run(pipeline) == {"told": [[["name", None, "text/plain", b"Rex".hex()]]]}
 
 
 def test_what_is_no_part_of_a_path_stays_in_its_place(shop, seen):

@@ -86,8 +86,9 @@ pub struct Taken {
 
 const METHODS: &[&str] = &["get", "put", "post", "delete", "options", "head", "patch"];
 /// The kinds of bodies that can be sent, by preference; whatever ends in `+json` is JSON too.
-const BODIES: &[&str] = &["application/json", "application/x-www-form-urlencoded", "text/plain", BYTES];
+const BODIES: &[&str] = &["application/json", "application/x-www-form-urlencoded", "text/plain", PARTS, BYTES];
 const BYTES: &str = "application/octet-stream";
+const PARTS: &str = "multipart/form-data";
 /// More steps than this from one reference to the next lead in a circle.
 const MOST_STEPS: usize = 16;
 /// No request shows more secrets.
@@ -313,7 +314,12 @@ impl<'n> Reader<'n, '_> {
             }
         }
         if let Some(body) = operation.get("requestBody") {
-            parameters.push(body_of(&self.resolved(body)?)?);
+            let mut body = body_of(&self.resolved(body)?)?;
+            // A schema has no word for bytes, which are a text to whoever checks it.
+            if body.sent_as == PARTS && self.takes_files(body.schema.as_deref())? {
+                body.schema = None;
+            }
+            parameters.push(body);
         }
         for name in names_in(path) {
             if !parameters.iter().any(|one| one.place == "path" && one.sent_as == name) {
@@ -333,6 +339,23 @@ impl<'n> Reader<'n, '_> {
         let method = method.to_uppercase();
         let name = format!("{}.{name}", self.request.namespace);
         Ok(Call { name, description: one_line(text), method, path: path.to_owned(), parameters, pages })
+    }
+
+    /// Whether one of a form's parts is a file.
+    fn takes_files(&mut self, schema: Option<&str>) -> Result<bool, Unfit> {
+        let Some(form) = schema.and_then(|pointer| self.at(pointer)) else { return Ok(false) };
+        let parts = self.resolved(form)?.get("properties").map(|parts| parts.entries()).unwrap_or_default();
+        for (_, part) in parts {
+            let part = self.resolved(part)?;
+            let one = match part.get("items") {
+                Some(items) => self.resolved(items)?,
+                None => part,
+            };
+            if one.text("format") == Some("binary") || one.get("contentMediaType").is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Whether a good answer has a `Link` header.

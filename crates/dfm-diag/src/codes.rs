@@ -549,7 +549,7 @@ pub static CODES: &[Code] = &[
     code(
         "openapi-left-out",
         "Something of an OpenAPI description is left out, because dfm cannot offer it.",
-        "an operation that takes `multipart/form-data`",
+        "an operation that takes `application/xml` alone",
         "Nothing, if it is not needed; otherwise write an adapter for it.",
     ),
     code(
