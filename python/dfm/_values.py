@@ -510,5 +510,10 @@ def _pickled(value: Any, why: Unsent | None = None) -> tuple[str, Any]:
 
 def _restore_pickle(state: Any) -> Any:
     if not policy.lenient:
-        raise harmless(TypeError("this site does not accept pickled objects"))
+        raise harmless(
+            TypeError(
+                "this site does not accept pickled objects, for opening one runs its maker's code, and on Flare no "
+                "setting changes that: have dfm.values.register say how its type travels, or pass simpler data"
+            )
+        )
     return pickle.loads(state[0], buffers=state[1])

@@ -1,6 +1,7 @@
 """Does the API have the names and the shapes that programs of other engines of this format use?"""
 # pyright: basic, reportMissingImports=false
 
+import importlib
 import inspect
 import json
 from importlib import metadata
@@ -149,6 +150,16 @@ def test_literals_can_be_yielded(shared):
         [b"\x00\xff"] * 2,
         [1, 2],
     ]
+
+
+def test_a_sites_own_class_is_one_of_the_operations(small, shared, fed):
+    at_east = importlib.import_module("small.fed.site.east.work")
+    with Pipeline() as pipeline:
+        node = at_east.Add(a=1)
+        assert isinstance(node, fed.Add) and node.site == "east" and node.dfm_operation == "work.Add"
+        Yield(value=node)
+    assert shared.execute(pipeline).results() == [2]
+    assert shared.prepare(pipeline).placements[0]["site"] == "east"
 
 
 def test_files(fed, tmp_path):
