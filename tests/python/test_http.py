@@ -238,6 +238,9 @@ def test_a_body_is_what_the_model_was_given(shop, seen):
     with Pipeline() as pipeline:
         Yield(value=CreatePet(body=PlaceParam(place="pet")), place="made")
     pet = NewPet(name="Rex", tag=None, mother=NewPet(name="Bella"))
+    with Pipeline() as literal:
+        Yield(value=CreatePet(body=pet), place="made")
+    assert shop.session.run(literal) == {"made": [{"name": "Rex", "tag": None, "mother": {"name": "Bella"}}]}
     assert shop.session.run(pipeline, pet=pet) == {"made": [{"name": "Rex", "tag": None, "mother": {"name": "Bella"}}]}
     with pytest.raises(ValueError), Pipeline():
         CreatePet(body=NewPet.model_validate({"name": 3}))

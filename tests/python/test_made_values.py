@@ -1,13 +1,14 @@
 """May nodes stand anywhere in a value, and what does that value come to?"""
 # pyright: basic, reportMissingImports=false
 
-from typing import Any
+import uuid
+from typing import Any, ClassVar
 
 import pytest
-from dfm.api import Equal, ForEach, If, Pipeline, PlaceParam, Yield
+from dfm.api import Equal, ForEach, If, Node, Operation, Pipeline, PlaceParam, Yield
 from dfm.errors import PipelineError
 from dfm.session import JobStatus
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -128,3 +129,43 @@ def test_what_cannot_be_put_together_is_refused_where_it_is_written(fed):
         fed.Echo(value=[inner])
 
     assert "outside of that body" in refusal(out_of_its_block)
+
+
+class Fresh(Pair):
+    """A model with a default that is never the same."""
+
+    key: object = Field(default_factory=lambda: str(uuid.uuid4()))
+
+
+class Keep(Operation, frozen=True):
+    """An operation that takes these models."""
+
+    dfm_operation: ClassVar[str] = "work.Echo"
+    dfm_package: ClassVar[str] = "small"
+    dfm_api_version: ClassVar[str] = "1.2.0"
+
+    value: Pair | Fresh | Node
+
+
+def test_a_literal_model_says_what_it_was_given_as_any_other_does():
+    def said(value):
+        with Pipeline() as pipeline:
+            Keep(value=value)
+        (statement,) = pipeline.model_dump()["statements"]
+        return statement["arguments"]["value"]["literal"]
+
+    assert said(Pair(first=1)) == {"first": 1}
+    assert said(Pair(first=[Pair(first=2)], second=0)) == {"first": [{"first": 2}], "second": 0}
+    fresh = Fresh(first=1)
+    assert said(fresh) == {"first": 1, "second": 0, "key": fresh.key}, "another site would make another one"
+    assert said(Fresh(first=1, key="k")) == {"first": 1, "key": "k"}
+
+
+def test_a_model_with_nodes_in_it_says_what_it_was_given_too(fed):
+    with Pipeline() as pipeline:
+        node = fed.Add(a=1)
+        Keep(value=Pair(first=[node]))
+        Keep(value=Fresh(first=[node]))
+    _, plain, fresh = (one["arguments"] for one in pipeline.model_dump()["statements"])
+    assert [key["literal"] for key, _ in plain["value"]["dict"]] == ["first"]
+    assert [key["literal"] for key, _ in fresh["value"]["dict"]] == ["first", "second", "key"]

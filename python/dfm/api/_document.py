@@ -4,7 +4,7 @@ import base64
 import importlib
 import importlib.util
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -163,7 +163,7 @@ def _argument(value: object, name: str, statement: Statement, models: frozenset[
     if any(inside(value)):
         return _made(value, name, statement, models)
     if isinstance(value, BaseModel) and type(value) in models:
-        fields = value.model_dump(by_alias=True)
+        fields = value.model_dump(by_alias=True, exclude_unset=not _makes_defaults(value))
         if _is_plain(fields):
             return {"literal": fields}
     if _is_plain(value):
@@ -176,6 +176,21 @@ def _argument(value: object, name: str, statement: Statement, models: frozenset[
         raise PipelineError(
             f"{statement.dfm_title}: {name} cannot be saved or sent: {error}", line_of(statement)
         ) from None
+
+
+def _makes_defaults(value: object) -> bool:
+    """Whether a model in it has a default that is made anew each time, so that another site would make another."""
+    match value:
+        case BaseModel():
+            fields, given = type(value).model_fields.items(), value.model_fields_set
+            made = (name for name, field in fields if name not in given and field.default_factory is not None)
+            return any(True for _ in made) or any(map(_makes_defaults, vars(value).values()))
+        case list() | tuple():
+            return any(map(_makes_defaults, cast("Sequence[object]", value)))
+        case dict():
+            return any(map(_makes_defaults, cast("dict[object, object]", value).values()))
+        case _:
+            return False
 
 
 def _made(value: object, name: str, statement: Statement, models: frozenset[type]) -> dict[str, Any]:
@@ -193,7 +208,8 @@ def _made(value: object, name: str, statement: Statement, models: frozenset[type
             return {"dict": [[part(key), part(item)] for key, item in cast(dict[object, object], value).items()]}
         case BaseModel() if type(value) in models:
             names = {name: field.serialization_alias or field.alias for name, field in type(value).model_fields.items()}
-            given = vars(value).items()
+            made = _makes_defaults(value)
+            given = ((key, item) for key, item in vars(value).items() if made or key in value.model_fields_set)
             return {"dict": [[part(names.get(key) or key), part(item)] for key, item in given]}
         case BaseModel():
             kind = type(value)
