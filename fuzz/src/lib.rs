@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use dfm_net::{Comparison, Failure, Form, Net, Outcome, Selector, Step, Value, Wrong};
 use dfm_plan::{FedInfo, Options, Pipeline, plan_and_estimate};
-use dfm_runtime::{Call, Host, Incoming, Outgoing, Site};
+use dfm_runtime::{Call, Host, Incoming, Outgoing, Site, TransferError};
 
 const FEDERATION: &str = include_str!("../../tests/python/small/federation.dfm.yaml");
 /// Where the seeds are that the honest encoders write.
@@ -86,8 +86,11 @@ pub fn input<'a>(said: impl IntoIterator<Item = (u8, &'a [u8])>) -> Vec<u8> {
 pub struct Plain(pub Vec<u8>);
 
 impl Value for Plain {
-    fn select(&self, path: &[Selector]) -> Result<Self, String> {
-        if path.len() > self.0.len() { Err("there is no such part".to_owned()) } else { Ok(self.clone()) }
+    fn select(&self, path: &[Selector]) -> Result<Self, Wrong> {
+        match path.len() > self.0.len() {
+            true => Err(Wrong::new("SelectError", "there is no such part")),
+            false => Ok(self.clone()),
+        }
     }
 
     fn elements(&self) -> Result<Vec<Self>, Wrong> {
@@ -124,7 +127,7 @@ pub struct Plainly;
 impl Host for Plainly {
     type Value = Plain;
 
-    fn encode(&mut self, value: &Plain) -> Result<Outgoing, String> {
+    fn encode(&mut self, value: &Plain) -> Result<Outgoing, TransferError> {
         Ok(Outgoing { head: value.0.clone(), buffers: vec![], warning: None })
     }
 
@@ -132,8 +135,11 @@ impl Host for Plainly {
         1e9
     }
 
-    fn decode(&mut self, value: Incoming) -> Result<Plain, String> {
-        if value.head.len() > 64 { Err("it is too long".to_owned()) } else { Ok(Plain(value.head)) }
+    fn decode(&mut self, value: Incoming) -> Result<Plain, TransferError> {
+        match value.head.len() > 64 {
+            true => Err(TransferError::Value("it is too long".to_owned())),
+            false => Ok(Plain(value.head)),
+        }
     }
 }
 

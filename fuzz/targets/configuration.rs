@@ -5,7 +5,7 @@
 use std::cell::RefCell;
 use std::path::Path;
 
-use dfm_config::{Options, check_project, load};
+use dfm_config::{FetchError, Options, check_project, load};
 use dfm_diag::{Report, render, to_json};
 use libfuzzer_sys::fuzz_target;
 
@@ -14,7 +14,7 @@ thread_local! {
 }
 
 /// Every file says the same, so references may lead through any number of them.
-fn fetch(_: &str) -> Result<Vec<u8>, String> {
+fn fetch(_: &str) -> Result<Vec<u8>, FetchError> {
     Ok(TEXT.with_borrow(Clone::clone))
 }
 

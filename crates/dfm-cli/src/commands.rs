@@ -228,11 +228,18 @@ pub fn unknown(context: &Context, registry: &Registry, name: &str) -> Diagnostic
     let diagnostic =
         Diagnostic::error("registry-unknown-federation", format!("`{}` has no federation `{name}`", place.display()));
     let names: Vec<&str> = registry.records.keys().map(String::as_str).collect();
-    diagnostic.help(match nearest(name, names.iter().copied()) {
-        Some(other) => format!("did you mean `{other}`? It has: {}", names.join(", ")),
+    diagnostic.help(match meant(registry, name) {
+        Some(help) => help,
         None if names.is_empty() => {
             format!("it has none yet; run `dfm fed config set {name} --federation-dir DIR --config-path FILE`")
         }
         None => format!("it has: {}", names.join(", ")),
     })
+}
+
+/// Which federation was probably meant, and all that there are.
+pub fn meant(registry: &Registry, name: &str) -> Option<String> {
+    let names: Vec<&str> = registry.records.keys().map(String::as_str).collect();
+    let near = nearest(name, names.iter().copied())?;
+    Some(format!("did you mean `{near}`? It has: {}", names.join(", ")))
 }

@@ -5,6 +5,8 @@
 
 use std::process::{Command, Stdio};
 
+use dfm_config::FetchError;
+
 use crate::python;
 
 /// A configuration is text for people; what is larger is none.
@@ -23,16 +25,16 @@ except Exception as error:
 ///
 /// # Errors
 /// Why it cannot be read.
-pub fn fetch(url: &str) -> Result<Vec<u8>, String> {
-    let python = python::find().map_err(|diagnostic| diagnostic.message)?;
+pub fn fetch(url: &str) -> Result<Vec<u8>, FetchError> {
+    let python = python::find().map_err(|diagnostic| FetchError::NoPython(diagnostic.message))?;
     let mut command = Command::new(python);
     command.args(["-I", "-c", READ, url, &MOST.to_string()]).stdin(Stdio::null());
-    let output = command.output().map_err(|error| error.to_string())?;
+    let output = command.output().map_err(FetchError::Start)?;
     if !output.status.success() {
-        return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned());
+        return Err(FetchError::Answer(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
     }
     if output.stdout.len() > MOST {
-        return Err(format!("it is larger than {} MB", MOST >> 20));
+        return Err(FetchError::TooLarge(MOST));
     }
     Ok(output.stdout)
 }

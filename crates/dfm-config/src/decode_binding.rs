@@ -15,21 +15,8 @@ use crate::tree::{Data, Entries, Entry, Node};
 use crate::value::misfit;
 use crate::{Accepts, Argument, ArgumentSource, Binding, ComputeCost, Lifetime, Operation, Parameter, State, Type};
 
-/// What `dfm.exec.Site` has for adapters.
-const SITE_PROPERTIES: &[&str] = &[
-    "api_version",
-    "cache_storage",
-    "dfm_context",
-    "federation_name",
-    "info",
-    "name",
-    "secret_for_key",
-    "site",
-    "telemetry_span",
-];
-
-/// What `dfm.exec.Provider` has.
-const PROVIDER_PROPERTIES: &[&str] = &[
+/// What objects of `dfm.exec.Site` have for adapters, and those of `dfm.exec.Provider` too.
+const PROPERTIES: &[&str] = &[
     "api_version",
     "cache_storage",
     "dfm_context",
@@ -274,7 +261,7 @@ fn source(
         }
         "from-secrets" => Some(ArgumentSource::Secret(name.to_owned())),
         "from-site" => {
-            check_property("the site", name, scope.own_class, SITE_PROPERTIES, node.span, faults);
+            check_property("the site", name, scope.own_class, node.span, faults);
             Some(ArgumentSource::Site(name.to_owned()))
         }
         _ => {
@@ -300,7 +287,7 @@ fn source(
             }
             let own_class = known.is_none_or(|own_class| *own_class);
             let what = format!("the provider `{provider}`");
-            check_property(&what, property, own_class, PROVIDER_PROPERTIES, node.span, faults);
+            check_property(&what, property, own_class, node.span, faults);
             Some(ArgumentSource::Provider(provider.to_owned(), property.to_owned()))
         }
     }
@@ -331,11 +318,11 @@ fn warn_of_variables(node: &Node, faults: &mut Faults) {
 }
 
 /// Whether an object can have a property: one without a class of its own has those of dfm's.
-fn check_property(what: &str, name: &str, own_class: bool, properties: &[&str], span: Span, faults: &mut Faults) {
+fn check_property(what: &str, name: &str, own_class: bool, span: Span, faults: &mut Faults) {
     if !is_identifier(name) {
         faults.push(invalid_name(name, "a property", span, "expected a Python identifier"));
-    } else if !own_class && !properties.contains(&name) {
-        let known = properties.iter().copied();
+    } else if !own_class && !PROPERTIES.contains(&name) {
+        let known = PROPERTIES.iter().copied();
         let fault = Diagnostic::error("config-unknown-property", format!("{what} has no property `{name}`"))
             .at(span, "without an `impl` it is an object of dfm's own class");
         faults.push(fault.help(match nearest(name, known.clone()) {

@@ -43,7 +43,7 @@ pub use bounds::Bounds;
 pub use check_project::{check_project, check_project_alone};
 pub use documents::is_url;
 pub use json_schema::json_schema;
-pub use load::{Fetch, Loaded, Options, load};
+pub use load::{Fetch, FetchError, Loaded, Options, load};
 pub use model::*;
 pub use names::{KEYWORDS, is_name, is_taken};
 pub use network::{NETWORK, Network, NetworkBinding, NetworkSite, network};

@@ -1,6 +1,7 @@
 //! How does the path of a `.dfm.yaml` become a valid federation, or everything that is wrong with it?
 
 use std::collections::HashSet;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use dfm_diag::{Diagnostic, Report};
@@ -25,8 +26,33 @@ pub struct Options {
     pub registry: Option<PathBuf>,
 }
 
-/// The bytes behind a URL, or the sentence that tells the user why there are none.
-pub type Fetch = fn(&str) -> Result<Vec<u8>, String>;
+/// The bytes behind a URL, or why there are none.
+pub type Fetch = fn(&str) -> Result<Vec<u8>, FetchError>;
+
+/// Why nothing is to be had from a URL.
+#[derive(Debug)]
+pub enum FetchError {
+    /// There is no Python here that could ask; why not.
+    NoPython(String),
+    /// The one that is here cannot be started.
+    Start(std::io::Error),
+    /// What Python said when it asked.
+    Answer(String),
+    /// More than so many bytes came.
+    TooLarge(usize),
+}
+
+impl fmt::Display for FetchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoPython(why) | Self::Answer(why) => f.write_str(why),
+            Self::Start(why) => write!(f, "{why}"),
+            Self::TooLarge(most) => write!(f, "it is larger than {} MB", most >> 20),
+        }
+    }
+}
+
+impl std::error::Error for FetchError {}
 
 /// A valid federation, and what deserves a look all the same.
 #[derive(Clone, Debug)]

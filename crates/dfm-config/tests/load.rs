@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use dfm_config::{Accepts, ArgumentSource, Options, Type, load};
+use dfm_config::{Accepts, ArgumentSource, FetchError, Options, Type, load};
 use dfm_diag::{Report, render, to_json};
 use serde_json::json;
 
@@ -221,7 +221,7 @@ fn a_patch_is_merged_and_its_faults_are_in_the_patch() {
 #[test]
 fn a_server_with_an_answer_to_everything_is_not_asked_for_ever() {
     // Each file leads to two others, which nobody has seen yet.
-    fn fetch(_: &str) -> Result<Vec<u8>, String> {
+    fn fetch(_: &str) -> Result<Vec<u8>, FetchError> {
         Ok(b"dfm: 1.0.0\n$ref: [\"a/f.yaml#\", \"b/f.yaml#\"]\nschemas: {$ref: \"c/f.yaml#/schemas\"}\n".to_vec())
     }
     let options = Options { fetch: Some(fetch), ..Options::default() };

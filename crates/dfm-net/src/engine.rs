@@ -290,7 +290,7 @@ mod tests {
     pub(super) struct Nothing;
 
     impl Value for Nothing {
-        fn select(&self, _: &[Selector]) -> Result<Self, String> {
+        fn select(&self, _: &[Selector]) -> Result<Self, Wrong> {
             Ok(Self)
         }
 

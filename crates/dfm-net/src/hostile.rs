@@ -3,7 +3,9 @@
 //! A site has its net from the application, and tokens from other sites too. It trusts none of them, so what it is told
 //! is held against its own limits, and each token against what its place is for.
 
-use crate::{Argument, Condition, Form, Frame, Limits, Net, PlaceId, Source, Step, TransitionId};
+use crate::{
+    Argument, Condition, Excess, Form, Frame, Limits, Net, PlaceId, Refusal, Source, Step, Unlimited, Unsound,
+};
 
 /// A net has at most so many transitions, places and blocks each, and a transition so many outputs and arguments.
 pub const MOST_PARTS: usize = 1 << 20;
@@ -16,9 +18,9 @@ pub const MOST_ROUNDS: u32 = 1 << 16;
 /// A transition has at most so many inputs.
 const MOST_INPUTS: usize = 1 << 16;
 /// A call is tried again at most so many times.
-const MOST_RETRIES: u32 = 1000;
+pub(crate) const MOST_RETRIES: u32 = 1000;
 /// A call waits at most so many seconds for its first retry, which is a day.
-const LONGEST_BACKOFF: f64 = 86_400.0;
+pub(crate) const LONGEST_BACKOFF: f64 = 86_400.0;
 
 /// What comes from another site for a place, as far as the place has to know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,24 +47,24 @@ pub enum Kind {
 
 impl Limits {
     /// Why no site tries a call so often or so long.
-    pub fn problem(&self) -> Option<String> {
+    pub fn problem(&self) -> Option<Unlimited> {
         if self.retries > MOST_RETRIES {
-            return Some(format!("{} retries, and a call has at most {MOST_RETRIES}", self.retries));
+            return Some(Unlimited::Retries(self.retries));
         }
         if !(0.0..=LONGEST_BACKOFF).contains(&self.backoff) {
-            return Some(format!("a backoff of {} s, which is not from 0 to {LONGEST_BACKOFF} s", self.backoff));
+            return Some(Unlimited::Backoff(self.backoff));
         }
         let timeout = self.timeout.filter(|timeout| !(*timeout > 0.0 && timeout.is_finite()));
-        timeout.map(|timeout| format!("a timeout of {timeout} s, which is no time to wait"))
+        timeout.map(Unlimited::Timeout)
     }
 }
 
 impl Net {
     /// Why a place does not take a token of this kind and frame from that site; `None` if it does.
-    pub fn refuses(&self, place: PlaceId, from: &str, frame: &Frame, kind: Kind) -> Option<String> {
-        let Some(kept) = self.places.get(place as usize) else { return Some(format!("there is no place {place}")) };
+    pub fn refuses(&self, place: PlaceId, from: &str, frame: &Frame, kind: Kind) -> Option<Refusal> {
+        let Some(kept) = self.places.get(place as usize) else { return Some(Refusal::NoPlace(place)) };
         if !matches!(&kept.source, Source::Site(site) if site == from) {
-            return Some(format!("place {place} takes nothing from there"));
+            return Some(Refusal::Sender(place));
         }
         let step = &self.transitions[kept.transition as usize].step;
         let fits = match (step, kind) {
@@ -84,8 +86,8 @@ impl Net {
             _ => frame.levels().len() == levels,
         };
         match (fits, nested) {
-            (false, _) => Some(format!("place {place} is not for {kind:?}")),
-            (true, false) => Some(format!("place {place} has no frame {:?}", frame.levels())),
+            (false, _) => Some(Refusal::Kind(place, kind)),
+            (true, false) => Some(Refusal::Frame(place, frame.clone())),
             (true, true) => None,
         }
     }
@@ -102,11 +104,11 @@ impl Net {
     }
 
     /// Which limit a net of somebody else goes beyond.
-    pub(crate) fn beyond_limits(&self) -> Option<String> {
+    pub(crate) fn beyond_limits(&self) -> Option<Unsound> {
         let parts = [("transitions", self.transitions.len()), ("places", self.places.len())];
         let parts = parts.into_iter().chain([("blocks", self.blocks.len())]);
         if let Some((what, count)) = parts.into_iter().find(|(_, count)| *count > MOST_PARTS) {
-            return Some(format!("it has {count} {what}, and a net has at most {MOST_PARTS}"));
+            return Some(Unsound::Parts { what, count });
         }
         let mut depth = vec![];
         for block in &self.blocks {
@@ -114,18 +116,18 @@ impl Net {
             depth.push(around + 1);
         }
         if depth.iter().any(|levels| *levels > MOST_LEVELS) {
-            return Some(format!("its blocks lie more than {MOST_LEVELS} deep in each other"));
+            return Some(Unsound::Deep);
         }
         if self.most_rounds() > MOST_ROUNDS {
-            return Some(format!("it may go through more than {MOST_ROUNDS} rounds, counting those inside of others"));
+            return Some(Unsound::Rounds);
         }
         (0..).zip(&self.transitions).find_map(|(at, transition)| {
             let wrong = if transition.outputs.len() > MOST_PARTS {
-                Some(format!("{} outputs", transition.outputs.len()))
+                Some(Excess::Outputs(transition.outputs.len()))
             } else {
                 beyond(&transition.step)
             };
-            wrong.map(|what| format!("transition {} has {what}", at as TransitionId))
+            wrong.map(|excess| Unsound::Step(at, excess))
         })
     }
 
@@ -145,19 +147,18 @@ impl Net {
     }
 
     /// What tells that a step's inputs are not there, or come from where no planner takes them from.
-    pub(crate) fn wrong_inputs(&self, inputs: &[usize]) -> Option<String> {
-        for (at, (transition, count)) in self.transitions.iter().zip(inputs).enumerate() {
+    pub(crate) fn wrong_inputs(&self, inputs: &[usize]) -> Option<Unsound> {
+        for (at, (transition, count)) in (0..).zip(self.transitions.iter().zip(inputs)) {
             let mut used = slots(&transition.step);
             if used.iter().any(|slot| usize::from(*slot) >= *count) {
-                return Some(format!("transition {at} uses an input that it does not have"));
+                return Some(Unsound::NoInput(at));
             }
-            // Else a small net could make a value many times as large as what came.
             used.sort_unstable();
             if used.windows(2).any(|two| two[0] == two[1]) {
-                return Some(format!("transition {at} uses an input twice"));
+                return Some(Unsound::InputTwice(at));
             }
         }
-        self.places.iter().enumerate().find_map(|(at, place)| {
+        (0..).zip(&self.places).find_map(|(at, place)| {
             let step = &self.transitions[place.transition as usize].step;
             let last = usize::from(place.slot) + 1 == inputs[place.transition as usize];
             let read = reads(step, place.slot, last);
@@ -171,7 +172,7 @@ impl Net {
                 (Source::Param(_), _) => true,
                 (Source::Site(site), _) => *site != self.site,
             };
-            (!fits).then(|| format!("place {at} takes its tokens from where it may not"))
+            (!fits).then_some(Unsound::Origin(at))
         })
     }
 }
@@ -244,18 +245,18 @@ fn mentions(condition: &Condition, slot: u16) -> bool {
     }
 }
 
-fn beyond(step: &Step) -> Option<String> {
+fn beyond(step: &Step) -> Option<Excess> {
     let literal = |argument: &Argument| argument_depth(argument, MOST_LEVELS).is_none();
-    let deep = || format!("what is nested more than {MOST_LEVELS} deep, or a key without a value");
+    let deep = || Excess::Nested;
     match step {
         Step::Call { arguments, limits, .. } => {
             if arguments.len() > MOST_PARTS {
-                return Some(format!("{} arguments", arguments.len()));
+                return Some(Excess::Arguments(arguments.len()));
             }
             if arguments.iter().any(|(_, argument)| literal(argument)) {
                 return Some(deep());
             }
-            limits.problem()
+            limits.problem().map(Excess::Limits)
         }
         Step::Split { sequence, .. } => literal(sequence).then(deep),
         Step::Decide { condition, .. } => condition_depth(condition, MOST_LEVELS, &literal).is_none().then(deep),
@@ -265,11 +266,11 @@ fn beyond(step: &Step) -> Option<String> {
         Step::Again { next, until, at_most, .. } => {
             let condition = until.as_ref().map(|one| condition_depth(one, MOST_LEVELS, &literal).is_none());
             if *at_most == 0 {
-                return Some("no rounds".to_owned());
+                return Some(Excess::NoRounds);
             }
             (literal(next) || condition.unwrap_or_default()).then(deep)
         }
-        Step::Gather { keys, .. } => (keys.len() > MOST_INPUTS).then(|| format!("{} keys", keys.len())),
+        Step::Gather { keys, .. } => (keys.len() > MOST_INPUTS).then_some(Excess::Keys(keys.len())),
         _ => None,
     }
 }

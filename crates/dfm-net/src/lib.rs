@@ -11,6 +11,7 @@ mod hostile;
 mod measured;
 mod net;
 mod token;
+mod unsound;
 mod whole;
 
 pub use engine::{Action, Engine, Move, State, Waiting};
@@ -22,4 +23,5 @@ pub use net::{
     Selector, Source, Step, Transition, TransitionId,
 };
 pub use token::{Failure, Outcome, Token, Value, Wrong};
+pub use unsound::{Excess, Named, Refusal, Unlimited, Unsound};
 pub use whole::{check_alone, check_whole};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Value;
+use crate::{Unsound, Value};
 
 /// The index of a place in [`Net::places`].
 pub type PlaceId = u32;
@@ -430,39 +430,37 @@ impl Net {
     }
 
     /// Why an engine cannot run this net, as it can any that the planner made.
-    pub fn problem(&self) -> Option<String> {
+    pub fn problem(&self) -> Option<Unsound> {
         let mut slots = vec![vec![]; self.transitions.len()];
-        for (at, place) in self.places.iter().enumerate() {
+        for (at, place) in (0..).zip(&self.places) {
             match slots.get_mut(place.transition as usize) {
                 Some(slots) => slots.push(usize::from(place.slot)),
-                None => {
-                    return Some(format!("place {at} belongs to transition {}, which is not there", place.transition));
-                }
+                None => return Some(Unsound::PlaceOfNone { place: at, transition: place.transition }),
             }
         }
-        for (at, (transition, mut slots)) in self.transitions.iter().zip(slots).enumerate() {
+        for (at, (transition, mut slots)) in (0..).zip(self.transitions.iter().zip(slots)) {
             slots.sort_unstable();
             if slots.is_empty() || slots.iter().enumerate().any(|(expected, slot)| expected != *slot) {
-                return Some(format!("the inputs of transition {at} are not numbered from 0"));
+                return Some(Unsound::Inputs(at));
             }
             let missing = |arc: &&Arc| {
                 let place = self.places.get(arc.place as usize);
                 arc.site.is_none() && !place.is_some_and(|place| place.source == Source::Here)
             };
             if let Some(arc) = transition.outputs.iter().find(missing) {
-                return Some(format!("an output of transition {at} leads to place {}, which takes none", arc.place));
+                return Some(Unsound::Output { transition: at, place: arc.place });
             }
         }
         self.problem_of_blocks()
     }
 
-    fn problem_of_blocks(&self) -> Option<String> {
+    fn problem_of_blocks(&self) -> Option<Unsound> {
         let mut levels: Vec<usize> = vec![];
-        for (at, block) in self.blocks.iter().enumerate() {
+        for (at, block) in (0..).zip(&self.blocks) {
             levels.push(match block.parent.map(|parent| levels.get(parent as usize)) {
                 None if at == 0 && !block.each => 1,
                 Some(Some(outer)) if at > 0 => outer + usize::from(block.each),
-                _ => return Some(format!("block {at} does not follow the one around it")),
+                _ => return Some(Unsound::Block(at)),
             });
         }
         let is_around = |outer: BlockId, mut inner: BlockId| {
@@ -472,7 +470,7 @@ impl Net {
             inner == outer
         };
         let count = levels.len() as BlockId;
-        for (at, transition) in self.transitions.iter().enumerate() {
+        for (at, transition) in (0..).zip(&self.transitions) {
             let fits = match transition.step {
                 Step::Enter { block, .. } => {
                     block < count && self.blocks[block as usize].parent == Some(transition.block)
@@ -480,10 +478,10 @@ impl Net {
                 _ => true,
             };
             if transition.block >= count || !fits {
-                return Some(format!("transition {at} belongs to no block, or enters one that is not in its own"));
+                return Some(Unsound::BlockOfTransition(at));
             }
         }
-        for (at, place) in self.places.iter().enumerate() {
+        for (at, place) in (0..).zip(&self.places) {
             let transition = &self.transitions[place.transition as usize];
             let gathers = |inner| match transition.step {
                 Step::Collect { .. } => {
@@ -503,7 +501,7 @@ impl Net {
                 && (is_around(place.block, transition.block) || gathers(place.block))
                 && (place.block == 0 || !matches!(place.source, Source::Param(_)));
             if !fits {
-                return Some(format!("place {at} has tokens of a block that its transition has no part in"));
+                return Some(Unsound::BlockOfPlace(at));
             }
         }
         None

@@ -12,7 +12,7 @@ pub trait Value: Clone {
     ///
     /// # Errors
     /// The sentence that tells the user what could not be found, and where it was looked for.
-    fn select(&self, path: &[Selector]) -> Result<Self, String>;
+    fn select(&self, path: &[Selector]) -> Result<Self, Wrong>;
 
     /// The elements of a sequence, in its order.
     ///

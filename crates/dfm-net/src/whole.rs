@@ -7,23 +7,23 @@
 use std::collections::HashMap;
 
 use crate::hostile::reads;
-use crate::{Arc, BlockId, Carry, Net, NodeId, Place, PlaceId, Source, Step, Transition, TransitionId};
+use crate::{Arc, BlockId, Carry, Named, Net, Place, PlaceId, Source, Step, Transition, TransitionId, Unsound};
 
 /// Checks the nets of a plan, one for each site.
 ///
 /// # Errors
 /// Why they could wait for ever or do something twice, with the node and its site.
-pub fn check_whole(nets: &[Net]) -> Result<(), String> {
+pub fn check_whole(nets: &[Net]) -> Result<(), Unsound> {
     let mut at = HashMap::new();
     for (index, net) in nets.iter().enumerate() {
         if let Some(problem) = net.problem() {
-            return Err(format!("the net of site '{}': {problem}", net.site));
+            return Err(Unsound::Net { site: net.site.clone(), why: Box::new(problem) });
         }
         if at.insert(net.site.as_str(), index).is_some() {
-            return Err(format!("site '{}' has two nets", net.site));
+            return Err(Unsound::TwoNets(net.site.clone()));
         }
         if net.blocks != nets[0].blocks {
-            return Err(format!("the nets of site '{}' and of site '{}' have other blocks", net.site, nets[0].site));
+            return Err(Unsound::OtherBlocks(net.site.clone(), nets[0].site.clone()));
         }
     }
     let whole = Whole { nets, at, slots: nets.iter().map(inputs).collect(), alone: false };
@@ -38,7 +38,7 @@ pub fn check_whole(nets: &[Net]) -> Result<(), String> {
 ///
 /// # Errors
 /// Why the site must not run it, with the node.
-pub fn check_alone(net: &Net, at_home: bool) -> Result<(), String> {
+pub fn check_alone(net: &Net, at_home: bool) -> Result<(), Unsound> {
     if let Some(problem) = net.problem().or_else(|| net.beyond_limits()) {
         return Err(problem);
     }
@@ -50,7 +50,7 @@ pub fn check_alone(net: &Net, at_home: bool) -> Result<(), String> {
     let whole = Whole { nets, at: HashMap::from([(net.site.as_str(), 0)]), slots: vec![inputs], alone: true };
     if !at_home && let Some((_, _, firing)) = whole.firings().find(|(_, one, _)| matches!(one.step, Step::Yield { .. }))
     {
-        return Err(format!("{} is for the application's site alone", whole.named(firing)));
+        return Err(Unsound::HomeOnly(whole.named(firing)));
     }
     whole.check_producers()?;
     whole.check_rounds()?;
@@ -93,7 +93,7 @@ enum Event {
 
 impl<'n> Whole<'n> {
     /// Every place that takes tokens of transitions has one that gives them, of the kind and in the frames it is for.
-    fn check_producers(&self) -> Result<(), String> {
+    fn check_producers(&self) -> Result<(), Unsound> {
         let openers = self.openers()?;
         let mut fed: Vec<Vec<bool>> = self.nets.iter().map(|net| vec![false; net.places.len()]).collect();
         for (from, arc, maker) in self.arcs() {
@@ -101,7 +101,7 @@ impl<'n> Whole<'n> {
                 if self.alone && arc.site.as_ref().is_some_and(|site| *site != self.nets[from].site) {
                     continue;
                 }
-                return Err(format!("{} sends to a place that is not there", self.named(maker)));
+                return Err(Unsound::Nowhere(self.named(maker)));
             };
             let kept = &self.nets[to].places[place as usize];
             let taker = (to, kept.transition);
@@ -111,11 +111,14 @@ impl<'n> Whole<'n> {
                 Source::Start | Source::Param(_) => false,
             };
             if !expects || std::mem::replace(&mut fed[to][place as usize], true) {
-                let how = if expects { "two tokens in one frame" } else { "a token that it does not expect" };
-                return Err(format!("{} gets {how}, from {}", self.named(taker), self.named(maker)));
+                let (taker, maker) = (self.named(taker), self.named(maker));
+                return Err(match expects {
+                    true => Unsound::TwoTokens { taker, maker },
+                    false => Unsound::Unexpected { taker, maker },
+                });
             }
             if !self.fits(maker, arc, taker, kept, &openers) {
-                return Err(format!("{} cannot use what it gets from {}", self.named(taker), self.named(maker)));
+                return Err(Unsound::Unusable { taker: self.named(taker), maker: self.named(maker) });
             }
         }
         for (index, (net, fed)) in self.nets.iter().zip(fed).enumerate() {
@@ -125,14 +128,14 @@ impl<'n> Whole<'n> {
                 Source::Start | Source::Param(_) => false,
             };
             if let Some((place, _)) = net.places.iter().zip(fed).find(|(place, fed)| !fed && starves(place)) {
-                return Err(format!("{} waits for a token that nobody sends", self.named((index, place.transition))));
+                return Err(Unsound::Unfed(self.named((index, place.transition))));
             }
         }
         Ok(())
     }
 
     /// What says how often each block is entered, the same at every site.
-    fn openers(&self) -> Result<Openers, String> {
+    fn openers(&self) -> Result<Openers, Unsound> {
         let mut openers = Openers::new();
         for (from, arc, maker) in self.arcs() {
             let Some((to, place)) = self.target(from, arc) else { continue };
@@ -140,7 +143,7 @@ impl<'n> Whole<'n> {
             if let (Carry::Count(when), Step::Enter { block, .. }) = (&arc.carry, self.step(taker))
                 && *openers.entry(*block).or_insert((maker, *when)) != (maker, *when)
             {
-                return Err(format!("{} is not entered as often as at other sites", self.named(taker)));
+                return Err(Unsound::OtherCount(self.named(taker)));
             }
         }
         Ok(openers)
@@ -193,7 +196,7 @@ impl<'n> Whole<'n> {
 
     /// Rounds end, and nothing but the end of one begins the next: each `Repeat` enters a block whose only `Again` is its
     /// own, at the same site.
-    fn check_rounds(&self) -> Result<(), String> {
+    fn check_rounds(&self) -> Result<(), Unsound> {
         let mut ends = HashMap::new();
         for (net, transition, firing) in self.firings() {
             let Step::Again { repeat, .. } = transition.step else { continue };
@@ -207,26 +210,24 @@ impl<'n> Whole<'n> {
             });
             let each = self.nets[net].blocks[transition.block as usize].each;
             if begins.is_none() || !each || ends.insert((net, repeat), firing).is_some() {
-                return Err(format!("{} ends no round of its own", self.named(firing)));
+                return Err(Unsound::NoRound(self.named(firing)));
             }
         }
         let without_end = |(_, transition, firing): &(usize, &Transition, Firing)| {
             matches!(transition.step, Step::Repeat { .. }) && !ends.contains_key(firing)
         };
         match self.firings().find(without_end) {
-            Some((_, _, firing)) => Err(format!("{} begins rounds that nothing ends", self.named(firing))),
+            Some((_, _, firing)) => Err(Unsound::Endless(self.named(firing))),
             None => Ok(()),
         }
     }
 
     /// No event waits for itself.
-    fn check_waiting(&self) -> Result<(), String> {
+    fn check_waiting(&self) -> Result<(), Unsound> {
         let enters = self.enters()?;
         let enter = |net, block, waiting| {
             let known: Option<&TransitionId> = enters.get(&(net, block));
-            known
-                .map(|transition| (net, *transition))
-                .ok_or_else(|| format!("{} is in a block that is not entered there", self.named(waiting)))
+            known.map(|transition| (net, *transition)).ok_or_else(|| Unsound::NotEntered(self.named(waiting)))
         };
         let mut waiting = Waiting::new(self.nets);
         for (net, transition, firing) in self.firings() {
@@ -275,26 +276,18 @@ impl<'n> Whole<'n> {
         }
         match waiting.circle() {
             None => Ok(()),
-            Some(firings) => {
-                let mut names = firings.into_iter().map(|firing| self.named(firing));
-                let first = names.next().unwrap_or_default();
-                let rest: Vec<String> = names.collect();
-                Err(match &rest[..] {
-                    [] => format!("{first} waits for itself"),
-                    rest => format!("{first} waits for {}, which waits for the first", rest.join(", which waits for ")),
-                })
-            }
+            Some(firings) => Err(Unsound::Circle(firings.into_iter().map(|firing| self.named(firing)).collect())),
         }
     }
 
     /// Site and block → the transition that enters it there.
-    fn enters(&self) -> Result<HashMap<(usize, BlockId), TransitionId>, String> {
+    fn enters(&self) -> Result<HashMap<(usize, BlockId), TransitionId>, Unsound> {
         let mut enters = HashMap::new();
         for (net, transition, firing) in self.firings() {
             if let Step::Enter { block, .. } = transition.step
                 && enters.insert((net, block), firing.1).is_some()
             {
-                return Err(format!("{} is entered twice there", self.named(firing)));
+                return Err(Unsound::EnteredTwice(self.named(firing)));
             }
         }
         Ok(enters)
@@ -319,13 +312,9 @@ impl<'n> Whole<'n> {
     }
 
     /// A transition, for people.
-    fn named(&self, firing: Firing) -> String {
+    fn named(&self, firing: Firing) -> Named {
         let step = self.step(firing);
-        let node = match step.node() {
-            NodeId::Number(number) => format!("node {number}"),
-            NodeId::Name(name) => format!("node '{name}'"),
-        };
-        format!("{node} ({}) at site '{}'", step.label(), self.nets[firing.0].site)
+        Named { node: step.node().clone(), label: step.label(), site: self.nets[firing.0].site.clone() }
     }
 }
 
@@ -399,7 +388,7 @@ impl Waiting {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Argument, Block, Frame, Kind, Limits, MOST_ROUNDS};
+    use crate::{Argument, Block, Frame, Kind, Limits, MOST_ROUNDS, NodeId};
 
     fn step(node: u64, slots: u16) -> Step {
         Step::Call {
@@ -444,7 +433,7 @@ mod tests {
         };
         assert_eq!(check_whole(&nets(false)), Ok(()));
         assert_eq!(
-            check_whole(&nets(true)).unwrap_err(),
+            check_whole(&nets(true)).unwrap_err().to_string(),
             "node 1 (t.Op) at site 'a' waits for node 2 (t.Op) at site 'b', which waits for the first"
         );
     }
@@ -461,7 +450,7 @@ mod tests {
         let from_a = || Source::Site("a".into());
         let to = |place, carry| arc(Some("b"), place, carry);
         assert_eq!(check_whole(&nets(vec![to(0, value())], from_a())), Ok(()));
-        let problem = |arcs, source| check_whole(&nets(arcs, source)).unwrap_err();
+        let problem = |arcs, source| check_whole(&nets(arcs, source)).unwrap_err().to_string();
         let names = |what: &str| format!("node 2 (t.Op) at site 'b' {what}");
         assert_eq!(problem(vec![], from_a()), names("waits for a token that nobody sends"));
         assert_eq!(
@@ -516,7 +505,7 @@ mod tests {
     #[test]
     fn a_generator_that_its_own_loop_holds_up_is_told() {
         assert_eq!(check_whole(&[streaming(false)]), Ok(()));
-        let problem = check_whole(&[streaming(true)]).unwrap_err();
+        let problem = check_whole(&[streaming(true)]).unwrap_err().to_string();
         assert!(problem.contains("node 0 (t.Op) at site 'a'"), "{problem}");
         assert!(problem.contains("node 3 (t.Op) at site 'a'"), "{problem}");
         assert!(problem.ends_with("which waits for the first"), "{problem}");
@@ -527,7 +516,7 @@ mod tests {
         let mut net = net("a", vec![place(0, 0, Source::Start)], vec![(step(3, 0), 1, vec![])]);
         net.blocks.push(Block { parent: Some(0), each: true });
         assert_eq!(
-            check_whole(&[net]).unwrap_err(),
+            check_whole(&[net]).unwrap_err().to_string(),
             "node 3 (t.Op) at site 'a' is in a block that is not entered there"
         );
     }
@@ -554,7 +543,7 @@ mod tests {
         let from_b = || Source::Site("b".into());
         assert_eq!(check_alone(&cached(Source::Here, from_b()), false), Ok(()));
         for key in [Source::Param("k".into()), from_b(), Source::Start] {
-            let problem = check_alone(&cached(key, from_b()), false).unwrap_err();
+            let problem = check_alone(&cached(key, from_b()), false).unwrap_err().to_string();
             assert_eq!(problem, "place 3 takes its tokens from where it may not");
         }
         // Nor from a call here, whose result an adapter makes.
@@ -563,7 +552,7 @@ mod tests {
         own.transitions[0].outputs.truncate(1);
         own.places.push(Place { transition: 3, slot: 0, block: 0, source: Source::Start });
         own.transitions.push(Transition { step: step(3, 0), block: 0, outputs: vec![arc(None, 3, value())] });
-        assert!(check_alone(&own, false).unwrap_err().starts_with("node 2 (write to cache)"));
+        assert!(check_alone(&own, false).unwrap_err().to_string().starts_with("node 2 (write to cache)"));
     }
 
     /// Rounds that carry a number which nothing changes.
@@ -590,7 +579,7 @@ mod tests {
             let mut net = rounds();
             let Step::Again { repeat: own, at_most: most, .. } = &mut net.transitions[2].step else { unreachable!() };
             (*own, *most) = (repeat, at_most);
-            check_alone(&net, false).unwrap_err()
+            check_alone(&net, false).unwrap_err().to_string()
         };
         assert_eq!(with(0, 0), "transition 2 has no rounds");
         assert!(with(0, MOST_ROUNDS + 1).starts_with("it may go through more than 65536 rounds"));
@@ -599,12 +588,12 @@ mod tests {
         }
         let mut endless = rounds();
         endless.transitions[2].step = step(2, 1);
-        assert!(check_alone(&endless, false).unwrap_err().ends_with("begins rounds that nothing ends"));
+        assert!(check_alone(&endless, false).unwrap_err().to_string().ends_with("begins rounds that nothing ends"));
         let mut twice = rounds();
         twice.transitions[0].outputs.push(arc(None, 3, value()));
         twice.transitions.push(twice.transitions[2].clone());
         twice.places.push(Place { transition: 3, slot: 0, block: 1, source: Source::Here });
-        assert!(check_alone(&twice, false).unwrap_err().ends_with("ends no round of its own"));
+        assert!(check_alone(&twice, false).unwrap_err().to_string().ends_with("ends no round of its own"));
     }
 
     #[test]
@@ -612,7 +601,7 @@ mod tests {
         let handed_on = Step::Yield { node: NodeId::Number(1), place: "p".into(), value: Argument::Slot(0) };
         let net = net("a", vec![place(0, 0, Source::Param("v".into()))], vec![(handed_on, 0, vec![])]);
         assert_eq!(check_alone(&net, true), Ok(()));
-        assert!(check_alone(&net, false).unwrap_err().ends_with("is for the application's site alone"));
+        assert!(check_alone(&net, false).unwrap_err().to_string().ends_with("is for the application's site alone"));
     }
 
     #[test]
@@ -642,7 +631,7 @@ mod tests {
         {
             assert!(with(Limits { retries: 1, backoff, timeout }).is_err(), "{backoff} {timeout:?}");
         }
-        let problem = with(Limits { retries: u32::MAX, backoff: 0.0, timeout: None }).unwrap_err();
+        let problem = with(Limits { retries: u32::MAX, backoff: 0.0, timeout: None }).unwrap_err().to_string();
         assert_eq!(problem, "transition 0 has 4294967295 retries, and a call has at most 1000");
     }
 }

@@ -123,9 +123,9 @@ pub fn plan_and_estimate(
     let costs = Costs::new(fed, &graph, home_index, options.elements);
     let placed = place_nodes(&graph, &costs);
     let nets = cut_at_borders(fed, &graph, &placed, home_index);
-    check_whole(&nets).map_err(|message| {
+    check_whole(&nets).map_err(|why| {
         let help = "please report it with the pipeline; nothing was run".to_owned();
-        vec![Problem::new("plan-unsound", None, format!("this plan might not come to its end: {message}"), Some(help))]
+        vec![Problem::new("plan-unsound", None, format!("this plan might not come to its end: {why}"), Some(help))]
     })?;
     let (params, yields) = place_names(&graph);
     let plan = Plan {

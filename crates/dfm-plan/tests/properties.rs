@@ -43,8 +43,8 @@ fn number(node: &NodeId) -> usize {
 struct Trace(BTreeSet<usize>);
 
 impl Value for Trace {
-    fn select(&self, path: &[Selector]) -> Result<Self, String> {
-        Err(format!("nothing is at {path:?}"))
+    fn select(&self, path: &[Selector]) -> Result<Self, Wrong> {
+        Err(Wrong::new("SelectError", format!("nothing is at {path:?}")))
     }
 
     fn elements(&self) -> Result<Vec<Self>, Wrong> {

@@ -6,10 +6,9 @@
 use std::collections::HashMap;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use dfm_net::{Argument, Comparison, Failure, Form, Frame, Outcome, Selector, Value, Wrong};
-use dfm_runtime::{Host, Incoming, Link, Outgoing, Part};
+use dfm_runtime::{Held, Holder, Host, Incoming, Link, Outgoing, Part, TransferError};
 use pyo3::basic::CompareOp;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::intern;
@@ -27,20 +26,8 @@ use crate::values;
 #[derive(Clone)]
 pub struct Object(pub Py<PyAny>, pub Option<Arc<Held>>);
 
-/// The bytes that a value came as, until nothing of it waits here any more.
-pub struct Held {
-    bytes: u64,
-    of: Arc<AtomicU64>,
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.of.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
-}
-
 impl Value for Object {
-    fn select(&self, path: &[Selector]) -> Result<Self, String> {
+    fn select(&self, path: &[Selector]) -> Result<Self, Wrong> {
         Python::attach(|py| {
             let mut at = self.0.bind(py).clone();
             for selector in path {
@@ -124,57 +111,43 @@ fn wrong(py: Python<'_>, error: &PyErr) -> Wrong {
     }
 }
 
-fn not_found(at: &Bound<'_, PyAny>, selector: &Selector, error: &PyErr) -> String {
+fn not_found(at: &Bound<'_, PyAny>, selector: &Selector, error: &PyErr) -> Wrong {
     let of = at.get_type().name().map_or_else(|_| "object".to_owned(), |name| name.to_string());
     let what = match selector {
         Selector::Attribute(name) => format!("attribute '{name}'"),
         Selector::Index(index) => format!("element [{index}]"),
         Selector::Key(key) => format!("element [{key:?}]"),
     };
-    format!("the result, of type {of}, has no {what}: {}", sentence(at.py(), error))
+    let message = format!("the result, of type {of}, has no {what}: {}", wrong(at.py(), error).message);
+    Wrong::new("SelectError", message)
 }
 
-/// An exception's sentence, as far as the site of this thread tells it.
-fn sentence(py: Python<'_>, error: &PyErr) -> String {
-    wrong(py, error).message
+/// Why a value cannot be encoded or decoded here, as far as the site of this thread tells it.
+fn uncarried(py: Python<'_>, error: &PyErr) -> TransferError {
+    TransferError::Value(wrong(py, error).message)
 }
 
 struct PythonHost {
-    /// The most bytes of values that came and wait here.
-    most: u64,
-    held: Arc<AtomicU64>,
-}
-
-impl PythonHost {
-    fn hold(&self, bytes: u64) -> Result<Arc<Held>, String> {
-        let held = Held { bytes, of: Arc::clone(&self.held) };
-        if self.held.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) <= self.most {
-            return Ok(Arc::new(held));
-        }
-        Err(format!(
-            "{bytes} bytes more of values that wait here are more than this site holds, {} in all: `buffered-bytes` of \
-             its policy (local/policy.yaml in its kit) says so",
-            self.most
-        ))
-    }
+    holder: Holder,
 }
 
 impl Host for PythonHost {
     type Value = Object;
 
-    fn encode(&mut self, value: &Object) -> Result<Outgoing, String> {
-        Python::attach(|py| values::to_bytes(value.0.bind(py)).map_err(|error| sentence(py, &error)))
+    fn encode(&mut self, value: &Object) -> Result<Outgoing, TransferError> {
+        Python::attach(|py| values::to_bytes(value.0.bind(py)).map_err(|error| uncarried(py, &error)))
     }
 
     fn now(&self) -> f64 {
         std::time::UNIX_EPOCH.elapsed().map_or(0.0, |since| since.as_secs_f64())
     }
 
-    fn decode(&mut self, value: Incoming) -> Result<Object, String> {
-        let held = self.hold(value.size() as u64)?;
+    fn decode(&mut self, value: Incoming) -> Result<Object, TransferError> {
+        let (bytes, most) = (value.size() as u64, self.holder.most);
+        let held = Arc::new(self.holder.hold(bytes).ok_or(TransferError::Room { bytes, most })?);
         Python::attach(|py| match values::from_bytes(py, value) {
             Ok(object) => Ok(Object(object.unbind(), Some(held))),
-            Err(error) => Err(sentence(py, &error)),
+            Err(error) => Err(uncarried(py, &error)),
         })
     }
 }
@@ -199,7 +172,7 @@ impl Site {
     #[pyo3(signature = (name, home=None))]
     fn new(name: String, home: Option<String>) -> Self {
         dfm_runtime::raise_descriptors();
-        Self { site: dfm_runtime::Site::new(name, home, PythonHost { most: u64::MAX, held: Arc::default() }) }
+        Self { site: dfm_runtime::Site::new(name, home, PythonHost { holder: Holder::new(u64::MAX) }) }
     }
 
     /// Takes over the socket `fd`, which leads to `site`.
@@ -228,7 +201,7 @@ impl Site {
     /// Says how much the session may ask for: the limits of a site's policy, and which operations run how many calls
     /// at the same time, each with its provider. Before the first job.
     fn limit(&mut self, limits: SiteLimits, operations: Vec<(String, Option<String>, usize)>) {
-        self.site.host().most = limits.buffered_bytes;
+        self.site.host().holder.most = limits.buffered_bytes;
         let limits = dfm_runtime::Limits {
             jobs: limits.jobs_per_session,
             frames_per_job: limits.frames_per_job,

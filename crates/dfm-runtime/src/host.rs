@@ -1,9 +1,12 @@
 //! What does a site need from whoever runs operations and holds values?
 
+use std::fmt;
+
 use bytes::Bytes;
 use dfm_net::{Frame, Measured, NodeId, Token, Value};
 use dfm_wire::JobId;
 
+use crate::link::MAX_PACKET;
 use crate::segment::Received;
 
 /// Turns values into bytes and back.
@@ -14,8 +17,8 @@ pub trait Host {
     /// The value as bytes.
     ///
     /// # Errors
-    /// The sentence that tells the user what cannot travel, and what to do.
-    fn encode(&mut self, value: &Self::Value) -> Result<Outgoing, String>;
+    /// What cannot travel, and what to do.
+    fn encode(&mut self, value: &Self::Value) -> Result<Outgoing, TransferError>;
 
     /// Seconds since 1970.
     fn now(&self) -> f64;
@@ -23,9 +26,46 @@ pub trait Host {
     /// The value that another process encoded.
     ///
     /// # Errors
-    /// The sentence that tells the user what this site lacks.
-    fn decode(&mut self, value: Incoming) -> Result<Self::Value, String>;
+    /// What this site lacks.
+    fn decode(&mut self, value: Incoming) -> Result<Self::Value, TransferError>;
 }
+
+/// Why a value cannot leave a process, or come into one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TransferError {
+    /// The host cannot encode or decode it, in its own sentence for the user.
+    Value(String),
+    /// So many bytes of it would have to go in one packet.
+    Packet(usize),
+    /// A segment that it came in cannot be mapped.
+    Unmapped,
+    /// More of what came waits here than the site holds.
+    Room {
+        /// Its own bytes.
+        bytes: u64,
+        /// The most that may wait.
+        most: u64,
+    },
+}
+
+impl fmt::Display for TransferError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Value(sentence) => f.write_str(sentence),
+            Self::Packet(bytes) => {
+                write!(f, "{bytes} bytes fit into no shared memory, and a packet takes {MAX_PACKET}")
+            }
+            Self::Unmapped => write!(f, "a shared segment could not be mapped: out of memory or files?"),
+            Self::Room { bytes, most } => write!(
+                f,
+                "{bytes} bytes more of values that wait here are more than this site holds, {most} in all: \
+                 `buffered-bytes` of its policy (local/policy.yaml in its kit) says so"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for TransferError {}
 
 /// A value on its way out.
 pub struct Outgoing {

@@ -1,6 +1,7 @@
 //! Drives nets across processes: links, shared memory, jobs.
 
 mod due;
+mod held;
 mod host;
 mod keeper;
 mod limits;
@@ -8,12 +9,14 @@ mod link;
 mod measure;
 mod numbers;
 mod record;
+mod released;
 mod segment;
 mod site;
 pub mod spare;
 
 pub use dfm_wire::{Order, Outline, unfold};
-pub use host::{Call, CallId, Event, Host, Incoming, NodeAt, Outgoing, Part, Room, Wait, Why, Yielded};
+pub use held::{Held, Holder};
+pub use host::{Call, CallId, Event, Host, Incoming, NodeAt, Outgoing, Part, Room, TransferError, Wait, Why, Yielded};
 pub use keeper::{Keeper, Packet, Progress};
 pub use limits::Limits;
 pub use link::Link;

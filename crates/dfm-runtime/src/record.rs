@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::mem;
 
-use dfm_net::{Net, Outcome, check_alone, check_whole};
+use dfm_net::{Net, Outcome, Unsound, check_alone, check_whole};
 use dfm_wire::{Buffer, Encoded, Ending, JobId, Message};
 
 use crate::host::{Event, Host};
@@ -109,7 +109,7 @@ impl<H: Host> Site<H> {
 }
 
 /// Why nets that somebody else has kept are none that this home can have begun a job with.
-fn refused(nets: &[Net]) -> Option<String> {
+fn refused(nets: &[Net]) -> Option<Unsound> {
     let alone = nets.iter().find_map(|net| check_alone(net, true).err());
     alone.or_else(|| check_whole(nets).err())
 }

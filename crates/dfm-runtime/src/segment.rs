@@ -9,12 +9,14 @@
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 
 use memmap2::{MmapMut, MmapOptions};
 use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::released::Released;
 
 /// Buffers shorter than this travel in the packet: a descriptor and a mapping cost more than their copy.
 pub const SEGMENT_FROM: usize = 64 * 1024;
@@ -115,9 +117,6 @@ impl Drop for Segment {
     }
 }
 
-/// What receivers have finished with: (the owner's link, the segment's number).
-pub type Released = Arc<Mutex<Vec<(u64, u64)>>>;
-
 /// A received segment: writable memory of this process's own, whose pages are copied only when written to.
 pub struct Received {
     map: MmapMut,
@@ -159,7 +158,7 @@ impl Received {
 
 impl Drop for Received {
     fn drop(&mut self) {
-        self.released.lock().expect("no holder panics").push(self.owner);
+        self.released.note(self.owner);
     }
 }
 
@@ -170,14 +169,14 @@ mod tests {
     #[test]
     fn a_segment_arrives_is_released_and_used_again() {
         let mut pool = Pool::default();
-        let released = Released::default();
+        let released = Released::new();
         let bytes = vec![7u8; 100_000];
         let (id, file) = pool.send(&bytes).unwrap();
         let mut received = Received::open(&*file, bytes.len(), (3, id), released.clone()).unwrap();
         assert_eq!(received.bytes(), bytes);
         received.bytes_mut()[0] = 1;
         drop(received);
-        assert_eq!(*released.lock().unwrap(), [(3, id)]);
+        assert_eq!(released.take(), [(3, id)]);
         pool.release(id);
         assert_eq!(pool.free[0].map[0], 7, "a receiver's changes are its own");
         let (_, again) = pool.send(&bytes[1..]).unwrap();
@@ -189,7 +188,7 @@ mod tests {
     fn a_segment_shorter_than_announced_is_refused() {
         let (_, file) = Pool::default().send(&[0; 10]).unwrap();
         for len in [1 << 20, usize::MAX] {
-            assert!(Received::open(&*file, len, (0, 0), Released::default()).is_err());
+            assert!(Received::open(&*file, len, (0, 0), Released::new()).is_err());
         }
     }
 
@@ -198,12 +197,12 @@ mod tests {
         for flags in [MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING, MemfdFlags::CLOEXEC] {
             let file = rustix::fs::memfd_create("dfm", flags).unwrap();
             rustix::fs::ftruncate(&file, 4096).unwrap();
-            let refused = Received::open(&file, 4096, (0, 0), Released::default()).err().unwrap();
+            let refused = Received::open(&file, 4096, (0, 0), Released::new()).err().unwrap();
             assert_eq!(refused.to_string(), "a shared segment may be cut short by its sender");
         }
         let file = std::fs::File::open("/proc/self/exe").unwrap();
-        assert!(Received::open(&file, 10, (0, 0), Released::default()).is_err());
+        assert!(Received::open(&file, 10, (0, 0), Released::new()).is_err());
         let (socket, _other) = crate::link::Link::pair().unwrap();
-        assert!(Received::open(&socket, 0, (0, 0), Released::default()).is_err());
+        assert!(Received::open(&socket, 0, (0, 0), Released::new()).is_err());
     }
 }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use dfm_net::{
     Action, Carry, Engine, Failure, Frame, Kind, Net, NodeId, Outcome, PlaceId, Source, Step, Token, TransitionId,
-    check_alone,
+    Unsound, check_alone,
 };
 use dfm_wire::{JobId, Message, Payload};
 
@@ -27,7 +27,8 @@ use crate::limits::{BEYOND, Limits, beyond};
 use crate::measure::Measuring;
 use crate::numbers::Numbers;
 use crate::record::ended;
-use crate::segment::{Pool, Received, Released};
+use crate::released::Released;
+use crate::segment::{Pool, Received};
 use early::{Early, MOST_EARLY_BYTES, MOST_EARLY_MESSAGES, room_of};
 use home::HomeSide;
 use links::Peer;
@@ -122,7 +123,7 @@ impl<H: Host> Site<H> {
             limits: Limits::default(),
             events: Vec::new(),
             pool: Pool::default(),
-            released: Released::default(),
+            released: Released::new(),
             record: None,
         }
     }
@@ -378,8 +379,8 @@ impl<H: Host> Site<H> {
                         Ok(value) => {
                             values.insert(name, value);
                         }
-                        Err(message) => {
-                            let failure = self.failure(Some(&frame), None, "DecodingError", message);
+                        Err(why) => {
+                            let failure = self.failure(Some(&frame), None, "DecodingError", why.to_string());
                             self.report(job, failure.clone());
                             lost.insert(name, Arc::new(failure));
                         }
@@ -466,7 +467,7 @@ impl<H: Host> Site<H> {
         }
         let wrong = match net.site == self.name {
             true => check_alone(&net, false).err(),
-            false => Some(format!("it is for site '{}'", net.site)),
+            false => Some(Unsound::OtherSite(net.site.clone())),
         };
         if let Some(wrong) = wrong {
             let message = format!("site '{}' refuses its part of the plan: {wrong}", self.name);

@@ -21,7 +21,7 @@ impl Size {
 
 impl Value for Size {
     /// A part counts like the whole, as it does for the planner.
-    fn select(&self, _: &[Selector]) -> Result<Self, String> {
+    fn select(&self, _: &[Selector]) -> Result<Self, Wrong> {
         Ok(*self)
     }
 

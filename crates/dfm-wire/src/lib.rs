@@ -5,6 +5,7 @@ mod order;
 mod outline;
 mod shape;
 
-pub use message::{Buffer, Encoded, Ending, JobId, Message, Payload, Running, Unfinished};
+pub use message::{Buffer, Encoded, Ending, JobId, Message, NotAMessage, Payload, Running, Unfinished};
 pub use order::Order;
 pub use outline::{ASKED, Kept, Outline, Series, Unfolded, unfold};
+pub use shape::Misshapen;

@@ -3,13 +3,14 @@
 //! Each message is one packet of MessagePack. A large buffer does not travel in the packet but as a shared segment,
 //! whose descriptor goes beside it.
 
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use dfm_net::{Failure, Frame, Measured, Net, PlaceId, TransitionId, Waiting};
 use serde::{Deserialize, Serialize};
 
-use crate::shape::misshapen;
+use crate::shape::{Misshapen, misshapen};
 
 /// A job's number within its session; later jobs have higher ones.
 pub type JobId = u64;
@@ -150,6 +151,26 @@ pub enum Buffer {
     },
 }
 
+/// Why bytes are no message.
+#[derive(Debug)]
+pub enum NotAMessage {
+    /// They have not a packet's shape.
+    Shape(Misshapen),
+    /// They have, and are no message's parts.
+    Content(rmp_serde::decode::Error),
+}
+
+impl fmt::Display for NotAMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shape(why) => write!(f, "{why}"),
+            Self::Content(why) => write!(f, "{why}"),
+        }
+    }
+}
+
+impl std::error::Error for NotAMessage {}
+
 impl Message {
     /// The message as a packet's payload.
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -167,11 +188,11 @@ impl Message {
     ///
     /// # Errors
     /// What does not fit, when the bytes are not a message.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, NotAMessage> {
         if let Some(why) = misshapen(bytes) {
-            return Err(why.to_owned());
+            return Err(NotAMessage::Shape(why));
         }
-        rmp_serde::from_slice(bytes).map_err(|error| error.to_string())
+        rmp_serde::from_slice(bytes).map_err(NotAMessage::Content)
     }
 }
 
@@ -210,7 +231,7 @@ mod tests {
             Message::Check(1, vec![("a.B".into(), None)]),
             Message::Unfinished(1, 2, unfinished),
         ] {
-            assert_eq!(Message::from_bytes(&message.to_bytes()), Ok(message));
+            assert_eq!(Message::from_bytes(&message.to_bytes()).unwrap(), message);
         }
     }
 

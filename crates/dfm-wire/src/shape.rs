@@ -5,13 +5,42 @@
 //! message than for who acts on it. The pass needs a little memory for each level and no stack, whatever the packet says, so what decodes
 //! it afterwards can neither be sent too deep nor be made to reserve more than a packet's own size suggests.
 
+use std::fmt;
+
 use rmp::Marker;
 
 /// A packet is nested at most so deep: a net's literals and conditions take most of it.
 const MOST_LEVELS: usize = 256;
 
+/// Why bytes have not the shape of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Misshapen {
+    /// They end before it does.
+    Short,
+    /// Something is named by what is no text.
+    Name,
+    /// It claims more parts than there are bytes.
+    Parts,
+    /// It is nested too deeply.
+    Deep,
+    /// More follows it.
+    More,
+}
+
+impl fmt::Display for Misshapen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Short => "it is cut short",
+            Self::Name => "it names something by what is no text",
+            Self::Parts => "it claims more parts than it has bytes",
+            Self::Deep => "it is nested too deeply",
+            Self::More => "more follows it",
+        })
+    }
+}
+
 /// Why bytes from another process are not even MessagePack of a packet's shape; `None` if they are.
-pub fn misshapen(bytes: &[u8]) -> Option<&'static str> {
+pub fn misshapen(bytes: &[u8]) -> Option<Misshapen> {
     let mut rest = bytes;
     // How many parts are still to come, by level, and whether they are names and what has them, by turns.
     let mut open: Vec<(u64, bool)> = vec![(1, false)];
@@ -22,31 +51,31 @@ pub fn misshapen(bytes: &[u8]) -> Option<&'static str> {
         }
         let is_name = *named && left.is_multiple_of(2);
         *left -= 1;
-        let Some((marker, behind)) = rest.split_first() else { return Some("it is cut short") };
+        let Some((marker, behind)) = rest.split_first() else { return Some(Misshapen::Short) };
         rest = behind;
         let marker = Marker::from_u8(*marker);
         if is_name && !matches!(marker, Marker::FixStr(_) | Marker::Str8 | Marker::Str16 | Marker::Str32) {
-            return Some("it names something by what is no text");
+            return Some(Misshapen::Name);
         }
         let (skip, parts) = match sizes(marker, &mut rest) {
             Some(sizes) => sizes,
-            None => return Some("it is cut short"),
+            None => return Some(Misshapen::Short),
         };
         let Some(behind) = usize::try_from(skip).ok().and_then(|skip| rest.get(skip..)) else {
-            return Some("it is cut short");
+            return Some(Misshapen::Short);
         };
         rest = behind;
         if parts > rest.len() as u64 {
-            return Some("it claims more parts than it has bytes");
+            return Some(Misshapen::Parts);
         }
         if parts > 0 {
             if open.len() == MOST_LEVELS {
-                return Some("it is nested too deeply");
+                return Some(Misshapen::Deep);
             }
             open.push((parts, matches!(marker, Marker::FixMap(_) | Marker::Map16 | Marker::Map32)));
         }
     }
-    (!rest.is_empty()).then_some("more follows it")
+    (!rest.is_empty()).then_some(Misshapen::More)
 }
 
 /// How many bytes belong to a marker, and how many parts follow it. Takes its length from the rest.
@@ -97,17 +126,17 @@ mod tests {
         for nested in [&b"\x81\xa3not"[..], b"\x91", b"\xdc\x00\x01"] {
             let mut packet = nested.repeat(1_000_000);
             packet.push(0xc0);
-            assert_eq!(misshapen(&packet), Some("it is nested too deeply"));
+            assert_eq!(misshapen(&packet), Some(Misshapen::Deep));
         }
     }
 
     #[test]
     fn a_part_that_claims_more_than_there_is_is_refused() {
-        assert_eq!(misshapen(b"\xdd\xff\xff\xff\xff\xc0"), Some("it claims more parts than it has bytes"));
-        assert_eq!(misshapen(b"\xdf\xff\xff\xff\xff\xc0"), Some("it claims more parts than it has bytes"));
-        assert_eq!(misshapen(b"\xc6\xff\xff\xff\xff\xc0"), Some("it is cut short"));
-        assert_eq!(misshapen(b"\xc0\xc0"), Some("more follows it"));
-        assert_eq!(misshapen(b""), Some("it is cut short"));
+        assert_eq!(misshapen(b"\xdd\xff\xff\xff\xff\xc0"), Some(Misshapen::Parts));
+        assert_eq!(misshapen(b"\xdf\xff\xff\xff\xff\xc0"), Some(Misshapen::Parts));
+        assert_eq!(misshapen(b"\xc6\xff\xff\xff\xff\xc0"), Some(Misshapen::Short));
+        assert_eq!(misshapen(b"\xc0\xc0"), Some(Misshapen::More));
+        assert_eq!(misshapen(b""), Some(Misshapen::Short));
     }
 
     proptest! {

@@ -8,7 +8,7 @@ use dfm_config::{FILE_NAME, Federation};
 use dfm_diag::{Diagnostic, Report};
 use serde_json::{Value, json};
 
-use super::{Context, Failure, load, unknown};
+use super::{Context, Failure, load, meant, unknown};
 use crate::args::{Config, Set};
 use crate::output::{counted, problems};
 
@@ -195,7 +195,7 @@ fn set(context: &Context, registry: &mut Registry, args: &Set) -> Result<(), Fai
     if !registry.records.contains_key(name) && (args.federation_dir.is_none() || args.config_path.is_none()) {
         let missing = if args.federation_dir.is_none() { "--federation-dir" } else { "--config-path" };
         let mut diagnostic = Diagnostic::error("registry-incomplete", format!("`{name}` is new and needs {missing}"));
-        if let Some(help) = unknown(context, registry, name).help.filter(|help| help.starts_with("did you mean")) {
+        if let Some(help) = meant(registry, name) {
             diagnostic = diagnostic.help(help);
         }
         return Err(Failure::wrong(diagnostic));

@@ -213,8 +213,8 @@ impl<V: Value> Engine<V> {
         match (&arc.carry, token) {
             (Carry::Value(path), Token::Value(value)) if !path.is_empty() => match value.select(path) {
                 Ok(part) => Some(Token::Value(part)),
-                Err(message) => {
-                    let failure = self.failure(transition, frame, "SelectError", message);
+                Err(Wrong { kind, message }) => {
+                    let failure = self.failure(transition, frame, &kind, message);
                     Some(match arc.inward {
                         true => Token::Missing(sync::Arc::new(failure)),
                         false => Token::Error(vec![self.report(failure)]),

@@ -36,21 +36,21 @@ fn wrong<T>() -> Result<T, Wrong> {
 }
 
 impl Value for Val {
-    fn select(&self, path: &[Selector]) -> Result<Self, String> {
+    fn select(&self, path: &[Selector]) -> Result<Self, Wrong> {
         let mut at = self;
         for step in path {
             at = match (at, step) {
                 (Self::List(items), Selector::Index(index)) => usize::try_from(*index)
                     .ok()
                     .and_then(|index| items.get(index))
-                    .ok_or_else(|| "there is none".to_owned())?,
+                    .ok_or_else(|| Wrong::new("SelectError", "there is none"))?,
                 // A dictionary is its values and keys in turn, the last ones first.
                 (Self::List(items), Selector::Key(key)) => {
                     let key = Self::literal(&key.as_str().into()).expect("a text has a value");
                     let pair = items.chunks(2).find(|pair| pair.get(1) == Some(&key));
-                    pair.map(|pair| &pair[0]).ok_or_else(|| "there is none".to_owned())?
+                    pair.map(|pair| &pair[0]).ok_or_else(|| Wrong::new("SelectError", "there is none"))?
                 }
-                _ => return Err("it has none".to_owned()),
+                _ => return Err(Wrong::new("SelectError", "it has none")),
             };
         }
         Ok(at.clone())

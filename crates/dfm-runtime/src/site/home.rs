@@ -136,9 +136,9 @@ impl<H: Host> Site<H> {
                         encoded.push((name.clone(), value));
                         self.warn(&format!("the parameter place '{name}'"), &site, warning);
                     }
-                    Err(message) => {
+                    Err(why) => {
                         let to = format!("the value for the parameter place '{name}' cannot be sent to site '{site}'");
-                        let failure = self.failure(Some(&frame), None, "EncodingError", format!("{to}: {message}"));
+                        let failure = self.failure(Some(&frame), None, "EncodingError", format!("{to}: {why}"));
                         self.report(id, failure.clone());
                         lost.push((name, failure));
                     }

@@ -103,8 +103,7 @@ impl<H: Host> Site<H> {
 
     /// Writes what the sockets take; the sites whose sockets take no more for now.
     pub fn flush(&mut self) -> Vec<String> {
-        let released = mem::take(&mut *self.released.lock().expect("no holder panics"));
-        for (number, id) in released {
+        for (number, id) in self.released.take() {
             if let Some(peer) = self.links.values_mut().find(|peer| peer.number == number) {
                 peer.way.push(Message::Release(id).to_bytes(), vec![]);
             }

@@ -9,7 +9,7 @@ use dfm_wire::{Buffer, Encoded, JobId, Message, Payload};
 
 use super::links::Way;
 use super::{Site, described};
-use crate::host::{Event, Host, Incoming, Part};
+use crate::host::{Event, Host, Incoming, Part, TransferError};
 use crate::link::{MAX_FILES, MAX_PACKET};
 use crate::segment::{Received, SEGMENT_FROM};
 
@@ -22,8 +22,8 @@ impl<H: Host> Site<H> {
                 self.warn_of_result(id, place, site, warning);
                 self.push(site, &Message::Item(id, place, frame, value), files);
             }
-            Err(message) => {
-                let failure = self.unsendable(id, place, site, &frame, message);
+            Err(why) => {
+                let failure = self.unsendable(id, place, site, &frame, &why);
                 let errors = Payload::Errors(vec![failure]);
                 self.push(site, &Message::Token(id, place, frame, errors), vec![]);
             }
@@ -52,18 +52,18 @@ impl<H: Host> Site<H> {
                     self.warn_of_result(id, place, site, warning);
                     Payload::Value(value)
                 }
-                Err(message) => Payload::Errors(vec![self.unsendable(id, place, site, &frame, message)]),
+                Err(why) => Payload::Errors(vec![self.unsendable(id, place, site, &frame, &why)]),
             },
         };
         self.push(site, &Message::Token(id, place, frame, payload), files);
     }
 
     /// Reports, for the node whose arc leads there, that its result cannot be sent.
-    fn unsendable(&mut self, id: JobId, place: PlaceId, site: &str, frame: &Frame, message: String) -> Failure {
+    fn unsendable(&mut self, id: JobId, place: PlaceId, site: &str, frame: &Frame, why: &TransferError) -> Failure {
         let from = self.maker(id, place, site);
         let known = from.as_ref().map(|(node, _)| (node.clone(), frame.clone()));
         let told = known.zip(self.jobs.get_mut(&id)).is_some_and(|(one, job)| !job.unsendable.insert(one));
-        let message = format!("the result cannot be sent to site '{site}': {message}");
+        let message = format!("the result cannot be sent to site '{site}': {why}");
         let failure = self.failure(Some(frame), from, "EncodingError", message);
         if !told {
             self.report(id, failure.clone());
@@ -119,12 +119,12 @@ impl<H: Host> Site<H> {
     ) -> Token<H::Value> {
         match self.decode(value, buffers) {
             Ok(value) => Token::Value(value),
-            Err(message) => {
+            Err(why) => {
                 let at = self.jobs.get(&id).and_then(|job| {
                     let net = job.engine.net();
                     Some(described(net, net.places.get(place as usize)?.transition))
                 });
-                let failure = self.failure(Some(frame), at, "DecodingError", message);
+                let failure = self.failure(Some(frame), at, "DecodingError", why.to_string());
                 self.report(id, failure.clone());
                 Token::Error(vec![Arc::new(failure)])
             }
@@ -138,12 +138,12 @@ impl<H: Host> Site<H> {
         value: &H::Value,
         files: &mut Vec<Arc<OwnedFd>>,
         taken: usize,
-    ) -> Result<(Encoded, Option<String>), String> {
+    ) -> Result<(Encoded, Option<String>), TransferError> {
         let outgoing = self.host.encode(value)?;
         let (before, mut lent) = (files.len(), vec![]);
         match self.lay_out(site, outgoing.buffers, files, &mut lent, outgoing.head.len() + taken) {
             Ok(buffers) => Ok((Encoded { head: outgoing.head.into(), buffers }, outgoing.warning)),
-            Err(message) => {
+            Err(why) => {
                 // Nobody will get what was laid out for it, so nobody would release it.
                 files.truncate(before);
                 for id in lent {
@@ -152,7 +152,7 @@ impl<H: Host> Site<H> {
                     }
                     self.pool.release(id);
                 }
-                Err(message)
+                Err(why)
             }
         }
     }
@@ -166,7 +166,7 @@ impl<H: Host> Site<H> {
         files: &mut Vec<Arc<OwnedFd>>,
         lent: &mut Vec<u64>,
         mut inline: usize,
-    ) -> Result<Vec<Buffer>, String> {
+    ) -> Result<Vec<Buffer>, TransferError> {
         let mut buffers = vec![];
         for bytes in parts {
             let peer = self.links.get_mut(site).filter(|peer| {
@@ -193,14 +193,12 @@ impl<H: Host> Site<H> {
         &mut self,
         value: Encoded,
         shared: &mut impl Iterator<Item = Received>,
-    ) -> Result<H::Value, String> {
+    ) -> Result<H::Value, TransferError> {
         let mut buffers = vec![];
         for buffer in value.buffers {
             buffers.push(match buffer {
                 Buffer::Inline(bytes) => Part::Inline(bytes.into()),
-                Buffer::Segment { .. } => {
-                    Part::Shared(shared.next().ok_or("a shared segment could not be mapped: out of memory or files?")?)
-                }
+                Buffer::Segment { .. } => Part::Shared(shared.next().ok_or(TransferError::Unmapped)?),
             });
         }
         self.host.decode(Incoming { head: value.head.into(), buffers })
@@ -208,10 +206,10 @@ impl<H: Host> Site<H> {
 }
 
 /// Whether so many bytes of values can go in one packet.
-fn fits(bytes: usize) -> Result<(), String> {
+fn fits(bytes: usize) -> Result<(), TransferError> {
     match bytes {
         ..=MAX_PACKET => Ok(()),
-        _ => Err(format!("{bytes} bytes fit into no shared memory, and a packet takes {MAX_PACKET}")),
+        _ => Err(TransferError::Packet(bytes)),
     }
 }
 
@@ -252,6 +250,6 @@ mod tests {
         assert_eq!(in_packet(&small), 5);
         assert!(fits(2 * in_packet(&large)).is_ok());
         let refused = fits(2 * in_packet(&large) + in_packet(&small)).unwrap_err();
-        assert!(refused.starts_with("4278190085 bytes fit into no shared memory"), "{refused}");
+        assert_eq!(refused, TransferError::Packet(4_278_190_085));
     }
 }

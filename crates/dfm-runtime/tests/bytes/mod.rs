@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use dfm_net::{Comparison, Failure, Form, Selector, Value, Wrong};
-use dfm_runtime::{Host, Incoming, Outgoing, Part};
+use dfm_runtime::{Host, Incoming, Outgoing, Part, TransferError};
 
 /// A value of the test: bytes. A first byte of 255 cannot be sent, one of 254 cannot be read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bytes(pub Vec<u8>);
 
 impl Value for Bytes {
-    fn select(&self, _: &[Selector]) -> Result<Self, String> {
-        Err("bytes have no parts".into())
+    fn select(&self, _: &[Selector]) -> Result<Self, Wrong> {
+        Err(Wrong::new("SelectError", "bytes have no parts"))
     }
 
     fn elements(&self) -> Result<Vec<Self>, Wrong> {
@@ -45,9 +45,9 @@ pub struct Plain;
 impl Host for Plain {
     type Value = Bytes;
 
-    fn encode(&mut self, value: &Bytes) -> Result<Outgoing, String> {
+    fn encode(&mut self, value: &Bytes) -> Result<Outgoing, TransferError> {
         if value.0.first() == Some(&255) {
-            return Err("255 does not travel".into());
+            return Err(TransferError::Value("255 does not travel".into()));
         }
         Ok(Outgoing { head: vec![], buffers: vec![value.0.clone().into()], warning: None })
     }
@@ -56,11 +56,14 @@ impl Host for Plain {
         1e9
     }
 
-    fn decode(&mut self, mut value: Incoming) -> Result<Bytes, String> {
-        let bytes = match value.buffers.pop().ok_or("a value has one buffer")? {
+    fn decode(&mut self, mut value: Incoming) -> Result<Bytes, TransferError> {
+        let bytes = match value.buffers.pop().expect("a value has one buffer") {
             Part::Inline(bytes) => bytes,
             Part::Shared(segment) => segment.bytes().to_vec(),
         };
-        if bytes.first() == Some(&254) { Err("254 is unknown here".into()) } else { Ok(Bytes(bytes)) }
+        match bytes.first() {
+            Some(254) => Err(TransferError::Value("254 is unknown here".into())),
+            _ => Ok(Bytes(bytes)),
+        }
     }
 }
