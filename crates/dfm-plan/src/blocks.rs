@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 
 use crate::check::shown;
 use crate::graph::{Block, Known};
-use crate::{AgainStatement, Argument, Pipeline, Problem, Statement};
+use crate::{AgainStatement, Argument, Pipeline, Problem, Statement, out_of_block};
 
 /// A pipeline's statements by their blocks.
 pub(crate) struct Blocks<'a> {
@@ -209,8 +209,11 @@ impl<'a> Blocks<'a> {
         if collects || gathers || self.holds(self.result_of(to), block) {
             return None;
         }
-        let message = format!("it depends on the node {named}, which is made in a block that it does not stand in");
-        problem("plan-out-of-block", message, "collect it for use outside of its ForEach")
+        let made_in = self.result_of(to);
+        let around = self.blocks[made_in].node.filter(|around| *around != to);
+        let around = around.map(|around| format!("the block {}", shown(self.known[around].0.node())));
+        let broken = out_of_block(&format!("the node {named}"), around.as_deref(), false);
+        Some(Problem::of(known.node(), broken))
     }
 
     /// What the value of a cache joins: its look-up, and what stores it, which stands before the join.

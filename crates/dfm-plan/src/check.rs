@@ -2,17 +2,20 @@
 //!
 //! Everything is checked and every problem reported, not only the first.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use dfm_net::NodeId;
-use indexmap::IndexMap;
 
 use crate::blocks::Blocks;
 use crate::connections::check_connections;
 use crate::cut::limits_of;
 use crate::graph::{Candidate, Graph, Input, Known, Limits, Node};
 use crate::offers::{Offers, site_index};
-use crate::{Argument, DISCOVERY_MODE, FedInfo, OperationStatement, Pipeline, Problem, SiteChoice};
+use crate::{
+    Argument, DISCOVERY_MODE, FedInfo, OperationStatement, Pipeline, PlaceUse, Problem, SiteChoice, Statement,
+    place_conflict, same_api,
+};
 
 /// The most inputs that one node can have.
 const MAX_INPUTS: usize = u16::MAX as usize;
@@ -228,15 +231,33 @@ fn check_header(fed: &FedInfo, pipeline: &Pipeline) -> Vec<Problem> {
     if let Some(package) = pipeline.package.as_ref().filter(|package| **package != fed.code_package) {
         let message = format!("the pipeline is for the federation {package}, but this one is {}", fed.code_package);
         add("plan-other-federation", message, None);
-    } else if let Some(version) = &pipeline.api_version {
-        let major = |version: &str| version.split('.').next().map(str::to_owned);
-        if major(version) != major(&fed.api_version) {
-            let message = format!("the pipeline speaks API version {version}, but the federation {}", fed.api_version);
-            let help = "build the pipeline with code generated from the same federation: dfm fed gen code".to_owned();
-            add("plan-api-version", message, Some(help));
+    } else if let Some(version) = &pipeline.api_version
+        && !same_api(version, &fed.api_version)
+    {
+        let message = format!("the pipeline speaks API version {version}, but the federation {}", fed.api_version);
+        let help = "build the pipeline with code generated from the same federation: dfm fed gen code".to_owned();
+        add("plan-api-version", message, Some(help));
+    }
+    problems
+}
+
+/// What the copies of an `EachSite`'s body would hide: names that are used twice, as the pipeline was written.
+pub(crate) fn check_written(pipeline: &Pipeline) -> Vec<Problem> {
+    let mut problems = vec![];
+    let known: Vec<Known<'_>> = pipeline.statements.iter().filter_map(Known::giving).collect();
+    check_places(&known, &mut problems);
+    let mut ids = HashSet::new();
+    for node in pipeline.statements.iter().filter_map(Statement::node) {
+        if !ids.insert(node) {
+            problems.push(twice(node));
         }
     }
     problems
+}
+
+fn twice(node: &NodeId) -> Problem {
+    let message = format!("two statements have the node id {}", shown(node));
+    Problem::new("plan-duplicate-node", Some(node), message, None)
 }
 
 fn check_ids<'a>(known: &[Known<'a>], problems: &mut Vec<Problem>) -> HashMap<&'a NodeId, usize> {
@@ -244,54 +265,35 @@ fn check_ids<'a>(known: &[Known<'a>], problems: &mut Vec<Problem>) -> HashMap<&'
     for (index, statement) in known.iter().enumerate() {
         let node = statement.node();
         if ids.insert(node, index).is_some() && !matches!(statement, Known::Join(_)) {
-            let message = format!("two statements have the node id {}", shown(node));
-            problems.push(Problem::new("plan-duplicate-node", Some(node), message, None));
+            problems.push(twice(node));
         }
     }
     ids
 }
 
-/// A place's name → its first use, and whether that says `multiuse`.
-type Places<'a> = IndexMap<&'a str, (&'a NodeId, bool)>;
-
 fn check_places(known: &[Known<'_>], problems: &mut Vec<Problem>) {
-    let (mut params, mut yields): (Places<'_>, Places<'_>) = Default::default();
+    let mut first: HashMap<&str, PlaceUse> = HashMap::new();
     for statement in known {
         let node = statement.node();
-        for argument in statement.arguments() {
-            if let Argument::Param { param, multiuse } = argument {
-                use_place(&mut params, "parameter", param, *multiuse, node, problems);
+        let given = statement.arguments().filter_map(|argument| match argument {
+            Argument::Param { param, multiuse } => Some((param, false, *multiuse)),
+            _ => None,
+        });
+        let yielded = match statement {
+            Known::Yield(statement) => Some((&statement.place, true, statement.multiuse)),
+            _ => None,
+        };
+        for (place, yields, multiuse) in given.chain(yielded) {
+            let next = PlaceUse { yields, multiuse, at: format!("by node {}", shown(node)) };
+            match first.entry(place) {
+                Entry::Vacant(entry) => {
+                    entry.insert(next);
+                }
+                Entry::Occupied(first) => {
+                    problems.extend(place_conflict(place, first.get(), &next).map(|broken| Problem::of(node, broken)));
+                }
             }
         }
-        if let Known::Yield(statement) = statement {
-            use_place(&mut yields, "yield", &statement.place, statement.multiuse, node, problems);
-        }
-    }
-    for (place, (node, ..)) in yields {
-        if params.contains_key(place) {
-            let message = format!("the place '{place}' is both a parameter place and a yield place");
-            let help = Some("give one of them another name".to_owned());
-            problems.push(Problem::new("plan-place-shared", Some(node), message, help));
-        }
-    }
-}
-
-fn use_place<'a>(
-    places: &mut Places<'a>,
-    kind: &str,
-    place: &'a str,
-    multiuse: bool,
-    node: &'a NodeId,
-    problems: &mut Vec<Problem>,
-) {
-    let Some(&(first, may_repeat)) = places.get(place) else {
-        places.insert(place, (node, multiuse));
-        return;
-    };
-    if !(may_repeat && multiuse) {
-        let message = format!("the {kind} place '{place}' is used more than once, first by node {}", shown(first));
-        let help = Some("use it once, or let every use say multiuse=True".to_owned());
-        problems.push(Problem::new("plan-place-reused", Some(node), message, help));
     }
 }
 

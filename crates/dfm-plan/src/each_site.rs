@@ -9,7 +9,7 @@ use dfm_diag::nearest;
 use dfm_net::NodeId;
 use indexmap::{IndexMap, IndexSet};
 
-use crate::check::shown;
+use crate::check::{check_written, shown};
 use crate::offers::misfit;
 use crate::{
     Argument, Condition, EachSiteStatement, FedInfo, GatheredStatement, Offer, OperationStatement, Pipeline, Problem,
@@ -45,6 +45,9 @@ pub(crate) fn expand(fed: &FedInfo, pipeline: &Pipeline, allowed: Option<&[Strin
     let bodies = Bodies::new(pipeline);
     let mut made = Expanded { pipeline: pipeline.clone(), copies: IndexMap::new(), optional: vec![], each: vec![] };
     let mut problems = bodies.misplaced(pipeline);
+    if pipeline.statements.iter().any(|statement| matches!(statement, Statement::EachSite(_))) {
+        problems.extend(check_written(pipeline));
+    }
     let mut sites_of: HashMap<&NodeId, Vec<String>> = HashMap::new();
     made.pipeline.statements.clear();
     for statement in &pipeline.statements {

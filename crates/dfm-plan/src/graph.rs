@@ -4,7 +4,7 @@ use dfm_net::NodeId;
 
 use crate::{
     AgainStatement, Argument, CollectStatement, ForEachStatement, GatheredStatement, IfStatement, Offer,
-    OperationStatement, OutcomeStatement, RepeatStatement, TryFromCacheStatement, WriteToCacheStatement,
+    OperationStatement, OutcomeStatement, RepeatStatement, Statement, TryFromCacheStatement, WriteToCacheStatement,
     YieldStatement,
 };
 
@@ -134,6 +134,21 @@ impl<'a> Known<'a> {
             Self::LookUp(statement) => &statement.after,
             Self::Store(statement) => &statement.after,
             Self::Join(_) => &[],
+        }
+    }
+
+    /// A statement that is given something.
+    pub fn giving(statement: &'a Statement) -> Option<Self> {
+        match statement {
+            Statement::Operation(one) => Some(Self::Operation(one)),
+            Statement::Yield(one) => Some(Self::Yield(one)),
+            Statement::ForEach(one) => Some(Self::ForEach(one)),
+            Statement::If(one) => Some(Self::If(one)),
+            Statement::TryFromCache(one) => Some(Self::LookUp(one)),
+            Statement::WriteToCache(one) => Some(Self::Store(one)),
+            Statement::Repeat(one) => Some(Self::Repeat(one)),
+            Statement::Again(one) => Some(Self::Again(one)),
+            _ => None,
         }
     }
 

@@ -21,6 +21,7 @@ mod pipeline;
 mod place;
 mod plan;
 mod problem;
+mod rules;
 mod saved;
 mod search;
 mod streams;
@@ -38,5 +39,6 @@ pub use pipeline::{
 };
 pub use plan::{Alternative, Options, Placement, Plan, plan, plan_and_estimate};
 pub use problem::Problem;
+pub use rules::{Broken, PlaceUse, out_of_block, place_conflict, same_api};
 pub use saved::saved;
 pub use suggest::suggested_costs;

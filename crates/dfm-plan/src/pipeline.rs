@@ -171,6 +171,9 @@ pub struct OtherwiseStatement {
     /// The block it stands in, which is that of the `If`.
     #[serde(default)]
     pub block: Option<NodeId>,
+    /// None: it comes after its `If`.
+    #[serde(default)]
+    pub after: Vec<NodeId>,
     /// The `If`.
     #[serde(rename = "if")]
     pub of: NodeId,
@@ -256,6 +259,9 @@ pub struct OutcomeStatement {
     /// The block it stands in, which is that of the `Repeat`.
     #[serde(default)]
     pub block: Option<NodeId>,
+    /// None: it comes after the `Repeat`.
+    #[serde(default)]
+    pub after: Vec<NodeId>,
     /// The `Repeat`.
     pub repeat: NodeId,
 }
@@ -505,15 +511,35 @@ impl Pipeline {
                 let message = format!("the pipeline has format {dfm_pipeline}, and this dfm reads format {FORMAT}");
                 Err(problem(message, "save it again with this dfm, or use the dfm that saved it"))
             }
-            _ => serde_json::from_str(text).map_err(|error| {
+            _ => {
                 let help = "write it with dfm.api.Pipeline.save_to_file or model_dump_json";
-                problem(format!("this is not a valid pipeline: {error}"), help)
-            }),
+                let pipeline: Self = serde_json::from_str(text)
+                    .map_err(|error| problem(format!("this is not a valid pipeline: {error}"), help))?;
+                match pipeline.statements.iter().find(|statement| statement.comes_after_nodes()) {
+                    Some(statement) => {
+                        let message = "it says which nodes it comes after, and comes after what it is about".to_owned();
+                        Err(Problem::new("plan-format", statement.node(), message, Some(help.to_owned())))
+                    }
+                    None => Ok(pipeline),
+                }
+            }
         }
     }
 }
 
 impl Statement {
+    /// Whether it names nodes that it comes after, though it is of a kind that comes after what it is about.
+    fn comes_after_nodes(&self) -> bool {
+        match self {
+            Self::Collect(one) => !one.after.is_empty(),
+            Self::Gather(one) => !one.after.is_empty(),
+            Self::Again(one) => !one.after.is_empty(),
+            Self::Otherwise(one) => !one.after.is_empty(),
+            Self::Outcome(one) => !one.after.is_empty(),
+            _ => false,
+        }
+    }
+
     /// Its id; `None` for one of an unknown kind that has none.
     pub fn node(&self) -> Option<&NodeId> {
         Some(match self {

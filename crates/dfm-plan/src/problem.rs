@@ -3,6 +3,8 @@
 use dfm_net::NodeId;
 use serde::{Deserialize, Serialize};
 
+use crate::Broken;
+
 /// One reason, for the user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
@@ -19,5 +21,10 @@ pub struct Problem {
 impl Problem {
     pub(crate) fn new(code: &str, node: Option<&NodeId>, message: String, help: Option<String>) -> Self {
         Self { code: code.to_owned(), node: node.cloned(), message, help }
+    }
+
+    /// That a node breaks a rule.
+    pub(crate) fn of(node: &NodeId, broken: Broken) -> Self {
+        Self::new(broken.code, Some(node), broken.message, Some(broken.help.to_owned()))
     }
 }

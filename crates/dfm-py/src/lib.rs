@@ -8,6 +8,7 @@ mod keeper;
 mod measurement;
 mod plan;
 mod policy;
+mod rules;
 mod site;
 mod values;
 mod watch;
@@ -41,6 +42,8 @@ mod _native {
     use crate::plan::{Plan, plan};
     #[pymodule_export]
     use crate::policy::read_policy;
+    #[pymodule_export]
+    use crate::rules::{PlaceUse, out_of_block, place_conflict, same_api};
     #[pymodule_export]
     use crate::site::Site;
     #[pymodule_export]

@@ -47,6 +47,13 @@ class Block(Statement, frozen=True):
     ) -> None:
         self.dfm_place()[0].open.pop()
 
+    def dfm_check_body(self, line: str) -> None:
+        """Refuses a body that lacks what the block is for.
+
+        Raises:
+            PipelineError: what is missing.
+        """
+
     def __repr__(self) -> str:
         return f"<{self.dfm_title} node {self.dfm_node_id!r} at {line_of(self)}>"
 
@@ -232,10 +239,15 @@ class TryFromCache(ResultNode, Block, frozen=True):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         super().__exit__(kind, error, traceback)
-        if kind is None and self._writes is None:
+        if kind is None:
+            self.dfm_check_body(user_line())
+
+    def dfm_check_body(self, line: str) -> None:
+        """As `Block`."""
+        if self._writes is None:
             raise PipelineError(
                 f"the body of the TryFromCache made at {line_of(self)} writes no value; call its cache(node) there",
-                user_line(),
+                line,
             )
 
 

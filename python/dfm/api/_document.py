@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from pydantic import BaseModel
 
+from dfm import _native
 from dfm.api import _lines
 from dfm.api._blocks import Block, Collected, ForEach, If, Otherwise, TryFromCache, WriteToCache, around
 from dfm.api._conditions import COMPARISONS, And, Comparison, Condition, Not, Or, Truth, as_condition
@@ -24,6 +25,8 @@ from dfm.errors import EncodingError, PipelineError
 
 FORMAT = 1
 _ADVISE = {"advise": True}
+_AFTER_THEIR_OWN = frozenset(("collect", "again", "outcome", "gather", "otherwise"))
+"""The kinds that come after what they are about, and after nothing else."""
 _PLAIN_LEVELS = 40
 """Literals are part of the pipeline's JSON up to so many levels, for whose nesting its readers have a limit."""
 _KINDS = frozenset(
@@ -266,14 +269,31 @@ def read_document(document: dict[str, Any], source: str, discovers: bool = False
             line = _lines.reading.line = f"{source}: statement {index}"
             try:
                 _read_statement(graph, statement, document, line)
+                _check_place(graph, statement, line)
             except PipelineError:
                 raise
             except (AttributeError, LookupError, TypeError, ValueError) as error:
                 raise PipelineError(f"the statement is damaged: {error}", line) from None
+        for statement in graph.statements.values():
+            if isinstance(statement, Block):
+                statement.dfm_check_body(graph.lines[statement.dfm_place()[1]])
     finally:
         current.graph = around
         _lines.reading.line = None
     return graph
+
+
+def _check_place(graph: Graph, statement: dict[str, Any], line: str) -> None:
+    """Refuses a statement that says of itself what is not so."""
+    node, block = statement["node"], statement.get("block")
+    if graph.blocks.get(node) != block:
+        raise PipelineError(
+            f"the node {node!r} says that it stands in the block {block!r}, and stands beside what it is about", line
+        )
+    if statement["kind"] in _AFTER_THEIR_OWN and statement.get("after"):
+        raise PipelineError(
+            f"the node {node!r} says which nodes it comes after, and comes after what it is about", line
+        )
 
 
 def _read_statement(graph: Graph, statement: Any, document: dict[str, Any], line: str) -> None:
@@ -302,7 +322,10 @@ def _read_statement(graph: Graph, statement: Any, document: dict[str, Any], line
         given = cast(dict[str, Any], _get(statement, "next", dict, line))
         values = {name: _read_argument(graph, name, value, line) for name, value in given.items()}
         until = statement.get("until")
-        Again(repeat, values, None if until is None else _read_condition(graph, until, line), node)
+        repeat.next(**values)
+        if until is not None:
+            repeat.until(_read_condition(graph, until, line))
+        repeat.dfm_end_round(node)
         return
     if kind == "gather":
         value = _get(statement, "value", dict, line)
@@ -467,7 +490,7 @@ def _generated_class(statement: dict[str, Any], document: dict[str, Any], line: 
             line,
         )
     version = str(document.get("api_version"))
-    if version.split(".")[0] != found.dfm_api_version.split(".")[0]:
+    if not _native.same_api(version, found.dfm_api_version):
         raise PipelineError(
             f"the pipeline was written for version {version} of {found.dfm_package}, but the generated code here is "
             f"version {found.dfm_api_version}; build the pipeline again with this code",

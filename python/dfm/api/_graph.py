@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import BaseModel
 
+from dfm import _native
 from dfm.api._references import Advise, Node, NodeId, PlaceParam
 from dfm.errors import PipelineError
 
@@ -31,8 +32,8 @@ class Graph:
         """The blocks that are being written, outermost first."""
         self.package: str | None = None
         self.api_version: str | None = None
-        self._params: dict[str, tuple[bool, str]] = {}
-        self._yields: dict[str, tuple[bool, str]] = {}
+        self._places: dict[str, _native.PlaceUse] = {}
+        """The first use of each."""
         self._next = 0
 
     def node_id(self, wanted: NodeId | None, line: str) -> NodeId:
@@ -73,16 +74,10 @@ class Graph:
         """Refuses a node of a block that this line does not stand in."""
         if block is None or block in self.open:
             return
-        if block == node.dfm_node_id:
-            message = f"the ForEach made at {line_of(node)} stands for its current element, which only its body has"
-        else:
-            around = self.statements[block]
-            message = (
-                f"this uses the node {node.dfm_title} that was made at {line_of(node)} in the body of the "
-                f"{around.dfm_title} at {self.lines[block]}, outside of that body"
-            )
-        each = "its collect(node)" if block in self.each_sites else "a ForEach's collect(node)"
-        raise PipelineError(f"{message}; {each} puts its results together", line)
+        named, around = f"the {node.dfm_title} made at {line_of(node)}", None
+        if block != node.dfm_node_id:
+            around = f"the {self.statements[block].dfm_title} at {self.lines[block]}"
+        raise PipelineError(_native.out_of_block(named, around, block in self.each_sites), line)
 
     def repeated_by(self, block: NodeId | None, beside: NodeId) -> NodeId | None:
         """Outwards from a block, the first of it, `beside` and all loops: whose body makes it once each time."""
@@ -125,39 +120,14 @@ class Graph:
 
     def use_places(self, params: Iterable[PlaceParam], line: str) -> None:
         """Notes uses of parameter places, all or none of them."""
-        noted: dict[str, tuple[bool, str]] = {}
+        noted = dict(self._places)
         for param in params:
-            earlier = noted.get(param.place) or self._params.get(param.place)
-            self._check_place("parameter", param.place, param.multiuse, earlier, self._yields.get(param.place), line)
-            noted[param.place] = (param.multiuse, line)
-        self._params.update(noted)
+            _use(noted, param.place, _native.PlaceUse(False, param.multiuse, f"at {line}"), line)
+        self._places = noted
 
     def use_yield_place(self, place: str, multiuse: bool, line: str) -> None:
         """Notes a use of a yield place."""
-        self._check_place("yield", place, multiuse, self._yields.get(place), self._params.get(place), line)
-        self._yields[place] = (multiuse, line)
-
-    def _check_place(
-        self,
-        kind: str,
-        place: str,
-        multiuse: bool,
-        earlier: tuple[bool, str] | None,
-        other: tuple[bool, str] | None,
-        line: str,
-    ) -> None:
-        if other is not None:
-            raise PipelineError(
-                f"the place '{place}' is used at {other[1]} in the other direction; "
-                "a parameter place and a yield place cannot share a name",
-                line,
-            )
-        if earlier is not None and not (earlier[0] and multiuse):
-            raise PipelineError(
-                f"the {kind} place '{place}' is used already, at {earlier[1]}; "
-                "where a place is meant to be used more than once, every use says multiuse=True",
-                line,
-            )
+        _use(self._places, place, _native.PlaceUse(True, multiuse, f"at {line}"), line)
 
     def add(self, statement: "Statement", node: NodeId, line: str, block: NodeId | None) -> None:
         """Adds a statement that has kept the rules to a block."""
@@ -165,6 +135,12 @@ class Graph:
             self.blocks[node] = block
         self.statements[node] = statement
         self.lines[node] = line
+
+
+def _use(places: dict[str, _native.PlaceUse], place: str, use: _native.PlaceUse, line: str) -> None:
+    first = places.setdefault(place, use)
+    if first is not use and (conflict := _native.place_conflict(place, first, use)) is not None:
+        raise PipelineError(conflict, line)
 
 
 class _Current(threading.local):

@@ -127,15 +127,25 @@ class Repeat(ResultNode, Block, frozen=True):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if kind is None and self._next is not None:
-            again = Again(self, self._next[1], self._until[1] if self._until else None)
-            graph, node = again.dfm_place()
-            graph.lines[node] = self._next[0]
+            self.dfm_end_round()
         super().__exit__(kind, error, traceback)
-        if kind is None and self._next is None:
+        if kind is None:
+            self.dfm_check_body(user_line())
+
+    def dfm_end_round(self, node: NodeId | None = None) -> None:
+        """Writes what `next` and `until` have said."""
+        assert self._next is not None
+        again = Again(self, self._next[1], self._until[1] if self._until else None, node)
+        graph, made = again.dfm_place()
+        graph.lines[made] = self._next[0]
+
+    def dfm_check_body(self, line: str) -> None:
+        """As `Block`."""
+        if self._next is None:
             raise PipelineError(
                 f"the body of the Repeat made at {line_of(self)} does not say what the next round begins with; "
                 "call its next(…) there",
-                user_line(),
+                line,
             )
 
     def _check_name(self, name: str, line: str) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypedDict, cast
 
-from dfm import _values
+from dfm import _native, _values
 from dfm._shown import clean_logger
 from dfm.errors import SessionError
 from dfm.session._dispatch import Dispatcher
@@ -101,7 +101,7 @@ def parts_of(
     except ValueError as error:
         raise SessionError(str(error)) from None
     code = read_generated(fed_package)
-    if api_version is not None and api_version.partition(".")[0] != code.api_version.partition(".")[0]:
+    if api_version is not None and not _native.same_api(api_version, code.api_version):
         raise SessionError(
             f"the runtime of '{homesite}' is for version {api_version} of '{code.package}', but the federation "
             f"speaks {code.api_version}; generate the code again: dfm fed gen code {code.package}"

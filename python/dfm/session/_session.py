@@ -477,7 +477,7 @@ class Session:
             raise SessionError(
                 f"the pipeline is for the federation '{package}', but this session's is '{settings.package}'"
             )
-        if version.partition(".")[0] != settings.api_version.partition(".")[0]:
+        if not _native.same_api(version, settings.api_version):
             raise SessionError(
                 f"the pipeline was written for version {version} of '{package}', but the federation speaks "
                 f"{settings.api_version}; generate the code again: dfm fed gen code {package}"

@@ -176,9 +176,7 @@ impl Writer {
                         let collect = self.node();
                         let errors = ["fail", "skip", "keep"][self.pick(3) as usize];
                         let value = json!({"node": self.one_of(&made), "path": []});
-                        let after = self.after(&scope);
-                        self.statements
-                            .push(json!({"kind": "collect", "node": collect, "block": block, "after": after,
+                        self.statements.push(json!({"kind": "collect", "node": collect, "block": block, "after": [],
                             "for_each": node, "value": value, "errors": errors}));
                         scope.push(collect);
                         own.push(collect);
@@ -217,9 +215,8 @@ impl Writer {
                         let gather = self.node();
                         let path = if self.pick(6) == 0 { json!([{"index": self.pick(2)}]) } else { json!([]) };
                         let value = json!({"node": self.one_of(&made), "path": path});
-                        let after = self.after(&scope);
                         let missing = self.pick(4) == 0;
-                        self.statements.push(json!({"kind": "gather", "node": gather, "block": block, "after": after,
+                        self.statements.push(json!({"kind": "gather", "node": gather, "block": block, "after": [],
                             "each_site": node, "value": value, "missing": missing}));
                         scope.push(gather);
                         own.push(gather);
@@ -238,12 +235,11 @@ impl Writer {
                     inner.push(carried);
                     made.push(carried);
                     let again = self.node();
-                    let after = self.after(&inner);
                     let one = |node: usize, name: &str| json!({"node": node, "path": [{"key": name}]});
                     let b = if self.pick(2) == 0 { one(node, "b") } else { self.argument(&inner) };
                     let next = json!({"a": self.argument(&inner), "b": b});
                     let until = if self.pick(3) == 0 { Json::Null } else { self.condition(&inner, 1) };
-                    self.statements.push(json!({"kind": "again", "node": again, "block": node, "after": after,
+                    self.statements.push(json!({"kind": "again", "node": again, "block": node, "after": [],
                         "repeat": node, "next": next, "until": until}));
                     let outcome = self.node();
                     self.statements.push(json!({"kind": "outcome", "node": outcome, "block": block, "repeat": node}));
