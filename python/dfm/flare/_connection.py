@@ -8,7 +8,6 @@ Everything here blocks, and runs on threads of its own; what comes from the job 
 from __future__ import annotations
 
 import contextlib
-import logging
 import secrets
 import tempfile
 import threading
@@ -32,6 +31,7 @@ from dfm.flare._lane import Lane
 from dfm.flare._packets import Packet
 from dfm.flare._sealing import SERVER, HomeSealing
 from dfm.flare._signing import Signer
+from dfm.session._home import Settings
 
 _LOGIN = 15.0
 """Seconds for the server to answer."""
@@ -94,9 +94,7 @@ class Connection:
         kit: Kit,
         credentials: Credentials,
         folder: str | None,
-        homesite: str,
-        session: str,
-        logger: logging.Logger,
+        settings: Settings,
         keep: float,
         take: Callable[[list[Packet]], None],
         lost: Callable[[str], None],
@@ -109,10 +107,10 @@ class Connection:
         self._kit = kit
         self._credentials = credentials
         self._folder = folder
-        self._homesite = homesite
-        self._session = session
+        self._homesite = settings.homesite
+        self._session = settings.session
         self._keep = keep
-        self._logger = logger
+        self._logger = settings.logger
         self._lost = lost
         self._take = take
         self._closing = threading.Event()

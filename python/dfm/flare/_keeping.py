@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import functools
 import threading
 import time
@@ -123,34 +124,41 @@ class Kept:
             self._file = None
 
 
+@dataclasses.dataclass(frozen=True)
+class Surroundings:
+    """What keeping needs of the session whose executions are kept."""
+
+    loop: asyncio.AbstractEventLoop
+    """The homesite's."""
+    homesite: str
+    tell: Callable[[dict[str, Any]], None]
+    """Says something to the session's job."""
+    opened: Callable[[], Awaitable[None]]
+    """Waits until that job can be asked."""
+    why_lost: Callable[[str], str]
+    """Says why a site is."""
+    once_begun: Callable[[int, Callable[[], None]], None]
+    """From any thread, has something done on the homesite's when an execution has begun."""
+    sealing: Callable[[], HomeSealing | None]
+    """That of the session's present job, once it is open."""
+    over: Callable[[int], None]
+    """Called on the homesite's thread when nothing more of an execution is wanted."""
+
+
 class FlareKeeps:
     """What a Flare session's job keeps. But for `keeping`, all is called on the homesite's thread."""
 
-    def __init__(
-        self,
-        folder: Path,
-        loop: asyncio.AbstractEventLoop,
-        homesite: str,
-        tell: Callable[[dict[str, Any]], None],
-        opened: Callable[[], Awaitable[None]],
-        why_lost: Callable[[str], str],
-        once_begun: Callable[[int, Callable[[], None]], None],
-        sealing: Callable[[], HomeSealing | None],
-        over: Callable[[int], None],
-    ) -> None:
-        """`folder` is for the files that say what was had; `opened` waits until the session's job can be asked, and
-        `once_begun`, from any thread, has something done on the homesite's when an execution has begun. `sealing` is
-        that of the session's present job, once it is open; `over` is called on the homesite's thread when nothing more
-        of an execution is wanted."""
-        self._over = over
-        self._homesite = homesite
-        self._sealing = sealing
-        self._why_lost = why_lost
+    def __init__(self, folder: Path, of: Surroundings) -> None:
+        """`folder` is for the files that say what was had."""
+        self._over = of.over
+        self._homesite = of.homesite
+        self._sealing = of.sealing
+        self._why_lost = of.why_lost
         self._folder = folder
-        self._loop = loop
-        self._tell = tell
-        self._opened = opened
-        self._once_begun = once_begun
+        self._loop = of.loop
+        self._tell = of.tell
+        self._opened = of.opened
+        self._once_begun = of.once_begun
         self._unsure: dict[int, Callable[[], None]] = {}
         self._recalls: dict[int, tuple[asyncio.Future[Any], Callable[[Recalled], Any]]] = {}
         self._past: list[tuple[str, bytes, Buffer | None]] = []

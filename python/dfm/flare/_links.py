@@ -15,6 +15,7 @@ from typing import Any
 
 from typing_extensions import Buffer
 
+from dfm import _native
 from dfm.errors import SessionError
 from dfm.exec._site import Asker
 from dfm.flare import _told
@@ -22,7 +23,7 @@ from dfm.flare._channel import Forged
 from dfm.flare._connection import Connection
 from dfm.flare._identity import Untrusted, read_credentials
 from dfm.flare._job import PAST, PAST_HEAD
-from dfm.flare._keeping import FlareKeeps
+from dfm.flare._keeping import FlareKeeps, Surroundings
 from dfm.flare._kit import Kit
 from dfm.flare._packets import Packet
 from dfm.session._home import Home
@@ -62,18 +63,17 @@ class FlareLinks:
         self._over = False
         home.driver.carry = self._carry
         home.site.keep_record()
-        had = kit.folder / "dfm" / "had"
-        self._keeps = FlareKeeps(
-            had,
-            home.loop,
-            home.settings.homesite,
-            self._tell,
-            self._wait_until_open,
-            self._why_lost,
-            home.once_open,
-            lambda: self._connection.sealing,
-            self._leave,
+        surroundings = Surroundings(
+            loop=home.loop,
+            homesite=home.settings.homesite,
+            tell=self._tell,
+            opened=self._wait_until_open,
+            why_lost=self._why_lost,
+            once_begun=home.once_open,
+            sealing=lambda: self._connection.sealing,
+            over=self._leave,
         )
+        self._keeps = FlareKeeps(kit.folder / "dfm" / "had", surroundings)
         home.keeps = self._keeps
         self._start()
 
@@ -94,9 +94,7 @@ class FlareLinks:
             self._kit,
             self._credentials,
             self._folder,
-            settings.homesite,
-            settings.session,
-            settings.logger,
+            settings,
             self._keep,
             take,
             lost,
@@ -328,7 +326,7 @@ class FlareLinks:
         if (version := metadata.version("data-federation-mesh")) != told.get("dfm"):
             return f"it runs dfm {told.get('dfm')}, but this application dfm {version}; install the same at both"
         there = str(told.get("api_version"))
-        if there.partition(".")[0] != settings.api_version.partition(".")[0]:
+        if not _native.same_api(there, settings.api_version):
             return (
                 f"it speaks version {there} of '{settings.package}', but this application {settings.api_version}; "
                 "provision the federation again, or generate the application's code again"
