@@ -23,6 +23,7 @@ sites:
     interface:
       "#/operations/work.Do":
 """
+CONSTANT = "{a: a, b: b, c: {const: x}}"
 GOOD = "class Good:\n    def __init__(self, site, provider, size=1): ...\n    async def body(self, a, b): ...\n"
 
 
@@ -77,6 +78,16 @@ def test_what_fits_is_not_mentioned(command: Path, tmp_path: Path) -> None:
         ("def body(self, a, b): ...", "{a: a, b: b}\nis-async: false", "", "", ""),
         ("async def body(self, a, b): ...", "{a: a, b: b}\nis-async: false", "is-async", "is a coroutine", "fed.ad"),
         ("async def body(self, a, b):\n        yield 1", "{a: a, b: b}", "", "", ""),
+        ("async def body(self, a: int, b: float | None): ...", "{a: a, b: b}", "", "", ""),
+        (
+            "async def body(self, a: 'list[int]', b): ...",
+            "{a: a, b: b}",
+            "annotation",
+            "of type `list`, and it gets",
+            "a",
+        ),
+        ("async def body(self, a, b, c: int): ...", CONSTANT, "annotation", "gets the type string", "c: {"),
+        ("async def body(self, a: 'NoSuchName', b, c: str): ...", CONSTANT, "", "", ""),
         ("bdy = 1", "{a: a, b: b}", "without-body", "has no method `body`", "fed.ad"),
     ],
 )
@@ -91,7 +102,7 @@ def test_a_body_is_held_against_its_binding(
     problem = problems[0]
     assert problem["code"] == f"adapter-{code}" and words in problem["message"], problem
     assert problem["token"].startswith(token) and problem["help"], problem
-    assert problem["severity"] == ("warning" if code == "is-async" else "error")
+    assert problem["severity"] == ("warning" if code in ("is-async", "annotation") else "error")
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use dfm_config::Federation;
 use serde_json::Value;
 
+pub use crate::fed_info::type_name;
 use crate::layout::docstring;
 use crate::names::Imports;
 use crate::operations::Source;

@@ -22,6 +22,12 @@ const fn code(code: &'static str, meaning: &'static str, example: &'static str, 
 /// Every code, by name.
 pub static CODES: &[Code] = &[
     code(
+        "adapter-annotation",
+        "The adapter's `body` says of an argument that it is of another type than the operation's parameter, or the constant, that it gets.",
+        "`def body(self, city: int)` with `parameters: {city: {type: string}}`",
+        "Write the type that is delivered in `body`, or mend the operation's parameter.",
+    ),
+    code(
         "adapter-constructor",
         "The constructor of an adapter does not take what the binding's `adapter: {path, args}` gives, or needs more.",
         "`adapter: {path: shop.lib.Count, args: {unit: kg}}` where `Count.__init__(self, site)` has no `unit`",

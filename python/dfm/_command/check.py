@@ -15,11 +15,12 @@ import json
 import os
 import sys
 import traceback
+import typing
 from collections.abc import Callable
 from typing import Any, Literal, TypedDict
 
 import dfm
-from dfm.exec._adapters import BindingError, body_misfits, import_class, kind_of
+from dfm.exec._adapters import NoClassError, body_misfits, class_at, kind_of
 from dfm.exec._fitting import fitting
 
 
@@ -31,6 +32,8 @@ class Task(TypedDict):
     args: list[str]
     arguments: list[str]
     is_async: bool
+    types: dict[str, str]
+    """JSON types that arguments are delivered as, where that is known."""
 
 
 class Problem(TypedDict):
@@ -102,10 +105,10 @@ def _imported(path: str, needed: bool) -> type[Any] | Problem | None:
         message = f"importing `{module}` ended with {_reason(error)}"
         return _problem("import", message, "a module that is imported should define things, not run")
     try:
-        return import_class(path, "")
-    except BindingError as error:
-        told, _, hint = str(error).removeprefix(": ").partition("; ")
-        return _problem("import", f"`{path}` cannot be imported: {told}", hint or "write its module and its name")
+        return class_at(path)
+    except NoClassError as error:
+        message = f"`{path}` cannot be imported: {error.told}{error.detail}"
+        return _problem("import", message, error.hint or "write its module and its name")
 
 
 def _reason(error: BaseException) -> str:
@@ -153,6 +156,7 @@ def _body_problems(path: str, adapter: type[Any], body: Callable[..., Any], task
     for name in missing:
         message = f"the body of `{path}` needs the argument `{name}`, which the binding does not give"
         problems.append(_problem("missing-argument", message, f"add it to `args`; it is `{_shown(body)}`"))
+    problems += _annotation_problems(path, body, task)
     kind = kind_of(body)
     waits = kind in ("coroutine", "async generator")
     if waits and not task["is_async"]:
@@ -161,6 +165,35 @@ def _body_problems(path: str, adapter: type[Any], body: Callable[..., Any], task
     elif not waits and task["is_async"]:
         message = f"the body of `{path}` is {_WORDS[kind]}, but `is-async` is true unless the binding says otherwise"
         problems.append(_problem("is-async", message, "write `is-async: false` in the binding, or `async def body`"))
+    return problems
+
+
+_DELIVERED: dict[str, tuple[type, ...]] = {
+    "string": (str, bytes),
+    "integer": (int, float),
+    "number": (float,),
+    "boolean": (bool, int),
+    "array": (list, tuple, set, frozenset),
+    "object": (dict,),
+}
+"""JSON type → the plain classes that such a value may be said to be of: some formats are other ones than the first."""
+_PLAIN = frozenset(one for several in _DELIVERED.values() for one in several)
+
+
+def _annotation_problems(path: str, body: Callable[..., Any], task: Task) -> list[Problem]:
+    """What a body says of its arguments that cannot be; other classes than plain ones may be made in many ways."""
+    try:
+        said = typing.get_type_hints(body)
+    except Exception:
+        # Names that only a type checker knows.
+        return []
+    problems: list[Problem] = []
+    for name, kind in task["types"].items():
+        of = typing.get_origin(said.get(name)) or said.get(name)
+        if kind in _DELIVERED and of in _PLAIN and of not in _DELIVERED[kind]:
+            message = f"the body of `{path}` says that `{name}` is of type `{of.__name__}`, and it gets the type {kind}"
+            help = "write the type that is delivered, or mend the operation's parameter"
+            problems.append(_problem("annotation", message, help, name))
     return problems
 
 

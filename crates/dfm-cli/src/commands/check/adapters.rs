@@ -7,7 +7,8 @@ use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use dfm_config::{Binding, Class, Federation};
+use dfm_codegen::type_name;
+use dfm_config::{ArgumentSource, Binding, Class, Federation, Operation};
 use dfm_diag::{Diagnostic, Span};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -24,8 +25,8 @@ struct Task<'f> {
     kind: &'static str,
     /// What it is constructed with.
     args: Option<&'f Map<String, Value>>,
-    /// For an adapter.
-    binding: Option<&'f Binding>,
+    /// For an adapter, with its operation.
+    binding: Option<(&'f Binding, Option<&'f Operation>)>,
 }
 
 impl Task<'_> {
@@ -34,11 +35,37 @@ impl Task<'_> {
     }
 
     fn to_json(&self) -> Value {
-        let of = self.binding;
+        let of = self.binding.map(|(binding, _)| binding);
         let args: Vec<&String> = self.args.into_iter().flat_map(Map::keys).collect();
         let arguments: Vec<&String> = of.map(|of| of.arguments.keys().collect()).unwrap_or_default();
         json!({"path": self.path, "kind": self.kind, "args": args, "arguments": arguments,
-            "is_async": of.is_none_or(|of| of.is_async)})
+            "is_async": of.is_none_or(|of| of.is_async), "types": self.types()})
+    }
+
+    /// What JSON type each argument is delivered as, where that is known.
+    fn types(&self) -> Map<String, Value> {
+        let Some((binding, operation)) = self.binding else { return Map::new() };
+        let known = binding.arguments.iter().filter_map(|(name, argument)| {
+            let kind = match &argument.source {
+                ArgumentSource::Param(param) => type_name(&operation?.parameters.get(param)?.of)?,
+                ArgumentSource::Const(value) => kind_of(value)?.to_owned(),
+                ArgumentSource::Secret(_) | ArgumentSource::Provider(..) | ArgumentSource::Site(_) => return None,
+            };
+            Some((name.clone(), kind.into()))
+        });
+        known.collect()
+    }
+}
+
+fn kind_of(value: &Value) -> Option<&'static str> {
+    match value {
+        Value::Null => None,
+        Value::Bool(_) => Some("boolean"),
+        Value::Number(number) if number.is_f64() => Some("number"),
+        Value::Number(_) => Some("integer"),
+        Value::String(_) => Some("string"),
+        Value::Array(_) => Some("array"),
+        Value::Object(_) => Some("object"),
     }
 }
 
@@ -95,14 +122,17 @@ pub fn check(
 fn tasks<'f>(federation: &'f Federation) -> Vec<Task<'f>> {
     let sites = || federation.sites.values();
     let bindings = sites().flat_map(|site| {
-        let provided = site.providers.values().flat_map(|provider| provider.interface.values());
-        site.interface.values().chain(provided)
+        let provided = site.providers.values().flat_map(|provider| &provider.interface);
+        site.interface.iter().chain(provided)
     });
     let class = |kind, of: &'f Class| {
         let path = &of.path;
         Task { path: &path.value, span: path.span, kind, args: Some(&of.args), binding: None }
     };
-    let adapters = bindings.map(|of| Task { binding: Some(of), ..class("adapter", &of.adapter) });
+    let adapters = bindings.map(|(name, of)| {
+        let operation = federation.operations.get(name);
+        Task { binding: Some((of, operation)), ..class("adapter", &of.adapter) }
+    });
     let own = sites().filter_map(|site| Some(class("site", site.implementation.as_ref()?)));
     let providers = sites().flat_map(|site| site.providers.values());
     let provided = providers.filter_map(|of| Some(class("provider", of.implementation.as_ref()?)));
@@ -136,6 +166,7 @@ impl Faults {
             ("unknown-argument", _) => "adapter-unknown-argument",
             ("missing-argument", _) => "adapter-missing-argument",
             ("is-async", _) => "adapter-is-async",
+            ("annotation", _) => "adapter-annotation",
             _ => "adapter-constructor",
         };
         if let Some(first) =
@@ -146,13 +177,15 @@ impl Faults {
             }
             return;
         }
-        let argument = problem.argument.as_ref().and_then(|name| task.binding?.arguments.get(name));
+        let argument = problem.argument.as_ref().and_then(|name| task.binding?.0.arguments.get(name));
         let (span, label) = match argument {
+            Some(argument) if code == "adapter-annotation" => (argument.span, ""),
             Some(argument) => (argument.span, "not an argument of `body`"),
             None => (task.span, ""),
         };
-        // It works all the same: how a body runs is seen from the body.
-        let new = if code == "adapter-is-async" { Diagnostic::warning } else { Diagnostic::error };
+        // It works all the same: how a body runs is seen from the body, and an annotation binds nobody.
+        let binds = !["adapter-is-async", "adapter-annotation"].contains(&code);
+        let new = if binds { Diagnostic::error } else { Diagnostic::warning };
         self.0.push(new(code, problem.message.clone()).at(span, label).help(problem.help.clone()));
     }
 }
