@@ -13,7 +13,9 @@ import os
 import random
 import resource
 import signal
+import socket
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -128,9 +130,39 @@ def _room(session: Session, _: random.Random) -> contextlib.AbstractContextManag
     return _limited(workers(session), resource.RLIMIT_FSIZE, lambda _: 4096)
 
 
-HARMLESS = {"nothing": _nothing, "stop": _stop}
+def _sockets(session: Session, chance: random.Random) -> contextlib.AbstractContextManager[None]:
+    """Links between the application and its sites end one by one, though both of their ends live."""
+    which, count = chance.random(), chance.choice([1, 1, 2, 3])
+
+    def end() -> None:
+        links = [fd for _, fd in list(session._home.driver._watched.values())]  # type: ignore
+        first = int(which * len(links))
+        for fd in (links[first:] + links[:first])[:count]:
+            # The loop may have closed it meanwhile.
+            with contextlib.suppress(OSError), socket.socket(fileno=os.dup(fd)) as link:
+                link.shutdown(socket.SHUT_RDWR)
+
+    return _at_some_time(chance, end)
+
+
+@contextlib.contextmanager
+def _clock(_: Session, chance: random.Random) -> Iterator[None]:
+    """The application's wall clock jumps, back or ahead, by up to a day."""
+    now, jump = time.time, chance.uniform(-86_400, 86_400)
+
+    def set_clock() -> None:
+        time.time = lambda: now() + jump
+
+    try:
+        with _at_some_time(chance, set_clock):
+            yield
+    finally:
+        time.time = now
+
+
+HARMLESS = {"nothing": _nothing, "stop": _stop, "clock": _clock}
 """By name; each job has to end as if it had not been."""
-HARMFUL = {"kill": _kill, "descriptors": _descriptors, "room": _room}
+HARMFUL = {"kill": _kill, "descriptors": _descriptors, "room": _room, "sockets": _sockets}
 """By name; jobs may fail of it, with an error that says so."""
 AMONG = ("cancel", "callback", "close")
 """What the application does: it cancels a job, raises in a callback, or runs an adapter that closes all files."""
@@ -139,7 +171,7 @@ AMONG = ("cancel", "callback", "close")
 def play(session: Session, fed: Any, seed: str) -> str:
     """One round; the name of its fault."""
     chance = random.Random(seed)
-    fault = chance.choice(["nothing", "nothing", "stop", "kill", "kill", "descriptors", "room", *AMONG])
+    fault = chance.choice([*HARMLESS, *HARMFUL, "kill", *AMONG])
     runs = [
         Run(seed if number == 0 else f"{seed}.{number}", chance) for number in range(chance.choice([1, 1, 1, 2, 4]))
     ]
