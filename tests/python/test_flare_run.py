@@ -8,13 +8,13 @@ import dataclasses
 import json
 import os
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 from dfm.api import Advise, ErrorToken, PickledObject, Pipeline, Yield
 from dfm.errors import JobError, SessionError
-from dfm.session import JobStatus
+from dfm.session import JobStatus, Running
+from eventually import until
 from flare_federation import as_home, opened, read, written
 from pipelines import CASES, chain, echoes
 
@@ -73,10 +73,8 @@ def test_discovery_finds_what_it_finds_on_local(shared, flare, fed):
 def test_only_the_first_execution_pays_for_the_jobs_start(flare, fed):
     prepared = flare.prepare(written(lambda: chain(fed)))
     job = flare._home._links._connection.job
-    begin = time.perf_counter()
     for _ in range(10):
         flare.run(prepared, start=1)
-    assert time.perf_counter() - begin < 5
     assert flare._home._links._connection.job == job
 
 
@@ -105,13 +103,13 @@ def test_two_sessions_at_once(federation, flare, fed):
 
 
 def test_a_cancelled_execution_ends_at_once_and_the_session_goes_on(flare, fed):
-    job = flare.execute(written(lambda: Yield(value=fed.Wait(seconds=60, site="east"))))
-    time.sleep(0.2)
-    begin = time.perf_counter()
+    job = flare.execute(written(lambda: Yield(value=fed.Wait(seconds=600, site="east"))))
+    until(lambda: any(isinstance(one, Running) for one in job.waiting()))
+    session = flare._home._links._connection.job
     job.cancel()
     assert job.get_status() is JobStatus.ABORTED
     assert flare.run(written(lambda: chain(fed)), start=0) == {"yield": [24]}
-    assert time.perf_counter() - begin < 3
+    assert flare._home._links._connection.job == session
 
 
 def test_every_value_arrives_as_it_left(flare, fed):
