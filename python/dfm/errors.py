@@ -104,6 +104,10 @@ class LimitError(Public):
     """More was asked of a site than it does; the text names the limit."""
 
 
+class RefusedError(Public):
+    """A site's policy does not allow what was asked of it; the text names the rule."""
+
+
 class SecretError(DfmError, KeyError, ValueError):
     """A site's vault has no secret of this key."""
 

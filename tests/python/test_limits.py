@@ -31,7 +31,7 @@ def home(small):
 def bounded(session, **limits):
     """Has the homesite keep to limits, as another site does to those of its policy."""
     adapters = session._home.driver.adapters
-    adapters.policy = SitePolicy("full", Limits(**limits))
+    adapters.policy = SitePolicy(limits=Limits(**limits))
 
     async def take():
         session._home.driver.adapters = adapters

@@ -80,7 +80,7 @@ def test_a_session_has_one_call_where_others_leave_no_room_and_goes_on_when_they
     try:
         assert other.ask("fit", 5) == "True"
         federation = Federation("small", homesite="home", fakes={"east": {"work.Wait": wait}})
-        policy = SitePolicy("full", Limits(site_calls_at_once=4), tmp_path / "calls")
+        policy = SitePolicy(errors="full", limits=Limits(site_calls_at_once=4), calls=tmp_path / "calls")
         federation._adapters["east"].policy = policy
         with Pipeline() as waits:
             Yield(value=fed.Wait(seconds=PlaceParam(place="s"), site="east"))

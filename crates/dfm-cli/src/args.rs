@@ -128,6 +128,30 @@ pub enum Policy {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
+    /// Show what is in force at a site.
+    Show {
+        /// The site's kit.
+        #[arg(value_name = "KIT")]
+        kit: PathBuf,
+    },
+    /// Show which rules decide of a user's calls of an operation.
+    Explain {
+        /// The site's kit, or a policy file.
+        #[arg(value_name = "KIT")]
+        kit: PathBuf,
+        /// The operation, such as `stats.Mean`.
+        #[arg(value_name = "OPERATION")]
+        operation: String,
+        /// The user's name, as the certificate has it.
+        #[arg(long)]
+        user: String,
+        /// The user's organisation.
+        #[arg(long, default_value = "")]
+        organisation: String,
+        /// The user's role.
+        #[arg(long, default_value = "lead")]
+        role: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -568,6 +592,9 @@ pub struct Submit {
     /// each parameter. It goes before what get_pipeline_parameters() returns.
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = parameter)]
     pub params: Vec<(String, Value)>,
+    /// For the local target: the policy that a site is to have, as it would on Flare; may be repeated.
+    #[arg(long, value_name = "SITE=FILE", value_parser = site_file)]
+    pub policy_of: Vec<(String, PathBuf)>,
     /// Passed on untouched.
     #[arg(last = true)]
     pub args: Vec<OsString>,
@@ -649,6 +676,14 @@ pub enum Target {
     Flare,
     /// On this machine, a process for each site.
     Local,
+}
+
+/// A site and its file, written `SITE=FILE`.
+fn site_file(written: &str) -> Result<(String, PathBuf), String> {
+    match written.split_once('=') {
+        Some((site, file)) if !site.is_empty() && !file.is_empty() => Ok((site.to_owned(), file.into())),
+        _ => Err("write it as SITE=FILE, as in `hospital=policy.yaml`".to_owned()),
+    }
 }
 
 #[cfg(test)]

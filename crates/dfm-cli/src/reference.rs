@@ -173,6 +173,14 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("`values`", "packages: [shapes]"),
     ("a patch", "provision:\n  docker: {image: shop, tag: test}"),
     ("a policy", "errors: message\nlimits: {sessions-per-user: 4}"),
+    (
+        "a rule",
+        "decision: allow\norganisations: [university]\noperations: [\"stats.*\"]\nparameters:\n  column: {one-of: [age, dose]}",
+    ),
+    ("a parameter of a rule", "minimum: 2\nmaximum: 20"),
+    ("`leaves`", "kinds: [number, dictionary, table]\nrows: 100\nnever-columns: [name, \"ssn*\"]"),
+    ("`smallest-group`", "column: n\nat-least: 10"),
+    ("`per-day`", "calls: 200\nvalues: 50\nbytes: 1000000"),
     ("`limits`", "sessions-per-user: 4\nseconds-per-call: 600"),
     (
         "a network file",

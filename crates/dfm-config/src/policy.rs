@@ -4,11 +4,13 @@
 
 use std::path::Path;
 
-use dfm_diag::{Report, Sources};
-use serde::Serialize;
+use dfm_diag::{Diagnostic, Report, Sources};
+use serde::{Deserialize, Serialize};
 
 use crate::fields::{Faults, Fields};
-use crate::format::{Kind, Others, Shape, key};
+use crate::format::{Form, Kind, Others, Shape, key};
+use crate::policy_leaves::{LEAVES, Leaves, PER_DAY, PerDay, leaves, per_day};
+use crate::policy_rules::{Caller, DECISIONS, RULE, Rule, rules};
 use crate::tree;
 
 /// A site's policy.
@@ -17,11 +19,23 @@ pub static POLICY: Shape = Shape {
     others: Others::Refused,
     keys: &[
         key(
+            "default",
+            Kind::Choice(DECISIONS),
+            "What holds for a call that no rule is about: `allow` or `deny`. The file's first key, and needed with `rules`.",
+        ),
+        key(
+            "rules",
+            Kind::Named(Form::Any, &Kind::Shape(&RULE)),
+            "Name → rule: who may call what. Of those that are about a call, the first decides.",
+        ),
+        key(
             "errors",
             Kind::Choice(ERRORS),
             "What an application learns of an error: `full`, with the adapter's traceback; `message`, without; `type`, \
              the kind alone, with a number under which the site's log has the rest.",
         ),
+        key("leaves", Kind::Shape(&LEAVES), "What a value may be that leaves the site, in whatever direction."),
+        key("per-day", Kind::Shape(&PER_DAY), "How much one user may ask for in a day; the site counts over restarts."),
         key("limits", Kind::Shape(&LIMITS), "How much one user may ask of the site."),
     ],
 };
@@ -41,7 +55,7 @@ macro_rules! limits {
         };
 
         /// How much may be asked of a site.
-        #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
         pub struct Limits {
             $(#[doc = $doc] pub $field: u64,)*
         }
@@ -89,10 +103,18 @@ limits! {
 }
 
 /// What a site allows.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SitePolicy {
+    /// Whether what no rule is about is allowed.
+    pub allow: bool,
+    /// Who may call what, the rule first that decides first.
+    pub rules: Vec<Rule>,
     /// `full`, `message` or `type`.
     pub errors: String,
+    /// What a value may be that leaves.
+    pub leaves: Option<Leaves>,
+    /// How much one user may ask for in a day.
+    pub per_day: PerDay,
     /// How much one user may ask of the site.
     pub limits: Limits,
 }
@@ -100,7 +122,29 @@ pub struct SitePolicy {
 impl Default for SitePolicy {
     /// That of a site without a file.
     fn default() -> Self {
-        Self { errors: ERRORS_DEFAULT.to_owned(), limits: Limits::default() }
+        Self {
+            allow: true,
+            rules: vec![],
+            errors: ERRORS_DEFAULT.to_owned(),
+            leaves: None,
+            per_day: PerDay::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl SitePolicy {
+    /// Where its rules stand that may decide of such a call, in their order: those behind one that asks for no parameters
+    /// do not.
+    pub fn deciding(&self, caller: Caller<'_>, operation: &str) -> Vec<usize> {
+        let mut found = vec![];
+        for (place, rule) in self.rules.iter().enumerate().filter(|(_, rule)| rule.is_about(caller, operation)) {
+            found.push(place);
+            if rule.parameters.is_empty() {
+                break;
+            }
+        }
+        found
     }
 }
 
@@ -127,10 +171,36 @@ pub fn policy(path: &Path) -> Result<SitePolicy, Report> {
 fn decode(root: &tree::Node, faults: &mut Faults) -> Option<SitePolicy> {
     let mut policy = SitePolicy::default();
     let fields = Fields::of(&POLICY, root, root.span, faults)?;
+    policy.rules = rules(&fields, faults);
+    match fields.get("default") {
+        Some(entry) => {
+            fields.choice("default", entry, faults);
+            policy.allow = entry.value.text() == Some("allow");
+            let first = root.map().and_then(|keys| keys.keys().next());
+            if first.is_some_and(|first| first != "default") {
+                faults.push(
+                    Diagnostic::error("policy-default-first", "`default` is not the file's first key")
+                        .at(entry.key, "who reads the file has to see this first")
+                        .help("put it above all others"),
+                );
+            }
+        }
+        None => {
+            if let Some(entry) = fields.get("rules") {
+                faults.push(
+                    Diagnostic::error("config-missing-key", "a policy with `rules` needs `default`")
+                        .at(entry.key, "says nothing of the calls that none of these is about")
+                        .help("begin the file with `default: deny`, or with `default: allow`"),
+                );
+            }
+        }
+    }
     if let Some(entry) = fields.get("errors") {
         fields.choice("errors", entry, faults);
         policy.errors = entry.value.text().unwrap_or_default().to_owned();
     }
+    policy.leaves = fields.get("leaves").and_then(|entry| leaves(entry, faults));
+    policy.per_day = fields.get("per-day").map(|entry| per_day(entry, faults)).unwrap_or_default();
     if let Some(entry) = fields.get("limits") {
         let fields = Fields::of(&LIMITS, &entry.value, entry.key, faults)?;
         policy.limits = Limits::read(&fields, faults);
@@ -142,7 +212,14 @@ fn decode(root: &tree::Node, faults: &mut Faults) -> Option<SitePolicy> {
 pub fn policy_table() -> String {
     let row = |name: &str, usual: &str, doc: &str| format!("| `{name}` | {usual} | {doc} |\n");
     let mut table = "| key | default | meaning |\n|---|---|---|\n".to_owned();
-    table += &row("errors", &format!("`{ERRORS_DEFAULT}`"), POLICY.keys[0].doc);
+    table += &row("default", "`allow`", POLICY.keys[0].doc);
+    table += &row("rules", "none", POLICY.keys[1].doc);
+    table += &row("errors", &format!("`{ERRORS_DEFAULT}`"), POLICY.keys[2].doc);
+    for (of, keys) in [("leaves", LEAVES.keys), ("per-day", PER_DAY.keys)] {
+        for key in keys {
+            table += &row(&format!("{of}.{}", key.name), "none", key.doc);
+        }
+    }
     for (key, (name, usual)) in LIMITS.keys.iter().zip(Limits::default().by_key()) {
         table += &row(&format!("limits.{name}"), &usual.to_string(), key.doc);
     }

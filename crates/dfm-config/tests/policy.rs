@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use dfm_config::{SitePolicy, policy, policy_table};
+use dfm_config::{Caller, SitePolicy, policy, policy_table};
 use dfm_diag::{Report, render};
 
 fn read(text: &str) -> Result<SitePolicy, Report> {
@@ -49,6 +49,55 @@ fn a_wrong_policy_is_explained() {
     assert!(told("errors: [full]").contains("`errors` must be a text"));
     assert!(told("limits: 3").contains("`limits` must be a dictionary"));
     assert!(told("- errors").contains("a policy must be a dictionary"));
+}
+
+#[test]
+fn rules_are_read_in_their_order_and_those_about_a_call_are_found() {
+    let policy = read(
+        "default: deny\nrules:\n  b: {decision: deny, users: [eve@*], operations: [x.*]}\n  a: {decision: allow, roles: \
+         [lead], parameters: {n: {minimum: -1, one-of: [1, x]}}}\n  c: {decision: allow}\n  d: {decision: deny}\n",
+    )
+    .expect("it is valid");
+    let about = |user, role, operation| {
+        let places = policy.deciding(Caller { user, organisation: "o", role }, operation);
+        places.into_iter().map(|place| policy.rules[place].name.as_str()).collect::<Vec<_>>()
+    };
+    assert_eq!(about("eve@x", "lead", "x.A"), ["b"]);
+    assert_eq!(about("eve@x", "lead", "y.A"), ["a", "c"]);
+    assert_eq!(about("ada@x", "member", "x.A"), ["c"]);
+    assert!(!policy.allow);
+    assert_eq!(policy.rules[1].parameters["n"].minimum, Some(-1.0));
+    let read = read(
+        "default: allow\nleaves: {kinds: [number], smallest-group: {column: n, at-least: 5}}\nper_day: {calls: 3}",
+    );
+    let policy = read.expect("it is valid");
+    assert_eq!(policy.leaves.and_then(|leaves| leaves.smallest_group), Some(("n".to_owned(), 5)));
+    assert_eq!(policy.per_day.calls, Some(3));
+}
+
+#[test]
+fn wrong_rules_are_explained() {
+    let faults = told(
+        "rules:\n  a: {operations: [], parameters: {n: {}, m: {minimum: x}}}\n  b: {decision: permit}\ndefault: deny\n\
+         leaves: {kinds: [numbr], smallest-group: {column: n}}\nper-day: {calls: 0}\n",
+    );
+    for part in [
+        "`default` is not the file's first key",
+        "a rule needs `decision`",
+        "`decision` cannot be `permit`",
+        "no kind of value is called `numbr`",
+        "did you mean `number`?",
+        "`smallest-group` needs `at-least`",
+        "`calls` must be a whole number of at least 1",
+    ] {
+        assert!(faults.contains(part), "no {part:?} in\n{faults}");
+    }
+    assert!(told("rules: {a: {decision: allow}}").contains("a policy with `rules` needs `default`"));
+    let faults =
+        told("default: deny\nrules: {a: {decision: deny, operations: [], parameters: {n: {}, m: {minimum: x}}}}");
+    for part in ["`operations` has no pattern", "nothing is said of the parameter `n`", "`minimum` must be a number"] {
+        assert!(faults.contains(part), "no {part:?} in\n{faults}");
+    }
 }
 
 #[test]

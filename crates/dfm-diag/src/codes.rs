@@ -831,6 +831,18 @@ pub static CODES: &[Code] = &[
         "Correct the name; the help has the nearest.",
     ),
     code("poc-which", "It is not clear which federation is meant.", "`dfm poc stop` while two run", "Add `-f NAME`."),
+    code(
+        "policy-default-first",
+        "A site's policy does not begin with what holds for all that it says nothing of.",
+        "`rules: {…}` above `default: deny`",
+        "Move `default` to the file's first line.",
+    ),
+    code(
+        "policy-no-kit",
+        "What should be a site's startup kit is none.",
+        "`dfm site policy show .` elsewhere",
+        "Name the folder that has the folders `local` and `startup`.",
+    ),
     code("policy-unwritable", "A site's policy cannot be shown.", "none is known", "Please report it with the policy."),
     code(
         "project-application-admin",
@@ -1077,6 +1089,12 @@ pub static CODES: &[Code] = &[
         "`--poc` and `--target local` exclude each other.",
         "`dfm fed submit shop --poc --target local pipeline p.py`",
         "Leave one of them out.",
+    ),
+    code(
+        "submit-policy",
+        "A policy cannot be tried like this.",
+        "`--policy-of home=policy.yaml`, where the application is at `home`",
+        "Do what the help says.",
     ),
     code(
         "submit-save",

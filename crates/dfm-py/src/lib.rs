@@ -41,7 +41,7 @@ mod _native {
     #[pymodule_export]
     use crate::plan::{Plan, plan};
     #[pymodule_export]
-    use crate::policy::read_policy;
+    use crate::policy::{deciding_rules, is_like, read_policy};
     #[pymodule_export]
     use crate::rules::{PlaceUse, out_of_block, place_conflict, same_api};
     #[pymodule_export]

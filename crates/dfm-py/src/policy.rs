@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use dfm_config::SitePolicy;
+use dfm_config::{Caller, SitePolicy};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -20,4 +20,23 @@ pub fn read_policy(path: Option<PathBuf>) -> PyResult<String> {
         None => SitePolicy::default(),
     };
     to_json(&policy)
+}
+
+/// Where the rules of a policy, as [`read_policy`] gives it, stand that may decide of a user's call of an operation.
+#[pyfunction]
+pub fn deciding_rules(
+    policy: &str,
+    user: &str,
+    organisation: &str,
+    role: &str,
+    operation: &str,
+) -> PyResult<Vec<usize>> {
+    let policy: SitePolicy = serde_json::from_str(policy).map_err(|error| PyValueError::new_err(error.to_string()))?;
+    Ok(policy.deciding(Caller { user, organisation, role }, operation))
+}
+
+/// Whether a text fits a pattern of a policy's.
+#[pyfunction]
+pub fn is_like(text: &str, pattern: &str) -> bool {
+    dfm_config::is_like(text, pattern)
 }

@@ -129,13 +129,25 @@ fn uncarried(py: Python<'_>, error: &PyErr) -> TransferError {
 
 struct PythonHost {
     holder: Holder,
+    /// Judges each value that is sent: before it is encoded, and with its size when it is.
+    judge: Option<Py<PyAny>>,
 }
 
 impl Host for PythonHost {
     type Value = Object;
 
     fn encode(&mut self, value: &Object) -> Result<Outgoing, TransferError> {
-        Python::attach(|py| values::to_bytes(value.0.bind(py)).map_err(|error| uncarried(py, &error)))
+        Python::attach(|py| {
+            let value = value.0.bind(py);
+            let encoded = || -> PyResult<Outgoing> {
+                let Some(judge) = &self.judge else { return values::to_bytes(value) };
+                judge.call1(py, (value, py.None()))?;
+                let outgoing = values::to_bytes(value)?;
+                judge.call1(py, (value, outgoing.size()))?;
+                Ok(outgoing)
+            };
+            encoded().map_err(|error| uncarried(py, &error))
+        })
     }
 
     fn now(&self) -> f64 {
@@ -172,7 +184,8 @@ impl Site {
     #[pyo3(signature = (name, home=None))]
     fn new(name: String, home: Option<String>) -> Self {
         dfm_runtime::raise_descriptors();
-        Self { site: dfm_runtime::Site::new(name, home, PythonHost { holder: Holder::new(u64::MAX) }) }
+        let host = PythonHost { holder: Holder::new(u64::MAX), judge: None };
+        Self { site: dfm_runtime::Site::new(name, home, host) }
     }
 
     /// Takes over the socket `fd`, which leads to `site`.
@@ -196,6 +209,12 @@ impl Site {
     /// Makes a link to `site` whose packets the caller carries.
     fn add_pipe(&mut self, site: &str) {
         self.site.add_pipe(site);
+    }
+
+    /// Has each value judged that is sent from here: `judge(value, None)` before it is encoded, `judge(value, size)` when
+    /// it is. What that raises is why it does not leave.
+    fn guard(&mut self, judge: Py<PyAny>) {
+        self.site.host().judge = Some(judge);
     }
 
     /// Says how much the session may ask for: the limits of a site's policy, and which operations run how many calls

@@ -102,6 +102,8 @@ class SiteLoop:
         speak_for_thread(adapters.telling)
         self._sent = Sent(self.site, adapters, self.threads, self._turn_soon)
         self.site.limit(adapters.policy.limits, adapters.most_at_once())
+        if not adapters.deciding.is_open():
+            self.site.guard(adapters.leaving.judge)
         if (calls := adapters.policy.calls) is not None:
             self._turns = Turns(calls, adapters.policy.limits.site_calls_at_once)
         self._seconds = adapters.policy.limits.seconds_per_call
@@ -404,7 +406,9 @@ class SiteLoop:
                 late = False
                 try:
                     async with limit:
-                        streams, value = await self._whole(bound, bound.arguments(dict(given)), state, sending)
+                        # Of the first try, who started it has had it judged.
+                        arguments = bound.arguments(dict(given), judged=attempt == 0)
+                        streams, value = await self._whole(bound, arguments, state, sending)
                         late = _keeps_loop(bound) and _over(limit)
                     if late:
                         raise TimeoutError

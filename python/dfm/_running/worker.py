@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import Any
 
 from dfm import _native, _values
@@ -19,6 +20,7 @@ from dfm._running.lines import lines_to
 from dfm._running.loop import SiteLoop
 from dfm._shown import clean_logger, log_filter
 from dfm.exec._adapters import Adapters
+from dfm.exec._policy import OWN, PolicyError, SitePolicy, read_file
 
 
 def main() -> None:
@@ -91,8 +93,19 @@ def _set_up(home: str, setup: dict[str, Any]) -> Adapters:
     _values.set_policy(setup["lenient"], _values.packages_of(setup["settings"]), _values.modules_of(setup["settings"]))
     site = setup["settings"]["site"]
     logging.basicConfig(level=setup["log_level"], format=f"%(levelname)s {site}: %(message)s")
-    adapters = Adapters(setup["settings"], home, setup["session"], clean_logger(f"dfm.site.{site}"))
+    logger = clean_logger(f"dfm.site.{site}")
+    adapters = Adapters(setup["settings"], home, setup["session"], logger, policy=_policy(setup["policy"], logger))
     for handler in logging.getLogger().handlers:
         handler.addFilter(log_filter())
     adapters.mask_process()
     return adapters
+
+
+def _policy(path: str | None, logger: logging.Logger) -> SitePolicy:
+    if path is None:
+        return OWN
+    try:
+        return read_file(Path(path))
+    except PolicyError as error:
+        logger.error("%s is broken, so that everything is refused:\n%s", path, error)
+        return SitePolicy(allow=False, path=Path(path))

@@ -6,6 +6,7 @@ Reads a site's `site.json`, and nothing else: what it does not bind cannot be ca
 from __future__ import annotations
 
 import copy
+import functools
 import importlib
 import inspect
 import logging
@@ -19,8 +20,11 @@ from dfm._discovery.advice import DISCOVERY_PLACE, ErrorFieldAdvice, SiteAdvice
 from dfm._discovery.advisors import Advisor, advisors
 from dfm.errors import SecretError
 from dfm.exec._cache import Cache, digest
+from dfm.exec._counting import Counting
+from dfm.exec._deciding import Deciding
 from dfm.exec._fitting import fitting
 from dfm.exec._instances import Instance, Run
+from dfm.exec._leaving import Leaving
 from dfm.exec._policy import OWN, SitePolicy
 from dfm.exec._secrets import Masking, Secrets
 from dfm.exec._site import (
@@ -58,6 +62,7 @@ class Bound:
         "exposed",
         "fixed",
         "instance",
+        "judge",
         "kind",
         "params",
         "plain",
@@ -88,6 +93,9 @@ class Bound:
         """Those of them that may be asked for."""
         self.advisors: list[Advisor] = []
         """Who says which values they may take, in the order in which they are asked."""
+        self.judge: Callable[[dict[str, Any]], None] | None = None
+        """Raises a RefusedError for a call with these parameters that the site's policy does not allow; it counts the
+        others. None where all is allowed."""
         self.plain = False
         """Whether the parameters are the arguments, under their own names."""
 
@@ -100,11 +108,14 @@ class Bound:
         wanted = set(names)
         return {argument for argument, param in (*self.params, *self.exposed) if param in wanted}
 
-    def arguments(self, given: dict[str, Any], partly: bool = False) -> dict[str, Any]:
+    def arguments(self, given: dict[str, Any], partly: bool = False, judged: bool = False) -> dict[str, Any]:
         """The adapter's arguments for a call with these parameters; some may be missing where that is `partly` so.
+
+        The site's policy judges the call, unless it has been `judged` or only asks.
 
         Raises:
             BindingError: one of them is not offered.
+            RefusedError: the policy does not allow it.
             DeclarationError: one of them is not what is declared for it, or missing.
         """
         if not self.accepted.issuperset(given):
@@ -116,6 +127,8 @@ class Bound:
         for name, check in self.checks:
             if name in given:
                 given[name] = check(given[name])
+        if self.judge is not None and not partly and not judged:
+            self.judge(given)
         if self.plain:
             return given
         arguments = dict(self.fixed)
@@ -179,6 +192,15 @@ class Adapters:
         """What the site itself decides."""
         self.telling = Telling(Secrets(), logger, policy.errors)
         """What leaves the site of its errors."""
+        self.deciding = Deciding(
+            policy, settings["site"], self.asker, logger, lambda changed: self.telling.follow(changed.errors)
+        )
+        """Which calls its policy allows."""
+        self._counting = Counting(
+            settings["site"], self.asker.user, policy.counts, lambda: self.deciding.held().per_day
+        )
+        self.leaving = Leaving(settings["site"], self.deciding, self._counting)
+        """Which values may leave."""
         self._masking = Masking(self.telling.secrets)
         self._masked: list[logging.Filterer] = []
         self._mask(logger)
@@ -201,6 +223,7 @@ class Adapters:
         """Leaves the loggers as they were."""
         for where in self._masked:
             where.removeFilter(self._masking)
+        self._counting.close()
 
     def mask_process(self) -> None:
         """Keeps the secrets out of all that this process, which is the site's alone, logs by whatever logger."""
@@ -270,7 +293,7 @@ class Adapters:
             self.bound(operation, provider)
         except Exception as error:
             return self.telling.text(error, f"'{operation}' at site '{self._settings['site']}'")
-        return ""
+        return self.deciding.problem(operation)
 
     def most_at_once(self) -> list[tuple[str, str | None, int]]:
         """The operations, each with its provider, that run only so many calls at the same time."""
@@ -289,11 +312,14 @@ class Adapters:
         else:
             by = f" by provider '{provider}'" if provider else ""
             what = f"'{operation}' at site '{site}'{by}"
+            refused = self.deciding.problem(operation)
             try:
-                if bound.advisors:
+                if bound.advisors and not refused:
                     await self.set_up(bound)
             except Exception as error:
-                advice = ErrorFieldAdvice(self.telling.text(error, what))
+                refused = self.telling.text(error, what)
+            if refused:
+                advice = ErrorFieldAdvice(refused)
             else:
                 advice = await advise(what, bound, **asks, telling=self.telling)
         return SiteAdvice(operation, site, provider, advice)
@@ -348,12 +374,18 @@ class Adapters:
             bound.advisors = advisors(body, dict(bound.params) | dict(bound.exposed))
         except ValueError as error:
             raise BindingError(f"{what}: {error}") from None
+        if not self.deciding.is_open():
+            bound.judge = functools.partial(self._judge, operation, binding["defaults"])
         bound.plain = (
             not (bound.fixed or bound.copied or bound.exposed)
             and all(name == param for name, param in bound.params)
             and {param for _, param in bound.params} == bound.accepted
         )
         return bound
+
+    def _judge(self, operation: str, defaults: dict[str, Any], given: dict[str, Any]) -> None:
+        self.deciding.check(operation, given, defaults)
+        self._counting.call()
 
     def body(self, operation: str, provider: str | None, adapter: dict[str, Any], what: str) -> Callable[..., Any]:
         """The body of an adapter, which is imported and constructed for it.
@@ -408,8 +440,11 @@ class Adapters:
             shared, private = ("", "shared", *made_by), (self.asker.user, *made_by)
             if not FsspecConfig.model_validate(self._settings["cache"]).shared:
                 owners = [private]
+            elif self.asker.is_own:
+                owners = [shared]
             else:
-                owners = [shared] if self.asker.is_own else [private, shared]
+                # What others may not call, they do not find either.
+                owners = [private] if self.deciding.restricts() else [private, shared]
             self._cache = Cache(lambda: site.cache_storage("results"), self.logger, owners)
         match step:
             case _native.CacheStep.LOOK_UP:

@@ -47,15 +47,91 @@ class Limits:
 
 
 @dataclasses.dataclass(frozen=True)
+class Constraint:
+    """What a parameter has to be: all that is said."""
+
+    one_of: list[Any] | None = None
+    """One of these values."""
+    minimum: float | None = None
+    """A number of at least so much."""
+    maximum: float | None = None
+    """A number of at most so much."""
+    like: list[str] | None = None
+    """A text that fits one of these patterns."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """A rule about calls, as far as it depends on their parameters; the native module knows for which calls it is."""
+
+    name: str
+    """Told to whom it refuses something."""
+    allow: bool
+    """Whether it allows what it is about."""
+    parameters: dict[str, Constraint]
+    """What parameters have to be for it to be about a call."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Leaves:
+    """What a value may be that leaves a site; None for what is not bounded."""
+
+    kinds: list[str] | None = None
+    """What it, and each of its parts, may be."""
+    bytes: int | None = None
+    """Encoded."""
+    rows: int | None = None
+    """Of a table or an array; items of a list, entries of a dictionary."""
+    never_columns: list[str] | None = None
+    """Patterns of columns that it has not."""
+    smallest_group: tuple[str, int] | None = None
+    """The column with the counts of which each row is made, and the least of them."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PerDay:
+    """How much one user may ask for in a day; None for what is not bounded."""
+
+    calls: int | None = None
+    values: int | None = None
+    """Values that leave."""
+    bytes: int | None = None
+    """Their bytes, encoded."""
+
+
+@dataclasses.dataclass(frozen=True)
 class SitePolicy:
     """What a site allows."""
 
+    allow: bool = True
+    """Whether what no rule is about is allowed."""
+    rules: list[Rule] = dataclasses.field(default_factory=list[Rule])
+    """In the order in which they decide."""
+    leaves: Leaves | None = None
+    """What values may leave."""
+    per_day: PerDay = PerDay()
+    """How much one user may ask for in a day."""
     errors: Literal["full", "message", "type"] = "full"
     """What an application learns of an error: all with the traceback, without it, or the kind alone."""
     limits: Limits = Limits()
     """How much may be asked of the site."""
     calls: Path | None = None
     """Where the site's processes keep how many calls they run; None where each is bounded alone."""
+    counts: Path | None = None
+    """Where they keep what each user has asked for in a day; None where each process counts alone."""
+    path: Path | None = None
+    """Its file, whether it is there or not; None for a site without one."""
+    text: str = ""
+    """All of it, for the native module."""
+
+    def read_again(self) -> SitePolicy:
+        """What its file says now.
+
+        Raises:
+            PolicyError: it is broken.
+        """
+        assert self.path is not None
+        return dataclasses.replace(read_file(self.path), calls=self.calls, counts=self.counts)
 
 
 OWN = SitePolicy()
@@ -68,11 +144,36 @@ def read_policy(kit: Path) -> SitePolicy:
     Raises:
         PolicyError: it is broken.
     """
-    path = kit / FILE
+    folder = kit / "sessions"
+    return dataclasses.replace(read_file(kit / FILE), calls=folder / ".calls", counts=folder)
+
+
+def read_file(path: Path) -> SitePolicy:
+    """The policy in a file; the defaults, if it is not there.
+
+    Raises:
+        PolicyError: it is broken.
+    """
     # A link that leads nowhere is broken, and no policy that is not there.
     there = path.is_symlink() or path.exists()
     try:
-        decided: dict[str, Any] = json.loads(_native.read_policy(str(path) if there else None))
+        text = _native.read_policy(str(path) if there else None)
     except ValueError as error:
         raise PolicyError(str(error)) from None
-    return SitePolicy(decided["errors"], Limits(**decided["limits"]), kit / "sessions" / ".calls")
+    decided: dict[str, Any] = json.loads(text)
+    leaves = decided["leaves"]
+    return SitePolicy(
+        allow=decided["allow"],
+        rules=[_rule(one) for one in decided["rules"]],
+        leaves=None if leaves is None else Leaves(**leaves),
+        per_day=PerDay(**decided["per_day"]),
+        errors=decided["errors"],
+        limits=Limits(**decided["limits"]),
+        path=path,
+        text=text,
+    )
+
+
+def _rule(decided: dict[str, Any]) -> Rule:
+    parameters = {name: Constraint(**one) for name, one in decided["parameters"].items()}
+    return Rule(decided["name"], decided["allow"], parameters)

@@ -59,6 +59,10 @@ class Telling:
         self._errors = errors
         self._logged = 0
 
+    def follow(self, errors: Literal["full", "message", "type"]) -> None:
+        """From now on, this is what its policy says."""
+        self._errors = errors
+
     def told(self, error: BaseException, what: str = "") -> Told:
         """The error as it leaves the site; `what`, for the log, says what has failed."""
         kind = self.clean(type(error).__name__)

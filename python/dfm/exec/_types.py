@@ -206,9 +206,9 @@ class _Builder:
                 return None
             case "array":
                 if (parts := _of_tuple(keys)) is not None:
-                    return Annotated[tuple[tuple(map(self.of, parts))], BeforeValidator(_listed)]
+                    return Annotated[tuple[tuple(map(self.of, parts))], BeforeValidator(listed)]
                 items = self.of(keys.get("items"))
-                return Annotated[_bounded(list[items], keys, _OF_LISTS), BeforeValidator(_listed)]
+                return Annotated[_bounded(list[items], keys, _OF_LISTS), BeforeValidator(listed)]
             case "object":
                 value = keys.get("additionalProperties")
                 if value is None and not any(key in keys for key in ("properties", *_OF_OBJECTS)):
@@ -233,8 +233,8 @@ def _one_of(values: list[Any]) -> Any:
         return Literal[tuple(values)]
 
     def check(value: Any) -> Any:
-        plain = _scalar(value)
-        if any(_is_same(plain, one) for one in values):
+        plain = scalar(value)
+        if any(is_same(plain, one) for one in values):
             return value
         named = ", ".join(map(repr, values[:_TOLD])) + (", …" if len(values) > _TOLD else "")
         raise PydanticCustomError("one_of", "Input should be one of {named}", {"named": named})
@@ -242,7 +242,7 @@ def _one_of(values: list[Any]) -> Any:
     return Annotated[Any, BeforeValidator(check)]
 
 
-def _is_same(value: Any, one: Any) -> bool:
+def is_same(value: Any, one: Any) -> bool:
     """Whether a value is one that a configuration has, as JSON means it."""
     if isinstance(one, bool) or isinstance(value, bool):
         return value is one
@@ -251,12 +251,10 @@ def _is_same(value: Any, one: Any) -> bool:
     if isinstance(one, list):
         parts = cast("list[Any]", one)
         alike = isinstance(value, list | tuple) and len(cast("list[Any]", value)) == len(parts)
-        return alike and all(map(_is_same, cast("list[Any]", value), parts))
+        return alike and all(map(is_same, cast("list[Any]", value), parts))
     if isinstance(one, dict):
         keys, given = cast("dict[str, Any]", one), cast("dict[Any, Any]", value)
-        return (
-            isinstance(value, dict) and given.keys() == keys.keys() and all(_is_same(given[k], keys[k]) for k in keys)
-        )
+        return isinstance(value, dict) and given.keys() == keys.keys() and all(is_same(given[k], keys[k]) for k in keys)
     return type(value) is type(one) and value == one
 
 
@@ -315,17 +313,17 @@ def _is_portable(pattern: str) -> bool:
 def _number(kind: Any) -> Any:
     """NumPy's numbers count as the numbers that they are; Python's, of which a list may have many, are tried first, as
     that needs no function of Python's."""
-    return Annotated[Union[kind, Annotated[kind, BeforeValidator(_scalar)]], Field(union_mode="left_to_right")]  # noqa: UP007
+    return Annotated[Union[kind, Annotated[kind, BeforeValidator(scalar)]], Field(union_mode="left_to_right")]  # noqa: UP007
 
 
-def _scalar(value: Any) -> Any:
+def scalar(value: Any) -> Any:
     """NumPy's number as Python has it. An array is none, even of a single one; a time span is none either."""
     if type(value).__module__ != "numpy" or not hasattr(value, "item") or hasattr(value, "__setitem__"):
         return value
     return value.item() if value.dtype.kind in "biuf" else value
 
 
-def _listed(value: Any) -> Any:
+def listed(value: Any) -> Any:
     """What is a sequence to `ForEach` is an array; its items are looked at as Python has them."""
     if isinstance(value, list | tuple | str | bytes | dict):
         return cast(Any, value)

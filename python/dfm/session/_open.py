@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib.util
+import json
 import logging
 import math
 import os
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypedDict, cast
 
@@ -19,6 +20,7 @@ from dfm.errors import SessionError
 from dfm.session._dispatch import Dispatcher
 from dfm.session._generated import read_generated
 from dfm.session._home import Links, Settings
+from dfm.session._policies import tried
 from dfm.session._session import Parts, Session
 from dfm.session._strict import SiteCheck
 from dfm.session._workers import Workers
@@ -49,6 +51,8 @@ class SessionOptions(TypedDict, total=False):
     """For the local target: whether what Flare would refuse is an error, not only a warning."""
     sites: Sequence[str]
     """For the local target: the only sites that pipelines may use, unless `prepare` names others."""
+    policies: Mapping[str, str | Path]
+    """For the local target: files with the policies that sites are to have, as they would on Flare."""
     max_concurrent_jobs: int
     """For the local target: how many jobs run at the same time, while others wait; any number if not given."""
 
@@ -82,6 +86,7 @@ def parts_of(
     callback_dispatcher: Dispatcher | None = None,
     strict: bool | None = None,
     sites: Sequence[str] | None = None,
+    policies: Mapping[str, str | Path] | None = None,
     max_concurrent_jobs: int | None = None,
     **options: Any,
 ) -> Parts:
@@ -121,7 +126,10 @@ def parts_of(
     check_sites = come_back = None
     if target == "local":
         check_sites = SiteCheck(homesite, strict, logger)
-        make_links = functools.partial(Workers, sites=code.sites, folder=str(code.folder.parent.parent))
+        given = json.loads(os.environ.get("DFM_POLICIES", "{}")) if policies is None else policies
+        held = tried(given, homesite, code.sites)
+        folder = str(code.folder.parent.parent)
+        make_links = functools.partial(Workers, sites=code.sites, folder=folder, policies=held)
     else:
         make_links = come_back = _flare_links(options)
     return Parts(

@@ -15,6 +15,7 @@ from typing import Any
 import dfm
 from dfm._running.ended import how_ended
 from dfm.errors import SessionError
+from dfm.exec._policy import SitePolicy
 from dfm.session._home import Home
 
 _GRACE = 5.0
@@ -79,11 +80,15 @@ class Worker:
 class Workers:
     """The links of a local session: a process for each site, started when a job first needs it."""
 
-    def __init__(self, home: Home, sites: Mapping[str, dict[str, Any]], folder: str) -> None:
-        """`sites` has the content of each site's `site.json`, `folder` the federation's package."""
+    def __init__(
+        self, home: Home, sites: Mapping[str, dict[str, Any]], folder: str, policies: Mapping[str, SitePolicy]
+    ) -> None:
+        """`sites` has the content of each site's `site.json`, `folder` the federation's package, `policies` what
+        those sites allow that do not allow all."""
         self._home = home
         self._sites = sites
         self._folder = folder
+        self._policies = policies
         self._workers: dict[str, Worker] = {}
         self._burials: dict[str, asyncio.Task[None]] = {}
 
@@ -148,6 +153,7 @@ class Workers:
             "session": settings.session,
             "sys_path": list(dict.fromkeys(path)),
             "lenient": settings.lenient,
+            "policy": str(self._policies[site].path) if site in self._policies else None,
             "log_level": settings.logger.getEffectiveLevel(),
         }
         return json.dumps(setup)

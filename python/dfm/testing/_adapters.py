@@ -10,7 +10,8 @@ from typing import Any
 
 from dfm.errors import SessionError
 from dfm.exec._adapters import Adapters, Bound, Step
-from dfm.exec._site import SecretsVault, SecretsVaultConfig
+from dfm.exec._policy import OWN, SitePolicy
+from dfm.exec._site import Asker, SecretsVault, SecretsVaultConfig
 
 Fakes = Mapping[str, Callable[..., Any]]
 """An operation's name → what is called instead of its adapter's body, with the same arguments."""
@@ -30,8 +31,10 @@ class TestedAdapters(Adapters):
         logger: logging.Logger,
         fakes: Fakes,
         secrets: Mapping[str, str] | None,
+        policy: SitePolicy = OWN,
+        asker: Asker | None = None,
     ) -> None:
-        super().__init__(settings, homesite, session, logger)
+        super().__init__(settings, homesite, session, logger, asker, policy)
         offered = {binding["operation"] for binding in settings["bindings"]}
         if unknown := sorted(set(fakes) - offered):
             raise SessionError(

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from dfm._shown import clean_logger
 from dfm.errors import SessionError
 from dfm.exec._adapters import Adapters, BindingError
+from dfm.exec._policy import OWN
+from dfm.exec._site import Asker
 from dfm.session._generated import read_generated
 from dfm.session._home import Home, Settings
+from dfm.session._policies import tried
 from dfm.session._session import Parts, Session
 from dfm.testing._adapters import Fakes, TestedAdapters
 from dfm.testing._clock import Clock
@@ -33,6 +37,8 @@ class Federation:
         fakes: Mapping[str, Fakes] | None = None,
         secrets: Mapping[str, str] | None = None,
         clock: Clock | None = None,
+        policies: Mapping[str, str | Path] | None = None,
+        asker: Asker | None = None,
     ) -> None:
         """
         Args:
@@ -42,9 +48,11 @@ class Federation:
                 fakes are never imported.
             secrets: all sites' secrets; where not given, each site's own vault is asked.
             clock: the sites' time; the system's if not given.
+            policies: for some sites, the file with their policy; the others allow everything.
+            asker: for whom all sites work, as a certificate would say it; this user if not given.
 
         Raises:
-            SessionError: the code is not there, or `fakes` names what a site does not offer.
+            SessionError: the code is not there, `fakes` names what a site does not offer, or a policy is broken.
         """
         code = read_generated(f"{package}.fed")
         fakes = dict(fakes or {})
@@ -74,6 +82,7 @@ class Federation:
             bindings = [one | {"state": (one.get("state") or {}) | state} for one in site["bindings"]]
             return site | {"cache": cache | {"base_path": folder}, "bindings": bindings}
 
+        held = tried(policies or {}, homesite, code.sites)
         self._adapters: dict[str, TestedAdapters] = {
             name: TestedAdapters(
                 kept_here(name, site),
@@ -82,6 +91,8 @@ class Federation:
                 clean_logger(logger.getChild(name)),
                 fakes.get(name, {}),
                 secrets,
+                held.get(name, OWN),
+                asker,
             )
             for name, site in code.sites.items()
         }

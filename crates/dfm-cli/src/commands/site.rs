@@ -1,7 +1,10 @@
-//! How does `dfm site policy check` show what is wrong with a site's policy?
+//! How does `dfm site policy` show what a site's policy decides, and what is wrong with it?
 
-use dfm_diag::{Diagnostic, Report};
-use serde_json::json;
+use std::path::{Path, PathBuf};
+
+use dfm_config::{Caller, Constraint, Rule, SitePolicy};
+use dfm_diag::{Diagnostic, Report, one_line};
+use serde_json::{Value, json};
 
 use super::{Context, Failure};
 use crate::args::{Policy, Site};
@@ -9,19 +12,133 @@ use crate::args::{Policy, Site};
 /// Says what a policy decides.
 ///
 /// # Errors
-/// Everything that is wrong with it.
+/// Everything that is wrong with it, or no such kit.
 pub fn run(context: &Context, command: &Site) -> Result<(), Failure> {
-    let Site::Policy(Policy::Check { file }) = command;
-    let policy = dfm_config::policy(file).map_err(Failure::wrong)?;
-    let decided = serde_json::to_value(&policy)
+    let Site::Policy(command) = command;
+    match command {
+        Policy::Check { file } => decided(context, file, &dfm_config::policy(file).map_err(Failure::wrong)?),
+        Policy::Show { kit } => {
+            let (file, policy) = in_force(kit)?;
+            if !context.output.json && !file.exists() {
+                context.output.status("the kit has no local/policy.yaml, so these defaults hold");
+            }
+            decided(context, &file, &policy)
+        }
+        Policy::Explain { kit, operation, user, organisation, role } => {
+            let (file, policy) = if kit.is_file() {
+                (kit.clone(), dfm_config::policy(kit).map_err(Failure::wrong)?)
+            } else {
+                in_force(kit)?
+            };
+            explain(context, &file, &policy, Caller { user, organisation, role }, operation);
+            Ok(())
+        }
+    }
+}
+
+/// A kit's policy file, which need not be there, and what holds.
+fn in_force(kit: &Path) -> Result<(PathBuf, SitePolicy), Failure> {
+    if !kit.join("local").is_dir() {
+        let message = format!("`{}` is no startup kit: it has no folder `local`", kit.display());
+        return Err(Failure::wrong(Diagnostic::error("policy-no-kit", message)));
+    }
+    let file = kit.join("local").join("policy.yaml");
+    // A link that leads nowhere is broken, and no policy that is not there.
+    if file.exists() || file.is_symlink() {
+        let policy = dfm_config::policy(&file).map_err(Failure::wrong)?;
+        return Ok((file, policy));
+    }
+    Ok((file, SitePolicy::default()))
+}
+
+fn decided(context: &Context, file: &Path, policy: &SitePolicy) -> Result<(), Failure> {
+    let decided = serde_json::to_value(policy)
         .map_err(|error| Failure::failed(Report::from(Diagnostic::error("policy-unwritable", error.to_string()))))?;
     if context.output.json {
         context.output.document(&json!({"file": file, "policy": decided}));
         return Ok(());
     }
-    context.output.result(&format!("errors: {}", policy.errors));
-    for (limit, value) in decided["limits"].as_object().into_iter().flatten() {
-        context.output.result(&format!("{}: {value}", limit.replace('_', "-")));
+    let say = |text: String| context.output.result(&one_line(&text));
+    say(format!("default: {}", decision(policy.allow)));
+    for rule in &policy.rules {
+        say(format!("rule {}: {}", rule.name, whole(rule)));
+    }
+    say(format!("errors: {}", policy.errors));
+    for of in ["leaves", "per_day", "limits"] {
+        for (key, value) in decided[of].as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()) {
+            let of = if of == "limits" { String::new() } else { format!("{of} ") };
+            say(format!("{of}{key}: {value}").replace('_', "-"));
+        }
     }
     Ok(())
+}
+
+fn explain(context: &Context, file: &Path, policy: &SitePolicy, caller: Caller<'_>, operation: &str) {
+    let rules: Vec<&Rule> =
+        policy.deciding(caller, operation).into_iter().filter_map(|place| policy.rules.get(place)).collect();
+    if context.output.json {
+        let rules: Vec<Value> = rules.iter().map(|rule| json!(rule)).collect();
+        context.output.document(&json!({"file": file, "operation": operation, "rules": rules,
+            "default": decision(policy.allow)}));
+        return;
+    }
+    let mut last = false;
+    for rule in rules {
+        let wants = wanted(rule);
+        last = rule.parameters.is_empty();
+        let verb = if rule.allow { "allows" } else { "refuses" };
+        let text =
+            format!("rule `{}` {verb} it{}", rule.name, if last { String::new() } else { format!(" if {wants}") });
+        context.output.result(&one_line(&text));
+    }
+    if !last {
+        let verb = if policy.allow { "allows" } else { "refuses" };
+        context.output.result(&format!("`default` {verb} all others"));
+    }
+}
+
+fn decision(allow: bool) -> &'static str {
+    if allow { "allow" } else { "deny" }
+}
+
+fn whole(rule: &Rule) -> String {
+    let patterns = [
+        ("users", &rule.users),
+        ("organisations", &rule.organisations),
+        ("roles", &rule.roles),
+        ("operations", &rule.operations),
+    ];
+    let mut parts: Vec<String> = patterns
+        .iter()
+        .filter(|(_, patterns)| !patterns.is_empty())
+        .map(|(what, patterns)| format!("{what} {}", patterns.join(", ")))
+        .collect();
+    if !rule.parameters.is_empty() {
+        parts.push(format!("if {}", wanted(rule)));
+    }
+    let of = if parts.is_empty() { "all".to_owned() } else { parts.join("; ") };
+    format!("{} {of}", decision(rule.allow))
+}
+
+fn wanted(rule: &Rule) -> String {
+    let parts: Vec<String> = rule.parameters.iter().map(|(name, constraint)| one(name, constraint)).collect();
+    parts.join(" and ")
+}
+
+fn one(name: &str, constraint: &Constraint) -> String {
+    let mut parts = vec![];
+    if let Some(values) = &constraint.one_of {
+        let values: Vec<String> = values.iter().map(Value::to_string).collect();
+        parts.push(format!("is one of {}", values.join(", ")));
+    }
+    if let Some(least) = constraint.minimum {
+        parts.push(format!("is at least {least}"));
+    }
+    if let Some(most) = constraint.maximum {
+        parts.push(format!("is at most {most}"));
+    }
+    if let Some(patterns) = &constraint.like {
+        parts.push(format!("is like {}", patterns.join(" or ")));
+    }
+    format!("`{name}` {}", parts.join(" and "))
 }

@@ -59,6 +59,7 @@ pub fn run(context: &Context, args: &Submit) -> Result<(), Failure> {
         return Err(Failure::wrong(Diagnostic::error("submit-no-file", message)));
     }
     let homesite = homesite(&chosen, args.homesite.as_deref())?;
+    check_policies(&chosen, args, &homesite)?;
     if let Some(stale) = stale(context, &chosen) {
         context.output.problems(&stale.into());
     }
@@ -74,6 +75,31 @@ pub fn run(context: &Context, args: &Submit) -> Result<(), Failure> {
         Failure::failed(Diagnostic::error("submit-not-started", format!("dfm cannot start a process: {error}")))
     })?;
     if code == 0 { Ok(()) } else { Err(Failure { exit: code, report: Default::default() }) }
+}
+
+/// Policies are tried at sites of this federation that are processes of their own; a broken one is told at once.
+fn check_policies(chosen: &Chosen, args: &Submit, homesite: &str) -> Result<(), Failure> {
+    let wrong =
+        |message: String, help: String| Err(Failure::wrong(Diagnostic::error("submit-policy", message).help(help)));
+    if args.target != Target::Local && !args.policy_of.is_empty() {
+        let message = "`--policy-of` is for `--target local`: on Flare each site has its own policy".to_owned();
+        return wrong(message, "write it into local/policy.yaml of the site's kit".to_owned());
+    }
+    for (site, file) in &args.policy_of {
+        if site == homesite {
+            let message = format!("`{site}` is the application's own site here, and the application may do anything");
+            return wrong(message, "run the application at another site, with `--homesite`".to_owned());
+        }
+        if !chosen.federation.sites.contains_key(site) {
+            let sites: Vec<&str> = chosen.federation.sites.keys().map(String::as_str).collect();
+            let near = nearest(site, sites.iter().copied());
+            let help = near
+                .map_or_else(|| format!("its sites: {}", sites.join(", ")), |near| format!("did you mean `{near}`?"));
+            return wrong(format!("the federation has no site `{site}`"), help);
+        }
+        dfm_config::policy(file).map_err(Failure::wrong)?;
+    }
+    Ok(())
 }
 
 fn measures(args: &Submit) -> bool {
@@ -188,6 +214,10 @@ fn set_target(command: &mut Command, context: &Context, chosen: &Chosen, args: &
         command.env("DFM_TARGET", "local").env("DFM_FEDERATION_WORKSPACE_PATH", folder);
         if args.strict {
             command.env("DFM_STRICT", "1");
+        }
+        if !args.policy_of.is_empty() {
+            let files = args.policy_of.iter().map(|(site, file)| (site.clone(), json!(context.here.join(file))));
+            command.env("DFM_POLICIES", serde_json::Value::Object(files.collect()).to_string());
         }
         if let Some(project) = project(chosen)? {
             let server = project.servers.first().map(|_| "server");

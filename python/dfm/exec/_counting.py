@@ -1,0 +1,99 @@
+"""How much has a user asked of a site today?
+
+One small file for each user in the site's kit, which all processes of the site share: what is counted outlasts them.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import struct
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from dfm._private import private_folder
+from dfm.errors import RefusedError
+from dfm.exec._policy import PerDay
+
+_FORM = struct.Struct("<QQQQ")
+"""The day since 1970 (UTC), calls, values, bytes."""
+_DAY = 86_400
+
+
+class Counting:
+    """Counts what one user asks for, up to what the site's policy allows in a day."""
+
+    def __init__(
+        self,
+        site: str,
+        user: str,
+        folder: Path | None,
+        look: Callable[[], PerDay],
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """`look` gives what the policy says now; without a `folder` this process counts alone."""
+        self._where = f"site '{site}'"
+        self._user = user
+        self._look = look
+        self._now = now
+        self._file: int | None = None
+        self._alone = bytes(_FORM.size)
+        if folder is not None:
+            self._path = private_folder(folder) / f".day-{hashlib.sha256(user.encode()).hexdigest()[:32]}"
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+    def call(self) -> None:
+        """Counts a call that begins.
+
+        Raises:
+            RefusedError: it is one too many.
+        """
+        self._add(1, 0, 0)
+
+    def leave(self, size: int) -> None:
+        """Counts a value that leaves.
+
+        Raises:
+            RefusedError: it is one too many, or too large for what is left of the day's bytes.
+        """
+        self._add(0, 1, size)
+
+    def close(self) -> None:
+        """Closes the file."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+            self._alone = bytes(_FORM.size)
+
+    def _add(self, calls: int, values: int, size: int) -> None:
+        most = self._look()
+        if most == _UNBOUNDED:
+            return
+        today = int(self._now() // _DAY)
+        if self._file is None:
+            self._alone = self._added(self._alone, most, today, (calls, values, size))
+            return
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        try:
+            counted = self._added(os.pread(self._file, _FORM.size, 0), most, today, (calls, values, size))
+            os.pwrite(self._file, counted, 0)
+        finally:
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def _added(self, counted: bytes, most: PerDay, today: int, more: tuple[int, int, int]) -> bytes:
+        day, *before = _FORM.unpack(counted) if len(counted) == _FORM.size else (0, 0, 0, 0)
+        # A clock that was set back gives nobody another day.
+        day, before = (today, [0, 0, 0]) if today > day else (day, before)
+        after = [one + another for one, another in zip(before, more, strict=True)]
+        for what, allowed, count, added in zip(
+            ("calls", "values", "bytes"), (most.calls, most.values, most.bytes), after, more, strict=True
+        ):
+            if added and allowed is not None and count > allowed:
+                why = f"`per-day.{what}` of its policy is {allowed}"
+                raise RefusedError(f"{self._where} gives user '{self._user}' no more today: {why}")
+        return _FORM.pack(day, *after)
+
+
+_UNBOUNDED = PerDay()

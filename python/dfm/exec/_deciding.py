@@ -1,0 +1,225 @@
+"""Does a site's policy allow a call?
+
+Which rules are about a caller and an operation is known before the first call; what is left for each is to look at its
+parameters. The policy's file is read again when it changes, and while it is broken nothing is allowed.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, cast
+
+from dfm import _native
+from dfm.errors import RefusedError
+from dfm.exec._policy import Constraint, PolicyError, Rule, SitePolicy
+from dfm.exec._site import Asker
+from dfm.exec._types import is_same, listed, scalar
+
+_MOST = 1 << 20
+"""Of a longer list no item is looked at: it is refused."""
+
+
+class Judge(NamedTuple):
+    """What a policy says of one operation, for one caller."""
+
+    rules: list[Rule]
+    """Those that may decide of a call; the first that fits its parameters does."""
+    allow: bool
+    """What holds if none does."""
+
+    def allows_any(self) -> bool:
+        """Whether there may be parameters with which it is allowed."""
+        return self.allow_last() or any(rule.allow for rule in self.rules)
+
+    def allow_last(self) -> bool:
+        """What holds for a call that no rule with parameters decides."""
+        return self.allow if not self.rules or self.rules[-1].parameters else self.rules[-1].allow
+
+
+class Deciding:
+    """What a site's policy allows to those who ask in a session."""
+
+    def __init__(
+        self,
+        policy: SitePolicy,
+        site: str,
+        asker: Asker,
+        logger: logging.Logger,
+        changed: Callable[[SitePolicy], None],
+    ) -> None:
+        """`changed` takes the policy that holds from then on when its file has changed; its limits hold for a whole
+        session."""
+        self._policy = policy
+        self._where = f"site '{site}'"
+        self._asker = asker
+        self._logger = logger
+        self._changed = changed
+        self._broken = False
+        self._judges: dict[str, Judge] = {}
+        # As text, which is looked up in less time than a path.
+        self._file = None if policy.path is None else os.fspath(policy.path)
+        self._seen = _mark(self._file)
+
+    def is_open(self) -> bool:
+        """Whether all is allowed, for good: the site's processes are the application's own."""
+        return self._policy.path is None
+
+    def policy(self) -> SitePolicy:
+        """What holds now.
+
+        Raises:
+            RefusedError: the policy is broken, and nothing is allowed.
+        """
+        self._look()
+        return self.held()
+
+    def held(self) -> SitePolicy:
+        """What held when the policy was last looked at, which was for the same call or value.
+
+        Raises:
+            RefusedError: as `policy`.
+        """
+        if self._broken:
+            raise RefusedError(
+                f"{self._where} refuses everything, as its policy is broken; its log says what is wrong with it"
+            )
+        return self._policy
+
+    def restricts(self) -> bool:
+        """Whether some calls may be refused."""
+        self._look()
+        return self._broken or not self._policy.allow or any(not rule.allow for rule in self._policy.rules)
+
+    def check(self, operation: str, given: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
+        """Judges a call.
+
+        Args:
+            operation: its operation.
+            given: its parameters, each as it is declared.
+            defaults: what holds for those that are not given.
+
+        Raises:
+            RefusedError: it is not allowed.
+        """
+        judge = self._judge(operation)
+        for rule in judge.rules:
+            if _is_about(rule, given, defaults):
+                if rule.allow:
+                    return
+                raise self._refused(operation, f"by its rule '{rule.name}'")
+        if not judge.allow:
+            raise self._refused(operation, self._unless(judge))
+
+    def problem(self, operation: str) -> str:
+        """Why no call of an operation is allowed, whatever its parameters; an empty text if one may be."""
+        try:
+            judge = self._judge(operation)
+        except RefusedError as error:
+            return str(error)
+        if judge.allows_any():
+            return ""
+        last = judge.rules[-1] if judge.rules else None
+        by = self._unless(judge) if last is None or last.parameters else f"by its rule '{last.name}'"
+        return str(self._refused(operation, by))
+
+    def _unless(self, judge: Judge) -> str:
+        names = ", ".join(f"'{rule.name}'" for rule in judge.rules if rule.allow)
+        if not names:
+            return "for none of its rules allows such a call, and `default` is `deny`"
+        return f"for the parameters are not what its rule {names} allows, and `default` is `deny`"
+
+    def _refused(self, operation: str, why: str) -> RefusedError:
+        return RefusedError(f"{self._where} refuses '{operation}' to user '{self._asker.user}' {why}")
+
+    def _judge(self, operation: str) -> Judge:
+        policy, asker = self.policy(), self._asker
+        if (judge := self._judges.get(operation)) is None:
+            caller = asker.user, asker.organisation, asker.role
+            places = _native.deciding_rules(policy.text, *caller, operation) if policy.rules else []
+            judge = self._judges[operation] = Judge([policy.rules[place] for place in places], policy.allow)
+        return judge
+
+    def _look(self) -> None:
+        """Reads the policy again if its file has changed."""
+        if self._file is None or (mark := _mark(self._file)) == self._seen:
+            return
+        path = self._file
+        self._seen = mark
+        self._judges.clear()
+        try:
+            self._policy = self._policy.read_again()
+            self._broken = False
+        except PolicyError as error:
+            self._broken = True
+            self._logger.error("%s is broken, so that everything is refused:\n%s", path, error)
+        else:
+            self._logger.info("%s has changed and is in force", path)
+            self._changed(self._policy)
+
+
+def _mark(file: str | None) -> tuple[int, ...]:
+    """What is another one when a file has been changed; empty for one that is not there."""
+    if file is None:
+        return ()
+    try:
+        facts = os.stat(file)
+    except FileNotFoundError:
+        # A link that leads nowhere is broken, and no file that is not there.
+        return (0,) if os.path.islink(file) else ()
+    except OSError:
+        return (1,)
+    return facts.st_mtime_ns, facts.st_ctime_ns, facts.st_size, facts.st_ino
+
+
+def _is_about(rule: Rule, given: Mapping[str, Any], defaults: Mapping[str, Any]) -> bool:
+    """Whether a rule's parameters are those of a call. Where that cannot be told, it is if the rule refuses."""
+    for name, constraint in rule.parameters.items():
+        # What is given as nothing is not given as the default: the adapter gets nothing.
+        there = given if name in given else defaults
+        fits = _fits(constraint, there[name], every=rule.allow) if name in there else None
+        if fits is None:
+            fits = not rule.allow
+        if not fits:
+            return False
+    return True
+
+
+def _fits(constraint: Constraint, value: Any, every: bool) -> bool | None:
+    """Whether a value is what is wanted; of a list, whether all of its items are or, not `every`, one. None if it is of
+    a kind of which that cannot be told."""
+    plain = value if isinstance(value, str | int | float) else listed(value)
+    if isinstance(plain, tuple | set | frozenset):
+        plain = list(cast("tuple[Any, ...]", plain))
+    if isinstance(plain, list) and not _is_listed_whole(constraint, cast(Any, plain)):
+        items = cast("list[Any]", plain)
+        if len(items) > _MOST:
+            return None
+        found = [_fits(constraint, item, every) for item in items]
+        if every:
+            return False if False in found else None if None in found else True
+        return True if True in found else None if None in found else False
+    return _is_one(constraint, scalar(plain))
+
+
+def _is_listed_whole(constraint: Constraint, value: Any) -> bool:
+    return constraint.one_of is not None and any(is_same(value, one) for one in constraint.one_of)
+
+
+def _is_one(constraint: Constraint, value: Any) -> bool | None:
+    if not isinstance(value, str | int | float | bool | list | None):
+        return None
+    if constraint.one_of is not None and not any(is_same(value, one) for one in constraint.one_of):
+        return False
+    if constraint.minimum is not None or constraint.maximum is not None:
+        if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+            return False
+        if constraint.minimum is not None and value < constraint.minimum:
+            return False
+        if constraint.maximum is not None and value > constraint.maximum:
+            return False
+    if constraint.like is not None:
+        return isinstance(value, str) and any(_native.is_like(value, pattern) for pattern in constraint.like)
+    return True

@@ -1,0 +1,224 @@
+"""May a value leave its site, after the site's policy?
+
+Every value that is sent to another process is judged here: before it is encoded, all of it, and with its size when it
+is. What stays at the site is nobody's business.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import itertools
+import numbers
+from collections.abc import Iterable, Iterator
+from typing import Any, cast
+
+from dfm import _native
+from dfm.errors import RefusedError
+from dfm.exec._counting import Counting
+from dfm.exec._deciding import Deciding
+from dfm.exec._policy import Leaves
+from dfm.exec._types import scalar
+
+_DEEPEST = 200
+"""As deep as a value may be that is sent at all."""
+_KINDS: dict[type[Any], str] = {
+    type(None): "nothing",
+    bool: "boolean",
+    int: "number",
+    float: "number",
+    complex: "number",
+    str: "text",
+    bytes: "bytes",
+    bytearray: "bytes",
+    memoryview: "bytes",
+    list: "list",
+    tuple: "list",
+    set: "list",
+    frozenset: "list",
+    range: "list",
+    dict: "dictionary",
+}
+_ARRAYS = ("numpy", "torch", "jax", "jaxlib", "scipy", "xarray", "pyarrow", "pandas", "polars")
+"""Packages whose values are arrays, where they are no tables."""
+_OF_DTYPES = {"b": "boolean", "U": "text", "S": "text", "T": "text", "V": "bytes"}
+"""What the elements of NumPy's types are that are no numbers and no objects."""
+_TABLES = {"pandas": ("DataFrame", "Series"), "polars": ("DataFrame", "Series"), "pyarrow": ("Table", "RecordBatch")}
+
+
+class Leaving:
+    """Judges what leaves a site in a session."""
+
+    def __init__(self, site: str, deciding: Deciding, counting: Counting) -> None:
+        """`deciding` has the policy; `counting` what the user has been given today."""
+        self._where = f"site '{site}'"
+        self._deciding = deciding
+        self._counting = counting
+
+    def judge(self, value: object, size: int | None) -> None:
+        """Judges a value before it is encoded, and again with its size.
+
+        Raises:
+            RefusedError: it may not leave.
+        """
+        if size is None:
+            if (leaves := self._deciding.policy().leaves) is not None:
+                self._check(leaves, value, 0)
+            return
+        leaves = self._deciding.held().leaves
+        if leaves is not None and leaves.bytes is not None and size > leaves.bytes:
+            raise self._refused("bytes", f"a value of {size} bytes; no more than {leaves.bytes} may")
+        self._counting.leave(size)
+
+    def _check(self, leaves: Leaves, value: Any, depth: int) -> None:
+        if depth > _DEEPEST:
+            raise self._refused("kinds", f"a value of more than {_DEEPEST} levels")
+        value = scalar(value)
+        kind, held, parts = _looked_at(value)
+        for one in (*([kind] if kind else ()), *sorted(held)):
+            if leaves.kinds is not None and one and one not in leaves.kinds:
+                raise self._refused("kinds", f"a value that is, or has in it, {one}; it is of type {_type(value)}")
+        rows = _rows(value) if kind in ("list", "dictionary", "array", "table") else None
+        if rows is not None and leaves.rows is not None and rows > leaves.rows:
+            raise self._refused("rows", f"a {kind} of {rows} rows; no more than {leaves.rows} may")
+        if leaves.never_columns is not None:
+            for column in _columns(value, kind):
+                if any(_native.is_like(column, pattern) for pattern in leaves.never_columns):
+                    raise self._refused("never-columns", f"the column '{column}'")
+        if leaves.smallest_group is not None:
+            self._check_group(*leaves.smallest_group, value, kind)
+        for part in parts:
+            self._check(leaves, part, depth + 1)
+
+    def _check_group(self, column: str, least: int, value: Any, kind: str | None) -> None:
+        counts: list[Any] = []
+        if kind == "table":
+            if column not in _columns(value, kind):
+                raise self._refused("smallest-group", f"a table without the column '{column}', which has to count")
+            counts = list(value[column])
+        elif kind == "dictionary" and column in value:
+            found: Any = value[column]
+            counts = [*found] if isinstance(found, list | tuple) else [found]
+        for count in counts:
+            number: Any = scalar(count.as_py() if hasattr(count, "as_py") else count)
+            if isinstance(number, bool) or not isinstance(number, int | float) or not number >= least:
+                raise self._refused("smallest-group", f"a group of fewer than {least}, by the column '{column}'")
+
+    def _refused(self, rule: str, what: str) -> RefusedError:
+        return RefusedError(f"{self._where} lets not leave, by `leaves.{rule}` of its policy, {what}")
+
+
+def _looked_at(value: Any) -> tuple[str | None, set[str], Iterable[Any]]:
+    """A value's kind, None for what only holds others; the kinds of the elements that it says the types of; and what
+    else it holds."""
+    kind: Any = cast(Any, type(value))
+    plain = _KINDS.get(kind) or next((name for base, name in _KINDS.items() if issubclass(kind, base)), None)
+    module, name = kind.__module__.partition(".")[0], kind.__name__
+    if issubclass(kind, enum.Enum) or plain is None:
+        pass
+    elif plain == "dictionary":
+        # A text that is a key is part of the dictionary.
+        return plain, set(), (*(key for key in value if not isinstance(key, str)), *value.values())
+    else:
+        return plain, {"number"} if kind is range else set(), value if plain == "list" and kind is not range else ()
+    if issubclass(kind, numbers.Number):
+        return "number", set(), ()
+    if name in _TABLES.get(module, ()):
+        return "table", *_cells(value, module)
+    if module in _ARRAYS:
+        return "array", _elements(value), value.reshape(-1).tolist() if _holds_objects(value) else ()
+    if module == "PIL":
+        return "image", set(), ()
+    # dfm's own are what an advisor's answers are in.
+    return None if module == "dfm" else "object", set(), [part for _, part in _fields(value)]
+
+
+def _elements(value: Any) -> set[str]:
+    """The kinds of an array's elements."""
+    of = getattr(getattr(value, "dtype", None), "kind", None)
+    if getattr(getattr(value, "dtype", None), "names", None):
+        return {"text", "number"}
+    if of is None and type(value).__module__.partition(".")[0] not in ("torch", "jax", "jaxlib"):
+        return {"object"}
+    if of == "O":
+        return set() if _holds_objects(value) else {"object"}
+    return {_OF_DTYPES.get(of or "", "number")}
+
+
+def _holds_objects(value: Any) -> bool:
+    return bool(getattr(getattr(value, "dtype", None), "hasobject", False)) and hasattr(value, "reshape")
+
+
+def _fields(value: Any) -> list[tuple[str, Any]]:
+    if not dataclasses.is_dataclass(value):
+        return list(getattr(value, "__dict__", {}).items())
+    names = [field.name for field in dataclasses.fields(value)]
+    return [(name, getattr(value, name)) for name in names if hasattr(value, name)]
+
+
+def _cells(value: Any, module: str) -> tuple[set[str], Iterable[Any]]:
+    """The kinds of a table's cells as its columns' types say them, and the cells whose column does not."""
+    if module != "pandas":
+        schema = _arrow_schema(value)
+        return {_arrow_kind(field.type) for field in schema}, ()
+    columns = [value.iloc[:, at] for at in range(value.shape[1])] if hasattr(value, "columns") else [value]
+    columns.append(value.index.to_series())
+    kinds = {"boolean" if one.dtype.kind == "b" else "number" for one in columns if one.dtype.kind in "biufcmM"}
+    return kinds, itertools.chain.from_iterable(one for one in columns if one.dtype.kind not in "biufcmM")
+
+
+def _arrow_schema(value: Any) -> Any:
+    return value.schema if type(value).__module__.startswith("pyarrow") else _frame(value).head(0).to_arrow().schema
+
+
+def _frame(value: Any) -> Any:
+    """A table of polars, which a series is the only column of."""
+    return value.to_frame() if hasattr(value, "to_frame") else value
+
+
+def _arrow_kind(of: Any) -> str:
+    import pyarrow.types as types  # pyright: ignore[reportMissingImports, reportMissingTypeStubs]
+
+    known: Any = types
+    if known.is_boolean(of):
+        return "boolean"
+    return "number" if known.is_primitive(of) or known.is_decimal(of) or known.is_null(of) else "text"
+
+
+def _rows(value: Any) -> int | None:
+    shape = getattr(value, "shape", None)
+    if isinstance(shape, tuple):
+        return cast("tuple[int, ...]", shape)[0] if shape else 1
+    return len(value) if hasattr(value, "__len__") else None
+
+
+def _columns(value: Any, kind: str | None) -> list[str]:
+    """The names of a table's columns and of its index, of a dictionary's keys, of an object's fields."""
+    if kind == "dictionary":
+        return [key for key in value if isinstance(key, str)]
+    if kind == "array":
+        of = getattr(getattr(value, "dtype", None), "names", None) or ()
+        named = (of, getattr(value, "data_vars", ()), getattr(value, "coords", ()), [getattr(value, "name", None)])
+        return [str(name) for names in named for name in names if name is not None]
+    if kind != "table":
+        return [name for name, _ in _fields(value)] if kind in ("object", None) else []
+    if not type(value).__module__.startswith("pandas"):
+        return list(_arrow_names(_arrow_schema(value)))
+    found: list[Any] = [*getattr(value, "columns", ()), *value.index.names, getattr(value, "name", None)]
+    names: list[Any] = []
+    for name in found:
+        # Of several levels, each is a name.
+        names += cast("tuple[Any, ...]", name) if isinstance(name, tuple) else (name,)
+    return [str(name) for name in names if name is not None]
+
+
+def _arrow_names(fields: Any) -> Iterator[str]:
+    """The names of columns, and of the fields within them."""
+    for field in fields:
+        yield field.name
+        inner = field.type
+        yield from _arrow_names(inner.field(at) for at in range(inner.num_fields))
+
+
+def _type(value: object) -> str:
+    return f"{type(value).__module__}.{type(value).__qualname__}"

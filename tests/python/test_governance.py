@@ -1,0 +1,409 @@
+"""Does a site do what its own policy says of calls and of values that leave, and nothing else?"""
+# pyright: basic, reportMissingImports=false
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import json
+import logging
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from dfm.api import Advise, ErrorToken, Pipeline, PlaceParam, Retry, Yield
+from dfm.api.discovery import ErrorFieldAdvice
+from dfm.errors import RefusedError, SessionError
+from dfm.exec._counting import Counting
+from dfm.exec._deciding import Deciding, _fits
+from dfm.exec._leaving import Leaving
+from dfm.exec._policy import Constraint, Leaves, PerDay, SitePolicy, read_file
+from dfm.testing import Asker, Federation
+from eventually import until
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+ADA = Asker("ada@u.example", "university", "lead")
+POLICY = """
+default: deny
+rules:
+  not-zero: {decision: deny, operations: [work.Add], parameters: {a: {one-of: [0]}}}
+  small-sums:
+    decision: allow
+    organisations: [univ*]
+    roles: [lead]
+    operations: [work.Add]
+    parameters: {a: {minimum: -5, maximum: 5}, b: {one-of: [1, 2]}}
+  looks: {decision: allow, users: ["ada@*"], operations: [work.Echo, work.Total, "work.R*"]}
+"""
+
+
+def written(build):
+    with Pipeline() as pipeline:
+        build()
+    return pipeline
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "policy.yaml"
+    path.write_text(POLICY.lstrip())
+    return path
+
+
+@pytest.fixture
+def federation(small, file):
+    importlib.import_module("small.fed.api.work")
+    with Federation("small", homesite="home", policies={"east": file}, asker=ADA) as running:
+        yield running
+
+
+def answer(federation, build, **parameters):
+    job = federation.session.execute(written(build), parameters)
+    assert job.wait_until_finished(30)
+    return [value for value in job.results() if not isinstance(value, ErrorToken)], [
+        (error.type, error.message) for token in job.errors for error in token.errors
+    ]
+
+
+def test_the_first_rule_that_is_about_a_call_decides(federation, fed):
+    def add(**more):
+        return answer(
+            federation, lambda: Yield(value=fed.Add(a=PlaceParam(place="a"), site="east", **more)), a=more.pop("at")
+        )
+
+    assert add(at=5) == ([6], [])
+    assert add(at=-5, b=2) == ([-3], [])
+    for at, more, rule in ((6, {}, "'small-sums'"), (1, {"b": 3}, "'small-sums'"), (0, {}, "its rule 'not-zero'")):
+        results, ((kind, message),) = add(at=at, **more)
+        assert (results, kind) == ([], "RefusedError")
+        assert "site 'east' refuses 'work.Add' to user 'ada@u.example'" in message and rule in message
+
+
+def test_what_no_parameters_allow_is_told_before_anything_runs(federation, fed):
+    with pytest.raises(SessionError, match="refuses 'work.Wait' to user .* none of its rules allows"):
+        federation.session.prepare(written(lambda: Yield(value=fed.Wait(seconds=1, site="east"))))
+    assert answer(federation, lambda: Yield(value=fed.Wait(seconds=0, site="server")))[1] == []
+
+
+def test_who_asks_decides(small, file, fed):
+    for asker in (dataclasses.replace(ADA, role="member"), dataclasses.replace(ADA, organisation="company")):
+        with (
+            Federation("small", homesite="home", policies={"east": file}, asker=asker) as running,
+            pytest.raises(SessionError, match="refuses 'work.Add' .* none of its rules allows such a call"),
+        ):
+            answer(running, lambda: Yield(value=fed.Add(a=1, site="east", b=1)))
+
+
+def test_a_refused_operation_gives_no_advice(federation, file, fed):
+    file.write_text("default: deny\n")
+    with Pipeline(mode="discovery") as pipeline:
+        report = fed.Report(city=Advise(), month=Advise())
+    found = federation.session.discover(pipeline)[report]
+    assert isinstance(found["east", None], ErrorFieldAdvice) and "refuses 'work.Report'" in str(found["east", None])
+
+
+def test_a_policy_is_read_again_when_it_changes_and_a_broken_one_refuses_everything(federation, file, fed):
+    def echo():
+        return answer(federation, lambda: Yield(value=fed.Echo(value=PlaceParam(place="v"), site="east")), v=1)
+
+    assert echo() == ([1], [])
+    prepared = written(lambda: Yield(value=fed.Echo(value=PlaceParam(place="v"), site="east")))
+    job = federation.session.execute(prepared, {"v": 1}, autostop=False)
+    until(lambda: job.tokens("yield"))
+    for text, refused in {
+        "default: deny\n": "none of its rules allows",
+        "default: dony\n": "its policy is broken",
+        "rules: {}\n": "its policy is broken",
+    }.items():
+        file.write_text(text)
+        with pytest.raises(SessionError, match=refused):
+            echo()
+    job.send_input_params({"v": 2})
+    job.send_stop_frame()
+    assert job.wait_until_finished(30)
+    (message,) = {error.message for token in job.errors for error in token.errors}
+    assert "its policy is broken" in message
+    file.write_text("default: allow\n")
+    assert echo() == ([1], [])
+    file.unlink()
+    assert echo() == ([1], []), "without a file the defaults hold"
+
+
+def test_what_stays_at_the_site_is_free_and_what_leaves_is_judged(federation, file, fed):
+    file.write_text("default: allow\nleaves: {kinds: [number]}\n")
+    assert answer(
+        federation, lambda: Yield(value=fed.Total(items=fed.Echo(value=[1, 2], site="east"), site="east"))
+    ) == (
+        [3],
+        [],
+    )
+    for build in (
+        lambda: Yield(value=fed.Echo(value=[1, 2], site="east")),
+        lambda: Yield(value=fed.Total(items=fed.Echo(value=[1, 2], site="east"), site="west")),
+    ):
+        results, ((_, message), *_) = answer(federation, build)
+        assert results == [] and "site 'east' lets not leave, by `leaves.kinds` of its policy" in message
+    file.write_text("default: allow\nleaves: {bytes: 100}\n")
+    _, ((_, message),) = answer(federation, lambda: Yield(value=fed.Echo(value="x" * 200, site="east")))
+    assert "`leaves.bytes`" in message
+
+
+def test_each_try_is_a_call_of_the_day(federation, file, fed, tmp_path):
+    file.write_text("default: allow\nper-day: {calls: 3, values: 9}\n")
+    flaky = tmp_path / "tries"
+    retry = Retry(2)
+    build = lambda: Yield(value=fed.Flaky(path=str(flaky), fails=2, retry=retry, site="east"))  # noqa: E731
+    assert answer(federation, build)[1] == []
+    _, ((kind, message),) = answer(federation, lambda: Yield(value=fed.Echo(value=1, site="east")))
+    assert kind == "RefusedError" and "`per-day.calls` of its policy is 3" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [("default: deni\n", "did you mean `deny`"), ("rules: {}\ndefault: deny\n", "not the file's first key")],
+)
+def test_a_broken_policy_is_told_when_it_is_tried(small, tmp_path, text, why):
+    (tmp_path / "p.yaml").write_text(text)
+    with pytest.raises(SessionError, match=why):
+        Federation("small", homesite="home", policies={"east": tmp_path / "p.yaml"})
+    for site in ("home", "nowhere"):
+        with pytest.raises(SessionError, match=site):
+            Federation("small", homesite="home", policies={site: tmp_path / "p.yaml"})
+
+
+FITS = [
+    (Constraint(one_of=["a", 1]), ["a", 1], ["b", True, "1", 2]),
+    (Constraint(minimum=0), [0, 2.5], [-1, "1", True, float("nan")]),
+    (Constraint(minimum=0, maximum=1), [0.5], [2]),
+    (Constraint(like=["chr*", "x?"]), ["chr1", "xy"], ["x", "achr1", 3]),
+    (Constraint(one_of=[None]), [None], [0]),
+    (Constraint(one_of=[[1, 2]]), [[1, 2], (1, 2)], [[1], 1]),
+]
+
+
+@pytest.mark.parametrize(("constraint", "good", "bad"), FITS)
+def test_a_constraint_is_of_a_value_or_of_all_or_one_of_a_lists_items(constraint, good, bad):
+    for every in (True, False):
+        assert all(_fits(constraint, value, every) is True for value in good)
+        assert all(_fits(constraint, value, every) is False for value in bad)
+    assert _fits(constraint, [[good[0]], [bad[0]]], every=True) is False
+    assert _fits(constraint, [[good[0]], [bad[0]]], every=False) is True
+    assert _fits(constraint, {"x": good[0]}, every=True) is None
+
+
+def test_what_cannot_be_told_is_refused_by_either_kind_of_rule(federation, file, fed):
+    """A parameter that is a dictionary fits no allowing rule and every refusing one."""
+    for text in (
+        "default: deny\nrules: {r: {decision: allow, parameters: {value: {one-of: [1]}}}}\n",
+        "default: allow\nrules: {r: {decision: deny, parameters: {value: {one-of: [1]}}}}\n",
+    ):
+        file.write_text(text)
+        for value in ({"value": 1}, [2, {"x": 1}]):
+            _, ((kind, _),) = answer(
+                federation, lambda: Yield(value=fed.Echo(value=PlaceParam(place="v"), site="east")), v=value
+            )
+            assert kind == "RefusedError", (text, value)
+
+
+# Values that leave
+
+
+class Person(BaseModel):
+    name: str = "x"
+    age: int = 1
+
+
+def leaving(**leaves) -> Leaving:
+    deciding = Deciding(SitePolicy(leaves=Leaves(**leaves)), "east", ADA, logging.getLogger("east"), lambda _: None)
+    return Leaving("east", deciding, Counting("east", "u", None, PerDay))
+
+
+def tables(columns):
+    pandas, pyarrow = pytest.importorskip("pandas"), pytest.importorskip("pyarrow")
+    made = [pandas.DataFrame(columns), pyarrow.table(columns)]
+    if importlib.util.find_spec("polars"):
+        made.append(importlib.import_module("polars").DataFrame(columns))
+    return made
+
+
+def refuses(judge: Leaving, value: object) -> bool:
+    try:
+        judge.judge(value, None)
+    except RefusedError:
+        return True
+    return False
+
+
+def test_kinds_are_of_a_value_and_all_that_is_in_it():
+    numpy = pytest.importorskip("numpy")
+    numbers = leaving(kinds=["number", "list", "dictionary", "array", "table"])
+    good = [1, [1.5, 2], {"mean": 1}, numpy.zeros(3), numpy.float32(1), range(3), *tables({"a": [1], "b": [2.0]})]
+    bad = ["x", None, True, b"x", [["x"]], {"a": "x"}, {1: {2: "x"}}, {("x",): 1}, Person(), numpy.array(["x"])]
+    bad += [numpy.array([1, "x"], object), numpy.array([True]), *tables({"a": ["x"]}), *tables({"a": [{"n": "x"}]})]
+    bad += [table.set_index("n") for table in tables({"a": [1], "n": ["x"]})[:1]]
+    assert [value for value in good if refuses(numbers, value)] == []
+    assert [value for value in bad if not refuses(numbers, value)] == []
+
+
+def test_rows_are_of_tables_arrays_and_lists():
+    numpy = pytest.importorskip("numpy")
+    two = leaving(rows=2)
+    for many in (
+        [1] * 3,
+        {n: 1 for n in range(3)},
+        numpy.zeros((3, 1)),
+        range(3),
+        [[1, 2, 3]],
+        *tables({"a": [1] * 3}),
+    ):
+        assert refuses(two, many), many
+    for few in ([1, 2], numpy.zeros((2, 9)), "long text", *tables({"a": [1, 2]})):
+        assert not refuses(two, few), few
+
+
+def test_columns_that_never_leave_do_not_leave_by_whatever_name_they_have_there():
+    numpy = pytest.importorskip("numpy")
+    never = leaving(never_columns=["name", "ssn*"])
+    named = [{"name": 1}, [{"x": {"ssn_2": 1}}], Person(), numpy.zeros(1, [("name", "f8")])]
+    named += [*tables({"ssn": [1]}), *tables({"a": [{"name": 1}]}), tables({"name": [1]})[0].set_index("name")]
+    named += [tables({"name": [1]})[0]["name"]]
+    for value in named:
+        assert refuses(never, value), value
+    for value in ({"names": 1}, *tables({"age": [1]})):
+        assert not refuses(never, value), value
+
+
+def test_a_table_leaves_only_with_groups_that_are_large_enough():
+    group = leaving(smallest_group=("n", 5))
+    for good in (3, {"mean": 2.0}, {"n": 5}, {"n": [5, 9]}, *tables({"n": [5, 6], "mean": [1.0, 2.0]})):
+        assert not refuses(group, good), good
+    bad = [
+        {"n": 4},
+        [{"n": True}],
+        {"n": ["7"]},
+        *tables({"mean": [1.0]}),
+        *tables({"n": [5, 4]}),
+        *tables({"n": [5, None]}),
+    ]
+    for value in bad:
+        assert refuses(group, value), value
+
+
+def test_a_value_of_many_levels_does_not_leave_unseen():
+    value: list = []
+    for _ in range(250):
+        value = [value]
+    assert refuses(leaving(kinds=["list"]), value)
+
+
+@given(
+    st.recursive(
+        st.integers() | st.text() | st.booleans() | st.none(), lambda of: st.lists(of) | st.dictionaries(st.text(), of)
+    )
+)
+def test_what_leaves_as_numbers_alone_has_nothing_else_in_it(value):
+    def held(one):
+        parts = one if isinstance(one, list) else one.values() if isinstance(one, dict) else None
+        return [one] if parts is None else [leaf for part in parts for leaf in held(part)]
+
+    has_others = any(isinstance(leaf, bool) or not isinstance(leaf, int) for leaf in held(value))
+    assert refuses(leaving(kinds=["number", "list", "dictionary"]), value) == has_others
+
+
+# Counts of a day
+
+
+def test_what_is_counted_outlasts_a_process_and_ends_with_the_day(tmp_path):
+    now = [86_400.0 * 20_000 + 5]
+    most = PerDay(calls=2, values=3, bytes=100)
+
+    def counting(user="u"):
+        return Counting("east", user, tmp_path / "sessions", lambda: most, lambda: now[0])
+
+    counting().call()
+    one, two = counting(), counting()
+    one.call()
+    for each in (one, two, counting()):
+        with pytest.raises(RefusedError, match=r"user 'u' no more today: `per-day.calls` of its policy is 2"):
+            each.call()
+    counting("other").call()
+    one.leave(60)
+    with pytest.raises(RefusedError, match=r"`per-day.bytes`"):
+        two.leave(60)
+    two.leave(40)
+    two.leave(0)
+    with pytest.raises(RefusedError, match=r"`per-day.values`"):
+        one.leave(0)
+    now[0] -= 86_400
+    with pytest.raises(RefusedError):
+        one.call()
+    now[0] += 2 * 86_400
+    one.call()
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "sessions").iterdir()} == {0o600}
+    for each in (one, two):
+        each.close()
+
+
+# The command
+
+
+def dfm(command: Path, *words: str | Path):
+    return subprocess.run([command, *words], capture_output=True, text=True, env=os.environ | {"NO_COLOR": "1"})
+
+
+def test_the_command_shows_and_explains_what_is_in_force(command: Path, file: Path, tmp_path: Path) -> None:
+    kit = tmp_path / "kit"
+    (kit / "local").mkdir(parents=True)
+    done = dfm(command, "site", "policy", "show", kit)
+    assert done.returncode == 0 and "default: allow" in done.stdout and "these defaults hold" in done.stderr
+    (kit / "local" / "policy.yaml").write_text(file.read_text() + "leaves: {rows: 3}\nper-day: {calls: 9}\n")
+    done = dfm(command, "site", "policy", "show", kit)
+    assert done.stdout.startswith(
+        "default: deny\nrule not-zero: deny operations work.Add; if `a` is one of 0\nrule small-sums: allow"
+    )
+    assert "leaves rows: 3\n" in done.stdout and "per-day calls: 9\n" in done.stdout
+    who = ["--user", "ada@u.example", "--organisation", "university"]
+    done = dfm(command, "site", "policy", "explain", kit, "work.Add", *who)
+    assert done.stdout.splitlines() == [
+        "rule `not-zero` refuses it if `a` is one of 0",
+        "rule `small-sums` allows it if `a` is at least -5 and is at most 5 and `b` is one of 1, 2",
+        "`default` refuses all others",
+    ]
+    assert dfm(command, "site", "policy", "explain", file, "work.Echo", *who).stdout == "rule `looks` allows it\n"
+    told = json.loads(dfm(command, "--json", "site", "policy", "explain", file, "work.Wait", *who).stdout)
+    assert (told["rules"], told["default"]) == ([], "deny")
+    done = dfm(command, "site", "policy", "show", tmp_path / "nowhere")
+    assert done.returncode == 2 and "is no startup kit" in done.stderr
+    assert read_file(file).allow is False
+
+
+def test_submit_tries_a_policy(command: Path, small: Path, file: Path, tmp_path: Path) -> None:
+    code = "from dfm.api import Pipeline, Yield\nfrom small.fed.api.work import Echo\n\n\ndef get_pipeline(args):\n"
+    code += "    with Pipeline() as pipeline:\n        Yield(value=Echo(value=1, site='east'))\n    return pipeline\n"
+    (tmp_path / "p.py").write_text(code)
+    words = [
+        "--config",
+        small / "federations.yaml",
+        "fed",
+        "submit",
+        "small",
+        "--target",
+        "local",
+        "--homesite",
+        "home",
+    ]
+
+    def submitted(policy: str, *more: str):
+        file.write_text(policy)
+        return dfm(command, *words, *more, "pipeline", tmp_path / "p.py")
+
+    assert submitted("default: allow\n", "--policy-of", f"east={file}").returncode == 0
+    done = submitted("default: deny\n", "--policy-of", f"east={file}")
+    assert done.returncode == 1 and "site 'east' refuses 'work.Echo' to user" in done.stderr
+    done = submitted("default: dony\n", "--policy-of", f"east={file}")
+    assert done.returncode == 2 and "did you mean `deny`?" in done.stderr
+    assert "no site `eats`" in submitted("default: deny\n", "--policy-of", f"eats={file}").stderr
+    assert "application may do anything" in submitted("default: deny\n", "--policy-of", f"home={file}").stderr
