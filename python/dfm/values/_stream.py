@@ -102,11 +102,15 @@ def _spread(array: Any) -> float:
     if hasattr(kind, "storage_type"):
         return _spread(array.storage)
     if types.is_dictionary(kind):
-        return _spread(array.dictionary) + _in_all(_lengths(array.dictionary), array.indices)
+        return _claimed([array.dictionary]) + _in_all(_lengths(array.dictionary), array.indices)
     if types.is_run_end_encoded(kind):
-        return _spread(array.values) + _in_all_runs(_lengths(array.values), array.run_ends)
-    inner = _parts(array)
-    return _CELL * sum(len(one) for one in inner if _is_bare(one.type)) + sum(_spread(one) for one in inner)
+        return _claimed([array.values]) + _in_all_runs(_lengths(array.values), array.run_ends)
+    return _claimed(_parts(array))
+
+
+def _claimed(parts: list[Any]) -> float:
+    """The same of what is within an array, with what its length alone claims."""
+    return _CELL * sum(len(one) for one in parts if _is_bare(one.type)) + sum(_spread(one) for one in parts)
 
 
 def _parts(array: Any) -> list[Any]:
