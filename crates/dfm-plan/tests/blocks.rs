@@ -67,6 +67,20 @@ fn a_site_lost_at_any_time_ends_no_job_in_silence() {
     outcome.unwrap_or_else(|error| panic!("{error}"));
 }
 
+/// Rounds that one site has begun and another does not go on with, as it lost the one that counts them: what the first has
+/// of the second it gets no more, and those that wait for the first must hear of it.
+#[test]
+fn a_loss_that_another_site_has_told_is_told_on() {
+    for (seed, size, frames, order, after) in [
+        (14_937_527_924_838_935_330, 14, 2, 2_498_080_229_809_770_160, 48),
+        (3_821_635_056_428_591_994, 27, 1, 2_531_178_805_137_226_709, 26),
+    ] {
+        let plan = planned(&pipeline(seed, size));
+        let (_, done) = execute(&plan, frames, order, Some((1, after)));
+        assert_eq!(done, plan.nets.len() - 1);
+    }
+}
+
 #[test]
 fn every_move_that_is_declared_is_made() {
     let mut made = [0; Move::ALL.len()];

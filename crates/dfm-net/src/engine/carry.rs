@@ -17,7 +17,7 @@ impl<V: Value> Engine<V> {
             let errors = errors_of(&inputs);
             let step = &net.transitions[transition as usize].step;
             if let Step::Enter { block, .. } = step {
-                if !errors.is_empty() && self.waits_for_lost(transition) {
+                if !errors.is_empty() && self.waits_in_vain(transition, &frame) {
                     self.bar_others(*block, &frame, &errors);
                 }
                 self.enter_all(*block, &frame, inputs.into_iter().flatten().next(), errors);

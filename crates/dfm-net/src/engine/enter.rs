@@ -153,11 +153,14 @@ impl<V: Value> Engine<V> {
         }
     }
 
-    /// Whether an input of a transition comes from a lost site.
-    pub(super) fn waits_for_lost(&self, transition: TransitionId) -> bool {
-        let mut places = self.net.places.iter().filter(|place| place.transition == transition);
-        !self.lost.is_empty()
-            && places.any(|place| matches!(&place.source, Source::Site(site) if self.lost.contains_key(site)))
+    /// Whether an input of a transition will not come because a site was lost: the one that it is to come from, or one
+    /// that this in turn had waited for.
+    pub(super) fn waits_in_vain(&self, transition: TransitionId, frame: &Frame) -> bool {
+        let mut places = (0..).zip(&self.net.places).filter(|(_, place)| place.transition == transition);
+        places.any(|(at, place)| match &place.source {
+            Source::Site(site) => self.lost.contains_key(site) || self.barred_in(at, frame).is_some(),
+            _ => false,
+        })
     }
 
     /// Tells others that nothing will come from a block here: a site that was lost may have let them enter it.
