@@ -256,15 +256,15 @@ def test_a_column_of_a_type_that_python_has_no_class_for_is_refused(small):
     pytest.importorskip("pyarrow")
     attack = """
 import pyarrow as pa
-honest = pa.record_batch({"c": pa.array([None], pa.month_day_nano_interval())})
-sink = pa.BufferOutputStream()
-with pa.ipc.new_stream(sink, honest.schema) as writer:
-    writer.write_batch(honest)
-data = bytes(sink.getvalue())
-# One byte of the schema says which kind of interval it is.
-changed = [data[:at] + b"\\0" + data[at + 1 :] for at in range(len(data)) if data[at] == 2]
-(months,) = [one for one in changed if "month_interval" in str(pa.ipc.open_stream(one).schema)]
-refused(forged("arrow", months))
+interval = pa.month_day_nano_interval()
+for kind in (interval, pa.dictionary(pa.int8(), interval)):
+    sink = pa.BufferOutputStream()
+    pa.ipc.new_stream(sink, pa.schema({"c": kind})).close()
+    data = bytes(sink.getvalue())
+    # One byte of the schema says which kind of interval it is.
+    changed = [data[:at] + b"\\0" + data[at + 1 :] for at in range(len(data)) if data[at] == 2]
+    (months,) = [one for one in changed if "month_interval" in str(pa.ipc.open_stream(one).schema)]
+    refused(forged("arrow", months))
 # Its own functions end the process where there is a union of nothing.
 for kind in (pa.sparse_union([]), pa.run_end_encoded(pa.int32(), pa.sparse_union([])), pa.list_(pa.dense_union([]))):
     sink = pa.BufferOutputStream()
@@ -272,8 +272,8 @@ for kind in (pa.sparse_union([]), pa.run_end_encoded(pa.int32(), pa.sparse_union
     refused(forged("arrow", bytes(sink.getvalue())))
 """
     said = attacked(small, attack).splitlines()
-    assert "'c' has the type month_interval, which" in said[0]
-    assert ["_union<>, which Python cannot hold" in line for line in said[1:]] == [True] * 3
+    assert ["'c' has the type month_interval, which" in line for line in said[:2]] == [True] * 2
+    assert ["_union<>, which Python cannot hold" in line for line in said[2:]] == [True] * 3
 
 
 def test_tables_that_say_once_what_many_rows_have_do_not_grow(small):

@@ -65,6 +65,7 @@ def _messages(stream: Any) -> Iterator[Any]:
 
 
 def _check_field(field: Any) -> None:
+    import pyarrow
     from pyarrow import types
 
     kind = field.type
@@ -76,6 +77,8 @@ def _check_field(field: Any) -> None:
     # Where there is a union of nothing, functions of Arrow's end the process.
     if str(kind) in _UNHELD or (types.is_union(kind) and kind.num_fields == 0):
         raise ValueError(f"a table came in which {named} has the type {kind}, which Python cannot hold")
+    if types.is_dictionary(kind):
+        _check_field(pyarrow.field(field.name, kind.value_type))
     for at in range(kind.num_fields):
         _check_field(kind.field(at))
 
