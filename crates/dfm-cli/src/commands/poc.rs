@@ -22,9 +22,10 @@ use serde_json::json;
 
 use self::kits::{Kind, Kit};
 use super::gen_provision::{provision, tell_notices};
+use super::submit::found_python;
 use super::{Context, Failure, federation, unknown};
 use crate::args::{Poc, PocStart};
-use crate::{processes, python};
+use crate::processes;
 
 /// Does what a command says.
 ///
@@ -179,10 +180,7 @@ fn start(context: &Context, args: &PocStart) -> Result<(), Failure> {
     for kit in &missing {
         set_log_level(&kit.folder, args.debug).map_err(|error| refused("set the log level", &error))?;
     }
-    let python = python::find().map_err(Failure::failed)?;
-    if let Some(warning) = python::unlike_the_active(&python) {
-        context.output.problems(&warning.into());
-    }
+    let python = found_python(context)?;
     let around = chosen.paths.dir.parent().unwrap_or(&chosen.paths.dir);
     let request = supervisor::Request {
         poc: place.mark(),

@@ -162,12 +162,20 @@ fn script(context: &Context, path: &Path) -> Result<Command, Failure> {
 /// # Errors
 /// There is none.
 pub fn interpreter(context: &Context) -> Result<Command, Failure> {
+    found_python(context).map(Command::new)
+}
+
+/// Its path; the user is told where the active environment has another.
+///
+/// # Errors
+/// There is none.
+pub fn found_python(context: &Context) -> Result<PathBuf, Failure> {
     let python = python::find().map_err(Failure::failed)?;
     if let Some(warning) = python::unlike_the_active(&python) {
         context.output.problems(&warning.into());
     }
     context.output.detail(&format!("python: {}", python.display()));
-    Ok(Command::new(python))
+    Ok(python)
 }
 
 /// Tells a process which federation it is for, and where its code is.
