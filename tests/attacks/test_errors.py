@@ -19,14 +19,8 @@ SECRET = "sesame"
 @pytest.fixture(scope="module", params=["full", "message", "type"])
 def strict(federation, request):
     """The policy of site east, and a session under it."""
-    path = federation.kit("east") / "local" / "policy.yaml"
-    before = path.read_text()
-    path.write_text(f"errors: {request.param}\n")
-    try:
-        with opened(federation) as session:
-            yield request.param, session
-    finally:
-        path.write_text(before)
+    with federation.policy("east", f"errors: {request.param}\n"), opened(federation) as session:
+        yield request.param, session
 
 
 def error_of(session, build):

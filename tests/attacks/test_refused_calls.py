@@ -26,13 +26,8 @@ errors: message
 @pytest.fixture(scope="module")
 def governed(federation):
     """The federation, whose site east has a policy, and the policy's file."""
-    path = federation.kit("east") / "local" / "policy.yaml"
-    before = path.read_text()
-    path.write_text(POLICY)
-    try:
+    with federation.policy("east", POLICY) as path:
         yield federation, path
-    finally:
-        path.write_text(before)
 
 
 def told(session, build, *frames):

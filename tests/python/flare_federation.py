@@ -33,6 +33,17 @@ class Federation:
         (kit,) = self.folder.glob(f"small/prod_00/{participant}")
         return kit
 
+    @contextlib.contextmanager
+    def policy(self, site: str, text: str) -> Generator[Path]:
+        """The file with a site's policy as long as it says this; after it, it says again what it did."""
+        path = self.kit(site) / "local" / "policy.yaml"
+        before = path.read_text()
+        path.write_text(text)
+        try:
+            yield path
+        finally:
+            path.write_text(before)
+
     def processes(self) -> list[int]:
         mark = f"DFM_POC={self.folder}".encode()
         return [
