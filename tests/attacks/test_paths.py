@@ -107,6 +107,18 @@ def test_a_link_in_a_charts_way_is_not_followed(command: Path, tmp_path: Path) -
     assert list(outside.iterdir()) == []
 
 
+@pytest.mark.parametrize("link", ["fed/fed", "fed/fed/runtime", "fed/fed/api/work.py"])
+def test_no_code_is_generated_where_a_link_leads(command: Path, tmp_path: Path, link: str) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (tmp_path / "inside" / link).parent.mkdir(parents=True)
+    (tmp_path / "inside" / link).symlink_to(outside / "new" if link.endswith(".py") else outside)
+    for more in ([], ["--cleanup"]):
+        done = dfm(command, tmp_path, "fed", "gen", "code", "fed", *more)
+        assert done.returncode == 2 and "a symbolic link leads `inside/fed/fed" in done.stderr
+        assert list(outside.iterdir()) == []
+
+
 def test_the_user_may_say_where(command: Path, tmp_path: Path) -> None:
     done = dfm(command, tmp_path, "fed", "gen", "helm", "fed", "--allow-outside", chart="../../outside")
     assert done.returncode == 0, done.stderr

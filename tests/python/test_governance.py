@@ -144,11 +144,12 @@ def test_what_stays_at_the_site_is_free_and_what_leaves_is_judged(federation, fi
         lambda: Yield(value=fed.Echo(value=[1, 2], site="east")),
         lambda: Yield(value=fed.Total(items=fed.Echo(value=[1, 2], site="east"), site="west")),
     ):
-        results, ((_, message), *_) = answer(federation, build)
-        assert results == [] and "site 'east' lets not leave, by `leaves.kinds` of its policy" in message
+        results, errors = answer(federation, build)
+        assert results == [] and {kind for kind, _ in errors} == {"RefusedError"}
+        assert "site 'east' lets not leave, by `leaves.kinds` of its policy" in errors[0][1]
     file.write_text("default: allow\nleaves: {bytes: 100}\n")
-    _, ((_, message),) = answer(federation, lambda: Yield(value=fed.Echo(value="x" * 200, site="east")))
-    assert "`leaves.bytes`" in message
+    _, ((kind, message),) = answer(federation, lambda: Yield(value=fed.Echo(value="x" * 200, site="east")))
+    assert kind == "RefusedError" and "`leaves.bytes`" in message
 
 
 def test_each_try_is_a_call_of_the_day(federation, file, fed, tmp_path):

@@ -41,7 +41,7 @@ mod value;
 mod way;
 mod write;
 
-pub use bounds::Bounds;
+pub use bounds::{Bounds, repository};
 pub use check_project::{check_project, check_project_alone};
 pub use documents::is_url;
 pub use json_schema::json_schema;

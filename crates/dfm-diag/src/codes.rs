@@ -444,6 +444,12 @@ pub static CODES: &[Code] = &[
         "Give `none` alone, or only sites.",
     ),
     code(
+        "gen-code-outside",
+        "A symbolic link leads a generated file out of the folder that code is generated in.",
+        "a package's folder `fed` that is a link to another folder",
+        "Remove the link, or use `--output-dir`.",
+    ),
+    code(
         "gen-code-stale",
         "The generated code is not what the configuration says now.",
         "`dfm fed gen code shop --check` after a change",

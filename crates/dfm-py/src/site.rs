@@ -13,7 +13,7 @@ use pyo3::basic::CompareOp;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 use serde_json::Value as Json;
 
 use crate::buffers::{Held as HeldBytes, Memory};
@@ -127,10 +127,26 @@ fn uncarried(py: Python<'_>, error: &PyErr) -> TransferError {
     TransferError::Value(wrong(py, error).message)
 }
 
+/// The SHA-256 of a value's bytes, in hexadecimal digits.
+fn digest(py: Python<'_>, outgoing: &Outgoing) -> PyResult<String> {
+    let sum = py.import(intern!(py, "hashlib"))?.call_method0(intern!(py, "sha256"))?;
+    for part in std::iter::once(&outgoing.head[..]).chain(outgoing.buffers.iter().map(|part| &part[..])) {
+        // A copy of a piece at a time takes little memory.
+        for piece in part.chunks(1 << 20) {
+            sum.call_method1(intern!(py, "update"), (PyBytes::new(py, piece),))?;
+        }
+    }
+    sum.call_method0(intern!(py, "hexdigest"))?.extract()
+}
+
 struct PythonHost {
     holder: Holder,
-    /// Judges each value that is sent: before it is encoded, and with its size when it is.
+    /// Judges each value that is sent: before it is encoded, and when it is, with where it goes.
     judge: Option<Py<PyAny>>,
+    /// Whether that wants a digest of each.
+    digests: bool,
+    /// Where the next value goes: its job, the other site, and the operation that it is a result of.
+    sends: (u64, String, Option<String>),
 }
 
 impl Host for PythonHost {
@@ -141,13 +157,30 @@ impl Host for PythonHost {
             let value = value.0.bind(py);
             let encoded = || -> PyResult<Outgoing> {
                 let Some(judge) = &self.judge else { return values::to_bytes(value) };
-                judge.call1(py, (value, py.None()))?;
+                judge.call1(py, (value,))?;
                 let outgoing = values::to_bytes(value)?;
-                judge.call1(py, (value, outgoing.size()))?;
+                let (job, to, operation) = &self.sends;
+                let digest = self.digests.then(|| digest(py, &outgoing)).transpose()?;
+                judge.call1(py, (value, outgoing.size(), digest, job, to, operation))?;
                 Ok(outgoing)
             };
-            encoded().map_err(|error| uncarried(py, &error))
+            encoded().map_err(|error| {
+                let refused = py
+                    .import(intern!(py, "dfm.errors"))
+                    .and_then(|errors| errors.getattr(intern!(py, "RefusedError")))
+                    .is_ok_and(|kind| error.is_instance(py, &kind));
+                let sentence = wrong(py, &error).message;
+                if refused { TransferError::Refused(sentence) } else { TransferError::Value(sentence) }
+            })
         })
+    }
+
+    fn is_guarded(&self) -> bool {
+        self.judge.is_some()
+    }
+
+    fn sends(&mut self, job: u64, to: &str, operation: Option<&str>) {
+        self.sends = (job, to.to_owned(), operation.map(str::to_owned));
     }
 
     fn now(&self) -> f64 {
@@ -184,7 +217,7 @@ impl Site {
     #[pyo3(signature = (name, home=None))]
     fn new(name: String, home: Option<String>) -> Self {
         dfm_runtime::raise_descriptors();
-        let host = PythonHost { holder: Holder::new(u64::MAX), judge: None };
+        let host = PythonHost { holder: Holder::new(u64::MAX), judge: None, digests: false, sends: (0, String::new(), None) };
         Self { site: dfm_runtime::Site::new(name, home, host) }
     }
 
@@ -211,10 +244,13 @@ impl Site {
         self.site.add_pipe(site);
     }
 
-    /// Has each value judged that is sent from here: `judge(value, None)` before it is encoded, `judge(value, size)` when
-    /// it is. What that raises is why it does not leave.
-    fn guard(&mut self, judge: Py<PyAny>) {
-        self.site.host().judge = Some(judge);
+    /// Has each value judged that is sent from here: `judge(value)` before it is encoded, and when it is
+    /// `judge(value, size, digest, job, to, operation)`, where the digest of its bytes is None unless `digests` are wanted.
+    /// What that raises is why it does not leave.
+    fn guard(&mut self, judge: Py<PyAny>, digests: bool) {
+        let host = self.site.host();
+        host.judge = Some(judge);
+        host.digests = digests;
     }
 
     /// Says how much the session may ask for: the limits of a site's policy, and which operations run how many calls

@@ -20,6 +20,14 @@ pub trait Host {
     /// What cannot travel, and what to do.
     fn encode(&mut self, value: &Self::Value) -> Result<Outgoing, TransferError>;
 
+    /// Whether it has to know, by `sends`, where each value goes.
+    fn is_guarded(&self) -> bool {
+        false
+    }
+
+    /// Says where the next value that is encoded goes, and which operation of the job it is a result of.
+    fn sends(&mut self, _job: JobId, _to: &str, _operation: Option<&str>) {}
+
     /// Seconds since 1970.
     fn now(&self) -> f64;
 
@@ -35,6 +43,8 @@ pub trait Host {
 pub enum TransferError {
     /// The host cannot encode or decode it, in its own sentence for the user.
     Value(String),
+    /// The site's owner lets it not leave, in the host's own sentence.
+    Refused(String),
     /// So many bytes of it would have to go in one packet.
     Packet(usize),
     /// A segment that it came in cannot be mapped.
@@ -48,10 +58,20 @@ pub enum TransferError {
     },
 }
 
+impl TransferError {
+    /// The class of the error that the user gets.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Refused(_) => "RefusedError",
+            _ => "EncodingError",
+        }
+    }
+}
+
 impl fmt::Display for TransferError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Value(sentence) => f.write_str(sentence),
+            Self::Value(sentence) | Self::Refused(sentence) => f.write_str(sentence),
             Self::Packet(bytes) => {
                 write!(f, "{bytes} bytes fit into no shared memory, and a packet takes {MAX_PACKET}")
             }

@@ -103,7 +103,7 @@ class SiteLoop:
         self._sent = Sent(self.site, adapters, self.threads, self._turn_soon)
         self.site.limit(adapters.policy.limits, adapters.most_at_once())
         if not adapters.deciding.is_open():
-            self.site.guard(adapters.leaving.judge)
+            self.site.guard(adapters.leaving.judge, False)
         if (calls := adapters.policy.calls) is not None:
             self._turns = Turns(calls, adapters.policy.limits.site_calls_at_once)
         self._seconds = adapters.policy.limits.seconds_per_call

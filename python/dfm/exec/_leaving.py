@@ -55,8 +55,16 @@ class Leaving:
         self._deciding = deciding
         self._counting = counting
 
-    def judge(self, value: object, size: int | None) -> None:
-        """Judges a value before it is encoded, and again with its size.
+    def judge(
+        self,
+        value: object,
+        size: int | None = None,
+        digest: str | None = None,
+        job: int = 0,
+        to: str = "",
+        operation: str | None = None,
+    ) -> None:
+        """Judges a value before it is encoded, and again when it is, with where it goes.
 
         Raises:
             RefusedError: it may not leave.

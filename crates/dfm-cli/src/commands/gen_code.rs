@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use dfm_codegen::{File, Options, generate};
-use dfm_config::{Federation, lock, write_alone};
+use dfm_config::{Bounds, Federation, lock, repository, write_alone};
 use dfm_diag::{Diagnostic, Report, nearest};
 use serde_json::json;
 
@@ -36,6 +36,7 @@ pub fn run(context: &Context, args: &GenCode) -> Result<(), Failure> {
     if !folder.join(&outer).exists() {
         files.push(File { path: outer.clone(), text: String::new() });
     }
+    stays_inside(context, &folder, files.iter().map(|file| &file.path).chain(&old))?;
     let alone = (!args.check).then(|| lock(&folder.join(&outer)));
     let changes = compare(&folder, &files).map_err(unreadable)?;
     if args.check {
@@ -59,6 +60,24 @@ pub fn run(context: &Context, args: &GenCode) -> Result<(), Failure> {
     drop(alone);
     told(context, args, &folder.join(package).join("fed"), &changes, &old);
     Ok(())
+}
+
+/// Refuses to write or remove anything where a symbolic link leads out of the folder and of the repository around it:
+/// whoever wrote the configuration may have put it there.
+fn stays_inside<'p>(
+    context: &Context,
+    folder: &Path,
+    mut paths: impl Iterator<Item = &'p PathBuf>,
+) -> Result<(), Failure> {
+    let repository = repository(folder);
+    let own = Bounds::of(std::iter::once(folder).chain(repository.as_deref()));
+    let Some(out) = paths.find(|path| folder.exists() && own.within(&folder.join(path)).is_none()) else {
+        return Ok(());
+    };
+    let shown = context.shown(&folder.join(out));
+    let message = format!("a symbolic link leads `{}` out of the folder that code is generated in", shown.display());
+    let help = "remove the link; or say with `--output-dir` where the package is";
+    Err(Failure::wrong(Diagnostic::error("gen-code-outside", message).help(help)))
 }
 
 /// The sites that `--runtime-site` names; `None` for all.

@@ -138,7 +138,7 @@ impl<H: Host> Site<H> {
                     }
                     Err(why) => {
                         let to = format!("the value for the parameter place '{name}' cannot be sent to site '{site}'");
-                        let failure = self.failure(Some(&frame), None, "EncodingError", format!("{to}: {why}"));
+                        let failure = self.failure(Some(&frame), None, why.kind(), format!("{to}: {why}"));
                         self.report(id, failure.clone());
                         lost.push((name, failure));
                     }

@@ -47,7 +47,7 @@ impl<H: Host> Site<H> {
             Some(Token::Next(index)) => Payload::Next(index),
             Some(Token::Missing(failure)) => Payload::Missing((*failure).clone()),
             Some(Token::Error(failures)) => Payload::Errors(failures.iter().map(|one| (**one).clone()).collect()),
-            Some(Token::Value(value)) => match self.encode(site, &value, &mut files, 0) {
+            Some(Token::Value(value)) => match self.encode_of(id, place, site, &value, &mut files) {
                 Ok((value, warning)) => {
                     self.warn_of_result(id, place, site, warning);
                     Payload::Value(value)
@@ -64,11 +64,27 @@ impl<H: Host> Site<H> {
         let known = from.as_ref().map(|(node, _)| (node.clone(), frame.clone()));
         let told = known.zip(self.jobs.get_mut(&id)).is_some_and(|(one, job)| !job.unsendable.insert(one));
         let message = format!("the result cannot be sent to site '{site}': {why}");
-        let failure = self.failure(Some(frame), from, "EncodingError", message);
+        let failure = self.failure(Some(frame), from, why.kind(), message);
         if !told {
             self.report(id, failure.clone());
         }
         failure
+    }
+
+    /// The value as bytes, for a place of another site.
+    fn encode_of(
+        &mut self,
+        id: JobId,
+        place: PlaceId,
+        site: &str,
+        value: &H::Value,
+        files: &mut Vec<Arc<OwnedFd>>,
+    ) -> Result<(Encoded, Option<String>), TransferError> {
+        if self.host.is_guarded() {
+            let operation = self.maker(id, place, site).and_then(|(_, operation)| operation);
+            self.host.sends(id, site, operation.as_deref());
+        }
+        self.encode(site, value, files, 0)
     }
 
     /// The node, and its operation, whose arc leads to a place of another site.
