@@ -9,7 +9,7 @@ FUZZ_SECONDS ?= 1800
 FUZZ_TARGETS ?= configuration pipeline settings packet net session record \
 	value rebuild table statement told batch kit
 
-.PHONY: docs docs-serve reference release fuzz growth soak demo test test-rust test-python test-deploy test-containers test-shells test-network tools lint advisories bench wheel generated test-other
+.PHONY: docs docs-serve reference release fuzz growth soak demo test test-rust test-python test-deploy test-containers test-shells test-network test-threads tools lint advisories bench wheel generated test-other
 
 # The main job on real data: three sites greet, three cities are compared.
 demo: generated
@@ -52,6 +52,10 @@ test-containers: generated tools target/wheels/.built
 # Sessions on Flare over links that are far, slow, lossy or cut, and how long they take there.
 test-network: generated
 	$(BIN)/python -m pytest -o addopts="" -v -s tests/network
+
+# Every order in which threads can come to what they share, by loom.
+test-threads:
+	cargo test --release --locked --manifest-path tests/threads/Cargo.toml --target-dir target/threads
 
 tools: .venv/deploy-tools
 

@@ -217,7 +217,8 @@ impl Site {
     #[pyo3(signature = (name, home=None))]
     fn new(name: String, home: Option<String>) -> Self {
         dfm_runtime::raise_descriptors();
-        let host = PythonHost { holder: Holder::new(u64::MAX), judge: None, digests: false, sends: (0, String::new(), None) };
+        let host =
+            PythonHost { holder: Holder::new(u64::MAX), judge: None, digests: false, sends: (0, String::new(), None) };
         Self { site: dfm_runtime::Site::new(name, home, host) }
     }
 

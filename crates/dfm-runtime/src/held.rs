@@ -1,7 +1,6 @@
 //! How many bytes of values that came wait here, and may there be more?
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Arc, AtomicU64, Ordering};
 
 /// Counts them. One thread takes in, any lets go.
 pub struct Holder {

@@ -13,6 +13,7 @@ mod released;
 mod segment;
 mod site;
 pub mod spare;
+mod sync;
 
 pub use dfm_wire::{Order, Outline, unfold};
 pub use held::{Held, Holder};

@@ -1,6 +1,6 @@
 //! Which segments of other processes are not read here any more, whatever thread has dropped the last value of them?
 
-use std::sync::{Arc, Mutex};
+use crate::sync::{Arc, Mutex};
 
 /// (the owner's link, the segment's number) of each.
 #[derive(Clone)]

@@ -1,0 +1,58 @@
+//! Does what threads share keep its promise in every order in which they can come, and with all that memory may show
+//! them?
+//!
+//! The modules are those of `dfm-runtime` themselves, with `loom`'s locks and counters in the place of the standard
+//! library's.
+
+#[path = "../../../crates/dfm-runtime/src/held.rs"]
+pub mod held;
+#[path = "../../../crates/dfm-runtime/src/released.rs"]
+pub mod released;
+
+/// `dfm-runtime`'s module of this name, under `loom`.
+pub mod sync {
+    pub use loom::sync::atomic::{AtomicU64, Ordering};
+    pub use loom::sync::{Arc, Mutex};
+}
+
+#[cfg(test)]
+mod tests {
+    use loom::thread;
+
+    use crate::held::Holder;
+    use crate::released::Released;
+
+    #[test]
+    fn what_any_thread_lets_go_makes_room_and_no_more_than_there_was() {
+        loom::model(|| {
+            let holder = Holder::new(100);
+            let lets_go = [60, 40].map(|bytes| {
+                let held = holder.hold(bytes).expect("there is room for both");
+                thread::spawn(move || drop(held))
+            });
+            // Whether there is room depends on the order; what is refused takes none.
+            let third = holder.hold(50);
+            assert!(third.is_none() || holder.hold(51).is_none());
+            lets_go.into_iter().for_each(|thread| thread.join().unwrap());
+            drop(third);
+            assert!(holder.hold(101).is_none() && holder.hold(100).is_some());
+        });
+    }
+
+    #[test]
+    fn each_segment_is_told_once_whoever_drops_it_and_whenever_it_is_asked() {
+        loom::model(|| {
+            let released = Released::new();
+            let dropping = [1, 2].map(|number| {
+                let released = released.clone();
+                thread::spawn(move || released.note((7, number)))
+            });
+            let mut taken = released.take();
+            dropping.into_iter().for_each(|thread| thread.join().unwrap());
+            taken.extend(released.take());
+            taken.sort_unstable();
+            assert_eq!(taken, [(7, 1), (7, 2)]);
+            assert!(released.take().is_empty());
+        });
+    }
+}
