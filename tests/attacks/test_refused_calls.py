@@ -1,7 +1,10 @@
 """Does a site that its owner has given a policy keep to it, whatever an application asks for or says of itself?"""
 # pyright: basic, reportMissingImports=false
 
+import json
+
 import pytest
+from dfm._command.audit import verify
 from dfm.api import Advise, ErrorToken, Pipeline, PlaceParam, StopToken, Yield
 from dfm.api.discovery import ErrorFieldAdvice
 from dfm.errors import SessionError
@@ -12,6 +15,8 @@ from hostile import changed
 pytest.importorskip("nvflare")
 pytestmark = pytest.mark.flare
 
+from dfm.flare._identity import read_credentials  # noqa: E402
+
 POLICY = """
 default: deny
 rules:
@@ -19,6 +24,7 @@ rules:
   looks: {decision: allow, operations: [work.Echo]}
 leaves: {kinds: [number]}
 per-day: {calls: 12}
+audit: {parameters: digest}
 errors: message
 """
 
@@ -124,3 +130,18 @@ def test_a_change_holds_for_what_runs(governed, fed):
         assert 2 not in seen
         (error,) = {error.message for one in seen for error in getattr(one, "errors", [])}
         assert "site 'east' refuses everything, as its policy is broken" in error and "dony" not in error
+
+
+def test_what_happened_is_in_the_sites_log_and_signed_by_its_key(governed, fed):
+    federation, path = governed
+    with opened(federation, admin_package=federation.kit("other@*")) as session:
+        assert told(session, lambda: Yield(value=fed.Echo(value=7, site="east"))) == ([7], set())
+        told(session, lambda: Yield(value=fed.Echo(value="row", site="east")))
+    kit = path.parent.parent
+    lines = [json.loads(line) for line in (kit / "audit" / "log.jsonl").read_text().splitlines()]
+    mine = [one for one in lines if one["user"] == "other@small.example" and one["session"] == lines[-1]["session"]]
+    assert {"session", "job", "call", "ended", "left", "refused", "signed"} <= {one["what"] for one in mine}
+    assert all(len(one["pipeline"]) == 64 for one in mine if one["what"] == "job")
+    assert all("parameters" not in one and one["parameters-digest"] for one in mine if one["what"] == "call")
+    found = verify(kit / "audit", read_credentials(kit))
+    assert found.faults == [] and found.signed == found.records

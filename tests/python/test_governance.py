@@ -152,6 +152,44 @@ def test_what_stays_at_the_site_is_free_and_what_leaves_is_judged(federation, fi
     assert kind == "RefusedError" and "`leaves.bytes`" in message
 
 
+def test_what_happens_is_written_down_where_a_policy_says_so(federation, file, fed, command, tmp_path):
+    policy = (
+        "default: allow\nrules: {never: {decision: deny, operations: [work.Fail]}}\nleaves: {kinds: [number, list]}\n"
+    )
+    file.write_text(f"{policy}audit: {{parameters: full, folder: {tmp_path / 'log'}}}\n")
+    with Federation("small", homesite="home", policies={"east": file}, asker=ADA) as running:
+        build = lambda: Yield(value=fed.Total(items=fed.Echo(value=[1, 2], site="east"), site="east"))  # noqa: E731
+        assert answer(running, build) == ([3], [])
+        assert answer(running, lambda: Yield(value=fed.Echo(value="row", site="east")))[0] == []
+        assert answer(running, lambda: Yield(value=fed.Echo(value=[5], site="east"))) == ([[5]], [])
+        with pytest.raises(SessionError, match="its rule 'never'"):
+            running.session.run(written(lambda: Yield(value=fed.Fail(value=1, site="east"))))
+    done = dfm(command, "--json", "site", "audit", "show", tmp_path / "log")
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    seen = [(one["what"], one.get("operation")) for one in records]
+    assert seen[:6] == [
+        ("session", None),
+        ("call", "work.Echo"),
+        ("ended", "work.Echo"),
+        ("call", "work.Total"),
+        ("ended", "work.Total"),
+        ("left", "work.Total"),
+    ]
+    assert all(one["user"] == ADA.user for one in records)
+    assert records[1]["parameters"] == {"value": [1, 2]} and records[2]["how"] == "done"
+    (left, *_) = (one for one in records if one["what"] == "left")
+    assert (left["to"], left["kind"]) == ("home", "number") and left["bytes"] > 0 and len(left["digest"]) == 64
+    (refused,) = (one for one in records if one["what"] == "refused")
+    assert refused["operation"] == "work.Echo" and "`leaves.kinds`" in refused["why"]
+    done = dfm(command, "site", "audit", "verify", tmp_path / "log")
+    assert (done.returncode, "each record follows" in done.stdout) == (0, True), done
+    log = tmp_path / "log" / "log.jsonl"
+    log.write_text(log.read_text().replace("[1,2]", "[1,3]"))
+    done = dfm(command, "site", "audit", "verify", tmp_path / "log")
+    assert done.returncode == 1 and "fault: line 3: the record before it is not the one" in done.stdout
+    assert dfm(command, "site", "audit", "verify", tmp_path).returncode == 2
+
+
 def test_each_try_is_a_call_of_the_day(federation, file, fed, tmp_path):
     file.write_text("default: allow\nper-day: {calls: 3, values: 9}\n")
     flaky = tmp_path / "tries"
@@ -232,7 +270,7 @@ def tables(columns):
 
 def refuses(judge: Leaving, value: object) -> bool:
     try:
-        judge.judge(value, None)
+        judge.judge(value, 1, "home", None)
     except RefusedError:
         return True
     return False

@@ -118,6 +118,34 @@ pub enum Site {
     /// What the site allows.
     #[command(subcommand)]
     Policy(Policy),
+    /// What the site has written down of what happened to its data.
+    #[command(subcommand)]
+    Audit(Audit),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Audit {
+    /// Say whether a record was changed, removed, added or put elsewhere.
+    Verify {
+        /// The site's kit, or the folder of a log.
+        #[arg(value_name = "KIT")]
+        kit: PathBuf,
+        /// A line that was once the last one, as this command told it; it has to be there.
+        #[arg(long, value_name = "NUMBER:DIGEST", default_value = "")]
+        head: String,
+    },
+    /// Show the records, one a line.
+    Show {
+        /// The site's kit, or the folder of a log.
+        #[arg(value_name = "KIT")]
+        kit: PathBuf,
+    },
+    /// Write the log as it is, one JSON object a line.
+    Export {
+        /// The site's kit, or the folder of a log.
+        #[arg(value_name = "KIT")]
+        kit: PathBuf,
+    },
 }
 
 #[derive(Debug, Subcommand)]

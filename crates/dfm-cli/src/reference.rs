@@ -181,6 +181,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("`leaves`", "kinds: [number, dictionary, table]\nrows: 100\nnever-columns: [name, \"ssn*\"]"),
     ("`smallest-group`", "column: n\nat-least: 10"),
     ("`per-day`", "calls: 200\nvalues: 50\nbytes: 1000000"),
+    ("`audit`", "parameters: digest\nwhen-full: stop"),
     ("`limits`", "sessions-per-user: 4\nseconds-per-call: 600"),
     (
         "a network file",

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fields::{Faults, Fields};
 use crate::format::{Form, Kind, Others, Shape, key};
+use crate::policy_audit::{AUDIT, Audit, audit};
 use crate::policy_leaves::{LEAVES, Leaves, PER_DAY, PerDay, leaves, per_day};
 use crate::policy_rules::{Caller, DECISIONS, RULE, Rule, rules};
 use crate::tree;
@@ -36,6 +37,7 @@ pub static POLICY: Shape = Shape {
         ),
         key("leaves", Kind::Shape(&LEAVES), "What a value may be that leaves the site, in whatever direction."),
         key("per-day", Kind::Shape(&PER_DAY), "How much one user may ask for in a day; the site counts over restarts."),
+        key("audit", Kind::Shape(&AUDIT), "What the site writes down of all that; nothing if not given."),
         key("limits", Kind::Shape(&LIMITS), "How much one user may ask of the site."),
     ],
 };
@@ -115,6 +117,8 @@ pub struct SitePolicy {
     pub leaves: Option<Leaves>,
     /// How much one user may ask for in a day.
     pub per_day: PerDay,
+    /// What is written down of it.
+    pub audit: Option<Audit>,
     /// How much one user may ask of the site.
     pub limits: Limits,
 }
@@ -128,6 +132,7 @@ impl Default for SitePolicy {
             errors: ERRORS_DEFAULT.to_owned(),
             leaves: None,
             per_day: PerDay::default(),
+            audit: None,
             limits: Limits::default(),
         }
     }
@@ -201,6 +206,7 @@ fn decode(root: &tree::Node, faults: &mut Faults) -> Option<SitePolicy> {
     }
     policy.leaves = fields.get("leaves").and_then(|entry| leaves(entry, faults));
     policy.per_day = fields.get("per-day").map(|entry| per_day(entry, faults)).unwrap_or_default();
+    policy.audit = fields.get("audit").and_then(|entry| audit(entry, faults));
     if let Some(entry) = fields.get("limits") {
         let fields = Fields::of(&LIMITS, &entry.value, entry.key, faults)?;
         policy.limits = Limits::read(&fields, faults);
@@ -215,7 +221,7 @@ pub fn policy_table() -> String {
     table += &row("default", "`allow`", POLICY.keys[0].doc);
     table += &row("rules", "none", POLICY.keys[1].doc);
     table += &row("errors", &format!("`{ERRORS_DEFAULT}`"), POLICY.keys[2].doc);
-    for (of, keys) in [("leaves", LEAVES.keys), ("per-day", PER_DAY.keys)] {
+    for (of, keys) in [("leaves", LEAVES.keys), ("per-day", PER_DAY.keys), ("audit", AUDIT.keys)] {
         for key in keys {
             table += &row(&format!("{of}.{}", key.name), "none", key.doc);
         }

@@ -1036,6 +1036,12 @@ pub static CODES: &[Code] = &[
         "Lose another site.",
     ),
     code(
+        "site-audit-not-started",
+        "The process that reads a site's log cannot be started.",
+        "no memory for another process",
+        "See to what the system says.",
+    ),
+    code(
         "submit-measure-script",
         "A script was to be measured, and only a pipeline can be.",
         "`dfm fed submit shop --measure script a.sh`",

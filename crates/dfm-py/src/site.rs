@@ -157,11 +157,11 @@ impl Host for PythonHost {
             let value = value.0.bind(py);
             let encoded = || -> PyResult<Outgoing> {
                 let Some(judge) = &self.judge else { return values::to_bytes(value) };
-                judge.call1(py, (value,))?;
-                let outgoing = values::to_bytes(value)?;
                 let (job, to, operation) = &self.sends;
+                judge.call1(py, (value, job, to, operation))?;
+                let outgoing = values::to_bytes(value)?;
                 let digest = self.digests.then(|| digest(py, &outgoing)).transpose()?;
-                judge.call1(py, (value, outgoing.size(), digest, job, to, operation))?;
+                judge.call1(py, (value, job, to, operation, outgoing.size(), digest))?;
                 Ok(outgoing)
             };
             encoded().map_err(|error| {
@@ -245,8 +245,8 @@ impl Site {
         self.site.add_pipe(site);
     }
 
-    /// Has each value judged that is sent from here: `judge(value)` before it is encoded, and when it is
-    /// `judge(value, size, digest, job, to, operation)`, where the digest of its bytes is None unless `digests` are wanted.
+    /// Has each value judged that is sent from here: `judge(value, job, to, operation)` before it is encoded, and
+    /// when it is `judge(value, job, to, operation, size, digest)`, where the digest of its bytes is None unless `digests` are wanted.
     /// What that raises is why it does not leave.
     fn guard(&mut self, judge: Py<PyAny>, digests: bool) {
         let host = self.site.host();

@@ -103,7 +103,7 @@ class SiteLoop:
         self._sent = Sent(self.site, adapters, self.threads, self._turn_soon)
         self.site.limit(adapters.policy.limits, adapters.most_at_once())
         if not adapters.deciding.is_open():
-            self.site.guard(adapters.leaving.judge, False)
+            self.site.guard(adapters.leaving.judge, adapters.audit is not None)
         if (calls := adapters.policy.calls) is not None:
             self._turns = Turns(calls, adapters.policy.limits.site_calls_at_once)
         self._seconds = adapters.policy.limits.seconds_per_call
@@ -136,6 +136,8 @@ class SiteLoop:
         self._tell()
         if self._turns is not None:
             self._turns.keep(self.site.calls()[0])
+        if self._adapters is not None and self._adapters.audit is not None:
+            self._adapters.audit.settle()
         self._flush()
 
     async def end(self) -> None:
@@ -198,6 +200,8 @@ class SiteLoop:
                 assert_never(event)
 
     def _leave(self, job: int) -> None:
+        if self._adapters is not None and self._adapters.audit is not None:
+            self._adapters.audit.sign()
         if (adapters := self._adapters) is not None and (instances := adapters.leave(job)):
             task = self._spawn(adapters.tear_down(instances))
             self._endings.add(task)
@@ -209,6 +213,7 @@ class SiteLoop:
 
     def _abandon(self, calls: list[int]) -> None:
         for call in calls:
+            self._ended(call, "given up")
             if self._sent is not None:
                 self._sent.end(call)
             match self._calls.pop(call, None):
@@ -287,14 +292,16 @@ class SiteLoop:
                 made += 1
                 try:
                     bound = self.adapters.bound(due.operation, due.provider, due.job)
-                    arguments = bound.arguments(given)
+                    arguments = bound.arguments(given, job=due.job)
+                    if self.adapters.audit is not None and isinstance(due.operation, str):
+                        self.adapters.audit.runs(call, due.job, due.operation)
                 except Exception as error:
                     self._fail(call, error)
                 else:
                     if bound.instance is not None and not bound.instance.ready:
-                        self._spawn(self._set_up(call, bound, given, arguments, tries))
+                        self._spawn(self._set_up(call, due.job, bound, given, arguments, tries))
                     elif tries is not None:
-                        self._spawn(self._persist(call, bound, given, tries))
+                        self._spawn(self._persist(call, due.job, bound, given, tries))
                     elif bound.kind == "coroutine":
                         helper.context.run(current.set, Sending(sent, call))
                         body = bound.body(**arguments)
@@ -365,6 +372,7 @@ class SiteLoop:
     async def _set_up(
         self,
         call: int,
+        job: int | None,
         bound: Bound,
         given: dict[str, Any],
         arguments: dict[str, Any],
@@ -382,7 +390,7 @@ class SiteLoop:
             self._fail(call, error)
         else:
             if tries is not None:
-                await self._persist(call, bound, given, tries)
+                await self._persist(call, job, bound, given, tries)
             elif bound.kind == "coroutine":
                 current.set(Sending(self.sent, call))
                 await self.stay(call, bound.body(**arguments), None)
@@ -390,7 +398,9 @@ class SiteLoop:
                 self._start(call, bound, arguments)
         self.turn()
 
-    async def _persist(self, call: int, bound: Bound, given: dict[str, Any], tries: _native.Tries) -> None:
+    async def _persist(
+        self, call: int, job: int | None, bound: Bound, given: dict[str, Any], tries: _native.Tries
+    ) -> None:
         """Tries a call as often and as long as its pipeline says. A generator's items are told after a whole try."""
         task = asyncio.current_task()
         assert task is not None
@@ -407,7 +417,7 @@ class SiteLoop:
                 try:
                     async with limit:
                         # Of the first try, who started it has had it judged.
-                        arguments = bound.arguments(dict(given), judged=attempt == 0)
+                        arguments = bound.arguments(dict(given), judged=attempt == 0, job=job)
                         streams, value = await self._whole(bound, arguments, state, sending)
                         late = _keeps_loop(bound) and _over(limit)
                     if late:
@@ -481,6 +491,7 @@ class SiteLoop:
         self.soon(lambda: None if ended.done() else tell())
 
     def _tell_whole(self, call: int, streams: bool, value: Any, sent: list[Any]) -> None:
+        self._ended(call, "done")
         if not streams and not sent:
             self.site.complete(call, value)
             return
@@ -492,6 +503,7 @@ class SiteLoop:
 
     def _complete(self, call: int, value: Any) -> None:
         """Takes a body's result, which follows what the body has sent by itself."""
+        self._ended(call, "done")
         if not self.sent.has(call):
             self.site.complete(call, value)
             return
@@ -501,9 +513,14 @@ class SiteLoop:
         self.site.streamed(call, value if gathers else None)
 
     def _fail(self, call: int, error: BaseException) -> None:
+        self._ended(call, type(error).__name__)
         self.sent.end(call)
         operation = self.site.operation(call)
         self.site.fail(call, *self.adapters.telling.told(error, f"'{operation}'" if operation else "the cache"))
+
+    def _ended(self, call: int, how: str) -> None:
+        if self._adapters is not None and self._adapters.audit is not None:
+            self._adapters.audit.ended(call, how)
 
     def _look_for_late_calls(self) -> None:
         for call in self.site.overdue(self._seconds):
@@ -550,6 +567,7 @@ class SiteLoop:
         """Takes the end of a call's items."""
         self._calls.pop(call, None)
         if error is None:
+            self._ended(call, "done")
             self.site.streamed(call, gathered)
         else:
             self._fail(call, error)

@@ -18,7 +18,8 @@ from typing import Any, cast
 from dfm import _native
 from dfm._discovery.advice import DISCOVERY_PLACE, ErrorFieldAdvice, SiteAdvice
 from dfm._discovery.advisors import Advisor, advisors
-from dfm.errors import SecretError
+from dfm.errors import RefusedError, SecretError
+from dfm.exec._audit import Audit, Vouch
 from dfm.exec._cache import Cache, digest
 from dfm.exec._counting import Counting
 from dfm.exec._deciding import Deciding
@@ -93,9 +94,9 @@ class Bound:
         """Those of them that may be asked for."""
         self.advisors: list[Advisor] = []
         """Who says which values they may take, in the order in which they are asked."""
-        self.judge: Callable[[dict[str, Any]], None] | None = None
-        """Raises a RefusedError for a call with these parameters that the site's policy does not allow; it counts the
-        others. None where all is allowed."""
+        self.judge: Callable[[dict[str, Any], int | None], None] | None = None
+        """Raises a RefusedError for a call of a job with these parameters that the site's policy does not allow; it
+        counts the others, and has them written down. None where all is allowed."""
         self.plain = False
         """Whether the parameters are the arguments, under their own names."""
 
@@ -108,7 +109,9 @@ class Bound:
         wanted = set(names)
         return {argument for argument, param in (*self.params, *self.exposed) if param in wanted}
 
-    def arguments(self, given: dict[str, Any], partly: bool = False, judged: bool = False) -> dict[str, Any]:
+    def arguments(
+        self, given: dict[str, Any], partly: bool = False, judged: bool = False, job: int | None = None
+    ) -> dict[str, Any]:
         """The adapter's arguments for a call with these parameters; some may be missing where that is `partly` so.
 
         The site's policy judges the call, unless it has been `judged` or only asks.
@@ -128,7 +131,7 @@ class Bound:
             if name in given:
                 given[name] = check(given[name])
         if self.judge is not None and not partly and not judged:
-            self.judge(given)
+            self.judge(given, job)
         if self.plain:
             return given
         arguments = dict(self.fixed)
@@ -176,9 +179,10 @@ class Adapters:
         logger: logging.Logger,
         asker: Asker | None = None,
         policy: SitePolicy = OWN,
+        vouch: Vouch | None = None,
     ) -> None:
         """`settings` is the content of the site's `site.json`; `asker` is the user of this process if not given, and
-        `policy` what the site itself decides."""
+        `policy` what the site itself decides; `vouch` signs for what it writes down."""
         self.asker = asker or this_user()
         """For whom the site works."""
         self._settings = settings
@@ -199,7 +203,12 @@ class Adapters:
         self._counting = Counting(
             settings["site"], self.asker.user, policy.counts, lambda: self.deciding.held().per_day
         )
-        self.leaving = Leaving(settings["site"], self.deciding, self._counting)
+        self.audit: Audit | None = None
+        """What the site writes down; None for nothing."""
+        if (said := policy.audit) is not None:
+            of = settings["site"], session, self.asker, logger
+            self.audit = Audit(said.folder, *of, full=said.full, goes_on=said.goes_on, vouch=vouch)
+        self.leaving = Leaving(settings["site"], self.deciding, self._counting, self.audit)
         """Which values may leave."""
         self._masking = Masking(self.telling.secrets)
         self._masked: list[logging.Filterer] = []
@@ -224,6 +233,8 @@ class Adapters:
         for where in self._masked:
             where.removeFilter(self._masking)
         self._counting.close()
+        if self.audit is not None:
+            self.audit.close()
 
     def mask_process(self) -> None:
         """Keeps the secrets out of all that this process, which is the site's alone, logs by whatever logger."""
@@ -375,7 +386,7 @@ class Adapters:
         except ValueError as error:
             raise BindingError(f"{what}: {error}") from None
         if not self.deciding.is_open():
-            bound.judge = functools.partial(self._judge, operation, binding["defaults"])
+            bound.judge = functools.partial(self._judge, operation, provider, binding["defaults"])
         bound.plain = (
             not (bound.fixed or bound.copied or bound.exposed)
             and all(name == param for name, param in bound.params)
@@ -383,9 +394,18 @@ class Adapters:
         )
         return bound
 
-    def _judge(self, operation: str, defaults: dict[str, Any], given: dict[str, Any]) -> None:
-        self.deciding.check(operation, given, defaults)
-        self._counting.call()
+    def _judge(
+        self, operation: str, provider: str | None, defaults: dict[str, Any], given: dict[str, Any], job: int | None
+    ) -> None:
+        try:
+            self.deciding.check(operation, given, defaults)
+            self._counting.call()
+            if self.audit is not None:
+                self.audit.call(job, operation, provider, given)
+        except RefusedError as error:
+            if self.audit is not None:
+                self.audit.refused(job, operation, str(error))
+            raise
 
     def body(self, operation: str, provider: str | None, adapter: dict[str, Any], what: str) -> Callable[..., Any]:
         """The body of an adapter, which is imported and constructed for it.

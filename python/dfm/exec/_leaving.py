@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from dfm import _native
 from dfm.errors import RefusedError
+from dfm.exec._audit import Audit
 from dfm.exec._counting import Counting
 from dfm.exec._deciding import Deciding
 from dfm.exec._policy import Leaves
@@ -49,8 +50,9 @@ _TABLES = {"pandas": ("DataFrame", "Series"), "polars": ("DataFrame", "Series"),
 class Leaving:
     """Judges what leaves a site in a session."""
 
-    def __init__(self, site: str, deciding: Deciding, counting: Counting) -> None:
-        """`deciding` has the policy; `counting` what the user has been given today."""
+    def __init__(self, site: str, deciding: Deciding, counting: Counting, audit: Audit | None = None) -> None:
+        """`deciding` has the policy; `counting` what the user has been given today; `audit` gets what leaves."""
+        self._audit = audit
         self._where = f"site '{site}'"
         self._deciding = deciding
         self._counting = counting
@@ -58,17 +60,27 @@ class Leaving:
     def judge(
         self,
         value: object,
+        job: int,
+        to: str,
+        operation: str | None,
         size: int | None = None,
         digest: str | None = None,
-        job: int = 0,
-        to: str = "",
-        operation: str | None = None,
     ) -> None:
         """Judges a value before it is encoded, and again when it is, with where it goes.
 
         Raises:
             RefusedError: it may not leave.
         """
+        try:
+            self._judge(value, size)
+            if self._audit is not None and size is not None:
+                self._audit.left(job, to, operation, _looked_at(value)[0] or "object", size, digest)
+        except RefusedError as error:
+            if self._audit is not None:
+                self._audit.refused(job, operation, str(error))
+            raise
+
+    def _judge(self, value: object, size: int | None) -> None:
         if size is None:
             if (leaves := self._deciding.policy().leaves) is not None:
                 self._check(leaves, value, 0)

@@ -100,6 +100,18 @@ class PerDay:
 
 
 @dataclasses.dataclass(frozen=True)
+class AuditPolicy:
+    """What a site writes down of what happens."""
+
+    full: bool
+    """Whether parameters are kept as they are, and not their digest."""
+    goes_on: bool
+    """Whether work goes on that cannot be written down."""
+    folder: Path
+    """The log's."""
+
+
+@dataclasses.dataclass(frozen=True)
 class SitePolicy:
     """What a site allows."""
 
@@ -111,6 +123,8 @@ class SitePolicy:
     """What values may leave."""
     per_day: PerDay = PerDay()
     """How much one user may ask for in a day."""
+    audit: AuditPolicy | None = None
+    """What is written down; None for nothing."""
     errors: Literal["full", "message", "type"] = "full"
     """What an application learns of an error: all with the traceback, without it, or the kind alone."""
     limits: Limits = Limits()
@@ -145,11 +159,12 @@ def read_policy(kit: Path) -> SitePolicy:
         PolicyError: it is broken.
     """
     folder = kit / "sessions"
-    return dataclasses.replace(read_file(kit / FILE), calls=folder / ".calls", counts=folder)
+    return dataclasses.replace(read_file(kit / FILE, kit / "audit"), calls=folder / ".calls", counts=folder)
 
 
-def read_file(path: Path) -> SitePolicy:
-    """The policy in a file; the defaults, if it is not there.
+def read_file(path: Path, audit: Path | None = None) -> SitePolicy:
+    """The policy in a file; the defaults, if it is not there. `audit` is where a log is whose folder it does not say;
+    without, there is none then.
 
     Raises:
         PolicyError: it is broken.
@@ -167,11 +182,20 @@ def read_file(path: Path) -> SitePolicy:
         rules=[_rule(one) for one in decided["rules"]],
         leaves=None if leaves is None else Leaves(**leaves),
         per_day=PerDay(**decided["per_day"]),
+        audit=_audit(decided["audit"], path, audit),
         errors=decided["errors"],
         limits=Limits(**decided["limits"]),
         path=path,
         text=text,
     )
+
+
+def _audit(decided: dict[str, Any] | None, path: Path, folder: Path | None) -> AuditPolicy | None:
+    if decided is None:
+        return None
+    if (said := decided["folder"]) is not None:
+        folder = path.absolute().parent / said
+    return None if folder is None else AuditPolicy(decided["full"], decided["goes_on"], folder)
 
 
 def _rule(decided: dict[str, Any]) -> Rule:

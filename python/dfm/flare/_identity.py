@@ -99,8 +99,10 @@ def sign(credentials: Credentials, purpose: str, job: str, content: dict[str, An
     return json.dumps({"text": text, "signature": signature, "certificate": credentials.certificate})
 
 
-def check(credentials: Credentials, signed: object, purpose: str, job: str) -> tuple[dict[str, Any], Who]:
-    """What a signed statement says, and who says it.
+def check(
+    credentials: Credentials, signed: object, purpose: str, job: str, at: datetime.datetime | None = None
+) -> tuple[dict[str, Any], Who]:
+    """What a signed statement says, and who says it; their certificate has to hold `at` that time, or now.
 
     Raises:
         Untrusted: it is not signed by a participant of this federation, for this job and this purpose.
@@ -117,7 +119,7 @@ def check(credentials: Credentials, signed: object, purpose: str, job: str) -> t
         key = certificate.public_key()
     except (KeyError, RecursionError, *_UNREADABLE):
         raise Untrusted("it is no signed statement") from None
-    _check_certificate(credentials.root, certificate)
+    _check_certificate(credentials.root, certificate, at or datetime.datetime.now(datetime.UTC))
     if not isinstance(key, rsa.RSAPublicKey):
         raise Untrusted("its certificate's key is not RSA")
     try:
@@ -165,12 +167,11 @@ def may_submit(kit: Path, role: str) -> bool:
     return True
 
 
-def _check_certificate(root: x509.Certificate, certificate: x509.Certificate) -> None:
+def _check_certificate(root: x509.Certificate, certificate: x509.Certificate, now: datetime.datetime) -> None:
     try:
         certificate.verify_directly_issued_by(root)
     except (InvalidSignature, *_UNREADABLE):
         raise Untrusted("its certificate is not one of this federation") from None
-    now = datetime.datetime.now(datetime.UTC)
     for one, what in ((certificate, "its certificate"), (root, "the federation's root certificate")):
         if not one.not_valid_before_utc <= now <= one.not_valid_after_utc:
             raise Untrusted(

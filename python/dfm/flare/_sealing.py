@@ -25,7 +25,7 @@ from typing_extensions import Buffer
 
 from dfm import _native
 from dfm.flare._channel import HELLO, Forged, Keys, Secret, agree, digest, public
-from dfm.flare._identity import Credentials, Untrusted, Who, check_client, check_server, check_user
+from dfm.flare._identity import Credentials, Untrusted, Who, check_client, check_server, check_user, sign
 from dfm.flare._signing import Signed, Signer
 
 SERVER = "server"
@@ -132,6 +132,10 @@ class SiteSealing:
         self.is_own = bool(self.user.organisation) and self.user.organisation == credentials.who.organisation
         """Whether the user is of the site's own organisation."""
         self.meet(application)
+
+    def vouch(self, purpose: str, session: str, content: dict[str, Any]) -> str:
+        """A statement of this site's, as `check` takes it."""
+        return sign(self._credentials, purpose, session, content)
 
     def _check(self, hello: str) -> tuple[dict[str, Any], Who]:
         return check_user(self._credentials, hello, HELLO, self._job)

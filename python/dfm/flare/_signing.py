@@ -58,7 +58,7 @@ class Signer:
             match _native.order(packet):
                 case _native.Order(_native.OrderKind.NET, job):
                     nets[place] = job
-                    jobs.setdefault(job, {})[site] = {"net": _digest(packet), "params": []}
+                    jobs.setdefault(job, {})[site] = {"net": digest_of(packet), "params": []}
                 case _native.Order(_native.OrderKind.PARAMS, job) if (begun := jobs.get(job, {}).get(site)) and len(
                     begun["params"]
                 ) < _SETS:
@@ -126,7 +126,7 @@ class Signed:
         order = _native.order(packet)
         match order:
             case _native.Order(_native.OrderKind.NET, job):
-                if self._nets.pop(job, None) != _digest(packet):
+                if self._nets.pop(job, None) != digest_of(packet):
                     raise Untrusted(f"its user has not signed the pipeline of job {job}")
             case _native.Order(_native.OrderKind.PARAMS, job) if (params := self._params.get(job)) is not None:
                 if params.popleft() != _digest_of_params(packet):
@@ -138,12 +138,13 @@ class Signed:
         return order
 
 
-def _digest(packet: Buffer) -> str:
+def digest_of(packet: Buffer) -> str:
+    """A packet's, as a statement has it."""
     return hashlib.sha256(packet).hexdigest()
 
 
 def _digest_of_params(packet: Buffer) -> str | None:
-    return _digest(packet) if memoryview(packet).nbytes < _LARGE else None
+    return digest_of(packet) if memoryview(packet).nbytes < _LARGE else None
 
 
 def _is_number(job: object) -> TypeGuard[int]:

@@ -1,20 +1,46 @@
-//! How does `dfm site policy` show what a site's policy decides, and what is wrong with it?
+//! How does `dfm site` show what a site's policy decides, what is wrong with it, and what the site has written down?
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use dfm_config::{Caller, Constraint, Rule, SitePolicy};
 use dfm_diag::{Diagnostic, Report, one_line};
 use serde_json::{Value, json};
 
 use super::{Context, Failure};
-use crate::args::{Policy, Site};
+use crate::args::{Audit, Policy, Site};
 
-/// Says what a policy decides.
+/// Does what a command says.
 ///
 /// # Errors
-/// Everything that is wrong with it, or no such kit.
+/// Everything that is wrong with a policy or a log, or no such kit.
 pub fn run(context: &Context, command: &Site) -> Result<(), Failure> {
-    let Site::Policy(command) = command;
+    match command {
+        Site::Policy(command) => policy(context, command),
+        Site::Audit(Audit::Verify { kit, head }) => audit(context, "verify", kit, head),
+        Site::Audit(Audit::Show { kit }) => audit(context, "show", kit, ""),
+        Site::Audit(Audit::Export { kit }) => audit(context, "export", kit, ""),
+    }
+}
+
+/// Has Python, which has what checks signatures, read a site's log.
+fn audit(context: &Context, what: &str, kit: &Path, head: &str) -> Result<(), Failure> {
+    let format = if context.output.json { "json" } else { "text" };
+    let mut command = Command::new(crate::python::find().map_err(Failure::failed)?);
+    command.args(["-P", "-m", "dfm._command.audit", what]).arg(kit).args([format, head]);
+    let ended = command.status().map_err(|error| {
+        let message = format!("dfm cannot start a process: {error}");
+        Failure::failed(Diagnostic::error("site-audit-not-started", message))
+    })?;
+    match ended.code() {
+        Some(0) => Ok(()),
+        code => {
+            Err(Failure { exit: code.and_then(|code| code.try_into().ok()).unwrap_or(1), report: Report::default() })
+        }
+    }
+}
+
+fn policy(context: &Context, command: &Policy) -> Result<(), Failure> {
     match command {
         Policy::Check { file } => decided(context, file, &dfm_config::policy(file).map_err(Failure::wrong)?),
         Policy::Show { kit } => {
@@ -64,7 +90,7 @@ fn decided(context: &Context, file: &Path, policy: &SitePolicy) -> Result<(), Fa
         say(format!("rule {}: {}", rule.name, whole(rule)));
     }
     say(format!("errors: {}", policy.errors));
-    for of in ["leaves", "per_day", "limits"] {
+    for of in ["leaves", "per_day", "audit", "limits"] {
         for (key, value) in decided[of].as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()) {
             let of = if of == "limits" { String::new() } else { format!("{of} ") };
             say(format!("{of}{key}: {value}").replace('_', "-"));

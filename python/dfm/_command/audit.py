@@ -1,0 +1,210 @@
+"""What does `dfm site audit` run, and is a site's log what its processes have written?
+
+The command starts `python -m dfm._command.audit` with WHAT KIT FORMAT HEAD: `verify`, `show` or `export`; the site's
+kit, or the folder of a log; `json` or `text`; and a line that was once the log's end, as `verify` tells it, or nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import dataclasses
+import datetime
+import hashlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from dfm._shown import one_line
+from dfm.exec._audit import BEGINNING, LOG, PURPOSE, number_of, older_logs, signed_text
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    from dfm.flare._identity import Credentials
+
+_MOST_TOLD = 100
+"""Faults that are told."""
+
+
+class NoLogError(Exception):
+    """There is no log, and why."""
+
+
+@dataclasses.dataclass
+class Verdict:
+    """What was found in a log."""
+
+    records: int = 0
+    """Lines."""
+    signed: int = 0
+    """The number of the last one that a signature covers, with all before it."""
+    head: str = f"0:{BEGINNING}"
+    """The last line's number and digest."""
+    faults: list[str] = dataclasses.field(default_factory=list[str])
+    """What is wrong."""
+
+
+def main() -> None:
+    """Exits with 1 where a log is not what it should be, with 2 where there is none."""
+    what, kit, form, head = sys.argv[1:]
+    try:
+        folder, credentials = _log_of(Path(kit))
+        if what == "verify":
+            sys.exit(_tell(verify(folder, credentials, head or None), credentials is not None, form == "json"))
+        for line in _lines(folder):
+            if what == "export" or form == "json":
+                sys.stdout.buffer.write(line + b"\n")
+            else:
+                print(_shown(line))
+    except NoLogError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:
+        sys.stderr.close()
+
+
+def _log_of(kit: Path) -> tuple[Path, Credentials | None]:
+    """The folder of a kit's log, and what its signatures are checked by; nothing for a folder that is no kit."""
+    if not (kit / "startup").is_dir():
+        return _there(kit), None
+    from dfm.exec._policy import PolicyError, read_policy
+    from dfm.flare._identity import Untrusted, read_credentials
+
+    try:
+        audit = read_policy(kit).audit
+        credentials = read_credentials(kit)
+    except (PolicyError, Untrusted) as error:
+        raise NoLogError(str(error)) from None
+    return _there(kit / "audit" if audit is None else audit.folder), credentials
+
+
+def _there(folder: Path) -> Path:
+    if not (folder / LOG).is_file() and not older_logs(folder):
+        raise NoLogError(f"there is no log in {folder}; a site keeps one whose policy has `audit`")
+    return folder
+
+
+def _lines(folder: Path) -> Iterator[bytes]:
+    for path in (*older_logs(folder), folder / LOG):
+        if path.is_file():
+            with open(path, "rb") as file:
+                for line in file:
+                    yield line.removesuffix(b"\n")
+
+
+def verify(folder: Path, credentials: Credentials | None, head: str | None = None) -> Verdict:
+    """Looks whether each line follows from the one before, and what is signed; `head` has to be among them."""
+    found = Verdict()
+    digest, keys, torn = BEGINNING, dict[str, "Ed25519PublicKey | None"](), False
+    seen = head is None
+
+    def fault(what: str) -> None:
+        if len(found.faults) < _MOST_TOLD:
+            found.faults.append(f"line {found.records}: {what}")
+
+    expected = 1
+    for line in _lines(folder):
+        found.records += 1
+        number = number_of(line)
+        if number is None:
+            torn, digest, expected = True, hashlib.sha256(line).hexdigest(), expected + 1
+            continue
+        record = cast("dict[str, Any]", json.loads(line))
+        if torn and record.get("what") != "torn":
+            fault("the line before it is no record, and nobody says that it was left unfinished")
+        torn = False
+        if number != expected:
+            fault(f"this is record {number}, and should be {expected}")
+        elif record.get("before") != digest:
+            fault("the record before it is not the one that it was written after")
+        match record:
+            case {"what": "session", "session": str(session)}:
+                keys[session] = None
+                if credentials is not None:
+                    try:
+                        keys[session] = _key(credentials, record, session)
+                    except ValueError as error:
+                        fault(f"its session's key is not one of this site: {error}")
+            case {"what": "signed", "session": str(session), "signature": str(signature)} if credentials is not None:
+                if _is_signed(keys.get(session), signature, number - 1, digest):
+                    found.signed = number
+                else:
+                    fault("what it signs is another chain")
+            case {"session": str(session), "what": what} if session not in keys and what != "torn":
+                fault("its session has not begun")
+            case _:
+                pass
+        digest, expected = hashlib.sha256(line).hexdigest(), number + 1
+        found.head = f"{number}:{digest}"
+        seen = seen or found.head == head
+    if torn:
+        fault("it is no record; its process was killed, or somebody has cut it")
+    if not seen:
+        found.faults.append(f"the line {head} is not there, which was once the last one")
+    return found
+
+
+def _key(credentials: Credentials, record: dict[str, Any], session: str) -> Ed25519PublicKey:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    from dfm.flare._identity import Untrusted, check
+
+    try:
+        at = _time(record)
+        said, who = check(credentials, record.get("key"), PURPOSE, session, at)
+        if who != credentials.who:
+            raise ValueError(f"it is that of '{who.name}'")
+        return Ed25519PublicKey.from_public_bytes(base64.b64decode(str(said["key"]), validate=True))
+    except (Untrusted, TypeError, LookupError, OverflowError, OSError, binascii.Error) as error:
+        raise ValueError(str(error)) from None
+
+
+def _time(record: dict[str, Any]) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(record["at"], datetime.UTC)
+
+
+def _is_signed(key: Ed25519PublicKey | None, signature: str, number: int, digest: str) -> bool:
+    from cryptography.exceptions import InvalidSignature
+
+    if key is None:
+        return False
+    try:
+        key.verify(base64.b64decode(signature, validate=True), signed_text(number, digest))
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def _tell(found: Verdict, by_key: bool, as_json: bool) -> int:
+    unsigned = found.records - found.signed
+    if as_json:
+        print(json.dumps(dataclasses.asdict(found)))
+    else:
+        print(f"{found.records} records; the last one is {found.head}")
+        if not by_key:
+            print("this is no kit, so no signature was checked")
+        elif unsigned:
+            print(f"the last {unsigned} are signed by nobody yet, and may have been changed or cut")
+        for fault in found.faults:
+            print(f"fault: {one_line(fault)}")
+        if not found.faults:
+            print("each record follows from the one before")
+    return 1 if found.faults else 0
+
+
+def _shown(line: bytes) -> str:
+    try:
+        record = cast("dict[str, Any]", json.loads(line))
+        about = " ".join(f"{key}={json.dumps(value)}" for key, value in record.items() if key not in _HIDDEN)
+        return one_line(f"{record['n']} {_time(record).isoformat()} {record['what']} {about}")
+    except (ValueError, LookupError, TypeError, OverflowError, OSError, RecursionError):
+        return "no record"
+
+
+_HIDDEN = ("n", "before", "at", "what", "key", "signature")
+
+if __name__ == "__main__":
+    main()

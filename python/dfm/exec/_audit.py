@@ -1,0 +1,361 @@
+"""What does a site write down of what happens to its data?
+
+One JSON object a line, each with its number and the SHA-256 of the line before. All processes of a site append to one
+log. Each has a key to sign with, for which its kit's certificate vouches, and signs the chain as far as it goes: at
+every 256th record of its own, at the end of a job, and at its own end. `dfm site audit verify` checks all that.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import stat
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from dfm._private import private_folder
+from dfm.errors import RefusedError
+from dfm.exec._site import Asker
+
+LOG = "log.jsonl"
+"""The log that is appended to, in its folder; older ones are `log-` and the number of their first record."""
+PURPOSE = "audit"
+"""Of the statement that a site's kit makes for a session's key."""
+BEGINNING = hashlib.sha256(b"").hexdigest()
+"""Stands for the line before the first one."""
+_LARGEST = 64 << 20
+"""Bytes of a log, from which on another one is begun."""
+_LONGEST = 16_384
+"""Characters of parameters that are kept as they are; of longer ones, the digest is."""
+_TAIL = 1 << 20
+"""Bytes from a log's end that have a whole line in them."""
+_WAITING = 10_000
+"""Records that are kept while nothing can be written; of more, their number is."""
+_A_SIGNATURE = 256
+"""Records of a process, of which each last one is signed."""
+
+
+def _digest_of(value: Any) -> Any:
+    """What stands for a parameter that is no JSON."""
+    from dfm import _values
+
+    try:
+        of = hashlib.sha256(_values.dumps(value)).hexdigest()
+    except Exception:
+        of = None
+    return {"type": f"{type(value).__module__}.{type(value).__qualname__}", "sha256": of}
+
+
+_ENCODE = json.JSONEncoder(separators=(",", ":")).encode
+_ENCODE_GIVEN = json.JSONEncoder(sort_keys=True, default=_digest_of).encode
+
+Vouch = Callable[[dict[str, Any]], str]
+"""Signs with the key of the site's kit."""
+
+
+class _End(NamedTuple):
+    """Where a log ends."""
+
+    number: int
+    digest: str
+    """Of the last line."""
+    size: int
+    file: int
+    """Which file that is, after its number in the file system."""
+    torn: bool = False
+    """Whether the last line is one that its process did not finish before it was killed."""
+
+
+class Audit:
+    """A site's log, for what happens in one process. Its methods are called on the site's thread."""
+
+    def __init__(
+        self,
+        folder: Path,
+        site: str,
+        session: str,
+        asker: Asker,
+        logger: logging.Logger,
+        full: bool = False,
+        goes_on: bool = False,
+        vouch: Vouch | None = None,
+    ) -> None:
+        """`full` keeps parameters as they are; `goes_on` has the site work while nothing can be written. Without
+        `vouch`, nothing is signed."""
+        self._folder = folder
+        # As text, which is looked up in less time than a path.
+        self._path = os.fspath(folder / LOG)
+        self._site = site
+        self._session = session
+        self._asker = asker
+        self._logger = logger
+        self._full = full
+        self._goes_on = goes_on
+        self._vouch = vouch
+        self._sign: Callable[[bytes], bytes] | None = None
+        self._file: int | None = None
+        self._lock: int | None = None
+        self._end: _End | None = None
+        self._begun = False
+        self._unsigned = 0
+        self._lost = 0
+        self._broken = False
+        self._later: list[dict[str, Any]] = []
+        self._running: dict[int, tuple[float, dict[str, Any]]] = {}
+
+    def job(self, job: int, pipeline: str) -> None:
+        """A job begins whose net at this site has this digest, which its user has signed."""
+        self._later.append({"what": "job", "job": job, "pipeline": pipeline})
+
+    def call(self, job: int | None, operation: str, provider: str | None, given: dict[str, Any]) -> None:
+        """A call begins. It is written before anything leaves, and when the site rests.
+
+        Raises:
+            RefusedError: what came before it cannot be written down, and nothing more must happen then.
+        """
+        if self._broken:
+            self._write([])
+        record = {"what": "call", "job": job, "operation": operation}
+        if provider is not None:
+            record["provider"] = provider
+        self._later.append(record | self._parameters(given))
+
+    def runs(self, call: int, job: int | None, operation: str) -> None:
+        """A call that has been written down has this number while it runs."""
+        self._running[call] = time.monotonic(), {"job": job, "operation": operation}
+
+    def ended(self, call: int, how: str) -> None:
+        """A call has: `done`, `given up`, or with the class of an error. Written with what follows."""
+        if (running := self._running.pop(call, None)) is not None:
+            begun, record = running
+            seconds = round(time.monotonic() - begun, 6)
+            self._later.append({"what": "ended", "call": call, **record, "how": how, "seconds": seconds})
+
+    def left(self, job: int, to: str, operation: str | None, kind: str, size: int, digest: str | None) -> None:
+        """A value is about to leave.
+
+        Raises:
+            RefusedError: this, or what came before it, cannot be written down.
+        """
+        record = {"what": "left", "job": job, "to": to, "operation": operation}
+        self._write([record | {"kind": kind, "bytes": size, "digest": digest}])
+
+    def refused(self, job: int | None, operation: str | None, why: str) -> None:
+        """Something was."""
+        self._later.append({"what": "refused", "job": job, "operation": operation, "why": why})
+
+    def settle(self) -> None:
+        """Writes what waits."""
+        # What fails is in the site's log, and the next call is told.
+        if self._later:
+            with contextlib.suppress(RefusedError):
+                self._write([])
+
+    def sign(self) -> None:
+        """Writes what waits, and signs all that is there."""
+        if not self._later and not self._unsigned:
+            return
+        with contextlib.suppress(RefusedError):
+            self._write([], signed=True)
+
+    def close(self) -> None:
+        """Signs, and closes the files."""
+        self.sign()
+        for file in (self._file, self._lock):
+            if file is not None:
+                os.close(file)
+        self._file = self._lock = None
+
+    def _parameters(self, given: dict[str, Any]) -> dict[str, Any]:
+        text = _ENCODE_GIVEN(given)
+        if self._full and len(text) <= _LONGEST:
+            return {"parameters": json.loads(text)}
+        return {"parameters-digest": hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()}
+
+    def _write(self, records: list[dict[str, Any]], signed: bool = False) -> None:
+        records = [*self._later, *records]
+        if self._lost:
+            records.insert(0, {"what": "lost", "records": self._lost})
+        try:
+            self._append(records, signed)
+        except OSError as error:
+            if not self._goes_on:
+                self._broken = True
+                self._lost += max(0, len(self._later) - _WAITING)
+                del self._later[_WAITING:]
+                self._logger.error("the audit log in %s cannot be written, so all is refused: %s", self._folder, error)
+                why = "as it cannot write down what happens; its log says why"
+                raise RefusedError(f"site '{self._site}' refuses everything, {why}") from None
+            if not self._lost:
+                self._logger.error("the audit log in %s cannot be written: %s", self._folder, error)
+            self._lost += len(records) - bool(self._lost)
+        else:
+            self._lost, self._broken = 0, False
+        self._later.clear()
+
+    def _append(self, records: list[dict[str, Any]], signed: bool) -> None:
+        if self._lock is None:
+            private_folder(self._folder)
+            self._lock = _opened(self._folder / ".lock", os.O_RDWR)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        try:
+            file, end = self._found()
+            chain = _Chain(end.number, end.digest)
+            if not self._begun:
+                records = [self._beginning(), *records]
+            about = {"at": round(time.time(), 6), "session": self._session, "user": self._asker.user}
+            if end.torn:
+                chain.add(about | {"what": "torn"})
+            for record in records:
+                chain.add(about | record)
+                self._unsigned += 1
+                if self._unsigned >= _A_SIGNATURE:
+                    self._add_signature(chain, about)
+            if signed and self._unsigned:
+                self._add_signature(chain, about)
+            _write_whole(file, chain.lines, end.size)
+            self._begun = True
+            self._end = _End(chain.number, chain.digest, end.size + len(chain.lines), end.file)
+        finally:
+            fcntl.flock(self._lock, fcntl.LOCK_UN)
+
+    def _add_signature(self, chain: _Chain, about: dict[str, Any]) -> None:
+        self._unsigned = 0
+        if self._sign is not None:
+            signature = base64.b64encode(self._sign(signed_text(chain.number, chain.digest))).decode()
+            chain.add(about | {"what": "signed", "signature": signature})
+
+    def _beginning(self) -> dict[str, Any]:
+        """Says who this process works for, and which key it signs with."""
+        asker = self._asker
+        record: dict[str, Any] = {"what": "session", "site": self._site}
+        record |= {"organisation": asker.organisation, "role": asker.role}
+        if self._vouch is None:
+            return record
+        if self._sign is None:
+            from cryptography.hazmat.primitives import serialization
+            from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+            key = Ed25519PrivateKey.generate()
+            public = key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+            self._public, self._sign = base64.b64encode(public).decode(), key.sign
+        return record | {"key": self._vouch({"key": self._public})}
+
+    def _found(self) -> tuple[int, _End]:
+        """The log and its end, which another process may have moved."""
+        path = self._path
+        try:
+            facts = os.stat(path, follow_symlinks=False)
+        except FileNotFoundError:
+            facts = None
+        end = self._end
+        unchanged = facts is not None and end is not None and (facts.st_ino, facts.st_size) == (end.file, end.size)
+        if self._file is not None and end is not None and unchanged and end.size < _LARGEST:
+            return self._file, end
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+        if facts is None:
+            before = _BEFORE
+            # Of a log that was set aside just before its process was killed, the last one goes on.
+            if older := older_logs(self._folder):
+                before = _end_of(older[-1])
+        else:
+            before = _end_of(path)
+            if facts.st_size >= _LARGEST:
+                os.rename(path, self._folder / f"log-{before.number:012}.jsonl")
+                facts = None
+        self._file = _opened(path, os.O_RDWR | os.O_APPEND)
+        found = os.fstat(self._file)
+        return self._file, _End(before.number, before.digest, found.st_size, found.st_ino, before.torn)
+
+
+class _Chain:
+    """Lines, each of which follows from the one before."""
+
+    def __init__(self, number: int, digest: str) -> None:
+        self.number = number
+        self.digest = digest
+        self.lines = b""
+
+    def add(self, record: dict[str, Any]) -> None:
+        """One more record."""
+        self.number += 1
+        line = _ENCODE({"n": self.number, "before": self.digest} | record).encode()
+        self.digest = hashlib.sha256(line).hexdigest()
+        self.lines += line + b"\n"
+
+
+_BEFORE = _End(0, BEGINNING, 0, 0)
+
+
+def signed_text(number: int, digest: str) -> bytes:
+    """What is signed: that the chain goes so far."""
+    return f"dfm audit {number} {digest}".encode()
+
+
+def older_logs(folder: Path) -> list[Path]:
+    """The logs that are appended to no more, in their order."""
+    return sorted(folder.glob("log-*.jsonl"))
+
+
+def _end_of(path: str | Path) -> _End:
+    """Where a log ends. Of a line that was begun when its process was killed, a line is made.
+
+    Raises:
+        OSError: it cannot be read, or its end is no record.
+    """
+    file = _opened(path, os.O_RDWR)
+    try:
+        facts = os.fstat(file)
+        size = facts.st_size
+        data = os.pread(file, _TAIL, max(0, size - _TAIL))
+        if not data:
+            return _BEFORE._replace(file=facts.st_ino)
+        if not data.endswith(b"\n"):
+            os.pwrite(file, b"\n", size)
+            data, size = data + b"\n", size + 1
+        lines = data.split(b"\n")[-3:-1]
+        numbers = [number_of(line) for line in lines]
+        torn = numbers[-1] is None
+        if (number := numbers[0] if torn else numbers[-1]) is None:
+            raise OSError(f"{path} ends with what is no record; `dfm site audit verify` says where")
+        return _End(number + torn, hashlib.sha256(lines[-1]).hexdigest(), size, facts.st_ino, torn)
+    finally:
+        os.close(file)
+
+
+def number_of(line: bytes) -> int | None:
+    """The number of a record; None if it is none."""
+    try:
+        number = json.loads(line)["n"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None
+    return number if type(number) is int else None
+
+
+def _opened(path: str | Path, how: int) -> int:
+    file = os.open(path, how | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    facts = os.fstat(file)
+    if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid() or facts.st_mode & 0o077:
+        os.close(file)
+        raise PermissionError(f"{path} is not a file that only this account may read and write")
+    return file
+
+
+def _write_whole(file: int, lines: bytes, size: int) -> None:
+    """Appends all lines or none."""
+    written = 0
+    try:
+        while written < len(lines):
+            written += os.write(file, lines[written:])
+    except OSError:
+        os.ftruncate(file, size)
+        raise

@@ -1,0 +1,236 @@
+"""Does whoever may write a site's log change, remove, add or move a record, and nobody sees it?"""
+# pyright: basic, reportMissingImports=false
+
+import errno
+import json
+import logging
+import os
+import stat
+
+import pytest
+from dfm._command.audit import _shown, verify
+from dfm.errors import RefusedError
+from dfm.exec import _audit
+from dfm.exec._audit import LOG, PURPOSE, Audit
+from dfm.exec._site import Asker
+from dfm.flare._identity import sign
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kits import Root
+
+ANN = Asker("ann@x", "x", "lead")
+
+
+@pytest.fixture(scope="module")
+def kits(tmp_path_factory):
+    root = Root(tmp_path_factory.mktemp("kits"))
+    return {"east": root.kit("east"), "west": root.kit("west"), "ann": root.kit("ann@x", "lead")}
+
+
+def log(folder, credentials=None, session="s1", **more):
+    vouch = credentials and (lambda content: sign(credentials, PURPOSE, session, content))
+    return Audit(folder, "east", session, ANN, logging.getLogger("dfm.test"), vouch=vouch, **more)
+
+
+def filled(folder, credentials=None, calls=5, session="s1"):
+    """A log of some calls, signed at its end."""
+    audit = log(folder, credentials, session)
+    for number in range(calls):
+        audit.call(1, "work.Add", None, {"a": number})
+        audit.left(1, "home", "work.Add", "number", 9, "0" * 64)
+    audit.close()
+    return folder / LOG
+
+
+def whats(path):
+    return [json.loads(line)["what"] for line in path.read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def honest(kits, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("honest")
+    filled(folder, kits["east"])
+    path = filled(folder, kits["east"], session="s2")
+    return path.read_bytes().splitlines(keepends=True)
+
+
+def test_an_honest_log_is_whole_and_signed(kits, honest, tmp_path):
+    (tmp_path / LOG).write_bytes(b"".join(honest))
+    found = verify(tmp_path, kits["east"])
+    assert (found.faults, found.records, found.signed) == ([], len(honest), len(honest))
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_whatever_is_changed_is_found(kits, honest, tmp_path_factory, data):
+    lines = list(honest)
+    at = data.draw(st.integers(0, len(lines) - 2), label="line")
+    match data.draw(st.sampled_from(["change", "remove", "add", "move"]), label="attack"):
+        case "change":
+            place = data.draw(st.integers(0, len(lines[at]) - 2), label="place")
+            line = bytearray(lines[at])
+            line[place] ^= data.draw(st.integers(1, 255), label="how")
+            lines[at] = bytes(line)
+        case "remove":
+            del lines[at]
+        case "add":
+            lines.insert(at, lines[data.draw(st.integers(0, len(lines) - 1), label="which")])
+        case _:
+            to = data.draw(st.integers(0, len(lines) - 2).filter(lambda to: to != at), label="to")
+            lines.insert(to, lines.pop(at))
+    folder = tmp_path_factory.mktemp("changed")
+    (folder / LOG).write_bytes(b"".join(lines))
+    assert verify(folder, kits["east"]).faults
+
+
+ODD = st.one_of(st.none(), st.integers(), st.floats(), st.text(), st.just("9" * 5000), st.lists(st.integers()))
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.binary(max_size=50),
+            st.just(b"[" * 100_000),
+            st.dictionaries(
+                st.sampled_from(["n", "before", "what", "session", "key", "at", "signature"]),
+                st.one_of(ODD, st.sampled_from(["session", "signed", "torn", "s1", 1])),
+            ).map(lambda record: json.dumps(record).encode()),
+        ),
+        min_size=1,
+    )
+)
+@settings(max_examples=100, deadline=None)
+def test_any_lines_are_a_log_or_have_faults(kits, tmp_path_factory, lines):
+    folder = tmp_path_factory.mktemp("any")
+    (folder / LOG).write_bytes(b"\n".join(lines) + b"\n")
+    found = verify(folder, kits["east"])
+    assert found.faults and found.signed == 0
+    for line in lines:
+        assert "\x1b" not in _shown(line)
+
+
+def chained(records):
+    """A chain made anew, as anybody can."""
+    chain = _audit._Chain(0, _audit.BEGINNING)
+    for record in records:
+        chain.add({key: value for key, value in record.items() if key not in ("n", "before")})
+    return chain.lines
+
+
+@pytest.mark.parametrize(
+    "attack", ["a call is left out", "another user", "without keys", "of another site", "a user's"]
+)
+def test_a_chain_that_was_made_anew_is_not_signed(kits, honest, tmp_path, attack):
+    records = [json.loads(line) for line in honest]
+    match attack:
+        case "a call is left out":
+            del records[1]
+        case "another user":
+            records[1]["user"] = "bob@y"
+        case "without keys":
+            records = [one for one in records if one["what"] != "signed"]
+            for one in records:
+                one.pop("key", None)
+        case "of another site" | "a user's":
+            filled(tmp_path, kits["west" if attack == "of another site" else "ann"])
+            records = None
+    if records is not None:
+        (tmp_path / LOG).write_bytes(chained(records))
+    assert verify(tmp_path, kits["east"]).faults
+
+
+def test_a_tail_is_missed_that_a_signature_or_a_known_head_speaks_of(kits, honest, tmp_path):
+    head = verify_of(tmp_path, honest, kits).head
+    # What is cut within a session lacks its signature, which shows; what is cut at one shows to who knows the head.
+    cut = verify_of(tmp_path, honest[:-3], kits)
+    assert cut.faults == [] and cut.signed < cut.records
+    at_signature = verify_of(tmp_path, honest[: len(honest) // 2], kits)
+    assert at_signature.faults == [] and at_signature.signed == at_signature.records
+    assert "which was once the last one" in verify(tmp_path, kits["east"], head).faults[0]
+
+
+def verify_of(folder, lines, kits):
+    (folder / LOG).write_bytes(b"".join(lines))
+    return verify(folder, kits["east"])
+
+
+def test_a_log_is_its_owners_and_no_link_is_followed(tmp_path):
+    old = os.umask(0)
+    try:
+        path = filled(tmp_path / "audit")
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600 and stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    (tmp_path / "linked").mkdir(mode=0o700)
+    (tmp_path / "linked" / LOG).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(RefusedError, match="cannot write down what happens"):
+        log(tmp_path / "linked").left(1, "home", "work.Add", "number", 9, None)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_processes_append_to_one_chain_over_logs_that_are_set_aside(kits, tmp_path, monkeypatch):
+    monkeypatch.setattr(_audit, "_LARGEST", 4000)
+    one, other = log(tmp_path, kits["east"]), log(tmp_path, kits["east"], "s2")
+    for number in range(20):
+        (one, other)[number % 2].call(1, "work.Add", None, {"a": number})
+        (one, other)[number % 2].settle()
+    one.close()
+    other.close()
+    assert len(list(tmp_path.glob("log-*.jsonl"))) >= 2
+    found = verify(tmp_path, kits["east"])
+    assert found.faults == [] and found.signed == found.records == 24
+    next(iter(sorted(tmp_path.glob("log-*.jsonl")))).unlink()
+    assert verify(tmp_path, kits["east"]).faults
+
+
+def test_a_full_disk_stops_the_work_unless_it_may_go_on(kits, tmp_path, monkeypatch):
+    whole = os.write
+
+    def full(file, data):
+        whole(file, data[:10])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    for goes_on in (False, True):
+        audit = log(tmp_path / str(goes_on), kits["east"], goes_on=goes_on)
+        audit.call(1, "work.Add", None, {"a": 1})
+        audit.settle()
+        with monkeypatch.context() as patched:
+            patched.setattr(_audit.os, "write", full)
+            if goes_on:
+                audit.call(1, "work.Add", None, {"a": 2})
+                audit.left(1, "home", "work.Add", "number", 9, None)
+            else:
+                audit.call(1, "work.Add", None, {"a": 2})
+                with pytest.raises(RefusedError, match="site 'east' refuses everything"):
+                    audit.left(1, "home", "work.Add", "number", 9, None)
+                with pytest.raises(RefusedError, match="site 'east' refuses everything"):
+                    audit.call(1, "work.Add", None, {"a": 2})
+        audit.call(1, "work.Add", None, {"a": 3})
+        audit.close()
+        assert verify(tmp_path / str(goes_on), kits["east"]).faults == []
+        path = tmp_path / str(goes_on) / LOG
+        assert whats(path) == ["session", "call", "lost" if goes_on else "call", "call", "signed"]
+        if goes_on:
+            assert json.loads(path.read_text().splitlines()[2])["records"] == 2
+
+
+def test_a_line_that_was_left_unfinished_is_said_to_be(kits, tmp_path):
+    path = filled(tmp_path, kits["east"])
+    with path.open("ab") as file:
+        file.write(b'{"n": 99')
+    assert verify(tmp_path, kits["east"]).faults
+    filled(tmp_path, kits["east"], session="s2")
+    assert whats_of_records(path).count("torn") == 1
+    assert verify(tmp_path, kits["east"]).faults == []
+
+
+def whats_of_records(path):
+    return [json.loads(line)["what"] for line in path.read_text().splitlines() if line.endswith("}")]
+
+
+def test_what_is_kept_of_parameters_is_as_the_policy_says(tmp_path):
+    for full in (False, True):
+        audit = log(tmp_path / str(full), full=full)
+        audit.call(1, "work.Add", None, {"name": "Ada", "other": object()})
+        audit.close()
+        assert ("Ada" in (tmp_path / str(full) / LOG).read_text()) is full
