@@ -31,6 +31,48 @@ with Federation("clinics", homesite="home") as federation:
     print(json.dumps({"summary": summary, "missing": job.results("missing")[0]}))
 """
 
+GOVERNED = """
+import importlib, json, sys
+import numpy as np
+from clinics.apps.summarize import make_pipeline
+from clinics.fed.api.rows import Histogram, Moments, Range
+from dfm.api import Pipeline, PlaceParam, Yield
+from dfm.errors import SessionError
+from dfm.testing import Asker, Federation
+
+EDGES = np.linspace(0, 3000, 11)
+TOLD = {}
+policies = {f"clinic{number}": sys.argv[1] for number in range(1, 6)}
+with Federation("clinics", homesite="home", policies=policies, asker=Asker("ada@u", "u", "lead")) as federation:
+
+    def ask(what, build, **parameters):
+        with Pipeline() as pipeline:
+            build()
+        try:
+            job = federation.session.execute(pipeline, parameters)
+            assert job.wait_until_finished(60)
+            errors = [[error.type, error.message] for token in job.errors for error in token.errors]
+        except SessionError as error:
+            errors = [["prepared", str(error)]]
+        TOLD[what] = errors
+
+    def histogram(site="clinic1", **of):
+        return lambda: Yield(value=Histogram(site=site, column=PlaceParam("column"), edges=EDGES, **of))
+
+    ask("passes", histogram(), column="mean_area")
+    ask("moments", lambda: Yield(value=Moments(site="clinic1")))
+    ask("records", lambda: Yield(value=Range(site="clinic1", column="mean_area")))
+    ask("another column", histogram(), column="worst_area")
+    ask("small group", histogram(site="clinic2"), column="mean_area")
+    ask("exception", histogram(site="clinic3"), column="mean_area")
+    for number in range(250):
+        ask("clinic4", histogram(site="clinic4"), column="mean_area")
+        if TOLD["clinic4"]:
+            break
+    TOLD["asked"] = number
+print(json.dumps(TOLD))
+"""
+
 
 def copied(folder: Path, clinics: int = 5) -> Path:
     """The example with so many clinics, its code and its rows."""
@@ -76,3 +118,32 @@ def test_a_column_is_summarized_over_however_many_clinics_have_it(tmp_path: Path
     counts, edges = np.histogram(area, 10)
     np.testing.assert_allclose(summary["edges"], edges)
     assert summary["bins"] == counts.tolist()
+
+
+def test_a_clinics_policy_lets_through_what_it_is_for_and_nothing_else(tmp_path: Path) -> None:
+    folder = copied(tmp_path)
+    data = folder / "clinics" / "data"
+    few = (data / "clinic2.csv").read_text().splitlines(keepends=True)
+    (data / "clinic2.csv").write_text("".join(few[:11]))
+    (data / "clinic3.csv").write_text((data / "clinic3.csv").read_text().replace("mean_area", "area_of_ada", 1))
+    policy = folder / "policy.yaml"
+    policy.write_text(policy.read_text().replace("audit: {", f"audit: {{folder: {tmp_path / 'audit'}, "))
+    told = json.loads(run([sys.executable, "-c", GOVERNED, str(policy)], folder, {}))
+    assert told["passes"] == told["moments"] == []
+    for what, site, rule in (
+        ("records", "clinic1", "none of its rules allows such a call"),
+        ("another column", "clinic1", "the parameters are not what its rule 'distributions' allows"),
+        ("small group", "clinic2", "by `leaves.smallest-group` of its policy, a group of fewer than 20"),
+        ("clinic4", "clinic4", "`per-day."),
+    ):
+        assert told[what], what
+        for kind, message in told[what]:
+            assert kind in ("RefusedError", "prepared"), (what, kind)
+            assert f"site '{site}'" in message and rule in message, (what, message)
+    ((kind, message),) = told["exception"]
+    assert kind == "LookupError" and "tells no more of its errors" in message and "column" not in message
+    assert told["asked"] == 200, "as often as the policy says, and not once more"
+    log = [json.loads(line) for line in (tmp_path / "audit" / "log.jsonl").read_text().splitlines()]
+    refused = " ".join(one["why"] for one in log if one["what"] == "refused")
+    for rule in ("'rows.Range'", "'distributions'", "`leaves.smallest-group`", "`per-day."):
+        assert rule in refused, rule

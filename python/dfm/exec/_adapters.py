@@ -304,7 +304,13 @@ class Adapters:
             self.bound(operation, provider)
         except Exception as error:
             return self.telling.text(error, f"'{operation}' at site '{self._settings['site']}'")
-        return self.deciding.problem(operation)
+        return self._refusal(operation)
+
+    def _refusal(self, operation: str) -> str:
+        """Why no call of an operation is allowed, which is written down; an empty text if one may be."""
+        if (why := self.deciding.problem(operation)) and self.audit is not None:
+            self.audit.refused(None, operation, why)
+        return why
 
     def most_at_once(self) -> list[tuple[str, str | None, int]]:
         """The operations, each with its provider, that run only so many calls at the same time."""
@@ -323,7 +329,7 @@ class Adapters:
         else:
             by = f" by provider '{provider}'" if provider else ""
             what = f"'{operation}' at site '{site}'{by}"
-            refused = self.deciding.problem(operation)
+            refused = self._refusal(operation)
             try:
                 if bound.advisors and not refused:
                     await self.set_up(bound)
