@@ -1,15 +1,17 @@
 """Does anything stay behind, or any job hang or lie, over thousands of rounds of random faults?
 
 `soak.py [--seed S] [--rounds N] [--victims N]` plays that many rounds on the local target, fifty in a session, and says
-after each tenth how many there were of each fault, the application's memory and what it has open. Then it begins so
-many applications that do the same and kills each at some moment. A round that breaks a promise is told with its seed:
-`--seed S --rounds 1` with that seed plays it again.
+after each tenth how many there were of each fault, the application's memory, how many blocks of it live and what it has
+open. Of neither there may be more after a later session than after the first. Then it begins so many applications that
+do the same and kills each at some moment. A round that breaks a promise is told with its seed: `--seed S --rounds 1`
+with that seed plays it again.
 """
 # pyright: basic
 
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
 import os
 import random
@@ -30,6 +32,9 @@ from small_package import generate  # noqa: E402
 
 A_SESSION = 50
 """Rounds in one session."""
+MOST_GROWTH = 1.1
+"""How many times as many blocks of memory may live after a session as after the first: some modules are imported late,
+and caches that have an end fill."""
 
 
 def seeds(seed: str, count: int) -> Iterator[str]:
@@ -45,6 +50,7 @@ def sessions(seed: str, count: int) -> tuple[Counter[str], list[str]]:
     broken: list[str] = []
     todo = list(seeds(seed, count))
     before: set[str] | None = None
+    first = 0
     while todo:
         now, todo = todo[:A_SESSION], todo[A_SESSION:]
         with runtime.get_session(target="local") as session:
@@ -62,10 +68,21 @@ def sessions(seed: str, count: int) -> tuple[Counter[str], list[str]]:
         elif left := rounds.left(before):
             broken.append(f"after {now[-1]!r} these are open: {left}")
             tell(broken[-1])
+        alive = live()
+        first = first or alive
+        if alive > MOST_GROWTH * first:
+            broken.append(f"after {now[-1]!r} {alive:,} blocks live, and {first:,} after the first session")
+            tell(broken[-1])
         if sum(seen.values()) % max(count // A_SESSION // 10 * A_SESSION, A_SESSION) == 0:
-            done, has = sum(seen.values()), f"{memory():.1f} MB, {len(rounds.descriptors())} descriptors"
-            tell(f"{done:>7,} rounds, {has}: {dict(seen)}")
+            has = f"{memory():.1f} MB, {alive:,} blocks live, {len(rounds.descriptors())} descriptors"
+            tell(f"{sum(seen.values()):>7,} rounds, {has}: {dict(seen)}")
     return seen, broken
+
+
+def live() -> int:
+    """How many of Python's blocks of memory hold something that is no garbage."""
+    gc.collect()
+    return sys.getallocatedblocks()
 
 
 def memory() -> float:

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import tarfile
-import time
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -323,8 +322,8 @@ def site_process(folder: Path, tmp_path: Path, **env: str) -> subprocess.Popen[s
     for kind in ("server", "client"):
         (module / kind).mkdir(parents=True, exist_ok=True)
         (module / kind / f"{kind}_train.py").write_text(
-            "import sys, time\nprint(*sys.argv[1:], flush=True)\nif 'uid=brief' in sys.argv:\n    sys.exit(7)\n"
-            "time.sleep(60)\n"
+            "import signal, sys\nprint(*sys.argv[1:], flush=True)\nif 'uid=brief' in sys.argv:\n    sys.exit(7)\n"
+            "signal.pause()\n"
         )
     environment = {
         **os.environ,
@@ -346,17 +345,16 @@ def test_a_site_starts_from_its_kit_and_ends_when_told(
     assert "starting reception, a client; server at server:8002" in site.stdout.readline()
     assert "uid=reception org=fruit config_folder=config" in site.stdout.readline()
     assert (tmp_path / "root/dfm/note").read_text() == "reception"
-    began = time.monotonic()
     site.send_signal(signal.SIGTERM)
-    rest = site.communicate(timeout=20)[0]
-    assert site.returncode == 143 and "ended with exit code 143" in rest and time.monotonic() - began < 10
+    rest = site.communicate()[0]
+    assert site.returncode == 143 and "ended with exit code 143" in rest
     # The kit itself is as it was.
     assert "localhost:8002" in (tmp_path / "kits/reception/startup/fed_client.json").read_text()
 
 
 def test_a_sites_exit_code_is_the_scripts(folder: Path, tmp_path: Path, kit: Callable[[str], Path]) -> None:
     site = site_process(folder, tmp_path, DFM_SITE="brief", DFM_WORKSPACE_CLIENT_INIT_PATH=str(kit("brief")))
-    assert "exit code 7" in site.communicate(timeout=20)[0] and site.returncode == 7
+    assert "exit code 7" in site.communicate()[0] and site.returncode == 7
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ import os
 import signal
 import sys
 import threading
-import time
 
 import pytest
 from dfm.api import ForEach, PlaceParam, Yield
@@ -19,7 +18,7 @@ from eventually import until
 from flare_federation import opened, written
 from pipelines import chain
 
-pytestmark = pytest.mark.flare
+pytestmark = [pytest.mark.flare, pytest.mark.timeout(300)]
 
 
 @pytest.fixture
@@ -53,12 +52,12 @@ def test_what_does_not_need_a_dead_site_goes_on_to_its_end(session, fed):
     in_job = job_of(session)
     told = threading.Event()
     job = session.execute(prepared, place_callbacks={"dead": lambda *token: told.set()})
-    assert told.wait(15)
+    assert told.wait()
     assert lost(job) == [("west", "SiteLostError")] and job.get_status() is JobStatus.RUNNING
     assert "it was ended by signal 9 (SIGKILL)" in job.errors[0].errors[0].message
     with pytest.raises(SessionError, match="site 'west' cannot be used: .*; it takes part again when no other"):
         session.prepare(written(lambda: chain(fed)))
-    assert job.wait_until_finished(40)
+    assert job.wait_until_finished()
     assert job.get_status() is JobStatus.FAILED
     assert job.results("alive") == [20] and lost(job) == [("west", "SiteLostError")]
     assert job_of(session) == in_job
@@ -70,7 +69,7 @@ def test_a_process_that_is_killed_before_its_step_is_told_and_replaced(session, 
     prepared = session.prepare(written(lambda: chain(fed)))
     os.kill(federation.process("west", job_of(session)), signal.SIGKILL)
     job = session.execute(prepared, {"start": 0})
-    assert job.wait_until_finished(20)
+    assert job.wait_until_finished()
     assert job.get_status() is JobStatus.FAILED and lost(job) == [("west", "SiteLostError")]
     assert works(session, fed)
 
@@ -82,9 +81,9 @@ def test_a_process_that_is_killed_after_its_step_takes_nothing_away(session, fed
 
     done = threading.Event()
     job = session.execute(session.prepare(written(build)), place_callbacks={"done": lambda *token: done.set()})
-    assert done.wait(20)
+    assert done.wait()
     os.kill(federation.process("west", job_of(session)), signal.SIGKILL)
-    assert job.wait_until_finished(30)
+    assert job.wait_until_finished()
     assert job.get_status() is JobStatus.FINISHED and job.results("later") == [8]
 
 
@@ -92,7 +91,7 @@ def test_a_client_that_is_killed_is_told_and_comes_back(session, federation, fed
     prepared = session.prepare(written(lambda: Yield(value=fed.Wait(seconds=60, site="east"))))
     job = session.execute(prepared)
     os.kill(federation.process("east"), signal.SIGKILL)
-    assert job.wait_until_finished(20)
+    assert job.wait_until_finished()
     assert job.get_status() is JobStatus.FAILED and lost(job) == [("east", "SiteLostError")]
     not_there = r"site 'east' has no part in the session: it is not connected to .*; `dfm poc status -f small` shows"
     with pytest.raises(SessionError, match=not_there):
@@ -101,7 +100,7 @@ def test_a_client_that_is_killed_is_told_and_comes_back(session, federation, fed
         with pytest.raises(SessionError, match=not_there):
             other.prepare(written(lambda: chain(fed)))
         job = other.execute(written(lambda: Yield(value=fed.Add(a=1, site="west"))))
-        assert job.wait_until_finished(20) and job.get_status() is JobStatus.FINISHED
+        assert job.wait_until_finished() and job.get_status() is JobStatus.FINISHED
     federation.dfm("poc", "start", "-f", "small")
     federation.dfm("poc", "wait", "-f", "small")
     assert works(session, fed)
@@ -119,7 +118,7 @@ def test_a_loss_in_one_session_is_none_in_another(session, federation, fed):
         assert works(session, fed) and works(other, fed)
         job = other.execute(other.prepare(written(lambda: Yield(value=fed.Wait(seconds=8, site="east")))))
         os.kill(federation.process("east", job_of(session)), signal.SIGKILL)
-        assert job.wait_until_finished(20) and job.get_status() is JobStatus.FINISHED
+        assert job.wait_until_finished() and job.get_status() is JobStatus.FINISHED
         assert works(other, fed)
     assert works(session, fed)
 
@@ -139,7 +138,7 @@ def test_a_value_that_is_too_large_is_an_error_where_it_is_sent_or_taken(federat
             (700_000, "a value of 1400"),
         ):
             job = session.execute(written(big), {"x": bytes(size)})
-            assert job.wait_until_finished(20) and job.get_status() is JobStatus.FAILED
+            assert job.wait_until_finished() and job.get_status() is JobStatus.FAILED
             text = job.errors[0].errors[0].message
             assert message in text and "no more than 1048576; the environment variable DFM_MAX_VALUE" in text
             assert job.results("other") == [2]
@@ -148,14 +147,12 @@ def test_a_value_that_is_too_large_is_an_error_where_it_is_sent_or_taken(federat
 def test_an_adapter_that_hangs_costs_its_site_and_not_the_session(federation, fed, tmp_path):
     begun = tmp_path / "begun"
     with opened(federation) as session:
-        job = session.execute(written(lambda: Yield(value=fed.Block(seconds=40, path=str(begun), site="east"))))
+        job = session.execute(written(lambda: Yield(value=fed.Block(seconds=100_000, path=str(begun), site="east"))))
         until(begun.exists)
-        begin = time.perf_counter()
         job.cancel()
         assert job.get_status() is JobStatus.ABORTED
         # The site does not answer, so a new job takes the old one's place.
         assert session.run(written(lambda: chain(fed)), start=0) == {"yield": [24]}
-        assert time.perf_counter() - begin < 35
 
 
 def test_a_version_that_does_not_match_is_told_before_anything_runs(federation, fed):
@@ -174,10 +171,8 @@ def test_a_component_that_the_allow_list_refuses_is_told(federation, fed):
     before = resources.read_text()
     resources.write_text(before.replace("dfm.flare.", "elsewhere."))
     try:
-        begin = time.perf_counter()
         with opened(federation) as session, pytest.raises(SessionError, match="ended before it began"):
             session.prepare(written(lambda: chain(fed)))
-        assert time.perf_counter() - begin < 30
     finally:
         resources.write_text(before)
 
@@ -190,10 +185,8 @@ def test_an_adapter_that_ends_its_process_is_an_error_of_what_needs_it(federatio
             Yield(value=fed.Add(a=1, site="east"), place="alive")
 
         prepared = session.prepare(written(build))
-        begin = time.perf_counter()
         job = session.execute(prepared)
-        assert job.wait_until_finished(40)
-        assert time.perf_counter() - begin < 20
+        assert job.wait_until_finished()
         assert job.get_status() is JobStatus.FAILED
         assert job.results("alive") == [2]
         (error,) = job.errors[0].errors
@@ -207,9 +200,7 @@ def test_a_server_that_dies_is_told_and_a_restarted_one_serves_again(federation,
         prepared = session.prepare(written(lambda: Yield(value=fed.Wait(seconds=60, site="east"))))
         job = session.execute(prepared)
         os.kill(federation.process("server"), signal.SIGKILL)
-        begin = time.perf_counter()
-        assert job.wait_until_finished(40)
-        assert time.perf_counter() - begin < 30
+        assert job.wait_until_finished()
         assert job.get_status() is JobStatus.FAILED
         (error,) = job.errors[0].errors
         assert (error.site, error.type) == ("east", "SiteLostError")

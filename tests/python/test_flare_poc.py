@@ -13,13 +13,13 @@ import ssl
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from dfm.flare._job import write_job
+from eventually import until
 from small_federation import Small
 
 pytest.importorskip("nvflare")
@@ -142,9 +142,7 @@ class World:
         job = write_job(Path(tempfile.mkdtemp(dir=self.folder)), "dfm-waits", "nobody")
         admin = self.kits(name) / "concierge@examplefed.com"
         subprocess.run([sys.executable, "-c", SUBMIT, admin, job], check=True, capture_output=True)
-        deadline = time.monotonic() + 20
-        while self.job_processes(name) < processes and time.monotonic() < deadline:
-            time.sleep(0.1)
+        until(lambda: self.job_processes(name) >= processes, 60)
         assert self.job_processes(name) == processes
 
     def listens(self, name: str) -> set[tuple[str, int]]:
@@ -331,9 +329,7 @@ def test_a_new_site_joins_what_runs(running: World) -> None:
 
 def test_a_client_that_was_killed_is_told_and_comes_back(running: World) -> None:
     running.kill(running.record("greet", "reception")["process"])
-    deadline = time.monotonic() + 5
-    while running.record("greet", "reception")["ended"] is None and time.monotonic() < deadline:
-        time.sleep(0.01)
+    until(lambda: running.record("greet", "reception")["ended"] is not None)
     refusal = running.dfm("poc", "wait", "-f", "greet", exit=1)
     assert "`reception` failed: it was ended by signal 9" in refusal
     assert running.states("greet")["reception"] == "failed: it was ended by signal 9"

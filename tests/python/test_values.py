@@ -14,6 +14,7 @@ import io
 import os
 import pathlib
 import sys
+import threading
 import types
 import typing
 import uuid
@@ -444,8 +445,64 @@ def test_images():
             assert back.getpalette() == image.getpalette()
 
 
+def test_an_image_is_its_pixels_whatever_file_it_was_read_from():
+    Image = pytest.importorskip("PIL.Image")
+    for kind in ("PNG", "BMP", "TIFF", "GIF"):
+        file = io.BytesIO()
+        Image.new("L", (9, 3), 7).save(file, kind)
+        image = Image.open(file)
+        back = there_and_back(image)
+        assert (back.format, back.tobytes()) == (None, image.tobytes())
+
+
+class Meanwhile:
+    """What happens while it is encoded is not its own doing."""
+
+    happens = staticmethod(lambda: None)
+
+
+def encode_meanwhile(_):
+    thread = threading.Thread(target=Meanwhile.happens)
+    thread.start()
+    thread.join()
+    return "encoded"
+
+
+values.register(Meanwhile, encode_meanwhile, lambda state: state, "test_values.Meanwhile")
+
+
+def test_a_dictionary_that_another_thread_changes_while_it_is_encoded_travels_as_it_was(monkeypatch):
+    value = {"first": Meanwhile(), "last": 1}
+
+    def happens():
+        for number in range(1000):
+            value[str(number)] = number
+        del value["last"]
+
+    monkeypatch.setattr(Meanwhile, "happens", happens)
+    assert there_and_back(value) == {"first": "encoded", "last": 1}
+    assert "last" not in value and len(value) == 1001
+
+
+def test_a_list_that_another_thread_changes_while_it_is_encoded_travels_as_it_was(monkeypatch):
+    value = [Meanwhile(), 1, 2]
+    monkeypatch.setattr(Meanwhile, "happens", value.clear)
+    assert there_and_back(value) == ["encoded", 1, 2] and not value
+
+
 class Opaque:
     pass
+
+
+class Faceless:
+    @property
+    def __class__(self):
+        raise RuntimeError("it has none")
+
+
+def test_what_does_not_tell_its_class_is_refused_as_anything_else():
+    with pytest.raises(TypeError, match=r"value\[1\]: .*Faceless has no encoding that is safe to send"):
+        _values.dumps([1, Faceless()])
 
 
 def test_what_has_no_encoding_is_named():
