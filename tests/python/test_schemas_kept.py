@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import jsonschema as _jsonschema
+import numpy
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
@@ -248,3 +249,19 @@ def test_each_keyword_is_kept_or_told(tmp_path: Path, monkeypatch: pytest.Monkey
             if valid and not means_a_type(schema) and not takes(adapter, value, strict=False):
                 lost.append(f"{schema} refuses {value!r} ({warned})")
     assert not lost, "\n".join(lost)
+
+
+def test_a_property_may_be_of_a_class_that_pydantic_knows_nothing_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    array: dict[str, Any] = {"type": "numpy.ndarray"}
+    inside = {"cells": array, "more": {"type": "array", "items": array}, "maybe": {"type": ["numpy.ndarray", "null"]}}
+    schemas: dict[str, Any] = {"Grid": {"type": "object", "properties": inside, "required": ["cells"]}}
+    assert federation(tmp_path, schemas, "arrayfed") == {}
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    grid = importlib.import_module("arrayfed.fed.schema").Grid
+    cells = numpy.zeros(3)
+    assert grid(cells=cells, more=[cells]).cells is cells
+    for wrong in ({"cells": [0.0, 0.0]}, {"cells": cells, "more": [1]}):
+        with pytest.raises(ValidationError, match="instance of ndarray"):
+            grid(**wrong)
