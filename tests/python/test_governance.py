@@ -179,8 +179,10 @@ def test_what_happens_is_written_down_where_a_policy_says_so(federation, file, f
     assert records[1]["parameters"] == {"value": [1, 2]} and records[2]["how"] == "done"
     (left, *_) = (one for one in records if one["what"] == "left")
     assert (left["to"], left["kind"]) == ("home", "number") and left["bytes"] > 0 and len(left["digest"]) == 64
-    (refused,) = (one for one in records if one["what"] == "refused")
-    assert refused["operation"] == "work.Echo" and "`leaves.kinds`" in refused["why"]
+    refused = [(one["operation"], one["why"]) for one in records if one["what"] == "refused"]
+    left_not, called_not = refused
+    assert left_not[0] == "work.Echo" and "`leaves.kinds`" in left_not[1]
+    assert called_not[0] == "work.Fail" and "its rule 'never'" in called_not[1]
     done = dfm(command, "site", "audit", "verify", tmp_path / "log")
     assert (done.returncode, "each record follows" in done.stdout) == (0, True), done
     log = tmp_path / "log" / "log.jsonl"
