@@ -9,7 +9,7 @@ FUZZ_SECONDS ?= 1800
 FUZZ_TARGETS ?= configuration pipeline settings packet net session record \
 	value rebuild table statement told batch kit
 
-.PHONY: docs docs-serve reference release fuzz growth soak demo test test-rust test-python test-deploy test-containers test-shells test-network test-threads tools lint advisories bench wheel generated test-other
+.PHONY: docs docs-serve reference release fuzz growth soak demo test test-rust test-python test-deploy test-containers test-shells test-network test-threads test-memory tools lint advisories bench wheel generated test-other
 
 # The main job on real data: three sites greet, three cities are compared.
 demo: generated
@@ -56,6 +56,13 @@ test-network: generated
 # Every order in which threads can come to what they share, by loom.
 test-threads:
 	cargo test --release --locked --manifest-path tests/threads/Cargo.toml --target-dir target/threads
+
+# What maps memory, with each access to it checked by the compiler's AddressSanitizer, which a nightly one has.
+NIGHTLY ?= nightly
+HOST := $(shell rustc -vV | sed -n 's/^host: //p')
+test-memory:
+	RUSTFLAGS=-Zsanitizer=address cargo +$(NIGHTLY) test --package dfm-runtime --release --locked --tests \
+	  --target $(HOST) --target-dir target/sanitized
 
 tools: .venv/deploy-tools
 
