@@ -28,6 +28,7 @@ QUESTIONS = [
     "arrays",
     "stream",
     "operations",
+    "governing",
     "hop",
     "idle",
     "flare",

@@ -31,9 +31,9 @@ class Side:
         self.api: Any = importlib.import_module(f"{package}.api")
         self.operations: Any = importlib.import_module("benchfed.fed.api.bench")
 
-    def session(self) -> Any:
+    def session(self, **options: Any) -> Any:
         """A connected session of the homesite, on this machine's processes."""
-        return self._connected(target="local")
+        return self._connected(target="local", **options)
 
     def flare_session(self, kits: Path) -> Any:
         """The same, in the federation whose startup kits are in that folder."""

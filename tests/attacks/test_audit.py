@@ -114,7 +114,7 @@ def chained(records):
     chain = _audit._Chain(0, _audit.BEGINNING)
     for record in records:
         chain.add({key: value for key, value in record.items() if key not in ("n", "before")})
-    return chain.lines
+    return b"".join(chain.lines)
 
 
 @pytest.mark.parametrize(
@@ -234,3 +234,24 @@ def test_what_is_kept_of_parameters_is_as_the_policy_says(tmp_path):
         audit.call(1, "work.Add", None, {"name": "Ada", "other": object()})
         audit.close()
         assert ("Ada" in (tmp_path / str(full) / LOG).read_text()) is full
+
+
+def test_how_a_call_ended_is_with_it_or_after_it(tmp_path):
+    audit = log(tmp_path)
+    audit.call(1, "work.Add", None, {})
+    audit.runs(7)
+    audit.ended(7, "done")
+    audit.call(1, "work.Echo", None, {})
+    audit.runs(8)
+    audit.settle()
+    audit.ended(8, "ValueError")
+    audit.ended(8, "given up")
+    audit.close()
+    records = [json.loads(line) for line in (tmp_path / LOG).read_text().splitlines()]
+    told = [(one["what"], one.get("operation"), one.get("how")) for one in records]
+    assert told == [
+        ("session", None, None),
+        ("call", "work.Add", "done"),
+        ("call", "work.Echo", None),
+        ("ended", "work.Echo", "ValueError"),
+    ]

@@ -140,7 +140,8 @@ def test_what_happened_is_in_the_sites_log_and_signed_by_its_key(governed, fed):
     kit = path.parent.parent
     lines = [json.loads(line) for line in (kit / "audit" / "log.jsonl").read_text().splitlines()]
     mine = [one for one in lines if one["user"] == "other@small.example" and one["session"] == lines[-1]["session"]]
-    assert {"session", "job", "call", "ended", "left", "refused", "signed"} <= {one["what"] for one in mine}
+    assert {"session", "job", "call", "left", "refused", "signed"} <= {one["what"] for one in mine}
+    assert sum(one.get("how") == "done" and one["seconds"] >= 0 for one in mine) == 2
     assert all(len(one["pipeline"]) == 64 for one in mine if one["what"] == "job")
     assert all("parameters" not in one and one["parameters-digest"] for one in mine if one["what"] == "call")
     found = verify(kit / "audit", read_credentials(kit))

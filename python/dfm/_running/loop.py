@@ -294,7 +294,7 @@ class SiteLoop:
                     bound = self.adapters.bound(due.operation, due.provider, due.job)
                     arguments = bound.arguments(given, job=due.job)
                     if self.adapters.audit is not None and isinstance(due.operation, str):
-                        self.adapters.audit.runs(call, due.job, due.operation)
+                        self.adapters.audit.runs(call)
                 except Exception as error:
                     self._fail(call, error)
                 else:

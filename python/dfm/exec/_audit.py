@@ -108,7 +108,9 @@ class Audit:
         self._lost = 0
         self._broken = False
         self._later: list[dict[str, Any]] = []
-        self._running: dict[int, tuple[float, dict[str, Any]]] = {}
+        self._last: dict[str, Any] = {}
+        self._writes = 0
+        self._running: dict[int, tuple[float, int, dict[str, Any]]] = {}
 
     def job(self, job: int, pipeline: str) -> None:
         """A job begins whose net at this site has this digest, which its user has signed."""
@@ -122,21 +124,26 @@ class Audit:
         """
         if self._broken:
             self._write([])
-        record = {"what": "call", "job": job, "operation": operation}
+        record: dict[str, Any] = {"at": round(time.time(), 6), "what": "call", "job": job, "operation": operation}
         if provider is not None:
             record["provider"] = provider
-        self._later.append(record | self._parameters(given))
+        self._last = record | self._parameters(given)
+        self._later.append(self._last)
 
-    def runs(self, call: int, job: int | None, operation: str) -> None:
-        """A call that has been written down has this number while it runs."""
-        self._running[call] = time.monotonic(), {"job": job, "operation": operation}
+    def runs(self, call: int) -> None:
+        """The call that was told last has this number while it runs."""
+        self._running[call] = time.monotonic(), self._writes, self._last
 
     def ended(self, call: int, how: str) -> None:
         """A call has: `done`, `given up`, or with the class of an error. Written with what follows."""
         if (running := self._running.pop(call, None)) is not None:
-            begun, record = running
-            seconds = round(time.monotonic() - begun, 6)
-            self._later.append({"what": "ended", "call": call, **record, "how": how, "seconds": seconds})
+            begun, writes, record = running
+            if writes != self._writes:
+                # Its own record has been written.
+                record = {"what": "ended", "job": record["job"], "operation": record["operation"]}
+                self._later.append(record)
+            record["how"] = how
+            record["seconds"] = round(time.monotonic() - begun, 6)
 
     def left(self, job: int, to: str, operation: str | None, kind: str, size: int, digest: str | None) -> None:
         """A value is about to leave.
@@ -190,6 +197,7 @@ class Audit:
                 self._broken = True
                 self._lost += max(0, len(self._later) - _WAITING)
                 del self._later[_WAITING:]
+                self._writes += 1
                 self._logger.error("the audit log in %s cannot be written, so all is refused: %s", self._folder, error)
                 why = "as it cannot write down what happens; its log says why"
                 raise RefusedError(f"site '{self._site}' refuses everything, {why}") from None
@@ -198,6 +206,7 @@ class Audit:
             self._lost += len(records) - bool(self._lost)
         else:
             self._lost, self._broken = 0, False
+        self._writes += 1
         self._later.clear()
 
     def _append(self, records: list[dict[str, Any]], signed: bool) -> None:
@@ -220,9 +229,10 @@ class Audit:
                     self._add_signature(chain, about)
             if signed and self._unsigned:
                 self._add_signature(chain, about)
-            _write_whole(file, chain.lines, end.size)
+            lines = b"".join(chain.lines)
+            _write_whole(file, lines, end.size)
             self._begun = True
-            self._end = _End(chain.number, chain.digest, end.size + len(chain.lines), end.file)
+            self._end = _End(chain.number, chain.digest, end.size + len(lines), end.file)
         finally:
             fcntl.flock(self._lock, fcntl.LOCK_UN)
 
@@ -283,14 +293,14 @@ class _Chain:
     def __init__(self, number: int, digest: str) -> None:
         self.number = number
         self.digest = digest
-        self.lines = b""
+        self.lines: list[bytes] = []
 
     def add(self, record: dict[str, Any]) -> None:
         """One more record."""
         self.number += 1
         line = _ENCODE({"n": self.number, "before": self.digest} | record).encode()
         self.digest = hashlib.sha256(line).hexdigest()
-        self.lines += line + b"\n"
+        self.lines += line, b"\n"
 
 
 _BEFORE = _End(0, BEGINNING, 0, 0)
