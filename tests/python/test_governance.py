@@ -164,6 +164,9 @@ def test_what_happens_is_written_down_where_a_policy_says_so(federation, file, f
         assert answer(running, lambda: Yield(value=fed.Echo(value=[5], site="east"))) == ([[5]], [])
         with pytest.raises(SessionError, match="its rule 'never'"):
             running.session.run(written(lambda: Yield(value=fed.Fail(value=1, site="east"))))
+        with Pipeline(mode="discovery") as pipeline:
+            fed.Report(city=Advise(), month=Advise(), site="east")
+        running.session.discover(pipeline)
     done = dfm(command, "--json", "site", "audit", "show", tmp_path / "log")
     records = [json.loads(line) for line in done.stdout.splitlines()]
     seen = [(one["what"], one.get("operation")) for one in records]
@@ -175,11 +178,13 @@ def test_what_happens_is_written_down_where_a_policy_says_so(federation, file, f
     ]
     assert [one["how"] for one in records if one.get("operation") == "work.Total" and "how" in one] == ["done"]
     assert all(one["user"] == ADA.user for one in records)
+    assert sum("how" in one for one in records) == sum(one["what"] == "call" for one in records)
     assert records[1]["parameters"] == {"value": [1, 2]}
     (left, *_) = (one for one in records if one["what"] == "left")
     assert (left["to"], left["kind"]) == ("home", "number") and left["bytes"] > 0 and len(left["digest"]) == 64
     refused = [(one["operation"], one["why"]) for one in records if one["what"] == "refused"]
-    left_not, called_not = refused
+    left_not, called_not, *discovered_not = refused
+    assert discovered_not and all("`leaves.kinds`" in why for _, why in discovered_not), "an answer is a value too"
     assert left_not[0] == "work.Echo" and "`leaves.kinds`" in left_not[1]
     assert called_not[0] == "work.Fail" and "its rule 'never'" in called_not[1]
     done = dfm(command, "site", "audit", "verify", tmp_path / "log")

@@ -293,7 +293,7 @@ class SiteLoop:
                 try:
                     bound = self.adapters.bound(due.operation, due.provider, due.job)
                     arguments = bound.arguments(given, job=due.job)
-                    if self.adapters.audit is not None and isinstance(due.operation, str):
+                    if self.adapters.audit is not None and bound.judge is not None:
                         self.adapters.audit.runs(call)
                 except Exception as error:
                     self._fail(call, error)
