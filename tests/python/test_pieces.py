@@ -1,5 +1,6 @@
 """Does a large batch come whole, once, whatever becomes of its pieces?"""
 
+import collections
 import os
 import random
 import threading
@@ -127,19 +128,62 @@ def test_a_batch_that_came_and_is_not_taken_is_no_success() -> None:
 
 def test_pieces_follow_what_the_link_carries() -> None:
     pace = Pace()
-    for _ in range(10):
-        pace.answered(0.05)
-    assert pace.length == 16
-    pace.answered(0.05 + 0.3)
-    assert pace.length == 16
-    for _ in range(10):
-        pace.answered(0.05 + 0.6)
-    assert pace.length == 1
-    assert pace.expected == 4 * (0.05 + 0.6)
-    for _ in range(2):
-        pace.answered(0.05)
+
+    def answers(late: float, count: int = 8) -> int:
+        """What a piece is after two rounds of answers, of which the first were sent at another pace."""
+        for _ in range(count):
+            pace.answered(0.05 + late)
+        return pace.length
+
+    assert [answers(0.0) for _ in range(3)] == [4, 16, 16], "nothing queues"
+    assert answers(0.05) == 16
+    assert [answers(0.2) for _ in range(5)] == [8, 4, 2, 1, 1]
+    assert pace.expected == 4 * (0.05 + 0.2)
+    assert pace.at_once == 3
+    answers(0.2)
+    answers(0.2)
+    assert (pace.at_once, pace.length) == (2, 1)
+    assert [(answers(0.02, 2 * pace.at_once), pace.at_once) for _ in range(3)] == [(1, 3), (1, 4), (2, 4)]
     pace.lost()
-    assert pace.length == 2
+    assert pace.length == 1
+
+
+def test_answers_of_which_only_some_are_late_change_nothing() -> None:
+    """As of a process that does not get its turn on a busy machine; a queue makes all of them late."""
+    pace = Pace()
+    for _ in range(8):
+        pace.answered(0.05)
+    for _ in range(10):
+        for seconds in (0.09, 1.0, 2.0, 3.0):
+            pace.answered(seconds)
+    assert pace.length == 4
+
+
+@pytest.mark.parametrize("megabits", [2, 10, 100])
+@pytest.mark.parametrize("round_trip", [0.005, 0.05, 0.3])
+def test_what_is_small_waits_for_little_behind_what_is_large_and_the_link_is_full(
+    monkeypatch: pytest.MonkeyPatch, megabits: int, round_trip: float
+) -> None:
+    """On a link that is no more than this calculation: pieces queue at its rate, answers take a round trip."""
+    monkeypatch.undo()
+    pace, rate, whole = Pace(), megabits * 125_000, megabits * 5_000_000
+    now = empty = 0.0
+    left = whole
+    under_way: collections.deque[tuple[float, float]] = collections.deque()
+    waits: list[float] = []
+    while left or under_way:
+        while left and len(under_way) < pace.at_once:
+            length = min(pace.length, left)
+            left -= length
+            # Whatever comes now waits until the link is empty.
+            empty = max(empty, now) + length / rate
+            waits.append(empty - now)
+            under_way.append((now, empty + round_trip))
+        begun, now = under_way.popleft()
+        pace.answered(now - begun)
+    # The first rounds find out what the link carries. Two pieces of the least size are under way on any.
+    assert max(waits[40:]) < 2.5 * _pace.LEAST / rate + max(0.08, round_trip / 2)
+    assert whole / rate / now > 0.8
 
 
 @pytest.mark.parametrize(

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-LEAST, MOST = 1 << 16, 1 << 22
+LEAST, MOST = 1 << 14, 1 << 22
 """The least and the most that is sent at once, in bytes."""
-_SHORT, _LONG = 0.1, 0.5
-"""Seconds that an answer may take longer than the fastest one: below the first, the next pieces are larger; above the
-second, smaller, for then they queue somewhere."""
-
-
+FEWEST, MOST_AT_ONCE = 2, 4
+"""How many pieces may be under way: one that travels and one behind it fill any link whose answers come at once."""
+_NONE, _SHORT, _LONG = 0.01, 0.03, 0.08
+"""Seconds that answers may take longer than the fastest one, as they queue somewhere: below these, four times and twice
+as much may be under way; above the last one, half as much."""
+_PART_SHORT, _PART_LONG = 0.25, 0.5
+"""The same as parts of what the fastest one took: far away, what is small takes long enough itself."""
 _SLOWER = 4.0
 """How many times as long as the last one an answer may take before its piece is sent again."""
 
 
 class Pace:
-    """How many bytes are sent at once, by how long the answers to those before took. It lasts as long as its lane."""
+    """How many bytes are sent at once, by how long the answers to those before took. It lasts as long as its lane.
+
+    What is small and comes later waits as long in the same queue, so there is to be no more in it than that bears.
+    """
 
     def __init__(self) -> None:
         self.length = LEAST
+        self.at_once = MOST_AT_ONCE
+        """How many pieces of this length may be under way."""
         self.expected = 0.0
         """Seconds after which an answer should have come, by how long the last one took."""
         self._fastest = float("inf")
+        self._before = MOST_AT_ONCE
+        """Answers that are still to come to what was sent at another pace."""
+        self._round: list[float] = []
 
     def lost(self) -> None:
         """What was sent, or its answer, did not come in time."""
@@ -30,7 +40,25 @@ class Pace:
         """An answer took so long."""
         self._fastest = min(self._fastest, seconds)
         self.expected = _SLOWER * seconds
-        if seconds < self._fastest + _SHORT:
-            self.length = min(2 * self.length, MOST)
-        elif seconds > self._fastest + _LONG:
-            self.length = max(self.length // 2, LEAST)
+        if self._before:
+            self._before -= 1
+            return
+        self._round.append(seconds)
+        if len(self._round) < self.at_once:
+            return
+        # A process that does not get its turn makes some answers late, a queue all.
+        late = min(self._round) - self._fastest
+        self._round.clear()
+        short, long = max(_SHORT, _PART_SHORT * self._fastest), max(_LONG, _PART_LONG * self._fastest)
+        if short <= late <= long:
+            return
+        self._before = self.at_once
+        if late > long:
+            if self.length > LEAST:
+                self.length = max(self.length // 2, LEAST)
+            else:
+                self.at_once = max(self.at_once - 1, FEWEST)
+        elif self.at_once < MOST_AT_ONCE:
+            self.at_once += 1
+        else:
+            self.length = min((4 if late < _NONE else 2) * self.length, MOST)

@@ -19,11 +19,8 @@ from collections.abc import Callable, Iterator
 from typing_extensions import Buffer
 
 from dfm.flare._channel import Piece
-from dfm.flare._pace import Pace
+from dfm.flare._pace import MOST_AT_ONCE, Pace
 from dfm.flare._packets import MOST_WAITING, Unreachable
-
-_AT_ONCE = 4
-"""Pieces that are under way."""
 
 
 def send(
@@ -57,12 +54,12 @@ def send(
                 answer = error
             answers.put((piece, time.monotonic() - begun, answer))
 
-    for _ in range(_AT_ONCE):
+    for _ in range(MOST_AT_ONCE):
         threading.Thread(target=carry, name="dfm-piece", daemon=True).start()
     try:
         since, offset, under_way = time.monotonic(), 0, 0
         while under_way or offset < ends[-1]:
-            while under_way < _AT_ONCE and offset < ends[-1]:
+            while under_way < pace.at_once and offset < ends[-1]:
                 piece = Piece(number, ends[-1], offset, min(pace.length, ends[-1] - offset))
                 pieces.put(piece)
                 offset, under_way = offset + piece.length, under_way + 1
@@ -81,7 +78,7 @@ def send(
             pieces.put(piece)
             under_way += 1
     finally:
-        for _ in range(_AT_ONCE):
+        for _ in range(MOST_AT_ONCE):
             pieces.put(None)
     raise Unreachable("the other end has got all of a batch and does not say so")
 
