@@ -10,6 +10,7 @@ use std::fmt::Write;
 use indexmap::IndexMap;
 
 use crate::check::shown as shown_node;
+use crate::cost::UNKNOWN;
 use crate::estimate::{EstimatedEdge, shown_bytes, shown_seconds};
 use crate::{Estimate, EstimatedNode, MeasuredNode, MeasuredRun};
 
@@ -22,6 +23,8 @@ const GAP: (f64, f64) = (46.0, 11.0);
 const HEAD: f64 = 40.0;
 /// The most boxes of one site side by side; more go into further rows.
 const MAX_COLUMNS: usize = 4;
+/// The most characters of a line of the small font in a box.
+const LINE: usize = 26;
 const COLOURS: [&str; 6] = ["#eaf2fb", "#eef7ea", "#fdf3e4", "#f6ecf8", "#e9f6f5", "#fbecec"];
 
 /// The rectangle around something: left, top, right, bottom.
@@ -82,21 +85,25 @@ pub fn picture(estimate: &Estimate, run: Option<&MeasuredRun>) -> String {
 fn draw_node(svg: &mut String, node: &EstimatedNode, measured: Option<Option<&MeasuredNode>>, area: Area) {
     let (left, top, right, _) = area;
     let (round, stroke) = if node.operation { (4, "#334") } else { (19, "#383") };
-    let id = escaped(&shown_node(&node.node), 12);
-    let expected = shown_seconds(node.finish);
-    let lines = match measured {
-        None => [format!("{id}, done after {expected}"), repeated(node)],
-        Some(Some(run)) => [format!("{id}, done after {}", shown_seconds(run.finish)), format!("expected {expected}")],
-        Some(None) if node.operation => [format!("{id}, did not run"), format!("expected {expected}")],
-        Some(None) => [id, String::new()],
+    let id = shown_node(&node.node);
+    let known = node.finish < UNKNOWN;
+    let (done, expected) = match known.then(|| shown_seconds(node.finish)) {
+        Some(finish) => (format!("done after {finish}"), format!("expected {finish}")),
+        None => ("no cost known".to_owned(), "no cost known".to_owned()),
     };
-    let far = measured.flatten().is_some_and(|run| {
+    let lines = match measured {
+        None => [beside(&id, &done), escaped(&repeated(node), LINE)],
+        Some(Some(run)) => [beside(&id, &format!("done after {}", shown_seconds(run.finish))), expected],
+        Some(None) if node.operation => [beside(&id, "did not run"), expected],
+        Some(None) => [escaped(&id, LINE), String::new()],
+    };
+    let far = measured.flatten().filter(|_| known).is_some_and(|run| {
         let (more, less) = (run.finish.max(node.finish), run.finish.min(node.finish));
         more > 2.0 * less && more - less > 1e-3
     });
     let colours = ["#556", if far { "#b30" } else { "#556" }];
     let middle = (left + right) / 2.0;
-    let title = escaped(&format!("{} at {}", node.label, node.site), usize::MAX);
+    let title = escaped(&format!("{id}: {} at {}", node.label, node.site), usize::MAX);
     let lines: Vec<(&String, &str)> = lines.iter().zip(colours).filter(|(text, _)| !text.is_empty()).collect();
     let (label, line) = (escaped(&node.label, 21), top + 30.0 - 6.5 * lines.len() as f64);
     let _ = write!(
@@ -113,6 +120,12 @@ fn draw_node(svg: &mut String, node: &EstimatedNode, measured: Option<Option<&Me
         );
     }
     *svg += "</g>\n";
+}
+
+/// A node's name, cut to what the rest leaves of the line in its box.
+fn beside(id: &str, rest: &str) -> String {
+    let room = LINE.saturating_sub(rest.chars().count() + 2);
+    format!("{}, {rest}", escaped(id, room))
 }
 
 /// How often a node fires, if not once.

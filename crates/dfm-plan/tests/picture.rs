@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use dfm_net::{Frame, Measured};
+use dfm_net::{Frame, Measured, NodeId};
 use dfm_plan::{
     Estimate, FedInfo, Options, Pipeline, Plan, compare, explain, explain_run, picture, plan_and_estimate,
     suggested_costs,
@@ -109,6 +109,32 @@ fn fifty_nodes_stand_apart() {
     let run = compare(&estimate, &calls, &[1000.0, 1050.0]);
     for (name, svg) in [("fifty", picture(&estimate, None)), ("fifty-run", picture(&estimate, Some(&run)))] {
         stand_apart(name, &svg);
+    }
+}
+
+#[test]
+fn text_stays_inside_its_box_whatever_the_names_and_costs() {
+    let (_, mut estimate) = planned(6, |node| (0..node).rev().take(2).collect());
+    estimate.nodes[0].finish = f64::INFINITY;
+    estimate.nodes[1].node = NodeId::Name("a-name-that-somebody-has-given-it".to_owned());
+    estimate.nodes[2].node = NodeId::Name("<&><&><&><&>".to_owned());
+    estimate.nodes[3].node = NodeId::Number(u64::MAX);
+    estimate.nodes[3].firings = 1e18;
+    estimate.nodes[4].label = "name_space.AnOperationWhoseNameIsLong".to_owned();
+    let mut calls = calls(&estimate, |_| 1.0);
+    calls.retain(|call| call.node != estimate.nodes[1].node && call.begin.is_finite());
+    let run = compare(&estimate, &calls, &[1000.0, 1050.0]);
+    for svg in [picture(&estimate, None), picture(&estimate, Some(&run))] {
+        assert!(!svg.contains("unknown cost") && svg.contains("no cost known"), "{svg}");
+        for line in svg.lines().filter(|line| line.starts_with("<g>")) {
+            for text in line.split("<text ").skip(1) {
+                let (tag, text) = text.split_once('>').expect("a tag ends");
+                let text = text.split_once("</text>").expect("a text ends").0;
+                let text = text.replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">");
+                let size = if tag.contains("font-size=\"10\"") { 10.0 } else { 12.0 };
+                assert!(text.chars().count() as f64 * size * 0.56 <= 150.0, "{text}");
+            }
+        }
     }
 }
 
