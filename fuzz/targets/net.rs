@@ -20,7 +20,8 @@ fuzz_target!(init: seeds(), |bytes: &[u8]| {
     let Ok(Message::Open(_, _, net)) = Message::from_bytes(first.packet) else { return };
     let at_home = first.how.is_multiple_of(2);
     let told = check_alone(&net, at_home);
-    assert_eq!(told, check_alone(&net, at_home), "a net is always told the same");
+    // As text, since a number that is none is not equal to itself.
+    assert_eq!(format!("{told:?}"), format!("{:?}", check_alone(&net, at_home)), "a net is always told the same");
     if told.is_err() {
         return;
     }
