@@ -381,3 +381,16 @@ def test_a_tree_has_exactly_the_ways_that_asking_by_hand_finds(answers, values):
                 found.select(one)
         elif one not in ends:
             assert found.select(one) is not None
+
+
+def test_an_answer_reads_as_the_data_that_it_stands_for():
+    dates = AdvisedDateRange("1959-01-01", None)
+    one = AdvisedOneOf([AdvisedLiteral("*"), AdvisedSubsetOf(["a", AdvisedLiteral(AdvisedLiteral("b"))])])
+    assert [one[0], list(one[1]), len(one), one[-1][1:]] == ["*", ["a", "b"], 2, ["b"]]
+    entries = AdvisedDict({"time": {"first": "1959-01-01"}, "dates": dates, "kind": AdvisedLiteral(3)})
+    either = AdvisedOneOf([None, entries])
+    assert either[1]["time"]["first"] == "1959-01-01"
+    assert dict(either[1]["dates"]) == {"startdate": "1959-01-01", "enddate": None}
+    assert [*entries] == ["time", "dates", "kind"] and entries["kind"] == 3
+    for answer in (one, entries, dates, either):
+        assert loads(dumps(answer)) == answer and isinstance(loads(dumps(answer)), type(answer))

@@ -51,3 +51,20 @@ fn asked_it_changes_and_keeps_what_was_there() {
     assert!(again.stderr.contains("nothing of `nv-dfm-core`") && again.stdout.is_empty(), "{}", again.all());
     assert_eq!(world.dfm(".", "migrate nowhere").exit, 1);
 }
+
+#[test]
+fn a_configuration_names_the_models_that_the_code_beside_it_shares() {
+    let world = World::new();
+    let old = "dfm: 1.0.0\nsites:\n  a: {impl: nv_dfm_core.exec.Site}";
+    world.write("app/a.dfm.yaml", old);
+    world.write("app/b.dfm.yaml", "values:\n  packages: [shapes]\n");
+    world.write("app/main.py", "# import nv_dfm_lib_common\n");
+    world.dfm(".", "migrate app --write");
+    let changed = old.replace("nv_dfm_core", "dfm");
+    assert_eq!(world.read("app/a.dfm.yaml"), changed);
+    world.write("app/lib/x.py", "def f():\n    from nv_dfm_lib_common.schemas import TextureFile\n");
+    world.dfm(".", "migrate app --write");
+    assert_eq!(world.read("app/a.dfm.yaml"), format!("{changed}\nvalues:\n  packages: [nv_dfm_lib_common]\n"));
+    assert_eq!(world.read("app/b.dfm.yaml"), "values:\n  packages: [shapes]\n");
+    assert!(world.dfm(".", "migrate app --write").stderr.contains("nothing of `nv-dfm-core`"));
+}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias, cast, overload
 
 _SHOWN = 12
 """Of longer lists, only so many values are shown to people."""
@@ -23,7 +23,9 @@ class AdvisedLiteral:
 
 
 @dataclass(frozen=True)
-class _Choice:
+class _Choice(Sequence[Any]):
+    """Reads as the list of its values."""
+
     values: list[Any]
     """Plain values, or answers themselves."""
     break_on_advice: bool = False
@@ -45,6 +47,18 @@ class _Choice:
                 "a branch of its own; say split_on_advice=True"
             )
 
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Any]: ...
+
+    def __getitem__(self, index: int | slice) -> Any:
+        return [_plain(one) for one in self.values[index]] if isinstance(index, slice) else _plain(self.values[index])
+
 
 class AdvisedOneOf(_Choice):
     """One of these values."""
@@ -55,8 +69,11 @@ class AdvisedSubsetOf(_Choice):
 
 
 @dataclass(frozen=True)
-class AdvisedDateRange:
-    """A date or a time from `start` to `end`, both included; `None` for no limit. Texts are read as ISO 8601."""
+class AdvisedDateRange(Mapping[str, Any]):
+    """A date or a time from `start` to `end`, both included; `None` for no limit. Texts are read as ISO 8601.
+
+    Reads as a dictionary of both, `startdate` and `enddate`.
+    """
 
     start: datetime.date | str | None
     end: datetime.date | str | None
@@ -67,16 +84,34 @@ class AdvisedDateRange:
         _as_time(self.start, last=False)
         _as_time(self.end, last=True)
 
+    def __len__(self) -> int:
+        return 2
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("startdate", "enddate"))
+
+    def __getitem__(self, key: str) -> datetime.date | str | None:
+        return {"startdate": self.start, "enddate": self.end}[key]
+
 
 @dataclass(frozen=True)
-class AdvisedDict:
-    """A dictionary with these keys, each with this value or one that this answer allows."""
+class AdvisedDict(Mapping[str, Any]):
+    """A dictionary with these keys, each with this value or one that this answer allows. Reads as that."""
 
     dictionary: dict[str, Any]
     allow_extras: bool = False
     """Whether it may have other keys too."""
     break_on_advice: bool = False
     """Whether to ask for nothing after it: what comes later is called partial."""
+
+    def __len__(self) -> int:
+        return len(self.dictionary)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.dictionary)
+
+    def __getitem__(self, key: str) -> Any:
+        return _plain(self.dictionary[key])
 
 
 @dataclass(frozen=True, init=False)
@@ -104,6 +139,11 @@ class Okay:
 Answer: TypeAlias = (
     AdvisedLiteral | AdvisedOneOf | AdvisedSubsetOf | AdvisedDateRange | AdvisedDict | AdvisedError | Okay
 )
+
+
+def _plain(value: Any) -> Any:
+    """What stands in an answer's place for those who read the one around it: all but a literal read as data already."""
+    return _plain(value.value) if isinstance(value, AdvisedLiteral) else value
 
 
 def _ends_by_itself(value: Any) -> bool:

@@ -35,6 +35,10 @@ struct Found {
     /// What is left to people.
     left: Vec<Diagnostic>,
     sources: Sources,
+    /// Federations' configurations, and their texts.
+    configurations: Vec<(PathBuf, String)>,
+    /// Whether Python code imports the models that federations of `nv-dfm-core` share.
+    shares: bool,
 }
 
 /// Shows the changes, or makes them.
@@ -45,6 +49,10 @@ pub fn run(context: &Context, args: &Migrate) -> Result<(), Failure> {
     let root = context.here.join(&args.path);
     let mut found = Found::default();
     look(context, &root, &mut found).map_err(|error| refused(context, &root, &error))?;
+    for (path, text) in std::mem::take(&mut found.configurations) {
+        let after = rewrite::configuration(&text, found.shares);
+        change(&mut found, path, text, after);
+    }
     let mut kept = Vec::new();
     for (path, before, after) in &found.changes {
         let name = context.shown(path).display().to_string();
@@ -71,7 +79,7 @@ pub fn run(context: &Context, args: &Migrate) -> Result<(), Failure> {
             kept.push(copy);
         }
     }
-    let Found { changes, generated, left, sources } = found;
+    let Found { changes, generated, left, sources, .. } = found;
     let report = Report { diagnostics: left, sources };
     if context.output.json {
         let changed: Vec<&PathBuf> = changes.iter().map(|(path, ..)| path).collect();
@@ -116,6 +124,11 @@ fn look(context: &Context, path: &Path, found: &mut Found) -> io::Result<()> {
         return Ok(());
     }
     let Ok(text) = String::from_utf8(std::fs::read(path)?) else { return Ok(()) };
+    if name.ends_with(".dfm.yaml") {
+        found.configurations.push((path.to_owned(), text));
+        return Ok(());
+    }
+    found.shares |= rewrite::imports_shared(&name, &text);
     let Rewritten { text: after, left } = rewrite::rewrite(&name, &text);
     if !left.is_empty() {
         let file = found.sources.add(context.shown(path).display().to_string(), text.clone());
@@ -124,10 +137,14 @@ fn look(context: &Context, path: &Path, found: &mut Found) -> io::Result<()> {
             Diagnostic::warning(one.code, one.message).at(span, "left as it is").help(one.help)
         }));
     }
-    if after != text {
-        found.changes.push((path.to_owned(), text, after));
-    }
+    change(found, path.to_owned(), text, after);
     Ok(())
+}
+
+fn change(found: &mut Found, path: PathBuf, text: String, after: String) {
+    if after != text {
+        found.changes.push((path, text, after));
+    }
 }
 
 /// Whether a folder holds code that another tool of this format generated: what dfm generates is not, nor what people

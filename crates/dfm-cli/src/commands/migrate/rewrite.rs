@@ -4,6 +4,8 @@
 pub const PACKAGE: &str = "nv_dfm_core";
 /// Its name as a distribution.
 const DISTRIBUTION: &str = "nv-dfm-core";
+/// The package of models that its federations' adapters and applications have in common.
+const SHARED: &str = "nv_dfm_lib_common";
 const OWN_PACKAGE: &str = "dfm";
 const OWN_DISTRIBUTION: &str = "data-federation-mesh";
 
@@ -52,10 +54,34 @@ pub fn is_known(name: &str) -> bool {
     ["py", "pyi", "ipynb", "yaml", "yml", "toml", "cfg", "txt", "sh", "in"].contains(&end) || name == "Dockerfile"
 }
 
-/// Rewrites the text of a file of this name.
+fn is_python(name: &str) -> bool {
+    [".py", ".pyi", ".ipynb"].iter().any(|end| name.ends_with(end))
+}
+
+/// Whether a Python file imports what federations of the other tool share.
+pub fn imports_shared(name: &str, text: &str) -> bool {
+    let imports = |line: &str| {
+        let line = line.trim_start_matches([' ', '\t', '"']);
+        ["from ", "import "].iter().any(|word| line.strip_prefix(word).is_some_and(|rest| rest.starts_with(SHARED)))
+    };
+    is_python(name) && text.lines().any(imports)
+}
+
+/// Rewrites a federation's configuration. Objects of other packages' classes travel only where it names the package,
+/// so it names the one that the code beside it shares.
+pub fn configuration(text: &str, shares: bool) -> String {
+    let mut after: String = text.split_inclusive('\n').map(rewritten).collect();
+    if shares && !text.lines().any(|line| line.starts_with("values:")) {
+        let end = if after.is_empty() || after.ends_with('\n') { "" } else { "\n" };
+        after += &format!("{end}values:\n  packages: [{SHARED}]\n");
+    }
+    after
+}
+
+/// Rewrites the text of a file of this name, which is no federation's configuration.
 pub fn rewrite(name: &str, text: &str) -> Rewritten {
-    let python = [".py", ".pyi", ".ipynb"].iter().any(|end| name.ends_with(end));
-    let project = [".yaml", ".yml"].iter().any(|end| name.ends_with(end)) && !name.ends_with(".dfm.yaml");
+    let python = is_python(name);
+    let project = [".yaml", ".yml"].iter().any(|end| name.ends_with(end));
     let mut left = Vec::new();
     let mut after = String::new();
     let mut at = 0;
