@@ -1,6 +1,6 @@
 //! What does a site note of a job whose user wants it measured?
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use dfm_net::{Frame, Measured, NodeId};
 
@@ -12,6 +12,8 @@ pub(crate) struct Measuring {
     running: HashMap<CallId, Running>,
     /// Those that have ended, and what came to the application.
     done: Vec<Measured>,
+    /// The other sites that have told what they noted.
+    told: HashSet<String>,
 }
 
 #[derive(Default)]
@@ -46,9 +48,12 @@ impl Measuring {
         self.done.push(Measured { node, frame, begin: now, seconds: 0.0, bytes: None });
     }
 
-    /// What other sites have noted.
-    pub fn add(&mut self, more: Vec<Measured>) {
-        self.done.extend(more);
+    /// What another site has noted, which it tells once, at its end: more would be kept without a limit.
+    pub fn add(&mut self, site: String, more: Vec<Measured>) {
+        if self.told.insert(site) {
+            let sound = |one: &Measured| one.begin.is_finite() && one.seconds.is_finite();
+            self.done.extend(more.into_iter().filter(sound));
+        }
     }
 
     /// All that was noted.

@@ -363,7 +363,7 @@ impl<H: Host> Site<H> {
             }
             Message::Measured(job, calls) => {
                 if let Some(measuring) = self.jobs.get_mut(&job).and_then(|job| job.measuring.as_mut()) {
-                    measuring.add(calls);
+                    measuring.add(from, calls);
                 }
             }
             Message::Start(job, frame, ..) if self.is_beyond(&frame) => {

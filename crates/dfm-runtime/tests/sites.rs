@@ -6,8 +6,8 @@ use std::collections::HashMap;
 
 use bytes::{Bytes, Plain};
 use dfm_net::{
-    Arc, Argument, Block, Carry, Failure, Frame, Limits, Net, NodeId, Outcome, Place, Source, Step, Token, Transition,
-    Waiting,
+    Arc, Argument, Block, Carry, Failure, Frame, Limits, Measured, Net, NodeId, Outcome, Place, Source, Step, Token,
+    Transition, Waiting,
 };
 use dfm_runtime::{Call, CallId, Event, Link, NodeAt, Room, STREAM_WINDOW, Site, Wait, Why};
 use dfm_wire::{Buffer, Encoded, Message, Payload, Running, Unfinished};
@@ -193,6 +193,29 @@ fn a_measured_job_tells_its_calls_before_its_end() {
         (out, 2, None),
     ];
     assert_eq!(bytes, expected);
+}
+
+#[test]
+fn a_site_is_heard_once_about_what_it_measured() {
+    let mut session = Session::piped();
+    session.site("home").open(1, "job", chain(Carry::Value(vec![])), &HashMap::new());
+    session.site("home").measure(1);
+    session.site("home").start(1, &param(b"1"));
+    session.site("home").stop(1);
+    let call =
+        |begin| Measured { node: NodeId::Number(1), frame: Frame::of_param_set(0), begin, seconds: 1.0, bytes: None };
+    let told = Message::Measured(1, vec![call(f64::NAN), call(5.0), call(f64::INFINITY)]).to_bytes();
+    for _ in 0..3 {
+        session.site("home").receive_packet("b", &told);
+    }
+    session.run(append);
+    let calls = session.seen.iter().find_map(|event| match event {
+        Event::Measured(1, calls, _) => Some(calls),
+        _ => None,
+    });
+    let of_b: Vec<f64> =
+        calls.unwrap().iter().filter(|one| one.node == NodeId::Number(1)).map(|one| one.begin).collect();
+    assert_eq!(of_b, [5.0], "and what it tells later, at its end, is too late");
 }
 
 #[test]
