@@ -25,7 +25,7 @@ case $target in
     configuration) kept="tests/configs/valid tests/configs/invalid" ;;
     pipeline) kept=fuzz/seeds/pipeline ;;
     # Their seeds are signed with keys of their own each time.
-    statement | told | batch | kit) kept= ;;
+    statement | told | batch | kit | audit) kept= ;;
 esac
 # shellcheck disable=SC2086 # one word a folder
 exec $run "$found" "$made" $kept \

@@ -109,6 +109,19 @@ def test_any_lines_are_a_log_or_have_faults(kits, tmp_path_factory, lines):
         assert "\x1b" not in _shown(line)
 
 
+def test_a_line_that_is_no_object_is_shown_as_no_record():
+    for line in (b'"q"', b"7", b"[]", b"null", b"\xff", b'{"n": 1}', b'{"n": 1, "what": 2, "at": []}'):
+        assert _shown(line) == "no record"
+
+
+def test_nothing_is_called_signed_behind_a_fault(kits, honest, tmp_path):
+    lines = list(honest)
+    lines[1] = lines[1].replace(b'"at"', b'"an"')
+    (tmp_path / LOG).write_bytes(b"".join(lines))
+    found = verify(tmp_path, kits["east"])
+    assert found.faults and found.signed == 0
+
+
 def chained(records):
     """A chain made anew, as anybody can."""
     chain = _audit._Chain(0, _audit.BEGINNING)

@@ -40,7 +40,8 @@ class Verdict:
     records: int = 0
     """Lines."""
     signed: int = 0
-    """The number of the last one that a signature covers, with all before it."""
+    """The number of the last signature that holds, before any fault. It is of all before it; what else stands in its
+    own line, as the time, is covered by the next one alone."""
     head: str = f"0:{BEGINNING}"
     """The last line's number and digest."""
     faults: list[str] = dataclasses.field(default_factory=list[str])
@@ -130,7 +131,8 @@ def verify(folder: Path, credentials: Credentials | None, head: str | None = Non
                         fault(f"its session's key is not one of this site: {error}")
             case {"what": "signed", "session": str(session), "signature": str(signature)} if credentials is not None:
                 if _is_signed(keys.get(session), signature, number - 1, digest):
-                    found.signed = number
+                    # After a fault, what stands before a signature is no longer all that it was made of.
+                    found.signed = found.signed if found.faults else number
                 else:
                     fault("what it signs is another chain")
             case {"session": str(session), "what": what} if session not in keys and what != "torn":
@@ -200,7 +202,7 @@ def _shown(line: bytes) -> str:
         record = cast("dict[str, Any]", json.loads(line))
         about = " ".join(f"{key}={json.dumps(value)}" for key, value in record.items() if key not in _HIDDEN)
         return one_line(f"{record['n']} {_time(record).isoformat()} {record['what']} {about}")
-    except (ValueError, LookupError, TypeError, OverflowError, OSError, RecursionError):
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, OSError, RecursionError):
         return "no record"
 
 

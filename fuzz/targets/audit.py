@@ -1,0 +1,54 @@
+"""Does any log of a site's audit raise what its reader does not say, or is one that nobody signed called signed?"""
+# pyright: basic, reportMissingImports=false
+
+import json
+import logging
+
+import atheris
+
+with atheris.instrument_imports(include=["dfm"]):
+    from dfm._command.audit import _shown, verify
+from dfm.exec._audit import LOG, PURPOSE, Audit
+from dfm.exec._site import Asker
+from dfm.flare._identity import sign
+from fuzzing import fuzz, scratch
+from kits import Root
+
+_folder = scratch()
+_root = Root(scratch())
+_credentials = _root.kit("west")
+
+
+def _honest(session: str) -> bytes:
+    folder = scratch()
+    audit = Audit(
+        folder,
+        "west",
+        session,
+        Asker("ada", "x", "lead"),
+        logging.getLogger("dfm.fuzz"),
+        vouch=lambda content: sign(_credentials, PURPOSE, session, content),
+    )
+    audit.call(1, "work.Add", None, {"a": 1})
+    audit.left(1, "home", "work.Add", "number", 9, "0" * 64)
+    audit.close()
+    return (folder / LOG).read_bytes()
+
+
+_seeds = [_honest("s1"), _honest("s2")]
+_lines = {line for seed in _seeds for line in seed.splitlines()}
+
+
+def one(data: bytes) -> None:
+    (_folder / LOG).write_bytes(data)
+    found = verify(_folder, _credentials)
+    written = data.removesuffix(b"\n").split(b"\n")
+    # A signature is of what stands before it.
+    before = written[: max(found.signed - 1, 0)]
+    assert all(line in _lines for line in before), "nobody signed that"
+    json.dumps(found.faults)
+    for line in written:
+        assert "\n" not in _shown(line) and "\x1b" not in _shown(line)
+
+
+fuzz("audit", _seeds, one)
