@@ -239,7 +239,7 @@ mod tests {
         let before = "builders:\n  - path: a.B\n  - path: x.y.DfmWorkspaceArchiveBuilder\n    args:\n      folder: z\n\n  - path: c.D\n";
         let after = "builders:\n  - path: a.B\n  - path: c.D\n";
         assert_eq!(rewrite("project.yaml", before).text, after);
-        assert_eq!(rewrite("f.dfm.yaml", before).text, before);
+        assert_eq!(configuration(before, false), before);
     }
 
     #[test]
