@@ -15,10 +15,10 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from dfm._shown import one_line
-from dfm.exec._audit import BEGINNING, LOG, PURPOSE, number_of, older_logs, signed_text
+from dfm.exec._audit import BEGINNING, LOG, PURPOSE, older_logs, record_of, signed_text
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -109,11 +109,11 @@ def verify(folder: Path, credentials: Credentials | None, head: str | None = Non
     expected = 1
     for line in _lines(folder):
         found.records += 1
-        number = number_of(line)
-        if number is None:
+        record = record_of(line)
+        if record is None:
             torn, digest, expected = True, hashlib.sha256(line).hexdigest(), expected + 1
             continue
-        record = cast("dict[str, Any]", json.loads(line))
+        number: int = record["n"]
         if torn and record.get("what") != "torn":
             fault("the line before it is no record, and nobody says that it was left unfinished")
         torn = False
@@ -198,11 +198,12 @@ def _tell(found: Verdict, by_key: bool, as_json: bool) -> int:
 
 
 def _shown(line: bytes) -> str:
+    if (record := record_of(line)) is None:
+        return "no record"
     try:
-        record = cast("dict[str, Any]", json.loads(line))
         about = " ".join(f"{key}={json.dumps(value)}" for key, value in record.items() if key not in _HIDDEN)
         return one_line(f"{record['n']} {_time(record).isoformat()} {record['what']} {about}")
-    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, OSError, RecursionError):
+    except (ValueError, LookupError, TypeError, OverflowError, OSError, RecursionError):
         return "no record"
 
 

@@ -28,6 +28,7 @@ from dfm._running.sending import Sending, Sent
 from dfm._running.threads import Body, Threads
 from dfm._shown import clean_logger
 from dfm.exec._adapters import Adapters, Bound, kind_of
+from dfm.exec._audit import Audit
 from dfm.exec._sending import current
 from dfm.exec._telling import speak_for_thread
 from dfm.exec._turns import WAIT, Turns
@@ -110,6 +111,11 @@ class SiteLoop:
         if self._seconds < _LONGEST_CALL:
             self._look_for_late_calls()
 
+    @property
+    def _audit(self) -> Audit | None:
+        """What is written down of what happens here; None for nothing, and before it is known what can be called."""
+        return None if self._adapters is None else self._adapters.audit
+
     def watch(self) -> None:
         """Waits on the sockets that the site has now, and on no others."""
         sockets = self.site.sockets()
@@ -136,8 +142,8 @@ class SiteLoop:
         self._tell()
         if self._turns is not None:
             self._turns.keep(self.site.calls()[0])
-        if self._adapters is not None and self._adapters.audit is not None:
-            self._adapters.audit.settle()
+        if (audit := self._audit) is not None:
+            audit.settle()
         self._flush()
 
     async def end(self) -> None:
@@ -200,8 +206,8 @@ class SiteLoop:
                 assert_never(event)
 
     def _leave(self, job: int) -> None:
-        if self._adapters is not None and self._adapters.audit is not None:
-            self._adapters.audit.sign()
+        if (audit := self._audit) is not None:
+            audit.sign()
         if (adapters := self._adapters) is not None and (instances := adapters.leave(job)):
             task = self._spawn(adapters.tear_down(instances))
             self._endings.add(task)
@@ -293,8 +299,8 @@ class SiteLoop:
                 try:
                     bound = self.adapters.bound(due.operation, due.provider, due.job)
                     arguments = bound.arguments(given, job=due.job)
-                    if self.adapters.audit is not None and bound.judge is not None:
-                        self.adapters.audit.runs(call)
+                    if (audit := self._audit) is not None and bound.judge is not None:
+                        audit.runs(call)
                 except Exception as error:
                     self._fail(call, error)
                 else:
@@ -519,8 +525,8 @@ class SiteLoop:
         self.site.fail(call, *self.adapters.telling.told(error, f"'{operation}'" if operation else "the cache"))
 
     def _ended(self, call: int, how: str) -> None:
-        if self._adapters is not None and self._adapters.audit is not None:
-            self._adapters.audit.ended(call, how)
+        if (audit := self._audit) is not None:
+            audit.ended(call, how)
 
     def _look_for_late_calls(self) -> None:
         for call in self.site.overdue(self._seconds):

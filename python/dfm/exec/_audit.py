@@ -18,7 +18,7 @@ import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from dfm._private import private_folder
 from dfm.errors import RefusedError
@@ -333,22 +333,25 @@ def _end_of(path: str | Path) -> _End:
             os.pwrite(file, b"\n", size)
             data, size = data + b"\n", size + 1
         lines = data.split(b"\n")[-3:-1]
-        numbers = [number_of(line) for line in lines]
-        torn = numbers[-1] is None
-        if (number := numbers[0] if torn else numbers[-1]) is None:
+        records = [record_of(line) for line in lines]
+        torn = records[-1] is None
+        if (last := records[0] if torn else records[-1]) is None:
             raise OSError(f"{path} ends with what is no record; `dfm site audit verify` says where")
-        return _End(number + torn, hashlib.sha256(lines[-1]).hexdigest(), size, facts.st_ino, torn)
+        return _End(last["n"] + torn, hashlib.sha256(lines[-1]).hexdigest(), size, facts.st_ino, torn)
     finally:
         os.close(file)
 
 
-def number_of(line: bytes) -> int | None:
-    """The number of a record; None if it is none."""
+def record_of(line: bytes) -> dict[str, Any] | None:
+    """What a line says that is a record: an object with a number `n`. None if it is none."""
     try:
-        number = json.loads(line)["n"]
-    except (ValueError, LookupError, TypeError, RecursionError):
+        record: Any = json.loads(line)
+    except (ValueError, RecursionError):
         return None
-    return number if type(number) is int else None
+    if not isinstance(record, dict):
+        return None
+    said = cast("dict[str, Any]", record)
+    return said if type(said.get("n")) is int else None
 
 
 def _opened(path: str | Path, how: int) -> int:
