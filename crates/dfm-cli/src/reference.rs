@@ -157,7 +157,10 @@ const EXAMPLES: &[(&str, &str)] = &[
         "info: {description: The office}\ninterface:\n  \"#/operations/hello.Greet\": {adapter: shop.lib.Greet, args: from-operation}\nsend_cost:\n  store: {fixed_time: 0.01, bandwidth: 1.0e+9}",
     ),
     ("an `impl`", "path: shop.lib.Office\nargs: {floor: 2}"),
-    ("`cache_config`", "protocol: s3\nbase_path: shop-cache/office\nstorage_options: {anon: false}"),
+    (
+        "`cache_config`",
+        "protocol: s3\nbase_path: shop-cache/office\nstorage_options: {anon: false}\ngroups: {buyers: [ann@shop.example, bob@shop.example]}",
+    ),
     ("`secrets_vault`", "path: shop.lib.Vault\nargs: {file: /run/secrets/shop}"),
     (
         "an adapter binding",

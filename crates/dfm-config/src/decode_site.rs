@@ -5,14 +5,15 @@ use indexmap::{IndexMap, IndexSet};
 use serde_json::Map;
 
 use crate::decode_binding::{Scope, interface};
+use crate::decode_cache::cache;
 use crate::decode_schema::Schemas;
 use crate::decode_schema::class_path;
 use crate::deploy_names::check_sites;
 use crate::fields::{Faults, Fields, listed, meant, text, wrong_type};
-use crate::format::{ADAPTER, CACHE, IMPLEMENTATION, PROVIDER, SEND_COST, SITE, VAULT};
+use crate::format::{ADAPTER, IMPLEMENTATION, PROVIDER, SEND_COST, SITE, VAULT};
 use crate::names::{invalid_name, is_name};
 use crate::tree::{Data, Entry, Node};
-use crate::{Cache, Class, Operation, Provider, SendCost, Site, Vault};
+use crate::{Class, Operation, Provider, SendCost, Site, Vault};
 
 /// Decodes `sites`; `deployed` says whether Kubernetes is to run them.
 pub fn sites(
@@ -101,18 +102,6 @@ pub fn class(entry: &Entry, key: &'static str, faults: &mut Faults) -> Option<Cl
     let dotted = text(path, "path", faults)?;
     class_path(dotted, key, path.span, faults);
     Some(Class { path: dfm_diag::Spanned { value: dotted.to_owned(), span: path.span }, args })
-}
-
-fn cache(fields: &Fields<'_>, faults: &mut Faults) -> Cache {
-    let default = || Cache { protocol: "file".to_owned(), storage_options: Map::new(), base_path: None, shared: false };
-    let Some(entry) = fields.get("cache_config") else { return default() };
-    let fields = Fields::of(&CACHE, &entry.value, entry.key, faults);
-    fields.map_or_else(default, |fields| Cache {
-        protocol: fields.text("protocol", faults).unwrap_or_else(|| "file".to_owned()),
-        storage_options: fields.free("storage_options", faults),
-        base_path: fields.text("base_path", faults),
-        shared: fields.flag("shared", faults).unwrap_or(false),
-    })
 }
 
 fn vault(fields: &Fields<'_>, faults: &mut Faults) -> Vault {

@@ -298,6 +298,11 @@ pub static CACHE: Shape = Shape {
         key("storage_options", Kind::Free, "Its fsspec options."),
         key("base_path", Kind::Text, "The folder; default the user's cache folder for this federation."),
         key("shared", Kind::Flag, "Whether all users find what the site's own runs have kept; default `false`."),
+        key(
+            "groups",
+            Kind::Named(Form::Any, &Kind::Texts),
+            "A group's name → its users, as their certificates name them, who find what each other's runs have kept.",
+        ),
     ],
 };
 

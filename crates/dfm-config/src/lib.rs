@@ -4,6 +4,7 @@ mod bounds;
 mod check_project;
 mod decode;
 mod decode_binding;
+mod decode_cache;
 mod decode_operation;
 mod decode_provision;
 mod decode_schema;

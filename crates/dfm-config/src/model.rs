@@ -130,6 +130,9 @@ pub struct Cache {
     /// Whether all users find what the site's own runs have kept.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub shared: bool,
+    /// Groups by name, each with the names of the users who find and keep values together.
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    pub groups: IndexMap<String, Vec<String>>,
 }
 
 /// A vault for secrets.

@@ -130,6 +130,12 @@ pub static CODES: &[Code] = &[
         "Write `\"file.yaml#/json/pointer\"`, and see that the pointer's keys exist.",
     ),
     code(
+        "config-cache-group",
+        "A group of a site's cache has nobody in it, or a user who is in another one.",
+        "`groups: {study: [ann@x], trial: [ann@x]}`",
+        "Put each user into one group of a site's cache, or make one group of two.",
+    ),
+    code(
         "config-duplicate-key",
         "A key stands twice in one dictionary, perhaps in its other spelling.",
         "`is-async: true` and `is_async: true`",

@@ -21,6 +21,7 @@ from dfm._discovery.advisors import Advisor, advisors
 from dfm.errors import RefusedError, SecretError
 from dfm.exec._audit import Audit, Vouch
 from dfm.exec._cache import Cache, digest
+from dfm.exec._cache_owners import owners_for
 from dfm.exec._counting import Counting
 from dfm.exec._deciding import Deciding
 from dfm.exec._fitting import fitting
@@ -463,15 +464,11 @@ class Adapters:
         if self._cache is None:
             site = self.site()
             made_by = self._settings["api_version"], digest(self._settings["bindings"])
-            shared, private = ("", "shared", *made_by), (self.asker.user, *made_by)
-            if not FsspecConfig.model_validate(self._settings["cache"]).shared:
-                owners = [private]
-            elif self.asker.is_own:
-                owners = [shared]
-            else:
-                # What others may not call, they do not find either.
-                owners = [private] if self.deciding.restricts() else [private, shared]
-            self._cache = Cache(lambda: site.cache_storage("results"), self.logger, owners)
+            config = FsspecConfig.model_validate(self._settings["cache"])
+            owners = owners_for(self.asker, config, self.deciding.restricts())
+            self._cache = Cache(
+                lambda: site.cache_storage("results"), self.logger, [(*owner, *made_by) for owner in owners]
+            )
         match step:
             case _native.CacheStep.LOOK_UP:
                 bound = Bound(self._cache.look_up, "thread")

@@ -31,6 +31,8 @@ class FsspecConfig(BaseModel, frozen=True):
     """Where it begins; `None` for the user's cache folder of this federation."""
     shared: bool = False
     """Whether all users find what the site's own runs have kept for `TryFromCache`."""
+    groups: dict[str, list[str]] = {}
+    """Groups by name, whose users find what each other's runs have kept for `TryFromCache`."""
 
 
 class SecretsVaultConfig(BaseModel, frozen=True):

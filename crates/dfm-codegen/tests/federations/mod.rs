@@ -63,6 +63,7 @@ pub fn rich() -> Federation {
             storage_options: object(json!({"anon": true})),
             base_path: Some("bucket/cache".to_owned()),
             shared: true,
+            groups: named([("study", vec!["ann@x".to_owned(), "bob@y".to_owned()])]),
         },
         vault: Vault { path: Some("rich.lib.Vault".to_owned()), args: object(json!({"prefix": "N_"})) },
         providers: named([
@@ -240,7 +241,13 @@ fn site<const N: usize>(interface: [(&str, Binding); N]) -> Site {
         span: Span::default(),
         info: Map::new(),
         implementation: None,
-        cache: Cache { protocol: "file".to_owned(), storage_options: Map::new(), base_path: None, shared: false },
+        cache: Cache {
+            protocol: "file".to_owned(),
+            storage_options: Map::new(),
+            base_path: None,
+            shared: false,
+            groups: named([]),
+        },
         vault: Vault { path: None, args: Map::new() },
         interface: named(interface),
         providers: IndexMap::new(),
