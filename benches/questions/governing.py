@@ -1,5 +1,6 @@
 """What do a site's policy and its audit log cost?"""
 
+import statistics
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,20 +31,22 @@ def measure(side: Side) -> Iterator[tuple[str, float]]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "policy.yaml")
         file.write_text(_POLICY + f"audit: {{folder: {folder}/log}}\n")
-        free, governed = (_times(side, policies) for policies in ({}, {"a": file}))
+        free, governed = _times(side, [{}, {"a": file}])
     yield "free", free[0]
     yield "job", governed[0]
     yield "call", (governed[1] - free[1]) / _LENGTH
 
 
-def _times(side: Side, policies: dict[str, Any]) -> tuple[float, float]:
-    """Of a job of one call, and of many."""
-    session = side.session(policies=policies)
-
-    def taken(length: int, runs: int) -> float:
-        prepared = session.prepare(side.pipeline(lambda operations: chain(operations, ["a"] * length)))
-        return side.median(session, prepared, runs).result
-
-    found = taken(1, 200), taken(_LENGTH, 10)
-    session.close()
+def _times(side: Side, sessions: list[dict[str, Any]]) -> list[list[float]]:
+    """Of a job of one call, and of many: for each session, which take turns, so that both have the same machine."""
+    opened = [side.session(policies=policies) for policies in sessions]
+    found: list[list[float]] = [[] for _ in sessions]
+    for length, turns, runs in ((1, 20, 10), (_LENGTH, 10, 1)):
+        pipeline = side.pipeline(lambda operations, length=length: chain(operations, ["a"] * length))
+        asked = [(session, session.prepare(pipeline)) for session in opened]
+        times = [[side.median(*one, runs).result for one in asked] for _ in range(turns)]
+        for place, of_one in enumerate(zip(*times, strict=True)):
+            found[place].append(statistics.median(of_one))
+    for session in opened:
+        session.close()
     return found

@@ -2,6 +2,7 @@
 # pyright: basic, reportMissingImports=false
 
 import errno
+import hashlib
 import json
 import logging
 import os
@@ -124,10 +125,12 @@ def test_nothing_is_called_signed_behind_a_fault(kits, honest, tmp_path):
 
 def chained(records):
     """A chain made anew, as anybody can."""
-    chain = _audit._Chain(0, _audit.BEGINNING)
-    for record in records:
-        chain.add({key: value for key, value in record.items() if key not in ("n", "before")})
-    return b"".join(chain.lines)
+    lines, digest = b"", _audit.BEGINNING
+    for number, record in enumerate(records, 1):
+        said = {key: value for key, value in record.items() if key not in ("n", "before")}
+        line = json.dumps({"n": number, "before": digest} | said).encode()
+        lines, digest = lines + line + b"\n", hashlib.sha256(line).hexdigest()
+    return lines
 
 
 @pytest.mark.parametrize(
@@ -247,6 +250,15 @@ def test_what_is_kept_of_parameters_is_as_the_policy_says(tmp_path):
         audit.call(1, "work.Add", None, {"name": "Ada", "other": object()})
         audit.close()
         assert ("Ada" in (tmp_path / str(full) / LOG).read_text()) is full
+
+
+@given(
+    st.dictionaries(
+        st.text(), st.text() | st.integers() | st.booleans() | st.floats() | st.none() | st.lists(st.text())
+    )
+)
+def test_the_short_way_to_write_parameters_writes_the_same(parameters):
+    assert _audit._encoded(parameters) == _audit._ENCODE_GIVEN(parameters)
 
 
 def test_how_a_call_ended_is_with_it_or_after_it(tmp_path):

@@ -392,6 +392,31 @@ def test_what_is_counted_outlasts_a_process_and_ends_with_the_day(tmp_path):
         each.close()
 
 
+def test_calls_that_are_counted_ahead_are_never_too_many_and_given_back(tmp_path):
+    most = PerDay(calls=300)
+
+    def counting():
+        return Counting("east", "u", tmp_path / "sessions", lambda: most, lambda: 86_400.0 * 20_000)
+
+    def calls(of, wanted):
+        for made in range(wanted):
+            try:
+                of.call()
+            except RefusedError:
+                return made
+        return wanted
+
+    one, other, third = counting(), counting(), counting()
+    assert calls(one, 101) == 101
+    ahead = 199 - calls(third, 1000)
+    assert 0 < ahead <= 4, "what one process has ahead is kept from others, and is little"
+    one.rest()
+    assert calls(third, 1000) + calls(other, 1000) == ahead
+    for each in (one, other, third):
+        each.close()
+    assert calls(counting(), 1) == 0
+
+
 # The command
 
 

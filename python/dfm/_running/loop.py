@@ -142,8 +142,8 @@ class SiteLoop:
         self._tell()
         if self._turns is not None:
             self._turns.keep(self.site.calls()[0])
-        if (audit := self._audit) is not None:
-            audit.settle()
+        if self._adapters is not None:
+            self._adapters.rest()
         self._flush()
 
     async def end(self) -> None:

@@ -237,6 +237,12 @@ class Adapters:
         if self.audit is not None:
             self.audit.close()
 
+    def rest(self) -> None:
+        """No call begins for now."""
+        self._counting.rest()
+        if self.audit is not None:
+            self.audit.settle()
+
     def mask_process(self) -> None:
         """Keeps the secrets out of all that this process, which is the site's alone, logs by whatever logger."""
         for handler in logging.getLogger().handlers:

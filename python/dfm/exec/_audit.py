@@ -54,7 +54,25 @@ def _digest_of(value: Any) -> Any:
 
 
 _ENCODE = json.JSONEncoder(separators=(",", ":")).encode
-_ENCODE_GIVEN = json.JSONEncoder(sort_keys=True, default=_digest_of).encode
+_ENCODE_GIVEN = json.JSONEncoder(separators=(",", ":"), sort_keys=True, default=_digest_of).encode
+
+
+def _members(said: dict[str, Any]) -> str:
+    """An object's JSON without its braces."""
+    return _ENCODE(said)[1:-1]
+
+
+def _encoded(given: dict[str, Any]) -> str:
+    """Parameters as JSON, always the same of the same ones. Most are texts and whole numbers, for which an encoder that
+    could do more takes several times as long."""
+    members: list[str] = []
+    for name in sorted(given):
+        value = given[name]
+        if type(value) is not str and type(value) is not int:
+            return _ENCODE_GIVEN(given)
+        members.append(f"{_ENCODE(name)}:{_ENCODE(value) if type(value) is str else value}")
+    return f"{{{','.join(members)}}}"
+
 
 Vouch = Callable[[dict[str, Any]], str]
 """Signs with the key of the site's kit."""
@@ -71,6 +89,23 @@ class _End(NamedTuple):
     """Which file that is, after its number in the file system."""
     torn: bool = False
     """Whether the last line is one that its process did not finish before it was killed."""
+
+
+class _Record:
+    """What a line will say: text from the beginning, which takes less time than an object that becomes text later."""
+
+    __slots__ = ("at", "begun", "job", "operation", "text", "writes")
+
+    def __init__(self, text: str, job: int | None = None, operation: str | None = None) -> None:
+        self.at = time.time()
+        self.text = text
+        """JSON of an object, without its braces."""
+        self.job = job
+        self.operation = operation
+        self.begun = 0.0
+        """Of a call that runs."""
+        self.writes = 0
+        """How often its process had written then."""
 
 
 class Audit:
@@ -107,14 +142,16 @@ class Audit:
         self._unsigned = 0
         self._lost = 0
         self._broken = False
-        self._later: list[dict[str, Any]] = []
-        self._last: dict[str, Any] = {}
+        self._about = _members({"session": session, "user": asker.user})
+        self._later: list[_Record] = []
+        self._last = _Record("")
         self._writes = 0
-        self._running: dict[int, tuple[float, int, dict[str, Any]]] = {}
+        self._running: dict[int, _Record] = {}
+        self._called: dict[tuple[str, str | None], str] = {}
 
     def job(self, job: int, pipeline: str) -> None:
         """A job begins whose net at this site has this digest, which its user has signed."""
-        self._later.append({"what": "job", "job": job, "pipeline": pipeline})
+        self._later.append(_Record(_members({"what": "job", "job": job, "pipeline": pipeline})))
 
     def call(self, job: int | None, operation: str, provider: str | None, given: dict[str, Any]) -> None:
         """A call begins. It is written before anything leaves, and when the site rests.
@@ -124,26 +161,28 @@ class Audit:
         """
         if self._broken:
             self._write([])
-        record: dict[str, Any] = {"at": round(time.time(), 6), "what": "call", "job": job, "operation": operation}
-        if provider is not None:
-            record["provider"] = provider
-        self._last = record | self._parameters(given)
+        if (called := self._called.get((operation, provider))) is None:
+            said = {"operation": operation} | ({} if provider is None else {"provider": provider})
+            called = self._called[operation, provider] = _members(said)
+        number = "null" if job is None else job
+        text = f'"what":"call","job":{number},{called},{self._parameters(given)}'
+        self._last = _Record(text, job, operation)
         self._later.append(self._last)
 
     def runs(self, call: int) -> None:
         """The call that was told last has this number while it runs."""
-        self._running[call] = time.monotonic(), self._writes, self._last
+        record = self._running[call] = self._last
+        record.begun, record.writes = time.monotonic(), self._writes
 
     def ended(self, call: int, how: str) -> None:
         """A call has: `done`, `given up`, or with the class of an error. Written with what follows."""
-        if (running := self._running.pop(call, None)) is not None:
-            begun, writes, record = running
-            if writes != self._writes:
+        if (record := self._running.pop(call, None)) is not None:
+            begun = record.begun
+            if record.writes != self._writes:
                 # Its own record has been written.
-                record = {"what": "ended", "job": record["job"], "operation": record["operation"]}
+                record = _Record(_members({"what": "ended", "job": record.job, "operation": record.operation}))
                 self._later.append(record)
-            record["how"] = how
-            record["seconds"] = round(time.monotonic() - begun, 6)
+            record.text += f',"how":{_ENCODE(how)},"seconds":{time.monotonic() - begun:.6f}'
 
     def left(self, job: int, to: str, operation: str | None, kind: str, size: int, digest: str | None) -> None:
         """A value is about to leave.
@@ -152,11 +191,11 @@ class Audit:
             RefusedError: this, or what came before it, cannot be written down.
         """
         record = {"what": "left", "job": job, "to": to, "operation": operation}
-        self._write([record | {"kind": kind, "bytes": size, "digest": digest}])
+        self._write([_Record(_members(record | {"kind": kind, "bytes": size, "digest": digest}))])
 
     def refused(self, job: int | None, operation: str | None, why: str) -> None:
         """Something was."""
-        self._later.append({"what": "refused", "job": job, "operation": operation, "why": why})
+        self._later.append(_Record(_members({"what": "refused", "job": job, "operation": operation, "why": why})))
 
     def settle(self) -> None:
         """Writes what waits."""
@@ -180,16 +219,16 @@ class Audit:
                 os.close(file)
         self._file = self._lock = None
 
-    def _parameters(self, given: dict[str, Any]) -> dict[str, Any]:
-        text = _ENCODE_GIVEN(given)
+    def _parameters(self, given: dict[str, Any]) -> str:
+        text = _encoded(given)
         if self._full and len(text) <= _LONGEST:
-            return {"parameters": json.loads(text)}
-        return {"parameters-digest": hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()}
+            return f'"parameters":{text}'
+        return f'"parameters-digest":"{hashlib.sha256(text.encode()).hexdigest()}"'
 
-    def _write(self, records: list[dict[str, Any]], signed: bool = False) -> None:
+    def _write(self, records: list[_Record], signed: bool = False) -> None:
         records = [*self._later, *records]
         if self._lost:
-            records.insert(0, {"what": "lost", "records": self._lost})
+            records.insert(0, _Record(_members({"what": "lost", "records": self._lost})))
         try:
             self._append(records, signed)
         except OSError as error:
@@ -209,26 +248,25 @@ class Audit:
         self._writes += 1
         self._later.clear()
 
-    def _append(self, records: list[dict[str, Any]], signed: bool) -> None:
+    def _append(self, records: list[_Record], signed: bool) -> None:
         if self._lock is None:
             private_folder(self._folder)
             self._lock = _opened(self._folder / ".lock", os.O_RDWR)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         try:
             file, end = self._found()
-            chain = _Chain(end.number, end.digest)
+            chain = _Chain(end.number, end.digest, self._about)
             if not self._begun:
-                records = [self._beginning(), *records]
-            about = {"at": round(time.time(), 6), "session": self._session, "user": self._asker.user}
+                records = [_Record(_members(self._beginning())), *records]
             if end.torn:
-                chain.add(about | {"what": "torn"})
+                chain.add(_Record(_members({"what": "torn"})))
             for record in records:
-                chain.add(about | record)
+                chain.add(record)
                 self._unsigned += 1
                 if self._unsigned >= _A_SIGNATURE:
-                    self._add_signature(chain, about)
+                    self._add_signature(chain)
             if signed and self._unsigned:
-                self._add_signature(chain, about)
+                self._add_signature(chain)
             lines = b"".join(chain.lines)
             _write_whole(file, lines, end.size)
             self._begun = True
@@ -236,11 +274,11 @@ class Audit:
         finally:
             fcntl.flock(self._lock, fcntl.LOCK_UN)
 
-    def _add_signature(self, chain: _Chain, about: dict[str, Any]) -> None:
+    def _add_signature(self, chain: _Chain) -> None:
         self._unsigned = 0
         if self._sign is not None:
             signature = base64.b64encode(self._sign(signed_text(chain.number, chain.digest))).decode()
-            chain.add(about | {"what": "signed", "signature": signature})
+            chain.add(_Record(_members({"what": "signed", "signature": signature})))
 
     def _beginning(self) -> dict[str, Any]:
         """Says who this process works for, and which key it signs with."""
@@ -290,15 +328,18 @@ class Audit:
 class _Chain:
     """Lines, each of which follows from the one before."""
 
-    def __init__(self, number: int, digest: str) -> None:
+    def __init__(self, number: int, digest: str, about: str) -> None:
+        """`about` is in each line."""
+        self._about = about
         self.number = number
         self.digest = digest
         self.lines: list[bytes] = []
 
-    def add(self, record: dict[str, Any]) -> None:
+    def add(self, record: _Record) -> None:
         """One more record."""
         self.number += 1
-        line = _ENCODE({"n": self.number, "before": self.digest} | record).encode()
+        place = f'"n":{self.number},"before":"{self.digest}","at":{record.at:.6f}'
+        line = f"{{{place},{self._about},{record.text}}}".encode()
         self.digest = hashlib.sha256(line).hexdigest()
         self.lines += line, b"\n"
 

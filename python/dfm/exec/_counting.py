@@ -5,12 +5,13 @@ One small file for each user in the site's kit, which all processes of the site 
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import os
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 from dfm._private import private_folder
@@ -20,6 +21,15 @@ from dfm.exec._policy import PerDay
 _FORM = struct.Struct("<QQQQ")
 """The day since 1970 (UTC), calls, values, bytes."""
 _DAY = 86_400
+_MOST_AHEAD = 64
+"""Calls that are counted before they are made; and of those that are left, the part that may be."""
+
+
+class _Kept:
+    """What is counted."""
+
+    def __init__(self, counted: bytes) -> None:
+        self.counted = counted if len(counted) == _FORM.size else bytes(_FORM.size)
 
 
 class Counting:
@@ -39,6 +49,9 @@ class Counting:
         self._look = look
         self._now = now
         self._file: int | None = None
+        self._made = 0
+        self._ahead = 0
+        self._ahead_of: tuple[PerDay, int] | None = None
         self._alone = bytes(_FORM.size)
         if folder is not None:
             self._path = private_folder(folder) / f".day-{hashlib.sha256(user.encode()).hexdigest()[:32]}"
@@ -50,7 +63,22 @@ class Counting:
         Raises:
             RefusedError: it is one too many.
         """
+        self._made += 1
+        if self._ahead and (of := self._ahead_of) is not None:
+            if of[0] is self._look() and of[1] == int(self._now() // _DAY):
+                self._ahead -= 1
+                return
+            self.rest()
         self._add(1, 0, 0)
+
+    def rest(self) -> None:
+        """No call is made for now: those that were counted ahead are none."""
+        ahead, of, self._made, self._ahead = self._ahead, self._ahead_of, 0, 0
+        if ahead and of is not None:
+            with self._kept() as kept:
+                day, calls, values, size = _FORM.unpack(kept.counted)
+                if day == of[1]:
+                    kept.counted = _FORM.pack(day, max(0, calls - ahead), values, size)
 
     def leave(self, size: int) -> None:
         """Counts a value that leaves.
@@ -62,6 +90,7 @@ class Counting:
 
     def close(self) -> None:
         """Closes the file."""
+        self.rest()
         if self._file is not None:
             os.close(self._file)
             self._file = None
@@ -72,18 +101,34 @@ class Counting:
         if most == _UNBOUNDED:
             return
         today = int(self._now() // _DAY)
+        with self._kept() as kept:
+            added = self._added(kept.counted, most, today, (calls, values, size))
+            if calls and self._made > 1:
+                # Of many calls in a row, some are counted at once: never so many that others are refused for them.
+                day, counted, *others = _FORM.unpack(added)
+                left = _MOST_AHEAD if most.calls is None else (most.calls - counted) // _MOST_AHEAD
+                self._ahead, self._ahead_of = min(self._made, _MOST_AHEAD, left), (most, day)
+                added = _FORM.pack(day, counted + self._ahead, *others)
+            kept.counted = added
+
+    @contextlib.contextmanager
+    def _kept(self) -> Generator[_Kept]:
+        """What is counted, which no other process touches in the meantime; kept as it is made here."""
         if self._file is None:
-            self._alone = self._added(self._alone, most, today, (calls, values, size))
+            kept = _Kept(self._alone)
+            yield kept
+            self._alone = kept.counted
             return
         fcntl.flock(self._file, fcntl.LOCK_EX)
         try:
-            counted = self._added(os.pread(self._file, _FORM.size, 0), most, today, (calls, values, size))
-            os.pwrite(self._file, counted, 0)
+            kept = _Kept(os.pread(self._file, _FORM.size, 0))
+            yield kept
+            os.pwrite(self._file, kept.counted, 0)
         finally:
             fcntl.flock(self._file, fcntl.LOCK_UN)
 
     def _added(self, counted: bytes, most: PerDay, today: int, more: tuple[int, int, int]) -> bytes:
-        day, *before = _FORM.unpack(counted) if len(counted) == _FORM.size else (0, 0, 0, 0)
+        day, *before = _FORM.unpack(counted)
         # A clock that was set back gives nobody another day.
         day, before = (today, [0, 0, 0]) if today > day else (day, before)
         after = [one + another for one, another in zip(before, more, strict=True)]

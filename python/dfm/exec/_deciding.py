@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, cast
 
@@ -20,6 +21,9 @@ from dfm.exec._types import is_same, listed, scalar
 
 _MOST = 1 << 20
 """Of a longer list no item is looked at: it is refused."""
+_FRESH = 0.001
+"""Seconds for which a policy's file is taken for what it was: to look at it costs as much as all else for a call."""
+_PLAIN = (str, int, float, bool)
 
 
 class Judge(NamedTuple):
@@ -62,6 +66,7 @@ class Deciding:
         # As text, which is looked up in less time than a path.
         self._file = None if policy.path is None else os.fspath(policy.path)
         self._seen = _mark(self._file)
+        self._fresh_until = 0.0
 
     def is_open(self) -> bool:
         """Whether all is allowed, for good: the site's processes are the application's own."""
@@ -144,7 +149,10 @@ class Deciding:
 
     def _look(self) -> None:
         """Reads the policy again if its file has changed."""
-        if self._file is None or (mark := _mark(self._file)) == self._seen:
+        if self._file is None or (now := time.monotonic()) < self._fresh_until:
+            return
+        mark, self._fresh_until = _mark(self._file), now + _FRESH
+        if mark == self._seen:
             return
         path = self._file
         self._seen = mark
@@ -190,6 +198,8 @@ def _is_about(rule: Rule, given: Mapping[str, Any], defaults: Mapping[str, Any])
 def _fits(constraint: Constraint, value: Any, every: bool) -> bool | None:
     """Whether a value is what is wanted; of a list, whether all of its items are or, not `every`, one. None if it is of
     a kind of which that cannot be told."""
+    if type(value) in _PLAIN:
+        return _is_one(constraint, value)
     plain = value if isinstance(value, str | int | float) else listed(value)
     if isinstance(plain, tuple | set | frozenset):
         plain = list(cast("tuple[Any, ...]", plain))
