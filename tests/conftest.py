@@ -3,6 +3,7 @@
 import importlib
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +15,10 @@ from small_federation import Small
 from small_package import generate
 
 pytest_plugins = ["pytester"]
+
+# Nothing that a test runs leaves a record with those of the user's own jobs.
+_state = tempfile.TemporaryDirectory(prefix="dfm-state-")
+os.environ["XDG_STATE_HOME"] = _state.name
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 #![no_main]
 
 use dfm_fuzz::{HOME, PLANS, write_seeds};
-use dfm_net::{Failure, Frame, Measured, NodeId, Waiting};
+use dfm_net::{Failure, Frame, Measured, NodeId, Noted, Waiting};
 use dfm_wire::{Buffer, Encoded, Ending, Message, Order, Outline, Payload, Running, Unfinished};
 use libfuzzer_sys::fuzz_target;
 
@@ -42,6 +42,8 @@ fn is_kept(message: &Message) -> bool {
             | Message::Open(..)
             | Message::Measure(_)
             | Message::Measured(..)
+            | Message::Note(..)
+            | Message::Noted(..)
             | Message::Start(..)
             | Message::Cancel(_)
             | Message::Cancelled(_)
@@ -87,6 +89,7 @@ fn seeds() -> Vec<Message> {
         waiting: vec![Waiting { transition: 2, frame: frame(), empty: vec![3], more: 4 }],
         more: 1 << 40,
     };
+    let noted = Noted::Sent { node: NodeId::Number(3), frame: frame(), to: "b".to_owned(), at: 1.0, bytes: 5 };
     let measured = Measured { node: NodeId::Number(3), frame: frame(), begin: 1.0, seconds: 2.0, bytes: Some(5) };
     let mut seeds = vec![
         Message::Setup("{}".into()),
@@ -97,6 +100,8 @@ fn seeds() -> Vec<Message> {
         Message::Unfinished(1, 2, unfinished),
         Message::Measure(1),
         Message::Measured(1, vec![measured]),
+        Message::Note(1),
+        Message::Noted(1, vec![noted], 2),
         Message::Start(1, Frame::of_param_set(0), vec![("x".into(), value())], vec![]),
         Message::Stop(1, 2),
         Message::Cancel(1),

@@ -56,6 +56,7 @@ fn start(site: &mut Site<Plainly>, nets: &[Net]) {
     });
     let params: HashMap<String, Plain> = params.collect();
     site.measure(JOB);
+    site.note(JOB);
     site.start(JOB, &params);
     site.start(JOB, &params);
     site.stop(JOB);

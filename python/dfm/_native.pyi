@@ -37,6 +37,30 @@ class Measurement:
     def costs(self, plan: Plan) -> str: ...
 
 @final
+class Notes:
+    """What a site has noted of a job."""
+
+@final
+class History:
+    """The records of a session's jobs."""
+
+    @staticmethod
+    def of(package: str, folder: str | None = None) -> History | None: ...
+    def begin(
+        self, job: str, pipeline: str, target: str, homesite: str, params: list[str], plan: Plan
+    ) -> JobRecord: ...
+    def resume(self, job: str) -> JobRecord: ...
+    def flush(self) -> str | None: ...
+
+@final
+class JobRecord:
+    """The record of one job."""
+
+    def add(self, notes: Notes) -> None: ...
+    def failed(self, failure: Failure) -> None: ...
+    def end(self, status: str, frames: int, tokens: int, errors: int) -> None: ...
+
+@final
 class Setup:
     """First of all, at a site that is not home: what it is."""
 
@@ -178,6 +202,19 @@ class Measured:
     @property
     def measurement(self) -> Measurement:
         """Of all sites."""
+
+@final
+class Noted:
+    """At home: a site has told more of what happens in a job."""
+
+    __match_args__: Final = ("job", "notes")
+    def __new__(cls, job: int, notes: Notes) -> Self: ...
+    @property
+    def job(self) -> int:
+        """The job's number."""
+    @property
+    def notes(self) -> Notes:
+        """What it has noted."""
 
 @final
 class Ended:
@@ -390,7 +427,7 @@ class NodeAt:
     def label(self) -> str:
         """Its operation, or what else it is."""
 
-JobEvent = Opened | Yielded | Items | Failed | StreamEnded | Reported | Measured | Ended
+JobEvent = Opened | Yielded | Items | Failed | StreamEnded | Reported | Measured | Noted | Ended
 """What the application may hear of a job."""
 HomeEvent = JobEvent | Checked | Answered | Cancelled
 """What only the homesite acts on."""
@@ -568,6 +605,7 @@ class Site:
     def events(self) -> list[Event]: ...
     def open(self, job: int, name: str, plan: Plan, absent: dict[str, str]) -> None: ...
     def measure(self, job: int) -> None: ...
+    def note(self, job: int) -> None: ...
     def start(self, job: int, params: dict[str, Any]) -> None: ...
     def stop(self, job: int) -> None: ...
     def cancel(self, job: int) -> list[str]: ...

@@ -170,13 +170,16 @@ class Small:
         """The command line of `dfm` with these words."""
         return [str(self.dfm), *words]
 
-    def run(self, *words: str, cwd: Path | None = None, config: bool = False) -> subprocess.CompletedProcess[str]:
-        """Runs `dfm` to its end; `config` names the registry, as the first command, which makes it, has to."""
+    def run(
+        self, *words: str, cwd: Path | None = None, config: bool = False, more: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Runs `dfm` to its end; `config` names the registry, as the first command, which makes it, has to; `more` is
+        what it sees besides in its environment."""
         options = ["--config", str(self.folder / "federations.yaml")] if config else []
         return subprocess.run(
             self.command(*options, *words),
             cwd=cwd or self.folder,
-            env=self.environment(),
+            env=self.environment(more),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -67,13 +67,20 @@ def asked(command: Path, folder: Path, line: list[str]) -> list[str]:
     return [candidate.partition("\t")[0] for candidate in done.stdout.splitlines()]
 
 
-def test_jobs_are_those_that_applications_have_begun_to_read(command: Path, small: Path, tmp_path: Path) -> None:
+def test_jobs_are_those_that_applications_have_begun_to_read_or_that_have_a_record(
+    command: Path, small: Path, tmp_path: Path
+) -> None:
     registry = ["--config", str(small / "federations.yaml"), "--workspace", str(tmp_path / "kits")]
     had = tmp_path / "kits" / "small_poc" / "project" / "prod_00" / "me@small.org" / "dfm" / "had"
     had.mkdir(parents=True)
     (had / "session-1").touch()
     assert asked(command, tmp_path, ["dfm", *registry, "jobs", "show", "small", "sess"]) == ["session-1"]
     assert asked(command, tmp_path, ["dfm", *registry, "jobs", "show", "small", "other"]) == []
+    records = tmp_path / ".local" / "state" / "dfm" / "history" / "small"
+    records.mkdir(parents=True)
+    for name in ("session-1.jsonl", "session-2.jsonl", "session-3.txt"):
+        (records / name).touch()
+    assert asked(command, tmp_path, ["dfm", *registry, "jobs", "show", "small", "sess"]) == ["session-1", "session-2"]
 
 
 def test_logs_are_those_of_participants_that_have_a_process(command: Path, small: Path, tmp_path: Path) -> None:

@@ -212,6 +212,19 @@ def test_the_logs_of_a_jobs_processes_are_found(federation: Federation, flare: A
     assert set(jobs(federation, "logs", job.job_id, "--site", "east")["logs"]) == {"east"}
 
 
+def test_the_sites_of_a_federation_tell_what_happened_in_a_job(
+    federation: Federation, flare: Any, fed: ModuleType
+) -> None:
+    job = flare.execute(written(lambda: east_counts(fed)), [{"start": 1}, {"start": 2}])
+    assert job.wait_until_finished(60)
+    flare._history.flush()
+    shown = jobs(federation, "show", job.job_id)
+    told = (shown["target"], shown["status"], shown["frames"], shown["tokens"], shown["params"], shown["left_out"])
+    assert told == ("flare", "FINISHED", 2, 102, ["start"], 0)
+    calls = {(one["operation"], one["site"]): (one["calls"], one["sent"] > 0) for one in shown["nodes"]}
+    assert calls == {("work.Count", "east"): (2, True), ("work.Add", "west"): (2, True)}
+
+
 def test_what_cannot_be_found_again_is_told(flare: Any, shared: Any, fed: ModuleType) -> None:
     with pytest.raises(SessionError, match="knows no job '00000000-1'"):
         flare.reattach("00000000-1")

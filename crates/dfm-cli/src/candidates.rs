@@ -44,7 +44,8 @@ pub fn participants() -> Vec<CompletionCandidate> {
     names.map(CompletionCandidate::new).collect()
 }
 
-/// The jobs whose results applications of this machine have begun to take, of the federations that the line names.
+/// The jobs whose results applications of this machine have begun to take, and those of which there are records, of the
+/// federations that the line names.
 pub fn jobs() -> Vec<CompletionCandidate> {
     let Some(line) = Line::read() else { return vec![] };
     let mut jobs = vec![];
@@ -53,7 +54,13 @@ pub fn jobs() -> Vec<CompletionCandidate> {
             let had = kits.iter().flat_map(|kit| inside(&kit.join("dfm/had")));
             jobs.extend(had.filter_map(|path| path.file_name().map(OsString::from)));
         }
+        let config = line.registry.paths(name).and_then(|paths| paths.config);
+        let loaded = config.and_then(|config| dfm_config::load(&config, &Options::default()).ok());
+        let records = loaded.and_then(|loaded| dfm_events::Folder::of(&loaded.federation.info.code_package));
+        jobs.extend(records.iter().flat_map(dfm_events::Folder::jobs).map(OsString::from));
     }
+    jobs.sort();
+    jobs.dedup();
     jobs.into_iter().map(CompletionCandidate::new).collect()
 }
 

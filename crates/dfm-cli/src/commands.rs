@@ -9,6 +9,7 @@ mod gen_code;
 mod gen_docker;
 mod gen_helm;
 mod gen_provision;
+mod history;
 mod import;
 mod init;
 mod jobs;

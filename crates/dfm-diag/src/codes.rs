@@ -516,6 +516,12 @@ pub static CODES: &[Code] = &[
         "Choose another name, or forget that one with `dfm fed config delete`.",
     ),
     code(
+        "jobs-no-record",
+        "There is no record of this job, or none that this dfm can read.",
+        "`dfm jobs trace shop a1b2c3d4-1` where `dfm jobs list shop` has no such job",
+        "Take an id that `dfm jobs list` has; the oldest records go first, and `DFM_HISTORY=0` keeps none.",
+    ),
+    code(
         "jobs-not-left",
         "The job's application is still there, and gets the results itself.",
         "`dfm jobs results shop ID` while its program runs",

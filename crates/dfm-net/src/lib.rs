@@ -10,6 +10,7 @@ mod frame;
 mod hostile;
 mod measured;
 mod net;
+mod noted;
 mod token;
 mod unsound;
 mod whole;
@@ -22,6 +23,7 @@ pub use net::{
     Arc, Argument, Block, BlockId, Carry, Comparison, Condition, Form, Limits, Net, NodeId, OnError, Place, PlaceId,
     Selector, Source, Step, Transition, TransitionId,
 };
+pub use noted::Noted;
 pub use token::{Failure, Outcome, Token, Value, Wrong};
 pub use unsound::{Excess, Named, Refusal, Unlimited, Unsound};
 pub use whole::{check_alone, check_whole};

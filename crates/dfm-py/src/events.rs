@@ -1,6 +1,7 @@
 //! What does Python see of what a site has to tell?
 
 use std::iter::once;
+use std::sync::Mutex;
 
 use dfm_net::{NodeId, Token};
 use dfm_runtime::{Event, Wait, Why};
@@ -9,6 +10,7 @@ use pyo3::types::{PyList, PyString, PyTuple};
 use pyo3::{IntoPyObjectExt, PyTypeInfo};
 
 use crate::classes::{any_of, classes};
+use crate::history::Notes;
 use crate::measurement::Measurement;
 use crate::site::Object;
 
@@ -99,6 +101,14 @@ classes! {
         job: u64,
         /// Of all sites.
         measurement: Py<Measurement>,
+    }
+
+    /// At home: a site has told more of what happens in a job.
+    Noted {
+        /// The job's number.
+        job: u64,
+        /// What it has noted.
+        notes: Py<Notes>,
     }
 
     /// At home: every site has done what there was to do for a job.
@@ -236,6 +246,7 @@ pub fn choices(py: Python<'_>) -> PyResult<[(&'static str, Bound<'_, PyAny>); 5]
         StreamEnded::type_object(py),
         Reported::type_object(py),
         Measured::type_object(py),
+        Noted::type_object(py),
         Ended::type_object(py),
     ])?;
     let home =
@@ -303,6 +314,10 @@ fn one(py: Python<'_>, event: Event<Object>) -> PyResult<Bound<'_, PyAny>> {
         Event::Measured(job, calls, begun) => {
             Measured { job, measurement: Py::new(py, Measurement { calls, begun })? }.into_bound_py_any(py)
         }
+        Event::Noted(job, site, noted, left_out) => {
+            let notes = Py::new(py, Notes { site, noted: Mutex::new(noted), left_out })?;
+            Noted { job, notes }.into_bound_py_any(py)
+        }
         Event::Ended(job) => Ended { job }.into_bound_py_any(py),
         Event::Over(job) => Over { job }.into_bound_py_any(py),
         Event::Abandoned(calls) => Abandoned { calls }.into_bound_py_any(py),
@@ -311,6 +326,30 @@ fn one(py: Python<'_>, event: Event<Object>) -> PyResult<Bound<'_, PyAny>> {
         Event::Closed(site) => Closed { site }.into_bound_py_any(py),
         Event::Cancelled(site, job) => Cancelled { site, job }.into_bound_py_any(py),
         Event::Bye => Bye {}.into_bound_py_any(py),
+    }
+}
+
+impl Failure {
+    /// The same without its traceback, as the runtime has it.
+    pub fn told(&self, py: Python<'_>) -> PyResult<dfm_net::Failure> {
+        let node = self.node.as_ref().map(|node| {
+            let node = node.bind(py);
+            node.extract().map(NodeId::Number).or_else(|_| node.extract().map(NodeId::Name))
+        });
+        let levels = self.frame.as_ref().map(|frame| frame.extract::<Vec<u32>>(py)).transpose()?;
+        let frame = levels.and_then(|levels| {
+            let (first, inner) = levels.split_first()?;
+            Some(inner.iter().fold(dfm_net::Frame::of_param_set(*first), |frame, level| frame.child(*level)))
+        });
+        Ok(dfm_net::Failure {
+            site: self.site.clone(),
+            node: node.transpose()?,
+            operation: self.operation.clone(),
+            frame,
+            kind: self.kind.clone(),
+            message: self.message.clone(),
+            stack_trace: String::new(),
+        })
     }
 }
 

@@ -4,6 +4,7 @@ mod buffers;
 mod calls;
 mod classes;
 mod events;
+mod history;
 mod keeper;
 mod measurement;
 mod plan;
@@ -32,8 +33,10 @@ mod _native {
     #[pymodule_export]
     use crate::events::{
         Abandoned, Answered, Bye, Cancelled, Check, Checked, Closed, Ended, Failed, Failure, GoOn, Items, Measured,
-        Needs, NodeAt, Opened, Over, Reported, Runs, Series, Setup, StreamEnded, Unfinished, Warned, Yielded,
+        Needs, NodeAt, Noted, Opened, Over, Reported, Runs, Series, Setup, StreamEnded, Unfinished, Warned, Yielded,
     };
+    #[pymodule_export]
+    use crate::history::{History, JobRecord, Notes};
     #[pymodule_export]
     use crate::keeper::{Keeper, Order, Progress, order, outline, read_answer, unfold};
     #[pymodule_export]

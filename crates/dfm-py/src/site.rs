@@ -396,6 +396,11 @@ impl Site {
         self.site.measure(job);
     }
 
+    /// At home: has a job's sites note what happens in it, and tell it while it runs.
+    fn note(&mut self, job: u64) {
+        self.site.note(job);
+    }
+
     /// At home: begins the next frame of a job.
     fn start(&mut self, job: u64, params: HashMap<String, Py<PyAny>>) {
         self.site.start(job, &params.into_iter().map(|(name, value)| (name, Object(value, None))).collect());

@@ -7,6 +7,7 @@ mod keeper;
 mod limits;
 mod link;
 mod measure;
+mod noting;
 mod numbers;
 mod record;
 mod released;

@@ -16,8 +16,8 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use dfm_net::{
-    Action, Carry, Engine, Failure, Frame, Kind, Net, NodeId, Outcome, PlaceId, Source, Step, Token, TransitionId,
-    Unsound, check_alone,
+    Action, Carry, Engine, Failure, Frame, Kind, Net, NodeId, Noted, Outcome, PlaceId, Source, Step, Token,
+    TransitionId, Unsound, check_alone,
 };
 use dfm_wire::{JobId, Message, Payload};
 
@@ -25,6 +25,7 @@ use crate::due::{Due, Operation};
 use crate::host::{Call, CallId, Event, Host, Yielded};
 use crate::limits::{BEYOND, Limits, beyond};
 use crate::measure::Measuring;
+use crate::noting::Noting;
 use crate::numbers::Numbers;
 use crate::record::ended;
 use crate::released::Released;
@@ -77,6 +78,8 @@ struct Job<V> {
     unsendable: HashSet<(NodeId, Frame)>,
     /// Only of a job that is measured.
     measuring: Option<Measuring>,
+    /// Only of a job that home wants to hear of.
+    noting: Option<Noting>,
     /// Only at home.
     home: Option<HomeSide>,
 }
@@ -165,8 +168,13 @@ impl<H: Host> Site<H> {
         if let Some(running) = self.running.get_mut(&call.id) {
             running.begun = Some(now);
         }
-        if let Some(measuring) = self.jobs.get_mut(&call.job).and_then(|job| job.measuring.as_mut()) {
-            measuring.begin(call.id, now);
+        if let Some(job) = self.jobs.get_mut(&call.job) {
+            if let Some(measuring) = &mut job.measuring {
+                measuring.begin(call.id, now);
+            }
+            if let Some(noting) = &mut job.noting {
+                noting.begin(call.id, now);
+            }
         }
         Some(call)
     }
@@ -218,6 +226,7 @@ impl<H: Host> Site<H> {
             | Message::Ask(..)
             | Message::Open(..)
             | Message::Measure(_)
+            | Message::Note(_)
             | Message::Start(..)
             | Message::Stop(..)
             | Message::Cancel(_)
@@ -227,6 +236,7 @@ impl<H: Host> Site<H> {
             | Message::Cancelled(_)
             | Message::Done(_)
             | Message::Measured(..)
+            | Message::Noted(..)
             | Message::Report(..) => self.home.is_none(),
             Message::Token(..)
             | Message::Item(..)
@@ -316,6 +326,7 @@ impl<H: Host> Site<H> {
     pub(crate) fn handle(&mut self, arrived: Arrived) {
         let job = match &arrived.message {
             Message::Measure(job)
+            | Message::Note(job)
             | Message::Start(job, ..)
             | Message::Stop(job, _)
             | Message::Token(job, ..)
@@ -361,6 +372,13 @@ impl<H: Host> Site<H> {
                     job.measuring = Some(Measuring::default());
                 }
             }
+            Message::Note(job) => {
+                let now = self.host.now();
+                if let Some(job) = self.jobs.get_mut(&job) {
+                    job.noting.get_or_insert_with(|| Noting::new(now));
+                }
+            }
+            Message::Noted(job, noted, left_out) => self.told(job, &from, noted, left_out),
             Message::Measured(job, calls) => {
                 if let Some(measuring) = self.jobs.get_mut(&job).and_then(|job| job.measuring.as_mut()) {
                     measuring.add(from, calls);
@@ -513,7 +531,7 @@ impl<H: Host> Site<H> {
         }
         self.newest = self.newest.max(id);
         let (streams, ahead, unsendable) = (HashMap::new(), HashMap::new(), HashSet::new());
-        self.jobs.insert(id, Job { engine, calls: 0, streams, ahead, unsendable, measuring: None, home });
+        self.jobs.insert(id, Job { engine, calls: 0, streams, ahead, unsendable, measuring: None, noting: None, home });
         self.events.push(Event::Opened(id, name));
     }
 
@@ -569,6 +587,13 @@ impl<H: Host> Site<H> {
             };
             measuring.end(call, node, running.frame.clone(), now, bytes);
         }
+        if let Some(noting) = &mut job.noting {
+            let (node, _) = described(job.engine.net(), running.transition);
+            let failed = matches!(outcome, Outcome::Failed(_));
+            noting.end(call, node, running.frame.clone(), self.host.now(), failed);
+            self.tell(running.job);
+        }
+        let Some(job) = self.jobs.get_mut(&running.job) else { return };
         job.engine.complete(running.transition, &running.frame, outcome);
         self.act(running.job);
     }
@@ -631,6 +656,9 @@ impl<H: Host> Site<H> {
                         waits: false,
                     };
                     self.running.insert(call, running);
+                    if let Some(noting) = self.jobs.get_mut(&id).and_then(|job| job.noting.as_mut()) {
+                        noting.due(call, self.host.now());
+                    }
                     let job = self.jobs.get(&id);
                     let operation = job.and_then(|job| match &job.engine.net().transitions[transition as usize].step {
                         Step::Call { operation, provider, .. } => Some((operation.as_str(), provider.as_deref())),
@@ -642,6 +670,11 @@ impl<H: Host> Site<H> {
                     if let Some(yielded) = self.yielded(id, transition, frame) {
                         if let Some(measuring) = self.jobs.get_mut(&id).and_then(|job| job.measuring.as_mut()) {
                             measuring.yielded(yielded.node.clone(), yielded.frame.clone(), self.host.now());
+                        }
+                        if let Some(noting) = self.jobs.get_mut(&id).and_then(|job| job.noting.as_mut()) {
+                            let (node, frame) = (yielded.node.clone(), yielded.frame.clone());
+                            noting.note(Noted::Came { node, frame, at: self.host.now() });
+                            self.tell(id);
                         }
                         self.events.push(Event::Yielded(yielded, token));
                     }
@@ -657,8 +690,13 @@ impl<H: Host> Site<H> {
                 Action::Report(failure) => self.report(id, (*failure).clone()),
                 Action::Done => match &self.home {
                     Some(_) => {
-                        if let Some(measuring) = self.remove_job(id).and_then(|job| job.measuring) {
-                            self.send_home(&Message::Measured(id, measuring.into_done()));
+                        if let Some(job) = self.remove_job(id) {
+                            if let Some((noted, left_out)) = job.noting.and_then(|mut noting| noting.rest()) {
+                                self.send_home(&Message::Noted(id, noted, left_out));
+                            }
+                            if let Some(measuring) = job.measuring {
+                                self.send_home(&Message::Measured(id, measuring.into_done()));
+                            }
                         }
                         self.send_home(&Message::Done(id));
                     }
@@ -671,6 +709,17 @@ impl<H: Host> Site<H> {
                     }
                 },
             }
+        }
+    }
+
+    /// Tells home what was noted of a job, if it is time for that.
+    fn tell(&mut self, id: JobId) {
+        let now = self.host.now();
+        let noting = self.jobs.get_mut(&id).and_then(|job| job.noting.as_mut());
+        let Some((noted, left_out)) = noting.and_then(|noting| noting.tell(now)) else { return };
+        match &self.home {
+            Some(_) => self.send_home(&Message::Noted(id, noted, left_out)),
+            None => self.events.push(Event::Noted(id, self.name.clone(), noted, left_out)),
         }
     }
 

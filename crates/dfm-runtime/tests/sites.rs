@@ -6,8 +6,8 @@ use std::collections::HashMap;
 
 use bytes::{Bytes, Plain};
 use dfm_net::{
-    Arc, Argument, Block, Carry, Failure, Frame, Limits, Measured, Net, NodeId, Outcome, Place, Source, Step, Token,
-    Transition, Waiting,
+    Arc, Argument, Block, Carry, Failure, Frame, Limits, Measured, Net, NodeId, Noted, Outcome, Place, Source, Step,
+    Token, Transition, Waiting,
 };
 use dfm_runtime::{Call, CallId, Event, Link, NodeAt, Room, STREAM_WINDOW, Site, Wait, Why};
 use dfm_wire::{Buffer, Encoded, Message, Payload, Running, Unfinished};
@@ -216,6 +216,119 @@ fn a_site_is_heard_once_about_what_it_measured() {
     let of_b: Vec<f64> =
         calls.unwrap().iter().filter(|one| one.node == NodeId::Number(1)).map(|one| one.begin).collect();
     assert_eq!(of_b, [5.0], "and what it tells later, at its end, is too late");
+}
+
+/// What was noted, in words: the site, what it was, of which node.
+fn noted(session: &Session) -> Vec<String> {
+    let told = session.seen.iter().filter_map(|event| match event {
+        Event::Noted(1, site, noted, left_out) => Some((site, noted, left_out)),
+        _ => None,
+    });
+    let mut words = vec![];
+    for (site, noted, left_out) in told {
+        for one in noted {
+            words.push(match one {
+                Noted::Started { frame, .. } => format!("{site}: {:?} began", frame.levels()),
+                Noted::Fired { node, frame, failed, .. } => {
+                    format!("{site}: {node:?} fired in {:?}, failed: {failed}", frame.levels())
+                }
+                Noted::Sent { node, to, bytes, .. } => format!("{site}: {node:?} sent {bytes} bytes to {to}"),
+                Noted::Came { node, .. } => format!("{site}: {node:?} came"),
+            });
+        }
+        if *left_out > 0 {
+            words.push(format!("{site}: {left_out} more"));
+        }
+    }
+    words.sort();
+    words
+}
+
+fn run_noted(session: &mut Session, frames: usize) {
+    session.site("home").open(1, "job", chain(Carry::Value(vec![])), &HashMap::new());
+    session.site("home").note(1);
+    for _ in 0..frames {
+        session.site("home").start(1, &param(b"1"));
+    }
+    session.site("home").stop(1);
+    session.run(append);
+}
+
+#[test]
+fn home_hears_before_a_jobs_end_what_happened_in_it() {
+    let mut session = Session::piped();
+    run_noted(&mut session, 1);
+    let expected = [
+        "a: Number(0) fired in [0], failed: false",
+        "a: Number(0) sent 2 bytes to b",
+        "b: Number(1) fired in [0], failed: false",
+        "b: Number(1) sent 3 bytes to home",
+        "home: Name(\"out\") came",
+        "home: [0] began",
+    ];
+    assert_eq!(noted(&session), expected);
+    assert!(matches!(session.seen.last(), Some(Event::Ended(1))));
+}
+
+#[test]
+fn nothing_is_noted_of_a_job_of_which_home_does_not_want_to_hear() {
+    let mut session = Session::piped();
+    session.site("home").open(1, "job", chain(Carry::Value(vec![])), &HashMap::new());
+    session.site("home").start(1, &param(b"1"));
+    session.site("home").stop(1);
+    session.run(append);
+    assert_eq!((noted(&session), session.ended()), (vec![], 1));
+}
+
+#[test]
+fn what_a_site_notes_of_a_job_is_bounded_and_the_rest_counted() {
+    let mut session = Session::piped();
+    run_noted(&mut session, 5000);
+    let noted = noted(&session);
+    for site in ["a", "b", "home"] {
+        let of_site = noted.iter().filter(|word| word.starts_with(&format!("{site}: "))).count();
+        // A firing and a sending of each frame, or its beginning and what came of it.
+        assert_eq!((site, of_site), (site, 4096 + 1));
+        assert!(noted.contains(&format!("{site}: {} more", 10_000 - 4096)));
+    }
+}
+
+#[test]
+fn a_site_is_heard_about_its_own_calls_only_and_no_more_than_it_can_have_noted() {
+    let mut session = Session::piped();
+    session.site("home").open(1, "job", chain(Carry::Value(vec![])), &HashMap::new());
+    session.site("home").note(1);
+    session.site("home").start(1, &param(b"1"));
+    let frame = || Frame::of_param_set(0);
+    let fired =
+        |node, begin, seconds| Noted::Fired { node, frame: frame(), waited: 0.0, begin, seconds, failed: false };
+    let sent =
+        |to: &str| Noted::Sent { node: NodeId::Number(1), frame: frame(), to: to.into(), at: 1.0, bytes: u64::MAX };
+    let forged = vec![
+        fired(NodeId::Number(0), 5.0, 1.0),
+        fired(NodeId::Name("x".repeat(1000)), 5.0, 1.0),
+        fired(NodeId::Number(1), f64::NAN, 1.0),
+        fired(NodeId::Number(1), 1e300, 1.0),
+        fired(NodeId::Number(1), 5.0, -1.0),
+        sent("nowhere"),
+        Noted::Started { frame: frame(), at: 1.0 },
+        Noted::Came { node: NodeId::Name("out".into()), frame: frame(), at: 1.0 },
+        fired(NodeId::Number(1), 5.0, 1.0),
+    ];
+    let told = Message::Noted(1, forged, 0).to_bytes();
+    session.site("home").receive_packet("b", &told);
+    session.settle();
+    assert_eq!(noted(&session), ["b: Number(1) fired in [0], failed: false"]);
+
+    // One that has no part in the job, a job that is none, and one that says only that there is more.
+    let other = Message::Noted(2, vec![fired(NodeId::Number(1), 5.0, 1.0)], 1).to_bytes();
+    session.site("home").receive_packet("b", &other);
+    for _ in 0..10_000 {
+        session.site("home").receive_packet("b", &Message::Noted(1, vec![], 1).to_bytes());
+    }
+    session.settle();
+    let heard = session.seen.iter().filter(|event| matches!(event, Event::Noted(..))).count();
+    assert!(heard <= 4097, "{heard}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use dfm_net::{Failure, Frame, Measured, Net, PlaceId, TransitionId, Waiting};
+use dfm_net::{Failure, Frame, Measured, Net, Noted, PlaceId, TransitionId, Waiting};
 use serde::{Deserialize, Serialize};
 
 use crate::shape::{Misshapen, misshapen};
@@ -36,6 +36,10 @@ pub enum Message {
     Measure(JobId),
     /// A site to home, before it is done: the job's calls, as measured here.
     Measured(JobId, Vec<Measured>),
+    /// Home to a site: note what happens in this job, and tell it.
+    Note(JobId),
+    /// A site to home: what it has noted since it told the last time, and how much more it has only counted.
+    Noted(JobId, Vec<Noted>, u64),
     /// Home to a site: a frame begins, with the parameters the site needs, and why some of them could not be sent.
     Start(JobId, Frame, Vec<(String, Encoded)>, Vec<(String, Failure)>),
     /// Home to a site: there were this many frames.

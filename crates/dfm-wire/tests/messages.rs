@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use dfm_net::{Block, Failure, Frame, Measured, Net, NodeId, Waiting};
+use dfm_net::{Block, Failure, Frame, Measured, Net, NodeId, Noted, Waiting};
 use dfm_wire::{Buffer, Encoded, Ending, Message, Payload, Running, Unfinished};
 
 fn messages() -> Vec<Message> {
@@ -29,6 +29,13 @@ fn messages() -> Vec<Message> {
     let waiting = Waiting { transition: 2, frame: frame.clone(), empty: vec![3], more: 4 };
     let measured =
         Measured { node: NodeId::Name("n".into()), frame: frame.clone(), begin: 1.5, seconds: 0.25, bytes: Some(9) };
+    let (node, at) = (NodeId::Number(2), frame.clone());
+    let noted = vec![
+        Noted::Started { frame: at.clone(), at: 1.5 },
+        Noted::Fired { node: node.clone(), frame: at.clone(), waited: 0.5, begin: 1.5, seconds: 0.25, failed: true },
+        Noted::Sent { node: node.clone(), frame: at.clone(), to: "home".into(), at: 1.5, bytes: 9 },
+        Noted::Came { node, frame: at, at: 1.5 },
+    ];
     let payloads = [
         Payload::Signal,
         Payload::Value(value.clone()),
@@ -55,6 +62,8 @@ fn messages() -> Vec<Message> {
         Message::Open(2, "job".into(), Arc::new(net.clone())),
         Message::Measure(2),
         Message::Measured(2, vec![measured]),
+        Message::Note(2),
+        Message::Noted(2, noted, 3),
         Message::Start(2, frame.clone(), vec![("age".into(), value.clone())], vec![("kind".into(), failure.clone())]),
         Message::Stop(2, 3),
         Message::Cancel(2),

@@ -310,6 +310,7 @@ class Home:
         about: dict[str, Any],
         patience: float | None = None,
         measure: bool = False,
+        note: bool = False,
     ) -> None:
         """Begins a job with its first frames, as soon as its sites can be reached.
 
@@ -337,6 +338,8 @@ class Home:
                 self._patience[job] = self.loop.call_later(patience, self._run_out, job, patience)
             if measure:
                 self.site.measure(job)
+            if note:
+                self.site.note(job)
             for params in frames:
                 self.site.start(job, params)
             if stop:
@@ -460,7 +463,13 @@ class Home:
             self._take(event.series.job, event)
             return
         match event:
-            case _native.Opened(job) | _native.Reported(job) | _native.Measured(job) | _native.Ended(job):
+            case (
+                _native.Opened(job)
+                | _native.Reported(job)
+                | _native.Measured(job)
+                | _native.Noted(job)
+                | _native.Ended(job)
+            ):
                 self._take(job, event)
             case _native.Closed(site):
                 self._links.closed(site)

@@ -72,9 +72,11 @@ class Job:
         keeping: Keeping | None = None,
         came: Mapping[Key, int] | None = None,
         literals: Mapping[str, Any] | None = None,
+        record: _native.JobRecord | None = None,
     ) -> None:
         """`keeping` is for jobs that can outlive this process; `came` says how many tokens of each series came before
-        those that will be received; `literals` go with each parameter set."""
+        those that will be received; `literals` go with each parameter set; `record` is where it is written what happens
+        in it."""
         self.job_id = job_id
         """Its name, unique among all jobs; with it `Session.reattach` finds the job again, where it can."""
         self._home = home
@@ -88,6 +90,8 @@ class Job:
         self._runner = runner
         self._plan = plan
         self._measurement: _native.Measurement | None = None
+        self._record = record
+        self._received = 0  # tokens, had or not
         self._status = JobStatus.SUBMITTED
         self._input_open = True
         self._input_lock = threading.Lock()
@@ -378,10 +382,15 @@ class Job:
             case _native.Reported(_, failure):
                 error = error_token([failure], self._lines)
                 self._errors.append(error)
+                if self._record is not None:
+                    self._record.failed(failure)
                 frame = Frame(failure.frame or (0,))
                 self._deliver(failure.site, failure.node, frame, STATUS_PLACE, [error], error_key(failure))
             case _native.Measured(_, measurement):
                 self._measurement = measurement
+            case _native.Noted(_, notes):
+                if self._record is not None:
+                    self._record.add(notes)
             case _native.Ended():
                 self.end(JobStatus.FAILED if self._errors else JobStatus.FINISHED)
             case _:
@@ -403,11 +412,16 @@ class Job:
     def break_off(self, failure: _native.Failure) -> None:
         """Says the job's end when one of its events cannot be handed on: the last resort, which calls nothing back."""
         self._errors.append(error_token([failure], self._lines))
+        if self._record is not None:
+            self._record.failed(failure)
         self._input_open = False
         self._status = JobStatus.FAILED
         self._say_finished()
 
     def _say_finished(self) -> None:
+        if self._record is not None:
+            self._record.end(self._status.value, self._frames, self._received, len(self._errors))
+
         def finish() -> None:
             self._finished.set()
             with self._lock:
@@ -442,6 +456,8 @@ class Job:
         """
         before = self._came.get(key, 0)
         self._came[key] = before + len(values)
+        if place != STATUS_PLACE:
+            self._received += len(values)
         if skip := max(0, self._skip.get(key, 0) - before):
             values = values[skip:]
         if self._detached or not values:

@@ -140,6 +140,7 @@ def parts_of(
         come_back=come_back,
         check_sites=check_sites,
         sites=sites if target == "local" else None,
+        history=_native.History.of(code.package),
     )
 
 

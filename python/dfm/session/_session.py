@@ -123,6 +123,8 @@ class Parts:
     """Is told each pipeline's sites, and raises a `SessionError` for one that cannot be used."""
     sites: Sequence[str] | None = None
     """The only sites that may be used, unless a pipeline names others; `None` for all."""
+    history: _native.History | None = None
+    """Where a record of each job is written; `None` for nowhere."""
 
 
 class Session:
@@ -161,6 +163,7 @@ class Session:
         self._new_loop = parts.new_loop
         self._check_sites = parts.check_sites
         self._sites = parts.sites
+        self._history = parts.history
         self._home: Home | None = None
         self._come_back = parts.come_back
         self._homes: dict[str, Home] = {}
@@ -170,8 +173,11 @@ class Session:
     def __repr__(self) -> str:
         settings, open = self._settings, sum(job.get_status() in _OPEN for job in self._jobs)
         state = "not connected" if self._home is None else f"{open} open job{'s' if open != 1 else ''}"
-        target = "local" if self._come_back is None else "flare"
-        return f"<Session of '{settings.package}' at '{settings.homesite}' on {target}: {state}>"
+        return f"<Session of '{settings.package}' at '{settings.homesite}' on {self._target}: {state}>"
+
+    @property
+    def _target(self) -> str:
+        return "local" if self._come_back is None else "flare"
 
     @property
     def homesite(self) -> str:
@@ -216,6 +222,8 @@ class Session:
                 job.cancel()
         for home in homes:
             home.close()
+        if self._history is not None and (problem := self._history.flush()):
+            self._settings.logger.warning("not every job of this session has its record: %s", problem)
 
     def __enter__(self) -> Self:
         self.connect()
@@ -312,6 +320,10 @@ class Session:
         number, job_id, lines = self._made, f"{self._settings.session}-{self._made}", prepared.lines
         callbacks = (default_callback, by_place)
         keeping = home.keeps.keeping(number, job_id) if home.keeps is not None else None
+        name, record = prepared.pipeline.name or job_id, None
+        if self._history is not None:
+            params = sorted(prepared.params)
+            record = self._history.begin(job_id, name, self._target, self.homesite, params, prepared.plan)
         job = Job(
             home,
             number,
@@ -325,15 +337,15 @@ class Session:
             prepared.plan,
             keeping,
             literals=prepared.literals,
+            record=record,
         )
         job.opened(len(frames), autostop)
         self._jobs.add(job)
         sites = list(prepared.operations())
-        name = prepared.pipeline.name or job_id
         about = {"id": job_id, "name": name, "lines": list(lines.items())}
         about |= {"params": sorted(prepared.params), "yields": prepared.yields, "literals": kept(prepared.literals)}
-        plan, patience = prepared.plan, prepared.patience
-        home.soon(lambda: home.open(number, job, name, plan, sites, frames, autostop, about, patience, measure))
+        plan, patience, note = prepared.plan, prepared.patience, record is not None
+        home.soon(lambda: home.open(number, job, name, plan, sites, frames, autostop, about, patience, measure, note))
         return job
 
     def _runner(self, default: Callback | None, by_place: Mapping[str, Callback]) -> CallbackRunner | None:
@@ -433,7 +445,8 @@ class Session:
 
             def take_up(found: Recalled) -> Job:
                 callbacks = default_callback, checked_places(place_callbacks, found.about["yields"])
-                job = _recalled_job(home, number, job_id, callbacks, runner, found, keep)
+                record = None if keep or self._history is None else self._history.resume(job_id)
+                job = _recalled_job(home, number, job_id, callbacks, runner, found, keep, record)
                 home.resume(number, job, found)
                 return job
 
@@ -492,6 +505,7 @@ def _recalled_job(
     runner: CallbackRunner | None,
     found: Recalled,
     keep: bool,
+    record: _native.JobRecord | None,
 ) -> Job:
     """The job of which that was kept; with `keep`, what its application has is not noted."""
     assert home.keeps is not None
@@ -513,6 +527,7 @@ def _recalled_job(
         keeping=keeping,
         came=found.dropped,
         literals=recalled(about.get("literals", {})),
+        record=record,
     )
     job.opened(about.get("frames", 0), not about.get("input_open", False))
     return job

@@ -1,12 +1,13 @@
-//! How does `dfm jobs` find the jobs of a running federation again?
+//! How does `dfm jobs` find jobs again, those of a running federation and those that are over?
 
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use dfm_diag::{Diagnostic, one_line};
+use dfm_events::Summary;
 use serde_json::{Value, json};
 
-use super::{Chosen, Context, Failure, federation, submit, supervise};
+use super::{Chosen, Context, Failure, federation, history, submit, supervise};
 use crate::args::{InFederation, Jobs, OneJob};
 use crate::output::counted;
 use crate::{child, flare};
@@ -29,19 +30,46 @@ pub fn run(context: &Context, command: Jobs) -> Result<(), Failure> {
 }
 
 fn list(context: &Context, of: &InFederation) -> Result<(), Failure> {
-    let answer = ask(context, of, json!({"what": "list"}))?;
+    let chosen = federation(context, &of.name)?;
+    let kept = history::all(context, &chosen);
+    let answer = asked_too(context, of, &chosen, json!({"what": "list"}), !kept.is_empty())?;
+    let live: Vec<&Value> = answer["jobs"].as_array().into_iter().flatten().collect();
+    let same = |job: &Value, id: &str| job["id"] == id;
+    let mut jobs: Vec<Value> = kept
+        .iter()
+        .map(|kept| history::together(Some(kept), live.iter().find(|job| same(job, &kept.id)).copied()))
+        .chain(live.iter().filter(|job| !kept.iter().any(|kept| same(job, &kept.id))).map(|job| (*job).clone()))
+        .collect();
+    jobs.sort_by(|one, other| {
+        let since = |job: &Value| job["since"].as_f64().unwrap_or(f64::MAX);
+        since(one).total_cmp(&since(other))
+    });
     if context.output.json {
-        context.output.document(&answer);
+        context.output.document(&json!({"jobs": jobs}));
         return Ok(());
     }
-    let jobs: Vec<&Value> = answer["jobs"].as_array().into_iter().flatten().collect();
     for job in &jobs {
         context.output.result(&one_line(&line(job)));
     }
     if jobs.is_empty() {
-        context.output.status("there are no jobs; those of `--target local` end with their application");
+        context.output.status("there are no jobs, and no records of any");
     }
     Ok(())
+}
+
+/// What a federation answers that may have no server which runs; with `known`, that is only told.
+fn asked_too(
+    context: &Context,
+    of: &InFederation,
+    chosen: &Chosen,
+    request: Value,
+    known: bool,
+) -> Result<Value, Failure> {
+    ask_of(context, of, chosen, request).or_else(|failure| {
+        let Some(why) = failure.report.diagnostics.first().filter(|_| known) else { return Err(failure) };
+        context.output.detail(&format!("only records are shown: {}", why.message));
+        Ok(Value::Null)
+    })
 }
 
 fn line(job: &Value) -> String {
@@ -57,7 +85,7 @@ fn progress(job: &Value) -> String {
         parts.push(format!("waits for {waits}"));
     }
     parts.push(match (job["since"].as_f64(), job["ended"].as_f64()) {
-        (Some(since), Some(ended)) => format!("{} long, ended {} ago", duration(ended - since), ago(ended)),
+        (Some(since), Some(ended)) => format!("{} long, ended {} ago", history::seconds(ended - since), ago(ended)),
         (Some(since), None) => format!("began {} ago", ago(since)),
         _ => String::new(),
     });
@@ -91,11 +119,44 @@ fn duration(seconds: f64) -> String {
 }
 
 fn show(context: &Context, job: &OneJob) -> Result<(), Failure> {
-    let answer = ask(context, &job.of, json!({"what": "show", "job": job.job}))?;
+    let chosen = federation(context, &job.of.name)?;
+    let kept = history::one(&chosen, &job.job).map(|record| Summary::new(&record));
+    let request = json!({"what": "show", "job": job.job});
+    let live = asked_too(context, &job.of, &chosen, request, kept.is_ok());
+    let (kept, live) = match (kept, live) {
+        (Err(no_record), Err(mut failure)) => {
+            failure.report.diagnostics.extend(no_record.report.diagnostics);
+            return Err(failure);
+        }
+        (kept, live) => (kept.ok(), live.ok().filter(|live| !live.is_null())),
+    };
+    let answer = history::together(kept.as_ref(), live.as_ref());
     if context.output.json {
         context.output.document(&answer);
         return Ok(());
     }
+    if live.is_some() {
+        tell_live(context, &answer);
+    } else {
+        let text = |key: &str| answer[key].as_str().unwrap_or_default().to_owned();
+        for (what, value) in [
+            ("job", text("id")),
+            ("pipeline", text("name")),
+            ("status", text("status").to_lowercase()),
+            ("progress", progress(&answer)),
+            ("target", text("target")),
+            ("homesite", text("homesite")),
+        ] {
+            context.output.result(&one_line(&format!("{what:<14} {value}")));
+        }
+    }
+    if let Some(kept) = &kept {
+        history::tell(context, kept);
+    }
+    Ok(())
+}
+
+fn tell_live(context: &Context, answer: &Value) {
     let text = |key: &str| answer[key].as_str().unwrap_or_default().to_owned();
     let application = match (&answer["application"], &answer["followed"]) {
         (Value::Bool(true), Value::Bool(true)) => "there".to_owned(),
@@ -111,7 +172,7 @@ fn show(context: &Context, job: &OneJob) -> Result<(), Failure> {
         ("job", text("id")),
         ("pipeline", pipeline),
         ("status", text("status").to_lowercase()),
-        ("progress", progress(&answer)),
+        ("progress", progress(answer)),
         ("user", text("user")),
         ("homesite", text("homesite")),
         ("application", application),
@@ -123,7 +184,6 @@ fn show(context: &Context, job: &OneJob) -> Result<(), Failure> {
     for wait in answer["waits"].as_array().into_iter().flatten() {
         context.output.result(&one_line(&format!("{:<14} {}", "waiting", wait["text"].as_str().unwrap_or_default())));
     }
-    Ok(())
 }
 
 fn logs(context: &Context, job: &OneJob, site: Option<&str>) -> Result<(), Failure> {

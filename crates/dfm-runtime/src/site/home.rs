@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use dfm_net::{Frame, Net, Source};
+use dfm_net::{Frame, Net, NodeId, Noted, Source};
 use dfm_wire::{JobId, Message};
 
 use super::unfinished::Nets;
@@ -12,11 +12,14 @@ use super::values::in_packet;
 use super::{Job, Site};
 use crate::host::{Event, Host};
 use crate::measure::Measuring;
+use crate::noting::{MOST_NOTED, Noting};
 use crate::record::encoded_params;
 
 /// What only home knows of a job.
 pub(super) struct HomeSide {
     frames: u32,
+    /// Site → how much it has told of what it noted.
+    told: HashMap<String, usize>,
     /// When each frame began, if the job is measured.
     begun: Vec<f64>,
     /// Of all its sites.
@@ -92,7 +95,7 @@ impl<H: Host> Site<H> {
             transitions: vec![],
         };
         let own = all.get(&self.name).cloned().unwrap_or_else(|| Arc::new(nothing()));
-        let home = HomeSide { frames: 0, begun: vec![], nets: all, params, waiting };
+        let home = HomeSide { frames: 0, told: HashMap::new(), begun: vec![], nets: all, params, waiting };
         self.insert_job(id, name.to_owned(), own, Some(home));
         gone
     }
@@ -107,6 +110,47 @@ impl<H: Host> Site<H> {
         }
     }
 
+    /// At home: has all sites note what happens in a job; [`Event::Noted`] comes again and again while it runs, and
+    /// before its end.
+    pub fn note(&mut self, id: JobId) {
+        let now = self.host.now();
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        job.noting.get_or_insert_with(|| Noting::new(now));
+        let sites = job.home.as_ref().map_or_else(Vec::new, |home| home.others(&self.name));
+        for site in sites {
+            self.push(&site, &Message::Note(id), vec![]);
+        }
+    }
+
+    /// Takes what another site has noted, as far as it can be so: of its own nodes, and no more than a site notes.
+    pub(super) fn told(&mut self, id: JobId, from: &str, mut noted: Vec<Noted>, left_out: u64) {
+        let Some(job) = self.jobs.get_mut(&id).filter(|job| job.noting.is_some()) else { return };
+        let Some(home) = &mut job.home else { return };
+        let Some(net) = home.nets.get(from) else { return };
+        let told = home.told.entry(from.to_owned()).or_default();
+        // A message counts as well as what is in it: the last one may only have a number.
+        let room = (MOST_NOTED + 1).saturating_sub(*told);
+        *told += noted.len().max(1);
+        if room == 0 {
+            return;
+        }
+        noted.truncate(room);
+        let own: HashSet<&NodeId> = net.transitions.iter().map(|transition| transition.step.node()).collect();
+        let nets = &home.nets;
+        noted.retain(|one| {
+            let is_own = one.node().is_some_and(|node| own.contains(node));
+            let sound = match one {
+                Noted::Fired { .. } => true,
+                Noted::Sent { to, .. } => nets.contains_key(to),
+                Noted::Started { .. } | Noted::Came { .. } => false,
+            };
+            is_own && sound && one.has_times()
+        });
+        if !noted.is_empty() || left_out > 0 {
+            self.events.push(Event::Noted(id, from.to_owned(), noted, left_out));
+        }
+    }
+
     /// At home: begins the next frame of a job.
     pub fn start(&mut self, id: JobId, params: &HashMap<String, H::Value>) {
         self.keep(|host| Some(Message::Input(id, encoded_params(host, params))));
@@ -116,6 +160,9 @@ impl<H: Host> Site<H> {
         home.frames += 1;
         if job.measuring.is_some() {
             home.begun.push(self.host.now());
+        }
+        if let Some(noting) = &mut job.noting {
+            noting.note(Noted::Started { frame: frame.clone(), at: self.host.now() });
         }
         let needs: Vec<(String, Vec<String>)> = home
             .params
@@ -202,7 +249,11 @@ impl<H: Host> Site<H> {
     pub(super) fn end_if_done(&mut self, id: JobId) {
         let done = |job: &Job<H::Value>| job.home.as_ref().is_some_and(|home| home.waiting.is_empty());
         if self.jobs.get(&id).is_some_and(done) {
-            let job = self.remove_job(id);
+            let mut job = self.remove_job(id);
+            let noting = job.as_mut().and_then(|job| job.noting.as_mut());
+            if let Some((noted, left_out)) = noting.and_then(Noting::rest) {
+                self.events.push(Event::Noted(id, self.name.clone(), noted, left_out));
+            }
             if let Some(Job { measuring: Some(measuring), home: Some(home), .. }) = job {
                 self.events.push(Event::Measured(id, measuring.into_done(), home.begun));
             }

@@ -20,6 +20,7 @@ impl<H: Host> Site<H> {
         match self.encode(site, value, &mut files, 0) {
             Ok((value, warning)) => {
                 self.warn_of_result(id, place, site, warning);
+                self.note_sent(id, place, site, &frame, &value);
                 self.push(site, &Message::Item(id, place, frame, value), files);
             }
             Err(why) => {
@@ -50,12 +51,21 @@ impl<H: Host> Site<H> {
             Some(Token::Value(value)) => match self.encode_of(id, place, site, &value, &mut files) {
                 Ok((value, warning)) => {
                     self.warn_of_result(id, place, site, warning);
+                    self.note_sent(id, place, site, &frame, &value);
                     Payload::Value(value)
                 }
                 Err(why) => Payload::Errors(vec![self.unsendable(id, place, site, &frame, &why)]),
             },
         };
         self.push(site, &Message::Token(id, place, frame, payload), files);
+    }
+
+    fn note_sent(&mut self, id: JobId, place: PlaceId, site: &str, frame: &Frame, value: &Encoded) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        if let Some(noting) = &mut job.noting {
+            noting.sent(job.engine.net(), (site, place), frame, self.host.now(), in_all(value));
+            self.tell(id);
+        }
     }
 
     /// Reports, for the node whose arc leads there, that its result cannot be sent.
@@ -236,6 +246,15 @@ pub(super) fn in_packet(value: &Encoded) -> usize {
         Buffer::Segment { .. } => 0,
     });
     inline.fold(value.head.len(), usize::saturating_add)
+}
+
+/// How many bytes a value has in all.
+fn in_all(value: &Encoded) -> u64 {
+    let shared = value.buffers.iter().map(|buffer| match buffer {
+        Buffer::Segment { len, .. } => *len,
+        Buffer::Inline(_) => 0,
+    });
+    shared.fold(in_packet(value) as u64, u64::saturating_add)
 }
 
 /// The values that a message carries, in order.

@@ -1,0 +1,121 @@
+//! What do jobs' own records say, with no federation running?
+
+use dfm_diag::{Diagnostic, one_line};
+use dfm_events::{Folder, NodeSummary, Record, Summary, Told};
+use serde_json::{Value, json};
+
+use super::{Chosen, Context, Failure};
+use crate::output::counted;
+
+/// The jobs of a federation of which this user has records, those that began first to the front. What cannot be read is
+/// told.
+pub fn all(context: &Context, chosen: &Chosen) -> Vec<Summary> {
+    let Some(folder) = folder(chosen) else { return vec![] };
+    let mut jobs = vec![];
+    for job in folder.jobs() {
+        match folder.record(&job).map(|path| dfm_events::read(&path)) {
+            Some(Ok(record)) => jobs.push(Summary::new(&record)),
+            Some(Err(why)) => context.output.status(&format!("job `{job}` is left out: {why}")),
+            None => {}
+        }
+    }
+    jobs.sort_by(|one, other| one.since.total_cmp(&other.since));
+    jobs
+}
+
+/// The record of one job.
+///
+/// # Errors
+/// There is none, or it cannot be read.
+pub fn one(chosen: &Chosen, job: &str) -> Result<Record, Failure> {
+    let path = folder(chosen).and_then(|folder| folder.record(job));
+    path.map_or(Err(dfm_events::Unreadable::Missing), |path| dfm_events::read(&path)).map_err(|why| {
+        let diagnostic = Diagnostic::error("jobs-no-record", format!("job `{job}` cannot be shown: {why}"));
+        Failure::failed(diagnostic.help(format!("`dfm jobs list {}` has those that can", chosen.name)))
+    })
+}
+
+fn folder(chosen: &Chosen) -> Option<Folder> {
+    Folder::of(&chosen.federation.info.code_package)
+}
+
+/// What a record has more to say of a job than a server, for people.
+pub fn tell(context: &Context, job: &Summary) {
+    let say = |what: &str, value: &str| context.output.result(&one_line(&format!("{what:<14} {value}")));
+    let listed = |names: Vec<&str>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    say("parameters", &listed(job.params.iter().map(String::as_str).collect()));
+    say("sites", &listed(job.sites.iter().map(String::as_str).collect()));
+    for failure in &job.failures {
+        say("error", &told(failure));
+    }
+    for node in &job.nodes {
+        say("operation", &took(node));
+    }
+    if job.left_out > 0 {
+        say("left out", &format!("{} more than a record holds", counted(job.left_out as usize, "event")));
+    }
+    if !job.whole {
+        say("record", "not whole: it is still written, was cut short, or has lines that this dfm does not know");
+    }
+}
+
+fn told(failure: &Told) -> String {
+    let mut place = format!("site {}", failure.site);
+    if let Some(operation) = &failure.operation {
+        place.push_str(&format!(", {operation}"));
+    }
+    if let Some(frame) = &failure.frame {
+        let levels: Vec<String> = frame.levels().iter().map(u32::to_string).collect();
+        place.push_str(&format!(", frame {}", levels.join(".")));
+    }
+    format!("{place}: {}: {}", failure.kind, failure.message)
+}
+
+fn took(node: &NodeSummary) -> String {
+    let at = node.provider.as_ref().map_or_else(|| node.site.clone(), |provider| format!("{}/{provider}", node.site));
+    let mut parts = vec![counted(node.calls as usize, "call")];
+    if node.failed > 0 {
+        parts.push(format!("{} failed", node.failed));
+    }
+    if node.calls > 0 {
+        parts.push(format!("{} each", seconds(node.seconds / node.calls as f64)));
+        parts.push(format!("longest {}", seconds(node.longest)));
+        parts.push(format!("waited {} each", seconds(node.waited / node.calls as f64)));
+    }
+    if node.sent > 0 {
+        parts.push(format!("sent {}", bytes(node.sent)));
+    }
+    format!("{} at {at}: {}", if node.operation.is_empty() { "(none)" } else { &node.operation }, parts.join(", "))
+}
+
+/// A time, for people.
+pub fn seconds(seconds: f64) -> String {
+    match seconds {
+        _ if seconds < 0.001 => format!("{:.0} µs", seconds * 1e6),
+        _ if seconds < 1.0 => format!("{:.1} ms", seconds * 1e3),
+        _ if seconds < 600.0 => format!("{seconds:.2} s"),
+        _ => format!("{:.0} min", seconds / 60.0),
+    }
+}
+
+/// A size, for people.
+pub fn bytes(bytes: u64) -> String {
+    match bytes {
+        0..1000 => format!("{bytes} B"),
+        1000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
+}
+
+/// What a server says of a job with what its record adds; either can be missing.
+pub fn together(kept: Option<&Summary>, live: Option<&Value>) -> Value {
+    let mut job = kept.map_or_else(|| json!({}), |kept| json!(kept));
+    for (key, value) in live.and_then(Value::as_object).into_iter().flatten() {
+        // The record knows the name of a pipeline that the server may not read.
+        if !value.is_null() {
+            job[key] = value.clone();
+        }
+    }
+    job
+}

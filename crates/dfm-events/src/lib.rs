@@ -1,0 +1,13 @@
+//! What happened in a job, as it is written while it runs and read when it is over: see `docs/events.md`.
+
+mod folder;
+mod format;
+mod read;
+mod summary;
+mod write;
+
+pub use folder::{Folder, MOST_BYTES, MOST_RECORDS};
+pub use format::{Entry, Header, Node, VERSION};
+pub use read::{Cut, Record, Unreadable, parse, read};
+pub use summary::{NodeSummary, Summary, Told};
+pub use write::{MOST_ENTRIES, Writer};

@@ -1,0 +1,121 @@
+//! What does a record say that anybody may have written?
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+
+use crate::folder::is_written;
+use crate::format::{Entry, Header, VERSION, is_time};
+
+/// The most bytes of a record that are read.
+const MOST_BYTES: u64 = 16 << 20;
+
+/// The most bytes of a line that are read as one.
+const MOST_LINE: u64 = 1 << 20;
+
+/// A job's record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// What was planned.
+    pub header: Header,
+    /// What happened, in the order in which the homesite was told.
+    pub entries: Vec<Entry>,
+    /// Whether an application has the job now.
+    pub running: bool,
+    /// What is missing in it.
+    pub cut: Cut,
+}
+
+/// What is missing in a record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cut {
+    /// Lines that are nothing that this version knows.
+    pub lines: u64,
+    /// Whether it ends within a line, or is longer than what is read.
+    pub end: bool,
+}
+
+/// Why a record cannot be read.
+#[derive(Debug)]
+pub enum Unreadable {
+    /// There is none.
+    Missing,
+    /// It cannot be opened.
+    Io(io::Error),
+    /// Its first line is not that of a record.
+    NoRecord,
+    /// It has another version of the format.
+    Version(u64),
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => write!(f, "there is no record of it"),
+            Self::Io(error) => write!(f, "its record cannot be read: {error}"),
+            Self::NoRecord => write!(f, "its record does not begin as one does"),
+            Self::Version(version) => {
+                write!(f, "its record has version {version} of the format, and this dfm reads version {VERSION}")
+            }
+        }
+    }
+}
+
+/// Reads a record, as far as it goes.
+///
+/// # Errors
+/// There is none, or it is none that this version reads.
+pub fn read(path: &Path) -> Result<Record, Unreadable> {
+    let file = File::open(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => Unreadable::Missing,
+        _ => Unreadable::Io(error),
+    })?;
+    if !file.metadata().map_err(Unreadable::Io)?.is_file() {
+        return Err(Unreadable::NoRecord);
+    }
+    let mut record = parse(BufReader::new(file))?;
+    record.running = is_written(path);
+    Ok(record)
+}
+
+/// Reads a record from what a file holds.
+///
+/// # Errors
+/// It is none that this version reads.
+pub fn parse(text: impl BufRead) -> Result<Record, Unreadable> {
+    let mut text = text.take(MOST_BYTES);
+    let mut line = vec![];
+    let mut cut = Cut::default();
+    next(&mut text, &mut line, &mut cut).map_err(Unreadable::Io)?;
+    let first: serde_json::Value = serde_json::from_slice(&line).map_err(|_| Unreadable::NoRecord)?;
+    match first["dfm_events"].as_u64() {
+        Some(version) if version == u64::from(VERSION) => {}
+        Some(version) => return Err(Unreadable::Version(version)),
+        None => return Err(Unreadable::NoRecord),
+    }
+    let header: Header = serde_json::from_value(first).map_err(|_| Unreadable::NoRecord)?;
+    if !is_time(header.at) {
+        return Err(Unreadable::NoRecord);
+    }
+    let mut entries = vec![];
+    while next(&mut text, &mut line, &mut cut).map_err(Unreadable::Io)? {
+        match serde_json::from_slice::<Entry>(&line) {
+            Ok(entry) if entry.has_times() => entries.push(entry),
+            _ => cut.lines += 1,
+        }
+    }
+    cut.end |= text.limit() == 0;
+    Ok(Record { header, entries, running: false, cut })
+}
+
+/// Reads the next whole line; whether there is one.
+fn next(text: &mut impl BufRead, line: &mut Vec<u8>, cut: &mut Cut) -> io::Result<bool> {
+    line.clear();
+    text.by_ref().take(MOST_LINE).read_until(b'\n', line)?;
+    if line.pop_if(|last| *last == b'\n').is_some() {
+        return Ok(true);
+    }
+    cut.end |= !line.is_empty();
+    Ok(false)
+}

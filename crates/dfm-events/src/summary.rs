@@ -1,0 +1,174 @@
+//! What was a job, in a few lines?
+
+use std::collections::BTreeSet;
+
+use dfm_net::{Frame, NodeId};
+use indexmap::IndexMap;
+use serde::Serialize;
+
+use crate::format::Entry;
+use crate::read::Record;
+
+/// The most errors that are told with their texts.
+const MOST_FAILURES: usize = 20;
+
+/// A job, as its record has it. Moments are seconds since 1970.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Summary {
+    /// Its id.
+    pub id: String,
+    /// Its pipeline's name.
+    pub name: String,
+    /// `local` or `flare`.
+    pub target: String,
+    /// The application's site.
+    pub homesite: String,
+    /// `RUNNING`, `FINISHED`, `FAILED` or `ABORTED`; `UNKNOWN` where its application has ended before it, or left it.
+    pub status: String,
+    /// When it began.
+    pub since: f64,
+    /// When it ended for its application.
+    pub ended: Option<f64>,
+    /// Its parameters' names.
+    pub params: Vec<String>,
+    /// The sites that work for it.
+    pub sites: BTreeSet<String>,
+    /// How many frames have begun.
+    pub frames: u64,
+    /// How many tokens have come.
+    pub tokens: u64,
+    /// How many errors were told.
+    pub errors: u64,
+    /// The first of them.
+    pub failures: Vec<Told>,
+    /// Its operations.
+    pub nodes: Vec<NodeSummary>,
+    /// How much has happened that is not in the record.
+    pub left_out: u64,
+    /// Whether the record is whole: it ends where a line does, and all its lines are read.
+    pub whole: bool,
+}
+
+/// An error that the application was told.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Told {
+    /// Where it arose, or the site that was lost.
+    pub site: String,
+    /// The node that failed.
+    pub node: Option<NodeId>,
+    /// Its operation.
+    pub operation: Option<String>,
+    /// Its frame.
+    pub frame: Option<Frame>,
+    /// The kind of error.
+    pub kind: String,
+    /// What happened.
+    pub message: String,
+}
+
+/// What an operation took. Times are seconds.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct NodeSummary {
+    /// The pipeline's node; `None` only before it is known.
+    pub node: Option<NodeId>,
+    /// `namespace.Name`.
+    pub operation: String,
+    /// Where it runs.
+    pub site: String,
+    /// Its provider there.
+    pub provider: Option<String>,
+    /// How many calls have ended.
+    pub calls: u64,
+    /// How many of them with an error.
+    pub failed: u64,
+    /// What they took together.
+    pub seconds: f64,
+    /// What the longest took.
+    pub longest: f64,
+    /// How long they waited for their turn together.
+    pub waited: f64,
+    /// Bytes of the results that went to other sites.
+    pub sent: u64,
+}
+
+impl Summary {
+    /// Of a record.
+    pub fn new(record: &Record) -> Self {
+        let header = &record.header;
+        let mut nodes: IndexMap<(&NodeId, &str), NodeSummary> = IndexMap::new();
+        for node in &header.nodes {
+            let of = nodes.entry((&node.node, &node.site)).or_default();
+            of.operation.clone_from(&node.operation);
+            of.provider.clone_from(&node.provider);
+        }
+        let mut summary = Self {
+            id: header.job.clone(),
+            name: header.pipeline.clone(),
+            target: header.target.clone(),
+            homesite: header.homesite.clone(),
+            status: if record.running { "RUNNING" } else { "UNKNOWN" }.to_owned(),
+            since: header.at,
+            ended: None,
+            params: header.params.clone(),
+            sites: header.nodes.iter().map(|node| node.site.clone()).collect(),
+            frames: 0,
+            tokens: 0,
+            errors: 0,
+            failures: vec![],
+            nodes: vec![],
+            left_out: 0,
+            whole: record.cut == crate::Cut::default(),
+        };
+        // What has been counted since an application took the job up.
+        let (mut frames, mut tokens, mut errors) = (0_u64, 0_u64, 0_u64);
+        for entry in &record.entries {
+            match entry {
+                Entry::Started { .. } => frames += 1,
+                Entry::Came { .. } => tokens += 1,
+                Entry::Fired { site, node, seconds, waited, failed, .. } => {
+                    let of = nodes.entry((node, site)).or_default();
+                    of.calls += 1;
+                    of.failed += u64::from(*failed);
+                    of.seconds += seconds;
+                    of.longest = of.longest.max(*seconds);
+                    of.waited += waited;
+                }
+                Entry::Sent { site, node, bytes, .. } => {
+                    let of = nodes.entry((node, site)).or_default();
+                    of.sent = of.sent.saturating_add(*bytes);
+                }
+                Entry::Error { site, node, operation, frame, kind, message, .. } => {
+                    errors += 1;
+                    if summary.failures.len() < MOST_FAILURES {
+                        let (site, node, operation) = (site.clone(), node.clone(), operation.clone());
+                        let (frame, kind, message) = (frame.clone(), kind.clone(), message.clone());
+                        summary.failures.push(Told { site, node, operation, frame, kind, message });
+                    }
+                }
+                Entry::LeftOut { count, .. } => summary.left_out = summary.left_out.saturating_add(*count),
+                Entry::Resumed { .. } => {
+                    summary.ended = None;
+                    if record.running { "RUNNING" } else { "UNKNOWN" }.clone_into(&mut summary.status);
+                }
+                Entry::Ended { at, status, frames: all, tokens: came, errors: told } => {
+                    summary.ended = Some(*at);
+                    summary.status.clone_from(status);
+                    summary.frames = summary.frames.max(*all);
+                    summary.tokens = summary.tokens.saturating_add(*came);
+                    summary.errors = summary.errors.saturating_add(*told);
+                    (frames, tokens, errors) = (0, 0, 0);
+                }
+            }
+        }
+        summary.frames = summary.frames.max(frames);
+        summary.tokens = summary.tokens.saturating_add(tokens);
+        summary.errors = summary.errors.saturating_add(errors);
+        let named = nodes.into_iter().map(|((node, site), of)| NodeSummary {
+            node: Some(node.clone()),
+            site: site.to_owned(),
+            ..of
+        });
+        summary.nodes = named.collect();
+        summary
+    }
+}

@@ -1,0 +1,296 @@
+//! Records as they are written and read again, also those that somebody else has written.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use dfm_events::read;
+use dfm_events::{
+    Entry, Folder, Header, MOST_ENTRIES, MOST_RECORDS, Node, Record, Summary, Unreadable, VERSION, Writer,
+};
+use dfm_net::{Failure, Frame, NodeId};
+use proptest::prelude::*;
+
+const SOON: Duration = Duration::from_secs(60);
+
+struct Place {
+    dir: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self { dir: tempfile::tempdir().unwrap() }
+    }
+
+    fn folder(&self) -> Folder {
+        Folder::at(self.dir.path().join("history/small"))
+    }
+
+    fn path(&self, job: &str) -> PathBuf {
+        self.folder().record(job).unwrap()
+    }
+
+    /// A file in the place of a record.
+    fn with(&self, job: &str, text: impl AsRef<[u8]>) -> Result<Record, Unreadable> {
+        fs::create_dir_all(self.path(job).parent().unwrap()).unwrap();
+        fs::write(self.path(job), text).unwrap();
+        read(&self.path(job))
+    }
+}
+
+fn header(job: &str) -> Header {
+    let node = |node, operation: &str, site: &str| Node {
+        node: NodeId::Number(node),
+        operation: operation.into(),
+        site: site.into(),
+        provider: None,
+    };
+    Header {
+        dfm_events: VERSION,
+        job: job.into(),
+        federation: "small".into(),
+        pipeline: "greet".into(),
+        target: "local".into(),
+        homesite: "home".into(),
+        at: 1000.0,
+        params: vec!["name".into()],
+        nodes: vec![node(0, "work.Greet", "east"), node(1, "work.Sign", "west")],
+    }
+}
+
+fn fired(at: f64, failed: bool) -> Entry {
+    let (site, node, frame) = ("east".into(), NodeId::Number(0), Frame::of_param_set(0));
+    Entry::Fired { site, node, frame, at, seconds: 0.25, waited: 0.5, failed }
+}
+
+fn ended(status: &str) -> Entry {
+    Entry::Ended { at: 1002.0, status: status.into(), frames: 1, tokens: 1, errors: 0 }
+}
+
+/// One entry of each kind.
+fn entries() -> Vec<Entry> {
+    let frame = Frame::of_param_set(0);
+    let failure = Failure {
+        site: "east".into(),
+        node: Some(NodeId::Number(0)),
+        operation: Some("work.Greet".into()),
+        frame: Some(frame.clone()),
+        kind: "ValueError".into(),
+        message: "no name".into(),
+        stack_trace: "with the adapter's own lines".into(),
+    };
+    vec![
+        Entry::Started { frame: frame.clone(), at: 1000.5 },
+        fired(1001.0, true),
+        Entry::Sent {
+            site: "east".into(),
+            node: NodeId::Number(0),
+            frame: frame.clone(),
+            to: "west".into(),
+            at: 1001.25,
+            bytes: 17,
+        },
+        Entry::error(failure, 1001.5),
+        Entry::LeftOut { site: Some("west".into()), count: 3 },
+        Entry::Came { node: NodeId::Name("out".into()), frame, at: 1001.75 },
+    ]
+}
+
+fn written(place: &Place, job: &str, entries: Vec<Entry>, end: Option<Entry>) {
+    let (writer, dropped) = (Writer::new(place.folder()).unwrap(), Arc::new(AtomicU64::new(0)));
+    writer.begin(header(job));
+    writer.add(job, entries, &dropped);
+    if let Some(end) = end {
+        writer.end(job, end, &dropped);
+    }
+    writer.flush(SOON);
+    assert_eq!(writer.problem(), None);
+}
+
+#[test]
+fn the_written_form_is_this_one() {
+    let place = Place::new();
+    written(&place, "a-1", entries(), Some(ended("FAILED")));
+    insta::assert_snapshot!(fs::read_to_string(place.path("a-1")).unwrap());
+    let record = read(&place.path("a-1")).unwrap();
+    assert_eq!(record.header, header("a-1"));
+    assert_eq!(record.entries[..6], entries());
+    insta::assert_json_snapshot!(Summary::new(&record));
+}
+
+#[test]
+fn only_the_user_can_read_what_is_written_whatever_was_there_before() {
+    let place = Place::new();
+    let folder = place.path("x").parent().unwrap().to_owned();
+    fs::create_dir_all(&folder).unwrap();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).unwrap();
+    written(&place, "a-1", entries(), None);
+    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&folder), mode(&place.path("a-1"))), (0o700, 0o600));
+}
+
+#[test]
+fn a_record_is_written_through_no_link_and_over_no_file() {
+    let place = Place::new();
+    let folder = place.path("x").parent().unwrap().to_owned();
+    fs::create_dir_all(&folder).unwrap();
+    let other = place.dir.path().join("other");
+    fs::write(&other, "mine").unwrap();
+    std::os::unix::fs::symlink(&other, place.path("a-1")).unwrap();
+    fs::write(place.path("a-2"), "mine").unwrap();
+    let (writer, dropped) = (Writer::new(place.folder()).unwrap(), Arc::new(AtomicU64::new(0)));
+    for job in ["a-1", "a-2", "../up", ""] {
+        writer.begin(header(job));
+        writer.add(job, entries(), &dropped);
+        writer.resume(job, 1.0);
+    }
+    writer.flush(SOON);
+    assert!(writer.problem().is_some());
+    assert_eq!(fs::read_to_string(&other).unwrap(), "mine");
+    assert!(fs::read_to_string(place.path("a-2")).unwrap().starts_with("mine"));
+    assert!(!place.dir.path().join("history/up.jsonl").exists());
+}
+
+#[test]
+fn a_job_runs_as_long_as_its_record_is_open_and_is_unknown_if_that_was_all() {
+    let place = Place::new();
+    let (writer, dropped) = (Writer::new(place.folder()).unwrap(), Arc::new(AtomicU64::new(0)));
+    let status = |job: &str| Summary::new(&read(&place.path(job)).unwrap()).status;
+    writer.begin(header("a-1"));
+    writer.begin(header("a-2"));
+    writer.flush(SOON);
+    assert_eq!(status("a-1"), "RUNNING");
+    writer.end("a-1", ended("FINISHED"), &dropped);
+    writer.flush(SOON);
+    assert_eq!((status("a-1"), status("a-2")), ("FINISHED".into(), "RUNNING".into()));
+    writer.resume("a-1", 1003.0);
+    writer.flush(SOON);
+    assert_eq!(status("a-1"), "RUNNING");
+    // As if the application were killed: its thread ends with the writer.
+    drop(writer);
+    let mut waits = 0;
+    while status("a-2") == "RUNNING" {
+        waits += 1;
+        assert!(waits < 1_000_000);
+        std::thread::yield_now();
+    }
+    assert_eq!((status("a-1"), status("a-2")), ("UNKNOWN".into(), "UNKNOWN".into()));
+}
+
+#[test]
+fn what_is_more_than_a_record_holds_is_counted_in_it() {
+    let place = Place::new();
+    let many = vec![fired(1001.0, false); MOST_ENTRIES + 5];
+    written(&place, "a-1", many, Some(ended("FINISHED")));
+    let summary = Summary::new(&read(&place.path("a-1")).unwrap());
+    assert_eq!((summary.nodes[0].calls, summary.left_out), (MOST_ENTRIES as u64, 5));
+    assert!(summary.whole);
+}
+
+#[test]
+fn who_adds_never_waits_and_what_is_too_much_is_counted() {
+    let place = Place::new();
+    let (writer, dropped) = (Writer::new(place.folder()).unwrap(), Arc::new(AtomicU64::new(0)));
+    writer.begin(header("a-1"));
+    // More at once than may wait is not taken, whether the thread is quick or not.
+    writer.add("a-1", vec![fired(1001.0, false); 70_000], &dropped);
+    assert_eq!(dropped.load(Ordering::Relaxed), 70_000);
+    writer.end("a-1", ended("FINISHED"), &dropped);
+    writer.flush(SOON);
+    let summary = Summary::new(&read(&place.path("a-1")).unwrap());
+    assert_eq!((summary.left_out, summary.status.as_str()), (70_000, "FINISHED"));
+}
+
+#[test]
+fn the_oldest_records_go_first_and_none_of_a_job_that_runs() {
+    let place = Place::new();
+    let (writer, dropped) = (Writer::new(place.folder()).unwrap(), Arc::new(AtomicU64::new(0)));
+    writer.begin(header("runs-0"));
+    for number in 0..MOST_RECORDS * 2 {
+        let job = format!("a-{number}");
+        writer.begin(header(&job));
+        writer.end(&job, ended("FINISHED"), &dropped);
+    }
+    writer.flush(SOON);
+    let jobs = place.folder().jobs();
+    assert!(jobs.len() <= MOST_RECORDS, "{}", jobs.len());
+    assert!(jobs.contains(&"runs-0".to_owned()) && jobs.contains(&format!("a-{}", MOST_RECORDS * 2 - 1)));
+}
+
+fn lines() -> String {
+    let mut lines = serde_json::to_string(&header("a-1")).unwrap();
+    for entry in entries() {
+        lines.push('\n');
+        lines.push_str(&serde_json::to_string(&entry).unwrap());
+    }
+    lines + "\n"
+}
+
+#[test]
+fn a_record_that_is_cut_short_is_read_as_far_as_it_goes() {
+    let (place, lines) = (Place::new(), lines());
+    let record = place.with("a-1", &lines[..lines.len() - 3]).unwrap();
+    assert_eq!((record.entries.len(), record.cut.end, record.cut.lines), (5, true, 0));
+    assert!(!Summary::new(&record).whole);
+    for text in ["", "{}", "{\"dfm_events\": 1}", "nonsense\n", "\u{1b}[2J", "[", "{\"dfm_events\": 1e400}"] {
+        assert!(matches!(place.with("a-1", text), Err(Unreadable::NoRecord)), "{text}");
+    }
+    assert!(matches!(read(&place.path("none")), Err(Unreadable::Missing)));
+    assert!(matches!(read(place.dir.path()), Err(Unreadable::NoRecord | Unreadable::Io(_))));
+}
+
+#[test]
+fn a_record_of_a_newer_format_is_refused_and_a_line_of_no_known_kind_is_counted() {
+    let (place, lines) = (Place::new(), lines());
+    let newer = lines.replacen("\"dfm_events\":1", "\"dfm_events\":2", 1);
+    let error = place.with("a-1", newer).unwrap_err();
+    insta::assert_snapshot!(error.to_string(), @"its record has version 2 of the format, and this dfm reads version 1");
+    let strange = lines + "{\"what\":\"dreamed\",\"at\":1}\n{\"what\":\"resumed\",\"at\":1e300}\n\u{0}\u{0}\n";
+    let record = place.with("a-1", strange).unwrap();
+    assert_eq!((record.entries.len(), record.cut.lines), (6, 3));
+}
+
+#[test]
+fn a_huge_record_costs_no_more_than_is_read_of_it() {
+    let (place, mut text) = (Place::new(), lines().into_bytes());
+    text.extend(vec![b'x'; 20 << 20]);
+    let record = place.with("a-1", text).unwrap();
+    assert_eq!((record.entries.len(), record.cut.end), (6, true));
+}
+
+#[test]
+fn a_long_message_is_cut() {
+    let failure = Failure {
+        site: "east".into(),
+        node: None,
+        operation: None,
+        frame: None,
+        kind: "é".repeat(5000),
+        message: "ü".repeat(1_000_000),
+        stack_trace: String::new(),
+    };
+    let Entry::Error { kind, message, .. } = Entry::error(failure, 1.0) else { panic!("it is an error") };
+    assert_eq!((kind.chars().count(), message.chars().count()), (1001, 1001));
+}
+
+proptest! {
+    #[test]
+    fn whatever_a_file_holds_is_summed_up_without_a_panic(
+        bytes in proptest::collection::vec(any::<u8>(), 0..200),
+        at in 0_usize..900,
+        keep in any::<bool>(),
+    ) {
+        let place = Place::new();
+        let mut text = lines().into_bytes();
+        let at = at.min(text.len());
+        let end = if keep { at } else { (at + bytes.len()).min(text.len()) };
+        text.splice(at..end, bytes);
+        if let Ok(record) = place.with("a-1", text) {
+            let summary = Summary::new(&record);
+            prop_assert!(summary.nodes.iter().all(|node| node.seconds >= 0.0 && node.longest <= node.seconds));
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! What does a site tell home of a job while it runs?
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Frame, NodeId};
+
+/// Something that happened at a site, with its times and sizes and none of its values. Moments are seconds since 1970 by
+/// the clock of the site.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Noted {
+    /// At home: a frame began.
+    Started {
+        /// The frame.
+        frame: Frame,
+        /// When.
+        at: f64,
+    },
+    /// A call has ended.
+    Fired {
+        /// The pipeline's node.
+        node: NodeId,
+        /// Its frame.
+        frame: Frame,
+        /// Seconds from when all that it needed was there until it began.
+        waited: f64,
+        /// When it began.
+        begin: f64,
+        /// Seconds until its end, all tries included.
+        seconds: f64,
+        /// Whether it ended with an error.
+        failed: bool,
+    },
+    /// A value was handed to the link that leads to another site.
+    Sent {
+        /// The node whose result it is.
+        node: NodeId,
+        /// Its frame.
+        frame: Frame,
+        /// The other site.
+        to: String,
+        /// When.
+        at: f64,
+        /// Bytes of the value, encoded.
+        bytes: u64,
+    },
+    /// At home: a token came to the application.
+    Came {
+        /// The `Yield`.
+        node: NodeId,
+        /// Its frame.
+        frame: Frame,
+        /// When.
+        at: f64,
+    },
+}
+
+impl Noted {
+    /// The node that it is of, if it is of one.
+    pub fn node(&self) -> Option<&NodeId> {
+        match self {
+            Self::Started { .. } => None,
+            Self::Fired { node, .. } | Self::Sent { node, .. } | Self::Came { node, .. } => Some(node),
+        }
+    }
+
+    /// Its frame.
+    pub fn frame(&self) -> &Frame {
+        match self {
+            Self::Started { frame, .. }
+            | Self::Fired { frame, .. }
+            | Self::Sent { frame, .. }
+            | Self::Came { frame, .. } => frame,
+        }
+    }
+
+    /// Whether its times are such as a clock gives.
+    pub fn has_times(&self) -> bool {
+        let sound = |seconds: f64| (0.0..1e12).contains(&seconds);
+        match self {
+            Self::Started { at, .. } | Self::Sent { at, .. } | Self::Came { at, .. } => sound(*at),
+            Self::Fired { waited, begin, seconds, .. } => sound(*begin) && sound(*seconds) && sound(*waited),
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Does any file in the place of a job's record make what reads it panic?
+
+#![no_main]
+
+use dfm_events::{Summary, parse};
+use dfm_fuzz::write_seeds;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(init: write_seeds("events", [SEED.as_bytes().to_vec()]), |text: &[u8]| {
+    let Ok(record) = parse(text) else { return };
+    let summary = Summary::new(&record);
+    assert!(summary.nodes.iter().all(|node| node.seconds >= 0.0 && node.longest <= node.seconds));
+});
+
+const SEED: &str = r#"{"dfm_events":1,"job":"a-1","federation":"small","pipeline":"greet","target":"local","homesite":"home","at":1000.0,"params":["name"],"nodes":[{"node":0,"operation":"work.Greet","site":"east","provider":null}]}
+{"what":"started","frame":[0],"at":1000.5}
+{"what":"fired","site":"east","node":0,"frame":[0],"at":1001.0,"seconds":0.25,"waited":0.5,"failed":true}
+{"what":"sent","site":"east","node":0,"frame":[0],"to":"west","at":1001.25,"bytes":17}
+{"what":"error","site":"east","node":0,"operation":"work.Greet","frame":[0],"kind":"ValueError","message":"no name","at":1001.5}
+{"what":"left-out","site":"west","count":3}
+{"what":"came","node":"out","frame":[0],"at":1001.75}
+{"what":"resumed","at":1001.75}
+{"what":"ended","at":1002.0,"status":"FAILED","frames":1,"tokens":1,"errors":0}
+"#;

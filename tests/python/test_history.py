@@ -1,0 +1,147 @@
+"""Is every job found again when it is over, with nothing running and none of its values?"""
+# pyright: basic
+
+import json
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small_federation import Small
+
+pytestmark = pytest.mark.timeout(60)
+
+PIPELINES = """\
+from dfm.api import Pipeline, PlaceParam, Yield
+from small.fed.api import fail, text
+
+def get_pipeline(args):
+    with Pipeline(name=args[0]) as p:
+        if args[0] == "joining":
+            first = text.Join(site="left", first=PlaceParam(place="word"), second=PlaceParam(place="other"))
+            Yield(value=text.Join(site="right", first=first), place="out")
+            Yield(value=text.Count(to=3), place="numbers")
+        elif args[0] == "failing":
+            Yield(value=fail.Raise(message="no \\x1b[2J luck"), place="out")
+        else:
+            Yield(value=fail.Wait(fifo=args[1]), place="out")
+    return p
+"""
+
+
+class Recorded:
+    """The federation, with records of its own."""
+
+    def __init__(self, small: Small, state: Path) -> None:
+        self.small, self.state = small, {"XDG_STATE_HOME": str(state)}
+        self.folder = state / "dfm" / "history" / "small"
+        self.pipelines = str(small.write("pipelines.py", PIPELINES))
+
+    def dfm(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return self.small.run(*words, more=self.state)
+
+    def submit(self, *words: str, more: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        line = ["fed", "submit", "small", "--target", "local", "pipeline", self.pipelines, *words]
+        return self.small.run(*line, more=self.state | (more or {}))
+
+    def jobs(self, *words: str) -> Any:
+        done = self.dfm("--json", "jobs", words[0], "small", *words[1:])
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def recorded(own: Small, tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    """One job that worked, then one that failed, then one that was interrupted."""
+    recorded = Recorded(own, tmp_path_factory.mktemp("state"))
+    done = recorded.submit("--param", "word=secretive", "--param", "other=hidden", "--", "joining")
+    assert done.returncode == 0, done.stderr
+    assert recorded.submit("--", "failing").returncode == 1
+    os.mkfifo(fifo := own.folder / "waits")
+    line = ["fed", "submit", "small", "--target", "local", "pipeline", recorded.pipelines, "--", "waiting", str(fifo)]
+    running = subprocess.Popen(
+        own.command(*line), cwd=own.folder, env=own.environment(recorded.state), stderr=subprocess.PIPE
+    )
+    fifo.read_text()
+    assert [job["status"] for job in recorded.jobs("list")["jobs"]] == ["FINISHED", "FAILED", "RUNNING"]
+    running.send_signal(signal.SIGINT)
+    running.communicate(timeout=30)
+    return recorded
+
+
+def test_jobs_that_are_over_are_listed_with_how_they_ended(recorded: Recorded) -> None:
+    worked, failed, cancelled = recorded.jobs("list")["jobs"]
+    told = [(job["name"], job["status"], job["frames"], job["tokens"], job["errors"]) for job in (worked, failed)]
+    assert told == [("joining", "FINISHED", 1, 4, 0), ("failing", "FAILED", 1, 1, 1)]
+    assert (cancelled["name"], cancelled["status"]) == ("waiting", "ABORTED")
+    assert (worked["params"], worked["sites"]) == (["other", "word"], ["left", "right"])
+    assert worked["ended"] > worked["since"]
+    shown = recorded.dfm("jobs", "list", "small")
+    assert shown.returncode == 0 and shown.stderr == ""
+    assert [re.sub(r"[\d.]+ (µs|ms|s)\b", "0 s", line) for line in shown.stdout.splitlines()] == [
+        f"{worked['id']:<12} finished  joining              1 frame, 4 tokens, 0 errors, 0 s long, ended 0 s ago",
+        f"{failed['id']:<12} failed    failing              1 frame, 1 token, 1 error, 0 s long, ended 0 s ago",
+        f"{cancelled['id']:<12} aborted   waiting              1 frame, 0 tokens, 0 errors, 0 s long, ended 0 s ago",
+    ]
+
+
+def test_a_job_that_is_over_is_shown_with_its_sites_errors_and_what_each_operation_took(recorded: Recorded) -> None:
+    worked, failed, _ = recorded.jobs("list")["jobs"]
+    nodes = recorded.jobs("show", worked["id"])["nodes"]
+    calls = {(one["operation"], one["site"]): one["calls"] for one in nodes}
+    assert calls == {("text.Join", "left"): 1, ("text.Join", "right"): 1, ("text.Count", "left"): 1}
+    assert sum(one["sent"] for one in nodes) > 0 and all(one["longest"] < 60 for one in nodes)
+    shown = recorded.dfm("jobs", "show", "small", failed["id"]).stdout
+    assert "error          site left, fail.Raise, frame 0: ValueError: no \\x1b[2J luck\n" in shown
+    assert "operation      fail.Raise at left: 1 call, 1 failed, " in shown
+    assert "parameters     none\nsites          left\n" in shown
+
+
+def test_a_record_has_no_values_and_is_for_the_user_alone(recorded: Recorded) -> None:
+    files = list(recorded.folder.iterdir())
+    assert len(files) == 3
+    assert recorded.folder.stat().st_mode & 0o777 == 0o700
+    for file in files:
+        text = file.read_text()
+        assert "secretive" not in text and "hidden" not in text
+        assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_record_that_somebody_has_spoilt_acts_on_no_terminal_and_hides_no_other(
+    recorded: Recorded, tmp_path: Path
+) -> None:
+    worked, *_ = recorded.jobs("list")["jobs"]
+    spoilt = Recorded(recorded.small, tmp_path)
+    spoilt.folder.mkdir(parents=True)
+    text = (recorded.folder / f"{worked['id']}.jsonl").read_text()
+    (spoilt.folder / "good-1.jsonl").write_text(text)
+    (spoilt.folder / "newer-1.jsonl").write_text(text.replace('"dfm_events":1', '"dfm_events":7', 1))
+    (spoilt.folder / "cut-1.jsonl").write_text(text.replace('"joining"', r'"\u001b[2J\n"')[:-5])
+    (spoilt.folder / "none-1.jsonl").write_text("\x1b[2J")
+    listed = spoilt.dfm("jobs", "list", "small")
+    assert listed.returncode == 0 and "\x1b" not in listed.stdout + listed.stderr
+    assert len(listed.stdout.splitlines()) == 2
+    assert "job `newer-1` is left out: its record has version 7 of the format, and this dfm reads version 1" in (
+        listed.stderr
+    )
+    assert "job `none-1` is left out: its record does not begin as one does" in listed.stderr
+    shown = spoilt.dfm("jobs", "show", "small", "cut-1")
+    assert "\x1b" not in shown.stdout and "record         not whole" in shown.stdout
+    refused = spoilt.dfm("jobs", "show", "small", "newer-1")
+    assert refused.returncode != 0 and "version 7 of the format" in refused.stderr
+
+
+def test_no_record_is_kept_where_that_is_not_wanted(own: Small, tmp_path: Path) -> None:
+    quiet = Recorded(own, tmp_path)
+    assert quiet.submit("--", "failing", more={"DFM_HISTORY": "0"}).returncode == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_job_whose_record_cannot_be_written_does_its_work_all_the_same(own: Small, tmp_path: Path) -> None:
+    (tmp_path / "dfm").write_text("a file where a folder should be")
+    done = Recorded(own, tmp_path).submit("--param", "word=a", "--param", "other=b", "--", "joining")
+    assert done.returncode == 0 and "out [0]: a+b@left+nothing@right\n" in done.stdout
+    assert done.stderr.count("warning: not every job of this session has its record: ") == 1
