@@ -287,9 +287,11 @@ def test_a_sparse_matrix_comes_back_equal(form, kind):
 
 def test_a_tensor_comes_back_equal():
     torch = pytest.importorskip("torch", reason="its package is larger than all others together")
-    tensor = torch.arange(6.0, dtype=torch.bfloat16).reshape(2, 3).T
-    back = there_and_back(tensor)
-    assert back.dtype is tensor.dtype and torch.equal(back, tensor)
+    for dtype in (torch.bfloat16, torch.uint16, torch.uint64, torch.float8_e5m2, torch.complex64, torch.bool):
+        tensor = torch.arange(6.0).to(dtype).reshape(2, 3).T
+        back = there_and_back(tensor)
+        assert back.dtype is tensor.dtype is there_and_back(tensor.dtype)
+        assert back.shape == tensor.shape and torch.equal(back.to(torch.complex64), tensor.to(torch.complex64))
     parameter = torch.nn.Parameter(torch.ones(2))
     assert type(there_and_back(parameter)) is torch.nn.Parameter
     with pytest.raises(TypeError, match="value.detach"):

@@ -14,26 +14,32 @@ import torch
 from dfm.values._files import Reduced
 from dfm.values._form import Unsent, as_list, malformed, one_of, text
 
-_AS = {"bfloat16": "int16"}
+_AS = {
+    "bfloat16": "int16",
+    **dict.fromkeys(("float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu"), "uint8"),
+}
 """Types that NumPy has not, and those that their bits are taken as."""
 _TYPES = (
-    *("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64"),
-    *("complex64", "complex128", "bfloat16"),
+    *("bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64"),
+    *("float16", "float32", "float64", "complex64", "complex128"),
+    *_AS,
 )
 
 
 def reduce(value: Any) -> Reduced | None:
-    """A tensor or a parameter; None for another."""
+    """A tensor, a parameter, a size or a type; None for another."""
     kind: type[Any] = type(value)
     if kind is torch.Size:
         return "torch-size", list(value)
+    if kind is torch.dtype and (named := _name(value)) in _TYPES:
+        return "torch-dtype", named
     if kind not in (torch.Tensor, torch.nn.Parameter):
         return None
     if value.device.type != "cpu":
         raise Unsent(f"it is on the device {value.device.type}; return value.cpu()")
     if value.grad_fn is not None:
         raise Unsent("its gradient's graph does not travel; return value.detach()")
-    name = str(value.dtype).removeprefix("torch.")
+    name = _name(value.dtype)
     if value.layout is not torch.strided or name not in _TYPES:
         raise Unsent(
             f"a tensor of {value.dtype} and {value.layout} does not travel; use value.to_dense() or value.to()"
@@ -42,6 +48,10 @@ def reduce(value: Any) -> Reduced | None:
     if name in _AS:
         plain = plain.view(getattr(torch, _AS[name]))
     return "torch", [kind is torch.nn.Parameter, name, value.requires_grad, plain.numpy()]
+
+
+def _name(dtype: Any) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _tensor(state: Any) -> Any:
@@ -63,4 +73,8 @@ def _size(state: Any) -> Any:
     return torch.Size(state)
 
 
-RESTORE: dict[str, Callable[[Any], Any]] = {"torch": _tensor, "torch-size": _size}
+def _dtype(state: Any) -> Any:
+    return getattr(torch, one_of(text(state), *_TYPES))
+
+
+RESTORE: dict[str, Callable[[Any], Any]] = {"torch": _tensor, "torch-size": _size, "torch-dtype": _dtype}
