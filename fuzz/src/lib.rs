@@ -135,7 +135,7 @@ impl Host for Plainly {
         1e9
     }
 
-    fn decode(&mut self, value: Incoming) -> Result<Plain, TransferError> {
+    fn decode(&mut self, value: Incoming, _from: &str) -> Result<Plain, TransferError> {
         match value.head.len() > 64 {
             true => Err(TransferError::Value("it is too long".to_owned())),
             false => Ok(Plain(value.head)),

@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from dfm.api import Advise, ErrorToken, PickledObject, Pipeline, Yield
+from dfm.api import Advise, ErrorToken, PickledObject, Pipeline, PlaceParam, Yield
 from dfm.errors import JobError, SessionError
 from dfm.session import JobStatus, Running
 from eventually import until
@@ -129,6 +129,20 @@ def test_a_literal_that_needs_pickle_is_refused(flare, fed):
     assert job.wait_until_finished(20) and job.get_status() is JobStatus.FAILED
     (error,) = job.errors[0].errors
     assert (error.site, error.operation) == ("east", "work.Echo") and "accept pickled objects" in error.message
+
+
+def test_a_pickle_is_opened_where_the_site_names_its_user(flare, fed):
+    """`west` names the user of the kit `home`, and `east`."""
+    job = written(lambda: Yield(value=fed.Echo(value=PlaceParam(place="start"), site="west")))
+    assert flare.run(job, start=PickledObject(value={1})) == {"yield": [{1}]}
+    literal = PickledObject(value={"of": 2})
+    assert flare.run(written(lambda: Yield(value=fed.Echo(value=literal, site="west")))) == {"yield": [{"of": 2}]}
+    of_east = written(lambda: Yield(value=fed.Echo(value=fed.Pickle(value=3, site="east"), site="west")))
+    assert flare.run(of_east) == {"yield": [{"of": 3}]}
+    of_server = written(lambda: Yield(value=fed.Echo(value=fed.Pickle(value=3, site="server"), site="west")))
+    job = flare.execute(of_server)
+    assert job.wait_until_finished(20) and job.get_status() is JobStatus.FAILED
+    assert "accept pickled objects" in job.errors[0].errors[0].message
 
 
 @dataclasses.dataclass

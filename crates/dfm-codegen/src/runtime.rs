@@ -54,7 +54,7 @@ pub fn site_json(federation: &Federation, name: &str, site: &Site, classes: impl
     let bindings: Vec<Value> = bindings(site)
         .map(|(provider, operation, of)| binding(federation, provider, operation, of, &classes))
         .collect();
-    json!({
+    let mut content = json!({
         "format": 1,
         "federation": federation.info.code_package,
         "api_version": federation.info.api_version,
@@ -66,7 +66,11 @@ pub fn site_json(federation: &Federation, name: &str, site: &Site, classes: impl
         "vault": site.vault,
         "providers": providers,
         "bindings": bindings,
-    })
+    });
+    if !site.pickle_from.is_empty() {
+        content["pickle_from"] = json!(site.pickle_from);
+    }
+    content
 }
 
 fn binding(

@@ -1,6 +1,6 @@
 //! What sites does a configuration describe?
 
-use dfm_diag::Diagnostic;
+use dfm_diag::{Diagnostic, Span};
 use indexmap::{IndexMap, IndexSet};
 use serde_json::Map;
 
@@ -66,6 +66,7 @@ fn site(
             .filter_map(|(name, entry)| Some(((*name).clone(), provider(name, entry, &scope, faults)?)))
             .collect(),
         send_cost: send_costs(&fields, name, names, faults),
+        pickle_from: pickle_from(&fields, name, names, faults),
     })
 }
 
@@ -125,24 +126,47 @@ pub fn send_costs(
     let mut costs = IndexMap::new();
     let named: Vec<_> = fields.named("send_cost", faults).collect();
     for (name, entry) in named {
-        if !names.contains(name.as_str()) {
-            let fault = Diagnostic::error("config-unknown-site", format!("there is no site `{name}`"))
-                .at(entry.key, "expected the name of another site");
-            let others = names.iter().copied().filter(|other| *other != own);
-            faults.push(match meant(name, others.clone(), faults) {
-                Some(near) => fault.help(format!("did you mean `{near}`?")),
-                None if others.clone().next().is_none() => fault.help("this is the only site"),
-                None => fault.help(format!("the other sites: {}", listed(others))),
-            });
-        } else if name == own {
-            faults.push(
-                Diagnostic::warning("config-unused-key", "sending within a site costs nothing")
-                    .at(entry.key, "this has no effect"),
-            );
-        }
+        check_other(name, own, names, entry.key, "sending within a site costs nothing", faults);
         costs.extend(send_cost(entry, faults).map(|cost| (name.clone(), cost)));
     }
     costs
+}
+
+/// The users and sites whose pickles a site opens. Users' names have an `@`, which no site's has.
+fn pickle_from(fields: &Fields<'_>, own: &str, names: &IndexSet<&str>, faults: &mut Faults) -> Vec<String> {
+    let Some(entry) = fields.get("pickle_from") else { return vec![] };
+    let Data::List(items) = &entry.value.data else {
+        faults.push(wrong_type(&entry.value, "`pickle_from`", "a list of users' and sites' names"));
+        return vec![];
+    };
+    let mut from = vec![];
+    for node in items {
+        let Some(name) = node.text() else {
+            faults.push(wrong_type(node, "a user or site of `pickle_from`", "a text"));
+            continue;
+        };
+        if !name.contains('@') {
+            check_other(name, own, names, node.span, "what stays at a site is not pickled", faults);
+        }
+        from.push(name.to_owned());
+    }
+    from
+}
+
+/// Complains where a name is none of another site.
+fn check_other(name: &str, own: &str, names: &IndexSet<&str>, at: Span, idle: &str, faults: &mut Faults) {
+    if name == own {
+        faults.push(Diagnostic::warning("config-unused-key", idle).at(at, "this has no effect"));
+    } else if !names.contains(name) {
+        let fault = Diagnostic::error("config-unknown-site", format!("there is no site `{name}`"))
+            .at(at, "expected the name of another site");
+        let others = names.iter().copied().filter(|other| *other != own);
+        faults.push(match meant(name, others.clone(), faults) {
+            Some(near) => fault.help(format!("did you mean `{near}`?")),
+            None if others.clone().next().is_none() => fault.help("this is the only site"),
+            None => fault.help(format!("the other sites: {}", listed(others))),
+        });
+    }
 }
 
 /// One cost of sending.

@@ -272,6 +272,12 @@ pub static SITE: Shape = Shape {
             "Name → another implementation of operations at the same site.",
         ),
         key("send_cost", Kind::Named(Form::Any, &Kind::Shape(&SEND_COST)), "Other site → the cost of sending there."),
+        key(
+            "pickle_from",
+            Kind::Texts,
+            "Users, as their certificates name them, and sites, whose pickles it opens, and so whose code it runs; \
+             default: nobody's.",
+        ),
     ],
 };
 

@@ -107,6 +107,8 @@ pub struct Site {
     pub providers: IndexMap<String, Provider>,
     /// Other site → the cost of sending there.
     pub send_cost: IndexMap<String, SendCost>,
+    /// Users and sites whose pickles it opens.
+    pub pickle_from: Vec<String>,
 }
 
 /// A Python class and constructor arguments of the site's own.

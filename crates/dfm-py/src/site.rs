@@ -3,7 +3,7 @@
 //! A [`Site`] belongs to the thread of its event loop: its methods may call Python code that encodes or decodes a
 //! value, but never an adapter, and are never called from another thread meanwhile.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::sync::Arc;
 
@@ -147,6 +147,8 @@ struct PythonHost {
     digests: bool,
     /// Where the next value goes: its job, the other site, and the operation that it is a result of.
     sends: (u64, String, Option<String>),
+    /// The sites whose pickles are opened.
+    opens: HashSet<String>,
 }
 
 impl Host for PythonHost {
@@ -187,14 +189,28 @@ impl Host for PythonHost {
         std::time::UNIX_EPOCH.elapsed().map_or(0.0, |since| since.as_secs_f64())
     }
 
-    fn decode(&mut self, value: Incoming) -> Result<Object, TransferError> {
+    fn decode(&mut self, value: Incoming, from: &str) -> Result<Object, TransferError> {
         let (bytes, most) = (value.size() as u64, self.holder.most);
         let held = Arc::new(self.holder.hold(bytes).ok_or(TransferError::Room { bytes, most })?);
-        Python::attach(|py| match values::from_bytes(py, value) {
-            Ok(object) => Ok(Object(object.unbind(), Some(held))),
-            Err(error) => Err(uncarried(py, &error)),
+        let opens = self.opens.contains(from);
+        Python::attach(|py| {
+            let decoded =
+                if opens { opening(py, || values::from_bytes(py, value)) } else { values::from_bytes(py, value) };
+            match decoded {
+                Ok(object) => Ok(Object(object.unbind(), Some(held))),
+                Err(error) => Err(uncarried(py, &error)),
+            }
         })
     }
+}
+
+/// Lets this thread open pickles meanwhile.
+fn opening<T>(py: Python<'_>, decode: impl FnOnce() -> PyResult<T>) -> PyResult<T> {
+    let policy = py.import(intern!(py, "dfm._values"))?.getattr(intern!(py, "policy"))?;
+    policy.setattr(intern!(py, "opens_pickles"), true)?;
+    let decoded = decode();
+    policy.setattr(intern!(py, "opens_pickles"), false)?;
+    decoded
 }
 
 /// That a number cannot be a descriptor's.
@@ -217,8 +233,13 @@ impl Site {
     #[pyo3(signature = (name, home=None))]
     fn new(name: String, home: Option<String>) -> Self {
         dfm_runtime::raise_descriptors();
-        let host =
-            PythonHost { holder: Holder::new(u64::MAX), judge: None, digests: false, sends: (0, String::new(), None) };
+        let host = PythonHost {
+            holder: Holder::new(u64::MAX),
+            judge: None,
+            digests: false,
+            sends: (0, String::new(), None),
+            opens: HashSet::new(),
+        };
         Self { site: dfm_runtime::Site::new(name, home, host) }
     }
 
@@ -252,6 +273,11 @@ impl Site {
         let host = self.site.host();
         host.judge = Some(judge);
         host.digests = digests;
+    }
+
+    /// Has pickles opened in what comes from these sites; before the first job.
+    fn open_pickles(&mut self, of: HashSet<String>) {
+        self.site.host().opens = of;
     }
 
     /// Says how much the session may ask for: the limits of a site's policy, and which operations run how many calls

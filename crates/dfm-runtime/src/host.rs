@@ -31,11 +31,11 @@ pub trait Host {
     /// Seconds since 1970.
     fn now(&self) -> f64;
 
-    /// The value that another process encoded.
+    /// The value that another process encoded, as it came from that site; from none (`""`) where it was kept here.
     ///
     /// # Errors
-    /// What this site lacks.
-    fn decode(&mut self, value: Incoming) -> Result<Self::Value, TransferError>;
+    /// What this site lacks, or does not take from there.
+    fn decode(&mut self, value: Incoming, from: &str) -> Result<Self::Value, TransferError>;
 }
 
 /// Why a value cannot leave a process, or come into one.

@@ -93,7 +93,7 @@ impl<H: Host> Site<H> {
     }
 
     fn recorded(&mut self, value: Encoded) -> Option<H::Value> {
-        self.decode(value, &mut std::iter::empty()).ok()
+        self.decode(value, &mut std::iter::empty(), "").ok()
     }
 
     fn recorded_outcome(&mut self, ending: Ending) -> Option<Outcome<H::Value>> {

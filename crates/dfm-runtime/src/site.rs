@@ -393,7 +393,7 @@ impl<H: Host> Site<H> {
                 let mut lost: HashMap<_, _> =
                     lost.into_iter().map(|(name, failure)| (name, Arc::new(failure))).collect();
                 for (name, value) in params {
-                    match self.decode(value, &mut buffers) {
+                    match self.decode(value, &mut buffers, &from) {
                         Ok(value) => {
                             values.insert(name, value);
                         }
@@ -442,7 +442,7 @@ impl<H: Host> Site<H> {
                     Payload::Next(index) => Some(Token::Next(index)),
                     Payload::Missing(failure) => Some(Token::Missing(Arc::new(failure))),
                     Payload::Errors(failures) => Some(Token::Error(failures.into_iter().map(Arc::new).collect())),
-                    Payload::Value(value) => Some(self.decode_token(job, place, &frame, value, &mut buffers)),
+                    Payload::Value(value) => Some(self.decode_token(job, place, &frame, value, (&from, &mut buffers))),
                 };
                 if let Some(job) = self.jobs.get_mut(&job) {
                     job.engine.deposit(place, &frame, token);
@@ -450,7 +450,7 @@ impl<H: Host> Site<H> {
                 self.act(job);
             }
             Message::Item(job, place, frame, value) => {
-                match self.decode_token(job, place, &frame, value, &mut buffers) {
+                match self.decode_token(job, place, &frame, value, (&from, &mut buffers)) {
                     Token::Value(value) => {
                         if let Some(job) = self.jobs.get_mut(&job) {
                             job.engine.deposit_item(place, &frame, value);

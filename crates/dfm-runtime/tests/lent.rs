@@ -29,8 +29,8 @@ impl Host for Wide {
         Plain.now()
     }
 
-    fn decode(&mut self, value: Incoming) -> Result<Bytes, TransferError> {
-        Plain.decode(value)
+    fn decode(&mut self, value: Incoming, from: &str) -> Result<Bytes, TransferError> {
+        Plain.decode(value, from)
     }
 }
 

@@ -21,7 +21,7 @@ from typing import Any, assert_never
 
 from typing_extensions import Buffer
 
-from dfm import _native
+from dfm import _native, _values
 from dfm._running.built import check_built
 from dfm._running.forks import end_if_forked, keep_from_forks
 from dfm._running.sending import Sending, Sent
@@ -105,6 +105,9 @@ class SiteLoop:
         self.site.limit(adapters.policy.limits, adapters.most_at_once())
         if not adapters.deciding.is_open():
             self.site.guard(adapters.leaving.judge, adapters.audit is not None)
+        opened = adapters.opens_pickles_of()
+        self.site.open_pickles(opened)
+        _values.policy.opens_users = adapters.homesite in opened
         if (calls := adapters.policy.calls) is not None:
             self._turns = Turns(calls, adapters.policy.limits.site_calls_at_once)
         self._seconds = adapters.policy.limits.seconds_per_call

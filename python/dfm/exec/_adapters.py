@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, cast
 
-from dfm import _native
+from dfm import _native, _values
 from dfm._discovery.advice import DISCOVERY_PLACE, ErrorFieldAdvice, SiteAdvice
 from dfm._discovery.advisors import Advisor, advisors
 from dfm.errors import RefusedError, SecretError
@@ -318,6 +318,10 @@ class Adapters:
         if (why := self.deciding.problem(operation)) and self.audit is not None:
             self.audit.refused(None, operation, why)
         return why
+
+    def opens_pickles_of(self) -> set[str]:
+        """The sites in this session whose pickles it opens."""
+        return _values.pickles_of(self._settings, self.homesite, self.asker.user)
 
     def most_at_once(self) -> list[tuple[str, str | None, int]]:
         """The operations, each with its provider, that run only so many calls at the same time."""

@@ -12,6 +12,7 @@ import time
 import typing
 
 import pydantic
+from dfm.api import PickledObject
 from dfm.exec import Frame
 
 
@@ -163,6 +164,11 @@ class Total(Adapter):
 class Echo(Adapter):
     async def body(self, value):
         return value
+
+
+class Pickle(Adapter):
+    async def body(self, value):
+        return PickledObject(value={"of": value})
 
 
 class WhoAmI:

@@ -252,6 +252,7 @@ fn site<const N: usize>(interface: [(&str, Binding); N]) -> Site {
         interface: named(interface),
         providers: IndexMap::new(),
         send_cost: IndexMap::new(),
+        pickle_from: vec![],
     }
 }
 

@@ -141,9 +141,9 @@ impl<H: Host> Site<H> {
         place: PlaceId,
         frame: &Frame,
         value: Encoded,
-        buffers: &mut impl Iterator<Item = Received>,
+        (from, buffers): (&str, &mut impl Iterator<Item = Received>),
     ) -> Token<H::Value> {
-        match self.decode(value, buffers) {
+        match self.decode(value, buffers, from) {
             Ok(value) => Token::Value(value),
             Err(why) => {
                 let at = self.jobs.get(&id).and_then(|job| {
@@ -219,6 +219,7 @@ impl<H: Host> Site<H> {
         &mut self,
         value: Encoded,
         shared: &mut impl Iterator<Item = Received>,
+        from: &str,
     ) -> Result<H::Value, TransferError> {
         let mut buffers = vec![];
         for buffer in value.buffers {
@@ -227,7 +228,7 @@ impl<H: Host> Site<H> {
                 Buffer::Segment { .. } => Part::Shared(shared.next().ok_or(TransferError::Unmapped)?),
             });
         }
-        self.host.decode(Incoming { head: value.head.into(), buffers })
+        self.host.decode(Incoming { head: value.head.into(), buffers }, from)
     }
 }
 

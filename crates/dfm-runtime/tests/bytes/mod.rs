@@ -56,7 +56,7 @@ impl Host for Plain {
         1e9
     }
 
-    fn decode(&mut self, mut value: Incoming) -> Result<Bytes, TransferError> {
+    fn decode(&mut self, mut value: Incoming, _from: &str) -> Result<Bytes, TransferError> {
         let bytes = match value.buffers.pop().expect("a value has one buffer") {
             Part::Inline(bytes) => bytes,
             Part::Shared(segment) => segment.bytes().to_vec(),
