@@ -37,7 +37,7 @@ def filled(folder, credentials=None, calls=5, session="s1"):
     """A log of some calls, signed at its end."""
     audit = log(folder, credentials, session)
     for number in range(calls):
-        audit.call(1, "work.Add", None, {"a": number})
+        audit.call(1, "work.Add", None, _audit.encoded({"a": number}))
         audit.left(1, "home", "work.Add", "number", 9, "0" * 64)
     audit.close()
     return folder / LOG
@@ -188,7 +188,7 @@ def test_processes_append_to_one_chain_over_logs_that_are_set_aside(kits, tmp_pa
     monkeypatch.setattr(_audit, "_LARGEST", 4000)
     one, other = log(tmp_path, kits["east"]), log(tmp_path, kits["east"], "s2")
     for number in range(20):
-        (one, other)[number % 2].call(1, "work.Add", None, {"a": number})
+        (one, other)[number % 2].call(1, "work.Add", None, _audit.encoded({"a": number}))
         (one, other)[number % 2].settle()
     one.close()
     other.close()
@@ -208,20 +208,20 @@ def test_a_full_disk_stops_the_work_unless_it_may_go_on(kits, tmp_path, monkeypa
 
     for goes_on in (False, True):
         audit = log(tmp_path / str(goes_on), kits["east"], goes_on=goes_on)
-        audit.call(1, "work.Add", None, {"a": 1})
+        audit.call(1, "work.Add", None, _audit.encoded({"a": 1}))
         audit.settle()
         with monkeypatch.context() as patched:
             patched.setattr(_audit.os, "write", full)
             if goes_on:
-                audit.call(1, "work.Add", None, {"a": 2})
+                audit.call(1, "work.Add", None, _audit.encoded({"a": 2}))
                 audit.left(1, "home", "work.Add", "number", 9, None)
             else:
-                audit.call(1, "work.Add", None, {"a": 2})
+                audit.call(1, "work.Add", None, _audit.encoded({"a": 2}))
                 with pytest.raises(RefusedError, match="site 'east' refuses everything"):
                     audit.left(1, "home", "work.Add", "number", 9, None)
                 with pytest.raises(RefusedError, match="site 'east' refuses everything"):
-                    audit.call(1, "work.Add", None, {"a": 2})
-        audit.call(1, "work.Add", None, {"a": 3})
+                    audit.call(1, "work.Add", None, _audit.encoded({"a": 2}))
+        audit.call(1, "work.Add", None, _audit.encoded({"a": 3}))
         audit.close()
         assert verify(tmp_path / str(goes_on), kits["east"]).faults == []
         path = tmp_path / str(goes_on) / LOG
@@ -247,7 +247,7 @@ def whats_of_records(path):
 def test_what_is_kept_of_parameters_is_as_the_policy_says(tmp_path):
     for full in (False, True):
         audit = log(tmp_path / str(full), full=full)
-        audit.call(1, "work.Add", None, {"name": "Ada", "other": object()})
+        audit.call(1, "work.Add", None, _audit.encoded({"name": "Ada", "other": object()}))
         audit.close()
         assert ("Ada" in (tmp_path / str(full) / LOG).read_text()) is full
 
@@ -258,15 +258,15 @@ def test_what_is_kept_of_parameters_is_as_the_policy_says(tmp_path):
     )
 )
 def test_the_short_way_to_write_parameters_writes_the_same(parameters):
-    assert _audit._encoded(parameters) == _audit._ENCODE_GIVEN(parameters)
+    assert _audit.encoded(parameters) == _audit._ENCODE_GIVEN(parameters)
 
 
 def test_how_a_call_ended_is_with_it_or_after_it(tmp_path):
     audit = log(tmp_path)
-    audit.call(1, "work.Add", None, {})
+    audit.call(1, "work.Add", None, _audit.encoded({}))
     audit.runs(7)
     audit.ended(7, "done")
-    audit.call(1, "work.Echo", None, {})
+    audit.call(1, "work.Echo", None, _audit.encoded({}))
     audit.runs(8)
     audit.settle()
     audit.ended(8, "ValueError")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import importlib.util
 import json
 import logging
@@ -16,9 +17,10 @@ from dfm.api import Advise, ErrorToken, Pipeline, PlaceParam, Retry, Yield
 from dfm.api.discovery import ErrorFieldAdvice
 from dfm.errors import RefusedError, SessionError
 from dfm.exec._counting import Counting
-from dfm.exec._deciding import Deciding, _fits
+from dfm.exec._deciding import Deciding, _fits, _is_now
 from dfm.exec._leaving import Leaving
-from dfm.exec._policy import Constraint, Leaves, PerDay, SitePolicy, read_file
+from dfm.exec._policy import Constraint, Leaves, PerDay, SitePolicy, When, read_file
+from dfm.exec._release import Releasing
 from dfm.testing import Asker, Federation
 from eventually import until
 from hypothesis import given
@@ -261,9 +263,12 @@ class Person(BaseModel):
     age: int = 1
 
 
+RELEASING = Releasing("east", ADA, logging.getLogger("east"))
+
+
 def leaving(**leaves) -> Leaving:
     deciding = Deciding(SitePolicy(leaves=Leaves(**leaves)), "east", ADA, logging.getLogger("east"), lambda _: None)
-    return Leaving("east", deciding, Counting("east", "u", None, PerDay))
+    return Leaving("east", deciding, Counting("east", "u", None, PerDay), RELEASING)
 
 
 def tables(columns):
@@ -417,6 +422,147 @@ def test_calls_that_are_counted_ahead_are_never_too_many_and_given_back(tmp_path
     assert calls(counting(), 1) == 0
 
 
+def test_different_questions_of_a_day_are_counted_over_processes(tmp_path):
+    now = [86_400.0 * 20_000]
+    most = PerDay(questions=2)
+
+    def counting(user="u", folder=tmp_path):
+        return Counting("east", user, folder, lambda: most, lambda: now[0])
+
+    for folder in (tmp_path, None):
+        one = counting(folder=folder)
+        another = counting() if folder else one
+        for _ in range(3):
+            one.question("work.Add", None, '{"a":1}')
+            another.question("work.Add", None, '{"a":2}')
+        another.question("work.Add", None, '{"a":1}')
+        for asked in (("work.Add", "p", '{"a":1}'), ("work.Echo", None, '{"a":1}'), ("work.Add", None, '{"a":3}')):
+            for each in (one, another):
+                with pytest.raises(RefusedError, match=r"no other questions of user 'u' today: `per-day.questions`"):
+                    each.question(*asked)
+        counting("other").question("work.Add", None, '{"a":3}')
+    one = counting()
+    now[0] += 86_400
+    one.question("work.Add", None, '{"a":3}')
+    counting().question("work.Add", None, '{"a":4}')
+    with pytest.raises(RefusedError):
+        one.question("work.Add", None, '{"a":1}')
+    now[0] -= 86_400
+    with pytest.raises(RefusedError):
+        counting().question("work.Add", None, '{"a":1}')
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.glob(".*")} == {0o600}
+
+
+def test_the_same_question_with_other_filters_is_another_one(federation, file, fed):
+    file.write_text("default: allow\nper-day: {questions: 3}\n")
+    with Federation("small", homesite="home", policies={"east": file}, asker=ADA) as running:
+
+        def add(a):
+            return answer(running, lambda: Yield(value=fed.Add(a=PlaceParam(place="a"), site="east", b=1)), a=a)
+
+        assert [add(a)[0] for a in (1, 2, 1, 2, 3)] == [[2], [3], [2], [3], [4]]
+        results, ((kind, message),) = add(4)
+        assert (results, kind) == ([], "RefusedError") and "`per-day.questions` of its policy is 3" in message
+        assert add(3)[0] == [4], "what was asked may be asked again"
+
+
+def test_a_rule_is_about_calls_at_its_times(federation, file, fed):
+    at = datetime.datetime(2026, 2, 27, 12, 30, tzinfo=datetime.UTC)  # a friday
+    for good in (
+        When(),
+        When(days=["thursday", "friday"]),
+        When(from_="12:30", to="12:31"),
+        When(to="24:00"),
+        When(since="2026-02-27", until="2026-02-27"),
+    ):
+        assert _is_now(good, at)
+    for bad in (
+        When(days=["monday"]),
+        When(from_="12:31"),
+        When(to="12:30"),
+        When(since="2026-02-28"),
+        When(until="2026-02-26"),
+        When(days=["friday"], from_="13:00"),
+    ):
+        assert not _is_now(bad, at)
+    rules = "rules:\n  later: {decision: allow, when: {since: '9000-01-01'}}\n"
+    file.write_text("default: deny\n" + rules)
+    echo = lambda: Yield(value=fed.Echo(value=1, site="east"))  # noqa: E731
+    results, ((kind, message),) = answer(federation, echo)
+    assert (results, kind) == ([], "RefusedError") and "what its rule 'later' allows at this time" in message
+    file.write_text("default: allow\n" + rules.replace("later: {decision: allow", "never: {decision: deny"))
+    assert answer(federation, echo) == ([1], [])
+    file.write_text(file.read_text().replace("since", "until"))
+    results, ((kind, message),) = answer(federation, echo)
+    assert (results, kind) == ([], "RefusedError") and "its rule 'never'" in message
+
+
+RELEASE = """
+from dfm.errors import RefusedError
+from dfm.exec import Release
+
+class Checked(Release):
+    def __init__(self, most):
+        self.most = most
+
+    def release(self, value, request):
+        if value == "fail":
+            raise ValueError("a row of Ada's")
+        if isinstance(value, int) and value > self.most:
+            raise RefusedError(f"more than {self.most} for {request.user} of {request.organisation}, a {request.role}")
+        return [request.site, request.to, request.operation, value]
+
+class Other:
+    pass
+"""
+
+
+def test_a_class_of_the_sites_own_has_the_last_word(federation, file, fed, tmp_path, monkeypatch, caplog):
+    (tmp_path / "released_here.py").write_text(RELEASE)
+    monkeypatch.syspath_prepend(tmp_path)
+    policy = "default: allow\nleaves:\n  release: {class: released_here.Checked, args: {most: 9}}\n"
+    file.write_text(f"{policy}audit: {{folder: {tmp_path / 'log'}}}\n")
+    with Federation("small", homesite="home", policies={"east": file}, asker=ADA) as running:
+
+        def echo(value):
+            return answer(running, lambda: Yield(value=fed.Echo(value=PlaceParam("v"), site="east")), v=value)
+
+        assert echo(5) == ([["east", "home", "work.Echo", 5]], [])
+        results, ((kind, message),) = echo(10)
+        assert (results, kind) == ([], "RefusedError")
+        assert (
+            "by `leaves.release` of its policy, a value: more than 9 for ada@u.example of university, a lead" in message
+        )
+        results, ((kind, message),) = echo("fail")
+        assert results == [] and "`leaves.release`" in message and "Ada" not in message
+        assert "a row of Ada's" in caplog.text, "the site's own log has it"
+        for wrong in ("Nowhere", "Other"):
+            file.write_text(file.read_text().replace("Checked", wrong).replace("Nowhere", wrong))
+            results, ((kind, message),) = echo(5)
+            assert (results, kind) == ([], "RefusedError") and "the site's log says why" in message
+    log = (tmp_path / "log" / "log.jsonl").read_text()
+    assert sum("`leaves.release`" in line for line in log.splitlines() if '"what":"refused"' in line) == 4
+    assert "Ada's" not in log
+
+
+def test_numbers_leave_rounded_and_small_counts_do_not_leave(federation, file, fed):
+    file.write_text("default: allow\nleaves: {rounding: 5, suppress: {below: 10, counts: [n]}}\n")
+
+    def echo(value):
+        return answer(federation, lambda: Yield(value=fed.Echo(value=PlaceParam("v"), site="east")), v=value)
+
+    assert echo(12.3) == ([10.0], [])
+    assert echo({"n": [9, 10, 33], "mean": [1, 2, 3]}) == ([{"n": [10, 35], "mean": [0, 5]}], [])
+    assert echo({"n": 9, "mean": 1}) == ([{"n": None, "mean": None}], [])
+    total = lambda: Yield(value=fed.Total(items=fed.Echo(value=[1, 1, 1], site="east"), site="east"))  # noqa: E731
+    assert answer(federation, total) == ([5], []), "what stays at the site is as it is"
+    results, ((kind, message),) = echo({12: 1})
+    assert (results, kind) == (
+        [],
+        "RefusedError",
+    ) and "by `leaves.rounding` of its policy, a number that is a key" in message
+
+
 # The command
 
 
@@ -448,6 +594,32 @@ def test_the_command_shows_and_explains_what_is_in_force(command: Path, file: Pa
     done = dfm(command, "site", "policy", "show", tmp_path / "nowhere")
     assert done.returncode == 2 and "is no startup kit" in done.stderr
     assert read_file(file).allow is False
+    (kit / "local" / "policy.yaml").write_text(
+        "default: deny\nrules:\n  hours: {decision: allow, when: {days: [monday], from: '08:00', until: 2026-12-31}}\n"
+        "leaves: {rounding: 5, suppress: {below: 3}, release: {class: a.B}}\nper-day: {questions: 7}\n"
+    )
+    assert dfm(command, "site", "policy", "explain", kit, "work.Add", *who).stdout.splitlines() == [
+        "rule `hours` allows it if it is on monday from 08:00 until 2026-12-31 (UTC)",
+        "`default` refuses all others",
+    ]
+    shown = dfm(command, "site", "policy", "show", kit).stdout
+    assert "per-day questions: 7\n" in shown and "leaves rounding: 5" in shown
+
+
+def test_the_schema_takes_what_the_site_takes(command: Path, file: Path) -> None:
+    jsonschema, yaml = pytest.importorskip("jsonschema"), pytest.importorskip("yaml")
+    schema = json.loads(dfm(command, "site", "policy", "schema").stdout)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    check = jsonschema.Draft202012Validator(schema).is_valid
+    clinics = Path(__file__).parents[2] / "examples" / "clinics" / "policy.yaml"
+    good = [file.read_text(), clinics.read_text(), "{}", "default: allow\nper_day: {calls: 1}\nlimits:\n"]
+    good += ["default: deny\nleaves: {release: {class: a.B, args: {x: 1}}, suppress: {below: 5}, rounding: 0.5}"]
+    bad = ["defaults: deny", "rules: {a: {users: [x]}}", "leaves: {suppress: {counts: [n]}}", "leaves: {rounding: 0}"]
+    bad += ["rules: {a: {decision: allow, when: {day: [monday]}}}", "$ref: x", "per-day: {calls: 0}"]
+    for text, is_good in [*((one, True) for one in good), *((one, False) for one in bad)]:
+        file.write_text(text)
+        assert check(yaml.safe_load(text)) is is_good, text
+        assert (dfm(command, "site", "policy", "check", file).returncode == 0) is is_good, text
 
 
 def test_submit_tries_a_policy(command: Path, small: Path, file: Path, tmp_path: Path) -> None:

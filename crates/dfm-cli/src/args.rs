@@ -162,6 +162,8 @@ pub enum Policy {
         #[arg(value_name = "KIT")]
         kit: PathBuf,
     },
+    /// Print the JSON Schema of a policy, for editors.
+    Schema,
     /// Show which rules decide of a user's calls of an operation.
     Explain {
         /// The site's kit, or a policy file.

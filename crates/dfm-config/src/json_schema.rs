@@ -1,24 +1,43 @@
-//! What does an editor have to know of the format? The table of the format, as a JSON Schema.
+//! What does an editor have to know of a format? The table of the format, as a JSON Schema.
 
 use serde_json::{Map, Value, json};
 
 use crate::decode_schema::TYPES;
 use crate::format::{CONFIGURATION, Form, Key, Kind, Others, SOURCES, Shape};
 use crate::names::KEYWORDS;
+use crate::policy::POLICY;
 
 /// The JSON Schema (draft 2020-12) of a `.dfm.yaml`, as far as JSON Schema can say what the format is.
 pub fn json_schema() -> Value {
-    let mut definitions = Map::new();
-    let mut root = shape(&CONFIGURATION, &mut definitions);
-    definitions.insert("reference".to_owned(), reference());
-    definitions.insert("schema".to_owned(), user_schema());
-    definitions.insert("type".to_owned(), named_type());
+    let mut made = Made { definitions: Map::new(), refs: true };
+    let root = shape(&CONFIGURATION, &mut made);
+    made.definitions.insert("reference".to_owned(), reference());
+    made.definitions.insert("schema".to_owned(), user_schema());
+    made.definitions.insert("type".to_owned(), named_type());
+    document("A federation of dfm", root, made)
+}
+
+/// The JSON Schema of a site's `policy.yaml`, likewise.
+pub fn policy_schema() -> Value {
+    let mut made = Made { definitions: Map::new(), refs: false };
+    let root = shape(&POLICY, &mut made);
+    document("The policy of a site of dfm", root, made)
+}
+
+/// What a schema is made of.
+struct Made {
+    definitions: Map<String, Value>,
+    /// Whether a dictionary may say `$ref`.
+    refs: bool,
+}
+
+fn document(title: &str, mut root: Value, made: Made) -> Value {
     let facts = root.as_object_mut().map(std::mem::take).unwrap_or_default();
     let mut schema = Map::new();
     schema.insert("$schema".to_owned(), json!("https://json-schema.org/draft/2020-12/schema"));
-    schema.insert("title".to_owned(), json!("A federation of dfm"));
+    schema.insert("title".to_owned(), json!(title));
     schema.extend(facts);
-    schema.insert("$defs".to_owned(), Value::Object(definitions));
+    schema.insert("$defs".to_owned(), Value::Object(made.definitions));
     Value::Object(schema)
 }
 
@@ -30,11 +49,11 @@ fn reference() -> Value {
 }
 
 /// The schema of a dictionary. One that says `$ref` may have its needed keys from there.
-fn shape(shape: &'static Shape, definitions: &mut Map<String, Value>) -> Value {
+fn shape(shape: &'static Shape, made: &mut Made) -> Value {
     let mut properties = Map::new();
     let mut others = Map::new();
     for key in shape.keys {
-        let mut value = optional(key, definitions);
+        let mut value = optional(key, made);
         value["description"] = json!(key.doc);
         if key.name.contains(['-', '_']) {
             // The other spelling is understood, but not proposed.
@@ -43,7 +62,9 @@ fn shape(shape: &'static Shape, definitions: &mut Map<String, Value>) -> Value {
         }
         properties.insert(key.name.to_owned(), value);
     }
-    properties.insert("$ref".to_owned(), json!({"$ref": "#/$defs/reference"}));
+    if made.refs {
+        properties.insert("$ref".to_owned(), json!({"$ref": "#/$defs/reference"}));
+    }
     let mut needed: Vec<Value> = shape.keys.iter().filter(|key| key.needed).map(|key| has(key.name)).collect();
     if std::ptr::eq(shape, &crate::format::ARGUMENT) {
         needed.push(json!({"oneOf": SOURCES.iter().map(|source| has(source)).collect::<Vec<_>>()}));
@@ -58,7 +79,9 @@ fn shape(shape: &'static Shape, definitions: &mut Map<String, Value>) -> Value {
     } else if std::ptr::eq(shape, &crate::format::PARAMETER) {
         result["$ref"] = json!("#/$defs/schema");
     }
-    if !needed.is_empty() {
+    if !needed.is_empty() && !made.refs {
+        result["allOf"] = json!(needed);
+    } else if !needed.is_empty() {
         result["if"] = json!({"not": {"required": ["$ref"]}});
         result["then"] = json!({"allOf": needed});
     }
@@ -80,8 +103,8 @@ fn has(key: &str) -> Value {
 }
 
 /// A key's value; `null` is as good as leaving an optional key out.
-fn optional(key: &'static Key, definitions: &mut Map<String, Value>) -> Value {
-    let value = kind(&key.kind, definitions);
+fn optional(key: &'static Key, made: &mut Made) -> Value {
+    let value = kind(&key.kind, made);
     let nullable = match &key.kind {
         Kind::Anything => true,
         Kind::Shape(shape) => shape.keys.iter().all(|key| !key.needed),
@@ -90,7 +113,7 @@ fn optional(key: &'static Key, definitions: &mut Map<String, Value>) -> Value {
     if key.needed || nullable { value } else { json!({"anyOf": [value, {"type": "null"}]}) }
 }
 
-fn kind(kind: &'static Kind, definitions: &mut Map<String, Value>) -> Value {
+fn kind(kind: &'static Kind, made: &mut Made) -> Value {
     match kind {
         Kind::Anything => json!({}),
         Kind::Text => json!({"type": "string"}),
@@ -114,19 +137,23 @@ fn kind(kind: &'static Kind, definitions: &mut Map<String, Value>) -> Value {
         Kind::Shape(inner) => {
             let name = inner.what.trim_start_matches("an ").trim_start_matches("a ").replace('`', "");
             let name = name.replace([' ', '.'], "_");
-            if !definitions.contains_key(&name) {
-                definitions.insert(name.clone(), Value::Null);
-                let schema = shape(inner, definitions);
-                definitions.insert(name.clone(), schema);
+            if !made.definitions.contains_key(&name) {
+                made.definitions.insert(name.clone(), Value::Null);
+                let schema = shape(inner, made);
+                made.definitions.insert(name.clone(), schema);
             }
             json!({"$ref": format!("#/$defs/{name}")})
         }
         Kind::Named(form, values) => {
-            let value = self::kind(values, definitions);
-            json!({"type": "object", "properties": {"$ref": {"$ref": "#/$defs/reference"}},
-                "propertyNames": {"anyOf": [{"const": "$ref"}, text(*form)]}, "additionalProperties": value})
+            let value = self::kind(values, made);
+            if made.refs {
+                json!({"type": "object", "properties": {"$ref": {"$ref": "#/$defs/reference"}},
+                    "propertyNames": {"anyOf": [{"const": "$ref"}, text(*form)]}, "additionalProperties": value})
+            } else {
+                json!({"type": "object", "propertyNames": text(*form), "additionalProperties": value})
+            }
         }
-        Kind::Either(one, other) => json!({"anyOf": [self::kind(one, definitions), self::kind(other, definitions)]}),
+        Kind::Either(one, other) => json!({"anyOf": [self::kind(one, made), self::kind(other, made)]}),
     }
 }
 

@@ -140,12 +140,12 @@ impl Default for SitePolicy {
 
 impl SitePolicy {
     /// Where its rules stand that may decide of such a call, in their order: those behind one that asks for no parameters
-    /// do not.
+    /// and no time do not.
     pub fn deciding(&self, caller: Caller<'_>, operation: &str) -> Vec<usize> {
         let mut found = vec![];
         for (place, rule) in self.rules.iter().enumerate().filter(|(_, rule)| rule.is_about(caller, operation)) {
             found.push(place);
-            if rule.parameters.is_empty() {
+            if rule.is_final() {
                 break;
             }
         }

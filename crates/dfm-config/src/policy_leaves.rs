@@ -2,9 +2,10 @@
 
 use dfm_diag::{Diagnostic, nearest};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::fields::{Faults, Fields, listed};
-use crate::format::{Kind, Others, Shape, key, needed};
+use crate::format::{Form, Kind, Others, Shape, key, needed};
 use crate::policy_rules::texts;
 use crate::tree::Entry;
 
@@ -35,6 +36,39 @@ pub static LEAVES: Shape = Shape {
             Kind::Shape(&GROUP),
             "A table leaves only if it counts in a column how many each of its rows is made of, and none of too few.",
         ),
+        key("suppress", Kind::Shape(&SUPPRESS), "Small counts, which are left out of what leaves."),
+        key(
+            "rounding",
+            Kind::Rate,
+            "Numbers leave as the nearest multiple of this one, such as 5, or 0.01; times are none.",
+        ),
+        key("release", Kind::Shape(&RELEASE), "A class of the site's own that has the last word on each value."),
+    ],
+};
+
+/// `leaves.suppress`.
+static SUPPRESS: Shape = Shape {
+    what: "`suppress`",
+    others: Others::Refused,
+    keys: &[
+        needed("below", Kind::Whole, "Counts below this one are small."),
+        key(
+            "counts",
+            Kind::Texts,
+            "Patterns of columns of tables and keys of dictionaries with counts: what a small one counts is left out, \
+             the table's row, the items at its place in the dictionary's lists, or all that the dictionary says. If not \
+             given, each whole number is a count, and leaves as 0 if it is small.",
+        ),
+    ],
+};
+
+/// `leaves.release`.
+static RELEASE: Shape = Shape {
+    what: "`release`",
+    others: Others::Refused,
+    keys: &[
+        needed("class", Kind::Formed(Form::ClassPath), "Its dotted path; it is made from `dfm.exec.Release`."),
+        key("args", Kind::Free, "What it is constructed with."),
     ],
 };
 
@@ -53,13 +87,18 @@ pub static PER_DAY: Shape = Shape {
     others: Others::Refused,
     keys: &[
         key("calls", Kind::Whole, "Calls that one user makes in a day (UTC), over all sessions; each try is one."),
+        key(
+            "questions",
+            Kind::Whole,
+            "Different questions that one user asks in a day: calls that differ in operation, provider or parameters.",
+        ),
         key("values", Kind::Whole, "Values that leave the site for one user's jobs in a day."),
         key("bytes", Kind::Whole, "Bytes of those values, encoded."),
     ],
 };
 
 /// What a value may be that leaves; `None` for what is not bounded.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Leaves {
     /// Its kinds.
     pub kinds: Option<Vec<String>>,
@@ -71,6 +110,30 @@ pub struct Leaves {
     pub never_columns: Option<Vec<String>>,
     /// The column with the counts, and the least of them.
     pub smallest_group: Option<(String, u64)>,
+    /// What is left out.
+    pub suppress: Option<Suppress>,
+    /// What numbers are multiples of.
+    pub rounding: Option<f64>,
+    /// Who has the last word.
+    pub release: Option<Release>,
+}
+
+/// Which counts are small.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Suppress {
+    /// Those below this one.
+    pub below: u64,
+    /// Patterns of what is a count; all whole numbers if `None`.
+    pub counts: Option<Vec<String>>,
+}
+
+/// A class of the site's own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Release {
+    /// Its dotted path.
+    pub path: String,
+    /// What it is constructed with.
+    pub args: Map<String, Value>,
 }
 
 /// How much one user may ask for in a day; `None` for what is not bounded.
@@ -78,6 +141,8 @@ pub struct Leaves {
 pub struct PerDay {
     /// Calls.
     pub calls: Option<u64>,
+    /// Calls that differ.
+    pub questions: Option<u64>,
     /// Values that leave.
     pub values: Option<u64>,
     /// Their bytes.
@@ -103,6 +168,9 @@ pub fn leaves(entry: &Entry, faults: &mut Faults) -> Option<Leaves> {
         rows: fields.whole("rows", 1, faults),
         never_columns: texts(&fields, "never-columns", faults),
         smallest_group: fields.get("smallest-group").and_then(|entry| group(entry, faults)),
+        suppress: fields.get("suppress").and_then(|entry| suppress(entry, faults)),
+        rounding: fields.amount("rounding", faults),
+        release: fields.get("release").and_then(|entry| release(entry, faults)),
     })
 }
 
@@ -113,11 +181,31 @@ fn group(entry: &Entry, faults: &mut Faults) -> Option<(String, u64)> {
     fields.text("column", faults).zip(fields.whole("at-least", 1, faults))
 }
 
+fn suppress(entry: &Entry, faults: &mut Faults) -> Option<Suppress> {
+    let fields = Fields::of(&SUPPRESS, &entry.value, entry.key, faults)?;
+    fields.need("below", faults)?;
+    Some(Suppress { below: fields.whole("below", 1, faults)?, counts: texts(&fields, "counts", faults) })
+}
+
+fn release(entry: &Entry, faults: &mut Faults) -> Option<Release> {
+    let fields = Fields::of(&RELEASE, &entry.value, entry.key, faults)?;
+    let class = fields.need("class", faults)?;
+    let path = fields.text("class", faults)?;
+    if !Form::ClassPath.fits(&path) {
+        faults.push(
+            Diagnostic::error("config-wrong-value", format!("`{path}` is no dotted path of a class"))
+                .at(class.value.span, "expected one such as `clinic.release.Checked`"),
+        );
+    }
+    Some(Release { path, args: fields.free("args", faults) })
+}
+
 /// What `per-day` says.
 pub fn per_day(entry: &Entry, faults: &mut Faults) -> PerDay {
     let Some(fields) = Fields::of(&PER_DAY, &entry.value, entry.key, faults) else { return PerDay::default() };
     PerDay {
         calls: fields.whole("calls", 1, faults),
+        questions: fields.whole("questions", 1, faults),
         values: fields.whole("values", 1, faults),
         bytes: fields.whole("bytes", 1, faults),
     }

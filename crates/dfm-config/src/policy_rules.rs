@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::fields::{Faults, Fields, text, wrong_type};
 use crate::format::{Form, Kind, Others, Shape, key, needed};
+use crate::policy_when::{WHEN, When, when};
 use crate::tree::{Data, Entry};
 
 /// What a rule, or `default`, may say.
@@ -34,6 +35,7 @@ pub static RULE: Shape = Shape {
             Kind::Named(Form::Any, &Kind::Shape(&CONSTRAINT)),
             "What the operation's parameters have to be, by their names, for the rule to be about a call.",
         ),
+        key("when", Kind::Shape(&WHEN), "At which times the rule is about a call; always if not given."),
     ],
 };
 
@@ -66,6 +68,8 @@ pub struct Rule {
     pub operations: Vec<String>,
     /// What parameters have to be.
     pub parameters: IndexMap<String, Constraint>,
+    /// At which times it holds; always if `None`.
+    pub when: Option<When>,
 }
 
 /// What a parameter has to be: all that is said.
@@ -93,6 +97,11 @@ pub struct Caller<'a> {
 }
 
 impl Rule {
+    /// Whether it decides of each call that it is about, whatever the call's parameters are and whenever it comes.
+    pub fn is_final(&self) -> bool {
+        self.parameters.is_empty() && self.when.is_none()
+    }
+
     /// Whether it is about such a call, as far as that does not depend on its parameters.
     pub fn is_about(&self, caller: Caller<'_>, operation: &str) -> bool {
         let fits = |patterns: &[String], text: &str| {
@@ -156,6 +165,7 @@ fn rule(name: &str, entry: &Entry, faults: &mut Faults) -> Option<Rule> {
         roles: texts(&fields, "roles", faults).unwrap_or_default(),
         operations: texts(&fields, "operations", faults).unwrap_or_default(),
         parameters: parameters.filter_map(|(name, of)| Some((name.clone(), constraint(name, of, faults)?))).collect(),
+        when: fields.get("when").and_then(|entry| when(entry, faults)),
     })
 }
 

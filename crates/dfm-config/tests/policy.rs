@@ -101,6 +101,63 @@ fn wrong_rules_are_explained() {
 }
 
 #[test]
+fn times_are_read_and_wrong_ones_explained() {
+    let policy = read(
+        "default: deny\nrules:\n  a: {decision: allow, when: {days: [monday], from: 08:00, to: '18:00'}}\n  b: \
+         {decision: allow, when: {since: 2026-01-01, until: 2026-01-01}}\n  c: {decision: deny}\n",
+    )
+    .expect("it is valid");
+    let when = policy.rules[0].when.as_ref().expect("it has a time");
+    assert_eq!(when.told(), "on monday from 08:00 to 18:00 (UTC)");
+    let caller = Caller { user: "u", organisation: "o", role: "lead" };
+    assert_eq!(policy.deciding(caller, "x.A"), [0, 1, 2], "a rule with a time does not end the search");
+    let faults = told(
+        "default: deny\nrules:\n  a: {decision: allow, when: {days: [munday], from: 8:00}}\n  b: {decision: allow, when: \
+         {since: 2026-02-30}}\n  c: {decision: allow, when: {from: '20:00', to: '06:00'}}\n  d: {decision: allow, when: \
+         {}}\n  e: {decision: allow, when: {since: 2027-01-01, until: 2026-01-01}}\n",
+    );
+    for part in [
+        "no day of the week is called `munday`",
+        "did you mean `monday`?",
+        "`from` cannot be `8:00`",
+        "expected a time of a day, as `\"08:00\"`",
+        "`since` cannot be `2026-02-30`",
+        "`to` is not after `from`",
+        "for what goes over midnight, write two rules",
+        "`when` says nothing",
+        "`until` is not after `since`",
+    ] {
+        assert!(faults.contains(part), "no {part:?} in\n{faults}");
+    }
+}
+
+#[test]
+fn what_is_done_to_what_leaves_is_read_and_explained() {
+    let policy = read(
+        "default: allow\nleaves: {rounding: 0.5, suppress: {below: 5, counts: [n]}, release: {class: a.B, args: {x: 1}}}\n\
+         per-day: {questions: 9}\n",
+    )
+    .expect("it is valid");
+    let leaves = policy.leaves.expect("it says what leaves");
+    assert_eq!((leaves.rounding, leaves.suppress.map(|one| one.below)), (Some(0.5), Some(5)));
+    assert_eq!(leaves.release.map(|one| (one.path, one.args["x"].clone())), Some(("a.B".to_owned(), 1.into())));
+    assert_eq!(policy.per_day.questions, Some(9));
+    let faults = told("leaves: {rounding: 0, suppress: {counts: []}, release: {args: {}}}\nper-day: {questions: 0}\n")
+        + &told("leaves: {release: {class: Checked}, rounding: five, suppress: {below: 0}}\n");
+    for part in [
+        "`rounding` must be a number above 0",
+        "`suppress` needs `below`",
+        "`release` needs `class`",
+        "`questions` must be a whole number of at least 1",
+        "`Checked` is no dotted path of a class",
+        "expected one such as `clinic.release.Checked`",
+        "`below` must be a whole number of at least 1",
+    ] {
+        assert!(faults.contains(part), "no {part:?} in\n{faults}");
+    }
+}
+
+#[test]
 fn a_policy_that_cannot_be_read_is_refused() {
     let report = policy(Path::new("/nowhere/policy.yaml")).expect_err("there is none");
     assert_eq!(report.diagnostics[0].code, "config-missing-file");

@@ -160,10 +160,10 @@ impl Host for PythonHost {
             let encoded = || -> PyResult<Outgoing> {
                 let Some(judge) = &self.judge else { return values::to_bytes(value) };
                 let (job, to, operation) = &self.sends;
-                judge.call1(py, (value, job, to, operation))?;
-                let outgoing = values::to_bytes(value)?;
+                let leaves = judge.bind(py).call1((value, job, to, operation))?;
+                let outgoing = values::to_bytes(&leaves)?;
                 let digest = self.digests.then(|| digest(py, &outgoing)).transpose()?;
-                judge.call1(py, (value, job, to, operation, outgoing.size(), digest))?;
+                judge.call1(py, (leaves, job, to, operation, outgoing.size(), digest))?;
                 Ok(outgoing)
             };
             encoded().map_err(|error| {
@@ -266,7 +266,8 @@ impl Site {
         self.site.add_pipe(site);
     }
 
-    /// Has each value judged that is sent from here: `judge(value, job, to, operation)` before it is encoded, and
+    /// Has each value judged that is sent from here: `judge(value, job, to, operation)` before it is encoded, which gives
+    /// what is sent for it, and
     /// when it is `judge(value, job, to, operation, size, digest)`, where the digest of its bytes is None unless `digests` are wanted.
     /// What that raises is why it does not leave.
     fn guard(&mut self, judge: Py<PyAny>, digests: bool) {

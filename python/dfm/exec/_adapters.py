@@ -19,7 +19,7 @@ from dfm import _native, _values
 from dfm._discovery.advice import DISCOVERY_PLACE, ErrorFieldAdvice, SiteAdvice
 from dfm._discovery.advisors import Advisor, advisors
 from dfm.errors import RefusedError, SecretError
-from dfm.exec._audit import Audit, Vouch
+from dfm.exec._audit import Audit, Vouch, encoded
 from dfm.exec._cache import Cache, digest
 from dfm.exec._cache_owners import owners_for
 from dfm.exec._counting import Counting
@@ -28,6 +28,7 @@ from dfm.exec._fitting import fitting
 from dfm.exec._instances import Instance, Run
 from dfm.exec._leaving import Leaving
 from dfm.exec._policy import OWN, SitePolicy
+from dfm.exec._release import Releasing
 from dfm.exec._secrets import Masking, Secrets
 from dfm.exec._site import (
     Asker,
@@ -209,7 +210,8 @@ class Adapters:
         if (said := policy.audit) is not None:
             of = settings["site"], session, self.asker, logger
             self.audit = Audit(said.folder, *of, full=said.full, goes_on=said.goes_on, vouch=vouch)
-        self.leaving = Leaving(settings["site"], self.deciding, self._counting, self.audit)
+        releasing = Releasing(settings["site"], self.asker, logger)
+        self.leaving = Leaving(settings["site"], self.deciding, self._counting, releasing, self.audit)
         """Which values may leave."""
         self._masking = Masking(self.telling.secrets)
         self._masked: list[logging.Filterer] = []
@@ -417,8 +419,10 @@ class Adapters:
         try:
             self.deciding.check(operation, given, defaults)
             self._counting.call()
+            asked = encoded(given) if self.audit is not None or self._counting.wants_questions() else ""
+            self._counting.question(operation, provider, asked)
             if self.audit is not None:
-                self.audit.call(job, operation, provider, given)
+                self.audit.call(job, operation, provider, asked)
         except RefusedError as error:
             if self.audit is not None:
                 self.audit.refused(job, operation, str(error))

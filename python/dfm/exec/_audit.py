@@ -62,7 +62,7 @@ def _members(said: dict[str, Any]) -> str:
     return _ENCODE(said)[1:-1]
 
 
-def _encoded(given: dict[str, Any]) -> str:
+def encoded(given: dict[str, Any]) -> str:
     """Parameters as JSON, always the same of the same ones. Most are texts and whole numbers, for which an encoder that
     could do more takes several times as long."""
     members: list[str] = []
@@ -153,8 +153,9 @@ class Audit:
         """A job begins whose net at this site has this digest, which its user has signed."""
         self._later.append(_Record(_members({"what": "job", "job": job, "pipeline": pipeline})))
 
-    def call(self, job: int | None, operation: str, provider: str | None, given: dict[str, Any]) -> None:
-        """A call begins. It is written before anything leaves, and when the site rests.
+    def call(self, job: int | None, operation: str, provider: str | None, given: str) -> None:
+        """A call begins, with these parameters as they are `encoded`. It is written before anything leaves, and when
+        the site rests.
 
         Raises:
             RefusedError: what came before it cannot be written down, and nothing more must happen then.
@@ -219,8 +220,7 @@ class Audit:
                 os.close(file)
         self._file = self._lock = None
 
-    def _parameters(self, given: dict[str, Any]) -> str:
-        text = _encoded(given)
+    def _parameters(self, text: str) -> str:
         if self._full and len(text) <= _LONGEST:
             return f'"parameters":{text}'
         return f'"parameters-digest":"{hashlib.sha256(text.encode()).hexdigest()}"'

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import json
 import os
 import struct
 import time
@@ -20,6 +21,10 @@ from dfm.exec._policy import PerDay
 
 _FORM = struct.Struct("<QQQQ")
 """The day since 1970 (UTC), calls, values, bytes."""
+_QUESTION_BYTES = 16
+"""Of a question's digest."""
+_QUESTIONS_OF = struct.Struct("<Q")
+"""The day of the questions whose digests follow."""
 _DAY = 86_400
 _MOST_AHEAD = 64
 """Calls that are counted before they are made; and of those that are left, the part that may be."""
@@ -49,12 +54,16 @@ class Counting:
         self._look = look
         self._now = now
         self._file: int | None = None
+        self._folder: Path | None = None
+        self._asked: set[bytes] = set()
+        self._asked_on = 0
         self._made = 0
         self._ahead = 0
         self._ahead_of: tuple[PerDay, int] | None = None
         self._alone = bytes(_FORM.size)
         if folder is not None:
-            self._path = private_folder(folder) / f".day-{hashlib.sha256(user.encode()).hexdigest()[:32]}"
+            self._folder = private_folder(folder)
+            self._path = self._folder / f".day-{hashlib.sha256(user.encode()).hexdigest()[:32]}"
             self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
     def call(self) -> None:
@@ -70,6 +79,61 @@ class Counting:
                 return
             self.rest()
         self._add(1, 0, 0)
+
+    def wants_questions(self) -> bool:
+        """Whether different questions are counted."""
+        return self._look().questions is not None
+
+    def question(self, operation: str, provider: str | None, parameters: str) -> None:
+        """Counts a question, if nobody has asked it today for this user.
+
+        Raises:
+            RefusedError: it is one too many.
+        """
+        if (most := self._look().questions) is None:
+            return
+        asked = json.dumps([operation, provider, parameters]).encode()
+        digest = hashlib.sha256(asked).digest()[:_QUESTION_BYTES]
+        today = int(self._now() // _DAY)
+        if self._asked_on == today and digest in self._asked:
+            return
+        with self._questions() as file:
+            data = b"" if file is None else os.pread(file, os.fstat(file).st_size, 0)
+            on = _QUESTIONS_OF.unpack_from(data)[0] if len(data) >= _QUESTIONS_OF.size else 0
+            if file is None:
+                on = self._asked_on
+            elif today > on:
+                os.ftruncate(file, 0)
+                os.pwrite(file, _QUESTIONS_OF.pack(today), 0)
+            else:
+                rest = data[_QUESTIONS_OF.size :]
+                places = range(0, len(rest) - _QUESTION_BYTES + 1, _QUESTION_BYTES)
+                self._asked = {rest[at : at + _QUESTION_BYTES] for at in places}
+            if today > on:
+                self._asked = set()
+            self._asked_on = max(on, today)
+            if digest in self._asked:
+                return
+            if len(self._asked) >= most:
+                why = f"`per-day.questions` of its policy is {most}"
+                raise RefusedError(f"{self._where} answers no other questions of user '{self._user}' today: {why}")
+            if file is not None:
+                os.pwrite(file, digest, _QUESTIONS_OF.size + _QUESTION_BYTES * len(self._asked))
+            self._asked.add(digest)
+
+    @contextlib.contextmanager
+    def _questions(self) -> Generator[int | None]:
+        """The file with the digests of a day's questions, which no other process touches in the meantime."""
+        if self._folder is None:
+            yield None
+            return
+        name = f".asked-{hashlib.sha256(self._user.encode()).hexdigest()[:32]}"
+        file = os.open(self._folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield file
+        finally:
+            os.close(file)
 
     def rest(self) -> None:
         """No call is made for now: those that were counted ahead are none."""

@@ -6,6 +6,7 @@ parameters. The policy's file is read again when it changes, and while it is bro
 
 from __future__ import annotations
 
+import datetime
 import logging
 import math
 import os
@@ -15,7 +16,7 @@ from typing import Any, NamedTuple, cast
 
 from dfm import _native
 from dfm.errors import RefusedError
-from dfm.exec._policy import Constraint, PolicyError, Rule, SitePolicy
+from dfm.exec._policy import Constraint, PolicyError, Rule, SitePolicy, When
 from dfm.exec._site import Asker
 from dfm.exec._types import is_same, listed, scalar
 
@@ -23,6 +24,7 @@ _MOST = 1 << 20
 """Of a longer list no item is looked at: it is refused."""
 _FRESH = 0.001
 """Seconds for which a policy's file is taken for what it was: to look at it costs as much as all else for a call."""
+_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _PLAIN = (str, int, float, bool)
 
 
@@ -39,8 +41,8 @@ class Judge(NamedTuple):
         return self.allow_last() or any(rule.allow for rule in self.rules)
 
     def allow_last(self) -> bool:
-        """What holds for a call that no rule with parameters decides."""
-        return self.allow if not self.rules or self.rules[-1].parameters else self.rules[-1].allow
+        """What holds for a call that no rule with parameters or times decides."""
+        return self.rules[-1].allow if self.rules and self.rules[-1].is_final() else self.allow
 
 
 class Deciding:
@@ -111,7 +113,7 @@ class Deciding:
         """
         judge = self._judge(operation)
         for rule in judge.rules:
-            if _is_about(rule, given, defaults):
+            if _is_now(rule.when) and _is_about(rule, given, defaults):
                 if rule.allow:
                     return
                 raise self._refused(operation, f"by its rule '{rule.name}'")
@@ -127,14 +129,15 @@ class Deciding:
         if judge.allows_any():
             return ""
         last = judge.rules[-1] if judge.rules else None
-        by = self._unless(judge) if last is None or last.parameters else f"by its rule '{last.name}'"
+        by = self._unless(judge) if last is None or not last.is_final() else f"by its rule '{last.name}'"
         return str(self._refused(operation, by))
 
     def _unless(self, judge: Judge) -> str:
         names = ", ".join(f"'{rule.name}'" for rule in judge.rules if rule.allow)
         if not names:
             return "for none of its rules allows such a call, and `default` is `deny`"
-        return f"for the parameters are not what its rule {names} allows, and `default` is `deny`"
+        times = " at this time" if any(rule.when for rule in judge.rules if rule.allow) else ""
+        return f"for the parameters are not what its rule {names} allows{times}, and `default` is `deny`"
 
     def _refused(self, operation: str, why: str) -> RefusedError:
         return RefusedError(f"{self._where} refuses '{operation}' to user '{self._asker.user}' {why}")
@@ -180,6 +183,21 @@ def _mark(file: str | None) -> tuple[int, ...]:
     except OSError:
         return (1,)
     return facts.st_mtime_ns, facts.st_ctime_ns, facts.st_size, facts.st_ino
+
+
+def _is_now(when: When | None, now: datetime.datetime | None = None) -> bool:
+    if when is None:
+        return True
+    now = now or datetime.datetime.now(datetime.UTC)
+    if when.days is not None and _DAYS[now.weekday()] not in when.days:
+        return False
+    time, day = f"{now:%H:%M}", f"{now:%Y-%m-%d}"
+    return (
+        (when.from_ is None or when.from_ <= time)
+        and (when.to is None or time < when.to)
+        and (when.since is None or when.since <= day)
+        and (when.until is None or day <= when.until)
+    )
 
 
 def _is_about(rule: Rule, given: Mapping[str, Any], defaults: Mapping[str, Any]) -> bool:

@@ -16,9 +16,11 @@ from typing import Any, cast
 from dfm import _native
 from dfm.errors import RefusedError
 from dfm.exec._audit import Audit
+from dfm.exec._coarse import CoarseError, rounded, without_small
 from dfm.exec._counting import Counting
 from dfm.exec._deciding import Deciding
 from dfm.exec._policy import Leaves
+from dfm.exec._release import Releasing
 from dfm.exec._types import scalar
 
 _DEEPEST = 200
@@ -50,8 +52,12 @@ _TABLES = {"pandas": ("DataFrame", "Series"), "polars": ("DataFrame", "Series"),
 class Leaving:
     """Judges what leaves a site in a session."""
 
-    def __init__(self, site: str, deciding: Deciding, counting: Counting, audit: Audit | None = None) -> None:
-        """`deciding` has the policy; `counting` what the user has been given today; `audit` gets what leaves."""
+    def __init__(
+        self, site: str, deciding: Deciding, counting: Counting, releasing: Releasing, audit: Audit | None = None
+    ) -> None:
+        """`deciding` has the policy; `counting` what the user has been given today; `releasing` the class that has the
+        last word; `audit` gets what leaves."""
+        self._releasing = releasing
         self._audit = audit
         self._where = f"site '{site}'"
         self._deciding = deciding
@@ -65,26 +71,42 @@ class Leaving:
         operation: str | None,
         size: int | None = None,
         digest: str | None = None,
-    ) -> None:
+    ) -> Any:
         """Judges a value before it is encoded, and again when it is, with where it goes.
+
+        Returns:
+            What leaves for it.
 
         Raises:
             RefusedError: it may not leave.
         """
         try:
-            self._judge(value, size)
-            if self._audit is not None and size is not None:
+            if size is None:
+                return self._fit(value, to, operation)
+            self._judge(size)
+            if self._audit is not None:
                 self._audit.left(job, to, operation, _looked_at(value)[0] or "object", size, digest)
         except RefusedError as error:
             if self._audit is not None:
                 self._audit.refused(job, operation, str(error))
             raise
+        return value
 
-    def _judge(self, value: object, size: int | None) -> None:
-        if size is None:
-            if (leaves := self._deciding.policy().leaves) is not None:
-                self._check(leaves, value, 0)
-            return
+    def _fit(self, value: object, to: str, operation: str | None) -> Any:
+        """What may leave for a value. What is counted in it is looked at as it was counted: rounding comes last."""
+        if (leaves := self._deciding.policy().leaves) is None:
+            return value
+        try:
+            if leaves.suppress is not None:
+                value = without_small(value, leaves.suppress)
+            if leaves.release is not None:
+                value = self._releasing.released(leaves.release, value, to, operation)
+            self._check(leaves, value, 0)
+            return value if leaves.rounding is None else rounded(value, leaves.rounding)
+        except CoarseError as error:
+            raise RefusedError(f"{self._where} lets not leave, by {error.rule} of its policy, {error}") from None
+
+    def _judge(self, size: int) -> None:
         leaves = self._deciding.held().leaves
         if leaves is not None and leaves.bytes is not None and size > leaves.bytes:
             raise self._refused("bytes", f"a value of {size} bytes; no more than {leaves.bytes} may")

@@ -61,6 +61,24 @@ class Constraint:
 
 
 @dataclasses.dataclass(frozen=True)
+class When:
+    """At which times (UTC) a rule is about a call; None for what is not bounded. Times and days are texts that compare
+    as what they stand for."""
+
+    days: list[str] | None = None
+    """Days of the week."""
+    # The name of a key of the policy.
+    from_: str | None = None
+    """`HH:MM`."""
+    to: str | None = None
+    """`HH:MM`, and no longer."""
+    since: str | None = None
+    """`YYYY-MM-DD`."""
+    until: str | None = None
+    """`YYYY-MM-DD`, that day included."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Rule:
     """A rule about calls, as far as it depends on their parameters; the native module knows for which calls it is."""
 
@@ -70,6 +88,32 @@ class Rule:
     """Whether it allows what it is about."""
     parameters: dict[str, Constraint]
     """What parameters have to be for it to be about a call."""
+    when: When | None = None
+    """At which times it is about a call; None for always."""
+
+    def is_final(self) -> bool:
+        """Whether it decides whatever a call's parameters are, and whenever it comes."""
+        return not self.parameters and self.when is None
+
+
+@dataclasses.dataclass(frozen=True)
+class Suppress:
+    """Which small counts are left out."""
+
+    below: int
+    """Counts below this one are small."""
+    counts: list[str] | None = None
+    """Patterns of what is a count; None for each whole number."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ReleasePolicy:
+    """A class of the site's own that has the last word."""
+
+    path: str
+    """Its dotted path."""
+    args: dict[str, Any]
+    """What it is constructed with."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,6 +130,12 @@ class Leaves:
     """Patterns of columns that it has not."""
     smallest_group: tuple[str, int] | None = None
     """The column with the counts of which each row is made, and the least of them."""
+    suppress: Suppress | None = None
+    """Small counts that are left out."""
+    rounding: float | None = None
+    """What numbers are multiples of."""
+    release: ReleasePolicy | None = None
+    """Who has the last word."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,6 +143,8 @@ class PerDay:
     """How much one user may ask for in a day; None for what is not bounded."""
 
     calls: int | None = None
+    questions: int | None = None
+    """Calls that differ in what is asked."""
     values: int | None = None
     """Values that leave."""
     bytes: int | None = None
@@ -180,7 +232,7 @@ def read_file(path: Path, audit: Path | None = None) -> SitePolicy:
     return SitePolicy(
         allow=decided["allow"],
         rules=[_rule(one) for one in decided["rules"]],
-        leaves=None if leaves is None else Leaves(**leaves),
+        leaves=None if leaves is None else _leaves(leaves),
         per_day=PerDay(**decided["per_day"]),
         audit=_audit(decided["audit"], path, audit),
         errors=decided["errors"],
@@ -188,6 +240,12 @@ def read_file(path: Path, audit: Path | None = None) -> SitePolicy:
         path=path,
         text=text,
     )
+
+
+def _leaves(decided: dict[str, Any]) -> Leaves:
+    parts = {"suppress": Suppress, "release": ReleasePolicy}
+    made: dict[str, Any] = {name: kind(**decided[name]) for name, kind in parts.items() if decided[name] is not None}
+    return Leaves(**decided | made)
 
 
 def _audit(decided: dict[str, Any] | None, path: Path, folder: Path | None) -> AuditPolicy | None:
@@ -200,4 +258,10 @@ def _audit(decided: dict[str, Any] | None, path: Path, folder: Path | None) -> A
 
 def _rule(decided: dict[str, Any]) -> Rule:
     parameters = {name: Constraint(**one) for name, one in decided["parameters"].items()}
-    return Rule(decided["name"], decided["allow"], parameters)
+    when: dict[str, Any] | None = decided["when"]
+    return Rule(
+        decided["name"],
+        decided["allow"],
+        parameters,
+        None if when is None else When(**{"from_" if key == "from" else key: said for key, said in when.items()}),
+    )

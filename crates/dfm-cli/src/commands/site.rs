@@ -50,6 +50,10 @@ fn policy(context: &Context, command: &Policy) -> Result<(), Failure> {
             }
             decided(context, &file, &policy)
         }
+        Policy::Schema => {
+            context.output.result(&format!("{:#}", dfm_config::policy_schema()));
+            Ok(())
+        }
         Policy::Explain { kit, operation, user, organisation, role } => {
             let (file, policy) = if kit.is_file() {
                 (kit.clone(), dfm_config::policy(kit).map_err(Failure::wrong)?)
@@ -111,7 +115,7 @@ fn explain(context: &Context, file: &Path, policy: &SitePolicy, caller: Caller<'
     let mut last = false;
     for rule in rules {
         let wants = wanted(rule);
-        last = rule.parameters.is_empty();
+        last = rule.is_final();
         let verb = if rule.allow { "allows" } else { "refuses" };
         let text =
             format!("rule `{}` {verb} it{}", rule.name, if last { String::new() } else { format!(" if {wants}") });
@@ -139,7 +143,7 @@ fn whole(rule: &Rule) -> String {
         .filter(|(_, patterns)| !patterns.is_empty())
         .map(|(what, patterns)| format!("{what} {}", patterns.join(", ")))
         .collect();
-    if !rule.parameters.is_empty() {
+    if !rule.is_final() {
         parts.push(format!("if {}", wanted(rule)));
     }
     let of = if parts.is_empty() { "all".to_owned() } else { parts.join("; ") };
@@ -147,8 +151,9 @@ fn whole(rule: &Rule) -> String {
 }
 
 fn wanted(rule: &Rule) -> String {
-    let parts: Vec<String> = rule.parameters.iter().map(|(name, constraint)| one(name, constraint)).collect();
-    parts.join(" and ")
+    let parameters = rule.parameters.iter().map(|(name, constraint)| one(name, constraint));
+    let time = rule.when.iter().map(|when| format!("it is {}", when.told()));
+    parameters.chain(time).collect::<Vec<_>>().join(" and ")
 }
 
 fn one(name: &str, constraint: &Constraint) -> String {

@@ -1,0 +1,347 @@
+"""What is told of a value that leaves, where a site's policy rounds numbers or leaves out small counts?
+
+A value is never changed where it is: what leaves is another one. What cannot be made coarse does not leave.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import enum
+import math
+import numbers
+import operator
+import sys
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from typing import Any, cast
+
+from dfm import _native
+from dfm.exec._policy import Suppress
+from dfm.exec._types import scalar
+
+_DEEPEST = 200
+"""As deep as a value may be that is sent at all."""
+_LONGEST = 1 << 20
+"""Items of a range that are made coarse."""
+_EXACT = 2.0**53
+"""From which on a number of floating point has no fraction to be rounded."""
+_TABLES = {"pandas": ("DataFrame", "Series"), "polars": ("DataFrame", "Series"), "pyarrow": ("Table", "RecordBatch")}
+
+
+class CoarseError(Exception):
+    """Why a value cannot be made coarse; its text names nothing of the value but its type."""
+
+    def __init__(self, rule: str, what: str) -> None:
+        """`rule` is the policy's key."""
+        super().__init__(what)
+        self.rule = f"`leaves.{rule}`"
+
+
+def rounded(value: Any, base: float) -> Any:
+    """The value, with the nearest multiple of `base` for each number.
+
+    Raises:
+        CoarseError: it has numbers in it that cannot be rounded.
+    """
+    whole = int(base) if base == int(base) else None
+    digits = max(0, -cast("int", Decimal(repr(base)).normalize().as_tuple().exponent))
+
+    def one(number: float) -> float:
+        if isinstance(number, int) and whole is not None:
+            return (2 * number + whole) // (2 * whole) * whole
+        # A whole number may be too large for one of floating point.
+        if isinstance(number, int) and abs(number) >= _EXACT:
+            return number
+        times = number / base
+        if not math.isfinite(times) or abs(times) >= _EXACT:
+            return number
+        multiple = round(round(times) * base, digits)
+        return int(multiple) if isinstance(number, int) and multiple == int(multiple) else multiple
+
+    def array(found: Any) -> Any:
+        numpy = cast(Any, sys.modules["numpy"])
+        if found.dtype.kind in "iu" and whole is not None:
+            wide = found if found.dtype == numpy.uint64 else found.astype(numpy.int64)
+            rest = wide % whole
+            return wide - rest + numpy.where(2 * rest >= whole, whole, 0).astype(wide.dtype)
+        with numpy.errstate(all="ignore"):
+            times = found / base
+            multiple = numpy.round(numpy.rint(times) * base, digits)
+        return numpy.where(abs(times) < _EXACT, multiple, found).astype(
+            found.dtype if found.dtype.kind == "f" else "f8"
+        )
+
+    return _Numbers(one, array, "rounding", keys=True).of(value, 0)
+
+
+def without_small(value: Any, suppress: Suppress) -> Any:
+    """The value without what is counted by too small a count.
+
+    Raises:
+        CoarseError: it cannot be left out.
+    """
+    below = suppress.below
+    if suppress.counts is not None:
+        return _Counts(below, suppress.counts).of(value, 0)
+
+    def one(number: float) -> float:
+        return 0 if isinstance(number, int) and -below < number < below else number
+
+    def array(found: Any) -> Any:
+        if found.dtype.kind not in "iu":
+            return found
+        numpy = cast(Any, sys.modules["numpy"])
+        small = (found < below) if found.dtype.kind == "u" else (found < below) & (found > -below)
+        return numpy.where(small, numpy.zeros_like(found), found)
+
+    return _Numbers(one, array, "suppress", keys=False).of(value, 0)
+
+
+class _Numbers:
+    """Changes each number in a value."""
+
+    def __init__(self, one: Callable[[float], float], array: Callable[[Any], Any], rule: str, keys: bool) -> None:
+        """`one` and `array` give what stands for a number and for an array of them; `keys` says whether a number that
+        is a key has to be one that stays as it is."""
+        self._one = one
+        self._array = array
+        self._rule = rule
+        self._keys = keys
+
+    def of(self, value: Any, depth: int) -> Any:
+        """The value as it leaves."""
+        value = scalar(value)
+        kind = cast("type[Any]", type(value))
+        module = kind.__module__.partition(".")[0]
+        if depth > _DEEPEST:
+            raise self._cannot(value)
+        if value is None or isinstance(value, str | bytes | bytearray | memoryview | bool | enum.Enum):
+            return cast(Any, value)
+        if isinstance(value, int | float):
+            return self._one(value)
+        if isinstance(value, complex):
+            return complex(self._one(value.real), self._one(value.imag))
+        if isinstance(value, dict):
+            entries = cast("dict[Any, Any]", value)
+            self._look_at_keys(entries)
+            return {key: self.of(part, depth + 1) for key, part in entries.items()}
+        if isinstance(value, range) and len(value) > _LONGEST:
+            raise self._cannot(value)
+        if isinstance(value, list | tuple | set | frozenset | range):
+            parts = [self.of(part, depth + 1) for part in cast("Iterable[Any]", value)]
+            if isinstance(value, tuple):
+                return kind(*parts) if hasattr(kind, "_fields") else tuple(parts)
+            return frozenset(parts) if isinstance(value, frozenset) else set(parts) if isinstance(value, set) else parts
+        if kind.__name__ in _TABLES.get(module, ()):
+            return self._table(value, module, depth)
+        if module == "numpy" and getattr(value, "dtype", None) is not None:
+            return self._numpy(value, depth)
+        if isinstance(value, numbers.Number) or module in _OTHERS:
+            raise self._cannot(value)
+        return self._object(value, depth)
+
+    def _numpy(self, value: Any, depth: int) -> Any:
+        if value.dtype.kind in "bUSTmM":
+            return value
+        if value.dtype.kind in "iuf":
+            return self._array(value)
+        if value.dtype.kind == "c":
+            return self._array(value.real) + 1j * self._array(value.imag)
+        if value.dtype.kind == "O":
+            numpy = cast(Any, sys.modules["numpy"])
+            made = numpy.empty(value.shape, object)
+            for at in numpy.ndindex(value.shape):
+                made[at] = self.of(value[at], depth + 1)
+            return made
+        raise self._cannot(value)
+
+    def _table(self, value: Any, module: str, depth: int) -> Any:
+        if module == "pandas":
+            pandas = cast(Any, sys.modules["pandas"])
+            index = value.index
+            if not isinstance(index, pandas.RangeIndex):
+                rows: list[Any] = list(index)
+                self._look_at_keys(label for row in rows for label in _levels(row))
+            if not hasattr(value, "columns"):
+                return self._series(value, depth)
+            columns = [self._series(value.iloc[:, at], depth) for at in range(value.shape[1])]
+            made = pandas.concat(columns, axis=1) if columns else value.copy()
+            made.columns = value.columns
+            return made
+        pyarrow = cast(Any, sys.modules["pyarrow"])
+        if module == "polars":
+            polars = cast(Any, sys.modules["polars"])
+            if kept := type(value).__name__ == "Series":
+                value = value.to_frame()
+            made = polars.from_arrow(self._table(value.to_arrow(), "pyarrow", depth))
+            return made.to_series() if kept else made
+        columns = [self._column(column, pyarrow, depth) for column in value.columns]
+        made = cast(Any, type(value))
+        return made.from_arrays(columns, names=value.schema.names)
+
+    def _series(self, column: Any, depth: int) -> Any:
+        if column.dtype.kind in "bmM" or not len(column):
+            return column
+        cells = [cell if _is_missing(cell) else self.of(cell, depth + 1) for cell in column.tolist()]
+        return cast(Any, sys.modules["pandas"]).Series(cells, index=column.index, name=column.name)
+
+    def _column(self, column: Any, pyarrow: Any, depth: int) -> Any:
+        types, of = pyarrow.types, column.type
+        if types.is_boolean(of) or types.is_temporal(of) or types.is_string(of) or types.is_large_string(of):
+            return column
+        return pyarrow.array([self.of(cell, depth + 1) for cell in column.to_pylist()])
+
+    def _object(self, value: Any, depth: int) -> Any:
+        changed = {name: (part, self.of(part, depth + 1)) for name, part in _fields(value)}
+        changed = {name: after for name, (part, after) in changed.items() if after is not part}
+        if not changed:
+            return value
+        try:
+            made = copy.copy(value)
+            for name, part in changed.items():
+                object.__setattr__(made, name, part)
+        except Exception:
+            raise self._cannot(value) from None
+        return made
+
+    def _look_at_keys(self, keys: Iterable[Any]) -> None:
+        """A number that is a key cannot become another one, for two of them could become the same."""
+        for key in keys if self._keys else ():
+            plain = scalar(key)
+            if isinstance(plain, str | bytes | bool | None | enum.Enum) or getattr(key, "dtype", None) is not None:
+                continue
+            if isinstance(plain, int | float) and self._one(plain) != plain and not _is_missing(plain):
+                raise CoarseError(
+                    self._rule, "a number that is a key, or labels a row, and is not round: make it a text"
+                )
+
+    def _cannot(self, value: object) -> CoarseError:
+        return CoarseError(self._rule, f"a value of type {_type(value)}, whose numbers cannot be changed")
+
+
+class _Counts:
+    """Leaves out what small counts count."""
+
+    def __init__(self, below: int, patterns: list[str]) -> None:
+        self._below = below
+        self._patterns = patterns
+
+    def of(self, value: Any, depth: int) -> Any:
+        """The value as it leaves."""
+        if depth > _DEEPEST:
+            raise CoarseError("suppress", f"a value of more than {_DEEPEST} levels")
+        kind = cast("type[Any]", type(value))
+        module = kind.__module__.partition(".")[0]
+        if isinstance(value, dict):
+            return self._dictionary(cast("dict[Any, Any]", value), depth)
+        if isinstance(value, list | tuple):
+            items = list(cast("Iterable[Any]", value))
+            parts = [self.of(part, depth + 1) for part in items]
+            if all(map(operator.is_, items, parts)):
+                return cast(Any, value)
+            if isinstance(value, tuple):
+                return kind(*parts) if hasattr(kind, "_fields") else tuple(parts)
+            return parts
+        if kind.__name__ in _TABLES.get(module, ()):
+            return self._table(value, module)
+        if names := [str(name) for name in _named(value) if name is not None and self._is_count(name)]:
+            raise CoarseError("suppress", f"the counts '{names[0]}' in a value of type {_type(value)}")
+        for name, part in _fields(value) if module not in ("numpy", *_OTHERS, *_TABLES) else ():
+            if self._is_count(name) and self._is_small(part):
+                raise CoarseError("suppress", f"a small count, the field '{name}' of a value of type {_type(value)}")
+            if self.of(part, depth + 1) is not part:
+                raise CoarseError("suppress", f"a value of type {_type(value)} with a small count in it")
+        return value
+
+    def _dictionary(self, value: dict[Any, Any], depth: int) -> Any:
+        out: set[int] = set()
+        length = -1
+        for key, count in value.items():
+            if not self._is_count(key):
+                continue
+            if not isinstance(count, list | tuple):
+                if self._is_small(count):
+                    return dict.fromkeys(value)
+                continue
+            counts = cast("list[Any]", count)
+            if length not in (-1, len(counts)):
+                raise CoarseError("suppress", "a dictionary whose counts are lists of different lengths")
+            length = len(counts)
+            out |= {place for place, one in enumerate(counts) if self._is_small(one)}
+
+        def kept(part: Any) -> Any:
+            if not out or isinstance(part, str | bytes) or not hasattr(part, "__len__"):
+                return part
+            if not isinstance(part, list | tuple) or len(cast("list[Any]", part)) != length:
+                raise CoarseError("suppress", "a dictionary of small counts and of what has no item for each of them")
+            return [one for place, one in enumerate(cast("list[Any]", part)) if place not in out]
+
+        parts = {key: part if self._is_count(key) else self.of(part, depth + 1) for key, part in value.items()}
+        if not out and all(after is value[key] for key, after in parts.items()):
+            return value
+        return {key: kept(part) for key, part in parts.items()}
+
+    def _table(self, value: Any, module: str) -> Any:
+        if not hasattr(value, "columns"):  # one column
+            counts = [list(value)] if value.name is not None and self._is_count(value.name) else []
+        elif module == "pyarrow":
+            named = zip(value.schema.names, value.columns, strict=True)
+            counts = [column.to_pylist() for name, column in named if self._is_count(name)]
+        elif module == "pandas":
+            places = [at for at, name in enumerate(value.columns) if self._is_count(name)]
+            counts = [value.iloc[:, at].tolist() for at in places]
+            names = value.index.names
+            counts += [
+                value.index.get_level_values(at).tolist() for at, name in enumerate(names) if self._is_count(name)
+            ]
+        else:
+            counts = [value[name].to_list() for name in value.columns if self._is_count(name)]
+        if not counts:
+            return value
+        keep = [not any(map(self._is_small, row)) for row in zip(*counts, strict=True)]
+        if module == "pyarrow":
+            return value.filter(cast(Any, sys.modules["pyarrow"]).array(keep, "bool"))
+        if module == "pandas":
+            return value[cast(Any, sys.modules["numpy"]).array(keep, bool)]
+        return value.filter(
+            cast(Any, sys.modules["polars"]).Series(keep, dtype=cast(Any, sys.modules["polars"]).Boolean)
+        )
+
+    def _is_count(self, name: Any) -> bool:
+        return any(_native.is_like(str(level), pattern) for level in _levels(name) for pattern in self._patterns)
+
+    def _is_small(self, count: Any) -> bool:
+        number = scalar(count)
+        return isinstance(number, bool) or not isinstance(number, int | float) or not number >= self._below
+
+
+_OTHERS = ("torch", "jax", "jaxlib", "scipy", "xarray", "pyarrow", "pandas", "polars", "PIL")
+"""Packages, whose values these are that are made coarse by nobody."""
+
+
+def _levels(label: Any) -> tuple[Any, ...]:
+    """The parts of a column's or a row's label, which may have several."""
+    return cast("tuple[Any, ...]", label) if isinstance(label, tuple) else (label,)
+
+
+def _is_missing(cell: Any) -> bool:
+    """Whether it is what pandas has where there is nothing."""
+    return type(cell).__name__ in ("NAType", "NaTType") or (isinstance(cell, float) and math.isnan(cell))
+
+
+def _named(value: Any) -> list[Any]:
+    """The names in an array's type."""
+    named = (getattr(getattr(value, "dtype", None), "names", None) or (), getattr(value, "data_vars", ()))
+    return [name for names in named for name in names]
+
+
+def _fields(value: Any) -> list[tuple[str, Any]]:
+    if not dataclasses.is_dataclass(value):
+        return list(getattr(value, "__dict__", {}).items())
+    names = [field.name for field in dataclasses.fields(value)]
+    return [(name, getattr(value, name)) for name in names if hasattr(value, name)]
+
+
+def _type(value: object) -> str:
+    return f"{type(value).__module__}.{type(value).__qualname__}"
