@@ -52,6 +52,9 @@ fn names_that_nvflare_refuses_and_participants_without_names_are_shown() {
         ),
     );
     insta::assert_snapshot!(world.dfm(".", "fed check fed").all());
+    let admins = "- {name: \"app@my_fed.com\", type: admin, org: my-org, role: \"the lead\"}\n  - {name: me, type: admin, org: o}";
+    let world = greeting(("", ""), ("  - name: server", &format!("  {admins}\n  - name: my_server")));
+    insta::assert_snapshot!("names_of_users", world.dfm(".", "fed check fed").all());
     let world = greeting(("", ""), ("participants:", "people:"));
     insta::assert_snapshot!("no_participants", world.dfm(".", "fed check fed").all());
 }

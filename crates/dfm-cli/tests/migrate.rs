@@ -14,7 +14,8 @@ fn written_elsewhere() -> World {
         ("app/fed/__init__.py", ""),
         (
             "app/configs/project.yaml",
-            "builders:\n- path: a.B\n- path: nv_dfm_core.x.WorkspaceArchiveBuilder\n- path: c.D\n",
+            "participants:\n- name: \"app@my_fed.com\" # it\nbuilders:\n- path: a.B\n- path: nv_dfm_core.x.WorkspaceArchiveBuilder\n\
+             - path: c.D\n",
         ),
         ("app/requirements.txt", "nv-dfm-core==3.1.31\n"),
         ("app/.venv/lib/x.py", "import nv_dfm_core\n"),
@@ -43,7 +44,8 @@ fn asked_it_changes_and_keeps_what_was_there() {
     assert_eq!(world.read("app/main.py").lines().next(), Some("from dfm.session import Session"));
     assert!(world.read("app/main.py.before-dfm-2").contains("nv_dfm_core"));
     assert_eq!(world.read("app/main.py.before-dfm"), "an older one");
-    assert_eq!(world.read("app/configs/project.yaml"), "builders:\n- path: a.B\n- path: c.D\n");
+    let project = "participants:\n- name: \"app@my-fed.com\" # it\nbuilders:\n- path: a.B\n- path: c.D\n";
+    assert_eq!(world.read("app/configs/project.yaml"), project);
     assert!(!world.root().join("app/fed").exists());
     assert!(world.read("app/fed.before-dfm/runtime/home.py").contains("Net"));
     assert_eq!(world.read("app/data.json") + &world.read("app/.venv/lib/x.py"), "nv_dfm_coreimport nv_dfm_core\n");

@@ -6,6 +6,7 @@ use dfm_diag::{Diagnostic, Report, Severity, Span, nearest};
 use indexmap::IndexMap;
 
 use crate::fields::{Faults, listed};
+use crate::project_names::{as_user, is_client, is_host, is_user, is_word};
 use crate::tree::{Data, Node};
 use crate::{Federation, Loaded, Site};
 
@@ -197,6 +198,7 @@ struct Participant<'n> {
     name: &'n str,
     span: Span,
     kind: &'n str,
+    org: Option<(&'n str, Span)>,
     role: Option<(&'n str, Span)>,
 }
 
@@ -212,7 +214,7 @@ impl<'n> Participant<'n> {
                     .help("write {name: …, type: server | client | admin, org: …}"),
             );
         }
-        let (name, kind) = (text("name")?, text("type")?);
+        let (name, kind, org) = (text("name")?, text("type")?, text("org"));
         let mut meant = kind.value.text()?;
         if !KINDS.contains(&meant)
             && let Some(near) = nearest(meant, KINDS.iter().copied())
@@ -232,7 +234,8 @@ impl<'n> Participant<'n> {
             );
         }
         let role = text("role").and_then(|entry| Some((entry.value.text()?, entry.value.span)));
-        Some(Self { name: name.value.text()?, span: name.value.span, kind: meant, role })
+        let org = org.and_then(|entry| Some((entry.value.text()?, entry.value.span)));
+        Some(Self { name: name.value.text()?, span: name.value.span, kind: meant, org, role })
     }
 }
 
@@ -246,17 +249,34 @@ fn check_names(participants: &[Participant<'_>], faults: &mut Faults) {
                     .related(first.span, "first here"),
             );
         }
-        if one.kind == "client" && !is_client_name(one.name) {
-            faults.push(
-                Diagnostic::error("project-invalid-name", format!("NVFlare takes no client named `{}`", one.name))
-                    .at(one.span, "expected the letters a to z, digits, `-` and `_`"),
-            );
-        }
+        let expected = match one.kind {
+            "client" | "relay" if !is_client(one.name) => "the letters a to z, digits, `-` and `_`",
+            "server" if !is_host(one.name) => "a host's name: letters, digits, `-`, and dots between these",
+            "admin" if !is_user(one.name) => "the form of an address of e-mail, without `_` after the `@`",
+            _ => continue,
+        };
+        let fault =
+            Diagnostic::error("project-invalid-name", format!("NVFlare takes no {} named `{}`", one.kind, one.name))
+                .at(one.span, format!("expected {expected}"));
+        faults.push(match as_user(one.name).filter(|_| one.kind == "admin") {
+            Some(near) => fault.help(format!("write `{near}`")),
+            None => fault,
+        });
     }
-}
-
-fn is_client_name(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    let words = participants.iter().flat_map(|one| [("organisation", one.org), ("role", one.role)]);
+    for (what, word) in words.filter_map(|(what, word)| Some((what, word?))).filter(|(_, word)| !is_word(word.0)) {
+        let fault = Diagnostic::error("project-invalid-name", format!("NVFlare takes no {what} named `{}`", word.0))
+            .at(word.1, "expected the letters a to z, digits and `_`");
+        let near = word.0.replace(['-', '.', ' '], "_");
+        faults.push(if is_word(&near) { fault.help(format!("write `{near}`")) } else { fault });
+    }
+    for one in participants.iter().filter(|one| one.kind == "admin" && one.role.is_none()) {
+        faults.push(
+            Diagnostic::error("project-wrong-participant", format!("the admin `{}` has no `role`", one.name))
+                .at(one.span, "what may this user do?")
+                .help("write `role: lead` for who submits jobs, `role: project_admin` for who operates the federation"),
+        );
+    }
 }
 
 fn check_sites(sites: &IndexMap<String, Site>, participants: &[Participant<'_>], faults: &mut Faults) {
@@ -299,7 +319,7 @@ fn check_sites(sites: &IndexMap<String, Site>, participants: &[Participant<'_>],
                 )),
         );
     }
-    for name in sites.keys().filter(|name| !is_client_name(name)) {
+    for name in sites.keys().filter(|name| !is_client(name)) {
         faults.push(
             Diagnostic::error("project-invalid-name", format!("NVFlare takes no site named `{name}`"))
                 .at(sites[name].span, "expected the letters a to z, digits and `_`"),

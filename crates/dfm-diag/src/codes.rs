@@ -882,9 +882,9 @@ pub static CODES: &[Code] = &[
     ),
     code(
         "project-invalid-name",
-        "NVFlare takes no client of this name.",
+        "NVFlare takes no participant, organisation or role of this name.",
         "`{name: \"my site\", type: client}`",
-        "Use letters, digits, `-` and `_`.",
+        "Use the letters and signs that the message names.",
     ),
     code("project-many-servers", "There is a second server.", "two participants of `type: server`", "Keep one."),
     code(

@@ -100,7 +100,8 @@ pub fn rewrite(name: &str, text: &str) -> Rewritten {
         if python {
             left.extend(left_in(line, begin));
         }
-        after += &rewritten(line);
+        let line = rewritten(line);
+        after += &if project { with_user(line) } else { line };
     }
     Rewritten { text: after, left }
 }
@@ -109,6 +110,16 @@ pub fn rewrite(name: &str, text: &str) -> Rewritten {
 fn packs_workspaces(line: &str) -> bool {
     let item = line.trim_start();
     item.starts_with("- path:") && item.trim_end().trim_end_matches(['"', '\'']).ends_with("WorkspaceArchiveBuilder")
+}
+
+/// A line of a project, whose user's name is changed where NVFlare would refuse it.
+fn with_user(line: String) -> String {
+    let name = line.trim_start().trim_start_matches("- ").strip_prefix("name:").map(str::trim);
+    let name = name.map(|name| name.split(" #").next().unwrap_or_default().trim().trim_matches(['"', '\'']));
+    match name.and_then(|name| Some((name, dfm_config::as_user(name)?))) {
+        Some((name, near)) => line.replace(name, &near),
+        None => line,
+    }
 }
 
 fn indent_of(line: &str) -> usize {

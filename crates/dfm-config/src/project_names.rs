@@ -1,0 +1,63 @@
+//! Which names does NVFlare take in a project? Its `format_check.py` has the rules.
+
+/// Whether a client or a site can have this name.
+pub fn is_client(name: &str) -> bool {
+    is_of(name, b"-_")
+}
+
+/// Whether an organisation or a role can have this name.
+pub fn is_word(name: &str) -> bool {
+    is_of(name, b"_")
+}
+
+/// Whether a server can have this name, which is the name of its host.
+pub fn is_host(name: &str) -> bool {
+    name.split('.').all(|part| is_of(part, b"-") && !part.starts_with('-') && !part.ends_with('-'))
+}
+
+/// Whether a user can have this name, which has the form of an address of e-mail.
+pub fn is_user(name: &str) -> bool {
+    let Some((local, domain)) = name.split_once('@') else { return false };
+    let Some((rest, last)) = domain.rsplit_once('.') else { return false };
+    let letters = |text: &str| text.len() > 1 && text.bytes().all(|byte| byte.is_ascii_alphabetic());
+    is_of(local, b"._%+-") && is_of(rest, b".-") && letters(last)
+}
+
+/// The nearest name of a user that NVFlare takes, if there is one.
+pub fn as_user(name: &str) -> Option<String> {
+    let (local, domain) = name.split_once('@')?;
+    let near = format!("{local}@{}", domain.replace('_', "-"));
+    (near != name && is_user(&near)).then_some(near)
+}
+
+fn is_of(text: &str, others: &[u8]) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || others.contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_taken_as_nvflare_takes_them() {
+        for (rule, takes, refuses) in [
+            (is_client as fn(&str) -> bool, vec!["a", "my-site_1", "9"], vec!["", "a b", "a.b", "ä"]),
+            (is_word, vec!["north", "my_org", "9"], vec!["", "my-org", "a.b"]),
+            (is_host, vec!["server", "a.b-c.de", "10.0.0.1"], vec!["", "a_b", "-a", "a-", "a..b", "a."]),
+            (
+                is_user,
+                vec!["a@b.de", "a.b+c%d_e-f@g-h.i.jk"],
+                vec!["a", "a@b", "a@b.c", "a@b_c.de", "@b.de", "a@.d1", "a@b@c.de"],
+            ),
+        ] {
+            assert!(takes.iter().all(|name| rule(name)), "{takes:?}");
+            assert_eq!(refuses.iter().find(|name| rule(name)), None);
+        }
+    }
+
+    #[test]
+    fn a_users_name_is_mended_where_one_letter_is_wrong() {
+        assert_eq!(as_user("app@my_fed.com").as_deref(), Some("app@my-fed.com"));
+        assert_eq!((as_user("app@fed.com"), as_user("app"), as_user("app@my_fed")), (None, None, None));
+    }
+}
