@@ -36,7 +36,7 @@ import importlib, json, sys
 import numpy as np
 from clinics.apps.summarize import make_pipeline
 from clinics.fed.api.rows import Histogram, Moments, Range
-from dfm.api import Pipeline, PlaceParam, Yield
+from dfm.api import Advise, Pipeline, PlaceParam, Yield
 from dfm.errors import SessionError
 from dfm.testing import Asker, Federation
 
@@ -56,8 +56,8 @@ with Federation("clinics", homesite="home", policies=policies, asker=Asker("ada@
             errors = [["prepared", str(error)]]
         TOLD[what] = errors
 
-    def histogram(site="clinic1", **of):
-        return lambda: Yield(value=Histogram(site=site, column=PlaceParam("column"), edges=EDGES, **of))
+    def histogram(site="clinic1", shift=0):
+        return lambda: Yield(value=Histogram(site=site, column=PlaceParam("column"), edges=EDGES + shift))
 
     ask("passes", histogram(), column="mean_area")
     ask("moments", lambda: Yield(value=Moments(site="clinic1")))
@@ -70,6 +70,14 @@ with Federation("clinics", homesite="home", policies=policies, asker=Asker("ada@
         if TOLD["clinic4"]:
             break
     TOLD["asked"] = number
+    for number in range(100):
+        ask("differences", histogram(site="clinic5", shift=number), column="mean_area")
+        if TOLD["differences"]:
+            break
+    TOLD["differed"] = number
+    with Pipeline(mode="discovery") as pipeline:
+        asked = Range(site="clinic1", column=Advise())
+    TOLD["discovery"] = [["prepared", str(federation.session.discover(pipeline)[asked])]]
 print(json.dumps(TOLD))
 """
 
@@ -135,6 +143,8 @@ def test_a_clinics_policy_lets_through_what_it_is_for_and_nothing_else(tmp_path:
         ("another column", "clinic1", "the parameters are not what its rule 'distributions' allows"),
         ("small group", "clinic2", "by `leaves.smallest-group` of its policy, a group of fewer than 20"),
         ("clinic4", "clinic4", "`per-day."),
+        ("differences", "clinic5", "`per-day.questions` of its policy is 60"),
+        ("discovery", "clinic1", "by `leaves.kinds` of its policy"),
     ):
         assert told[what], what
         for kind, message in told[what]:
@@ -143,6 +153,7 @@ def test_a_clinics_policy_lets_through_what_it_is_for_and_nothing_else(tmp_path:
     ((kind, message),) = told["exception"]
     assert kind == "LookupError" and "tells no more of its errors" in message and "column" not in message
     assert told["asked"] == 200, "as often as the policy says, and not once more"
+    assert told["differed"] == 60
     log = [json.loads(line) for line in (tmp_path / "audit" / "log.jsonl").read_text().splitlines()]
     refused = " ".join(one["why"] for one in log if one["what"] == "refused")
     for rule in ("'rows.Range'", "'distributions'", "`leaves.smallest-group`", "`per-day."):

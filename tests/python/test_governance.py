@@ -13,7 +13,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from dfm.api import Advise, ErrorToken, Pipeline, PlaceParam, Retry, Yield
+from dfm.api import Advise, ErrorToken, ForEach, Pipeline, PlaceParam, Retry, Yield
 from dfm.api.discovery import ErrorFieldAdvice
 from dfm.errors import RefusedError, SessionError
 from dfm.exec._counting import Counting
@@ -263,7 +263,7 @@ class Person(BaseModel):
     age: int = 1
 
 
-RELEASING = Releasing("east", ADA, logging.getLogger("east"))
+RELEASING = Releasing("east", ADA, logging.getLogger("east"), {})
 
 
 def leaving(**leaves) -> Leaving:
@@ -281,7 +281,7 @@ def tables(columns):
 
 def refuses(judge: Leaving, value: object) -> bool:
     try:
-        judge.judge(value, 1, "home", None)
+        judge.judge(value, 1, "home", None, [])
     except RefusedError:
         return True
     return False
@@ -510,7 +510,8 @@ class Checked(Release):
             raise ValueError("a row of Ada's")
         if isinstance(value, int) and value > self.most:
             raise RefusedError(f"more than {self.most} for {request.user} of {request.organisation}, a {request.role}")
-        return [request.site, request.to, request.operation, value]
+        told = [request.disclosure, request.min_group] if request.operation == "work.Total" else []
+        return [request.site, request.to, request.operation, *told, value]
 
 class Other:
     pass
@@ -528,6 +529,8 @@ def test_a_class_of_the_sites_own_has_the_last_word(federation, file, fed, tmp_p
             return answer(running, lambda: Yield(value=fed.Echo(value=PlaceParam("v"), site="east")), v=value)
 
         assert echo(5) == ([["east", "home", "work.Echo", 5]], [])
+        mean = lambda: Yield(value=fed.Total(items=[3], site="east"))  # noqa: E731
+        assert answer(running, mean) == ([["east", "home", "work.Total", "aggregate", 10, 3]], [])
         results, ((kind, message),) = echo(10)
         assert (results, kind) == ([], "RefusedError")
         assert (
@@ -543,6 +546,42 @@ def test_a_class_of_the_sites_own_has_the_last_word(federation, file, fed, tmp_p
     log = (tmp_path / "log" / "log.jsonl").read_text()
     assert sum("`leaves.release`" in line for line in log.splitlines() if '"what":"refused"' in line) == 4
     assert "Ada's" not in log
+
+
+def test_what_operations_are_declared_to_tell_is_held_against_the_policy(federation, file, fed):
+    file.write_text("default: allow\nleaves: {disclosures: [aggregate, model]}\n")
+
+    def total(items):
+        return fed.Total(items=items, site="east")
+
+    def echo(value):
+        return fed.Echo(value=value, site="east")
+
+    assert answer(federation, lambda: Yield(value=total([1, 2]))) == ([3], [])
+    assert answer(federation, lambda: Yield(value=total(echo([1, 2])))) == ([3], []), "what was made of it is told"
+
+    def each(sequence, of):
+        with ForEach(sequence) as item:
+            found = of(item)
+        Yield(value=item.collect(found))
+
+    assert answer(federation, lambda: each([[1], [2, 3]], total)) == ([[1, 5]], [])
+    for build, operation in (
+        (lambda: Yield(value=echo([1, 2])), "work.Echo"),
+        (lambda: Yield(value=echo([1, 2])[0]), "work.Echo"),
+        (lambda: Yield(value=fed.Total(items=echo([1, 2]), site="west")), "work.Echo"),
+        (lambda: each(echo([1, 2]), lambda item: fed.Echo(value=item, site="west")), "work.Echo"),
+        (lambda: each([1, 2], echo), "work.Echo"),
+    ):
+        results, errors = answer(federation, build)
+        assert results == [] and {kind for kind, _ in errors} == {"RefusedError"}
+        assert (
+            f"by `leaves.disclosures` of its policy, a result of '{operation}', which tells, as it is declared, `rec"
+            in errors[0][1]
+        )
+    with Pipeline(mode="discovery") as pipeline:
+        report = fed.Report(city=Advise(), month=Advise(), site="east")
+    assert "refuses" not in str(federation.session.discover(pipeline)[report])
 
 
 def test_numbers_leave_rounded_and_small_counts_do_not_leave(federation, file, fed):

@@ -184,6 +184,8 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("`when`", "days: [monday, friday]\nfrom: \"08:00\"\nto: \"18:00\"\nuntil: 2026-12-31"),
     ("`leaves`", "kinds: [number, dictionary, table]\nrows: 100\nnever-columns: [name, \"ssn*\"]"),
     ("`smallest-group`", "column: n\nat-least: 10"),
+    ("`disclosure`", "aggregate: {min-group: 10}"),
+    ("`aggregate`", "min-group: 10"),
     ("`suppress`", "below: 10\ncounts: [n, \"count*\"]"),
     ("`release`", "class: clinic.release.Checked\nargs: {most: 100}"),
     ("`per-day`", "calls: 200\nvalues: 50\nbytes: 1000000"),

@@ -109,7 +109,7 @@ fn binding(
         .map(|(name, parameter)| (name.to_owned(), checked_parameter(federation, parameter, &classes)))
         .collect();
     let returns = declared.and_then(|operation| operation.returns.as_ref());
-    json!({
+    let mut content = json!({
         "operation": operation,
         "provider": provider,
         "adapter": class(&of.adapter),
@@ -125,7 +125,11 @@ fn binding(
         "models": models,
         "types": types,
         "returns": returns.map(|of| checked(federation, of, &classes)),
-    })
+    });
+    if let Some(disclosure) = declared.and_then(|operation| operation.disclosure.as_ref()) {
+        content["disclosure"] = json!(disclosure);
+    }
+    content
 }
 
 /// A parameter that has not to be given may be `None`, as in its generated class.

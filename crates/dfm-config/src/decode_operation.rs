@@ -6,6 +6,7 @@ use dfm_diag::{Diagnostic, Severity, Span, nearest};
 use indexmap::IndexMap;
 use serde_json::Value;
 
+use crate::decode_disclosure::disclosure;
 use crate::decode_schema::{Schemas, check_entries, named_type};
 use crate::fields::{Faults, Fields, listed, meant, text, wrong_type};
 use crate::format::{OPERATION, PARAMETER};
@@ -119,8 +120,9 @@ fn operation(name: &str, entry: &Entry, schemas: &Schemas, faults: &mut Faults) 
     }
     let description = fields.text("description", faults).unwrap_or_default();
     let returns = fields.get("returns").and_then(|entry| named_type(&entry.value, "returns", faults));
+    let disclosure = fields.get("disclosure").and_then(|entry| disclosure(entry, faults));
     let good = !faults[before..].iter().any(Diagnostic::is_error);
-    good.then_some(Operation { span: entry.key, description, parameters, returns })
+    good.then_some(Operation { span: entry.key, description, parameters, returns, disclosure })
 }
 
 fn check_name(name: &str, span: Span, faults: &mut Faults) {

@@ -218,7 +218,30 @@ pub static OPERATION: Shape = Shape {
         ),
         key("required", Kind::Texts, "The parameters that a pipeline has to give."),
         key("returns", Kind::Type, "A type of JSON Schema, or the dotted path of a Python class."),
+        key(
+            "disclosure",
+            Kind::Either(&Kind::Choice(DISCLOSURES), &Kind::Shape(&DISCLOSURE)),
+            "What its results tell of the data: `records`, single ones; `aggregate`, groups of them; `model`, what was \
+             learnt from them; `public`, nothing. A site's policy may hold to it; what says nothing is `records` there.",
+        ),
     ],
+};
+
+/// What results may tell of the data that they are made of.
+pub const DISCLOSURES: &[&str] = &["records", "aggregate", "model", "public"];
+
+/// `disclosure` of an operation that says how large its groups are.
+pub static DISCLOSURE: Shape = Shape {
+    what: "`disclosure`",
+    others: Others::Refused,
+    keys: &[needed("aggregate", Kind::Shape(&AGGREGATE), "Groups of records, of which more is said.")],
+};
+
+/// `aggregate` of that.
+pub static AGGREGATE: Shape = Shape {
+    what: "`aggregate`",
+    others: Others::Refused,
+    keys: &[needed("min-group", Kind::Whole, "The least number of records that a group is made of.")],
 };
 
 const LITERAL: Key = key("accepts-literal-input", Kind::Flag, "Whether a pipeline may give a value of its type.");

@@ -46,6 +46,17 @@ pub struct Operation {
     pub parameters: IndexMap<String, Parameter>,
     /// What it returns, where the file says so.
     pub returns: Option<Type>,
+    /// What its results tell of the data that they are made of, where the file says so.
+    pub disclosure: Option<Disclosure>,
+}
+
+/// What results tell of the data that they are made of, as whoever declares an operation answers for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Disclosure {
+    /// `records`, `aggregate`, `model` or `public`.
+    pub kind: String,
+    /// The least number of records that each group of an aggregate is made of.
+    pub min_group: Option<u64>,
 }
 
 /// A type that the file names.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::fields::{Faults, Fields, listed};
-use crate::format::{Form, Kind, Others, Shape, key, needed};
+use crate::format::{DISCLOSURES, Form, Kind, Others, Shape, key, needed};
 use crate::policy_rules::texts;
 use crate::tree::Entry;
 
@@ -23,6 +23,12 @@ pub static LEAVES: Shape = Shape {
             Kind::Texts,
             "What a value, and each of its parts, may be: `nothing`, `boolean`, `number`, `text`, `bytes`, `list`, \
              `dictionary`, `array`, `table`, `image`, `object`; anything if not given.",
+        ),
+        key(
+            "disclosures",
+            Kind::Texts,
+            "What the operations whose results it holds may be declared to tell: `records`, `aggregate`, `model`, \
+             `public`, which always may; anything if not given. What is declared to tell nothing counts as `records`.",
         ),
         key("bytes", Kind::Whole, "Bytes that a value may have, encoded."),
         key("rows", Kind::Whole, "Rows of a table or an array, items of a list, entries of a dictionary."),
@@ -102,6 +108,8 @@ pub static PER_DAY: Shape = Shape {
 pub struct Leaves {
     /// Its kinds.
     pub kinds: Option<Vec<String>>,
+    /// What the operations tell that it comes from.
+    pub disclosures: Option<Vec<String>>,
     /// Its bytes.
     pub bytes: Option<u64>,
     /// Its rows.
@@ -152,18 +160,11 @@ pub struct PerDay {
 /// What `leaves` says.
 pub fn leaves(entry: &Entry, faults: &mut Faults) -> Option<Leaves> {
     let fields = Fields::of(&LEAVES, &entry.value, entry.key, faults)?;
-    let kinds = texts(&fields, "kinds", faults);
-    for kind in kinds.iter().flatten().filter(|kind| !KINDS.contains(&kind.as_str())) {
-        let span = fields.get("kinds").map_or(entry.key, |entry| entry.value.span);
-        let fault = Diagnostic::error("config-wrong-value", format!("no kind of value is called `{kind}`"))
-            .at(span, format!("expected of {}", listed(KINDS.iter().copied())));
-        faults.push(match nearest(kind, KINDS.iter().copied()) {
-            Some(near) => fault.help(format!("did you mean `{near}`?")),
-            None => fault,
-        });
-    }
+    let kinds = among(&fields, "kinds", KINDS, "kind of value", faults);
+    let disclosures = among(&fields, "disclosures", DISCLOSURES, "disclosure", faults);
     Some(Leaves {
         kinds,
+        disclosures,
         bytes: fields.whole("bytes", 1, faults),
         rows: fields.whole("rows", 1, faults),
         never_columns: texts(&fields, "never-columns", faults),
@@ -172,6 +173,21 @@ pub fn leaves(entry: &Entry, faults: &mut Faults) -> Option<Leaves> {
         rounding: fields.amount("rounding", faults),
         release: fields.get("release").and_then(|entry| release(entry, faults)),
     })
+}
+
+/// A list of some of these words.
+fn among(fields: &Fields, key: &'static str, words: &[&str], what: &str, faults: &mut Faults) -> Option<Vec<String>> {
+    let found = texts(fields, key, faults);
+    for word in found.iter().flatten().filter(|word| !words.contains(&word.as_str())) {
+        let span = fields.get(key).map_or(fields.owner, |entry| entry.value.span);
+        let fault = Diagnostic::error("config-wrong-value", format!("no {what} is called `{word}`"))
+            .at(span, format!("expected of {}", listed(words.iter().copied())));
+        faults.push(match nearest(word, words.iter().copied()) {
+            Some(near) => fault.help(format!("did you mean `{near}`?")),
+            None => fault,
+        });
+    }
+    found
 }
 
 fn group(entry: &Entry, faults: &mut Faults) -> Option<(String, u64)> {

@@ -142,12 +142,15 @@ fn what_is_done_to_what_leaves_is_read_and_explained() {
     assert_eq!((leaves.rounding, leaves.suppress.map(|one| one.below)), (Some(0.5), Some(5)));
     assert_eq!(leaves.release.map(|one| (one.path, one.args["x"].clone())), Some(("a.B".to_owned(), 1.into())));
     assert_eq!(policy.per_day.questions, Some(9));
-    let faults = told("leaves: {rounding: 0, suppress: {counts: []}, release: {args: {}}}\nper-day: {questions: 0}\n")
-        + &told("leaves: {release: {class: Checked}, rounding: five, suppress: {below: 0}}\n");
+    let faults = told(
+        "leaves: {disclosures: [record], rounding: 0, suppress: {counts: []}, release: {args: {}}}\nper-day: {questions: 0}\n",
+    ) + &told("leaves: {release: {class: Checked}, rounding: five, suppress: {below: 0}}\n");
     for part in [
         "`rounding` must be a number above 0",
         "`suppress` needs `below`",
         "`release` needs `class`",
+        "no disclosure is called `record`",
+        "did you mean `records`?",
         "`questions` must be a whole number of at least 1",
         "`Checked` is no dotted path of a class",
         "expected one such as `clinic.release.Checked`",

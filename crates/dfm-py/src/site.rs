@@ -145,8 +145,9 @@ struct PythonHost {
     judge: Option<Py<PyAny>>,
     /// Whether that wants a digest of each.
     digests: bool,
-    /// Where the next value goes: its job, the other site, and the operation that it is a result of.
-    sends: (u64, String, Option<String>),
+    /// Where the next value goes: its job, the other site, the operation that it is a result of, and those of whose
+    /// results there may be something in it.
+    sends: (u64, String, Option<String>, Vec<String>),
     /// The sites whose pickles are opened.
     opens: HashSet<String>,
 }
@@ -159,11 +160,11 @@ impl Host for PythonHost {
             let value = value.0.bind(py);
             let encoded = || -> PyResult<Outgoing> {
                 let Some(judge) = &self.judge else { return values::to_bytes(value) };
-                let (job, to, operation) = &self.sends;
-                let leaves = judge.bind(py).call1((value, job, to, operation))?;
+                let (job, to, operation, makers) = &self.sends;
+                let leaves = judge.bind(py).call1((value, job, to, operation, makers))?;
                 let outgoing = values::to_bytes(&leaves)?;
                 let digest = self.digests.then(|| digest(py, &outgoing)).transpose()?;
-                judge.call1(py, (leaves, job, to, operation, outgoing.size(), digest))?;
+                judge.call1(py, (leaves, job, to, operation, makers, outgoing.size(), digest))?;
                 Ok(outgoing)
             };
             encoded().map_err(|error| {
@@ -181,8 +182,8 @@ impl Host for PythonHost {
         self.judge.is_some()
     }
 
-    fn sends(&mut self, job: u64, to: &str, operation: Option<&str>) {
-        self.sends = (job, to.to_owned(), operation.map(str::to_owned));
+    fn sends(&mut self, job: u64, to: &str, operation: Option<&str>, makers: Vec<String>) {
+        self.sends = (job, to.to_owned(), operation.map(str::to_owned), makers);
     }
 
     fn now(&self) -> f64 {
@@ -237,7 +238,7 @@ impl Site {
             holder: Holder::new(u64::MAX),
             judge: None,
             digests: false,
-            sends: (0, String::new(), None),
+            sends: (0, String::new(), None, vec![]),
             opens: HashSet::new(),
         };
         Self { site: dfm_runtime::Site::new(name, home, host) }
@@ -266,9 +267,9 @@ impl Site {
         self.site.add_pipe(site);
     }
 
-    /// Has each value judged that is sent from here: `judge(value, job, to, operation)` before it is encoded, which gives
+    /// Has each value judged that is sent from here: `judge(value, job, to, operation, makers)` before it is encoded, which gives
     /// what is sent for it, and
-    /// when it is `judge(value, job, to, operation, size, digest)`, where the digest of its bytes is None unless `digests` are wanted.
+    /// when it is `judge(value, job, to, operation, makers, size, digest)`, where the digest of its bytes is None unless `digests` are wanted.
     /// What that raises is why it does not leave.
     fn guard(&mut self, judge: Py<PyAny>, digests: bool) {
         let host = self.site.host();

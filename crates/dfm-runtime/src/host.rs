@@ -25,8 +25,9 @@ pub trait Host {
         false
     }
 
-    /// Says where the next value that is encoded goes, and which operation of the job it is a result of.
-    fn sends(&mut self, _job: JobId, _to: &str, _operation: Option<&str>) {}
+    /// Says where the next value that is encoded goes, which operation of the job it is a result of, and of which ones
+    /// at this site there may be something in it.
+    fn sends(&mut self, _job: JobId, _to: &str, _operation: Option<&str>, _makers: Vec<String>) {}
 
     /// Seconds since 1970.
     fn now(&self) -> f64;

@@ -28,7 +28,7 @@ from dfm.exec._fitting import fitting
 from dfm.exec._instances import Instance, Run
 from dfm.exec._leaving import Leaving
 from dfm.exec._policy import OWN, SitePolicy
-from dfm.exec._release import Releasing
+from dfm.exec._release import Declared, Releasing
 from dfm.exec._secrets import Masking, Secrets
 from dfm.exec._site import (
     Asker,
@@ -210,7 +210,10 @@ class Adapters:
         if (said := policy.audit) is not None:
             of = settings["site"], session, self.asker, logger
             self.audit = Audit(said.folder, *of, full=said.full, goes_on=said.goes_on, vouch=vouch)
-        releasing = Releasing(settings["site"], self.asker, logger)
+        declared = {
+            one["operation"]: Declared(**one["disclosure"]) for one in settings["bindings"] if "disclosure" in one
+        } | {DISCOVERY_PLACE: Declared("public", None)}
+        releasing = Releasing(settings["site"], self.asker, logger, declared)
         self.leaving = Leaving(settings["site"], self.deciding, self._counting, releasing, self.audit)
         """Which values may leave."""
         self._masking = Masking(self.telling.secrets)

@@ -69,10 +69,12 @@ class Leaving:
         job: int,
         to: str,
         operation: str | None,
+        makers: list[str],
         size: int | None = None,
         digest: str | None = None,
     ) -> Any:
-        """Judges a value before it is encoded, and again when it is, with where it goes.
+        """Judges a value before it is encoded, and again when it is, with where it goes, whose result it is, and which
+        operations made what is in it.
 
         Returns:
             What leaves for it.
@@ -82,7 +84,7 @@ class Leaving:
         """
         try:
             if size is None:
-                return self._fit(value, to, operation)
+                return self._fit(value, to, operation, makers)
             self._judge(size)
             if self._audit is not None:
                 self._audit.left(job, to, operation, _looked_at(value)[0] or "object", size, digest)
@@ -92,19 +94,28 @@ class Leaving:
             raise
         return value
 
-    def _fit(self, value: object, to: str, operation: str | None) -> Any:
+    def _fit(self, value: object, to: str, operation: str | None, makers: list[str]) -> Any:
         """What may leave for a value. What is counted in it is looked at as it was counted: rounding comes last."""
         if (leaves := self._deciding.policy().leaves) is None:
             return value
+        self._check_declared(leaves, makers)
         try:
             if leaves.suppress is not None:
                 value = without_small(value, leaves.suppress)
             if leaves.release is not None:
-                value = self._releasing.released(leaves.release, value, to, operation)
+                value = self._releasing.released(leaves.release, value, to, operation, makers)
             self._check(leaves, value, 0)
             return value if leaves.rounding is None else rounded(value, leaves.rounding)
         except CoarseError as error:
             raise RefusedError(f"{self._where} lets not leave, by {error.rule} of its policy, {error}") from None
+
+    def _check_declared(self, leaves: Leaves, makers: list[str]) -> None:
+        for operation in makers if leaves.disclosures is not None else ():
+            kind = self._releasing.declared(operation).kind
+            if kind != "public" and kind not in (leaves.disclosures or ()):
+                raise self._refused(
+                    "disclosures", f"a result of '{operation}', which tells, as it is declared, `{kind}`"
+                )
 
     def _judge(self, size: int) -> None:
         leaves = self._deciding.held().leaves

@@ -122,6 +122,8 @@ class Leaves:
 
     kinds: list[str] | None = None
     """What it, and each of its parts, may be."""
+    disclosures: list[str] | None = None
+    """What the operations whose results it holds may be declared to tell."""
     bytes: int | None = None
     """Encoded."""
     rows: int | None = None

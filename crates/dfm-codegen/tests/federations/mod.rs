@@ -36,6 +36,7 @@ pub fn examplefed() -> Federation {
                 description: "Greets a person.".to_owned(),
                 parameters: named([("name", required(json!({"type": "string"}), "Whom to greet."))]),
                 returns: Some(Type::Schema(json!({"type": "string"}))),
+                disclosure: None,
             },
         )]),
         sites: named([
@@ -200,11 +201,18 @@ fn operations() -> IndexMap<String, Operation> {
                     ("nothing", restricted(Accepts { literal: false, node: false, place: false, advise: false })),
                 ]),
                 returns: Some(Type::Schema(json!({"$ref": "#/schemas/Region"}))),
+                disclosure: None,
             },
         ),
         (
             "weather.Node",
-            Operation { span: Span::default(), description: String::new(), parameters: IndexMap::new(), returns: None },
+            Operation {
+                span: Span::default(),
+                description: String::new(),
+                parameters: IndexMap::new(),
+                returns: None,
+                disclosure: None,
+            },
         ),
         (
             "weather.raw.Load",
@@ -213,6 +221,7 @@ fn operations() -> IndexMap<String, Operation> {
                 description: "Loads".to_owned(),
                 parameters: named([("path", required(json!({}), ""))]),
                 returns: None,
+                disclosure: None,
             },
         ),
     ])

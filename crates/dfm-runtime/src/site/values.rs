@@ -92,7 +92,8 @@ impl<H: Host> Site<H> {
     ) -> Result<(Encoded, Option<String>), TransferError> {
         if self.host.is_guarded() {
             let operation = self.maker(id, place, site).and_then(|(_, operation)| operation);
-            self.host.sends(id, site, operation.as_deref());
+            let makers = self.makers(id, place, site);
+            self.host.sends(id, site, operation.as_deref(), makers);
         }
         self.encode(site, value, files, 0)
     }
@@ -103,6 +104,35 @@ impl<H: Host> Site<H> {
         let leads = |arc: &dfm_net::Arc| arc.place == place && arc.site.as_deref() == Some(site);
         let transition = net.transitions.iter().position(|transition| transition.outputs.iter().any(leads))?;
         Some(described(net, transition as TransitionId))
+    }
+
+    /// The operations at this site of whose results there may be something in what goes to a place of another site: that
+    /// whose arc leads there or, where that is no operation's, all from which something comes to it.
+    fn makers(&self, id: JobId, place: PlaceId, site: &str) -> Vec<String> {
+        let Some(job) = self.jobs.get(&id) else { return vec![] };
+        let net = job.engine.net();
+        let leads = |arc: &dfm_net::Arc| arc.place == place && arc.site.as_deref() == Some(site);
+        let mut seen: Vec<bool> = net.transitions.iter().map(|one| one.outputs.iter().any(leads)).collect();
+        let mut next: Vec<usize> = (0..seen.len()).filter(|at| seen[*at]).collect();
+        let mut found = vec![];
+        while let Some(at) = next.pop() {
+            if let Some(operation) = net.transitions[at].step.operation() {
+                found.push(operation.to_owned());
+                continue;
+            }
+            let leads = |arc: &dfm_net::Arc| {
+                arc.site.is_none() && net.places.get(arc.place as usize).is_some_and(|to| to.transition as usize == at)
+            };
+            for (other, transition) in net.transitions.iter().enumerate() {
+                if !seen[other] && transition.outputs.iter().any(leads) {
+                    seen[other] = true;
+                    next.push(other);
+                }
+            }
+        }
+        found.sort_unstable();
+        found.dedup();
+        found
     }
 
     fn warn_of_result(&mut self, id: JobId, place: PlaceId, site: &str, warning: Option<String>) {
