@@ -29,6 +29,7 @@ QUESTIONS = [
     "stream",
     "operations",
     "governing",
+    "recording",
     "hop",
     "idle",
     "flare",

@@ -2,14 +2,19 @@
 
 #![no_main]
 
-use dfm_events::{Summary, parse};
+use dfm_events::{Summary, compare, parse, timeline_chrome, timeline_svg, timeline_text};
 use dfm_fuzz::write_seeds;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(init: write_seeds("events", [SEED.as_bytes().to_vec()]), |text: &[u8]| {
     let Ok(record) = parse(text) else { return };
     let summary = Summary::new(&record);
+    timeline_text(&record);
+    timeline_chrome(&record);
+    let svg = timeline_svg(&record);
+    assert!(!svg.contains("NaN") && !svg.contains("inf"), "each place is a number");
     assert!(summary.nodes.iter().all(|node| node.seconds >= 0.0 && node.longest <= node.seconds));
+    compare(summary.clone(), summary);
 });
 
 const SEED: &str = r#"{"dfm_events":1,"job":"a-1","federation":"small","pipeline":"greet","target":"local","homesite":"home","at":1000.0,"params":["name"],"nodes":[{"node":0,"operation":"work.Greet","site":"east","provider":null}]}

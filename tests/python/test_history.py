@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from eventually import until
 from small_federation import Small
 
 pytestmark = pytest.mark.timeout(60)
@@ -66,7 +67,8 @@ def recorded(own: Small, tmp_path_factory: pytest.TempPathFactory) -> Recorded:
         own.command(*line), cwd=own.folder, env=own.environment(recorded.state), stderr=subprocess.PIPE
     )
     fifo.read_text()
-    assert [job["status"] for job in recorded.jobs("list")["jobs"]] == ["FINISHED", "FAILED", "RUNNING"]
+    states = ["FINISHED", "FAILED", "RUNNING"]
+    until(lambda: [job["status"] for job in recorded.jobs("list")["jobs"]] == states)
     running.send_signal(signal.SIGINT)
     running.communicate(timeout=30)
     return recorded
@@ -98,6 +100,37 @@ def test_a_job_that_is_over_is_shown_with_its_sites_errors_and_what_each_operati
     assert "error          site left, fail.Raise, frame 0: ValueError: no \\x1b[2J luck\n" in shown
     assert "operation      fail.Raise at left: 1 call, 1 failed, " in shown
     assert "parameters     none\nsites          left\n" in shown
+
+
+def test_a_jobs_calls_are_told_drawn_and_written_for_viewers(recorded: Recorded, tmp_path: Path) -> None:
+    worked, failed, _ = recorded.jobs("list")["jobs"]
+    lines = recorded.dfm("jobs", "trace", "small", worked["id"]).stdout.splitlines()
+    what = [line.split(None, 3)[3] for line in lines]
+    assert what[0] == "frame 0 began" and what[-1] == "the job was over: FINISHED"
+    assert sum("text.Join, frame 0: " in line for line in lines) == 2
+    svg, chrome = tmp_path / "job.svg", tmp_path / "job.json"
+    drawn = recorded.dfm("jobs", "trace", "small", failed["id"], "--svg", str(svg), "--chrome", str(chrome))
+    assert (drawn.returncode, drawn.stdout) == (0, "")
+    assert ">left<" in svg.read_text() and "ValueError at left: no [2J luck" in svg.read_text()
+    events = json.loads(chrome.read_text())["traceEvents"]
+    assert {event["name"] for event in events if event["ph"] == "X"} == {"fail.Raise"}
+    document = recorded.jobs("trace", failed["id"])
+    assert document["job"]["pipeline"] == "failing" and document["entries"][-1]["what"] == "ended"
+    refused = recorded.dfm("jobs", "trace", "small", failed["id"], "--svg", str(svg / "job.svg"))
+    assert refused.returncode == 1 and "error[jobs-not-written]: " in refused.stderr
+    refused = recorded.dfm("jobs", "trace", "small", "../../secret")
+    assert refused.returncode == 1 and "job `../../secret` cannot be shown: there is no record of it" in refused.stderr
+
+
+def test_two_jobs_are_set_beside_each_other(recorded: Recorded) -> None:
+    worked, failed, _ = recorded.jobs("list")["jobs"]
+    both = recorded.jobs("compare", worked["id"], failed["id"])
+    assert (both["a"]["id"], both["b"]["id"]) == (worked["id"], failed["id"])
+    sides = {(pair["operation"], pair["a"] is None, pair["b"] is None) for pair in both["nodes"]}
+    assert sides == {("text.Join", False, True), ("text.Count", False, True), ("fail.Raise", True, False)}
+    shown = recorded.dfm("jobs", "compare", "small", worked["id"], failed["id"]).stdout
+    assert "status\n  a  finished\n  b  failed\n" in shown
+    assert re.search(r"fail\.Raise\n  a  none\n  b  at left: 1 call, 1 failed, ", shown)
 
 
 def test_a_record_has_no_values_and_is_for_the_user_alone(recorded: Recorded) -> None:

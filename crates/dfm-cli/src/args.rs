@@ -420,10 +420,37 @@ pub struct PocStart {
 
 #[derive(Debug, Subcommand)]
 pub enum Jobs {
-    /// List the jobs that the federation knows.
+    /// List the jobs that the federation knows, and those of which there is a record here.
     List(InFederation),
-    /// Show one job: how far it is, what it waits for, whether its application is there.
+    /// Show one job: how far it is, what it waits for, whether its application is there, what its record says.
     Show(OneJob),
+    /// Set the records of two jobs beside each other.
+    Compare {
+        /// The federation.
+        #[arg(add = ArgValueCandidates::new(federations))]
+        name: String,
+        /// The one job's id.
+        #[arg(add = ArgValueCandidates::new(jobs))]
+        a: String,
+        /// The other's.
+        #[arg(add = ArgValueCandidates::new(jobs))]
+        b: String,
+    },
+    /// Show from a job's record when each call was made, at which site, and when values were sent.
+    Trace {
+        /// The federation.
+        #[arg(add = ArgValueCandidates::new(federations))]
+        name: String,
+        /// The job's id.
+        #[arg(add = ArgValueCandidates::new(jobs))]
+        job: String,
+        /// Draw that into this file.
+        #[arg(long, value_name = "FILE")]
+        svg: Option<PathBuf>,
+        /// Write it into this file in the trace event format, for Perfetto and Chrome.
+        #[arg(long, value_name = "FILE")]
+        chrome: Option<PathBuf>,
+    },
     /// Show what NVFlare's processes have logged of a job's session.
     Logs {
         #[command(flatten)]
@@ -771,6 +798,8 @@ mod tests {
             "dfm fed submit my_federation --poc pipeline p.py --measure --svg run.svg --save-costs costs.yaml",
             "dfm fed plan my_federation pipeline.py --network costs.yaml",
             "dfm fed simulate my_federation pipeline.py --network network.yaml --frames 100 --json",
+            "dfm jobs compare my_federation a1b2c3d4-1 a1b2c3d4-2 --json",
+            "dfm jobs trace my_federation a1b2c3d4-1 --svg job.svg --chrome job.json",
             "dfm fed gen helm my_federation",
             "dfm fed gen helm my_federation --force",
             "dfm fed gen helm my_federation --patch /path/to/custom-patch.yaml",

@@ -534,6 +534,12 @@ pub static CODES: &[Code] = &[
         "Read the message; free what it lacks.",
     ),
     code(
+        "jobs-not-written",
+        "A drawing or a trace of a job cannot be written where it should be.",
+        "`dfm jobs trace shop ID --svg file.svg/job.svg`",
+        "Name a file in a folder that you may write in.",
+    ),
+    code(
         "jobs-timeout",
         "The time limit is not a number of seconds from 0 on.",
         "`--timeout -1`",

@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -53,16 +53,16 @@ impl Folder {
     /// Opens a record to write at its end; a new one only if there is none. Nobody else can read it.
     pub(crate) fn open(&self, job: &str, new: bool) -> io::Result<File> {
         let path = self.record(job).ok_or(io::ErrorKind::InvalidInput)?;
-        if new {
+        let is_own = || fs::metadata(&self.0).is_ok_and(|facts| facts.mode() & 0o777 == 0o700);
+        if new && !is_own() {
             DirBuilder::new().recursive(true).mode(0o700).create(&self.0)?;
             // Whatever the process's mask has left, and whoever made it.
             fs::set_permissions(&self.0, Permissions::from_mode(0o700))?;
         }
         let how = OFlags::WRONLY | OFlags::APPEND | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let how = if new { how | OFlags::CREATE | OFlags::EXCL } else { how };
-        let file = File::from(openat(CWD, &path, how, Mode::from_raw_mode(OWN))?);
-        file.set_permissions(Permissions::from_mode(OWN))?;
-        Ok(file)
+        // A process's mask can only take from this.
+        Ok(File::from(openat(CWD, &path, how, Mode::from_raw_mode(OWN))?))
     }
 
     /// Removes the oldest records until there are so few, in number and bytes; none of a job that runs.

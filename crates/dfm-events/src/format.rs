@@ -1,5 +1,7 @@
 //! What stands in a job's record?
 
+use std::sync::Arc;
+
 use dfm_net::{Failure, Frame, NodeId, Noted};
 use serde::{Deserialize, Serialize};
 
@@ -29,7 +31,7 @@ pub struct Header {
     /// The names of its parameters, without what they were.
     pub params: Vec<String>,
     /// Its operations.
-    pub nodes: Vec<Node>,
+    pub nodes: Arc<[Node]>,
 }
 
 /// An operation of the plan.

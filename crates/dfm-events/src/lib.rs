@@ -1,13 +1,17 @@
 //! What happened in a job, as it is written while it runs and read when it is over: see `docs/events.md`.
 
+mod compare;
 mod folder;
 mod format;
 mod read;
 mod summary;
+mod timeline;
 mod write;
 
+pub use compare::{Comparison, Pair, compare};
 pub use folder::{Folder, MOST_BYTES, MOST_RECORDS};
 pub use format::{Entry, Header, Node, VERSION};
 pub use read::{Cut, Record, Unreadable, parse, read};
 pub use summary::{NodeSummary, Summary, Told};
+pub use timeline::{shown_seconds, timeline_chrome, timeline_svg, timeline_text};
 pub use write::{MOST_ENTRIES, Writer};

@@ -96,7 +96,7 @@ impl Summary {
     pub fn new(record: &Record) -> Self {
         let header = &record.header;
         let mut nodes: IndexMap<(&NodeId, &str), NodeSummary> = IndexMap::new();
-        for node in &header.nodes {
+        for node in header.nodes.iter() {
             let of = nodes.entry((&node.node, &node.site)).or_default();
             of.operation.clone_from(&node.operation);
             of.provider.clone_from(&node.provider);

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -20,6 +20,10 @@ pub const MOST_ENTRIES: usize = 20_000;
 /// The most entries that wait to be written; what is more is counted.
 const MOST_WAITING: usize = 65_536;
 
+/// For so long orders gather before they are done, so that who gives them wakes the thread once for many, and the thread does
+/// its work when a short job is over.
+const GATHER: Duration = Duration::from_millis(50);
+
 /// After so many new records the old ones are looked at again.
 const PRUNE_AFTER: usize = 16;
 
@@ -33,15 +37,50 @@ enum Order {
 }
 
 /// Writes records on a thread of its own, which ends with this.
-pub struct Writer {
-    orders: Sender<Order>,
-    shared: Arc<Shared>,
-}
+pub struct Writer(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
-    waiting: AtomicUsize,
+    queue: Mutex<Queue>,
+    /// That there is something to do, or that it is not to wait any longer.
+    wake: Condvar,
     problem: Mutex<Option<String>>,
+}
+
+#[derive(Default)]
+struct Queue {
+    orders: Vec<Order>,
+    /// Entries in them.
+    entries: usize,
+    /// Somebody waits for what is written.
+    hurry: bool,
+    /// The writer is gone.
+    over: bool,
+}
+
+impl Shared {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for orders, gathers them, and takes them. `None` when there will be none.
+    fn take(&self) -> Option<Vec<Order>> {
+        let idle = |queue: &mut Queue| queue.orders.is_empty() && !queue.over;
+        let queue = self.wake.wait_while(self.queue(), idle).unwrap_or_else(PoisonError::into_inner);
+        let calm = |queue: &mut Queue| !queue.hurry && !queue.over;
+        let gathered = self.wake.wait_timeout_while(queue, GATHER, calm).unwrap_or_else(PoisonError::into_inner);
+        let mut queue = gathered.0;
+        (queue.entries, queue.hurry) = (0, false);
+        let orders = std::mem::take(&mut queue.orders);
+        (!orders.is_empty()).then_some(orders)
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.0.queue().over = true;
+        self.0.wake.notify_all();
+    }
 }
 
 impl Writer {
@@ -50,54 +89,63 @@ impl Writer {
     /// # Errors
     /// The system gives it no thread.
     pub fn new(folder: Folder) -> io::Result<Self> {
-        let (orders, incoming) = channel();
         let shared = Arc::new(Shared::default());
         let here = Arc::clone(&shared);
-        thread::Builder::new().name("dfm-history".to_owned()).spawn(move || serve(&folder, &incoming, &here))?;
-        Ok(Self { orders, shared })
+        thread::Builder::new().name("dfm-history".to_owned()).spawn(move || serve(&folder, &here))?;
+        Ok(Self(shared))
     }
 
     /// Begins the record of a new job.
     pub fn begin(&self, header: Header) {
-        self.say(Order::Begin(header));
+        self.say(self.0.queue(), Order::Begin(header));
     }
 
     /// Goes on with the record of a job that another application has left, if there is one.
     pub fn resume(&self, job: &str, at: f64) {
-        self.say(Order::Resume(job.to_owned(), at));
+        self.say(self.0.queue(), Order::Resume(job.to_owned(), at));
     }
 
     /// Adds to a job's record. If too much waits to be written, these are added to `dropped` instead.
     pub fn add(&self, job: &str, entries: Vec<Entry>, dropped: &Arc<AtomicU64>) {
         let count = entries.len();
-        if self.shared.waiting.fetch_add(count, Ordering::Relaxed).saturating_add(count) > MOST_WAITING {
-            self.shared.waiting.fetch_sub(count, Ordering::Relaxed);
+        let mut queue = self.0.queue();
+        if queue.entries + count > MOST_WAITING {
             dropped.fetch_add(count as u64, Ordering::Relaxed);
             return;
         }
-        self.say(Order::Add(job.to_owned(), entries, Arc::clone(dropped)));
+        queue.entries += count;
+        self.say(queue, Order::Add(job.to_owned(), entries, Arc::clone(dropped)));
     }
 
     /// Ends a job's record; `dropped` is how much is not in it.
     pub fn end(&self, job: &str, entry: Entry, dropped: &Arc<AtomicU64>) {
-        self.say(Order::End(job.to_owned(), entry, Arc::clone(dropped)));
+        self.say(self.0.queue(), Order::End(job.to_owned(), entry, Arc::clone(dropped)));
     }
 
     /// Waits until all that was said is written, or no longer than this.
     pub fn flush(&self, patience: Duration) {
         let (reached, answer) = channel();
-        self.say(Order::Reached(reached));
+        let mut queue = self.0.queue();
+        queue.hurry = true;
+        queue.orders.push(Order::Reached(reached));
+        drop(queue);
+        self.0.wake.notify_all();
         let _ = answer.recv_timeout(patience);
     }
 
     /// Why a record could not be written, the first time that is asked after it.
     pub fn problem(&self) -> Option<String> {
-        self.shared.problem.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.0.problem.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    fn say(&self, order: Order) {
-        // Only a thread that is gone hears nothing, and then there is no record.
-        let _ = self.orders.send(order);
+    fn say(&self, mut queue: MutexGuard<'_, Queue>, order: Order) {
+        queue.orders.push(order);
+        let first = queue.orders.len() == 1;
+        drop(queue);
+        // Whoever gathers is awake, or wakes by itself.
+        if first {
+            self.0.wake.notify_all();
+        }
     }
 }
 
@@ -105,74 +153,104 @@ impl Writer {
 struct Open {
     file: File,
     entries: usize,
+    /// What is not in the file yet.
+    text: Vec<u8>,
 }
 
 impl Open {
     fn new(folder: &Folder, job: &str, new: bool) -> io::Result<Self> {
         let file = folder.open(job, new)?;
         file.try_lock()?;
-        Ok(Self { file, entries: 0 })
+        Ok(Self { file, entries: 0, text: vec![] })
     }
 
-    fn write<T: Serialize>(&mut self, lines: &[T]) -> io::Result<()> {
-        let mut text = vec![];
+    fn add<T: Serialize>(&mut self, lines: &[T]) -> io::Result<()> {
         for line in lines {
-            serde_json::to_writer(&mut text, line)?;
-            text.push(b'\n');
+            serde_json::to_writer(&mut self.text, line)?;
+            self.text.push(b'\n');
         }
-        self.file.write_all(&text)
+        Ok(())
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        self.file.write_all(&std::mem::take(&mut self.text))
     }
 }
 
-fn serve(folder: &Folder, orders: &Receiver<Order>, shared: &Shared) {
-    let (mut open, mut new) = (HashMap::<String, Open>::new(), 0);
-    while let Ok(order) = orders.recv() {
-        let did = match order {
-            Order::Begin(header) => {
-                if new % PRUNE_AFTER == 0 {
-                    folder.prune(MOST_RECORDS - PRUNE_AFTER, MOST_BYTES);
-                }
-                new += 1;
-                let begun = Open::new(folder, &header.job, true).and_then(|mut record| {
-                    record.write(std::slice::from_ref(&header))?;
-                    Ok(record)
-                });
-                begun.map(|record| drop(open.insert(header.job, record)))
-            }
-            Order::Resume(job, at) => match Open::new(folder, &job, false) {
-                Ok(mut record) => {
-                    let did = record.write(&[Entry::Resumed { at }]);
-                    open.insert(job, record);
-                    did
-                }
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-                Err(error) => Err(error),
-            },
-            Order::Add(job, mut entries, dropped) => {
-                shared.waiting.fetch_sub(entries.len(), Ordering::Relaxed);
-                let record = open.get_mut(&job);
-                let room = record.as_ref().map_or(0, |record| MOST_ENTRIES - record.entries);
-                dropped.fetch_add(entries.len().saturating_sub(room) as u64, Ordering::Relaxed);
-                entries.truncate(room);
-                record.map_or(Ok(()), |record| {
-                    record.entries += entries.len();
-                    record.write(&entries)
-                })
-            }
-            Order::End(job, entry, dropped) => {
-                open.remove(&job).map_or(Ok(()), |mut record| match dropped.load(Ordering::Relaxed) {
-                    0 => record.write(&[entry]),
-                    count => record.write(&[Entry::LeftOut { site: None, count }, entry]),
-                })
-            }
-            Order::Reached(reached) => {
-                let _ = reached.send(());
-                Ok(())
-            }
-        };
+/// The records that are being written.
+struct Records<'f> {
+    folder: &'f Folder,
+    open: HashMap<String, Open>,
+    new: usize,
+}
+
+fn serve(folder: &Folder, shared: &Shared) {
+    // Jobs come first. Where the system does not let it be so, they take turns.
+    let _ = rustix::process::setpriority_process(None, 10);
+    let mut records = Records { folder, open: HashMap::new(), new: 0 };
+    let note = |did: io::Result<()>| {
         if let Err(error) = did {
             let mut problem = shared.problem.lock().unwrap_or_else(PoisonError::into_inner);
             problem.get_or_insert_with(|| error.to_string());
         }
+    };
+    while let Some(orders) = shared.take() {
+        let mut reached = vec![];
+        for order in orders {
+            match order {
+                Order::Reached(whom) => reached.push(whom),
+                order => note(records.obey(order)),
+            }
+        }
+        records.open.values_mut().for_each(|record| note(record.write()));
+        for whom in reached {
+            // Nobody has to be there any more.
+            let _ = whom.send(());
+        }
+    }
+}
+
+impl Records<'_> {
+    fn obey(&mut self, order: Order) -> io::Result<()> {
+        match order {
+            Order::Begin(header) => {
+                if self.new.is_multiple_of(PRUNE_AFTER) {
+                    self.folder.prune(MOST_RECORDS - PRUNE_AFTER, MOST_BYTES);
+                }
+                self.new += 1;
+                let mut record = Open::new(self.folder, &header.job, true)?;
+                record.add(std::slice::from_ref(&header))?;
+                self.open.insert(header.job, record);
+            }
+            Order::Resume(job, at) => match Open::new(self.folder, &job, false) {
+                Ok(mut record) => {
+                    record.add(&[Entry::Resumed { at }])?;
+                    self.open.insert(job, record);
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            },
+            Order::Add(job, mut entries, dropped) => {
+                let record = self.open.get_mut(&job);
+                let room = record.as_ref().map_or(0, |record| MOST_ENTRIES - record.entries);
+                dropped.fetch_add(entries.len().saturating_sub(room) as u64, Ordering::Relaxed);
+                entries.truncate(room);
+                if let Some(record) = record {
+                    record.entries += entries.len();
+                    record.add(&entries)?;
+                }
+            }
+            Order::End(job, entry, dropped) => {
+                let Some(mut record) = self.open.remove(&job) else { return Ok(()) };
+                let count = dropped.load(Ordering::Relaxed);
+                if count > 0 {
+                    record.add(&[Entry::LeftOut { site: None, count }])?;
+                }
+                record.add(&[entry])?;
+                record.write()?;
+            }
+            Order::Reached(_) => {}
+        }
+        Ok(())
     }
 }

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use dfm_events::read;
 use dfm_events::{
-    Entry, Folder, Header, MOST_ENTRIES, MOST_RECORDS, Node, Record, Summary, Unreadable, VERSION, Writer,
+    Entry, Folder, Header, MOST_ENTRIES, MOST_RECORDS, Node, Record, Summary, Unreadable, VERSION, Writer, compare,
+    read, timeline_chrome, timeline_svg, timeline_text,
 };
 use dfm_net::{Failure, Frame, NodeId};
 use proptest::prelude::*;
@@ -57,7 +57,7 @@ fn header(job: &str) -> Header {
         homesite: "home".into(),
         at: 1000.0,
         params: vec!["name".into()],
-        nodes: vec![node(0, "work.Greet", "east"), node(1, "work.Sign", "west")],
+        nodes: [node(0, "work.Greet", "east"), node(1, "work.Sign", "west")].into(),
     }
 }
 
@@ -276,7 +276,123 @@ fn a_long_message_is_cut() {
     assert_eq!((kind.chars().count(), message.chars().count()), (1001, 1001));
 }
 
+/// Four calls at two sites, two of them at the same time.
+fn drawn() -> Record {
+    let place = Place::new();
+    let call = |site: &str, node, frame, at, seconds, waited, failed| Entry::Fired {
+        site: site.into(),
+        node: NodeId::Number(node),
+        frame: Frame::of_param_set(frame),
+        at,
+        seconds,
+        waited,
+        failed,
+    };
+    let mut entries = entries();
+    entries.extend([
+        call("east", 0, 1, 1001.1, 0.4, 0.0, false),
+        call("west", 1, 0, 1001.4, 0.001, 0.1, false),
+        call("west", 1, 1, 1001.5, 0.3, 0.0, true),
+    ]);
+    written(&place, "a-1", entries, Some(ended("FAILED")));
+    read(&place.path("a-1")).unwrap()
+}
+
+fn draws_numbers(record: &Record) -> bool {
+    let svg = timeline_svg(record);
+    timeline_text(record);
+    timeline_chrome(record);
+    !svg.contains("NaN") && !svg.contains("inf")
+}
+
+#[test]
+fn a_jobs_timeline_is_drawn_told_and_written_for_viewers() {
+    let record = drawn();
+    insta::assert_snapshot!(timeline_svg(&record));
+    insta::assert_snapshot!(timeline_text(&record).join("\n"));
+    insta::assert_json_snapshot!(timeline_chrome(&record));
+}
+
+#[test]
+fn what_stands_in_a_record_is_only_text_in_a_drawing() {
+    let (place, lines) = (Place::new(), lines());
+    let evil = "<script>alert(1)</script>&\\u001b]0;";
+    let record = place.with("a-1", lines.replace("east", evil).replace("work.Greet", evil).replace("no name", evil));
+    let svg = timeline_svg(&record.unwrap());
+    assert!(!svg.contains("<script") && !svg.contains('\u{1b}') && svg.contains("&lt;script&gt;"));
+}
+
+#[test]
+fn calls_without_room_are_told_of_and_not_drawn() {
+    let mut record = drawn();
+    record.entries = vec![fired(1001.0, false); 6000];
+    let svg = timeline_svg(&record);
+    assert!(svg.contains(">5940 more calls</text>"));
+    assert!(svg.len() < 2_000_000, "{}", svg.len());
+}
+
+#[test]
+fn two_jobs_are_set_beside_each_other_by_their_operations() {
+    let a = Summary::new(&drawn());
+    let mut b = a.clone();
+    b.nodes[0].site = "north".into();
+    b.nodes[1].operation = "work.Other".into();
+    let both = compare(a, b);
+    let told: Vec<_> =
+        both.nodes.iter().map(|pair| (pair.operation.as_str(), pair.a.is_some(), pair.b.is_some())).collect();
+    assert_eq!(told, [("work.Greet", true, true), ("work.Sign", true, false), ("work.Other", false, true)]);
+    assert_eq!(both.nodes[0].b.as_ref().unwrap().site, "north");
+}
+
+/// No two texts overlap, and none leaves the picture or its box, in drawings of any calls.
+fn texts_are_apart(svg: &str) -> Result<(), String> {
+    let number = |tag: &str, name: &str| -> f64 {
+        let rest = tag.split(&format!(" {name}=\"")).nth(1).unwrap_or("0");
+        rest.split('"').next().unwrap().parse().unwrap()
+    };
+    let mut texts: Vec<(f64, f64, f64, f64, String)> = vec![];
+    for part in svg.split("<text ").skip(1) {
+        let (tag, rest) = part.split_once('>').unwrap();
+        let tag = format!(" {tag}");
+        let text = rest.split('<').next().unwrap().replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
+        let size = if tag.contains("font-size") { number(&tag, "font-size") } else { 11.0 };
+        let width = text.chars().count() as f64 * size * 0.6;
+        let (x, y) = (number(&tag, "x"), number(&tag, "y"));
+        let left = if tag.contains("middle") { x - width / 2.0 } else { x };
+        let area = (left, y - size * 0.8, left + width, y + size * 0.2, text);
+        if area.0 < 0.0 || area.2 > 1000.0 {
+            return Err(format!("{} leaves the picture", area.4));
+        }
+        let hit = |other: &&(f64, f64, f64, f64, String)| {
+            area.0 < other.2 && other.0 < area.2 && area.1 < other.3 && other.1 < area.3
+        };
+        if let Some(other) = texts.iter().find(hit) {
+            return Err(format!("{} and {} overlap", area.4, other.4));
+        }
+        texts.push(area);
+    }
+    Ok(())
+}
+
 proptest! {
+    #[test]
+    fn no_two_texts_of_a_drawing_overlap(
+        calls in proptest::collection::vec(
+            ("[a-z]{1,25}", 0_u64..5, 0.0..100.0_f64, 0.0..50.0_f64, 0.0..5.0_f64, any::<bool>()), 0..80),
+        factor in prop_oneof![Just(1e-6), Just(0.01), Just(1.0), Just(1e6)],
+    ) {
+        let mut record = drawn();
+        let mut nodes = record.header.nodes.to_vec();
+        nodes[0].operation = "work.AnOperationWithALongName".into();
+        record.header.nodes = nodes.into();
+        record.entries = calls.into_iter().map(|(site, node, at, seconds, waited, failed)| Entry::Fired {
+            site, node: NodeId::Number(node), frame: Frame::of_param_set(0), at: 1000.0 + at * factor,
+            seconds: seconds * factor, waited: waited * factor, failed,
+        }).collect();
+        let apart = texts_are_apart(&timeline_svg(&record));
+        prop_assert!(apart.is_ok(), "{:?}", apart);
+    }
+
     #[test]
     fn whatever_a_file_holds_is_summed_up_without_a_panic(
         bytes in proptest::collection::vec(any::<u8>(), 0..200),
@@ -290,6 +406,7 @@ proptest! {
         text.splice(at..end, bytes);
         if let Ok(record) = place.with("a-1", text) {
             let summary = Summary::new(&record);
+            prop_assert!(draws_numbers(&record));
             prop_assert!(summary.nodes.iter().all(|node| node.seconds >= 0.0 && node.longest <= node.seconds));
         }
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
-use dfm_events::{Entry, Folder, Header, Node, VERSION, Writer};
+use dfm_events::{Entry, Folder, Header, VERSION, Writer};
 use dfm_net::Noted;
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
@@ -56,12 +56,6 @@ impl History {
         params: Vec<String>,
         plan: &Plan,
     ) -> JobRecord {
-        let nodes = plan.plan.placements.iter().map(|placement| Node {
-            node: placement.node.clone(),
-            operation: placement.operation.clone(),
-            site: placement.site.clone(),
-            provider: placement.provider.clone(),
-        });
         self.writer.begin(Header {
             dfm_events: VERSION,
             job: job.to_owned(),
@@ -71,7 +65,7 @@ impl History {
             homesite: homesite.to_owned(),
             at: now(),
             params,
-            nodes: nodes.collect(),
+            nodes: plan.recorded(),
         });
         JobRecord::new(&self.writer, job)
     }

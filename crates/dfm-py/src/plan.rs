@@ -1,5 +1,8 @@
 //! How does Python have a pipeline planned?
 
+use std::sync::{Arc, OnceLock};
+
+use dfm_events::Node;
 use dfm_net::Net;
 use dfm_plan::{DISCOVERY_MODE, FedInfo, Pipeline};
 use indexmap::{IndexMap, IndexSet};
@@ -18,12 +21,24 @@ pub struct Plan {
     pub plan: dfm_plan::Plan,
     /// `None` where the plan is to ask for values.
     pub estimate: Option<dfm_plan::Estimate>,
+    recorded: OnceLock<Arc<[Node]>>,
 }
 
 impl Plan {
     /// The nets, one for each site.
     pub fn nets(&self) -> &[Net] {
         &self.plan.nets
+    }
+
+    /// Its operations, as records have them.
+    pub fn recorded(&self) -> Arc<[Node]> {
+        let node = |placement: &dfm_plan::Placement| Node {
+            node: placement.node.clone(),
+            operation: placement.operation.clone(),
+            site: placement.site.clone(),
+            provider: placement.provider.clone(),
+        };
+        Arc::clone(self.recorded.get_or_init(|| self.plan.placements.iter().map(node).collect()))
     }
 }
 
@@ -97,7 +112,7 @@ pub fn plan(
         planned.map(|(plan, estimate)| (plan, Some(estimate)))
     });
     match made {
-        Ok((plan, estimate)) => Ok(Plan { plan, estimate }),
+        Ok((plan, estimate)) => Ok(Plan { plan, estimate, recorded: OnceLock::new() }),
         Err(problems) => Err(PyValueError::new_err(to_json(&json!({"problems": problems}))?)),
     }
 }

@@ -4,79 +4,44 @@ use std::collections::HashMap;
 
 use dfm_net::{Frame, Net, NodeId, Noted, PlaceId};
 
-use crate::host::CallId;
-
 /// The most that a site notes of a job; what is more is only counted.
 pub const MOST_NOTED: usize = 4096;
 
 /// Seconds after which what was noted is told, at the next thing that happens.
 const TELL: f64 = 0.5;
 
+/// Site → place there → whose result goes there.
+type Makers = HashMap<String, HashMap<PlaceId, NodeId>>;
+
 /// What is noted of one job at one site.
 pub(crate) struct Noting {
-    /// Calls that have all they need → since when.
-    due: HashMap<CallId, f64>,
-    /// Calls that run → for how long they were due, and since when they run.
-    running: HashMap<CallId, (f64, f64)>,
     fresh: Vec<Noted>,
     left: usize,
     left_out: u64,
     told: f64,
-    /// Site and place there → whose result goes there.
-    makers: Option<HashMap<(String, PlaceId), NodeId>>,
+    makers: Option<Makers>,
 }
 
 impl Noting {
     /// From now on.
     pub fn new(now: f64) -> Self {
-        let (due, running) = (HashMap::new(), HashMap::new());
-        Self { due, running, fresh: vec![], left: MOST_NOTED, left_out: 0, told: now, makers: None }
-    }
-
-    /// A call has all that it needs.
-    pub fn due(&mut self, call: CallId, now: f64) {
-        if self.left > 0 {
-            self.due.insert(call, now);
-        }
-    }
-
-    /// A call begins.
-    pub fn begin(&mut self, call: CallId, now: f64) {
-        if let Some(due) = self.due.remove(&call) {
-            self.running.insert(call, ((now - due).max(0.0), now));
-        }
-    }
-
-    /// A call has ended.
-    pub fn end(&mut self, call: CallId, node: NodeId, frame: Frame, now: f64, failed: bool) {
-        match self.running.remove(&call) {
-            Some((waited, begin)) => {
-                self.note(Noted::Fired { node, frame, waited, begin, seconds: (now - begin).max(0.0), failed });
-            }
-            None => self.left_out += 1,
-        }
+        Self { fresh: vec![], left: MOST_NOTED, left_out: 0, told: now, makers: None }
     }
 
     /// A value was sent to a place of another site.
-    pub fn sent(&mut self, net: &Net, to: (&str, PlaceId), frame: &Frame, at: f64, bytes: u64) {
-        if self.left == 0 {
-            self.left_out += 1;
-            return;
-        }
+    pub fn sent(&mut self, net: &Net, (site, place): (&str, PlaceId), frame: &Frame, at: f64, bytes: u64) {
         let makers = self.makers.get_or_insert_with(|| makers(net));
-        let to = (to.0.to_owned(), to.1);
-        if let Some(node) = makers.get(&to).cloned() {
-            self.note(Noted::Sent { node, frame: frame.clone(), to: to.0, at, bytes });
-        }
+        let Some(node) = makers.get(site).and_then(|places| places.get(&place)).cloned() else { return };
+        self.note(|| Noted::Sent { node, frame: frame.clone(), to: site.to_owned(), at, bytes });
     }
 
     /// Something happened.
-    pub fn note(&mut self, noted: Noted) {
+    pub fn note(&mut self, noted: impl FnOnce() -> Noted) {
         if self.left == 0 {
             self.left_out += 1;
         } else {
             self.left -= 1;
-            self.fresh.push(noted);
+            self.fresh.push(noted());
         }
     }
 
@@ -96,11 +61,14 @@ impl Noting {
     }
 }
 
-fn makers(net: &Net) -> HashMap<(String, PlaceId), NodeId> {
-    let of = |transition: &dfm_net::Transition| {
-        let node = transition.step.node().clone();
-        let arcs = transition.outputs.iter().filter_map(|arc| Some((arc.site.clone()?, arc.place)));
-        arcs.map(|to| (to, node.clone())).collect::<Vec<_>>()
-    };
-    net.transitions.iter().flat_map(of).collect()
+fn makers(net: &Net) -> Makers {
+    let mut makers = Makers::new();
+    for transition in &net.transitions {
+        for arc in &transition.outputs {
+            if let Some(site) = &arc.site {
+                makers.entry(site.clone()).or_default().insert(arc.place, transition.step.node().clone());
+            }
+        }
+    }
+    makers
 }

@@ -88,6 +88,8 @@ pub(crate) struct Running {
     pub(crate) job: JobId,
     pub(crate) transition: TransitionId,
     pub(crate) frame: Frame,
+    /// When it had all that it needs, by the host's clock; only of a job of which is noted what happens.
+    due: f64,
     /// When it was given to the host, by whose clock.
     begun: Option<f64>,
     pub(crate) sent: u64,
@@ -168,13 +170,8 @@ impl<H: Host> Site<H> {
         if let Some(running) = self.running.get_mut(&call.id) {
             running.begun = Some(now);
         }
-        if let Some(job) = self.jobs.get_mut(&call.job) {
-            if let Some(measuring) = &mut job.measuring {
-                measuring.begin(call.id, now);
-            }
-            if let Some(noting) = &mut job.noting {
-                noting.begin(call.id, now);
-            }
+        if let Some(measuring) = self.jobs.get_mut(&call.job).and_then(|job| job.measuring.as_mut()) {
+            measuring.begin(call.id, now);
         }
         Some(call)
     }
@@ -588,10 +585,17 @@ impl<H: Host> Site<H> {
             measuring.end(call, node, running.frame.clone(), now, bytes);
         }
         if let Some(noting) = &mut job.noting {
-            let (node, _) = described(job.engine.net(), running.transition);
-            let failed = matches!(outcome, Outcome::Failed(_));
-            noting.end(call, node, running.frame.clone(), self.host.now(), failed);
-            self.tell(running.job);
+            let now = self.host.now();
+            let begin = running.begun.unwrap_or(now);
+            noting.note(|| Noted::Fired {
+                node: job.engine.net().transitions[running.transition as usize].step.node().clone(),
+                frame: running.frame.clone(),
+                waited: (begin - running.due).max(0.0),
+                begin,
+                seconds: (now - begin).max(0.0),
+                failed: matches!(outcome, Outcome::Failed(_)),
+            });
+            self.tell(running.job, now);
         }
         let Some(job) = self.jobs.get_mut(&running.job) else { return };
         job.engine.complete(running.transition, &running.frame, outcome);
@@ -644,10 +648,12 @@ impl<H: Host> Site<H> {
                 Action::Call { transition, frame, inputs } => {
                     let call = self.calls_made;
                     self.calls_made += 1;
+                    let noted = self.jobs.get(&id).is_some_and(|job| job.noting.is_some());
                     let running = Running {
                         job: id,
                         transition,
                         frame: frame.clone(),
+                        due: if noted { self.host.now() } else { 0.0 },
                         begun: None,
                         sent: 0,
                         repeats: 0,
@@ -656,9 +662,6 @@ impl<H: Host> Site<H> {
                         waits: false,
                     };
                     self.running.insert(call, running);
-                    if let Some(noting) = self.jobs.get_mut(&id).and_then(|job| job.noting.as_mut()) {
-                        noting.due(call, self.host.now());
-                    }
                     let job = self.jobs.get(&id);
                     let operation = job.and_then(|job| match &job.engine.net().transitions[transition as usize].step {
                         Step::Call { operation, provider, .. } => Some((operation.as_str(), provider.as_deref())),
@@ -672,9 +675,10 @@ impl<H: Host> Site<H> {
                             measuring.yielded(yielded.node.clone(), yielded.frame.clone(), self.host.now());
                         }
                         if let Some(noting) = self.jobs.get_mut(&id).and_then(|job| job.noting.as_mut()) {
-                            let (node, frame) = (yielded.node.clone(), yielded.frame.clone());
-                            noting.note(Noted::Came { node, frame, at: self.host.now() });
-                            self.tell(id);
+                            let at = self.host.now();
+                            let (node, frame) = (&yielded.node, &yielded.frame);
+                            noting.note(|| Noted::Came { node: node.clone(), frame: frame.clone(), at });
+                            self.tell(id, at);
                         }
                         self.events.push(Event::Yielded(yielded, token));
                     }
@@ -713,8 +717,7 @@ impl<H: Host> Site<H> {
     }
 
     /// Tells home what was noted of a job, if it is time for that.
-    fn tell(&mut self, id: JobId) {
-        let now = self.host.now();
+    fn tell(&mut self, id: JobId, now: f64) {
         let noting = self.jobs.get_mut(&id).and_then(|job| job.noting.as_mut());
         let Some((noted, left_out)) = noting.and_then(|noting| noting.tell(now)) else { return };
         match &self.home {

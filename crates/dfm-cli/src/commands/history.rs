@@ -1,7 +1,9 @@
 //! What do jobs' own records say, with no federation running?
 
+use std::path::Path;
+
 use dfm_diag::{Diagnostic, one_line};
-use dfm_events::{Folder, NodeSummary, Record, Summary, Told};
+use dfm_events::{Folder, NodeSummary, Record, Summary, Told, shown_seconds};
 use serde_json::{Value, json};
 
 use super::{Chosen, Context, Failure};
@@ -78,9 +80,9 @@ fn took(node: &NodeSummary) -> String {
         parts.push(format!("{} failed", node.failed));
     }
     if node.calls > 0 {
-        parts.push(format!("{} each", seconds(node.seconds / node.calls as f64)));
-        parts.push(format!("longest {}", seconds(node.longest)));
-        parts.push(format!("waited {} each", seconds(node.waited / node.calls as f64)));
+        parts.push(format!("{} each", shown_seconds(node.seconds / node.calls as f64)));
+        parts.push(format!("longest {}", shown_seconds(node.longest)));
+        parts.push(format!("waited {} each", shown_seconds(node.waited / node.calls as f64)));
     }
     if node.sent > 0 {
         parts.push(format!("sent {}", bytes(node.sent)));
@@ -88,18 +90,8 @@ fn took(node: &NodeSummary) -> String {
     format!("{} at {at}: {}", if node.operation.is_empty() { "(none)" } else { &node.operation }, parts.join(", "))
 }
 
-/// A time, for people.
-pub fn seconds(seconds: f64) -> String {
-    match seconds {
-        _ if seconds < 0.001 => format!("{:.0} µs", seconds * 1e6),
-        _ if seconds < 1.0 => format!("{:.1} ms", seconds * 1e3),
-        _ if seconds < 600.0 => format!("{seconds:.2} s"),
-        _ => format!("{:.0} min", seconds / 60.0),
-    }
-}
-
 /// A size, for people.
-pub fn bytes(bytes: u64) -> String {
+fn bytes(bytes: u64) -> String {
     match bytes {
         0..1000 => format!("{bytes} B"),
         1000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
@@ -118,4 +110,73 @@ pub fn together(kept: Option<&Summary>, live: Option<&Value>) -> Value {
         }
     }
     job
+}
+
+/// Sets two jobs beside each other.
+///
+/// # Errors
+/// One has no record that can be read.
+pub fn compare(context: &Context, chosen: &Chosen, jobs: [&str; 2]) -> Result<(), Failure> {
+    let [a, b] = jobs.map(|job| one(chosen, job).map(|record| Summary::new(&record)));
+    let both = dfm_events::compare(a?, b?);
+    if context.output.json {
+        context.output.document(&json!(both));
+        return Ok(());
+    }
+    let of = |job: &Summary| {
+        let lasted = job.ended.map_or_else(|| "?".to_owned(), |ended| shown_seconds((ended - job.since).max(0.0)));
+        let (status, name) = (job.status.to_lowercase(), job.name.clone());
+        let counts = [(job.frames, "frame"), (job.tokens, "token"), (job.errors, "error")];
+        let counts = counts.map(|(count, what)| counted(count as usize, what)).join(", ");
+        [("job", job.id.clone()), ("pipeline", name), ("status", status), ("duration", lasted), ("came", counts)]
+    };
+    let said = of(&both.a).into_iter().zip(of(&both.b));
+    let mut lines: Vec<[String; 3]> = said.map(|((what, a), (_, b))| [what.to_owned(), a, b]).collect();
+    for pair in &both.nodes {
+        let took = |node: &Option<NodeSummary>| {
+            node.as_ref().map_or_else(|| "none".to_owned(), |node| took(node).replacen(&node.operation, "", 1))
+        };
+        lines.push([pair.operation.clone(), took(&pair.a).trim().to_owned(), took(&pair.b).trim().to_owned()]);
+    }
+    for [what, a, b] in lines {
+        context.output.result(&one_line(&what));
+        context.output.result(&one_line(&format!("  a  {a}")));
+        context.output.result(&one_line(&format!("  b  {b}")));
+    }
+    Ok(())
+}
+
+/// Shows when what was done in a job, draws it, or writes it for a viewer.
+///
+/// # Errors
+/// There is no record that can be read, or a file cannot be written.
+pub fn trace(
+    context: &Context,
+    chosen: &Chosen,
+    job: &str,
+    svg: Option<&Path>,
+    chrome: Option<&Path>,
+) -> Result<(), Failure> {
+    let record = one(chosen, job)?;
+    if let Some(file) = svg {
+        write(context, file, &dfm_events::timeline_svg(&record), "drawn")?;
+    }
+    if let Some(file) = chrome {
+        write(context, file, &dfm_events::timeline_chrome(&record).to_string(), "written")?;
+    }
+    if context.output.json {
+        context.output.document(&json!({"job": record.header, "entries": record.entries}));
+    } else if svg.is_none() && chrome.is_none() {
+        dfm_events::timeline_text(&record).iter().for_each(|line| context.output.result(&one_line(line)));
+    }
+    Ok(())
+}
+
+fn write(context: &Context, file: &Path, text: &str, done: &str) -> Result<(), Failure> {
+    dfm_config::write_file(file, text).map_err(|error| {
+        let message = format!("`{}` cannot be written: {error}", file.display());
+        Failure::failed(Diagnostic::error("jobs-not-written", message))
+    })?;
+    context.output.status(&format!("{done}: {}", context.shown(file).display()));
+    Ok(())
 }

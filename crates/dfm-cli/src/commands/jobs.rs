@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use dfm_diag::{Diagnostic, one_line};
-use dfm_events::Summary;
+use dfm_events::{Summary, shown_seconds};
 use serde_json::{Value, json};
 
 use super::{Chosen, Context, Failure, federation, history, submit, supervise};
@@ -23,6 +23,11 @@ pub fn run(context: &Context, command: Jobs) -> Result<(), Failure> {
     match command {
         Jobs::List(of) => list(context, &of),
         Jobs::Show(job) => show(context, &job),
+        Jobs::Compare { name, a, b } => history::compare(context, &federation(context, &name)?, [&a, &b]),
+        Jobs::Trace { name, job, svg, chrome } => {
+            let chosen = federation(context, &name)?;
+            history::trace(context, &chosen, &job, svg.as_deref(), chrome.as_deref())
+        }
         Jobs::Logs { job, site } => logs(context, &job, site.as_deref()),
         Jobs::Cancel(job) => cancel(context, &job),
         Jobs::Results { job, output, timeout } => results(context, &job, output.as_deref(), timeout),
@@ -85,7 +90,7 @@ fn progress(job: &Value) -> String {
         parts.push(format!("waits for {waits}"));
     }
     parts.push(match (job["since"].as_f64(), job["ended"].as_f64()) {
-        (Some(since), Some(ended)) => format!("{} long, ended {} ago", history::seconds(ended - since), ago(ended)),
+        (Some(since), Some(ended)) => format!("{} long, ended {} ago", shown_seconds(ended - since), ago(ended)),
         (Some(since), None) => format!("began {} ago", ago(since)),
         _ => String::new(),
     });

@@ -162,7 +162,8 @@ impl<H: Host> Site<H> {
             home.begun.push(self.host.now());
         }
         if let Some(noting) = &mut job.noting {
-            noting.note(Noted::Started { frame: frame.clone(), at: self.host.now() });
+            let at = self.host.now();
+            noting.note(|| Noted::Started { frame: frame.clone(), at });
         }
         let needs: Vec<(String, Vec<String>)> = home
             .params

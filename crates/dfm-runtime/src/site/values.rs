@@ -63,8 +63,9 @@ impl<H: Host> Site<H> {
     fn note_sent(&mut self, id: JobId, place: PlaceId, site: &str, frame: &Frame, value: &Encoded) {
         let Some(job) = self.jobs.get_mut(&id) else { return };
         if let Some(noting) = &mut job.noting {
-            noting.sent(job.engine.net(), (site, place), frame, self.host.now(), in_all(value));
-            self.tell(id);
+            let now = self.host.now();
+            noting.sent(job.engine.net(), (site, place), frame, now, in_all(value));
+            self.tell(id, now);
         }
     }
 
