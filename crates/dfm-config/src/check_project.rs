@@ -255,9 +255,13 @@ fn check_names(participants: &[Participant<'_>], faults: &mut Faults) {
             "admin" if !is_user(one.name) => "the form of an address of e-mail, without `_` after the `@`",
             _ => continue,
         };
-        let fault =
-            Diagnostic::error("project-invalid-name", format!("NVFlare takes no {} named `{}`", one.kind, one.name))
-                .at(one.span, format!("expected {expected}"));
+        let message = format!("NVFlare takes no {} named `{}`", one.kind, one.name);
+        // What runs without NVFlare does not need the others' names.
+        let fault = match one.kind {
+            "client" | "relay" => Diagnostic::error("project-invalid-name", message),
+            _ => Diagnostic::warning("project-invalid-name", message),
+        };
+        let fault = fault.at(one.span, format!("expected {expected}"));
         faults.push(match as_user(one.name).filter(|_| one.kind == "admin") {
             Some(near) => fault.help(format!("write `{near}`")),
             None => fault,
@@ -265,14 +269,14 @@ fn check_names(participants: &[Participant<'_>], faults: &mut Faults) {
     }
     let words = participants.iter().flat_map(|one| [("organisation", one.org), ("role", one.role)]);
     for (what, word) in words.filter_map(|(what, word)| Some((what, word?))).filter(|(_, word)| !is_word(word.0)) {
-        let fault = Diagnostic::error("project-invalid-name", format!("NVFlare takes no {what} named `{}`", word.0))
+        let fault = Diagnostic::warning("project-invalid-name", format!("NVFlare takes no {what} named `{}`", word.0))
             .at(word.1, "expected the letters a to z, digits and `_`");
         let near = word.0.replace(['-', '.', ' '], "_");
         faults.push(if is_word(&near) { fault.help(format!("write `{near}`")) } else { fault });
     }
     for one in participants.iter().filter(|one| one.kind == "admin" && one.role.is_none()) {
         faults.push(
-            Diagnostic::error("project-wrong-participant", format!("the admin `{}` has no `role`", one.name))
+            Diagnostic::warning("project-wrong-participant", format!("the admin `{}` needs the text `role`", one.name))
                 .at(one.span, "what may this user do?")
                 .help("write `role: lead` for who submits jobs, `role: project_admin` for who operates the federation"),
         );
