@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from dfm.exec._coarse import CoarseError, rounded, without_small
 from dfm.exec._policy import Suppress
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 LEAVES = st.none() | st.booleans() | st.text() | st.integers() | st.floats(allow_nan=False)
@@ -33,6 +33,7 @@ def leaves_of(value: Any) -> list[Any]:
 
 
 @given(VALUES, st.sampled_from([5, 1, 0.01, 0.25, 1000]))
+@example(2.1631275853485708e16, 5)
 def test_each_number_is_the_nearest_multiple_and_nothing_else_changes(value, base):
     before = copy.deepcopy(value)
     found = rounded(value, base)

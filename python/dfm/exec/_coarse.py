@@ -54,7 +54,7 @@ def rounded(value: Any, base: float) -> Any:
         if isinstance(number, int) and abs(number) >= _EXACT:
             return number
         times = number / base
-        if not math.isfinite(times) or abs(times) >= _EXACT:
+        if not math.isfinite(times) or max(abs(times), abs(number)) >= _EXACT:
             return number
         multiple = round(round(times) * base, digits)
         return int(multiple) if isinstance(number, int) and multiple == int(multiple) else multiple
@@ -68,7 +68,7 @@ def rounded(value: Any, base: float) -> Any:
         with numpy.errstate(all="ignore"):
             times = found / base
             multiple = numpy.round(numpy.rint(times) * base, digits)
-        return numpy.where(abs(times) < _EXACT, multiple, found).astype(
+        return numpy.where(numpy.maximum(abs(times), abs(found)) < _EXACT, multiple, found).astype(
             found.dtype if found.dtype.kind == "f" else "f8"
         )
 
