@@ -8,7 +8,7 @@ import os
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -85,6 +85,15 @@ class Side:
         self.run(session, prepared, want)
         times = [self.run(session, prepared, want)[0] for _ in range(runs)]
         return Times(statistics.median(one.result for one in times), statistics.median(one.end for one in times))
+
+    def in_turns(self, sessions: Sequence[Any], pipeline: Any, turns: int, runs: int) -> list[Times]:
+        """The medians for each session, which take turns, so that all have the same machine."""
+        asked = [(session, session.prepare(pipeline)) for session in sessions]
+        times = [[self.median(*one, runs) for one in asked] for _ in range(turns)]
+        return [
+            Times(statistics.median(one.result for one in of_one), statistics.median(one.end for one in of_one))
+            for of_one in zip(*times, strict=True)
+        ]
 
 
 def ignore(site: str, node: Any, frame: Any, place: str, data: Any) -> None:

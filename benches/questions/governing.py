@@ -1,6 +1,5 @@
 """What do a site's policy and its audit log cost?"""
 
-import statistics
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,22 +30,12 @@ def measure(side: Side) -> Iterator[tuple[str, float]]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "policy.yaml")
         file.write_text(_POLICY + f"audit: {{folder: {folder}/log}}\n")
-        free, governed = _times(side, [{}, {"a": file}])
-    yield "free", free[0]
-    yield "job", governed[0]
-    yield "call", (governed[1] - free[1]) / _LENGTH
-
-
-def _times(side: Side, sessions: list[dict[str, Any]]) -> list[list[float]]:
-    """Of a job of one call, and of many: for each session, which take turns, so that both have the same machine."""
-    opened = [side.session(policies=policies) for policies in sessions]
-    found: list[list[float]] = [[] for _ in sessions]
-    for length, turns, runs in ((1, 20, 10), (_LENGTH, 10, 1)):
-        pipeline = side.pipeline(lambda operations, length=length: chain(operations, ["a"] * length))
-        asked = [(session, session.prepare(pipeline)) for session in opened]
-        times = [[side.median(*one, runs).result for one in asked] for _ in range(turns)]
-        for place, of_one in enumerate(zip(*times, strict=True)):
-            found[place].append(statistics.median(of_one))
-    for session in opened:
-        session.close()
-    return found
+        sessions: list[Any] = [side.session(policies=policies) for policies in ({}, {"a": file})]
+        one, many = (side.pipeline(lambda of, length=length: chain(of, ["a"] * length)) for length in (1, _LENGTH))
+        free, governed = side.in_turns(sessions, one, turns=20, runs=10)
+        free_many, governed_many = side.in_turns(sessions, many, turns=10, runs=1)
+        for session in sessions:
+            session.close()
+    yield "free", free.result
+    yield "job", governed.result
+    yield "call", (governed_many.result - free_many.result) / _LENGTH

@@ -7,6 +7,7 @@ mod render;
 mod report;
 mod shown;
 mod sources;
+mod xml;
 
 pub use codes::{CODES, Code};
 pub use diagnostic::{Diagnostic, Severity};
@@ -15,6 +16,7 @@ pub use render::{render, to_json};
 pub use report::Report;
 pub use shown::{one_line, shown, shown_json};
 pub use sources::{Position, Sources};
+pub use xml::xml;
 
 /// A piece of a source text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

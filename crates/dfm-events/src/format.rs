@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dfm_net::{Failure, Frame, NodeId, Noted};
+use dfm_net::{Failure, Frame, NodeId, Noted, is_time};
 use serde::{Deserialize, Serialize};
 
 /// The version of the format: a reader takes what has its own and no other.
@@ -45,6 +45,23 @@ pub struct Node {
     pub site: String,
     /// Its provider there; `None` for the site itself.
     pub provider: Option<String>,
+}
+
+/// An error that the application was told, without the adapter's traceback.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Told {
+    /// Where it arose, or the site that was lost.
+    pub site: String,
+    /// The node that failed; `None` where a whole site did.
+    pub node: Option<NodeId>,
+    /// Its operation, if it is one.
+    pub operation: Option<String>,
+    /// Its frame; `None` where it concerns all of them.
+    pub frame: Option<Frame>,
+    /// The kind of error, such as the exception's class.
+    pub kind: String,
+    /// What happened, as the application was told.
+    pub message: String,
 }
 
 /// Any other line: something that happened.
@@ -101,18 +118,9 @@ pub enum Entry {
     },
     /// The application was told an error.
     Error {
-        /// Where it arose, or the site that was lost.
-        site: String,
-        /// The node that failed; `None` where a whole site did.
-        node: Option<NodeId>,
-        /// Its operation, if it is one.
-        operation: Option<String>,
-        /// Its frame; `None` where it concerns all of them.
-        frame: Option<Frame>,
-        /// The kind of error, such as the exception's class.
-        kind: String,
-        /// What happened, as the application was told.
-        message: String,
+        /// What it was.
+        #[serde(flatten)]
+        error: Told,
         /// When it was told.
         at: f64,
     },
@@ -171,16 +179,11 @@ impl Entry {
         }
     }
 
-    /// An error that was told, without the adapter's traceback.
+    /// An error that was told.
     pub fn error(failure: Failure, at: f64) -> Self {
         let Failure { site, node, operation, frame, kind, message, .. } = failure;
-        Self::Error { site, node, operation, frame, kind: cut(kind), message: cut(message), at }
+        Self::Error { error: Told { site, node, operation, frame, kind: cut(kind), message: cut(message) }, at }
     }
-}
-
-/// Whether that many seconds can be a moment or a time.
-pub fn is_time(seconds: f64) -> bool {
-    (0.0..1e12).contains(&seconds)
 }
 
 fn cut(mut text: String) -> String {

@@ -5,8 +5,10 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
+use dfm_net::is_time;
+
 use crate::folder::is_written;
-use crate::format::{Entry, Header, VERSION, is_time};
+use crate::format::{Entry, Header, VERSION};
 
 /// The most bytes of a record that are read.
 const MOST_BYTES: u64 = 16 << 20;

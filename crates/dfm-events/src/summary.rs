@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use dfm_net::{Frame, NodeId};
+use dfm_net::NodeId;
 use indexmap::IndexMap;
 use serde::Serialize;
 
-use crate::format::Entry;
+use crate::format::{Entry, Told};
 use crate::read::Record;
 
 /// The most errors that are told with their texts.
@@ -47,23 +47,6 @@ pub struct Summary {
     pub left_out: u64,
     /// Whether the record is whole: it ends where a line does, and all its lines are read.
     pub whole: bool,
-}
-
-/// An error that the application was told.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Told {
-    /// Where it arose, or the site that was lost.
-    pub site: String,
-    /// The node that failed.
-    pub node: Option<NodeId>,
-    /// Its operation.
-    pub operation: Option<String>,
-    /// Its frame.
-    pub frame: Option<Frame>,
-    /// The kind of error.
-    pub kind: String,
-    /// What happened.
-    pub message: String,
 }
 
 /// What an operation took. Times are seconds.
@@ -137,12 +120,10 @@ impl Summary {
                     let of = nodes.entry((node, site)).or_default();
                     of.sent = of.sent.saturating_add(*bytes);
                 }
-                Entry::Error { site, node, operation, frame, kind, message, .. } => {
+                Entry::Error { error, .. } => {
                     errors += 1;
                     if summary.failures.len() < MOST_FAILURES {
-                        let (site, node, operation) = (site.clone(), node.clone(), operation.clone());
-                        let (frame, kind, message) = (frame.clone(), kind.clone(), message.clone());
-                        summary.failures.push(Told { site, node, operation, frame, kind, message });
+                        summary.failures.push(error.clone());
                     }
                 }
                 Entry::LeftOut { count, .. } => summary.left_out = summary.left_out.saturating_add(*count),

@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
+use dfm_diag::xml;
 use dfm_net::{Frame, NodeId};
 use indexmap::IndexMap;
 use serde_json::{Value, json};
@@ -95,15 +96,17 @@ impl<'r> Timeline<'r> {
                 self.lanes.entry(site).or_default().calls.push(call);
                 return;
             }
-            Entry::Started { frame, at } => (home, at, "started", format!("frame {} began", levels(frame))),
+            Entry::Started { frame, at } => (home, at, "started", format!("frame {frame} began")),
             Entry::Sent { site, node, frame, to, at, bytes } => {
-                let what = format!("{} sent {bytes} bytes to {to} in frame {}", self.name(node), levels(frame));
+                let what = format!("{} sent {bytes} bytes to {to} in frame {frame}", self.name(node));
                 (site.as_str(), at, "sent", what)
             }
             Entry::Came { node, frame, at } => {
-                (home, at, "came", format!("{} came in frame {}", shown_node(node), levels(frame)))
+                (home, at, "came", format!("{} came in frame {frame}", shown_node(node)))
             }
-            Entry::Error { kind, message, site, at, .. } => (home, at, "error", format!("{kind} at {site}: {message}")),
+            Entry::Error { error, at } => {
+                (home, at, "error", format!("{} at {}: {}", error.kind, error.site, error.message))
+            }
             Entry::Resumed { at } => (home, at, "resumed", "another application went on".to_owned()),
             Entry::Ended { at, status, .. } => (home, at, "ended", format!("the job was over: {status}")),
             Entry::LeftOut { .. } => return,
@@ -211,7 +214,7 @@ fn draw_call(svg: &mut String, name: &str, call: &Call<'_>, (left, y): (f64, f64
     let (fill, stroke) = if call.failed { ("#fbd0d0", "#a22") } else { ("#fff", "#334") };
     let told = format!(
         "{name}, frame {}: {}, waited {}{}",
-        levels(call.frame),
+        call.frame,
         shown_seconds(call.seconds),
         shown_seconds(call.waited),
         if call.failed { ", failed" } else { "" }
@@ -316,7 +319,7 @@ pub fn timeline_text(record: &Record) -> Vec<String> {
             let failed = if call.failed { ", failed" } else { "" };
             let (took, waited) = (shown_seconds(call.seconds), shown_seconds(call.waited));
             let name = timeline.name(call.node);
-            let what = format!("{name}, frame {}: {took}, waited {waited}{failed}", levels(call.frame));
+            let what = format!("{name}, frame {}: {took}, waited {waited}{failed}", call.frame);
             lines.push((call.at, *site, what));
         }
         lines.extend(lane.marks.iter().map(|(at, _, text)| (*at, *site, text.clone())));
@@ -345,19 +348,4 @@ fn shown_node(node: &NodeId) -> String {
         NodeId::Number(number) => format!("node {number}"),
         NodeId::Name(name) => format!("node {name}"),
     }
-}
-
-fn levels(frame: &Frame) -> String {
-    frame.levels().iter().map(u32::to_string).collect::<Vec<_>>().join(".")
-}
-
-/// A text for XML, cut if it is longer than so many characters.
-fn xml(text: &str, most: usize) -> String {
-    let clean = |c: &char| !c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}');
-    let mut kept: String = text.chars().filter(clean).take(most).collect();
-    if text.chars().filter(clean).nth(most).is_some() {
-        kept.pop();
-        kept.push('…');
-    }
-    kept.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use dfm_events::{
-    Entry, Folder, Header, MOST_ENTRIES, MOST_RECORDS, Node, Record, Summary, Unreadable, VERSION, Writer, compare,
-    read, timeline_chrome, timeline_svg, timeline_text,
+    Entry, Folder, Header, MOST_ENTRIES, MOST_RECORDS, Node, Record, Summary, Told, Unreadable, VERSION, Writer,
+    compare, read, timeline_chrome, timeline_svg, timeline_text,
 };
 use dfm_net::{Failure, Frame, NodeId};
 use proptest::prelude::*;
@@ -272,7 +272,9 @@ fn a_long_message_is_cut() {
         message: "ü".repeat(1_000_000),
         stack_trace: String::new(),
     };
-    let Entry::Error { kind, message, .. } = Entry::error(failure, 1.0) else { panic!("it is an error") };
+    let Entry::Error { error: Told { kind, message, .. }, .. } = Entry::error(failure, 1.0) else {
+        panic!("it is an error")
+    };
     assert_eq!((kind.chars().count(), message.chars().count()), (1001, 1001));
 }
 

@@ -1,5 +1,7 @@
 //! Which run of a pipeline's body does a token belong to?
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
@@ -20,6 +22,16 @@ impl TryFrom<SmallVec<[u32; 3]>> for Frame {
             1..=MOST_LEVELS => Ok(Self(levels)),
             _ => Err("a frame has more levels than blocks lie in each other"),
         }
+    }
+}
+
+impl fmt::Display for Frame {
+    /// Its numbers with dots between them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, level) in self.0.iter().enumerate() {
+            write!(f, "{}{level}", if at == 0 { "" } else { "." })?;
+        }
+        Ok(())
     }
 }
 

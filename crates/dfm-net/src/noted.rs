@@ -75,10 +75,14 @@ impl Noted {
 
     /// Whether its times are such as a clock gives.
     pub fn has_times(&self) -> bool {
-        let sound = |seconds: f64| (0.0..1e12).contains(&seconds);
         match self {
-            Self::Started { at, .. } | Self::Sent { at, .. } | Self::Came { at, .. } => sound(*at),
-            Self::Fired { waited, begin, seconds, .. } => sound(*begin) && sound(*seconds) && sound(*waited),
+            Self::Started { at, .. } | Self::Sent { at, .. } | Self::Came { at, .. } => is_time(*at),
+            Self::Fired { waited, begin, seconds, .. } => is_time(*begin) && is_time(*seconds) && is_time(*waited),
         }
     }
+}
+
+/// Whether that many seconds can be a moment or a time.
+pub fn is_time(seconds: f64) -> bool {
+    (0.0..1e12).contains(&seconds)
 }

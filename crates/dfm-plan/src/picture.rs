@@ -7,6 +7,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write;
 
+use dfm_diag::xml;
 use indexmap::IndexMap;
 
 use crate::check::shown as shown_node;
@@ -51,7 +52,7 @@ pub fn picture(estimate: &Estimate, run: Option<&MeasuredRun>) -> String {
              stroke-width=\"3\"/>\n<text x=\"{}\" y=\"22\" text-anchor=\"middle\" font-size=\"14\" \
              font-weight=\"bold\">{}</text>",
             left + width / 2.0,
-            escaped(site, columns * 22)
+            xml(site, columns * 22)
         );
     }
     let mut labels = String::new();
@@ -92,10 +93,10 @@ fn draw_node(svg: &mut String, node: &EstimatedNode, measured: Option<Option<&Me
         None => ("no cost known".to_owned(), "no cost known".to_owned()),
     };
     let lines = match measured {
-        None => [beside(&id, &done), escaped(&repeated(node), LINE)],
+        None => [beside(&id, &done), xml(&repeated(node), LINE)],
         Some(Some(run)) => [beside(&id, &format!("done after {}", shown_seconds(run.finish))), expected],
         Some(None) if node.operation => [beside(&id, "did not run"), expected],
-        Some(None) => [escaped(&id, LINE), String::new()],
+        Some(None) => [xml(&id, LINE), String::new()],
     };
     let far = measured.flatten().filter(|_| known).is_some_and(|run| {
         let (more, less) = (run.finish.max(node.finish), run.finish.min(node.finish));
@@ -103,9 +104,9 @@ fn draw_node(svg: &mut String, node: &EstimatedNode, measured: Option<Option<&Me
     });
     let colours = ["#556", if far { "#b30" } else { "#556" }];
     let middle = (left + right) / 2.0;
-    let title = escaped(&format!("{id}: {} at {}", node.label, node.site), usize::MAX);
+    let title = xml(&format!("{id}: {} at {}", node.label, node.site), usize::MAX);
     let lines: Vec<(&String, &str)> = lines.iter().zip(colours).filter(|(text, _)| !text.is_empty()).collect();
-    let (label, line) = (escaped(&node.label, 21), top + 30.0 - 6.5 * lines.len() as f64);
+    let (label, line) = (xml(&node.label, 21), top + 30.0 - 6.5 * lines.len() as f64);
     let _ = write!(
         svg,
         "<g><title>{title}</title><rect x=\"{left}\" y=\"{top}\" width=\"{}\" height=\"{}\" rx=\"{round}\" \
@@ -125,7 +126,7 @@ fn draw_node(svg: &mut String, node: &EstimatedNode, measured: Option<Option<&Me
 /// A node's name, cut to what the rest leaves of the line in its box.
 fn beside(id: &str, rest: &str) -> String {
     let room = LINE.saturating_sub(rest.chars().count() + 2);
-    format!("{}, {rest}", escaped(id, room))
+    format!("{}, {rest}", xml(id, room))
 }
 
 /// How often a node fires, if not once.
@@ -342,14 +343,4 @@ fn point_on(way: &Way, along: f64) -> (f64, f64) {
     let bent = 3.0 * t * t - 2.0 * t * t * t;
     let u = 1.0 - t;
     (x0 + (x1 - x0) * bent, u * u * u * y0 + 3.0 * u * t * way.tracks[part] + t * t * t * y1)
-}
-
-/// A text for XML, cut if it is longer than so many characters.
-fn escaped(text: &str, most: usize) -> String {
-    let mut kept: String = text.chars().filter(|c| !c.is_control()).take(most).collect();
-    if text.chars().count() > most {
-        kept.pop();
-        kept.push('…');
-    }
-    kept.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

@@ -267,10 +267,9 @@ impl Site {
         self.site.add_pipe(site);
     }
 
-    /// Has each value judged that is sent from here: `judge(value, job, to, operation, makers)` before it is encoded, which gives
-    /// what is sent for it, and
-    /// when it is `judge(value, job, to, operation, makers, size, digest)`, where the digest of its bytes is None unless `digests` are wanted.
-    /// What that raises is why it does not leave.
+    /// Has each value judged that is sent from here: `judge(value, job, to, operation, makers)` before it is encoded,
+    /// which gives what is sent for it, and `judge(value, job, to, operation, makers, size, digest)` when it is, where the
+    /// digest of its bytes is None unless `digests` are wanted. What that raises is why it does not leave.
     fn guard(&mut self, judge: Py<PyAny>, digests: bool) {
         let host = self.site.host();
         host.judge = Some(judge);

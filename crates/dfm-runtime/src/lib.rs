@@ -6,6 +6,7 @@ mod host;
 mod keeper;
 mod limits;
 mod link;
+mod makers;
 mod measure;
 mod noting;
 mod numbers;

@@ -76,6 +76,8 @@ struct Job<V> {
     ahead: HashMap<u32, u64>,
     /// Whose results could not be sent in which frame, which has been told: once, however many wait for them.
     unsendable: HashSet<(NodeId, Frame)>,
+    /// Place of another site → that site → of which operations there may be something in what goes there.
+    makers: HashMap<PlaceId, HashMap<String, Vec<String>>>,
     /// Only of a job that is measured.
     measuring: Option<Measuring>,
     /// Only of a job that home wants to hear of.
@@ -527,8 +529,11 @@ impl<H: Host> Site<H> {
             }
         }
         self.newest = self.newest.max(id);
-        let (streams, ahead, unsendable) = (HashMap::new(), HashMap::new(), HashSet::new());
-        self.jobs.insert(id, Job { engine, calls: 0, streams, ahead, unsendable, measuring: None, noting: None, home });
+        let (streams, ahead, unsendable, makers) = Default::default();
+        self.jobs.insert(
+            id,
+            Job { engine, calls: 0, streams, ahead, unsendable, makers, measuring: None, noting: None, home },
+        );
         self.events.push(Event::Opened(id, name));
     }
 

@@ -6,7 +6,6 @@ A value is never changed where it is: what leaves is another one. What cannot be
 from __future__ import annotations
 
 import copy
-import dataclasses
 import enum
 import math
 import numbers
@@ -17,16 +16,14 @@ from decimal import Decimal
 from typing import Any, cast
 
 from dfm import _native
+from dfm.exec._parts import DEEPEST, TABLES, fields, is_fewer, type_name
 from dfm.exec._policy import Suppress
 from dfm.exec._types import scalar
 
-_DEEPEST = 200
-"""As deep as a value may be that is sent at all."""
 _LONGEST = 1 << 20
 """Items of a range that are made coarse."""
 _EXACT = 2.0**53
 """From which on a number of floating point has no fraction to be rounded."""
-_TABLES = {"pandas": ("DataFrame", "Series"), "polars": ("DataFrame", "Series"), "pyarrow": ("Table", "RecordBatch")}
 
 
 class CoarseError(Exception):
@@ -114,7 +111,7 @@ class _Numbers:
         value = scalar(value)
         kind = cast("type[Any]", type(value))
         module = kind.__module__.partition(".")[0]
-        if depth > _DEEPEST:
+        if depth > DEEPEST:
             raise self._cannot(value)
         if value is None or isinstance(value, str | bytes | bytearray | memoryview | bool | enum.Enum):
             return cast(Any, value)
@@ -133,7 +130,7 @@ class _Numbers:
             if isinstance(value, tuple):
                 return kind(*parts) if hasattr(kind, "_fields") else tuple(parts)
             return frozenset(parts) if isinstance(value, frozenset) else set(parts) if isinstance(value, set) else parts
-        if kind.__name__ in _TABLES.get(module, ()):
+        if kind.__name__ in TABLES.get(module, ()):
             return self._table(value, module, depth)
         if module == "numpy" and getattr(value, "dtype", None) is not None:
             return self._numpy(value, depth)
@@ -193,7 +190,7 @@ class _Numbers:
         return pyarrow.array([self.of(cell, depth + 1) for cell in column.to_pylist()])
 
     def _object(self, value: Any, depth: int) -> Any:
-        changed = {name: (part, self.of(part, depth + 1)) for name, part in _fields(value)}
+        changed = {name: (part, self.of(part, depth + 1)) for name, part in fields(value)}
         changed = {name: after for name, (part, after) in changed.items() if after is not part}
         if not changed:
             return value
@@ -217,7 +214,7 @@ class _Numbers:
                 )
 
     def _cannot(self, value: object) -> CoarseError:
-        return CoarseError(self._rule, f"a value of type {_type(value)}, whose numbers cannot be changed")
+        return CoarseError(self._rule, f"a value of type {type_name(value)}, whose numbers cannot be changed")
 
 
 class _Counts:
@@ -229,8 +226,8 @@ class _Counts:
 
     def of(self, value: Any, depth: int) -> Any:
         """The value as it leaves."""
-        if depth > _DEEPEST:
-            raise CoarseError("suppress", f"a value of more than {_DEEPEST} levels")
+        if depth > DEEPEST:
+            raise CoarseError("suppress", f"a value of more than {DEEPEST} levels")
         kind = cast("type[Any]", type(value))
         module = kind.__module__.partition(".")[0]
         if isinstance(value, dict):
@@ -243,15 +240,17 @@ class _Counts:
             if isinstance(value, tuple):
                 return kind(*parts) if hasattr(kind, "_fields") else tuple(parts)
             return parts
-        if kind.__name__ in _TABLES.get(module, ()):
+        if kind.__name__ in TABLES.get(module, ()):
             return self._table(value, module)
         if names := [str(name) for name in _named(value) if name is not None and self._is_count(name)]:
-            raise CoarseError("suppress", f"the counts '{names[0]}' in a value of type {_type(value)}")
-        for name, part in _fields(value) if module not in ("numpy", *_OTHERS, *_TABLES) else ():
+            raise CoarseError("suppress", f"the counts '{names[0]}' in a value of type {type_name(value)}")
+        for name, part in fields(value) if module not in ("numpy", *_OTHERS, *TABLES) else ():
             if self._is_count(name) and self._is_small(part):
-                raise CoarseError("suppress", f"a small count, the field '{name}' of a value of type {_type(value)}")
+                raise CoarseError(
+                    "suppress", f"a small count, the field '{name}' of a value of type {type_name(value)}"
+                )
             if self.of(part, depth + 1) is not part:
-                raise CoarseError("suppress", f"a value of type {_type(value)} with a small count in it")
+                raise CoarseError("suppress", f"a value of type {type_name(value)} with a small count in it")
         return value
 
     def _dictionary(self, value: dict[Any, Any], depth: int) -> Any:
@@ -312,8 +311,7 @@ class _Counts:
         return any(_native.is_like(str(level), pattern) for level in _levels(name) for pattern in self._patterns)
 
     def _is_small(self, count: Any) -> bool:
-        number = scalar(count)
-        return isinstance(number, bool) or not isinstance(number, int | float) or not number >= self._below
+        return is_fewer(count, self._below)
 
 
 _OTHERS = ("torch", "jax", "jaxlib", "scipy", "xarray", "pyarrow", "pandas", "polars", "PIL")
@@ -334,14 +332,3 @@ def _named(value: Any) -> list[Any]:
     """The names in an array's type."""
     named = (getattr(getattr(value, "dtype", None), "names", None) or (), getattr(value, "data_vars", ()))
     return [name for names in named for name in names]
-
-
-def _fields(value: Any) -> list[tuple[str, Any]]:
-    if not dataclasses.is_dataclass(value):
-        return list(getattr(value, "__dict__", {}).items())
-    names = [field.name for field in dataclasses.fields(value)]
-    return [(name, getattr(value, name)) for name in names if hasattr(value, name)]
-
-
-def _type(value: object) -> str:
-    return f"{type(value).__module__}.{type(value).__qualname__}"

@@ -6,7 +6,6 @@ is. What stays at the site is nobody's business.
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import itertools
 import numbers
@@ -19,12 +18,11 @@ from dfm.exec._audit import Audit
 from dfm.exec._coarse import CoarseError, rounded, without_small
 from dfm.exec._counting import Counting
 from dfm.exec._deciding import Deciding
+from dfm.exec._parts import DEEPEST, TABLES, fields, is_fewer, type_name
 from dfm.exec._policy import Leaves
 from dfm.exec._release import Releasing
 from dfm.exec._types import scalar
 
-_DEEPEST = 200
-"""As deep as a value may be that is sent at all."""
 _KINDS: dict[type[Any], str] = {
     type(None): "nothing",
     bool: "boolean",
@@ -46,7 +44,6 @@ _ARRAYS = ("numpy", "torch", "jax", "jaxlib", "scipy", "xarray", "pyarrow", "pan
 """Packages whose values are arrays, where they are no tables."""
 _OF_DTYPES = {"b": "boolean", "U": "text", "S": "text", "T": "text", "V": "bytes"}
 """What the elements of NumPy's types are that are no numbers and no objects."""
-_TABLES = {"pandas": ("DataFrame", "Series"), "polars": ("DataFrame", "Series"), "pyarrow": ("Table", "RecordBatch")}
 
 
 class Leaving:
@@ -124,13 +121,13 @@ class Leaving:
         self._counting.leave(size)
 
     def _check(self, leaves: Leaves, value: Any, depth: int) -> None:
-        if depth > _DEEPEST:
-            raise self._refused("kinds", f"a value of more than {_DEEPEST} levels")
+        if depth > DEEPEST:
+            raise self._refused("kinds", f"a value of more than {DEEPEST} levels")
         value = scalar(value)
         kind, held, parts = _looked_at(value)
         for one in (*([kind] if kind else ()), *sorted(held)):
             if leaves.kinds is not None and one and one not in leaves.kinds:
-                raise self._refused("kinds", f"a value that is, or has in it, {one}; it is of type {_type(value)}")
+                raise self._refused("kinds", f"a value that is, or has in it, {one}; it is of type {type_name(value)}")
         rows = _rows(value) if kind in ("list", "dictionary", "array", "table") else None
         if rows is not None and leaves.rows is not None and rows > leaves.rows:
             raise self._refused("rows", f"a {kind} of {rows} rows; no more than {leaves.rows} may")
@@ -153,8 +150,7 @@ class Leaving:
             found: Any = value[column]
             counts = [*found] if isinstance(found, list | tuple) else [found]
         for count in counts:
-            number: Any = scalar(count.as_py() if hasattr(count, "as_py") else count)
-            if isinstance(number, bool) or not isinstance(number, int | float) or not number >= least:
+            if is_fewer(count, least):
                 raise self._refused("smallest-group", f"a group of fewer than {least}, by the column '{column}'")
 
     def _refused(self, rule: str, what: str) -> RefusedError:
@@ -176,14 +172,14 @@ def _looked_at(value: Any) -> tuple[str | None, set[str], Iterable[Any]]:
         return plain, {"number"} if kind is range else set(), value if plain == "list" and kind is not range else ()
     if issubclass(kind, numbers.Number):
         return "number", set(), ()
-    if name in _TABLES.get(module, ()):
+    if name in TABLES.get(module, ()):
         return "table", *_cells(value, module)
     if module in _ARRAYS:
         return "array", _elements(value), value.reshape(-1).tolist() if _holds_objects(value) else ()
     if module == "PIL":
         return "image", set(), ()
     # dfm's own are what an advisor's answers are in.
-    return None if module == "dfm" else "object", set(), [part for _, part in _fields(value)]
+    return None if module == "dfm" else "object", set(), [part for _, part in fields(value)]
 
 
 def _elements(value: Any) -> set[str]:
@@ -200,13 +196,6 @@ def _elements(value: Any) -> set[str]:
 
 def _holds_objects(value: Any) -> bool:
     return bool(getattr(getattr(value, "dtype", None), "hasobject", False)) and hasattr(value, "reshape")
-
-
-def _fields(value: Any) -> list[tuple[str, Any]]:
-    if not dataclasses.is_dataclass(value):
-        return list(getattr(value, "__dict__", {}).items())
-    names = [field.name for field in dataclasses.fields(value)]
-    return [(name, getattr(value, name)) for name in names if hasattr(value, name)]
 
 
 def _cells(value: Any, module: str) -> tuple[set[str], Iterable[Any]]:
@@ -254,7 +243,7 @@ def _columns(value: Any, kind: str | None) -> list[str]:
         named = (of, getattr(value, "data_vars", ()), getattr(value, "coords", ()), [getattr(value, "name", None)])
         return [str(name) for names in named for name in names if name is not None]
     if kind != "table":
-        return [name for name, _ in _fields(value)] if kind in ("object", None) else []
+        return [name for name, _ in fields(value)] if kind in ("object", None) else []
     if not type(value).__module__.startswith("pandas"):
         return list(_arrow_names(_arrow_schema(value)))
     found: list[Any] = [*getattr(value, "columns", ()), *value.index.names, getattr(value, "name", None)]
@@ -271,7 +260,3 @@ def _arrow_names(fields: Any) -> Iterator[str]:
         yield field.name
         inner = field.type
         yield from _arrow_names(inner.field(at) for at in range(inner.num_fields))
-
-
-def _type(value: object) -> str:
-    return f"{type(value).__module__}.{type(value).__qualname__}"

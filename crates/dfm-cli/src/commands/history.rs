@@ -4,6 +4,7 @@ use std::path::Path;
 
 use dfm_diag::{Diagnostic, one_line};
 use dfm_events::{Folder, NodeSummary, Record, Summary, Told, shown_seconds};
+use dfm_plan::shown_bytes;
 use serde_json::{Value, json};
 
 use super::{Chosen, Context, Failure};
@@ -67,8 +68,7 @@ fn told(failure: &Told) -> String {
         place.push_str(&format!(", {operation}"));
     }
     if let Some(frame) = &failure.frame {
-        let levels: Vec<String> = frame.levels().iter().map(u32::to_string).collect();
-        place.push_str(&format!(", frame {}", levels.join(".")));
+        place.push_str(&format!(", frame {frame}"));
     }
     format!("{place}: {}: {}", failure.kind, failure.message)
 }
@@ -85,19 +85,9 @@ fn took(node: &NodeSummary) -> String {
         parts.push(format!("waited {} each", shown_seconds(node.waited / node.calls as f64)));
     }
     if node.sent > 0 {
-        parts.push(format!("sent {}", bytes(node.sent)));
+        parts.push(format!("sent {}", shown_bytes(node.sent as f64)));
     }
     format!("{} at {at}: {}", if node.operation.is_empty() { "(none)" } else { &node.operation }, parts.join(", "))
-}
-
-/// A size, for people.
-fn bytes(bytes: u64) -> String {
-    match bytes {
-        0..1000 => format!("{bytes} B"),
-        1000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
-        _ => format!("{:.1} GB", bytes as f64 / 1e9),
-    }
 }
 
 /// What a server says of a job with what its record adds; either can be missing.

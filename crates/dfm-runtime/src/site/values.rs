@@ -11,6 +11,7 @@ use super::links::Way;
 use super::{Site, described};
 use crate::host::{Event, Host, Incoming, Part, TransferError};
 use crate::link::{MAX_FILES, MAX_PACKET};
+use crate::makers::makers;
 use crate::segment::{Received, SEGMENT_FROM};
 
 impl<H: Host> Site<H> {
@@ -107,33 +108,16 @@ impl<H: Host> Site<H> {
         Some(described(net, transition as TransitionId))
     }
 
-    /// The operations at this site of whose results there may be something in what goes to a place of another site: that
-    /// whose arc leads there or, where that is no operation's, all from which something comes to it.
-    fn makers(&self, id: JobId, place: PlaceId, site: &str) -> Vec<String> {
-        let Some(job) = self.jobs.get(&id) else { return vec![] };
-        let net = job.engine.net();
-        let leads = |arc: &dfm_net::Arc| arc.place == place && arc.site.as_deref() == Some(site);
-        let mut seen: Vec<bool> = net.transitions.iter().map(|one| one.outputs.iter().any(leads)).collect();
-        let mut next: Vec<usize> = (0..seen.len()).filter(|at| seen[*at]).collect();
-        let mut found = vec![];
-        while let Some(at) = next.pop() {
-            if let Some(operation) = net.transitions[at].step.operation() {
-                found.push(operation.to_owned());
-                continue;
-            }
-            let leads = |arc: &dfm_net::Arc| {
-                arc.site.is_none() && net.places.get(arc.place as usize).is_some_and(|to| to.transition as usize == at)
-            };
-            for (other, transition) in net.transitions.iter().enumerate() {
-                if !seen[other] && transition.outputs.iter().any(leads) {
-                    seen[other] = true;
-                    next.push(other);
-                }
-            }
+    /// The operations of whose results there may be something in what goes there; looked for once.
+    fn makers(&mut self, id: JobId, place: PlaceId, site: &str) -> Vec<String> {
+        let Some(job) = self.jobs.get_mut(&id) else { return vec![] };
+        let known = job.makers.entry(place).or_default();
+        if let Some(makers) = known.get(site) {
+            return makers.clone();
         }
-        found.sort_unstable();
-        found.dedup();
-        found
+        let makers = makers(job.engine.net(), place, site);
+        known.insert(site.to_owned(), makers.clone());
+        makers
     }
 
     fn warn_of_result(&mut self, id: JobId, place: PlaceId, site: &str, warning: Option<String>) {
