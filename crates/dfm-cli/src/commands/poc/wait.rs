@@ -16,8 +16,8 @@ use super::records::{self, Record};
 use super::{Context, Failure, Place};
 use crate::{flare, processes};
 
-/// Seconds for a look at a server that listens.
-const LOOK: f64 = 5.0;
+/// Seconds for a look at a server that listens, which on a busy machine needs some to answer.
+const LOOK: f64 = 20.0;
 
 /// How far a site is.
 enum State {
