@@ -1,6 +1,6 @@
 """Which pipeline does a seed stand for, and what has to come of it?
 
-A program is plain data. `written` writes it down with the generated API; `tokens` says by plain recursion what its job
+A program is plain data. `written` writes it down with the generated API; `outcome` says by plain recursion what its job
 delivers where nothing goes wrong with the sites.
 """
 # pyright: basic
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import random
 import zlib
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -296,32 +295,42 @@ def told(value: Any) -> str:
     return text if len(text) < 1000 else f"{text[:20]}… of {len(text)}, {zlib.crc32(text.encode())}"
 
 
-def tokens(program: Program) -> Counter[Place]:
-    """What the job delivers where all goes well."""
-    had: list[Place] = []
+@dataclass
+class Outcome:
+    """What comes of a program where all goes well."""
+
+    tokens: list[Place] = field(default_factory=list[Place])
+    fails: bool = False
+    """Whether an operation fails; no place may be waiting for what it makes."""
+
+
+def outcome(program: Program) -> Outcome:
+    """What its job delivers where all goes well."""
+    made = Outcome()
     for frame, params in enumerate(program.params):
-        _run(program.statements, dict(params), (frame,), had)
-    return Counter(had)
+        _run(program.statements, dict(params), (frame,), made)
+    return made
 
 
-def _run(statements: list[Statement], values: dict[str, Any], frame: tuple[int, ...], had: list[Place]) -> None:
+def _run(statements: list[Statement], values: dict[str, Any], frame: tuple[int, ...], made: Outcome) -> None:
     def value(operand: Operand) -> Any:
         return values[operand] if isinstance(operand, str) else operand
 
     def fail(*blocks: list[Statement]) -> None:
-        had.extend((place, frame, FAILED) for block in blocks for place in _places(block))
+        made.tokens.extend((place, frame, FAILED) for block in blocks for place in _places(block))
 
     for one in statements:
         match one:
             case Call(out, operation, _, operands):
                 of = [value(operand) for operand in operands]
                 values[out] = FAILED if FAILED in of else _MEANINGS[operation](*of)
+                made.fails |= operation == "Fail"
             case Deliver(place, operand):
                 of = value(operand)
                 if isinstance(of, Stream):
-                    had.extend((place, frame, told(item)) for item in of)
+                    made.tokens.extend((place, frame, told(item)) for item in of)
                 else:
-                    had.append((place, frame, FAILED if of == FAILED else told(of)))
+                    made.tokens.append((place, frame, FAILED if of == FAILED else told(of)))
             case Loop(seq, element, body, of, collected):
                 if values[seq] == FAILED:
                     fail(body)
@@ -330,30 +339,30 @@ def _run(statements: list[Statement], values: dict[str, Any], frame: tuple[int, 
                 each: list[Any] = []
                 for index, item in enumerate(values[seq]):
                     inner = {**values, element: item}
-                    _run(body, inner, (*frame, index), had)
+                    _run(body, inner, (*frame, index), made)
                     each.append(inner[of])
                 values[collected] = FAILED if FAILED in each else each
             case Choice(left, least, body, otherwise):
                 if value(left) == FAILED:
                     fail(body, otherwise)
                 else:
-                    _run(body if value(left) >= least else otherwise, dict(values), frame, had)
+                    _run(body if value(left) >= least else otherwise, dict(values), frame, made)
             case Rounds(start, at_most, carried, body, following, enough, result, count):
-                now, made = value(start), 0
+                now, rounds = value(start), 0
                 if now == FAILED:
                     fail(body)
                     values[result] = values[count] = FAILED
                     continue
-                while made < at_most:
+                while rounds < at_most:
                     inner = {**values, carried: now}
-                    _run(body, inner, (*frame, made), had)
-                    now, made = inner[following], made + 1
+                    _run(body, inner, (*frame, rounds), made)
+                    now, rounds = inner[following], rounds + 1
                     if now >= enough:
                         break
-                values[result], values[count] = now, made
+                values[result], values[count] = now, rounds
             case Everywhere(operand, _, collected):
-                made = value(operand)
-                values[collected] = FAILED if made == FAILED else {site: made + 1 for site in SITES}
+                of = value(operand)
+                values[collected] = FAILED if of == FAILED else {site: of + 1 for site in SITES}
             case Cached(out, _, operand, _):
                 values[out] = FAILED if value(operand) == FAILED else value(operand) + 1
 

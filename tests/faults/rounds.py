@@ -24,10 +24,10 @@ from typing import Any
 import programs
 from dfm.api import ErrorToken, Pipeline, StopToken
 from dfm.errors import SessionError
-from dfm.session import JobStatus, Session
+from dfm.session import Job, JobStatus, Session
 
 PATIENCE = 60.0
-"""Seconds that a job may take, on the slowest machine that anybody tries this on."""
+"""Seconds in which anything of a job happens, on the slowest machine that anybody tries this on."""
 
 
 class Broken(AssertionError):
@@ -189,7 +189,9 @@ class Run:
 
     def __init__(self, seed: str, chance: random.Random) -> None:
         self.program = programs.program(seed)
-        self.wanted = programs.tokens(self.program)
+        outcome = programs.outcome(self.program)
+        self.wanted = Counter(outcome.tokens)
+        self.fails = outcome.fails
         self.had: list[programs.Place] = []
         self.spoilt = 0
         """In which of its callbacks the application raises."""
@@ -240,23 +242,32 @@ def _play(session: Session, fed: Any, chance: random.Random, runs: list[Run], fa
                 fed.Fork(how="close", site=chance.choice(["server", "east"]))
             jobs.append(session.execute(closing))
         for job in jobs:
-            if not job.wait_until_finished(PATIENCE):
-                raise Broken("it does not end: " + "; ".join(map(str, job.waiting())))
+            _wait(job)
     for run in begun:
         _judge(run, harmed=fault not in HARMLESS, cancelled=fault == "cancel" and run is runs[0])
 
 
+def _wait(job: Job) -> None:
+    """Waits for a job's end, as long as anything of it happens."""
+    before = None
+    while not job.wait_until_finished(PATIENCE):
+        waits = job.waiting()
+        now = [(type(one), getattr(one, "node", None), getattr(one, "frame", None)) for one in waits]
+        if now == before:
+            raise Broken("it does not end: " + "; ".join(map(str, waits)))
+        before = now
+
+
 def _judge(run: Run, harmed: bool, cancelled: bool) -> None:
     status, errors, had, wanted = run.job.get_status(), run.job.errors, Counter(run.had), run.wanted
-    fails = any(value == programs.FAILED for _, _, value in wanted)
     lacks, more = sorted((wanted - had).elements()), sorted((had - wanted).elements())
     # What a fault took away is an error at its place, or is not there; all else is as it has to be.
     strange = [token for token in more if token[2] != programs.FAILED and not _is_part(token, wanted)]
     match status:
         case JobStatus.FINISHED:
-            well = not fails and not lacks and not more
+            well = not run.fails and not lacks and not more
         case JobStatus.FAILED:
-            well = bool(errors) and (not strange if harmed else fails and not lacks and not more)
+            well = bool(errors) and (not strange if harmed else run.fails and not lacks and not more)
         case _:
             well = cancelled and not strange
     if not well:

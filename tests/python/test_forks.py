@@ -59,8 +59,9 @@ def test_a_worker_whose_child_outlives_it_is_seen_to_die(session, fed):
         os.kill(child, signal.SIGKILL)
 
 
-def test_a_site_whose_descriptors_are_closed_is_lost(session, fed):
-    job = session.execute(one(fed.Fork, how="close"))
+@pytest.mark.parametrize("operation", ["Fork", "ForkOnThread"])
+def test_a_site_whose_descriptors_are_closed_is_lost(session, fed, operation):
+    job = session.execute(one(getattr(fed, operation), how="close"))
     assert job.wait_until_finished(20) and job.get_status() is JobStatus.FAILED
     assert job.errors[0].errors[0].type == "SiteLostError"
     assert session.run(one(fed.Echo, value=3)) == {"yield": [3]}

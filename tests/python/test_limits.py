@@ -134,6 +134,31 @@ def test_a_coroutine_that_does_not_wait_is_late_all_the_same(home, fed):
     assert (kind, message) == ("TimeoutError", "it took longer than its timeout of 0.1 s")
 
 
+def test_a_coroutine_that_takes_no_notice_of_being_cancelled_is_late(home, fed):
+    kind, message = error_of(home, lambda: Yield(value=fed.OfATask(how="go on", timeout=0.1, site="east")))
+    assert (kind, message) == ("TimeoutError", "it took longer than its timeout of 0.1 s")
+
+
+class Faceless:
+    @property
+    def __class__(self):
+        raise RuntimeError("it has none")
+
+
+def on_thread(self, value):
+    return Faceless()
+
+
+async def as_coroutine(self, value):
+    return Faceless()
+
+
+@pytest.mark.parametrize(("body", "error"), [(on_thread, "RuntimeError"), (as_coroutine, "EncodingError")])
+def test_a_result_that_does_not_tell_its_class_is_an_error(home, fed, body, error, monkeypatch):
+    monkeypatch.setattr("small.adapters.Echo.body", body)
+    assert error_of(home, lambda: Yield(value=fed.Echo(value=fed.Echo(value=1, site="home"), site="east")))[0] == error
+
+
 def test_every_kind_of_call_ends_after_its_time(home, fed):
     bounded(home, seconds_per_call=1)
     for build in (

@@ -351,8 +351,9 @@ impl Site {
         self.site.readable(site);
     }
 
-    /// Writes what the sockets take; the sites whose sockets take no more for now.
-    fn flush(&mut self) -> Vec<String> {
+    /// Writes what the sockets take; the sites whose sockets take no more for now. `None` if links were at their end:
+    /// what follows from that is due first.
+    fn flush(&mut self) -> Option<Vec<String>> {
         self.site.flush()
     }
 

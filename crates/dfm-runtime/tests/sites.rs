@@ -62,7 +62,7 @@ impl Session {
             quiet += 1;
             for name in NAMES {
                 let Some(site) = self.sites.get_mut(name) else { continue };
-                site.flush();
+                while site.flush().is_none() {}
                 for (to, packet) in site.take_packets() {
                     self.sites.get_mut(to.as_str()).unwrap().receive_packet(name, &packet);
                 }
@@ -161,6 +161,34 @@ fn append(site: &str, call: &Call<Bytes>) -> Outcome<Bytes> {
     let mut bytes = call.inputs[0].clone().unwrap().0;
     bytes.push(site.as_bytes()[0]);
     Outcome::Value(Bytes(bytes))
+}
+
+/// Nothing else may come to the site that could have it write what is left.
+#[test]
+fn a_loss_that_a_site_notices_as_it_writes_is_told_on_at_once() {
+    let mut session = Session::new();
+    session.site("home").open(1, "waits for a", chain(Carry::Value(vec![])), &HashMap::new());
+    let mut sends = chain(Carry::Value(vec![]));
+    (sends[1].site, sends[2].site) = ("b".into(), "a".into());
+    sends[0].places[0].source = Source::Site("a".into());
+    sends[1].transitions[0].outputs = to("a", Carry::Value(vec![]));
+    sends[2].places[0].source = Source::Site("b".into());
+    session.site("home").open(2, "sends to a", sends, &HashMap::new());
+    for job in [1, 2] {
+        session.site("home").start(job, &param(b"1"));
+        session.site("home").stop(job);
+    }
+    session.settle();
+    session.sites.remove("a");
+    let sends = session.calls.iter().position(|(name, _)| *name == "b").expect("it has what it needs");
+    let (_, call) = session.calls.remove(sends);
+    let b = session.site("b");
+    b.complete(call.id, append("b", &call));
+    while b.flush().is_none() {}
+    session.site("home").readable("b");
+    let events = session.site("home").take_events();
+    let told = |event: &Event<Bytes>| matches!(event, Event::Yielded(from, Token::Error(_)) if from.job == 1);
+    assert!(events.iter().any(told));
 }
 
 #[test]

@@ -23,7 +23,7 @@ from typing_extensions import Buffer
 
 from dfm import _native, _values
 from dfm._running.built import check_built
-from dfm._running.forks import end_if_forked, keep_from_forks
+from dfm._running.forks import end_if_closed, end_if_forked, keep_from_forks
 from dfm._running.sending import Sending, Sent
 from dfm._running.threads import Body, Threads
 from dfm._shown import clean_logger
@@ -48,6 +48,8 @@ _OWN = (_native.GoOn, _native.Abandoned, _native.Over, _native.Check)
 """The classes of a site's own events: to look for one of them at a time would take as long as to handle it."""
 _WAIT, _GONE = _native.Room.WAIT, _native.Room.GONE
 """To look up an enum's member takes as long as to tell an item."""
+_GRACE = 1.0
+"""Seconds that a body has to end by itself once its time is over and it was told so."""
 _LONGEST_CALL = 10 * 365 * 86400
 """Seconds that are as good as no limit."""
 
@@ -138,6 +140,10 @@ class SiteLoop:
 
     def turn(self) -> None:
         """Does what is due, and writes what it led to."""
+        self._do_due()
+        self._flush()
+
+    def _do_due(self) -> None:
         self._tell()
         while self._carry_on():
             self._tell()
@@ -147,7 +153,6 @@ class SiteLoop:
             self._turns.keep(self.site.calls()[0])
         if self._adapters is not None:
             self._adapters.rest()
-        self._flush()
 
     async def end(self) -> None:
         """Ends everything that runs, and has adapters end what they have begun."""
@@ -236,7 +241,9 @@ class SiteLoop:
                     task.cancel()
 
     def _flush(self) -> None:
-        blocked = self.site.flush()
+        while (blocked := self.site.flush()) is None:
+            self.watch()
+            self._do_due()
         if self.carry is not None and (packets := self.site.take_packets()):
             self.carry(packets)
         if not blocked and not self._blocked:
@@ -423,6 +430,9 @@ class SiteLoop:
                 sending = Sending(self.sent, call, [])
                 limit = asyncio.timeout(timeout)
                 late = False
+                last = (
+                    None if timeout is None else self._loop.call_later(timeout + _GRACE, self._outlast, call, timeout)
+                )
                 try:
                     async with limit:
                         # Of the first try, who started it has had it judged.
@@ -446,8 +456,16 @@ class SiteLoop:
                     break
                 finally:
                     self.threads.give_up(state)
+                    if last is not None:
+                        last.cancel()
         finally:
             self._calls.pop(call, None)
+        self.turn()
+
+    def _outlast(self, call: int, timeout: float) -> None:
+        """Ends a call whose body goes on though its time is over, as it takes no notice of being cancelled."""
+        self.site.fail(call, "TimeoutError", f"it took longer than its timeout of {timeout} s", "")
+        self._abandon([call])
         self.turn()
 
     def _fail_try(self, call: int, raised: BaseException, state: Body, timeout: float | None) -> None:
@@ -593,21 +611,22 @@ class SiteLoop:
 
     def _run_body(self, call: int, body: Callable[..., Any], arguments: dict[str, Any], sending: Sending) -> None:
         """On a thread: runs a body that is neither a coroutine nor a generator function, whatever it returns."""
+        done: Callable[[int, Any], None]
         try:
             try:
                 value = self._called(body, arguments, sending)
             finally:
                 end_if_forked()
-        except BaseException as error:
-            self.soon(functools.partial(self._end_body, call, self._fail, error))
-        else:
+            # To ask what it is may raise, too.
             if inspect.isgenerator(value):
                 done = self._start_stream
             elif inspect.isawaitable(value):
                 done = self._await
             else:
                 done = self._complete
-            self.soon(functools.partial(self._end_body, call, done, value))
+        except BaseException as error:
+            done, value = self._fail, error
+        self.soon(functools.partial(self._end_body, call, done, value))
 
     def _end_body(self, call: int, done: Callable[[int, Any], None], outcome: Any) -> None:
         self._calls.pop(call, None)
@@ -631,6 +650,7 @@ class SiteLoop:
             done()
             self.turn()
 
+        end_if_closed()
         # Once the loop is closed, nobody waits for it any more.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(do)

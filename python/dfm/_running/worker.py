@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dfm import _native, _values
-from dfm._running.forks import keep_from_forks
+from dfm._running.forks import end_without, keep_from_forks
 from dfm._running.lines import lines_to
 from dfm._running.loop import SiteLoop
 from dfm._shown import clean_logger, log_filter
@@ -31,8 +31,10 @@ def main() -> None:
     control = os.dup(0)
     with open(os.devnull, "rb") as nothing:
         os.dup2(nothing.fileno(), 0)
-    watcher = _Watcher(_native.end_with_parent(control))
+    watched = _native.end_with_parent(control)
+    watcher = _Watcher(watched)
     keep_from_forks(watcher)
+    end_without(watched)
     sys.stdout = lines_to(functools.partial(_print, site.encode()))
     asyncio.run(_serve(site, home, control))
     sys.stdout.close()

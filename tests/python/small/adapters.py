@@ -2,6 +2,7 @@
 # pyright: basic
 
 import asyncio
+import contextlib
 import contextvars
 import dataclasses
 import enum
@@ -48,6 +49,9 @@ class OfATask(Adapter):
             assert task is not None
             task.cancel()
             await asyncio.sleep(1000)
+        while how == "go on":
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(1000)
         if how == "timeout":
             try:
                 async with asyncio.timeout(0.01):

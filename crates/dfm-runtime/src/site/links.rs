@@ -101,8 +101,9 @@ impl<H: Host> Site<H> {
         })
     }
 
-    /// Writes what the sockets take; the sites whose sockets take no more for now.
-    pub fn flush(&mut self) -> Vec<String> {
+    /// Writes what the sockets take; the sites whose sockets take no more for now. `None` if links were at their end:
+    /// what follows from that is due first, and is to be written too.
+    pub fn flush(&mut self) -> Option<Vec<String>> {
         for (number, id) in self.released.take() {
             if let Some(peer) = self.links.values_mut().find(|peer| peer.number == number) {
                 peer.way.push(Message::Release(id).to_bytes(), vec![]);
@@ -119,11 +120,11 @@ impl<H: Host> Site<H> {
         }
         // A link that cannot be written to is at its end, after what it still holds. Nobody may be told by the system
         // that there is something to read, as where its descriptor was closed from outside.
-        for site in gone {
-            self.readable(&site);
-            self.close(&site);
+        for site in &gone {
+            self.readable(site);
+            self.close(site);
         }
-        full
+        gone.is_empty().then_some(full)
     }
 
     /// Reads what a link holds and acts on it.
