@@ -100,25 +100,20 @@ def test_tries_count_as_calls(flood, fed, tmp_path):
     assert (tmp_path / "tries").stat().st_size == 200
 
 
-def test_a_generator_without_an_end(flood, work, fed):
-    tokens = told(flood, lambda: Yield(value=fed.Endless(site="east")))
-    assert "no more than 5000 items" in beyond(tokens, "items-per-call")
-    assert sum(isinstance(token, int) for token in tokens) == 5000
-    works(work, fed)
-
-
-def test_a_generator_without_an_end_that_is_tried_again(flood, work, fed):
-    tokens = told(flood, lambda: Yield(value=fed.Endless(retry=Retry(2), site="east")))
-    assert "no more than 5000 items" in beyond(tokens, "items-per-call")
-    works(work, fed)
-
-
 @pytest.mark.parametrize("retry", [None, Retry(2)])
-def test_an_adapter_that_sends_without_an_end(bounded, work, fed, retry):
+@pytest.mark.parametrize("operation", ["a generator", "an adapter that sends"])
+def test_items_without_an_end(bounded, work, fed, operation, retry):
+    def build():
+        endless = {
+            "a generator": lambda: fed.Endless(site="east", retry=retry),
+            "an adapter that sends": lambda: fed.Send(to=6000, site="east", retry=retry),
+        }
+        Yield(value=endless[operation]())
+
     # How long so many take is no matter here.
     patient = POLICY.replace("seconds-per-call: 2", "seconds-per-call: 60")
     with bounded.policy("east", patient), opened(bounded) as session:
-        tokens = told(session, lambda: Yield(value=fed.Send(to=6000, site="east", retry=retry)))
+        tokens = told(session, build)
     assert "no more than 5000 items" in beyond(tokens, "items-per-call")
     assert sum(isinstance(token, int) for token in tokens) == 5000
     works(work, fed)
