@@ -3,7 +3,7 @@
 #![no_main]
 
 use dfm_fuzz::{HOME, PLANS, write_seeds};
-use dfm_net::{Failure, Frame, Measured, NodeId, Noted, Waiting};
+use dfm_net::{Counts, Failure, Frame, Measured, NodeId, Noted, Waiting};
 use dfm_wire::{Buffer, Encoded, Ending, Message, Order, Outline, Payload, Running, Unfinished};
 use libfuzzer_sys::fuzz_target;
 
@@ -101,7 +101,7 @@ fn seeds() -> Vec<Message> {
         Message::Measure(1),
         Message::Measured(1, vec![measured]),
         Message::Note(1),
-        Message::Noted(1, vec![noted], 2),
+        Message::Noted(1, vec![noted], Counts { known: 2, left_out: 3, ..Counts::default() }),
         Message::Start(1, Frame::of_param_set(0), vec![("x".into(), value())], vec![]),
         Message::Stop(1, 2),
         Message::Cancel(1),

@@ -23,6 +23,7 @@ class Plan:
     def report(self) -> str: ...
     def placements(self) -> str: ...
     def operations(self) -> list[tuple[str, list[tuple[str, str | None]]]]: ...
+    def calls(self) -> list[tuple[str, int]]: ...
     def explain(self) -> str: ...
     def saved(self, pipeline: str) -> str: ...
     def picture(self) -> str | None: ...
@@ -38,7 +39,19 @@ class Measurement:
 
 @final
 class Notes:
-    """What a site has noted of a job."""
+    """What a site has noted of a job, and how far it is."""
+
+    @property
+    def site(self) -> str: ...
+    @property
+    def calls(self) -> tuple[int, int, int]:
+        """Those that are known to be needed, those of them that are over, and those that ended with an error."""
+    @property
+    def elements(self) -> int:
+        """Elements and rounds of loops that have begun."""
+    @property
+    def sent(self) -> int:
+        """Bytes of values that the site has sent to others."""
 
 @final
 class History:
@@ -46,8 +59,16 @@ class History:
 
     @staticmethod
     def of(package: str, folder: str | None = None) -> History | None: ...
+    def usual_reach(self, target: str) -> float | None: ...
     def begin(
-        self, job: str, pipeline: str, target: str, homesite: str, params: list[str], plan: Plan
+        self,
+        job: str,
+        pipeline: str,
+        target: str,
+        homesite: str,
+        params: list[str],
+        plan: Plan,
+        reached: float | None,
     ) -> JobRecord: ...
     def resume(self, job: str) -> JobRecord: ...
     def flush(self) -> str | None: ...

@@ -14,6 +14,7 @@ mod processes;
 mod python;
 #[cfg(test)]
 mod reference;
+mod working;
 
 use std::process::ExitCode;
 

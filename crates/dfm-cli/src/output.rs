@@ -7,6 +7,7 @@ use dfm_diag::{Report, render, shown, shown_json, to_json};
 use serde_json::{Value, json};
 
 use crate::args::{Global, When};
+use crate::working::{Working, above};
 
 /// The exit code of a process that SIGPIPE ended, which shells know.
 const NOBODY_READS: i32 = 141;
@@ -43,6 +44,15 @@ impl Output {
         set.into_iter().filter_map(|(is, option)| is.then_some(option)).chain([colour])
     }
 
+    /// What Python's part of a command is told of how to speak.
+    pub fn format(self) -> &'static str {
+        match self {
+            Self { json: true, .. } => "json",
+            Self { quiet: true, .. } => "quiet",
+            _ => "text",
+        }
+    }
+
     /// For a command that another one runs: says nothing but problems.
     pub fn muted(self) -> Self {
         Self { json: false, quiet: true, verbose: false, ..self }
@@ -61,21 +71,26 @@ impl Output {
     /// What has been done.
     pub fn status(self, text: &str) {
         if !self.quiet {
-            let _ = writeln!(std::io::stderr(), "{}", shown(text));
+            tell(shown(text));
         }
     }
 
     /// How it has been done.
     pub fn detail(self, text: &str) {
         if self.verbose {
-            let _ = writeln!(std::io::stderr(), "{}", shown(text));
+            tell(shown(text));
         }
+    }
+
+    /// Something that takes its time, which is shown until what this returns is dropped.
+    pub fn working(self, what: &str) -> Option<Working> {
+        (!self.quiet && !self.json).then(|| Working::new(what.to_owned()))
     }
 
     /// Problems with which the work goes on.
     pub fn problems(self, report: &Report) {
         for diagnostic in &report.diagnostics {
-            let _ = writeln!(std::io::stderr(), "{}\n", render(diagnostic, &report.sources, self.colour));
+            tell(format!("{}\n", render(diagnostic, &report.sources, self.colour)));
         }
     }
 
@@ -89,11 +104,16 @@ impl Output {
     }
 }
 
+/// Writes a line to stderr, where it can be written to.
+fn tell(line: impl Display) {
+    let _ = above(|| writeln!(std::io::stderr(), "{line}"));
+}
+
 /// Writes a line to stdout, or ends the process: whoever closed the pipe has read enough, and is not told; what is lost
 /// for any other reason was not what the user asked for.
 pub fn print(line: impl Display) {
     let mut stdout = std::io::stdout();
-    if let Err(error) = writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
+    if let Err(error) = above(|| writeln!(stdout, "{line}").and_then(|()| stdout.flush())) {
         end_unwritten(&error);
     }
 }

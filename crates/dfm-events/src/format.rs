@@ -30,6 +30,9 @@ pub struct Header {
     pub at: f64,
     /// The names of its parameters, without what they were.
     pub params: Vec<String>,
+    /// Seconds until the session's sites could be reached, where it was the session's first job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reached: Option<f64>,
     /// Its operations.
     pub nodes: Arc<[Node]>,
 }

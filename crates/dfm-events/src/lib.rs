@@ -11,7 +11,7 @@ mod write;
 pub use compare::{Comparison, Pair, compare};
 pub use folder::{Folder, MOST_BYTES, MOST_RECORDS};
 pub use format::{Entry, Header, Node, Told, VERSION};
-pub use read::{Cut, Record, Unreadable, parse, read};
+pub use read::{Cut, Record, Unreadable, parse, read, usual_reach};
 pub use summary::{NodeSummary, Summary};
 pub use timeline::{shown_seconds, timeline_chrome, timeline_svg, timeline_text};
 pub use write::{MOST_ENTRIES, Writer};

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use dfm_net::is_time;
 
-use crate::folder::is_written;
+use crate::folder::{Folder, is_written};
 use crate::format::{Entry, Header, VERSION};
 
 /// The most bytes of a record that are read.
@@ -15,6 +15,9 @@ const MOST_BYTES: u64 = 16 << 20;
 
 /// The most bytes of a line that are read as one.
 const MOST_LINE: u64 = 1 << 20;
+
+/// The most records that are looked at to say what is usual.
+const MOST_ASKED: usize = 50;
 
 /// A job's record.
 #[derive(Clone, Debug, PartialEq)]
@@ -89,17 +92,7 @@ pub fn parse(text: impl BufRead) -> Result<Record, Unreadable> {
     let mut text = text.take(MOST_BYTES);
     let mut line = vec![];
     let mut cut = Cut::default();
-    next(&mut text, &mut line, &mut cut).map_err(Unreadable::Io)?;
-    let first: serde_json::Value = serde_json::from_slice(&line).map_err(|_| Unreadable::NoRecord)?;
-    match first["dfm_events"].as_u64() {
-        Some(version) if version == u64::from(VERSION) => {}
-        Some(version) => return Err(Unreadable::Version(version)),
-        None => return Err(Unreadable::NoRecord),
-    }
-    let header: Header = serde_json::from_value(first).map_err(|_| Unreadable::NoRecord)?;
-    if !is_time(header.at) {
-        return Err(Unreadable::NoRecord);
-    }
+    let header = header(&mut text, &mut line, &mut cut)?;
     let mut entries = vec![];
     while next(&mut text, &mut line, &mut cut).map_err(Unreadable::Io)? {
         match serde_json::from_slice::<Entry>(&line) {
@@ -109,6 +102,34 @@ pub fn parse(text: impl BufRead) -> Result<Record, Unreadable> {
     }
     cut.end |= text.limit() == 0;
     Ok(Record { header, entries, running: false, cut })
+}
+
+/// How many seconds it usually takes until the sites of a session of this target can be reached, by the newest records.
+pub fn usual_reach(folder: &Folder, target: &str) -> Option<f64> {
+    let reached = |job: &String| {
+        let mut text = BufReader::new(File::open(folder.record(job)?).ok()?).take(MOST_LINE);
+        let header = header(&mut text, &mut vec![], &mut Cut::default()).ok()?;
+        header.reached.filter(|_| header.target == target)
+    };
+    let mut times: Vec<f64> = folder.jobs().iter().rev().take(MOST_ASKED).filter_map(reached).collect();
+    times.sort_by(f64::total_cmp);
+    times.get(times.len() / 2).copied()
+}
+
+/// Reads the first line.
+fn header(text: &mut impl BufRead, line: &mut Vec<u8>, cut: &mut Cut) -> Result<Header, Unreadable> {
+    next(text, line, cut).map_err(Unreadable::Io)?;
+    let first: serde_json::Value = serde_json::from_slice(line).map_err(|_| Unreadable::NoRecord)?;
+    match first["dfm_events"].as_u64() {
+        Some(version) if version == u64::from(VERSION) => {}
+        Some(version) => return Err(Unreadable::Version(version)),
+        None => return Err(Unreadable::NoRecord),
+    }
+    let header: Header = serde_json::from_value(first).map_err(|_| Unreadable::NoRecord)?;
+    if !is_time(header.at) || !header.reached.is_none_or(is_time) {
+        return Err(Unreadable::NoRecord);
+    }
+    Ok(header)
 }
 
 /// Reads the next whole line; whether there is one.

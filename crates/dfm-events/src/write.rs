@@ -31,7 +31,7 @@ enum Order {
     Begin(Header),
     Resume(String, f64),
     Add(String, Vec<Entry>, Arc<AtomicU64>),
-    End(String, Entry, Arc<AtomicU64>),
+    End(String, Vec<Entry>, Arc<AtomicU64>),
     /// Answers when all before it is written.
     Reached(Sender<()>),
 }
@@ -117,9 +117,9 @@ impl Writer {
         self.say(queue, Order::Add(job.to_owned(), entries, Arc::clone(dropped)));
     }
 
-    /// Ends a job's record; `dropped` is how much is not in it.
-    pub fn end(&self, job: &str, entry: Entry, dropped: &Arc<AtomicU64>) {
-        self.say(self.0.queue(), Order::End(job.to_owned(), entry, Arc::clone(dropped)));
+    /// Ends a job's record with these; `dropped` is how much is not in it.
+    pub fn end(&self, job: &str, entries: Vec<Entry>, dropped: &Arc<AtomicU64>) {
+        self.say(self.0.queue(), Order::End(job.to_owned(), entries, Arc::clone(dropped)));
     }
 
     /// Waits until all that was said is written, or no longer than this.
@@ -240,13 +240,13 @@ impl Records<'_> {
                     record.add(&entries)?;
                 }
             }
-            Order::End(job, entry, dropped) => {
+            Order::End(job, entries, dropped) => {
                 let Some(mut record) = self.open.remove(&job) else { return Ok(()) };
                 let count = dropped.load(Ordering::Relaxed);
                 if count > 0 {
                     record.add(&[Entry::LeftOut { site: None, count }])?;
                 }
-                record.add(&[entry])?;
+                record.add(&entries)?;
                 record.write()?;
             }
             Order::Reached(_) => {}

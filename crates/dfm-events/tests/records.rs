@@ -56,6 +56,7 @@ fn header(job: &str) -> Header {
         target: "local".into(),
         homesite: "home".into(),
         at: 1000.0,
+        reached: None,
         params: vec!["name".into()],
         nodes: [node(0, "work.Greet", "east"), node(1, "work.Sign", "west")].into(),
     }
@@ -104,7 +105,7 @@ fn written(place: &Place, job: &str, entries: Vec<Entry>, end: Option<Entry>) {
     writer.begin(header(job));
     writer.add(job, entries, &dropped);
     if let Some(end) = end {
-        writer.end(job, end, &dropped);
+        writer.end(job, vec![end], &dropped);
     }
     writer.flush(SOON);
     assert_eq!(writer.problem(), None);
@@ -163,7 +164,7 @@ fn a_job_runs_as_long_as_its_record_is_open_and_is_unknown_if_that_was_all() {
     writer.begin(header("a-2"));
     writer.flush(SOON);
     assert_eq!(status("a-1"), "RUNNING");
-    writer.end("a-1", ended("FINISHED"), &dropped);
+    writer.end("a-1", vec![ended("FINISHED")], &dropped);
     writer.flush(SOON);
     assert_eq!((status("a-1"), status("a-2")), ("FINISHED".into(), "RUNNING".into()));
     writer.resume("a-1", 1003.0);
@@ -198,7 +199,7 @@ fn who_adds_never_waits_and_what_is_too_much_is_counted() {
     // More at once than may wait is not taken, whether the thread is quick or not.
     writer.add("a-1", vec![fired(1001.0, false); 70_000], &dropped);
     assert_eq!(dropped.load(Ordering::Relaxed), 70_000);
-    writer.end("a-1", ended("FINISHED"), &dropped);
+    writer.end("a-1", vec![ended("FINISHED")], &dropped);
     writer.flush(SOON);
     let summary = Summary::new(&read(&place.path("a-1")).unwrap());
     assert_eq!((summary.left_out, summary.status.as_str()), (70_000, "FINISHED"));
@@ -212,7 +213,7 @@ fn the_oldest_records_go_first_and_none_of_a_job_that_runs() {
     for number in 0..MOST_RECORDS * 2 {
         let job = format!("a-{number}");
         writer.begin(header(&job));
-        writer.end(&job, ended("FINISHED"), &dropped);
+        writer.end(&job, vec![ended("FINISHED")], &dropped);
     }
     writer.flush(SOON);
     let jobs = place.folder().jobs();

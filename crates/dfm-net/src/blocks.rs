@@ -23,6 +23,8 @@ pub(crate) struct Inside {
     pub entry: Option<PlaceId>,
     /// Its own transitions.
     pub transitions: Vec<TransitionId>,
+    /// How many of them call an operation.
+    pub calls: u64,
     /// Places of its transitions whose tokens come from a block around it.
     pub outer: Vec<PlaceId>,
     /// Places whose tokens have its frames and may come without being sent: at the start, or when a site is lost.
@@ -60,7 +62,9 @@ impl Blocks {
             blocks.push(Inside { levels: 1, ..Inside::default() });
         }
         for (at, transition) in net.transitions.iter().enumerate() {
-            blocks[transition.block as usize].transitions.push(at as TransitionId);
+            let own = &mut blocks[transition.block as usize];
+            own.transitions.push(at as TransitionId);
+            own.calls += u64::from(transition.step.operation().is_some());
             let yields = matches!(transition.step, Step::Yield { .. });
             let awaited = transition.outputs.iter().any(|arc| arc.site.is_some());
             for block in outwards(net, transition.block).filter(|block| *block > 0) {

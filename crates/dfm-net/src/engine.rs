@@ -30,6 +30,17 @@ use set::{Set, Sets};
 /// What an input holds: a token, or `None` inside for a signal.
 type Input<V> = Option<Token<V>>;
 
+/// How far a net is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Steps {
+    /// Calls of operations in the blocks that were entered so far.
+    pub known: u64,
+    /// Those of them that are over, made or, as an error had come, not.
+    pub done: u64,
+    /// Elements and rounds of loops that have begun.
+    pub elements: u64,
+}
+
 /// The marking of one net, and the rules by which it changes.
 pub struct Engine<V> {
     net: sync::Arc<Net>,
@@ -44,6 +55,7 @@ pub struct Engine<V> {
     finished: u64,
     /// How many firings the blocks entered so far have.
     inner: u64,
+    steps: Steps,
     stopped: Option<u64>,
     done: bool,
     actions: VecDeque<Action<V>>,
@@ -68,6 +80,7 @@ impl<V: Value> Engine<V> {
             due: VecDeque::new(),
             finished: 0,
             inner: 0,
+            steps: Steps::default(),
             stopped: None,
             done: false,
             actions: VecDeque::new(),
@@ -235,6 +248,11 @@ impl<V: Value> Engine<V> {
         self.sets.count()
     }
 
+    /// How far it is.
+    pub fn steps(&self) -> Steps {
+        self.steps
+    }
+
     /// How often a declared move of a firing was made.
     pub fn moves(&self, made: Move) -> u64 {
         self.sets.moves.of(made)
@@ -243,7 +261,9 @@ impl<V: Value> Engine<V> {
     /// Counts a firing. With the last one of a parameter set, everything of that is dropped.
     fn finish(&mut self, transition: TransitionId, frame: &Frame) {
         self.finished += 1;
-        self.count_in_elements(self.net.transitions[transition as usize].block, frame, |left| left.saturating_sub(1));
+        let kept = &self.net.transitions[transition as usize];
+        self.steps.done += u64::from(kept.step.operation().is_some());
+        self.count_in_elements(kept.block, frame, |left| left.saturating_sub(1));
         self.sets.finish(frame);
         self.finish_if_done();
     }

@@ -15,7 +15,7 @@ mod token;
 mod unsound;
 mod whole;
 
-pub use engine::{Action, Engine, Move, State, Waiting};
+pub use engine::{Action, Engine, Move, State, Steps, Waiting};
 pub use frame::Frame;
 pub use hostile::{Kind, MOST_ELEMENTS, MOST_ROUNDS};
 pub use measured::Measured;
@@ -23,7 +23,7 @@ pub use net::{
     Arc, Argument, Block, BlockId, Carry, Comparison, Condition, Form, Limits, Net, NodeId, OnError, Place, PlaceId,
     Selector, Source, Step, Transition, TransitionId,
 };
-pub use noted::{Noted, is_time};
+pub use noted::{Counts, Noted, is_time};
 pub use token::{Failure, Outcome, Token, Value, Wrong};
 pub use unsound::{Excess, Named, Refusal, Unlimited, Unsound};
 pub use whole::{check_alone, check_whole};

@@ -82,6 +82,37 @@ impl Noted {
     }
 }
 
+/// How far a site is with a job, noted or not. Numbers only grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Calls that are known to be needed.
+    pub known: u64,
+    /// Those of them that are over.
+    pub done: u64,
+    /// Those that ended with an error.
+    pub failed: u64,
+    /// Elements and rounds of loops that have begun.
+    pub elements: u64,
+    /// Bytes of values that were sent to other sites.
+    pub sent: u64,
+    /// How much has happened that was not noted.
+    pub left_out: u64,
+}
+
+impl Counts {
+    /// What is told later, where a number that has become smaller is none.
+    pub fn later(self, told: Self) -> Self {
+        Self {
+            known: self.known.max(told.known),
+            done: self.done.max(told.done),
+            failed: self.failed.max(told.failed),
+            elements: self.elements.max(told.elements),
+            sent: self.sent.max(told.sent),
+            left_out: self.left_out.max(told.left_out),
+        }
+    }
+}
+
 /// Whether that many seconds can be a moment or a time.
 pub fn is_time(seconds: f64) -> bool {
     (0.0..1e12).contains(&seconds)

@@ -314,8 +314,8 @@ fn one(py: Python<'_>, event: Event<Object>) -> PyResult<Bound<'_, PyAny>> {
         Event::Measured(job, calls, begun) => {
             Measured { job, measurement: Py::new(py, Measurement { calls, begun })? }.into_bound_py_any(py)
         }
-        Event::Noted(job, site, noted, left_out) => {
-            let notes = Py::new(py, Notes { site, noted: Mutex::new(noted), left_out })?;
+        Event::Noted(job, site, noted, counts) => {
+            let notes = Py::new(py, Notes { site, noted: Mutex::new(noted), counts })?;
             Noted { job, notes }.into_bound_py_any(py)
         }
         Event::Ended(job) => Ended { job }.into_bound_py_any(py),

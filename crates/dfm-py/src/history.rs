@@ -1,5 +1,6 @@
 //! How does a job's record come to be?
 
+use std::collections::BTreeMap;
 use std::mem::take;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
@@ -7,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
 use dfm_events::{Entry, Folder, Header, VERSION, Writer};
-use dfm_net::Noted;
+use dfm_net::{Counts, Noted};
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 
@@ -21,17 +22,40 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[pyclass(frozen, module = "dfm._native")]
 pub struct Notes {
     /// The site.
+    #[pyo3(get)]
     pub site: String,
     /// Taken by whom it is first given to.
     pub noted: Mutex<Vec<Noted>>,
-    /// How much more it has only counted.
-    pub left_out: u64,
+    /// How far the site is.
+    pub counts: Counts,
+}
+
+#[pymethods]
+impl Notes {
+    /// Calls that are known to be needed, those of them that are over, and those that ended with an error.
+    #[getter]
+    fn calls(&self) -> (u64, u64, u64) {
+        (self.counts.known, self.counts.done, self.counts.failed)
+    }
+
+    /// Elements and rounds of loops that have begun.
+    #[getter]
+    fn elements(&self) -> u64 {
+        self.counts.elements
+    }
+
+    /// Bytes of values that the site has sent to others.
+    #[getter]
+    fn sent(&self) -> u64 {
+        self.counts.sent
+    }
 }
 
 /// The records of a session's jobs.
 #[pyclass(frozen, module = "dfm._native")]
 pub struct History {
     package: String,
+    folder: Folder,
     writer: Arc<Writer>,
 }
 
@@ -42,11 +66,18 @@ impl History {
     #[pyo3(signature = (package, folder=None))]
     fn of(package: &str, folder: Option<PathBuf>) -> PyResult<Option<Self>> {
         let Some(folder) = folder.map(Folder::at).or_else(|| Folder::of(package)) else { return Ok(None) };
-        let writer = Writer::new(folder).map_err(|error| PyOSError::new_err(error.to_string()))?;
-        Ok(Some(Self { package: package.to_owned(), writer: Arc::new(writer) }))
+        let writer = Writer::new(folder.clone()).map_err(|error| PyOSError::new_err(error.to_string()))?;
+        Ok(Some(Self { package: package.to_owned(), folder, writer: Arc::new(writer) }))
     }
 
-    /// Begins a job's record.
+    /// How many seconds it usually takes until the sites of a session of this target can be reached.
+    fn usual_reach(&self, py: Python<'_>, target: &str) -> Option<f64> {
+        py.detach(|| dfm_events::usual_reach(&self.folder, target))
+    }
+
+    /// Begins a job's record; the first of a session says how long it took until its sites could be reached.
+    #[pyo3(signature = (job, pipeline, target, homesite, params, plan, reached))]
+    #[expect(clippy::too_many_arguments, reason = "each is a part of the record's first line")]
     fn begin(
         &self,
         job: &str,
@@ -55,6 +86,7 @@ impl History {
         homesite: &str,
         params: Vec<String>,
         plan: &Plan,
+        reached: Option<f64>,
     ) -> JobRecord {
         self.writer.begin(Header {
             dfm_events: VERSION,
@@ -65,6 +97,7 @@ impl History {
             homesite: homesite.to_owned(),
             at: now(),
             params,
+            reached,
             nodes: plan.recorded(),
         });
         JobRecord::new(&self.writer, job)
@@ -89,11 +122,13 @@ pub struct JobRecord {
     writer: Arc<Writer>,
     job: String,
     dropped: Arc<AtomicU64>,
+    /// Site → how much it has only counted.
+    left_out: Mutex<BTreeMap<String, u64>>,
 }
 
 impl JobRecord {
     fn new(writer: &Arc<Writer>, job: &str) -> Self {
-        Self { writer: Arc::clone(writer), job: job.to_owned(), dropped: Arc::default() }
+        Self { writer: Arc::clone(writer), job: job.to_owned(), dropped: Arc::default(), left_out: Mutex::default() }
     }
 }
 
@@ -102,11 +137,12 @@ impl JobRecord {
     /// Adds what a site has noted.
     fn add(&self, notes: &Notes) {
         let noted = take(&mut *notes.noted.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut entries: Vec<Entry> = noted.into_iter().map(|noted| Entry::noted(&notes.site, noted)).collect();
-        if notes.left_out > 0 {
-            entries.push(Entry::LeftOut { site: Some(notes.site.clone()), count: notes.left_out });
-        }
+        let entries = noted.into_iter().map(|noted| Entry::noted(&notes.site, noted)).collect();
         self.writer.add(&self.job, entries, &self.dropped);
+        if notes.counts.left_out > 0 {
+            let mut left_out = self.left_out.lock().unwrap_or_else(PoisonError::into_inner);
+            left_out.insert(notes.site.clone(), notes.counts.left_out);
+        }
     }
 
     /// Adds an error that the application is told.
@@ -117,8 +153,10 @@ impl JobRecord {
 
     /// Ends it.
     fn end(&self, status: String, frames: u64, tokens: u64, errors: u64) {
+        let left_out = take(&mut *self.left_out.lock().unwrap_or_else(PoisonError::into_inner));
+        let left_out = left_out.into_iter().map(|(site, count)| Entry::LeftOut { site: Some(site), count });
         let ended = Entry::Ended { at: now(), status, frames, tokens, errors };
-        self.writer.end(&self.job, ended, &self.dropped);
+        self.writer.end(&self.job, left_out.chain([ended]).collect(), &self.dropped);
     }
 }
 

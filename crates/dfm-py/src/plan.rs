@@ -68,6 +68,13 @@ impl Plan {
         sites.into_iter().map(|(site, wanted)| (site, wanted.into_iter().collect())).collect()
     }
 
+    /// Each site and how many calls it makes for each parameter set, but those in blocks.
+    fn calls(&self) -> Vec<(&str, usize)> {
+        let in_body = |step: &&dfm_net::Transition| step.block == 0 && step.step.operation().is_some();
+        let calls = |net: &Net| net.transitions.iter().filter(in_body).count();
+        self.nets().iter().map(|net| (net.site.as_str(), calls(net))).collect()
+    }
+
     /// For people: where each node runs, why, and what else it could cost.
     fn explain(&self) -> String {
         match &self.estimate {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use dfm_net::{Frame, Measured, NodeId, Noted, Token, Value};
+use dfm_net::{Counts, Frame, Measured, NodeId, Noted, Token, Value};
 use dfm_wire::JobId;
 
 use crate::link::MAX_PACKET;
@@ -179,8 +179,8 @@ pub enum Event<V> {
     /// At home, before its end: the calls of a job that is measured, those of all sites, and when each of its frames
     /// began.
     Measured(JobId, Vec<Measured>, Vec<f64>),
-    /// At home: what a site has noted of a job, and how much more it has only counted.
-    Noted(JobId, String, Vec<Noted>, u64),
+    /// At home: what a site has noted of a job, and how far it is.
+    Noted(JobId, String, Vec<Noted>, Counts),
     /// At home: every site has done what there was to do.
     Ended(JobId),
     /// Nothing of this job is called here any more.

@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use dfm_net::{Frame, Net, NodeId, Noted, PlaceId};
+use dfm_net::{Counts, Frame, Net, NodeId, Noted, PlaceId, Steps};
 
 /// The most that a site notes of a job; what is more is only counted.
 pub const MOST_NOTED: usize = 4096;
 
 /// Seconds after which what was noted is told, at the next thing that happens.
-const TELL: f64 = 0.5;
+pub(crate) const TELL: f64 = 0.5;
 
 /// Site → place there → whose result goes there.
 type Makers = HashMap<String, HashMap<PlaceId, NodeId>>;
@@ -17,19 +17,28 @@ type Makers = HashMap<String, HashMap<PlaceId, NodeId>>;
 pub(crate) struct Noting {
     fresh: Vec<Noted>,
     left: usize,
-    left_out: u64,
+    /// But for what the engine counts.
+    counts: Counts,
     told: f64,
+    said: Counts,
     makers: Option<Makers>,
 }
 
 impl Noting {
     /// From now on.
     pub fn new(now: f64) -> Self {
-        Self { fresh: vec![], left: MOST_NOTED, left_out: 0, told: now, makers: None }
+        let (counts, said) = Default::default();
+        Self { fresh: vec![], left: MOST_NOTED, counts, told: now, said, makers: None }
+    }
+
+    /// A call has failed.
+    pub fn failed(&mut self) {
+        self.counts.failed += 1;
     }
 
     /// A value was sent to a place of another site.
     pub fn sent(&mut self, net: &Net, (site, place): (&str, PlaceId), frame: &Frame, at: f64, bytes: u64) {
+        self.counts.sent = self.counts.sent.saturating_add(bytes);
         let makers = self.makers.get_or_insert_with(|| makers(net));
         let Some(node) = makers.get(site).and_then(|places| places.get(&place)).cloned() else { return };
         self.note(|| Noted::Sent { node, frame: frame.clone(), to: site.to_owned(), at, bytes });
@@ -38,26 +47,29 @@ impl Noting {
     /// Something happened.
     pub fn note(&mut self, noted: impl FnOnce() -> Noted) {
         if self.left == 0 {
-            self.left_out += 1;
+            self.counts.left_out += 1;
         } else {
             self.left -= 1;
             self.fresh.push(noted());
         }
     }
 
-    /// What is to be told now: all that is new, if it is time for that, and how much more was only counted.
-    pub fn tell(&mut self, now: f64) -> Option<(Vec<Noted>, u64)> {
-        if now - self.told < TELL || self.fresh.is_empty() {
+    /// What is to be told now: all that is new, if it is time for that.
+    pub fn tell(&mut self, steps: Steps, now: f64) -> Option<(Vec<Noted>, Counts)> {
+        if now - self.told < TELL {
             return None;
         }
         self.told = now;
-        self.rest()
+        self.rest(steps)
     }
 
-    /// All that is new, if there is any.
-    pub fn rest(&mut self) -> Option<(Vec<Noted>, u64)> {
-        let rest = (std::mem::take(&mut self.fresh), std::mem::take(&mut self.left_out));
-        (!rest.0.is_empty() || rest.1 > 0).then_some(rest)
+    /// All that is new, if there is any, and how far the site is.
+    pub fn rest(&mut self, steps: Steps) -> Option<(Vec<Noted>, Counts)> {
+        let Steps { known, done, elements } = steps;
+        let counts = Counts { known, done, elements, ..self.counts };
+        let is_new = !self.fresh.is_empty() || counts != self.said;
+        self.said = counts;
+        is_new.then(|| (std::mem::take(&mut self.fresh), counts))
     }
 }
 

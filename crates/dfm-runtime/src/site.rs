@@ -377,7 +377,7 @@ impl<H: Host> Site<H> {
                     job.noting.get_or_insert_with(|| Noting::new(now));
                 }
             }
-            Message::Noted(job, noted, left_out) => self.told(job, &from, noted, left_out),
+            Message::Noted(job, noted, counts) => self.told(job, &from, noted, counts),
             Message::Measured(job, calls) => {
                 if let Some(measuring) = self.jobs.get_mut(&job).and_then(|job| job.measuring.as_mut()) {
                     measuring.add(from, calls);
@@ -592,18 +592,21 @@ impl<H: Host> Site<H> {
         if let Some(noting) = &mut job.noting {
             let now = self.host.now();
             let begin = running.begun.unwrap_or(now);
+            let failed = matches!(outcome, Outcome::Failed(_));
+            if failed {
+                noting.failed();
+            }
             noting.note(|| Noted::Fired {
                 node: job.engine.net().transitions[running.transition as usize].step.node().clone(),
                 frame: running.frame.clone(),
                 waited: (begin - running.due).max(0.0),
                 begin,
                 seconds: (now - begin).max(0.0),
-                failed: matches!(outcome, Outcome::Failed(_)),
+                failed,
             });
-            self.tell(running.job, now);
         }
-        let Some(job) = self.jobs.get_mut(&running.job) else { return };
         job.engine.complete(running.transition, &running.frame, outcome);
+        self.tell(running.job);
         self.act(running.job);
     }
 
@@ -683,7 +686,7 @@ impl<H: Host> Site<H> {
                             let at = self.host.now();
                             let (node, frame) = (&yielded.node, &yielded.frame);
                             noting.note(|| Noted::Came { node: node.clone(), frame: frame.clone(), at });
-                            self.tell(id, at);
+                            self.tell(id);
                         }
                         self.events.push(Event::Yielded(yielded, token));
                     }
@@ -700,8 +703,9 @@ impl<H: Host> Site<H> {
                 Action::Done => match &self.home {
                     Some(_) => {
                         if let Some(job) = self.remove_job(id) {
-                            if let Some((noted, left_out)) = job.noting.and_then(|mut noting| noting.rest()) {
-                                self.send_home(&Message::Noted(id, noted, left_out));
+                            let steps = job.engine.steps();
+                            if let Some((noted, counts)) = job.noting.and_then(|mut noting| noting.rest(steps)) {
+                                self.send_home(&Message::Noted(id, noted, counts));
                             }
                             if let Some(measuring) = job.measuring {
                                 self.send_home(&Message::Measured(id, measuring.into_done()));
@@ -722,12 +726,12 @@ impl<H: Host> Site<H> {
     }
 
     /// Tells home what was noted of a job, if it is time for that.
-    fn tell(&mut self, id: JobId, now: f64) {
-        let noting = self.jobs.get_mut(&id).and_then(|job| job.noting.as_mut());
-        let Some((noted, left_out)) = noting.and_then(|noting| noting.tell(now)) else { return };
+    fn tell(&mut self, id: JobId) {
+        let Some(Job { engine, noting: Some(noting), .. }) = self.jobs.get_mut(&id) else { return };
+        let Some((noted, counts)) = noting.tell(engine.steps(), self.host.now()) else { return };
         match &self.home {
-            Some(_) => self.send_home(&Message::Noted(id, noted, left_out)),
-            None => self.events.push(Event::Noted(id, self.name.clone(), noted, left_out)),
+            Some(_) => self.send_home(&Message::Noted(id, noted, counts)),
+            None => self.events.push(Event::Noted(id, self.name.clone(), noted, counts)),
         }
     }
 

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 
 use bytes::{Bytes, Plain};
 use dfm_net::{
-    Arc, Argument, Block, Carry, Failure, Frame, Limits, Measured, Net, NodeId, Noted, Outcome, Place, Source, Step,
-    Token, Transition, Waiting,
+    Arc, Argument, Block, Carry, Counts, Failure, Frame, Limits, Measured, Net, NodeId, Noted, Outcome, Place, Source,
+    Step, Token, Transition, Waiting,
 };
 use dfm_runtime::{Call, CallId, Event, Link, NodeAt, Room, STREAM_WINDOW, Site, Wait, Why};
 use dfm_wire::{Buffer, Encoded, Message, Payload, Running, Unfinished};
@@ -249,11 +249,11 @@ fn a_site_is_heard_once_about_what_it_measured() {
 /// What was noted, in words: the site, what it was, of which node.
 fn noted(session: &Session) -> Vec<String> {
     let told = session.seen.iter().filter_map(|event| match event {
-        Event::Noted(1, site, noted, left_out) => Some((site, noted, left_out)),
+        Event::Noted(1, site, noted, counts) => Some((site, noted, counts)),
         _ => None,
     });
     let mut words = vec![];
-    for (site, noted, left_out) in told {
+    for (site, noted, _) in told {
         for one in noted {
             words.push(match one {
                 Noted::Started { frame, .. } => format!("{site}: {:?} began", frame.levels()),
@@ -264,12 +264,18 @@ fn noted(session: &Session) -> Vec<String> {
                 Noted::Came { node, .. } => format!("{site}: {node:?} came"),
             });
         }
-        if *left_out > 0 {
-            words.push(format!("{site}: {left_out} more"));
-        }
     }
     words.sort();
     words
+}
+
+/// How far a site was when that was told the last time.
+fn counts(session: &Session, of: &str) -> Counts {
+    let told = session.seen.iter().rev().find_map(|event| match event {
+        Event::Noted(1, site, _, counts) if site == of => Some(*counts),
+        _ => None,
+    });
+    told.unwrap_or_default()
 }
 
 fn run_noted(session: &mut Session, frames: usize) {
@@ -295,6 +301,9 @@ fn home_hears_before_a_jobs_end_what_happened_in_it() {
         "home: [0] began",
     ];
     assert_eq!(noted(&session), expected);
+    let at = |sent| Counts { known: 1, done: 1, sent, ..Counts::default() };
+    assert_eq!(["a", "b"].map(|site| counts(&session, site)), [at(2), at(3)]);
+    assert_eq!(counts(&session, "home"), Counts::default());
     assert!(matches!(session.seen.last(), Some(Event::Ended(1))));
 }
 
@@ -315,10 +324,12 @@ fn what_a_site_notes_of_a_job_is_bounded_and_the_rest_counted() {
     let noted = noted(&session);
     for site in ["a", "b", "home"] {
         let of_site = noted.iter().filter(|word| word.starts_with(&format!("{site}: "))).count();
+        assert_eq!((site, of_site), (site, 4096));
         // A firing and a sending of each frame, or its beginning and what came of it.
-        assert_eq!((site, of_site), (site, 4096 + 1));
-        assert!(noted.contains(&format!("{site}: {} more", 10_000 - 4096)));
+        assert_eq!(counts(&session, site).left_out, 10_000 - 4096);
     }
+    let Counts { known, done, failed, sent, .. } = counts(&session, "b");
+    assert_eq!((known, done, failed, sent), (5000, 5000, 0, 15_000));
 }
 
 #[test]
@@ -343,20 +354,25 @@ fn a_site_is_heard_about_its_own_calls_only_and_no_more_than_it_can_have_noted()
         Noted::Came { node: NodeId::Name("out".into()), frame: frame(), at: 1.0 },
         fired(NodeId::Number(1), 5.0, 1.0),
     ];
-    let told = Message::Noted(1, forged, 0).to_bytes();
+    let told = Message::Noted(1, forged, Counts { done: 7, ..Counts::default() }).to_bytes();
     session.site("home").receive_packet("b", &told);
     session.settle();
     assert_eq!(noted(&session), ["b: Number(1) fired in [0], failed: false"]);
 
-    // One that has no part in the job, a job that is none, and one that says only that there is more.
-    let other = Message::Noted(2, vec![fired(NodeId::Number(1), 5.0, 1.0)], 1).to_bytes();
+    // A job that is none, and one that only says again and again how far it is, with numbers that become smaller too.
+    let other = Message::Noted(2, vec![fired(NodeId::Number(1), 5.0, 1.0)], Counts::default()).to_bytes();
     session.site("home").receive_packet("b", &other);
-    for _ in 0..10_000 {
-        session.site("home").receive_packet("b", &Message::Noted(1, vec![], 1).to_bytes());
+    let heard = |session: &Session| session.seen.iter().filter(|event| matches!(event, Event::Noted(..))).count();
+    let before = heard(&session);
+    for done in (0..10_000).rev() {
+        let counts = Counts { done, ..Counts::default() };
+        session.site("home").receive_packet("b", &Message::Noted(1, vec![], counts).to_bytes());
     }
     session.settle();
-    let heard = session.seen.iter().filter(|event| matches!(event, Event::Noted(..))).count();
-    assert!(heard <= 4097, "{heard}");
+    assert_eq!((heard(&session), counts(&session, "b").done), (before, 7));
+    session.site("home").stop(1);
+    session.run(append);
+    assert_eq!(counts(&session, "b").done, 9_999, "the last that was said is heard at the end");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use dfm_net::{Failure, Frame, Measured, Net, Noted, PlaceId, TransitionId, Waiting};
+use dfm_net::{Counts, Failure, Frame, Measured, Net, Noted, PlaceId, TransitionId, Waiting};
 use serde::{Deserialize, Serialize};
 
 use crate::shape::{Misshapen, misshapen};
@@ -38,8 +38,8 @@ pub enum Message {
     Measured(JobId, Vec<Measured>),
     /// Home to a site: note what happens in this job, and tell it.
     Note(JobId),
-    /// A site to home: what it has noted since it told the last time, and how much more it has only counted.
-    Noted(JobId, Vec<Noted>, u64),
+    /// A site to home: what it has noted since it told the last time, and how far it is.
+    Noted(JobId, Vec<Noted>, Counts),
     /// Home to a site: a frame begins, with the parameters the site needs, and why some of them could not be sent.
     Start(JobId, Frame, Vec<(String, Encoded)>, Vec<(String, Failure)>),
     /// Home to a site: there were this many frames.

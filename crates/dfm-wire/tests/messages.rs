@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use dfm_net::{Block, Failure, Frame, Measured, Net, NodeId, Noted, Waiting};
+use dfm_net::{Block, Counts, Failure, Frame, Measured, Net, NodeId, Noted, Waiting};
 use dfm_wire::{Buffer, Encoded, Ending, Message, Payload, Running, Unfinished};
 
 fn messages() -> Vec<Message> {
@@ -63,7 +63,7 @@ fn messages() -> Vec<Message> {
         Message::Measure(2),
         Message::Measured(2, vec![measured]),
         Message::Note(2),
-        Message::Noted(2, noted, 3),
+        Message::Noted(2, noted, Counts { known: 3, done: 2, failed: 1, elements: 5, sent: 9, left_out: 4 }),
         Message::Start(2, frame.clone(), vec![("age".into(), value.clone())], vec![("kind".into(), failure.clone())]),
         Message::Stop(2, 3),
         Message::Cancel(2),

@@ -9,7 +9,8 @@ import sys
 import time
 from pathlib import Path
 
-from dfm._command.submit import FAILED, INTERRUPTED, Printer, WrongInput, set_up, wait
+from dfm._command.screen import FAILED
+from dfm._command.submit import INTERRUPTED, Printer, WrongInput, set_up, wait
 from dfm.errors import DfmError
 from dfm.session import JobStatus, from_env
 
@@ -17,8 +18,8 @@ from dfm.session import JobStatus, from_env
 def main() -> None:
     """Prints what is kept of a job and what comes, and exits with what came of it. All of it stays kept."""
     job_id, format, output = sys.argv[1:]
-    set_up()
-    printer = Printer(format == "json", Path(output) if output else None)
+    set_up(format)
+    printer = Printer(format, Path(output) if output else None)
     try:
         sys.exit(_print(job_id, printer))
     except KeyboardInterrupt:
@@ -34,7 +35,7 @@ def _print(job_id: str, printer: Printer) -> int:
     begin = time.perf_counter()
     job = session.reattach(job_id, printer, keep=True)
     try:
-        wait(job, printer, begin)
+        wait(job, printer)
         status = job.get_status()
     finally:
         job.detach()

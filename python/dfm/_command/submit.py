@@ -1,13 +1,13 @@
 """What does `dfm fed submit NAME pipeline PATH` run?
 
 The command calls `main` in a process of its own with everything decided: PATH FORMAT OUTPUT MEASURE PARAMS
-[ARGUMENT…] in `sys.argv`, FORMAT being `text` or `json`, OUTPUT the folder for results or empty, MEASURE empty or, for
-a job that is measured, JSON with the files for its picture and its costs, or null, and PARAMS a JSON object.
+[ARGUMENT…] in `sys.argv`, FORMAT being `text`, `quiet` for text without what is about progress, or `json`, OUTPUT the
+folder for results or empty, MEASURE empty or, for a job that is measured, JSON with the files for its picture and its
+costs, or null, and PARAMS a JSON object.
 """
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import inspect
 import json
@@ -17,23 +17,27 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any, cast
 
 from dfm import _results
+from dfm._command.screen import FAILED, Telling, put, showing, tell
 from dfm._shown import indented, one_line, shown
 from dfm.api import ErrorToken, Pipeline
 from dfm.api.discovery import Discovery, ErrorFieldAdvice
 from dfm.errors import DfmError, PipelineError, PlanError
 from dfm.exec import Frame
 from dfm.exec._telling import user_traceback
-from dfm.session import STATUS_PLACE, Job, JobStatus, Wait, from_env
+from dfm.session import STATUS_PLACE, Job, JobStatus, Session, Wait, from_env
 from dfm.session._measured import Measured, write
 from dfm.session._waits import described
 
-FAILED, INTERRUPTED = 1, 130
-_WRONG, _NOBODY_READS, _TERMINATED = 2, 141, 143
+INTERRUPTED = 130
+_WRONG, _TERMINATED = 2, 143
+_STILL = 5.0
+"""Seconds without anything new after which it is asked what a job waits for, and then again."""
 
 
 _FEW = 5
@@ -49,8 +53,8 @@ def main() -> None:
     path, format, output, measure, params, *arguments = sys.argv[1:]
     # As if the user's file were run by itself.
     sys.argv = [path, *arguments]
-    set_up()
-    printer = Printer(format == "json", Path(output) if output else None)
+    set_up(format)
+    printer = Printer(format, Path(output) if output else None)
     try:
         measured = json.loads(measure) if measure else None
         sys.exit(_submit(Path(path), arguments, printer, measured, json.loads(params)))
@@ -61,19 +65,21 @@ def main() -> None:
         sys.exit(_WRONG if isinstance(error, WrongInput) else FAILED)
 
 
-def set_up() -> None:
-    """Shows on stderr what the command shows there, and lets signals end what runs as an exception does."""
+def set_up(format: str) -> None:
+    """Shows on stderr what the command shows there in a format, and lets signals end what runs as an exception does."""
     for stream in (sys.stdout, sys.stderr):
         cast(Any, stream).reconfigure(errors="backslashreplace")
     _show_warnings()
-    _tell_progress()
+    if format != "quiet":
+        _tell_progress()
+    logging.getLogger("nvflare").setLevel(logging.CRITICAL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _terminate)
 
 
 def _show_warnings() -> None:
     """Shows dfm's own warnings as the command shows its; the log of the user's file is the user's."""
-    logger, handler = logging.getLogger("dfm"), logging.StreamHandler()
+    logger, handler = logging.getLogger("dfm"), Telling()
     handler.setLevel(logging.WARNING)
     handler.setFormatter(_Labelled())
     logger.addHandler(handler)
@@ -87,11 +93,10 @@ class _Labelled(logging.Formatter):
 
 def _tell_progress() -> None:
     """Says on stderr what a session waits for. NVFlare's own messages are about what the session tells more clearly."""
-    logger, handler = logging.getLogger("dfm.session"), logging.StreamHandler()
+    logger, handler = logging.getLogger("dfm.session"), Telling()
     handler.addFilter(lambda record: record.levelno < logging.WARNING)
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
-    logging.getLogger("nvflare").setLevel(logging.CRITICAL)
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
@@ -113,12 +118,13 @@ def _submit(
     with session:
         if pipeline.mode == "discovery":
             return 0 if printer.discovered(session.discover(pipeline)) and printer.saved_all else FAILED
-        prepared = session.prepare(pipeline)
+        with printer.starting(session):
+            prepared = session.prepare(pipeline)
         begin = time.perf_counter()
         job = session.execute(prepared, parameters, default_callback=printer, measure=measure is not None)
         if os.environ["DFM_TARGET"] == "flare":
             printer.name(job.job_id)
-        wait(job, printer, begin)
+        wait(job, printer)
         status = job.get_status()
         printer.summary(status, time.perf_counter() - begin)
         if measure is not None:
@@ -126,25 +132,15 @@ def _submit(
     return 0 if status is JobStatus.FINISHED and printer.saved_all else FAILED
 
 
-def wait(job: Job, printer: Printer, begin: float) -> None:
-    """Waits for the job's end, and shows on a terminal how far it is. If it is ended instead, as its time is up, says
-    what the job waits for."""
+def wait(job: Job, printer: Printer) -> None:
+    """Waits for the job's end, and shows how far it is. If it is ended instead, as its time is up, says what the job
+    waits for."""
     try:
-        _wait(job, printer, begin)
+        with printer.running(job):
+            job.wait_until_finished()
     except SystemExit:
         printer.waiting(job.waiting())
         raise
-
-
-def _wait(job: Job, printer: Printer, begin: float) -> None:
-    if job.wait_until_finished(1.0):
-        return
-    shows = sys.stderr.isatty()
-    while not job.wait_until_finished(0.5):
-        if shows:
-            _tell(f"\r{printer.progress()}, {time.perf_counter() - begin:.0f} s ", end="")
-    if shows:
-        _tell("\r\033[K", end="")
 
 
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
@@ -233,11 +229,34 @@ def _kind(value: object) -> str:
     return "None" if value is None else type(value).__name__
 
 
+class Watched:
+    """A job that is looked at again and again."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._seen: object = None
+        self._since = time.monotonic()
+        self._why = ""
+
+    def text(self, _: float) -> str:
+        """How far it is, in a line."""
+        progress, now = self._job.progress, time.monotonic()
+        seen = progress.sites, progress.tokens, progress.errors
+        if seen != self._seen:
+            self._seen, self._since, self._why = seen, now, ""
+        elif now - self._since > _STILL:
+            self._since = now
+            waits = self._job.waiting(1.0)
+            self._why = f"; {waits[0]}" if waits else ""
+        return f"{progress}{self._why}"
+
+
 class Printer:
     """Shows each token as it comes, and keeps it if the user wants that."""
 
-    def __init__(self, as_json: bool, output: Path | None) -> None:
-        self._json = as_json
+    def __init__(self, format: str, output: Path | None) -> None:
+        self._json = format == "json"
+        self._shows = format == "text"
         self._output = output
         self._values = 0
         self._errors = 0
@@ -258,9 +277,9 @@ class Printer:
     def name(self, job_id: str) -> None:
         """Tells the id of a job that can be found again."""
         if self._json:
-            _print(json.dumps({"job": job_id}))
+            put(json.dumps({"job": job_id}))
         else:
-            _tell(one_line(f"job {job_id}"))
+            tell(one_line(f"job {job_id}"))
 
     def __call__(self, from_site: str, node: int | str | None, frame: Frame, place: str, data: Any) -> None:
         if frame.is_stop_frame():
@@ -276,19 +295,19 @@ class Printer:
         where = self._save(frame, place, data)
         if self._json:
             document = {"place": place, "frame": frame.frame, "site": from_site, "value": _results.as_json(data)}
-            _print(json.dumps(document | ({"file": str(where)} if where else {})))
+            put(json.dumps(document | ({"file": str(where)} if where else {})))
         else:
             text = indented(_results.as_text(data))
-            _print(one_line(f"{place} {frame.frame}: ") + text + one_line(f" -> {where}" if where else ""))
+            put(one_line(f"{place} {frame.frame}: ") + text + one_line(f" -> {where}" if where else ""))
 
     def _error(self, token: ErrorToken) -> None:
         for error in token.errors:
             if self._json:
-                _print(json.dumps({"error": error.model_dump()}))
+                put(json.dumps({"error": error.model_dump()}))
                 continue
             same = self._same.setdefault((error.site, error.node, error.type, error.message), [])
             if not same:
-                _tell(indented(f"error: {_results.error_text(error)}"))
+                tell(indented(f"error: {_results.error_text(error)}"))
             same.append(error.frame)
 
     def _save(self, frame: Frame, place: str, data: Any) -> Path | None:
@@ -312,9 +331,9 @@ class Printer:
         answers = found.to_data()
         if self._json:
             for answer in answers:
-                _print(json.dumps(_results.as_json(answer)))
+                put(json.dumps(_results.as_json(answer)))
         else:
-            _print(shown(str(found)))
+            put(shown(str(found)))
         self._save_as("discovery", answers, "what was discovered")
         return not any(isinstance(tree, ErrorFieldAdvice) for one in found.values() for tree in one.values())
 
@@ -333,31 +352,37 @@ class Printer:
 
     def _problems(self, problems: list[dict[str, Any]]) -> None:
         if self._json:
-            _print(json.dumps({"problems": problems}))
+            put(json.dumps({"problems": problems}))
         else:
             for problem in problems:
-                _tell(indented(f"error: {problem['message']}"))
+                tell(indented(f"error: {problem['message']}"))
 
-    def progress(self) -> str:
-        """What has come so far."""
-        return f"running: {_counted(self._values, 'value')}, {_counted(self._errors, 'error')}"
+    def starting(self, session: Session) -> AbstractContextManager[None]:
+        """Shows how long it has been taking to reach the sites, and how long that usually takes."""
+        usual = session.usual_start() if self._shows else None
+        of = f" of usually {usual:.0f} s" if usual is not None else ""
+        return showing(self._shows, lambda seconds: f"reaching the federation's sites: {seconds:.0f} s{of}")
+
+    def running(self, job: Job) -> AbstractContextManager[None]:
+        """Shows how far a job is, and, when nothing has come for a while, what it waits for."""
+        return showing(self._shows, Watched(job).text)
 
     def waiting(self, waits: Sequence[Wait]) -> None:
         """What a job waits for that is ended before its end; nobody may be there to read it any more."""
         if self._json:
-            _print(json.dumps({"waiting": described(waits)}))
+            put(json.dumps({"waiting": described(waits)}))
         else:
             for one in waits:
-                _tell(indented(f"waiting: {one}"))
+                tell(indented(f"waiting: {one}"))
 
     def summary(self, status: JobStatus, seconds: float) -> None:
         """The last line."""
         counts = f"{_counted(self._values, 'value')}, {_counted(self._errors, 'error')}"
         if self._json:
-            _print(json.dumps({"status": status.value, "values": self._values, "errors": self._errors}))
+            put(json.dumps({"status": status.value, "values": self._values, "errors": self._errors}))
         else:
             self._tell_again()
-            _tell(f"{status.value.lower()}: {counts} in {seconds:.2f} s")
+            tell(f"{status.value.lower()}: {counts} in {seconds:.2f} s")
 
     def _tell_again(self) -> None:
         """How often the errors came that were told once."""
@@ -366,7 +391,7 @@ class Printer:
                 frames.sort(key=lambda frame: frame or [])
                 which = ", ".join(map(str, frames[:_FEW])) + ("" if len(frames) <= _FEW else ", …")
                 text = f"{kind}: {message}".partition("\n")[0]
-                _tell(
+                tell(
                     one_line(f"{_counted(len(frames), 'more error')} like it at site '{site}', frames {which}: {text}")
                 )
 
@@ -376,27 +401,9 @@ class Printer:
             if (file := files[name]) is not None:
                 write(file, text())
         if self._json:
-            _print(json.dumps({"measured": run.nodes}))
+            put(json.dumps({"measured": run.nodes}))
         else:
-            _print(shown(run.explain()))
-
-
-def _print(line: str) -> None:
-    """Writes to stdout, or ends the process, and the other sites' with it: whoever closed the pipe has read enough, and
-    what is lost for any other reason was not what the user asked for."""
-    try:
-        print(line, flush=True)
-    except BrokenPipeError:
-        os._exit(_NOBODY_READS)
-    except OSError as error:
-        _tell(f"error: the output cannot be written: {error.strerror}")
-        os._exit(FAILED)
-
-
-def _tell(line: str, end: str = "\n") -> None:
-    """Writes to stderr, where it can be written to."""
-    with contextlib.suppress(OSError):
-        print(line, end=end, file=sys.stderr, flush=True)
+            put(shown(run.explain()))
 
 
 def _problem(

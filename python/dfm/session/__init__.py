@@ -6,6 +6,7 @@ from dfm.session._dispatch import AsyncioDispatcher, CallbackRunner, DirectDispa
 from dfm.session._job import STATUS_PLACE, Callback, Job, Token
 from dfm.session._logging import configure_session_logging
 from dfm.session._open import SessionOptions, from_env, open_session
+from dfm.session._progress import Progress, SiteProgress
 from dfm.session._session import PreparedPipeline, Session
 from dfm.session._status import JobStatus
 from dfm.session._waits import NodeAt, Others, Outside, Running, Silent, Wait, Waiting
@@ -32,10 +33,12 @@ __all__ = [
     "Others",
     "Outside",
     "PreparedPipeline",
+    "Progress",
     "Running",
     "Session",
     "SessionOptions",
     "Silent",
+    "SiteProgress",
     "StopToken",
     "Token",
     "Wait",

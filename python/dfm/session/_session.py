@@ -10,6 +10,7 @@ import importlib
 import json
 import logging
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -169,6 +170,8 @@ class Session:
         self._homes: dict[str, Home] = {}
         self._jobs: weakref.WeakSet[Job] = weakref.WeakSet()
         self._made = 0
+        self._reached: float | None = None
+        """How long it took until the first sites could be reached, until the first job's record says it."""
 
     def __repr__(self) -> str:
         settings, open = self._settings, sum(job.get_status() in _OPEN for job in self._jobs)
@@ -205,6 +208,11 @@ class Session:
         if self._home is None:
             self._home = Home(self._settings, self._make_links, self._new_loop)
             _open.add(self)
+
+    def usual_start(self) -> float | None:
+        """How many seconds it usually takes until the first sites of such a session can be reached, as the records of
+        earlier ones have it; `None` where there are none."""
+        return self._history.usual_reach(self._target) if self._history is not None else None
 
     def close(self, debug: bool = False) -> None:
         """Cancels the jobs that are not at their end, and ends the session at all sites."""
@@ -269,7 +277,10 @@ class Session:
         if self._check_sites is not None:
             self._check_sites(prepared.operations())
         # What is wrong at a site that is only asked is its answer.
+        begin = time.perf_counter()
         wrong = home.check(prepared.operations()) if prepared.patience is None else {}
+        if self._made == 0 and self._reached is None:
+            self._reached = time.perf_counter() - begin
         if wrong:
             raise SessionError("\n".join(dict.fromkeys(wrong.values())))
         logger = self._settings.logger
@@ -323,7 +334,8 @@ class Session:
         name, record = prepared.pipeline.name or job_id, None
         if self._history is not None:
             params = sorted(prepared.params)
-            record = self._history.begin(job_id, name, self._target, self.homesite, params, prepared.plan)
+            reached, self._reached = self._reached, None
+            record = self._history.begin(job_id, name, self._target, self.homesite, params, prepared.plan, reached)
         job = Job(
             home,
             number,

@@ -75,6 +75,7 @@ pub fn provision(
         "sites": in_order(sites, chosen),
         "fed_info": content(root.join("fed_info.json")),
     });
+    let _working = context.output.working(&format!("making the startup kits of `{}`", chosen.name));
     flare::ask(context, "dfm.flare._provision", &request)
 }
 

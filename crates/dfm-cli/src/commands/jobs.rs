@@ -231,8 +231,7 @@ fn results(context: &Context, job: &OneJob, output: Option<&Path>, timeout: f64)
         return Err(Failure::failed(Diagnostic::error("jobs-not-left", message)));
     }
     let mut command = submit::interpreter(context)?;
-    let format = if context.output.json { "json" } else { "text" };
-    command.args(["-P", "-c", RESULTS, &job.job, format]).arg(output.unwrap_or(Path::new("")));
+    command.args(["-P", "-c", RESULTS, &job.job, context.output.format()]).arg(output.unwrap_or(Path::new("")));
     submit::set_environment(&mut command, &chosen, about["homesite"].as_str().unwrap_or_default())?;
     submit::set_flare(&mut command, context, &submit::startup_kits(context, &chosen.name, job.of.poc, "")?);
     let code = child::run(&mut supervise::command(context, &command, timeout)).map_err(|error| {
@@ -247,5 +246,6 @@ fn ask(context: &Context, of: &InFederation, request: Value) -> Result<Value, Fa
 
 fn ask_of(context: &Context, of: &InFederation, chosen: &Chosen, mut request: Value) -> Result<Value, Failure> {
     request["workspace"] = json!(submit::startup_kits(context, &chosen.name, of.poc, "")?);
+    let _working = context.output.working(&format!("asking the server of `{}`", chosen.name));
     flare::ask(context, "dfm.flare._jobs", &request)
 }

@@ -108,10 +108,14 @@ fn measures(args: &Submit) -> bool {
 
 fn pipeline(context: &Context, args: &Submit) -> Result<Command, Failure> {
     let mut command = interpreter(context)?;
-    let format = if context.output.json { "json" } else { "text" };
     let output = args.output.as_ref().map(|folder| folder.clone().into_os_string()).unwrap_or_default();
     let measure = measures(args).then(|| json!({"svg": args.svg, "costs": args.save_costs}).to_string());
-    command.args(["-P", "-c", START]).arg(&args.path).arg(format).arg(output).arg(measure.unwrap_or_default());
+    command
+        .args(["-P", "-c", START])
+        .arg(&args.path)
+        .arg(context.output.format())
+        .arg(output)
+        .arg(measure.unwrap_or_default());
     command.arg(params(&args.params)?);
     Ok(command)
 }

@@ -15,6 +15,8 @@ impl<V: Value> Engine<V> {
         let at = block as usize;
         let Some(set) = self.sets.of(frame) else { return };
         set.entered[at].insert(frame.clone());
+        self.steps.known += self.blocks.blocks[at].calls;
+        self.steps.elements += u64::from(self.blocks.blocks[at].each);
         for place in self.blocks.blocks[at].outer.clone() {
             let kept = &net.places[place as usize];
             let key = (place, frame.prefix(self.blocks.blocks[kept.block as usize].levels));

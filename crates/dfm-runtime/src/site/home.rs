@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use dfm_net::{Frame, Net, NodeId, Noted, Source};
+use dfm_net::{Counts, Frame, Net, NodeId, Noted, Source};
 use dfm_wire::{JobId, Message};
 
 use super::unfinished::Nets;
@@ -12,14 +12,14 @@ use super::values::in_packet;
 use super::{Job, Site};
 use crate::host::{Event, Host};
 use crate::measure::Measuring;
-use crate::noting::{MOST_NOTED, Noting};
+use crate::noting::{MOST_NOTED, Noting, TELL};
 use crate::record::encoded_params;
 
 /// What only home knows of a job.
 pub(super) struct HomeSide {
     frames: u32,
-    /// Site → how much it has told of what it noted.
-    told: HashMap<String, usize>,
+    /// What each other site has told of what it noted.
+    told: HashMap<String, Told>,
     /// When each frame began, if the job is measured.
     begun: Vec<f64>,
     /// Of all its sites.
@@ -28,6 +28,17 @@ pub(super) struct HomeSide {
     params: HashMap<String, HashSet<String>>,
     /// The sites that have not finished.
     waiting: HashSet<String>,
+}
+
+/// What a site has told of a job.
+#[derive(Default)]
+struct Told {
+    noted: usize,
+    counts: Counts,
+    /// When an event last had these; earlier ones are not told of again.
+    at: f64,
+    /// Whether none has had the latest.
+    due: bool,
 }
 
 impl HomeSide {
@@ -122,19 +133,16 @@ impl<H: Host> Site<H> {
         }
     }
 
-    /// Takes what another site has noted, as far as it can be so: of its own nodes, and no more than a site notes.
-    pub(super) fn told(&mut self, id: JobId, from: &str, mut noted: Vec<Noted>, left_out: u64) {
+    /// Takes what another site has noted, as far as it can be so: of its own nodes, no more than a site notes, and numbers
+    /// alone no more often than a site tells them. The last ones are heard in any case.
+    pub(super) fn told(&mut self, id: JobId, from: &str, mut noted: Vec<Noted>, counts: Counts) {
+        let now = self.host.now();
         let Some(job) = self.jobs.get_mut(&id).filter(|job| job.noting.is_some()) else { return };
         let Some(home) = &mut job.home else { return };
         let Some(net) = home.nets.get(from) else { return };
         let told = home.told.entry(from.to_owned()).or_default();
-        // A message counts as well as what is in it: the last one may only have a number.
-        let room = (MOST_NOTED + 1).saturating_sub(*told);
-        *told += noted.len().max(1);
-        if room == 0 {
-            return;
-        }
-        noted.truncate(room);
+        noted.truncate(MOST_NOTED - told.noted);
+        told.noted += noted.len();
         let own: HashSet<&NodeId> = net.transitions.iter().map(|transition| transition.step.node()).collect();
         let nets = &home.nets;
         noted.retain(|one| {
@@ -146,8 +154,11 @@ impl<H: Host> Site<H> {
             };
             is_own && sound && one.has_times()
         });
-        if !noted.is_empty() || left_out > 0 {
-            self.events.push(Event::Noted(id, from.to_owned(), noted, left_out));
+        told.counts = told.counts.later(counts);
+        told.due = noted.is_empty() && now - told.at < TELL;
+        if !told.due {
+            told.at = now;
+            self.events.push(Event::Noted(id, from.to_owned(), noted, told.counts));
         }
     }
 
@@ -251,9 +262,12 @@ impl<H: Host> Site<H> {
         let done = |job: &Job<H::Value>| job.home.as_ref().is_some_and(|home| home.waiting.is_empty());
         if self.jobs.get(&id).is_some_and(done) {
             let mut job = self.remove_job(id);
-            let noting = job.as_mut().and_then(|job| job.noting.as_mut());
-            if let Some((noted, left_out)) = noting.and_then(Noting::rest) {
-                self.events.push(Event::Noted(id, self.name.clone(), noted, left_out));
+            if let Some(Job { engine, noting: Some(noting), home: Some(home), .. }) = &mut job {
+                let due = home.told.drain().filter(|(_, told)| told.due);
+                self.events.extend(due.map(|(site, told)| Event::Noted(id, site, vec![], told.counts)));
+                if let Some((noted, counts)) = noting.rest(engine.steps()) {
+                    self.events.push(Event::Noted(id, self.name.clone(), noted, counts));
+                }
             }
             if let Some(Job { measuring: Some(measuring), home: Some(home), .. }) = job {
                 self.events.push(Event::Measured(id, measuring.into_done(), home.begun));

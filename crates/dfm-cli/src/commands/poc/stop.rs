@@ -21,6 +21,7 @@ const JOBS: f64 = 8.0;
 pub fn run(context: &Context, place: &Place) -> Result<(), Failure> {
     let _lock = if place.folder.is_dir() { Some(place.lock()?) } else { None };
     let found = place.processes();
+    let working = context.output.working(&format!("stopping `{}`", place.name));
     if found.iter().any(|process| is_job(*process)) {
         abort_jobs(context, place);
     }
@@ -31,6 +32,7 @@ pub fn run(context: &Context, place: &Place) -> Result<(), Failure> {
             _ => {}
         }
     }
+    drop(working);
     if context.output.json {
         context.output.document(&json!({"federation": place.name, "ended": found.len()}));
     } else if found.is_empty() {

@@ -66,6 +66,7 @@ pub fn run(context: &Context, place: &Place, limit: f64) -> Result<(), Failure> 
     let ready = if sites.is_empty() || alive.iter().any(Option::is_none) {
         false
     } else {
+        let _working = context.output.working(&format!("waiting for the sites of `{}`", place.name));
         let mut child = ask(context, &kits, "wait", limit)?;
         let ready = until_ready(context, &mut child, (&sites[0].name, &alive), &mut connected, limit);
         let _ = child.kill();
