@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use dfm_net::{Comparison, Failure, Form, Net, Outcome, Selector, Step, Value, Wrong};
 use dfm_plan::{FedInfo, Options, Pipeline, plan_and_estimate};
-use dfm_runtime::{Call, Host, Incoming, Outgoing, Site, TransferError};
+use dfm_runtime::{Call, Host, Incoming, Leaving, Outgoing, Site, TransferError};
 
 const FEDERATION: &str = include_str!("../../tests/python/small/federation.dfm.yaml");
 /// Where the seeds are that the honest encoders write.
@@ -127,7 +127,7 @@ pub struct Plainly;
 impl Host for Plainly {
     type Value = Plain;
 
-    fn encode(&mut self, value: &Plain) -> Result<Outgoing, TransferError> {
+    fn encode(&mut self, value: &Plain, _: Option<&Leaving>) -> Result<Outgoing, TransferError> {
         Ok(Outgoing { head: value.0.clone(), buffers: vec![], warning: None })
     }
 

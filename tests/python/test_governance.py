@@ -584,6 +584,20 @@ def test_what_operations_are_declared_to_tell_is_held_against_the_policy(federat
     assert "refuses" not in str(federation.session.discover(pipeline)[report])
 
 
+def test_items_of_a_stream_are_judged_as_what_they_are_and_measuring_sends_nothing(small, file, fed, command, tmp_path):
+    policy = "default: allow\nleaves: {disclosures: [aggregate]}\n"
+    file.write_text(f"{policy}per-day: {{values: 1}}\naudit: {{folder: {tmp_path / 'log'}}}\n")
+    with Federation("small", homesite="home", policies={"east": file}, asker=ADA) as running:
+        _, errors = answer(running, lambda: Yield(value=fed.Count(to=3, site="east")))
+        assert {kind for kind, _ in errors} == {"RefusedError"} and "`leaves.disclosures`" in errors[0][1]
+        file.write_text(file.read_text().replace("aggregate", "records"))
+        one = written(lambda: Yield(value=fed.Echo(value=1, site="east")))
+        job = running.session.execute(one, {}, measure=True)
+        assert (job.results(), job.errors) == ([1], [])
+    lines = dfm(command, "--json", "site", "audit", "show", tmp_path / "log").stdout.splitlines()
+    left = [record for record in map(json.loads, lines) if record["what"] == "left"]
+    assert [(one["to"], one["operation"]) for one in left] == [("home", "work.Echo")]
+
 def test_numbers_leave_rounded_and_small_counts_do_not_leave(federation, file, fed):
     file.write_text("default: allow\nleaves: {rounding: 5, suppress: {below: 10, counts: [n]}}\n")
 

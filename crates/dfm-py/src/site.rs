@@ -8,7 +8,7 @@ use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::sync::Arc;
 
 use dfm_net::{Argument, Comparison, Failure, Form, Frame, Outcome, Selector, Value, Wrong};
-use dfm_runtime::{Held, Holder, Host, Incoming, Link, Outgoing, Part, TransferError};
+use dfm_runtime::{Held, Holder, Host, Incoming, Leaving, Link, Outgoing, Part, TransferError};
 use pyo3::basic::CompareOp;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::intern;
@@ -145,9 +145,6 @@ struct PythonHost {
     judge: Option<Py<PyAny>>,
     /// Whether that wants a digest of each.
     digests: bool,
-    /// Where the next value goes: its job, the other site, the operation that it is a result of, and those of whose
-    /// results there may be something in it.
-    sends: (u64, String, Option<String>, Vec<String>),
     /// The sites whose pickles are opened.
     opens: HashSet<String>,
 }
@@ -155,12 +152,12 @@ struct PythonHost {
 impl Host for PythonHost {
     type Value = Object;
 
-    fn encode(&mut self, value: &Object) -> Result<Outgoing, TransferError> {
+    fn encode(&mut self, value: &Object, leaving: Option<&Leaving>) -> Result<Outgoing, TransferError> {
         Python::attach(|py| {
             let value = value.0.bind(py);
             let encoded = || -> PyResult<Outgoing> {
-                let Some(judge) = &self.judge else { return values::to_bytes(value) };
-                let (job, to, operation, makers) = &self.sends;
+                let (Some(judge), Some(leaving)) = (&self.judge, leaving) else { return values::to_bytes(value) };
+                let Leaving { job, to, operation, makers } = leaving;
                 let leaves = judge.bind(py).call1((value, job, to, operation, makers))?;
                 let outgoing = values::to_bytes(&leaves)?;
                 let digest = self.digests.then(|| digest(py, &outgoing)).transpose()?;
@@ -180,10 +177,6 @@ impl Host for PythonHost {
 
     fn is_guarded(&self) -> bool {
         self.judge.is_some()
-    }
-
-    fn sends(&mut self, job: u64, to: &str, operation: Option<&str>, makers: Vec<String>) {
-        self.sends = (job, to.to_owned(), operation.map(str::to_owned), makers);
     }
 
     fn now(&self) -> f64 {
@@ -234,13 +227,7 @@ impl Site {
     #[pyo3(signature = (name, home=None))]
     fn new(name: String, home: Option<String>) -> Self {
         dfm_runtime::raise_descriptors();
-        let host = PythonHost {
-            holder: Holder::new(u64::MAX),
-            judge: None,
-            digests: false,
-            sends: (0, String::new(), None, vec![]),
-            opens: HashSet::new(),
-        };
+        let host = PythonHost { holder: Holder::new(u64::MAX), judge: None, digests: false, opens: HashSet::new() };
         Self { site: dfm_runtime::Site::new(name, home, host) }
     }
 

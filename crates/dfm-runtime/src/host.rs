@@ -14,20 +14,16 @@ pub trait Host {
     /// What tokens carry inside this process.
     type Value: Value;
 
-    /// The value as bytes.
+    /// The value as bytes; where it leaves this site, and somebody guards that, with what is to be known of it.
     ///
     /// # Errors
     /// What cannot travel, and what to do.
-    fn encode(&mut self, value: &Self::Value) -> Result<Outgoing, TransferError>;
+    fn encode(&mut self, value: &Self::Value, leaving: Option<&Leaving>) -> Result<Outgoing, TransferError>;
 
-    /// Whether it has to know, by `sends`, where each value goes.
+    /// Whether it has to know of each value that leaves.
     fn is_guarded(&self) -> bool {
         false
     }
-
-    /// Says where the next value that is encoded goes, which operation of the job it is a result of, and of which ones
-    /// at this site there may be something in it.
-    fn sends(&mut self, _job: JobId, _to: &str, _operation: Option<&str>, _makers: Vec<String>) {}
 
     /// Seconds since 1970.
     fn now(&self) -> f64;
@@ -37,6 +33,19 @@ pub trait Host {
     /// # Errors
     /// What this site lacks, or does not take from there.
     fn decode(&mut self, value: Incoming, from: &str) -> Result<Self::Value, TransferError>;
+}
+
+/// What is to be known of a value that leaves a site.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leaving {
+    /// Its job.
+    pub job: JobId,
+    /// The site that gets it.
+    pub to: String,
+    /// The operation that it is a result of.
+    pub operation: Option<String>,
+    /// The operations at this site of which there may be something in it.
+    pub makers: Vec<String>,
 }
 
 /// Why a value cannot leave a process, or come into one.

@@ -19,7 +19,9 @@ mod sync;
 
 pub use dfm_wire::{Order, Outline, unfold};
 pub use held::{Held, Holder};
-pub use host::{Call, CallId, Event, Host, Incoming, NodeAt, Outgoing, Part, Room, TransferError, Wait, Why, Yielded};
+pub use host::{
+    Call, CallId, Event, Host, Incoming, Leaving, NodeAt, Outgoing, Part, Room, TransferError, Wait, Why, Yielded,
+};
 pub use keeper::{Keeper, Packet, Progress};
 pub use limits::Limits;
 pub use link::Link;

@@ -141,7 +141,7 @@ pub(crate) fn ended<H: Host>(host: &mut H, call: &Running, outcome: &Outcome<H::
 }
 
 fn encoded<H: Host>(host: &mut H, value: &H::Value) -> Option<Encoded> {
-    let outgoing = host.encode(value).ok()?;
+    let outgoing = host.encode(value, None).ok()?;
     let buffers = outgoing.buffers.into_iter().map(Buffer::Inline).collect();
     Some(Encoded { head: outgoing.head.into(), buffers })
 }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use bytes::{Bytes, Plain};
 use dfm_net::{Argument, Block, Net, NodeId, Place, Source, Step, Transition};
-use dfm_runtime::{Event, Host, Incoming, Link, Outgoing, Site, TransferError};
+use dfm_runtime::{Event, Host, Incoming, Leaving, Link, Outgoing, Site, TransferError};
 
 const SHARED: usize = 128;
 const SEGMENT: usize = 64 << 10;
@@ -19,7 +19,7 @@ struct Wide;
 impl Host for Wide {
     type Value = Bytes;
 
-    fn encode(&mut self, _: &Bytes) -> Result<Outgoing, TransferError> {
+    fn encode(&mut self, _: &Bytes, _: Option<&Leaving>) -> Result<Outgoing, TransferError> {
         let mut buffers: Vec<_> = (0..SHARED).map(|_| vec![1; SEGMENT].into()).collect();
         buffers.push(vec![0; TOO_LARGE].into());
         Ok(Outgoing { head: vec![], buffers, warning: None })

@@ -189,7 +189,7 @@ impl<H: Host> Site<H> {
             let mut taken = 0;
             for name in names {
                 let Some(value) = params.get(&name) else { continue };
-                match self.encode(&site, value, &mut files, taken) {
+                match self.encode(&site, value, &mut files, taken, None) {
                     Ok((value, warning)) => {
                         taken += in_packet(&value);
                         encoded.push((name.clone(), value));

@@ -9,7 +9,7 @@ use dfm_wire::{Buffer, Encoded, JobId, Message, Payload};
 
 use super::links::Way;
 use super::{Site, described};
-use crate::host::{Event, Host, Incoming, Part, TransferError};
+use crate::host::{Event, Host, Incoming, Leaving, Part, TransferError};
 use crate::link::{MAX_FILES, MAX_PACKET};
 use crate::makers::makers;
 use crate::segment::{Received, SEGMENT_FROM};
@@ -18,7 +18,7 @@ impl<H: Host> Site<H> {
     /// Sends an item of a stream; where it cannot travel, the error in its place ends the stream.
     pub(super) fn send_item(&mut self, id: JobId, site: &str, place: PlaceId, frame: Frame, value: &H::Value) {
         let mut files = vec![];
-        match self.encode(site, value, &mut files, 0) {
+        match self.encode_of(id, place, site, value, &mut files) {
             Ok((value, warning)) => {
                 self.warn_of_result(id, place, site, warning);
                 self.note_sent(id, place, site, &frame, &value);
@@ -92,12 +92,13 @@ impl<H: Host> Site<H> {
         value: &H::Value,
         files: &mut Vec<Arc<OwnedFd>>,
     ) -> Result<(Encoded, Option<String>), TransferError> {
-        if self.host.is_guarded() {
-            let operation = self.maker(id, place, site).and_then(|(_, operation)| operation);
-            let makers = self.makers(id, place, site);
-            self.host.sends(id, site, operation.as_deref(), makers);
-        }
-        self.encode(site, value, files, 0)
+        let leaving = self.host.is_guarded().then(|| Leaving {
+            job: id,
+            to: site.to_owned(),
+            operation: self.maker(id, place, site).and_then(|(_, operation)| operation),
+            makers: self.makers(id, place, site),
+        });
+        self.encode(site, value, files, 0, leaving.as_ref())
     }
 
     /// The node, and its operation, whose arc leads to a place of another site.
@@ -179,8 +180,9 @@ impl<H: Host> Site<H> {
         value: &H::Value,
         files: &mut Vec<Arc<OwnedFd>>,
         taken: usize,
+        leaving: Option<&Leaving>,
     ) -> Result<(Encoded, Option<String>), TransferError> {
-        let outgoing = self.host.encode(value)?;
+        let outgoing = self.host.encode(value, leaving)?;
         let (before, mut lent) = (files.len(), vec![]);
         match self.lay_out(site, outgoing.buffers, files, &mut lent, outgoing.head.len() + taken) {
             Ok(buffers) => Ok((Encoded { head: outgoing.head.into(), buffers }, outgoing.warning)),
@@ -285,7 +287,7 @@ pub(super) fn values(message: &Message) -> impl Iterator<Item = &Encoded> {
 
 /// How many bytes a value would travel as.
 pub(super) fn size<H: Host>(host: &mut H, value: &H::Value) -> Option<u64> {
-    host.encode(value).ok().map(|outgoing| outgoing.size() as u64)
+    host.encode(value, None).ok().map(|outgoing| outgoing.size() as u64)
 }
 
 #[cfg(test)]

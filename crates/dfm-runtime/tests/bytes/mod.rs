@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dfm_net::{Comparison, Failure, Form, Selector, Value, Wrong};
-use dfm_runtime::{Host, Incoming, Outgoing, Part, TransferError};
+use dfm_runtime::{Host, Incoming, Leaving, Outgoing, Part, TransferError};
 
 /// A value of the test: bytes. A first byte of 255 cannot be sent, one of 254 cannot be read.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,7 +45,7 @@ pub struct Plain;
 impl Host for Plain {
     type Value = Bytes;
 
-    fn encode(&mut self, value: &Bytes) -> Result<Outgoing, TransferError> {
+    fn encode(&mut self, value: &Bytes, _: Option<&Leaving>) -> Result<Outgoing, TransferError> {
         if value.0.first() == Some(&255) {
             return Err(TransferError::Value("255 does not travel".into()));
         }
