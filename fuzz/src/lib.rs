@@ -128,7 +128,7 @@ impl Host for Plainly {
     type Value = Plain;
 
     fn encode(&mut self, value: &Plain, _: Option<&Leaving>) -> Result<Outgoing, TransferError> {
-        Ok(Outgoing { head: value.0.clone(), buffers: vec![], warning: None })
+        Ok(Outgoing { head: value.0.clone(), buffers: vec![], warning: None, digest: None })
     }
 
     fn now(&self) -> f64 {

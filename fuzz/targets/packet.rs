@@ -42,6 +42,8 @@ fn is_kept(message: &Message) -> bool {
             | Message::Open(..)
             | Message::Measure(_)
             | Message::Measured(..)
+            | Message::WantReceipt(_)
+            | Message::Receipt(..)
             | Message::Note(..)
             | Message::Noted(..)
             | Message::Start(..)
@@ -100,6 +102,8 @@ fn seeds() -> Vec<Message> {
         Message::Unfinished(1, 2, unfinished),
         Message::Measure(1),
         Message::Measured(1, vec![measured]),
+        Message::WantReceipt(1),
+        Message::Receipt(1, "{}".into()),
         Message::Note(1),
         Message::Noted(1, vec![noted], Counts { known: 2, left_out: 3, ..Counts::default() }),
         Message::Start(1, Frame::of_param_set(0), vec![("x".into(), value())], vec![]),

@@ -12,7 +12,8 @@ import pytest
 from dfm._command.audit import _shown, verify
 from dfm.errors import RefusedError
 from dfm.exec import _audit
-from dfm.exec._audit import LOG, PURPOSE, Audit
+from dfm.exec._audit import LOG, Audit
+from dfm.exec._session_key import PURPOSE, SessionKey
 from dfm.exec._site import Asker
 from dfm.flare._identity import sign
 from hypothesis import given, settings
@@ -29,8 +30,8 @@ def kits(tmp_path_factory):
 
 
 def log(folder, credentials=None, session="s1", **more):
-    vouch = credentials and (lambda content: sign(credentials, PURPOSE, session, content))
-    return Audit(folder, "east", session, ANN, logging.getLogger("dfm.test"), vouch=vouch, **more)
+    key = credentials and SessionKey(lambda content: sign(credentials, PURPOSE, session, content))
+    return Audit(folder, "east", session, ANN, logging.getLogger("dfm.test"), key=key, **more)
 
 
 def filled(folder, credentials=None, calls=5, session="s1"):

@@ -598,6 +598,7 @@ def test_items_of_a_stream_are_judged_as_what_they_are_and_measuring_sends_nothi
     left = [record for record in map(json.loads, lines) if record["what"] == "left"]
     assert [(one["to"], one["operation"]) for one in left] == [("home", "work.Echo")]
 
+
 def test_numbers_leave_rounded_and_small_counts_do_not_leave(federation, file, fed):
     file.write_text("default: allow\nleaves: {rounding: 5, suppress: {below: 10, counts: [n]}}\n")
 

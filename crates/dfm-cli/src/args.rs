@@ -461,6 +461,8 @@ pub enum Jobs {
     },
     /// End a job.
     Cancel(OneJob),
+    /// Say whether a job's receipt is what its sites have signed, and what contributed to its results.
+    Verify(Verify),
     /// Print what a job has yielded and no application has had; it stays kept.
     Results {
         #[command(flatten)]
@@ -472,6 +474,25 @@ pub enum Jobs {
         #[arg(long, value_name = "SECONDS", default_value_t = 3600.0)]
         timeout: f64,
     },
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Verify {
+    /// The receipt, as `Job.receipt()` gave it, in JSON.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Check the signatures by the root certificate in this federation's startup kits.
+    #[arg(long, value_name = "NAME", required_unless_present = "root", add = ArgValueCandidates::new(federations))]
+    pub federation: Option<String>,
+    /// Use the federation that `dfm poc` runs on this machine.
+    #[arg(long)]
+    pub poc: bool,
+    /// Check the signatures by this root certificate, which is `startup/rootCA.pem` in every startup kit.
+    #[arg(long, value_name = "CERT", conflicts_with_all = ["federation", "poc"])]
+    pub root: Option<PathBuf>,
+    /// What the certificate of the federation's server calls it, with `--root`.
+    #[arg(long, value_name = "NAME", default_value = "server")]
+    pub server: String,
 }
 
 #[derive(Debug, clap::Args)]
@@ -642,6 +663,9 @@ pub struct Submit {
     /// Measure, and write the costs that would have foretold it into this file, as suggestions for the configuration.
     #[arg(long, value_name = "FILE")]
     pub save_costs: Option<PathBuf>,
+    /// Have the sites account for what they contribute, and save that receipt in this file, for `dfm jobs verify`.
+    #[arg(long, value_name = "FILE")]
+    pub receipt: Option<PathBuf>,
     /// With `--target local`: make an error of what Flare would refuse, which is only warned about otherwise.
     #[arg(long)]
     pub strict: bool,

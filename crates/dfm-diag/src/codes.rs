@@ -1127,6 +1127,12 @@ pub static CODES: &[Code] = &[
         "Do what the help says.",
     ),
     code(
+        "submit-receipt-script",
+        "A script was to have a receipt, and only a pipeline has one.",
+        "`dfm fed submit shop --receipt r.json script a.sh`",
+        "Leave `--receipt` out; use `execute(…, receipt=True)` in the script.",
+    ),
+    code(
         "submit-save",
         "A result cannot be saved.",
         "`--output` names a folder without permission",

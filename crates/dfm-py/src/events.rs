@@ -103,6 +103,16 @@ classes! {
         measurement: Py<Measurement>,
     }
 
+    /// At home, before its end: a site's part of a job's receipt.
+    Receipt {
+        /// The job's number.
+        job: u64,
+        /// The site that gave it.
+        site: String,
+        /// What it has given.
+        text: String,
+    }
+
     /// At home: a site has told more of what happens in a job.
     Noted {
         /// The job's number.
@@ -246,6 +256,7 @@ pub fn choices(py: Python<'_>) -> PyResult<[(&'static str, Bound<'_, PyAny>); 5]
         StreamEnded::type_object(py),
         Reported::type_object(py),
         Measured::type_object(py),
+        Receipt::type_object(py),
         Noted::type_object(py),
         Ended::type_object(py),
     ])?;
@@ -314,6 +325,7 @@ fn one(py: Python<'_>, event: Event<Object>) -> PyResult<Bound<'_, PyAny>> {
         Event::Measured(job, calls, begun) => {
             Measured { job, measurement: Py::new(py, Measurement { calls, begun })? }.into_bound_py_any(py)
         }
+        Event::Receipt(job, site, text) => Receipt { job, site, text }.into_bound_py_any(py),
         Event::Noted(job, site, noted, counts) => {
             let notes = Py::new(py, Notes { site, noted: Mutex::new(noted), counts })?;
             Noted { job, notes }.into_bound_py_any(py)

@@ -33,7 +33,8 @@ mod _native {
     #[pymodule_export]
     use crate::events::{
         Abandoned, Answered, Bye, Cancelled, Check, Checked, Closed, Ended, Failed, Failure, GoOn, Items, Measured,
-        Needs, NodeAt, Noted, Opened, Over, Reported, Runs, Series, Setup, StreamEnded, Unfinished, Warned, Yielded,
+        Needs, NodeAt, Noted, Opened, Over, Receipt, Reported, Runs, Series, Setup, StreamEnded, Unfinished, Warned,
+        Yielded,
     };
     #[pymodule_export]
     use crate::history::{History, JobRecord, Notes};

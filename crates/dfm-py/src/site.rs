@@ -8,13 +8,15 @@ use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::sync::Arc;
 
 use dfm_net::{Argument, Comparison, Failure, Form, Frame, Outcome, Selector, Value, Wrong};
-use dfm_runtime::{Held, Holder, Host, Incoming, Leaving, Link, Outgoing, Part, TransferError};
+use dfm_runtime::{
+    Contribution, Goal, Held, Holder, Host, Incoming, Leaving, Link, Outgoing, Part, Passed, TransferError,
+};
 use pyo3::basic::CompareOp;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use crate::buffers::{Held as HeldBytes, Memory};
 use crate::calls::{self, Call};
@@ -128,9 +130,9 @@ fn uncarried(py: Python<'_>, error: &PyErr) -> TransferError {
 }
 
 /// The SHA-256 of a value's bytes, in hexadecimal digits.
-fn digest(py: Python<'_>, outgoing: &Outgoing) -> PyResult<String> {
+fn digest<'a>(py: Python<'_>, parts: impl Iterator<Item = &'a [u8]>) -> PyResult<String> {
     let sum = py.import(intern!(py, "hashlib"))?.call_method0(intern!(py, "sha256"))?;
-    for part in std::iter::once(&outgoing.head[..]).chain(outgoing.buffers.iter().map(|part| &part[..])) {
+    for part in parts {
         // A copy of a piece at a time takes little memory.
         for piece in part.chunks(1 << 20) {
             sum.call_method1(intern!(py, "update"), (PyBytes::new(py, piece),))?;
@@ -139,12 +141,48 @@ fn digest(py: Python<'_>, outgoing: &Outgoing) -> PyResult<String> {
     sum.call_method0(intern!(py, "hexdigest"))?.extract()
 }
 
+fn parts_of(outgoing: &Outgoing) -> impl Iterator<Item = &[u8]> {
+    std::iter::once(&outgoing.head[..]).chain(outgoing.buffers.iter().map(|part| &part[..]))
+}
+
+/// What a site has contributed, as its receipt says it.
+fn told(contribution: &Contribution) -> Json {
+    let calls = contribution.calls.iter().map(|((operation, provider), count)| match provider {
+        Some(provider) => json!({"operation": operation, "provider": provider, "calls": count}),
+        None => json!({"operation": operation, "calls": count}),
+    });
+    json!({
+        "calls": calls.collect::<Vec<_>>(),
+        "came": contribution.came.iter().map(|value| passed("from", value)).collect::<Vec<_>>(),
+        "left": contribution.left.iter().map(|value| passed("to", value)).collect::<Vec<_>>(),
+        "unlisted": contribution.unlisted,
+    })
+}
+
+fn passed(way: &str, value: &Passed) -> Json {
+    let place = match &value.goal {
+        Goal::Place(place) => json!(place),
+        Goal::Param(name) => json!(name),
+    };
+    let mut told = json!({way: value.site, "place": place, "frame": value.frame.to_string(), "node": value.node});
+    if let Some(operation) = &value.operation {
+        told["operation"] = json!(operation);
+    }
+    if let Some((digest, bytes)) = &value.seen {
+        told["sha256"] = json!(digest);
+        told["bytes"] = json!(bytes);
+    }
+    told
+}
+
 struct PythonHost {
     holder: Holder,
     /// Judges each value that is sent: before it is encoded, and when it is, with where it goes.
     judge: Option<Py<PyAny>>,
     /// Whether that wants a digest of each.
     digests: bool,
+    /// Makes this site's part of a job's receipt.
+    receipt: Option<Py<PyAny>>,
     /// The sites whose pickles are opened.
     opens: HashSet<String>,
 }
@@ -156,12 +194,17 @@ impl Host for PythonHost {
         Python::attach(|py| {
             let value = value.0.bind(py);
             let encoded = || -> PyResult<Outgoing> {
-                let (Some(judge), Some(leaving)) = (&self.judge, leaving) else { return values::to_bytes(value) };
-                let Leaving { job, to, operation, makers } = leaving;
+                let Some(leaving) = leaving else { return values::to_bytes(value) };
+                let Some(judge) = &self.judge else {
+                    let mut outgoing = values::to_bytes(value)?;
+                    outgoing.digest = leaving.digest.then(|| digest(py, parts_of(&outgoing))).transpose()?;
+                    return Ok(outgoing);
+                };
+                let Leaving { job, to, operation, makers, digest: wanted } = leaving;
                 let leaves = judge.bind(py).call1((value, job, to, operation, makers))?;
-                let outgoing = values::to_bytes(&leaves)?;
-                let digest = self.digests.then(|| digest(py, &outgoing)).transpose()?;
-                judge.call1(py, (leaves, job, to, operation, makers, outgoing.size(), digest))?;
+                let mut outgoing = values::to_bytes(&leaves)?;
+                outgoing.digest = (self.digests || *wanted).then(|| digest(py, parts_of(&outgoing))).transpose()?;
+                judge.call1(py, (leaves, job, to, operation, makers, outgoing.size(), outgoing.digest.as_deref()))?;
                 Ok(outgoing)
             };
             encoded().map_err(|error| {
@@ -177,6 +220,17 @@ impl Host for PythonHost {
 
     fn is_guarded(&self) -> bool {
         self.judge.is_some()
+    }
+
+    fn digest(&mut self, value: &Incoming) -> Option<String> {
+        let parts = std::iter::once(&value.head[..]).chain(value.buffers.iter().map(Part::bytes));
+        Python::attach(|py| digest(py, parts).ok())
+    }
+
+    fn receipt(&mut self, job: u64, contribution: &Contribution) -> Option<String> {
+        let receipt = self.receipt.as_ref()?;
+        Python::attach(|py| receipt.call1(py, (job, told(contribution).to_string())).and_then(|text| text.extract(py)))
+            .ok()
     }
 
     fn now(&self) -> f64 {
@@ -227,7 +281,13 @@ impl Site {
     #[pyo3(signature = (name, home=None))]
     fn new(name: String, home: Option<String>) -> Self {
         dfm_runtime::raise_descriptors();
-        let host = PythonHost { holder: Holder::new(u64::MAX), judge: None, digests: false, opens: HashSet::new() };
+        let host = PythonHost {
+            holder: Holder::new(u64::MAX),
+            judge: None,
+            digests: false,
+            receipt: None,
+            opens: HashSet::new(),
+        };
         Self { site: dfm_runtime::Site::new(name, home, host) }
     }
 
@@ -261,6 +321,12 @@ impl Site {
         let host = self.site.host();
         host.judge = Some(judge);
         host.digests = digests;
+    }
+
+    /// Has this site's part of a job's receipt made by `receipt(job, contribution)`, which is given as JSON, and gives the
+    /// text that the application gets, or None for none.
+    fn give_receipts(&mut self, receipt: Py<PyAny>) {
+        self.site.host().receipt = Some(receipt);
     }
 
     /// Has pickles opened in what comes from these sites; before the first job.
@@ -409,6 +475,11 @@ impl Site {
     /// At home: has a job measured, before its first frame.
     fn measure(&mut self, job: u64) {
         self.site.measure(job);
+    }
+
+    /// At home: has a job's sites keep account of what they contribute to it; said before it is opened.
+    fn want_receipt(&mut self, job: u64) {
+        self.site.want_receipt(job);
     }
 
     /// At home: has a job's sites note what happens in it, and tell it while it runs.

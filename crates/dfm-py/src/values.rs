@@ -56,7 +56,7 @@ pub fn to_bytes(object: &Bound<'_, PyAny>) -> PyResult<Outgoing> {
     let mut writer = Writer { head: vec![], buffers: vec![], reduced: false };
     writer.write(object, 0).map_err(|unsent| unsent.told(object.py()))?;
     let reduced = writer.reduced;
-    let mut outgoing = Outgoing { head: writer.head, buffers: writer.buffers, warning: None };
+    let mut outgoing = Outgoing { head: writer.head, buffers: writer.buffers, warning: None, digest: None };
     let size = outgoing.size();
     if reduced || size >= LARGE {
         let py = object.py();

@@ -7,6 +7,7 @@ use dfm_net::{Counts, Frame, Measured, NodeId, Noted, Token, Value};
 use dfm_wire::JobId;
 
 use crate::link::MAX_PACKET;
+use crate::receipt::Contribution;
 use crate::segment::Received;
 
 /// Turns values into bytes and back.
@@ -23,6 +24,16 @@ pub trait Host {
     /// Whether it has to know of each value that leaves.
     fn is_guarded(&self) -> bool {
         false
+    }
+
+    /// The SHA-256 of the bytes of a value that came, in hexadecimal digits.
+    fn digest(&mut self, _value: &Incoming) -> Option<String> {
+        None
+    }
+
+    /// This site's part of a job's receipt; `None` if it gives none.
+    fn receipt(&mut self, _job: JobId, _contribution: &Contribution) -> Option<String> {
+        None
     }
 
     /// Seconds since 1970.
@@ -46,6 +57,8 @@ pub struct Leaving {
     pub operation: Option<String>,
     /// The operations at this site of which there may be something in it.
     pub makers: Vec<String>,
+    /// Whether its digest is wanted.
+    pub digest: bool,
 }
 
 /// Why a value cannot leave a process, or come into one.
@@ -106,6 +119,8 @@ pub struct Outgoing {
     pub buffers: Vec<Bytes>,
     /// What its user should hear of it, though it travels.
     pub warning: Option<String>,
+    /// The SHA-256 of its bytes in hexadecimal digits, where that was wanted.
+    pub digest: Option<String>,
 }
 
 impl Outgoing {
@@ -188,6 +203,8 @@ pub enum Event<V> {
     /// At home, before its end: the calls of a job that is measured, those of all sites, and when each of its frames
     /// began.
     Measured(JobId, Vec<Measured>, Vec<f64>),
+    /// At home, before its end: a site's part of a job's receipt.
+    Receipt(JobId, String, String),
     /// At home: what a site has noted of a job, and how far it is.
     Noted(JobId, String, Vec<Noted>, Counts),
     /// At home: every site has done what there was to do.

@@ -10,6 +10,7 @@ mod makers;
 mod measure;
 mod noting;
 mod numbers;
+mod receipt;
 mod record;
 mod released;
 mod segment;
@@ -25,5 +26,6 @@ pub use host::{
 pub use keeper::{Keeper, Packet, Progress};
 pub use limits::Limits;
 pub use link::Link;
+pub use receipt::{Contribution, Goal, Passed};
 pub use segment::{Received, raise_descriptors};
 pub use site::{STREAM_WINDOW, Site, read_answer};

@@ -11,7 +11,7 @@ use dfm_net::{Net, Outcome, Unsound, check_alone, check_whole};
 use dfm_wire::{Buffer, Encoded, Ending, JobId, Message};
 
 use crate::host::{Event, Host};
-use crate::site::{Arrived, Running, Site};
+use crate::site::{Arrived, Running, Site, received};
 
 impl<H: Host> Site<H> {
     /// At home: from now on [`Site::take_packets`] also has packets for this site itself, to be kept for [`Site::replay`].
@@ -93,7 +93,8 @@ impl<H: Host> Site<H> {
     }
 
     fn recorded(&mut self, value: Encoded) -> Option<H::Value> {
-        self.decode(value, &mut std::iter::empty(), "").ok()
+        let value = received(value, &mut std::iter::empty()).ok()?;
+        self.host.decode(value, "").ok()
     }
 
     fn recorded_outcome(&mut self, ending: Ending) -> Option<Outcome<H::Value>> {

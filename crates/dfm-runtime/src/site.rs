@@ -27,6 +27,7 @@ use crate::limits::{BEYOND, Limits, beyond};
 use crate::measure::Measuring;
 use crate::noting::Noting;
 use crate::numbers::Numbers;
+use crate::receipt::Contribution;
 use crate::record::ended;
 use crate::released::Released;
 use crate::segment::{Pool, Received};
@@ -35,6 +36,7 @@ use home::HomeSide;
 use links::Peer;
 pub use streams::STREAM_WINDOW;
 pub use unfinished::read_answer;
+pub(crate) use values::received;
 use values::size;
 
 /// What comes for a job that home has not opened here yet is kept if so many jobs at most begin before it.
@@ -58,6 +60,8 @@ pub struct Site<H: Host> {
     ahead: u64,
     pub(crate) running: HashMap<CallId, Running>,
     calls_made: CallId,
+    /// At home: the jobs of which a receipt is wanted, until they are opened.
+    receipted: HashSet<JobId>,
     pub(crate) due: Due<H::Value>,
     limits: Limits,
     pub(crate) events: Vec<Event<H::Value>>,
@@ -78,6 +82,8 @@ struct Job<V> {
     unsendable: HashSet<(NodeId, Frame)>,
     /// Place of another site → that site → of which operations there may be something in what goes there.
     makers: HashMap<PlaceId, HashMap<String, Vec<String>>>,
+    /// Only of a job whose application wants a receipt.
+    contribution: Option<Contribution>,
     /// Only of a job that is measured.
     measuring: Option<Measuring>,
     /// Only of a job that home wants to hear of.
@@ -126,6 +132,7 @@ impl<H: Host> Site<H> {
             ahead: 0,
             running: HashMap::new(),
             calls_made: 0,
+            receipted: HashSet::new(),
             due: Due::default(),
             limits: Limits::default(),
             events: Vec::new(),
@@ -225,6 +232,7 @@ impl<H: Host> Site<H> {
             | Message::Ask(..)
             | Message::Open(..)
             | Message::Measure(_)
+            | Message::WantReceipt(_)
             | Message::Note(_)
             | Message::Start(..)
             | Message::Stop(..)
@@ -235,6 +243,7 @@ impl<H: Host> Site<H> {
             | Message::Cancelled(_)
             | Message::Done(_)
             | Message::Measured(..)
+            | Message::Receipt(..)
             | Message::Noted(..)
             | Message::Report(..) => self.home.is_none(),
             Message::Token(..)
@@ -325,6 +334,7 @@ impl<H: Host> Site<H> {
     pub(crate) fn handle(&mut self, arrived: Arrived) {
         let job = match &arrived.message {
             Message::Measure(job)
+            | Message::WantReceipt(job)
             | Message::Note(job)
             | Message::Start(job, ..)
             | Message::Stop(job, _)
@@ -371,6 +381,12 @@ impl<H: Host> Site<H> {
                     job.measuring = Some(Measuring::default());
                 }
             }
+            Message::WantReceipt(job) => {
+                if let Some(job) = self.jobs.get_mut(&job) {
+                    job.contribution.get_or_insert_default();
+                }
+            }
+            Message::Receipt(job, text) => self.take_receipt(job, from, text),
             Message::Note(job) => {
                 let now = self.host.now();
                 if let Some(job) = self.jobs.get_mut(&job) {
@@ -392,7 +408,7 @@ impl<H: Host> Site<H> {
                 let mut lost: HashMap<_, _> =
                     lost.into_iter().map(|(name, failure)| (name, Arc::new(failure))).collect();
                 for (name, value) in params {
-                    match self.decode(value, &mut buffers, &from) {
+                    match self.decode_param(job, &name, &frame, value, (&from, &mut buffers)) {
                         Ok(value) => {
                             values.insert(name, value);
                         }
@@ -500,7 +516,10 @@ impl<H: Host> Site<H> {
         self.insert_job(id, name, net, None);
         self.early.forget_before(id);
         let early = self.early.take(id);
-        for arrived in early.arrived {
+        // What others sent before home's word came is accounted for too.
+        let (first, rest): (Vec<_>, Vec<_>) =
+            early.arrived.into_iter().partition(|arrived| matches!(arrived.message, Message::WantReceipt(_)));
+        for arrived in first.into_iter().chain(rest) {
             self.handle(arrived);
         }
         for site in early.dropped {
@@ -532,7 +551,18 @@ impl<H: Host> Site<H> {
         let (streams, ahead, unsendable, makers) = Default::default();
         self.jobs.insert(
             id,
-            Job { engine, calls: 0, streams, ahead, unsendable, makers, measuring: None, noting: None, home },
+            Job {
+                engine,
+                calls: 0,
+                streams,
+                ahead,
+                unsendable,
+                makers,
+                contribution: None,
+                measuring: None,
+                noting: None,
+                home,
+            },
         );
         self.events.push(Event::Opened(id, name));
     }
@@ -580,6 +610,12 @@ impl<H: Host> Site<H> {
         }
         let Some(job) = self.jobs.get_mut(&running.job) else { return };
         job.streams.retain(|_, stream| *stream != call);
+        if let (Some(contribution), false) = (&mut job.contribution, matches!(outcome, Outcome::Failed(_)))
+            && let Step::Call { operation, provider, .. } =
+                &job.engine.net().transitions[running.transition as usize].step
+        {
+            contribution.called(operation, provider.as_deref());
+        }
         if let Some(measuring) = &mut job.measuring {
             let (node, _) = described(job.engine.net(), running.transition);
             let now = self.host.now();
@@ -709,6 +745,10 @@ impl<H: Host> Site<H> {
                             }
                             if let Some(measuring) = job.measuring {
                                 self.send_home(&Message::Measured(id, measuring.into_done()));
+                            }
+                            let text = job.contribution.and_then(|given| self.host.receipt(id, &given));
+                            if let Some(text) = text {
+                                self.send_home(&Message::Receipt(id, text));
                             }
                         }
                         self.send_home(&Message::Done(id));

@@ -22,7 +22,7 @@ impl Host for Wide {
     fn encode(&mut self, _: &Bytes, _: Option<&Leaving>) -> Result<Outgoing, TransferError> {
         let mut buffers: Vec<_> = (0..SHARED).map(|_| vec![1; SEGMENT].into()).collect();
         buffers.push(vec![0; TOO_LARGE].into());
-        Ok(Outgoing { head: vec![], buffers, warning: None })
+        Ok(Outgoing { head: vec![], buffers, warning: None, digest: None })
     }
 
     fn now(&self) -> f64 {

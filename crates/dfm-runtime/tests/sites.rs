@@ -246,6 +246,42 @@ fn a_site_is_heard_once_about_what_it_measured() {
     assert_eq!(of_b, [5.0], "and what it tells later, at its end, is too late");
 }
 
+#[test]
+fn a_site_gives_one_part_of_a_receipt_and_only_where_it_is_wanted() {
+    let parts = |session: &Session| -> Vec<(u64, String, String)> {
+        let told = session.seen.iter().filter_map(|event| match event {
+            Event::Receipt(job, site, text) => Some((*job, site.clone(), text.clone())),
+            _ => None,
+        });
+        told.collect()
+    };
+    for wanted in [true, false] {
+        let mut session = Session::piped();
+        if wanted {
+            session.site("home").want_receipt(1);
+        }
+        session.site("home").open(1, "job", chain(Carry::Value(vec![])), &HashMap::new());
+        session.site("home").start(1, &param(b"1"));
+        session.site("home").stop(1);
+        for (job, text) in
+            [(1, "x".repeat((4 << 20) + 1)), (1, "forged".into()), (1, "again".into()), (2, "other".into())]
+        {
+            session.site("home").receive_packet("b", &Message::Receipt(job, text).to_bytes());
+        }
+        session.site("a").receive_packet("b", &Message::Receipt(1, "to a".into()).to_bytes());
+        session.run(append);
+        let told = parts(&session);
+        assert_eq!(told.is_empty(), !wanted);
+        let of =
+            |site: &str| told.iter().filter(|(_, from, _)| from == site).map(|one| one.2.as_str()).collect::<Vec<_>>();
+        if wanted {
+            assert_eq!(of("b"), ["forged"], "what it says first is its own word, for whoever verifies it");
+            assert_eq!(of("a"), ["1 calls, 1 came, 1 left"]);
+            assert_eq!(of("home"), ["0 calls, 1 came, 0 left"]);
+        }
+    }
+}
+
 /// What was noted, in words: the site, what it was, of which node.
 fn noted(session: &Session) -> Vec<String> {
     let told = session.seen.iter().filter_map(|event| match event {

@@ -36,6 +36,10 @@ pub enum Message {
     Measure(JobId),
     /// A site to home, before it is done: the job's calls, as measured here.
     Measured(JobId, Vec<Measured>),
+    /// Home to a site: keep account of what it contributes to this job, which will begin.
+    WantReceipt(JobId),
+    /// A site to home, before it is done: what it has contributed to the job, in its host's words.
+    Receipt(JobId, String),
     /// Home to a site: note what happens in this job, and tell it.
     Note(JobId),
     /// A site to home: what it has noted since it told the last time, and how far it is.

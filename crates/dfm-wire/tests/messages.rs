@@ -62,6 +62,8 @@ fn messages() -> Vec<Message> {
         Message::Open(2, "job".into(), Arc::new(net.clone())),
         Message::Measure(2),
         Message::Measured(2, vec![measured]),
+        Message::WantReceipt(2),
+        Message::Receipt(2, "{}".into()),
         Message::Note(2),
         Message::Noted(2, noted, Counts { known: 3, done: 2, failed: 1, elements: 5, sent: 9, left_out: 4 }),
         Message::Start(2, frame.clone(), vec![("age".into(), value.clone())], vec![("kind".into(), failure.clone())]),

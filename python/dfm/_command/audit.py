@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dfm._shown import one_line
-from dfm.exec._audit import BEGINNING, LOG, PURPOSE, older_logs, record_of, signed_text
+from dfm.exec._audit import BEGINNING, LOG, older_logs, record_of, signed_text
+from dfm.exec._session_key import PURPOSE
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey

@@ -50,14 +50,14 @@ class WrongInput(Exception):
 
 def main() -> None:
     """Runs the pipeline and exits with what came of it."""
-    path, format, output, measure, params, *arguments = sys.argv[1:]
+    path, format, output, measure, receipt, params, *arguments = sys.argv[1:]
     # As if the user's file were run by itself.
     sys.argv = [path, *arguments]
     set_up(format)
     printer = Printer(format, Path(output) if output else None)
     try:
         measured = json.loads(measure) if measure else None
-        sys.exit(_submit(Path(path), arguments, printer, measured, json.loads(params)))
+        sys.exit(_submit(Path(path), arguments, printer, measured, receipt, json.loads(params)))
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except (WrongInput, DfmError) as error:
@@ -108,6 +108,7 @@ def _submit(
     arguments: list[str],
     printer: Printer,
     measure: dict[str, str | None] | None,
+    receipt: str,
     given: dict[str, Any],
 ) -> int:
     session = from_env()
@@ -121,7 +122,8 @@ def _submit(
         with printer.starting(session):
             prepared = session.prepare(pipeline)
         begin = time.perf_counter()
-        job = session.execute(prepared, parameters, default_callback=printer, measure=measure is not None)
+        wants = measure is not None, bool(receipt)
+        job = session.execute(prepared, parameters, True, printer, None, *wants)
         if os.environ["DFM_TARGET"] == "flare":
             printer.name(job.job_id)
         wait(job, printer)
@@ -129,7 +131,16 @@ def _submit(
         printer.summary(status, time.perf_counter() - begin)
         if measure is not None:
             printer.measured(job.measured(), measure)
+        if receipt and status in (JobStatus.FINISHED, JobStatus.FAILED):
+            _save_receipt(Path(receipt), job)
     return 0 if status is JobStatus.FINISHED and printer.saved_all else FAILED
+
+
+def _save_receipt(path: Path, job: Job) -> None:
+    try:
+        path.write_text(json.dumps(job.receipt(), indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise WrongInput(f"the receipt cannot be saved: {error}") from None
 
 
 def wait(job: Job, printer: Printer) -> None:

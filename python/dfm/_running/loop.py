@@ -107,6 +107,7 @@ class SiteLoop:
         self.site.limit(adapters.policy.limits, adapters.most_at_once())
         if not adapters.deciding.is_open():
             self.site.guard(adapters.leaving.judge, adapters.audit is not None)
+        self.site.give_receipts(adapters.receipts.part)
         opened = adapters.opens_pickles_of()
         self.site.open_pickles(opened)
         _values.policy.opens_users = adapters.homesite in opened

@@ -19,7 +19,7 @@ from dfm import _native, _values
 from dfm._discovery.advice import DISCOVERY_PLACE, ErrorFieldAdvice, SiteAdvice
 from dfm._discovery.advisors import Advisor, advisors
 from dfm.errors import RefusedError, SecretError
-from dfm.exec._audit import Audit, Vouch, encoded
+from dfm.exec._audit import Audit, encoded
 from dfm.exec._cache import Cache, digest
 from dfm.exec._cache_owners import owners_for
 from dfm.exec._counting import Counting
@@ -28,8 +28,10 @@ from dfm.exec._fitting import fitting
 from dfm.exec._instances import Instance, Run
 from dfm.exec._leaving import Leaving
 from dfm.exec._policy import OWN, SitePolicy
+from dfm.exec._receipts import Receipts
 from dfm.exec._release import Declared, Releasing
 from dfm.exec._secrets import Masking, Secrets
+from dfm.exec._session_key import SessionKey
 from dfm.exec._site import (
     Asker,
     DfmContext,
@@ -181,10 +183,10 @@ class Adapters:
         logger: logging.Logger,
         asker: Asker | None = None,
         policy: SitePolicy = OWN,
-        vouch: Vouch | None = None,
+        key: SessionKey | None = None,
     ) -> None:
         """`settings` is the content of the site's `site.json`; `asker` is the user of this process if not given, and
-        `policy` what the site itself decides; `vouch` signs for what it writes down."""
+        `policy` what the site itself decides; `key` signs what it says and writes down."""
         self.asker = asker or this_user()
         """For whom the site works."""
         self._settings = settings
@@ -209,7 +211,9 @@ class Adapters:
         """What the site writes down; None for nothing."""
         if (said := policy.audit) is not None:
             of = settings["site"], session, self.asker, logger
-            self.audit = Audit(said.folder, *of, full=said.full, goes_on=said.goes_on, vouch=vouch)
+            self.audit = Audit(said.folder, *of, full=said.full, goes_on=said.goes_on, key=key)
+        self.receipts = Receipts(settings, homesite, session, self.asker, self.deciding, key)
+        """What it says of its contributions to jobs."""
         declared = {
             one["operation"]: Declared(**one["disclosure"]) for one in settings["bindings"] if "disclosure" in one
         } | {DISCOVERY_PLACE: Declared("public", None)}
@@ -272,6 +276,12 @@ class Adapters:
             found = among[key] = self._bind(operation, provider)
         return found
 
+    def begin(self, job: int, pipeline: str) -> None:
+        """A job begins whose net at this site has this digest, which its user has signed."""
+        self.receipts.begin(job, pipeline)
+        if self.audit is not None:
+            self.audit.job(job, pipeline)
+
     async def set_up(self, bound: Bound) -> None:
         """Has an adapter's `setup` run, if that has not been; of one that fails, the next call makes another object.
 
@@ -292,6 +302,7 @@ class Adapters:
 
     def leave(self, job: int) -> list[Instance]:
         """The objects that a job has had for itself, which is over."""
+        self.receipts.end(job)
         return _instances(self._of_jobs.pop(job, {}))
 
     def leave_all(self) -> list[Instance]:

@@ -7,7 +7,6 @@ every 256th record of its own, at the end of a job, and at its own end. `dfm sit
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import fcntl
 import hashlib
@@ -16,18 +15,16 @@ import logging
 import os
 import stat
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from dfm._private import private_folder
 from dfm.errors import RefusedError
+from dfm.exec._session_key import SessionKey
 from dfm.exec._site import Asker
 
 LOG = "log.jsonl"
 """The log that is appended to, in its folder; older ones are `log-` and the number of their first record."""
-PURPOSE = "audit"
-"""Of the statement that a site's kit makes for a session's key."""
 BEGINNING = hashlib.sha256(b"").hexdigest()
 """Stands for the line before the first one."""
 _LARGEST = 64 << 20
@@ -74,10 +71,6 @@ def encoded(given: dict[str, Any]) -> str:
     return f"{{{','.join(members)}}}"
 
 
-Vouch = Callable[[dict[str, Any]], str]
-"""Signs with the key of the site's kit."""
-
-
 class _End(NamedTuple):
     """Where a log ends."""
 
@@ -120,10 +113,10 @@ class Audit:
         logger: logging.Logger,
         full: bool = False,
         goes_on: bool = False,
-        vouch: Vouch | None = None,
+        key: SessionKey | None = None,
     ) -> None:
         """`full` keeps parameters as they are; `goes_on` has the site work while nothing can be written. Without
-        `vouch`, nothing is signed."""
+        `key`, nothing is signed."""
         self._folder = folder
         # As text, which is looked up in less time than a path.
         self._path = os.fspath(folder / LOG)
@@ -133,8 +126,7 @@ class Audit:
         self._logger = logger
         self._full = full
         self._goes_on = goes_on
-        self._vouch = vouch
-        self._sign: Callable[[bytes], bytes] | None = None
+        self._key = key
         self._file: int | None = None
         self._lock: int | None = None
         self._end: _End | None = None
@@ -276,8 +268,8 @@ class Audit:
 
     def _add_signature(self, chain: _Chain) -> None:
         self._unsigned = 0
-        if self._sign is not None:
-            signature = base64.b64encode(self._sign(signed_text(chain.number, chain.digest))).decode()
+        if self._key is not None:
+            signature = self._key.sign(signed_text(chain.number, chain.digest))
             chain.add(_Record(_members({"what": "signed", "signature": signature})))
 
     def _beginning(self) -> dict[str, Any]:
@@ -285,16 +277,7 @@ class Audit:
         asker = self._asker
         record: dict[str, Any] = {"what": "session", "site": self._site}
         record |= {"organisation": asker.organisation, "role": asker.role}
-        if self._vouch is None:
-            return record
-        if self._sign is None:
-            from cryptography.hazmat.primitives import serialization
-            from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-            key = Ed25519PrivateKey.generate()
-            public = key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
-            self._public, self._sign = base64.b64encode(public).decode(), key.sign
-        return record | {"key": self._vouch({"key": self._public})}
+        return record if self._key is None else record | {"key": self._key.statement()}
 
     def _found(self) -> tuple[int, _End]:
         """The log and its end, which another process may have moved."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from pathlib import Path
 from typing import Any, Literal
@@ -191,6 +192,8 @@ class SitePolicy:
     """Its file, whether it is there or not; None for a site without one."""
     text: str = ""
     """All of it, for the native module."""
+    digest: str | None = None
+    """The SHA-256 of its file; None for the defaults."""
 
     def read_again(self) -> SitePolicy:
         """What its file says now.
@@ -226,7 +229,10 @@ def read_file(path: Path, audit: Path | None = None) -> SitePolicy:
     # A link that leads nowhere is broken, and no policy that is not there.
     there = path.is_symlink() or path.exists()
     try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
         text = _native.read_policy(str(path) if there else None)
+    except OSError as error:
+        raise PolicyError(f"{path} cannot be read: {error}") from None
     except ValueError as error:
         raise PolicyError(str(error)) from None
     decided: dict[str, Any] = json.loads(text)
@@ -241,6 +247,7 @@ def read_file(path: Path, audit: Path | None = None) -> SitePolicy:
         limits=Limits(**decided["limits"]),
         path=path,
         text=text,
+        digest=digest,
     )
 
 

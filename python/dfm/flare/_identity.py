@@ -68,7 +68,7 @@ def read_credentials(kit: Path) -> Credentials:
         certificate = (startup / f"{name}.crt").read_text(encoding="ascii")
         root = x509.load_pem_x509_certificate((startup / "rootCA.pem").read_bytes())
         who = _who(x509.load_pem_x509_certificate(certificate.encode()))
-        server = _server(startup) or who.name
+        server = server_name(startup) or who.name
     except (OSError, LookupError, RecursionError, *_UNREADABLE) as error:
         raise Untrusted(f"the startup kit {kit} has no credentials that can be used: {error}") from None
     if not isinstance(key, rsa.RSAPrivateKey):
@@ -76,7 +76,7 @@ def read_credentials(kit: Path) -> Credentials:
     return Credentials(key, certificate, root, server, who)
 
 
-def _server(startup: Path) -> str | None:
+def server_name(startup: Path) -> str | None:
     """The server's name as the kit of a client or a user has it."""
     if (path := startup / "fed_client.json").exists():
         return str(json.loads(path.read_text(encoding="utf-8"))["servers"][0]["identity"])
@@ -107,6 +107,13 @@ def check(
     Raises:
         Untrusted: it is not signed by a participant of this federation, for this job and this purpose.
     """
+    return check_by(credentials.root, signed, purpose, job, at)
+
+
+def check_by(
+    root: x509.Certificate, signed: object, purpose: str, job: str, at: datetime.datetime | None = None
+) -> tuple[dict[str, Any], Who]:
+    """As `check`, by a federation's root certificate."""
     if not isinstance(signed, str) or len(signed) > _LONGEST:
         raise Untrusted("it is no signed statement")
     try:
@@ -119,7 +126,7 @@ def check(
         key = certificate.public_key()
     except (KeyError, RecursionError, *_UNREADABLE):
         raise Untrusted("it is no signed statement") from None
-    _check_certificate(credentials.root, certificate, at or datetime.datetime.now(datetime.UTC))
+    _check_certificate(root, certificate, at or datetime.datetime.now(datetime.UTC))
     if not isinstance(key, rsa.RSAPublicKey):
         raise Untrusted("its certificate's key is not RSA")
     try:

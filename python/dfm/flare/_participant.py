@@ -26,8 +26,8 @@ from dfm import _native, _values
 from dfm._running.loop import TEARDOWN, SiteLoop
 from dfm._shown import clean_logger
 from dfm.exec._adapters import Adapters
-from dfm.exec._audit import PURPOSE
 from dfm.exec._policy import SitePolicy
+from dfm.exec._session_key import PURPOSE, SessionKey
 from dfm.exec._site import Asker
 from dfm.flare import _told
 from dfm.flare._channel import Forged
@@ -35,7 +35,6 @@ from dfm.flare._identity import Untrusted
 from dfm.flare._packets import Packet
 from dfm.flare._printed import printed_to
 from dfm.flare._sealing import SiteSealing
-from dfm.flare._signing import digest_of
 
 
 def read_settings(kit: Path) -> dict[str, Any] | None:
@@ -139,7 +138,7 @@ class Participant:
             self._logger,
             self._asker,
             self._policy,
-            lambda content: self._sealing.vouch(PURPOSE, self._session, content),
+            SessionKey(lambda content: self._sealing.vouch(PURPOSE, self._session, content)),
         )
         adapters.mask_process()
         self._driver.adapters = adapters
@@ -171,17 +170,9 @@ class Participant:
                 self._break_off(f"the application is not trusted: {error}")
             else:
                 if opened is not None:
-                    self._note(opened)
+                    for job, pipeline in self._sealing.begun().items():
+                        self._adapters.begin(job, pipeline)
                     self._give(packet.sender, opened)
-
-    def _note(self, packet: Buffer) -> None:
-        """Writes down which pipeline a job is of."""
-        if (audit := self._adapters.audit) is not None:
-            match _native.order(packet):
-                case _native.Order(_native.OrderKind.NET, job):
-                    audit.job(job, digest_of(packet))
-                case _:
-                    pass
 
     def _obey(self, packet: bytes) -> None:
         self._sealing.note_order(packet)

@@ -190,6 +190,11 @@ class SiteSealing:
         self._note(self._signed.check(packet))
         return packet
 
+    def begun(self) -> dict[int, str]:
+        """Job → the digest of its net here, of those that have begun since this was asked."""
+        begun, self._signed.begun = self._signed.begun, {}
+        return begun
+
     def note_order(self, packet: Buffer) -> None:
         """Takes note of what is ordered in the application's name."""
         self._note(_native.order(packet))

@@ -86,6 +86,8 @@ class Signed:
         self._site = site
         self._application = digest(hello).hex()
         self._nets: dict[int, str] = {}
+        self.begun: dict[int, str] = {}
+        """Job → the digest of its net here, of those that have begun since somebody has taken it from here."""
         self._params: dict[int, collections.deque[str | None]] = {}
         try:
             self._key = Ed25519PublicKey.from_public_bytes(base64.b64decode(content[_KEY], validate=True))
@@ -126,8 +128,10 @@ class Signed:
         order = _native.order(packet)
         match order:
             case _native.Order(_native.OrderKind.NET, job):
-                if self._nets.pop(job, None) != digest_of(packet):
+                net = digest_of(packet)
+                if self._nets.pop(job, None) != net:
                     raise Untrusted(f"its user has not signed the pipeline of job {job}")
+                self.begun[job] = net
             case _native.Order(_native.OrderKind.PARAMS, job) if (params := self._params.get(job)) is not None:
                 if params.popleft() != _digest_of_params(packet):
                     raise Untrusted(f"its user has not signed the parameters of job {job}")

@@ -311,6 +311,7 @@ class Home:
         patience: float | None = None,
         measure: bool = False,
         note: bool = False,
+        receipt: bool = False,
     ) -> None:
         """Begins a job with its first frames, as soon as its sites can be reached.
 
@@ -333,6 +334,8 @@ class Home:
             if self.keeps is not None:
                 self.keeps.began(job, about)
                 self._unsure[job] = []
+            if receipt:
+                self.site.want_receipt(job)
             self.site.open(job, name, plan, reached.result())
             if patience is not None:
                 self._patience[job] = self.loop.call_later(patience, self._run_out, job, patience)
@@ -467,6 +470,7 @@ class Home:
                 _native.Opened(job)
                 | _native.Reported(job)
                 | _native.Measured(job)
+                | _native.Receipt(job)
                 | _native.Noted(job)
                 | _native.Ended(job)
             ):

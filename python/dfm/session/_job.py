@@ -24,6 +24,7 @@ from dfm.session._home import Home
 from dfm.session._keeping import END, Keeping, Key, error_key
 from dfm.session._measured import Measured
 from dfm.session._progress import Progress, sites_of
+from dfm.session._receipt import whole_receipt
 from dfm.session._status import JobStatus
 from dfm.session._waits import Outside, Wait, waits
 
@@ -92,6 +93,8 @@ class Job:
         self._runner = runner
         self._plan = plan
         self._measurement: _native.Measurement | None = None
+        self._parts: dict[str, str] = {}
+        """Of its receipt, as sites have sent them."""
         self._record = record
         self._received = 0  # tokens, had or not
         self._told: dict[str, _native.Notes] = {}  # what each site has told last of how far it is
@@ -261,6 +264,25 @@ class Job:
             raise JobError("this job was cancelled, or not measured; execute it with measure=True")
         return Measured(self._plan, self._measurement)
 
+    def receipt(self) -> dict[str, Any]:
+        """Waits for the end of the job; what its results are made of: for each site that took part, which operations
+        ran there, by which bindings and policy, and what it got from and gave to others.
+
+        Returns:
+            Plain data, to be kept as JSON. On Flare each site has signed its own part, and `dfm jobs verify` says
+            whether that is so and the parts agree; on the local target nobody signs.
+
+        Raises:
+            JobError: it was not executed with `receipt=True`, was cancelled, or an earlier application began it.
+        """
+        self.wait_until_finished()
+        if self._homesite not in self._parts:
+            raise JobError(
+                "this job has no receipt: it was executed without receipt=True, was cancelled, or another application "
+                "began it"
+            )
+        return whole_receipt(self.job_id, self._homesite, self._parts)
+
     async def __aiter__(self) -> AsyncIterator[Token]:
         """The tokens that no callback takes, as they come, errors included, from the first one on."""
         if self._default is not None:
@@ -407,6 +429,8 @@ class Job:
                 self._deliver(failure.site, failure.node, frame, STATUS_PLACE, [error], error_key(failure))
             case _native.Measured(_, measurement):
                 self._measurement = measurement
+            case _native.Receipt(_, site, text):
+                self._parts[site] = text
             case _native.Noted(_, notes):
                 self._told[notes.site] = notes
                 if self._record is not None:

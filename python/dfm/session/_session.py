@@ -298,6 +298,7 @@ class Session:
         default_callback: Callback | None = None,
         place_callbacks: Mapping[str, Callback] | None = None,
         measure: bool = False,
+        receipt: bool = False,
         *,
         debug: bool = False,
         options: Any = None,
@@ -312,6 +313,7 @@ class Session:
             default_callback: gets every token that no other callback takes, those of the status place included.
             place_callbacks: a yield place's name, or the status or the discovery place's → the callback for its tokens.
             measure: whether the sites note how long each call takes and how big its result is, for `Job.measured`.
+            receipt: whether the sites account for what they contribute, for `Job.receipt`.
             debug: log where each node runs.
             options, force_modgen: without effect; programs that were written for another engine give them.
 
@@ -357,7 +359,8 @@ class Session:
         about = {"id": job_id, "name": name, "lines": list(lines.items())}
         about |= {"params": sorted(prepared.params), "yields": prepared.yields, "literals": kept(prepared.literals)}
         plan, patience, note = prepared.plan, prepared.patience, record is not None
-        home.soon(lambda: home.open(number, job, name, plan, sites, frames, autostop, about, patience, measure, note))
+        asked = patience, measure, note, receipt
+        home.soon(lambda: home.open(number, job, name, plan, sites, frames, autostop, about, *asked))
         return job
 
     def _runner(self, default: Callback | None, by_place: Mapping[str, Callback]) -> CallbackRunner | None:

@@ -8,7 +8,7 @@ use dfm_events::{Summary, shown_seconds};
 use serde_json::{Value, json};
 
 use super::{Chosen, Context, Failure, federation, history, submit, supervise};
-use crate::args::{InFederation, Jobs, OneJob};
+use crate::args::{InFederation, Jobs, OneJob, Verify};
 use crate::output::counted;
 use crate::{child, flare};
 
@@ -30,6 +30,7 @@ pub fn run(context: &Context, command: Jobs) -> Result<(), Failure> {
         }
         Jobs::Logs { job, site } => logs(context, &job, site.as_deref()),
         Jobs::Cancel(job) => cancel(context, &job),
+        Jobs::Verify(of) => verify(context, &of),
         Jobs::Results { job, output, timeout } => results(context, &job, output.as_deref(), timeout),
     }
 }
@@ -217,6 +218,28 @@ fn cancel(context: &Context, job: &OneJob) -> Result<(), Failure> {
         });
     }
     Ok(())
+}
+
+/// Has Python, which has what checks signatures, read a receipt.
+fn verify(context: &Context, of: &Verify) -> Result<(), Failure> {
+    let trusted = match (&of.root, &of.federation) {
+        (None, Some(name)) => {
+            submit::startup_kits(context, &federation(context, name)?.name, of.poc, "give `--root CERT`")?
+        }
+        (root, _) => root.clone().unwrap_or_default(),
+    };
+    let format = if context.output.json { "json" } else { "text" };
+    let mut command = submit::interpreter(context)?;
+    command.args(["-P", "-m", "dfm._command.receipts"]).arg(&of.file).arg(trusted).args([&of.server, format]);
+    let ended = command.status().map_err(|error| {
+        Failure::failed(Diagnostic::error("jobs-not-started", format!("dfm cannot start a process: {error}")))
+    })?;
+    match ended.code() {
+        Some(0) => Ok(()),
+        code => {
+            Err(Failure { exit: code.and_then(|code| code.try_into().ok()).unwrap_or(1), report: Default::default() })
+        }
+    }
 }
 
 fn results(context: &Context, job: &OneJob, output: Option<&Path>, timeout: f64) -> Result<(), Failure> {

@@ -48,6 +48,11 @@ pub fn run(context: &Context, args: &Submit) -> Result<(), Failure> {
         let help = "leave `--measure`, `--svg` and `--save-costs` out, and use execute(…, measure=True) in the script";
         return Err(Failure::wrong(Diagnostic::error("submit-measure-script", message).help(help)));
     }
+    if args.receipt.is_some() && args.kind == Kind::Script {
+        let message = "only a pipeline has a receipt: a script runs what it likes";
+        let help = "leave `--receipt` out, and use execute(…, receipt=True) in the script";
+        return Err(Failure::wrong(Diagnostic::error("submit-receipt-script", message).help(help)));
+    }
     if !args.params.is_empty() && args.kind == Kind::Script {
         let message = "a script has no parameters that dfm knows of";
         let help = "give a script its arguments after `--`";
@@ -116,7 +121,7 @@ fn pipeline(context: &Context, args: &Submit) -> Result<Command, Failure> {
         .arg(context.output.format())
         .arg(output)
         .arg(measure.unwrap_or_default());
-    command.arg(params(&args.params)?);
+    command.arg(args.receipt.as_deref().unwrap_or(Path::new(""))).arg(params(&args.params)?);
     Ok(command)
 }
 

@@ -8,11 +8,12 @@ use dfm_net::{Counts, Frame, Net, NodeId, Noted, Source};
 use dfm_wire::{JobId, Message};
 
 use super::unfinished::Nets;
-use super::values::in_packet;
+use super::values::{Packed, in_packet};
 use super::{Job, Site};
 use crate::host::{Event, Host};
 use crate::measure::Measuring;
 use crate::noting::{MOST_NOTED, Noting, TELL};
+use crate::receipt::{Contribution, MOST_TEXT};
 use crate::record::encoded_params;
 
 /// What only home knows of a job.
@@ -24,6 +25,8 @@ pub(super) struct HomeSide {
     begun: Vec<f64>,
     /// Of all its sites.
     nets: Nets,
+    /// The sites that have given their part of its receipt.
+    vouched: HashSet<String>,
     /// The parameters that each site needs.
     params: HashMap<String, HashSet<String>>,
     /// The sites that have not finished.
@@ -83,6 +86,7 @@ impl<H: Host> Site<H> {
     ) -> Vec<String> {
         let mut params: HashMap<String, HashSet<String>> = HashMap::new();
         let mut all = Nets::new();
+        let receipt = self.receipted.remove(&id);
         let mut waiting = HashSet::from([self.name.clone()]);
         for net in nets {
             let needs = net.places.iter().filter_map(|place| match &place.source {
@@ -93,6 +97,9 @@ impl<H: Host> Site<H> {
             waiting.insert(net.site.clone());
             let net = Arc::new(net);
             if net.site != self.name {
+                if receipt {
+                    self.push(&net.site, &Message::WantReceipt(id), vec![]);
+                }
                 self.push(&net.site, &Message::Open(id, name.to_owned(), Arc::clone(&net)), vec![]);
             }
             all.insert(net.site.clone(), net);
@@ -106,8 +113,12 @@ impl<H: Host> Site<H> {
             transitions: vec![],
         };
         let own = all.get(&self.name).cloned().unwrap_or_else(|| Arc::new(nothing()));
-        let home = HomeSide { frames: 0, told: HashMap::new(), begun: vec![], nets: all, params, waiting };
+        let (told, vouched, begun) = Default::default();
+        let home = HomeSide { frames: 0, told, vouched, begun, nets: all, params, waiting };
         self.insert_job(id, name.to_owned(), own, Some(home));
+        if let Some(job) = self.jobs.get_mut(&id).filter(|_| receipt) {
+            job.contribution = Some(Contribution::default());
+        }
         gone
     }
 
@@ -118,6 +129,21 @@ impl<H: Host> Site<H> {
         let sites = job.home.as_ref().map_or_else(Vec::new, |home| home.others(&self.name));
         for site in sites {
             self.push(&site, &Message::Measure(id), vec![]);
+        }
+    }
+
+    /// At home: has all sites keep account of what they contribute to a job; [`Event::Receipt`] of each comes before its
+    /// end. Said before it is opened, so that nothing comes before the sites know.
+    pub fn want_receipt(&mut self, id: JobId) {
+        self.receipted.insert(id);
+    }
+
+    /// Takes another site's part of a receipt: one of each that takes part, if anybody wants it.
+    pub(super) fn take_receipt(&mut self, id: JobId, from: String, text: String) {
+        let Some(job) = self.jobs.get_mut(&id).filter(|job| job.contribution.is_some()) else { return };
+        let Some(home) = &mut job.home else { return };
+        if text.len() <= MOST_TEXT && home.nets.contains_key(&from) && home.vouched.insert(from.clone()) {
+            self.events.push(Event::Receipt(id, from, text));
         }
     }
 
@@ -190,7 +216,7 @@ impl<H: Host> Site<H> {
             for name in names {
                 let Some(value) = params.get(&name) else { continue };
                 match self.encode(&site, value, &mut files, taken, None) {
-                    Ok((value, warning)) => {
+                    Ok(Packed { value, warning, .. }) => {
                         taken += in_packet(&value);
                         encoded.push((name.clone(), value));
                         self.warn(&format!("the parameter place '{name}'"), &site, warning);
@@ -268,6 +294,10 @@ impl<H: Host> Site<H> {
                 if let Some((noted, counts)) = noting.rest(engine.steps()) {
                     self.events.push(Event::Noted(id, self.name.clone(), noted, counts));
                 }
+            }
+            let given = job.as_mut().and_then(|job| job.contribution.take());
+            if let Some(text) = given.and_then(|given| self.host.receipt(id, &given)) {
+                self.events.push(Event::Receipt(id, self.name.clone(), text));
             }
             if let Some(Job { measuring: Some(measuring), home: Some(home), .. }) = job {
                 self.events.push(Event::Measured(id, measuring.into_done(), home.begun));

@@ -12,16 +12,26 @@ use super::{Site, described};
 use crate::host::{Event, Host, Incoming, Leaving, Part, TransferError};
 use crate::link::{MAX_FILES, MAX_PACKET};
 use crate::makers::makers;
+use crate::receipt::{Goal, Passed};
 use crate::segment::{Received, SEGMENT_FROM};
+
+/// A value as it travels.
+pub(super) struct Packed {
+    /// Its bytes.
+    pub value: Encoded,
+    /// What its user should hear of it.
+    pub warning: Option<String>,
+    /// The digest of its bytes, where that is wanted.
+    pub digest: Option<String>,
+}
 
 impl<H: Host> Site<H> {
     /// Sends an item of a stream; where it cannot travel, the error in its place ends the stream.
     pub(super) fn send_item(&mut self, id: JobId, site: &str, place: PlaceId, frame: Frame, value: &H::Value) {
         let mut files = vec![];
         match self.encode_of(id, place, site, value, &mut files) {
-            Ok((value, warning)) => {
-                self.warn_of_result(id, place, site, warning);
-                self.note_sent(id, place, site, &frame, &value);
+            Ok(packed) => {
+                let value = self.packed(id, place, site, &frame, packed);
                 self.push(site, &Message::Item(id, place, frame, value), files);
             }
             Err(why) => {
@@ -50,15 +60,58 @@ impl<H: Host> Site<H> {
             Some(Token::Missing(failure)) => Payload::Missing((*failure).clone()),
             Some(Token::Error(failures)) => Payload::Errors(failures.iter().map(|one| (**one).clone()).collect()),
             Some(Token::Value(value)) => match self.encode_of(id, place, site, &value, &mut files) {
-                Ok((value, warning)) => {
-                    self.warn_of_result(id, place, site, warning);
-                    self.note_sent(id, place, site, &frame, &value);
-                    Payload::Value(value)
-                }
+                Ok(packed) => Payload::Value(self.packed(id, place, site, &frame, packed)),
                 Err(why) => Payload::Errors(vec![self.unsendable(id, place, site, &frame, &why)]),
             },
         };
         self.push(site, &Message::Token(id, place, frame, payload), files);
+    }
+
+    /// A result that is about to go to another site: what has to be told and noted of it is.
+    fn packed(&mut self, id: JobId, place: PlaceId, site: &str, frame: &Frame, packed: Packed) -> Encoded {
+        let Packed { value, warning, digest } = packed;
+        self.warn_of_result(id, place, site, warning);
+        self.note_sent(id, place, site, frame, &value);
+        if self.is_receipted(id) {
+            let (node, operation) = self.maker(id, place, site).unzip();
+            let seen = digest.map(|digest| (digest, in_all(&value)));
+            let (site, goal, frame, operation) =
+                (site.to_owned(), Goal::Place(place), frame.clone(), operation.flatten());
+            if let Some(contribution) = self.jobs.get_mut(&id).and_then(|job| job.contribution.as_mut()) {
+                contribution.left(Passed { site, goal, frame, node, operation, seen });
+            }
+        }
+        value
+    }
+
+    /// A value that has come from another site is noted, where somebody wants a receipt.
+    fn note_came(&mut self, id: JobId, goal: Goal, frame: &Frame, from: &str, value: &Incoming) {
+        let is_seen = self.is_seen(from);
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        let Some(contribution) = &mut job.contribution else { return };
+        let net = job.engine.net();
+        let node = match &goal {
+            Goal::Place(place) => net.places.get(*place as usize).map(|place| described(net, place.transition).0),
+            Goal::Param(_) => None,
+        };
+        let digest = if is_seen { self.host.digest(value) } else { None };
+        contribution.came(Passed {
+            site: from.to_owned(),
+            goal,
+            frame: frame.clone(),
+            node,
+            operation: None,
+            seen: digest.map(|digest| (digest, value.size() as u64)),
+        });
+    }
+
+    fn is_receipted(&self, id: JobId) -> bool {
+        self.jobs.get(&id).is_some_and(|job| job.contribution.is_some())
+    }
+
+    /// Whether the application sees what passes between this site and another one.
+    fn is_seen(&self, other: &str) -> bool {
+        self.home.as_deref().is_none_or(|home| home == other)
     }
 
     fn note_sent(&mut self, id: JobId, place: PlaceId, site: &str, frame: &Frame, value: &Encoded) {
@@ -91,12 +144,14 @@ impl<H: Host> Site<H> {
         site: &str,
         value: &H::Value,
         files: &mut Vec<Arc<OwnedFd>>,
-    ) -> Result<(Encoded, Option<String>), TransferError> {
-        let leaving = self.host.is_guarded().then(|| Leaving {
+    ) -> Result<Packed, TransferError> {
+        let digest = self.is_receipted(id) && self.is_seen(site);
+        let leaving = (digest || self.host.is_guarded()).then(|| Leaving {
             job: id,
             to: site.to_owned(),
             operation: self.maker(id, place, site).and_then(|(_, operation)| operation),
             makers: self.makers(id, place, site),
+            digest,
         });
         self.encode(site, value, files, 0, leaving.as_ref())
     }
@@ -159,7 +214,11 @@ impl<H: Host> Site<H> {
         value: Encoded,
         (from, buffers): (&str, &mut impl Iterator<Item = Received>),
     ) -> Token<H::Value> {
-        match self.decode(value, buffers, from) {
+        let received = received(value, buffers).and_then(|value| {
+            self.note_came(id, Goal::Place(place), frame, from, &value);
+            self.host.decode(value, from)
+        });
+        match received {
             Ok(value) => Token::Value(value),
             Err(why) => {
                 let at = self.jobs.get(&id).and_then(|job| {
@@ -181,11 +240,14 @@ impl<H: Host> Site<H> {
         files: &mut Vec<Arc<OwnedFd>>,
         taken: usize,
         leaving: Option<&Leaving>,
-    ) -> Result<(Encoded, Option<String>), TransferError> {
+    ) -> Result<Packed, TransferError> {
         let outgoing = self.host.encode(value, leaving)?;
         let (before, mut lent) = (files.len(), vec![]);
         match self.lay_out(site, outgoing.buffers, files, &mut lent, outgoing.head.len() + taken) {
-            Ok(buffers) => Ok((Encoded { head: outgoing.head.into(), buffers }, outgoing.warning)),
+            Ok(buffers) => {
+                let value = Encoded { head: outgoing.head.into(), buffers };
+                Ok(Packed { value, warning: outgoing.warning, digest: outgoing.digest })
+            }
             Err(why) => {
                 // Nobody will get what was laid out for it, so nobody would release it.
                 files.truncate(before);
@@ -231,22 +293,29 @@ impl<H: Host> Site<H> {
         Ok(buffers)
     }
 
-    /// The value of these bytes and of the shared segments that came beside them.
-    pub(crate) fn decode(
+    /// The value of a parameter that came.
+    pub(super) fn decode_param(
         &mut self,
+        id: JobId,
+        name: &str,
+        frame: &Frame,
         value: Encoded,
-        shared: &mut impl Iterator<Item = Received>,
-        from: &str,
+        (from, buffers): (&str, &mut impl Iterator<Item = Received>),
     ) -> Result<H::Value, TransferError> {
-        let mut buffers = vec![];
-        for buffer in value.buffers {
-            buffers.push(match buffer {
-                Buffer::Inline(bytes) => Part::Inline(bytes.into()),
-                Buffer::Segment { .. } => Part::Shared(shared.next().ok_or(TransferError::Unmapped)?),
-            });
-        }
-        self.host.decode(Incoming { head: value.head.into(), buffers }, from)
+        let value = received(value, buffers)?;
+        self.note_came(id, Goal::Param(name.to_owned()), frame, from, &value);
+        self.host.decode(value, from)
     }
+}
+
+/// A value with the shared segments that came beside its packet.
+pub(crate) fn received(value: Encoded, shared: &mut impl Iterator<Item = Received>) -> Result<Incoming, TransferError> {
+    let part = |buffer| match buffer {
+        Buffer::Inline(bytes) => Ok(Part::Inline(bytes.into())),
+        Buffer::Segment { .. } => shared.next().map(Part::Shared).ok_or(TransferError::Unmapped),
+    };
+    let buffers = value.buffers.into_iter().map(part).collect::<Result<_, _>>()?;
+    Ok(Incoming { head: value.head.into(), buffers })
 }
 
 /// Whether so many bytes of values can go in one packet.

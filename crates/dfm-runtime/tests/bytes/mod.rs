@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use dfm_net::{Comparison, Failure, Form, Selector, Value, Wrong};
-use dfm_runtime::{Host, Incoming, Leaving, Outgoing, Part, TransferError};
+use dfm_runtime::{Contribution, Host, Incoming, Leaving, Outgoing, Part, TransferError};
+use dfm_wire::JobId;
 
 /// A value of the test: bytes. A first byte of 255 cannot be sent, one of 254 cannot be read.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,7 +50,12 @@ impl Host for Plain {
         if value.0.first() == Some(&255) {
             return Err(TransferError::Value("255 does not travel".into()));
         }
-        Ok(Outgoing { head: vec![], buffers: vec![value.0.clone().into()], warning: None })
+        Ok(Outgoing { head: vec![], buffers: vec![value.0.clone().into()], warning: None, digest: None })
+    }
+
+    fn receipt(&mut self, _: JobId, given: &Contribution) -> Option<String> {
+        let calls: u64 = given.calls.values().sum();
+        Some(format!("{calls} calls, {} came, {} left", given.came.len(), given.left.len()))
     }
 
     fn now(&self) -> f64 {

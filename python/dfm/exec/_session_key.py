@@ -1,0 +1,46 @@
+"""With which key does a site sign what it says in a session?
+
+The key of the site's kit signs for one that is made for the session: that takes milliseconds, once, and what is signed
+in the session a small part of one.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from typing import Any
+
+PURPOSE = "session key"
+"""Of the statement in which a site's kit vouches for such a key."""
+
+Vouch = Callable[[dict[str, Any]], str]
+"""Signs with the key of the site's kit."""
+
+
+class SessionKey:
+    """A site's key in one session, made when it is needed first. What it signs begins with what that is for."""
+
+    def __init__(self, vouch: Vouch) -> None:
+        self._vouch = vouch
+        self._sign: Callable[[bytes], bytes] | None = None
+        self._statement = ""
+
+    def sign(self, text: bytes) -> str:
+        """A signature, in base 64."""
+        return base64.b64encode(self._signer()(text)).decode()
+
+    def statement(self) -> str:
+        """The kit's word for this key."""
+        self._signer()
+        return self._statement
+
+    def _signer(self) -> Callable[[bytes], bytes]:
+        if self._sign is None:
+            from cryptography.hazmat.primitives import serialization
+            from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+            key = Ed25519PrivateKey.generate()
+            public = key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+            self._statement = self._vouch({"key": base64.b64encode(public).decode()})
+            self._sign = key.sign
+        return self._sign
