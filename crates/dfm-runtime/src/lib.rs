@@ -1,5 +1,7 @@
 //! Drives nets across processes: links, shared memory, jobs.
 
+use std::sync::LazyLock;
+
 mod due;
 mod held;
 mod host;
@@ -15,7 +17,7 @@ mod record;
 mod released;
 mod segment;
 mod site;
-pub mod spare;
+mod spare;
 mod sync;
 
 pub use dfm_wire::{Order, Outline, unfold};
@@ -29,3 +31,7 @@ pub use link::Link;
 pub use receipt::{Contribution, Goal, Passed};
 pub use segment::{Received, raise_descriptors};
 pub use site::{STREAM_WINDOW, Site, read_answer};
+pub use spare::Spare;
+
+/// What all sites of this process use again, up to 256 MiB.
+pub static SPARE: LazyLock<Spare> = LazyLock::new(|| Spare::new(256 << 20));

@@ -8,6 +8,8 @@
 pub mod held;
 #[path = "../../../crates/dfm-runtime/src/released.rs"]
 pub mod released;
+#[path = "../../../crates/dfm-runtime/src/spare.rs"]
+pub mod spare;
 
 /// `dfm-runtime`'s module of this name, under `loom`.
 pub mod sync {
@@ -17,10 +19,14 @@ pub mod sync {
 
 #[cfg(test)]
 mod tests {
+    use loom::sync::Arc;
     use loom::thread;
 
     use crate::held::Holder;
     use crate::released::Released;
+    use crate::spare::Spare;
+
+    const MIB: usize = 1 << 20;
 
     #[test]
     fn what_any_thread_lets_go_makes_room_and_no_more_than_there_was() {
@@ -53,6 +59,26 @@ mod tests {
             taken.sort_unstable();
             assert_eq!(taken, [(7, 1), (7, 2)]);
             assert!(released.take().is_empty());
+        });
+    }
+
+    #[test]
+    fn memory_that_any_thread_gives_is_used_again_by_one_and_no_more_is_kept_than_may_be() {
+        loom::model(|| {
+            let spare = Arc::new(Spare::new(3 * MIB));
+            // Their capacities tell them from memory that nobody has given.
+            let giving = [1, 2].map(|number| {
+                let spare = Arc::clone(&spare);
+                thread::spawn(move || spare.give(Vec::with_capacity(2 * MIB + number)))
+            });
+            let early = spare.take(2 * MIB);
+            giving.into_iter().for_each(|thread| thread.join().unwrap());
+            let late = [spare.take(2 * MIB), spare.take(2 * MIB)];
+            let again = |memory: &Vec<u8>| memory.capacity() > 2 * MIB;
+            let (early, late): (Vec<_>, Vec<_>) =
+                ([early].into_iter().filter(again).collect(), late.into_iter().filter(again).collect());
+            assert!(late.len() <= 1 && !(early.is_empty() && late.is_empty()));
+            assert!(early.first().map(Vec::capacity) != late.first().map(Vec::capacity));
         });
     }
 }

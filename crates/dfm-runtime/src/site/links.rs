@@ -10,9 +10,9 @@ use dfm_wire::{Buffer, Encoded, Message};
 
 use super::Site;
 use super::values::values;
+use crate::SPARE;
 use crate::host::{Event, Host};
 use crate::link::{Filled, Link};
-use crate::spare;
 
 /// A site that this one has a link to.
 pub(super) struct Peer {
@@ -184,7 +184,7 @@ impl<H: Host> Site<H> {
     /// Queues a message. One to a site that is gone is dropped: whoever waits for it learns of the loss by itself.
     pub(super) fn push(&mut self, site: &str, message: &Message, files: Vec<Arc<OwnedFd>>) {
         if let Some(peer) = self.links.get_mut(site) {
-            let mut packet = spare::take(room(message));
+            let mut packet = SPARE.take(room(message));
             message.write(&mut packet);
             peer.way.push(packet, files);
         }
