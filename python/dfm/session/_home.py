@@ -50,6 +50,32 @@ class Settings:
     """How many jobs run at the same time; more wait. `None` for any number."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Execution:
+    """What the sites are to do for a job."""
+
+    name: str
+    """What is told where the job is meant."""
+    plan: _native.Plan
+    sites: Sequence[str]
+    """Those that take part."""
+    frames: Sequence[dict[str, Any]]
+    """The parameter sets that it begins with."""
+    stop: bool
+    """Whether there are no more."""
+    about: dict[str, Any]
+    """What an application has to know of it that comes back."""
+    patience: float | None = None
+    """Seconds after which a site that has not done its work is given up. One that cannot be reached then keeps no other
+    from its own; with `None` each is waited for."""
+    measure: bool = False
+    """Whether the sites note how long each call takes and how big its result is."""
+    note: bool = False
+    """Whether they note what happens, for the job's record."""
+    receipt: bool = False
+    """Whether they account for what they contribute."""
+
+
 class Links(Protocol):
     """How the homesite comes to its links with other sites. Called on the homesite's thread."""
 
@@ -145,6 +171,10 @@ class Home:
         return []
 
     # From any thread.
+
+    def job_id(self, job: int) -> str:
+        """The name of the job with this number, unique among all jobs of all sessions."""
+        return f"{self.settings.session}-{job}"
 
     def check_process(self) -> None:
         """Raises:
@@ -298,54 +328,36 @@ class Home:
         reached = await asyncio.gather(*(self._ensure([site]) for site in sites), return_exceptions=True)
         return {site: str(error) for site, error in zip(sites, reached, strict=True) if error is not None}
 
-    def open(
-        self,
-        job: int,
-        receiver: Receiver,
-        name: str,
-        plan: _native.Plan,
-        sites: Sequence[str],
-        frames: Sequence[dict[str, Any]],
-        stop: bool,
-        about: dict[str, Any],
-        patience: float | None = None,
-        measure: bool = False,
-        note: bool = False,
-        receipt: bool = False,
-    ) -> None:
-        """Begins a job with its first frames, as soon as its sites can be reached.
-
-        `about` is what an application has to know that comes back to it. With `patience`, which is in seconds, a site
-        that cannot be reached does not keep the others from their work, and one that has not done its own in time is
-        given up.
-        """
+    def open(self, job: int, receiver: Receiver, execution: Execution) -> None:
+        """Begins a job, as soon as its sites can be reached."""
+        patience = execution.patience
         self._jobs[job] = receiver
         turn = self._turn(job)
 
         async def reach() -> dict[str, str]:
             if turn is not None:
                 await turn
-            return await (self._reach_all(sites) if patience is None else self._reach_each(sites))
+            return await (self._reach_all(execution.sites) if patience is None else self._reach_each(execution.sites))
 
         def begin(reached: asyncio.Task[dict[str, str]]) -> None:
             if (error := reached.exception()) is not None:
                 self._cannot_open(job, str(error))
                 return
             if self.keeps is not None:
-                self.keeps.began(job, about)
+                self.keeps.began(job, execution.about)
                 self._unsure[job] = []
-            if receipt:
+            if execution.receipt:
                 self.site.want_receipt(job)
-            self.site.open(job, name, plan, reached.result())
+            self.site.open(job, execution.name, execution.plan, reached.result())
             if patience is not None:
                 self._patience[job] = self.loop.call_later(patience, self._run_out, job, patience)
-            if measure:
+            if execution.measure:
                 self.site.measure(job)
-            if note:
+            if execution.note:
                 self.site.note(job)
-            for params in frames:
+            for params in execution.frames:
                 self.site.start(job, params)
-            if stop:
+            if execution.stop:
                 self.site.stop(job)
 
         def begun() -> None:

@@ -10,17 +10,18 @@ import threading
 import time
 import weakref
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Any, assert_never, cast
+from typing import Any, assert_never
 
 from dfm import _native
 from dfm._discovery.advice import SiteAdvice
 from dfm._results import error_text
 from dfm._values import error_token
 from dfm.api import STATUS_PLACE_NAME, ErrorToken, StopToken
-from dfm.errors import JobError, ParameterError, UnknownPlaceError
+from dfm.errors import JobError
 from dfm.exec import Frame
 from dfm.session._dispatch import CallbackRunner, Work, guarded, runs_here
 from dfm.session._home import Home
+from dfm.session._interface import Interface, NodeId, unknown_place
 from dfm.session._keeping import END, Keeping, Key, error_key
 from dfm.session._measured import Measured
 from dfm.session._progress import Progress, sites_of
@@ -31,7 +32,6 @@ from dfm.session._waits import Outside, Wait, waits
 STATUS_PLACE = STATUS_PLACE_NAME
 """Where errors and the end of a job are told."""
 
-NodeId = int | str
 Callback = Callable[[str, NodeId | None, Frame, str, Any], Any]
 """Takes (from_site, node, frame, place, data)."""
 
@@ -57,6 +57,30 @@ class Token:
     """The value; an `ErrorToken` or `StopToken`."""
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Callbacks:
+    """What a job's tokens go to; a token that has no callback is kept."""
+
+    default: Callback | None = None
+    """For each place that has none of its own."""
+    by_place: Mapping[str, Callback] = dataclasses.field(default_factory=dict[str, Callback])
+    runner: CallbackRunner | None = None
+    """Calls them; `None` where there are none."""
+
+    def at(self, place: str) -> Callback | None:
+        """The callback for a place's tokens."""
+        return self.by_place.get(place, self.default)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept of a job that can outlive this process."""
+
+    keeping: Keeping
+    came: Mapping[Key, int] = dataclasses.field(default_factory=dict[Key, int])
+    """How many tokens of each series came before those that will be received."""
+
+
 class Job:
     """One execution of a pipeline."""
 
@@ -64,33 +88,20 @@ class Job:
         self,
         home: Home,
         number: int,
-        job_id: str,
-        homesite: str,
-        lines: Mapping[NodeId, str],
-        params: frozenset[str],
-        yields: Sequence[str],
-        callbacks: tuple[Callback | None, Mapping[str, Callback]],
-        runner: CallbackRunner | None,
+        interface: Interface,
+        callbacks: Callbacks,
+        kept: Kept | None = None,
         plan: _native.Plan | None = None,
-        keeping: Keeping | None = None,
-        came: Mapping[Key, int] | None = None,
-        literals: Mapping[str, Any] | None = None,
         record: _native.JobRecord | None = None,
     ) -> None:
-        """`keeping` is for jobs that can outlive this process; `came` says how many tokens of each series came before
-        those that will be received; `literals` go with each parameter set; `record` is where it is written what happens
-        in it."""
-        self.job_id = job_id
+        """`plan` is for `measured`; `record` is where it is written what happens in it."""
+        self.job_id = home.job_id(number)
         """Its name, unique among all jobs; with it `Session.reattach` finds the job again, where it can."""
         self._home = home
         self._number = number
-        self._homesite = homesite
-        self._lines = lines
-        self._params = params
-        self._literals = literals or {}
-        self._yields = yields
-        self._default, self._by_place = callbacks
-        self._runner = runner
+        self._homesite = home.settings.homesite
+        self._interface = interface
+        self._callbacks = callbacks
         self._plan = plan
         self._measurement: _native.Measurement | None = None
         self._parts: dict[str, str] = {}
@@ -111,8 +122,8 @@ class Job:
         self._finished = threading.Event()
         self._lock = threading.Lock()
         self._watchers: list[Callable[[], None]] = []
-        self._keeping = keeping
-        self._came: dict[Key, int] = dict(came or {})
+        self._keeping = keeping = kept.keeping if kept else None
+        self._came: dict[Key, int] = dict(kept.came if kept else {})
         self._had: dict[Key, int] = dict(keeping.had if keeping else {})
         self._skip = dict(self._had)
         self._called_back = True  # whether its callbacks can be called
@@ -139,9 +150,9 @@ class Job:
         Raises:
             JobError: it has none.
         """
-        if self._runner is None:
+        if self._callbacks.runner is None:
             raise JobError("this job has no callbacks; give execute() a default_callback or place_callbacks")
-        return self._runner
+        return self._callbacks.runner
 
     def get_status(self) -> JobStatus:
         """How far it is."""
@@ -170,7 +181,7 @@ class Job:
     @property
     def yields(self) -> Sequence[str]:
         """The places that values come to."""
-        return self._yields
+        return self._interface.yields
 
     @property
     def follows(self) -> bool:
@@ -201,7 +212,7 @@ class Job:
         """
         if not self._finished.is_set():
             self._home.check_process()
-        if runs_here(self._runner) and not self._finished.is_set():
+        if runs_here(self._callbacks.runner) and not self._finished.is_set():
             raise JobError(
                 f"the job '{self.job_id}' cannot be waited for in its own callback, which would wait for itself; wait "
                 "where the job was executed, or on another thread"
@@ -227,7 +238,7 @@ class Job:
         except TimeoutError:
             found = {self._homesite: None}
         input_open: list[Wait] = [Outside("input")] if self._input_open else []
-        return waits(found, self._lines, patience) + input_open
+        return waits(found, self._interface.lines, patience) + input_open
 
     def results(self, place: str = "yield") -> list[Any]:
         """Waits for the end of the job; the values that came to `place`, in the order of frames and of streams' items.
@@ -238,8 +249,7 @@ class Job:
             UnknownPlaceError: no `Yield` names the place.
             JobError: the place's tokens go to a callback, or the job was cancelled.
         """
-        if place != STATUS_PLACE and place not in self._yields:
-            raise unknown_place(place, self._yields)
+        self._interface.check_place(place)
         self._check_kept(place)
         self.wait_until_finished()
         if self._status is JobStatus.ABORTED:
@@ -285,7 +295,7 @@ class Job:
 
     async def __aiter__(self) -> AsyncIterator[Token]:
         """The tokens that no callback takes, as they come, errors included, from the first one on."""
-        if self._default is not None:
+        if self._callbacks.default is not None:
             raise JobError("this job's tokens go to its default_callback")
         loop, changed = asyncio.get_running_loop(), asyncio.Event()
 
@@ -318,7 +328,7 @@ class Job:
         Raises:
             JobError: the input has ended, or the parameters are not the pipeline's.
         """
-        frames = checked_frames(input_params, self._params, self._literals, self._frames)
+        frames = self._interface.frames(input_params, self._frames)
 
         def send() -> None:
             for frame in frames:
@@ -365,16 +375,13 @@ class Job:
             if not self._finished.is_set():
                 self._leave()
 
-    def come_back(
-        self, callbacks: tuple[Callback | None, Mapping[str, Callback]], runner: CallbackRunner | None
-    ) -> None:
+    def come_back(self, callbacks: Callbacks) -> None:
         """After `detach` in the same process: receives again, what came meanwhile first."""
 
         async def receive() -> None:
             over = self._finished.is_set()
             self._finished.clear()
-            self._default, self._by_place = callbacks
-            self._runner, self._called_back = runner, True
+            self._callbacks, self._called_back = callbacks, True
             self._detached = False
             later, self._later = self._later, []
             for one in later:
@@ -415,13 +422,13 @@ class Job:
                     consumed = functools.partial(self._consumed, key, total) if told else None
                     self._deliver(of.site, of.node, frame, of.place, some, key, consumed)
             case _native.Failed(of, failures):
-                self._deliver_last(of, error_token(failures, self._lines))
+                self._deliver_last(of, error_token(failures, self._interface.lines))
             case _native.StreamEnded(of):
                 self._end_series(of.key)
             case _native.Opened():
                 self._status = JobStatus.RUNNING
             case _native.Reported(_, failure):
-                error = error_token([failure], self._lines)
+                error = error_token([failure], self._interface.lines)
                 self._errors.append(error)
                 if self._record is not None:
                     self._record.failed(failure)
@@ -445,7 +452,7 @@ class Job:
         if self._status in (JobStatus.FINISHED, JobStatus.FAILED, JobStatus.ABORTED, JobStatus.UNKNOWN):
             return
         self._input_open = False
-        if self._default is not None or STATUS_PLACE in self._by_place:
+        if self._callbacks.at(STATUS_PLACE) is not None:
             self._deliver(self._homesite, None, Frame(), STATUS_PLACE, [StopToken()], END)
         self._status = status
         if self._keeping is not None:
@@ -455,7 +462,7 @@ class Job:
 
     def break_off(self, failure: _native.Failure) -> None:
         """Says the job's end when one of its events cannot be handed on: the last resort, which calls nothing back."""
-        self._errors.append(error_token([failure], self._lines))
+        self._errors.append(error_token([failure], self._interface.lines))
         if self._record is not None:
             self._record.failed(failure)
         self._input_open = False
@@ -473,9 +480,10 @@ class Job:
                 for wake in self._watchers:
                     wake()
 
-        if self._runner is not None and self._runner.waits_for_callbacks:
-            self._runner.submit(finish)
-            self._runner.finish()
+        runner = self._callbacks.runner
+        if runner is not None and runner.waits_for_callbacks:
+            runner.submit(finish)
+            runner.finish()
         else:
             finish()
 
@@ -514,14 +522,15 @@ class Job:
         if self._keeping is not None:
             with self._lock:
                 self._open += len(values)
-        callback = self._by_place.get(place, self._default)
-        if callback is not None and self._runner is not None:
+        callback, runner = self._callbacks.at(place), self._callbacks.runner
+        if callback is not None and runner is not None:
             last = len(values) - 1
             for at, value in enumerate(values):
                 after = consumed if at == last else None
                 if self._keeping is not None:
                     after = functools.partial(self._note, key, after)
-                self._call_back(guarded(callback, site, node, frame, place, value, after=after), frame, consumed)
+                work = guarded(callback, site, node, frame, place, value, after=after)
+                self._call_back(runner, work, frame, consumed)
             return
         if self._keeping is not None:
             self._kept |= dict.fromkeys(range(len(self._tokens), len(self._tokens) + len(values)), key)
@@ -532,12 +541,11 @@ class Job:
         if consumed is not None:
             consumed()
 
-    def _call_back(self, work: Work, frame: Frame, consumed: Callable[[], None] | None) -> None:
+    def _call_back(self, runner: CallbackRunner, work: Work, frame: Frame, consumed: Callable[[], None] | None) -> None:
         """Has a callback called. Where that is not possible any more, it is an error of the job, told once, and what
         sends the tokens does not wait for them to be had."""
-        assert self._runner is not None
         try:
-            self._runner.submit(work)
+            runner.submit(work)
         except RuntimeError as error:
             if self._called_back:
                 self._called_back = False
@@ -581,7 +589,7 @@ class Job:
         self._skip.pop(key, None)
 
     def _check_kept(self, place: str) -> None:
-        if place in self._by_place or self._default is not None:
+        if self._callbacks.at(place) is not None:
             raise JobError(f"the tokens of place '{place}' go to a callback; results() has what no callback takes")
 
 
@@ -590,39 +598,3 @@ class Results(dict[str, list[Any]]):
 
     def __missing__(self, place: str) -> list[Any]:
         raise unknown_place(place, list(self))
-
-
-def unknown_place(place: str, yields: Sequence[str]) -> UnknownPlaceError:
-    """That no `Yield` names a place, and which one was probably meant."""
-    import difflib  # slow to import, and rarely needed
-
-    names = [f"'{name}'" for name in dict.fromkeys(yields)]
-    near = difflib.get_close_matches(place, yields, 1)
-    help = f"did you mean '{near[0]}'?" if near else f"there is {', '.join(names)}" if names else "there is none"
-    return UnknownPlaceError(f"no Yield of the pipeline names the place '{place}'; {help}")
-
-
-def checked_frames(
-    params: Mapping[str, Any] | Sequence[Mapping[str, Any]],
-    wanted: frozenset[str],
-    literals: Mapping[str, Any],
-    before: int = 0,
-) -> list[dict[str, Any]]:
-    """The parameter sets, each of which has just the parameters that the pipeline wants; with the literals.
-
-    Raises:
-        ParameterError: one has not.
-    """
-    sets = [params] if isinstance(params, Mapping) else list(params)
-    for index, one in enumerate(sets, start=before):
-        if not isinstance(cast(object, one), Mapping):
-            raise ParameterError(f"parameter set {index} is not a dictionary but {type(one).__name__}")
-        unknown, missing = sorted(set(one) - wanted), sorted(wanted - set(one))
-        if unknown:
-            known = ", ".join(f"'{name}'" for name in sorted(wanted)) or "none"
-            raise ParameterError(
-                f"parameter set {index} has '{unknown[0]}', which the pipeline does not take; it takes: {known}"
-            )
-        if missing:
-            raise ParameterError(f"parameter set {index} has no value for the parameter place '{missing[0]}'")
-    return [{**one, **literals} for one in sets]

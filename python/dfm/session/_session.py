@@ -26,10 +26,11 @@ from dfm.api.discovery import Discovery
 from dfm.errors import PipelineError, PlanError, SessionError
 from dfm.exec._adapters import Operation
 from dfm.session._dispatch import CallbackRunner, DirectDispatcher, Dispatcher
-from dfm.session._home import Home, Links, Settings
-from dfm.session._job import STATUS_PLACE, Callback, Job, NodeId, Results, checked_frames
+from dfm.session._home import Execution, Home, Links, Settings
+from dfm.session._interface import Interface, NodeId
+from dfm.session._job import STATUS_PLACE, Callback, Callbacks, Job, Kept, Results
 from dfm.session._keeping import Looking, Recalled
-from dfm.session._literals import hoisted, kept, recalled
+from dfm.session._literals import hoisted
 from dfm.session._status import JobStatus
 
 _OPEN = (JobStatus.SUBMITTED, JobStatus.RUNNING)
@@ -71,6 +72,11 @@ class PreparedPipeline:
         """The user's line of each node, also of those that an `EachSite` made."""
         lines = self.pipeline.dfm_lines()
         return lines | {copy: lines[node] for copy, node in self._copies if node in lines}
+
+    @functools.cached_property
+    def interface(self) -> Interface:
+        """What an application has to know of it to talk to its jobs."""
+        return Interface(self.lines, self.params, self.yields, self.literals)
 
     @functools.cached_property
     def placements(self) -> list[Placement]:
@@ -327,40 +333,34 @@ class Session:
         home = self._connected()
         if measure and prepared.patience is not None:
             raise SessionError("a pipeline in discovery mode runs no operation that could be measured")
-        frames = [] if input_params is None else checked_frames(input_params, prepared.params, prepared.literals)
+        interface = prepared.interface
+        frames = [] if input_params is None else interface.frames(input_params)
         by_place = checked_places(place_callbacks, prepared.yields)
         self._made += 1
-        number, job_id, lines = self._made, f"{self._settings.session}-{self._made}", prepared.lines
-        callbacks = (default_callback, by_place)
+        number, job_id = self._made, home.job_id(self._made)
         keeping = home.keeps.keeping(number, job_id) if home.keeps is not None else None
         name, record = prepared.pipeline.name or job_id, None
         if self._history is not None:
             params = sorted(prepared.params)
             reached, self._reached = self._reached, None
             record = self._history.begin(job_id, name, self._target, self.homesite, params, prepared.plan, reached)
-        job = Job(
-            home,
-            number,
-            job_id,
-            self.homesite,
-            lines,
-            prepared.params,
-            prepared.yields,
-            callbacks,
-            self._runner(*callbacks),
-            prepared.plan,
-            keeping,
-            literals=prepared.literals,
-            record=record,
-        )
+        callbacks = Callbacks(default_callback, by_place, self._runner(default_callback, by_place))
+        job = Job(home, number, interface, callbacks, Kept(keeping) if keeping else None, prepared.plan, record)
         job.opened(len(frames), autostop)
         self._jobs.add(job)
-        sites = list(prepared.operations())
-        about = {"id": job_id, "name": name, "lines": list(lines.items())}
-        about |= {"params": sorted(prepared.params), "yields": prepared.yields, "literals": kept(prepared.literals)}
-        plan, patience, note = prepared.plan, prepared.patience, record is not None
-        asked = patience, measure, note, receipt
-        home.soon(lambda: home.open(number, job, name, plan, sites, frames, autostop, about, *asked))
+        execution = Execution(
+            name,
+            prepared.plan,
+            sites=list(prepared.operations()),
+            frames=frames,
+            stop=autostop,
+            about={"id": job_id, "name": name, **interface.about()},
+            patience=prepared.patience,
+            measure=measure,
+            note=record is not None,
+            receipt=receipt,
+        )
+        home.soon(lambda: home.open(number, job, execution))
         return job
 
     def _runner(self, default: Callback | None, by_place: Mapping[str, Callback]) -> CallbackRunner | None:
@@ -459,9 +459,12 @@ class Session:
             runner = self._runner(default_callback, place_callbacks or {})
 
             def take_up(found: Recalled) -> Job:
-                callbacks = default_callback, checked_places(place_callbacks, found.about["yields"])
+                interface = Interface.recalled(found.about)
+                callbacks = Callbacks(default_callback, checked_places(place_callbacks, interface.yields), runner)
                 record = None if keep or self._history is None else self._history.resume(job_id)
-                job = _recalled_job(home, number, job_id, callbacks, runner, found, keep, record)
+                kept = _what_is_kept(home, number, found, keep)
+                job = Job(home, number, interface, callbacks, kept, record=record)
+                job.opened(found.about.get("frames", 0), not found.about.get("input_open", False))
                 home.resume(number, job, found)
                 return job
 
@@ -486,7 +489,7 @@ class Session:
             raise SessionError(f"the job '{job_id}' {why}: jobs of the local target do not outlive their session")
         by_place = checked_places(place_callbacks, left.yields)
         del home.detached[job_id]
-        left.come_back((default, by_place), self._runner(default, by_place))
+        left.come_back(Callbacks(default, by_place, self._runner(default, by_place)))
         return left
 
     def _connected(self) -> Home:
@@ -512,40 +515,14 @@ class Session:
             )
 
 
-def _recalled_job(
-    home: Home,
-    number: int,
-    job_id: str,
-    callbacks: tuple[Callback | None, Mapping[str, Callback]],
-    runner: CallbackRunner | None,
-    found: Recalled,
-    keep: bool,
-    record: _native.JobRecord | None,
-) -> Job:
-    """The job of which that was kept; with `keep`, what its application has is not noted."""
+def _what_is_kept(home: Home, number: int, found: Recalled, keep: bool) -> Kept:
+    """Takes up what an earlier application has had of a job; with `keep`, what this one has is not noted."""
     assert home.keeps is not None
-    keeping = home.keeps.keeping(number, job_id)
+    keeping = home.keeps.keeping(number, home.job_id(number))
     if keep:
         keeping = Looking(keeping)
     keeping.come_back(found)
-    about = found.about
-    job = Job(
-        home,
-        number,
-        job_id,
-        home.settings.homesite,
-        {node: line for node, line in cast("list[tuple[NodeId, str]]", about["lines"])},
-        frozenset(cast("list[str]", about["params"])),
-        cast("list[str]", about["yields"]),
-        callbacks,
-        runner,
-        keeping=keeping,
-        came=found.dropped,
-        literals=recalled(about.get("literals", {})),
-        record=record,
-    )
-    job.opened(about.get("frames", 0), not about.get("input_open", False))
-    return job
+    return Kept(keeping, found.dropped)
 
 
 def checked_places(place_callbacks: Mapping[str, Callback] | None, yields: Sequence[str]) -> dict[str, Callback]:
