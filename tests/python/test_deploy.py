@@ -15,10 +15,13 @@ from typing import Any
 
 import pytest
 import yaml
+from test_guides import CHART
+from test_tutorial import ROOT, Block, blocks
 
 pytestmark = pytest.mark.deploy
 
 BIN = Path(sys.executable).parent
+PAGE = ROOT / "docs" / "deploy.md"
 KUBERNETES = ("1.25", "1.37")
 HELMS = ("helm3", "helm")
 ORCHARD = """
@@ -266,6 +269,11 @@ def test_a_site_may_have_an_image_and_containers_of_its_own(folder: Path, tmp_pa
         services = json.loads(said)["services"]
         others = {service["image"] for name, service in services.items() if name != "reception"}
         assert services["reception"]["image"] == "teams/reception:3" and len(others) == 1
+
+
+@pytest.mark.parametrize("block", [one for one in blocks(PAGE) if CHART.match(one.text)])
+def test_values_that_the_guide_shows_are_taken(folder: Path, tmp_path: Path, block: Block) -> None:
+    assert rendered(folder / "orchard/chart", yaml.safe_load(block.text), tmp_path)
 
 
 @pytest.mark.parametrize("helm", HELMS)
