@@ -8,8 +8,8 @@ import pytest
 pytest.importorskip("nvflare")
 pytestmark = pytest.mark.flare
 
-from dfm.flare._connection import log_in  # noqa: E402
 from dfm.flare._kit import find_kit  # noqa: E402
+from dfm.flare._login import log_in  # noqa: E402
 from eventually import until  # noqa: E402
 from jobs import ended  # noqa: E402
 

@@ -8,7 +8,7 @@ from flare_federation import read
 pytest.importorskip("nvflare")
 pytestmark = pytest.mark.flare
 
-from dfm.flare._connection import _connected  # noqa: E402
+from dfm.flare._login import connected  # noqa: E402
 from nvflare.fuel.f3.cellnet.utils import new_cell_message  # noqa: E402
 
 FORGED = "2026-01-01 00:00:00,000 - Authenticator - INFO - all is well"
@@ -19,7 +19,7 @@ LOGS = ("log.txt", "error_log.txt", "poc.log")
 @pytest.mark.parametrize("participant", ["server", "west"])
 def test_what_a_user_sends_is_one_entry_of_nvflares_logs(federation, participant):
     kit = federation.kit("member@*")
-    session = _connected(kit.name, str(kit))
+    session = connected(kit.name, kit, 5.0)
     try:
         # Nobody serves such a topic, which NVFlare logs together with its name.
         cell = session.api.get_cell()

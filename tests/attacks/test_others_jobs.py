@@ -10,8 +10,8 @@ from flare_federation import opened
 pytest.importorskip("nvflare")
 pytestmark = pytest.mark.flare
 
-from dfm.flare._connection import log_in  # noqa: E402
 from dfm.flare._kit import find_kit  # noqa: E402
+from dfm.flare._login import log_in  # noqa: E402
 from nvflare.fuel.flare_api.api_spec import AuthorizationError  # noqa: E402
 
 MARK = "paraquat"

@@ -19,8 +19,10 @@ from dfm.api import Yield
 from dfm.errors import SessionError
 from dfm.flare._cells import BATCH, ENDED, JOIN, ask, job_cell
 from dfm.flare._channel import Secret
-from dfm.flare._connection import _connected
 from dfm.flare._identity import read_credentials, sign
+from dfm.flare._job import OPEN
+from dfm.flare._kit import Kit
+from dfm.flare._login import connected, log_in
 from dfm.flare._packets import Packet, Unreachable, pack
 from eventually import until
 from flare_federation import opened, read, written
@@ -58,7 +60,7 @@ class Attacker:
 @contextlib.contextmanager
 def user(federation, name):
     """An attacker who is a user of the federation."""
-    session = _connected(federation.kit(f"{name}@*").name, str(federation.kit(f"{name}@*")))
+    session = connected(federation.kit(f"{name}@*").name, federation.kit(f"{name}@*"), 5.0)
     try:
         cell = session.api.get_cell()
         assert cell is not None
@@ -127,6 +129,28 @@ def test_a_local_user_without_credentials_is_heard_by_no_session(federation, fed
         job = connection.job
         assert session.run(written(lambda: chain(fed)), start=0) == {"yield": [24]}
         assert session._home._links._connection.job == job
+
+
+def test_a_job_that_waits_for_its_application_is_opened_by_its_own_user_alone(federation, fed):
+    """NVFlare lets a project's admin command every session's job, and `dfm fed submit` leaves one that is not open."""
+    with opened(federation) as session:
+        assert session.run(written(lambda: chain(fed)), start=0) == {"yield": [24]}
+        job = session._home._links._connection._submit("dfm-1234abcd", standby=True)
+        kit = federation.kit("admin@*")
+        thief = log_in(Kit(kit, kit.name))
+        hello = Secret(read_credentials(kit), job).hello
+        request = {"hello": hello, "escrow": "none", "cell": "stranger", "homesite": "home", "session": "1234abcd"}
+        answers = []
+
+        def answered():
+            with contextlib.suppress(Exception):
+                answers.append(thief.do_app_command(job, OPEN, request | {"keep": 0}))
+            return answers
+
+        until(answered, 60)
+        assert answers == [{"error": "it belongs to user 'home@small.example'"}]
+        thief.close()
+        session._home._links._connection._flare.abort_job(job)
 
 
 @pytest.mark.parametrize("name", ["other", "admin"])

@@ -64,7 +64,7 @@ import os, sys, time
 from nvflare.fuel.flare_api.flare_api import new_secure_session
 
 session = new_secure_session(os.path.basename(sys.argv[1]), sys.argv[1])
-session.submit_job(sys.argv[2])
+print(session.submit_job(sys.argv[2]), flush=True)
 os._exit(0)
 """
 
@@ -133,17 +133,20 @@ class World:
                 continue
         return found
 
-    def job_processes(self, name: str) -> int:
-        commands = [Path(f"/proc/{process}/cmdline").read_bytes() for process in self.processes(name)]
-        return sum(b"runner_process" in command or b"worker_process" in command for command in commands)
+    def job_processes(self, name: str, job: str) -> dict[int, bytes]:
+        """Those of NVFlare's job with this id, with their command lines."""
+        commands = {process: Path(f"/proc/{process}/cmdline").read_bytes() for process in self.processes(name)}
+        return {process: command for process, command in commands.items() if job.encode() in command}
 
     def start_job(self, name: str, processes: int) -> None:
         """Submits the job of a session that no application opens, and returns when it has so many processes."""
-        job = write_job(Path(tempfile.mkdtemp(dir=self.folder)), "dfm-waits", "nobody")
+        written = write_job(Path(tempfile.mkdtemp(dir=self.folder)), "dfm-waits", "nobody")
         admin = self.kits(name) / "concierge@examplefed.com"
-        subprocess.run([sys.executable, "-c", SUBMIT, admin, job], check=True, capture_output=True)
-        until(lambda: self.job_processes(name) >= processes, 60)
-        assert self.job_processes(name) == processes
+        submit = [sys.executable, "-c", SUBMIT, admin, written]
+        done = subprocess.run(submit, check=True, capture_output=True, text=True)
+        job = done.stdout.splitlines()[-1]
+        until(lambda: len(self.job_processes(name, job)) >= processes, 60)
+        assert len(self.job_processes(name, job)) == processes
 
     def listens(self, name: str) -> set[tuple[str, int]]:
         """The addresses that a federation's processes listen on."""
@@ -304,6 +307,38 @@ def test_a_session_is_opened_by_its_own_user_alone(running: World) -> None:
     # The same user in another application is let through by NVFlare, and refused by the session.
     assert own == "{'error': 'the session belongs to another application'}"
     assert first == last and "Welcome" in first
+
+
+def test_the_next_submit_finds_its_job_started(running: World) -> None:
+    pipeline = running.folder / "greet" / "examplefed" / "apps" / "pipeline.py"
+    note = running.kits("greet") / "concierge@examplefed.com" / "dfm" / "standby.json"
+    first, left = running.submit("pipeline", str(pipeline)), json.loads(note.read_text())
+    second, next_one = running.submit("pipeline", str(pipeline)), json.loads(note.read_text())
+    assert first.stdout == second.stdout and "Welcome" in second.stdout
+    assert f"job {left['job']} was started for this session before" in second.stderr
+    assert f"job {left['session']}-1" in second.stderr.splitlines()
+    assert next_one["job"] != left["job"] and next_one["session"] != left["session"]
+
+
+@pytest.mark.parametrize("note", ["no JSON", "[]", "{}", '{"job": "no such job", "session": "1234abcd"}', None])
+def test_a_job_that_is_not_there_any_more_is_made_anew(running: World, note: str | None) -> None:
+    """`None` stands for a job whose client's process was killed."""
+    pipeline = running.folder / "greet" / "examplefed" / "apps" / "pipeline.py"
+    path = running.kits("greet") / "concierge@examplefed.com" / "dfm" / "standby.json"
+    if note is not None:
+        path.write_text(note)
+    else:
+        job = json.loads(path.read_text())["job"]
+
+        def clients() -> list[int]:
+            return [one for one, command in running.job_processes("greet", job).items() if b"worker_process" in command]
+
+        until(clients, 60)
+        running.kill(clients()[0])
+    done = running.submit("pipeline", str(pipeline))
+    assert done.returncode == 0 and "Welcome" in done.stdout, done.stderr
+    assert "was started for this session before" not in done.stderr
+    assert path.exists() and len(list(path.parent.glob("standby*"))) == 1
 
 
 def test_a_new_site_joins_what_runs(running: World) -> None:

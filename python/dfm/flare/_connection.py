@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from nvflare.fuel.flare_api import api_spec
-from nvflare.fuel.flare_api.flare_api import Session
 from nvflare.fuel.hci.proto import MetaStatusValue
 
 from dfm.errors import SessionError
@@ -28,62 +27,31 @@ from dfm.flare._identity import Credentials, Untrusted, check_server
 from dfm.flare._job import LIST, OPEN, name_of, write_job
 from dfm.flare._kit import Kit
 from dfm.flare._lane import Lane
+from dfm.flare._login import log_in
 from dfm.flare._packets import Packet
 from dfm.flare._sealing import SERVER, HomeSealing
 from dfm.flare._signing import Signer
+from dfm.flare._standby import Standby, leave, wanted
 from dfm.session._home import Settings
 
-_LOGIN = 15.0
-"""Seconds for the server to answer."""
 _START = 60.0
 """Seconds for a job to begin to run."""
+_STANDBY = 10.0
+"""Seconds for a job to begin that was submitted before the session."""
 _ASK_AGAIN = 0.1
 _LOOK = 1.0
 """Seconds between looks at a job that does not say that it has started."""
 _UNTOLD = 10.0
 """Seconds after which it is asked all the same."""
+_RUNNING = "RUNNING"
+_COMING = ("SUBMITTED", "APPROVED", "DISPATCHED")
+"""What NVFlare's server says of a job that will run."""
 _SILENT = (MetaStatusValue.NO_REPLY, MetaStatusValue.ERROR)
 """How NVFlare's server says that a client has not answered it."""
 _UNAUTHORIZED = "not authorized"
 """How NVFlare's client says that its site's policy forbids what a user asks."""
 _KEEP_ALIVE = 300.0
 """Seconds between signs of life; NVFlare ends a user's idle connection after 1,800."""
-
-
-def _connected(user: str, folder: str) -> Session:
-    """As NVFlare's `new_secure_session`, which would print to the application's standard output."""
-    session = Session(username=user, startup_path=folder, secure_mode=True)
-    session.api._print_hci = lambda msg: None  # pyright: ignore[reportPrivateUsage]
-    try:
-        session.try_connect(5.0)
-    except Exception:
-        with contextlib.suppress(Exception):
-            session.close()
-        raise
-    return session
-
-
-def log_in(kit: Kit, check: Callable[[], None] = lambda: None) -> Any:
-    """NVFlare's session of a user; `check` may raise to end the waiting for it.
-
-    Raises:
-        SessionError: the server does not answer, or does not let the user in.
-    """
-    user, folder = kit.user, str(kit.folder)
-    deadline = time.monotonic() + _LOGIN
-    while True:
-        check()
-        try:
-            return _connected(user, folder)
-        except api_spec.NoConnection as error:
-            if time.monotonic() > deadline:
-                raise SessionError(
-                    f"the federation's server does not answer, for the kit {folder}: {error}; {kit.start()}"
-                ) from None
-        except Exception as error:
-            raise SessionError(
-                f"the federation does not let user '{user}' in, with the kit {folder}: {error}"
-            ) from None
 
 
 class Connection:
@@ -124,16 +92,21 @@ class Connection:
         self.sealing: HomeSealing | None = None
         """The application's end of what passes between it and each site; before anything does."""
 
-    def open(self) -> dict[str, Any]:
-        """Starts the job: the sites that take part in it, and those that are lost, each with the reason.
+    def open(self, standby: Standby | None = None) -> dict[str, Any]:
+        """Starts the job, or takes the one that was left for it if that has not ended: the sites that take part in it,
+        and those that are lost, each with the reason.
 
         Raises:
             SessionError: it does not run, and why.
         """
         begin = time.monotonic()
         self._log_in()
-        self.job = self._submit()
-        self._logger.info("job %s is submitted; waiting for the server to start it", self.job)
+        if standby is not None and self._take_up(standby):
+            self._logger.info("job %s was started for this session before", self.job)
+        else:
+            self._check_closing()
+            self.job = self._submit(name_of(self._session))
+            self._logger.info("job %s is submitted; waiting for the server to start it", self.job)
         answer = self._enter({"keep": self._keep})
         self._logger.info("job %s runs after %.1f s", self.job, time.monotonic() - begin)
         return answer
@@ -148,6 +121,30 @@ class Connection:
         self.job = self._find(execution)
         self._started.set()
         return self._enter({"execution": execution})
+
+    def _take_up(self, standby: Standby) -> bool:
+        """Whether a job that was left for this session is there, with all that it began with; waits while it starts."""
+        self.job, deadline = standby.job, time.monotonic() + _STANDBY
+        while (status := self.status()) in (*_COMING, _RUNNING):
+            self._check_closing()
+            with contextlib.suppress(Exception):
+                if status == _RUNNING and not self._flare.do_app_command(self.job, LIST, {})["absent"]:
+                    self._started.set()
+                    return True
+            if time.monotonic() > deadline:
+                with contextlib.suppress(Exception):
+                    self._flare.abort_job(self.job)
+                break
+            time.sleep(_ASK_AGAIN)
+        return False
+
+    def _leave_standby(self) -> None:
+        """Has the server start the job of this kit's next session."""
+        session = secrets.token_hex(4)
+        try:
+            leave(self._kit, Standby(job=self._submit(name_of(session), standby=True), session=session))
+        except (OSError, SessionError) as error:
+            self._logger.debug("no job was left for the next session: %s", error)
 
     def _log_in(self) -> None:
         self._flare = log_in(self._kit, self._check_closing)
@@ -183,7 +180,7 @@ class Connection:
         if not jobs:
             raise SessionError(f"the federation knows no job '{job_id}'; `dfm jobs list` shows those that there are")
         for job in jobs:
-            if job["status"] != "RUNNING":
+            if job["status"] != _RUNNING:
                 continue
             try:
                 listed = self._flare.do_app_command(job["job_id"], LIST, {})
@@ -216,8 +213,16 @@ class Connection:
         for packet in early:
             self.push(packet)
 
-    def close(self) -> None:
-        """Ends the job, as far as it has begun."""
+    def close(self, last: bool = False) -> None:
+        """Ends the job, as far as it has begun. The `last` one of a session may leave one for the next session."""
+        self._end()
+        if last and self._lane is not None and wanted(self._kit):
+            self._leave_standby()
+        if self._flare is not None:
+            with contextlib.suppress(Exception):
+                self._flare.close()
+
+    def _end(self) -> None:
         self._closing.set()
         self._started.set()
         if self._lane is not None:
@@ -227,9 +232,6 @@ class Connection:
         elif self.job and self._flare is not None:
             with contextlib.suppress(Exception):
                 self._flare.abort_job(self.job)
-        if self._flare is not None:
-            with contextlib.suppress(Exception):
-                self._flare.close()
 
     def connected(self) -> list[str]:
         """The clients that are connected to the federation now."""
@@ -277,10 +279,9 @@ class Connection:
             "that, and restarts it after a change"
         )
 
-    def _submit(self) -> str:
-        self._check_closing()
+    def _submit(self, name: str, standby: bool = False) -> str:
         with tempfile.TemporaryDirectory(prefix="dfm-", dir=self._folder) as folder:
-            job = write_job(Path(folder), name_of(self._session), self._flare.api.get_cell().get_fqcn())
+            job = write_job(Path(folder), name, "" if standby else self._flare.api.get_cell().get_fqcn())
             try:
                 return str(self._flare.submit_job(str(job), submit_token=secrets.token_hex(16)))
             except api_spec.AuthorizationError as error:

@@ -29,7 +29,8 @@ def name_of(session: str) -> str:
 
 
 def write_job(folder: Path, name: str, application: str) -> Path:
-    """Writes the job into a folder of its own below `folder`; it tells the application's cell when it can be asked."""
+    """Writes the job into a folder of its own below `folder`; it tells the application's cell when it can be asked, or,
+    without one, waits longer for the application that will open it."""
     job = folder / name
     config = job / "app" / "config"
     config.mkdir(parents=True)

@@ -19,15 +19,15 @@ class Kit:
 
     def start(self) -> str:
         """What its federation's server may need that does not answer."""
-        return f"start the POC with `dfm poc start -f {poc}`" if (poc := self._poc()) else "is it running?"
+        return f"start the POC with `dfm poc start -f {poc}`" if (poc := self.poc()) else "is it running?"
 
     def start_of(self, site: str) -> str:
         """What a site may need whose client does not answer the server."""
-        if poc := self._poc():
+        if poc := self.poc():
             return f"`dfm poc status -f {poc}` shows who is there, and `dfm poc start -f {poc}` starts who is not"
         return f"is the startup kit of '{site}' started where it runs, and does it reach the server?"
 
-    def _poc(self) -> str | None:
+    def poc(self) -> str | None:
         """The federation whose POC it is of."""
         poc = self.folder.parents[2]
         # `dfm poc` writes this file into the folder that has its kits.

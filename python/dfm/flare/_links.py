@@ -26,6 +26,7 @@ from dfm.flare._job import PAST, PAST_HEAD
 from dfm.flare._keeping import FlareKeeps, Surroundings
 from dfm.flare._kit import Kit
 from dfm.flare._packets import Packet
+from dfm.flare._standby import Standby
 from dfm.session._home import Home
 
 _JOIN = 60.0
@@ -38,9 +39,16 @@ class FlareLinks:
     """The links of a Flare session."""
 
     def __init__(
-        self, home: Home, kit: Kit, job_workspace: str | None, keep: float, execution: int | None = None
+        self,
+        home: Home,
+        kit: Kit,
+        job_workspace: str | None,
+        keep: float,
+        execution: int | None = None,
+        standby: Standby | None = None,
     ) -> None:
-        """With an `execution`, they are those of an application that is gone and had begun it.
+        """With an `execution`, they are those of an application that is gone and had begun it. A `standby` is a job
+        that was left for the session, which it uses if that has not ended.
 
         Raises:
             SessionError: the kit has no credentials that can be used.
@@ -55,6 +63,7 @@ class FlareLinks:
         self._folder = job_workspace
         self._keep = keep
         self._execution = execution
+        self._standby = standby
         self._changed = asyncio.Event()
         self._replacing = asyncio.Lock()
         self._sites: dict[str, str | None] = {}
@@ -104,10 +113,11 @@ class FlareLinks:
         self._opened.add_done_callback(lambda task: task.cancelled() or task.exception())
 
     async def _open(self, connection: Connection) -> None:
-        execution = self._execution
+        execution, standby = self._execution, self._standby
+        self._standby = None
         try:
             if execution is None:
-                answer = await asyncio.to_thread(connection.open)
+                answer = await asyncio.to_thread(connection.open, standby)
             else:
                 answer = await asyncio.to_thread(connection.come_back, execution)
             for site, hello in answer["hellos"].items():
@@ -235,7 +245,7 @@ class FlareLinks:
     async def close(self) -> None:
         """As `Links`."""
         self._home.driver.turn()
-        await asyncio.to_thread(self._connection.close)
+        await asyncio.to_thread(self._connection.close, last=True)
 
     def _carry(self, packets: Sequence[tuple[str, Buffer]]) -> None:
         homesite, sealing = self._home.settings.homesite, self._connection.sealing

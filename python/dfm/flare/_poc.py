@@ -20,8 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from nvflare.fuel.flare_api.api_spec import InternalError, NoConnection
-from nvflare.fuel.flare_api.flare_api import Session, new_secure_session
+from nvflare.fuel.flare_api.flare_api import Session
 from nvflare.fuel.hci.proto import MetaStatusValue
+
+from dfm.flare._login import connected
 
 _BETWEEN = 0.1
 """Seconds between two questions."""
@@ -101,7 +103,7 @@ class _Federation:
         while self._has_time():
             if self._listens():
                 try:
-                    return new_secure_session(self._user, str(self._kit), timeout=_LOGIN)
+                    return connected(self._user, self._kit, _LOGIN)
                 except (NoConnection, InternalError):
                     continue
             time.sleep(_BETWEEN)

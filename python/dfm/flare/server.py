@@ -47,12 +47,16 @@ _LOOK = 0.2
 """Seconds between looks at NVFlare's abort signal, which cannot be waited for."""
 _UNOPENED = 120.0
 """Seconds after which a session that no application opened is over."""
+_STANDBY = 600.0
+"""Seconds likewise for one that was started for a session that is yet to come."""
 _REFUSED = 5.0
 """Seconds that the application of a session has to hear that it is refused: each job takes room from others'."""
 _DESERTED = 60.0
 """Seconds without a sign of the application after which its session is over, if nothing is kept for it."""
 _ANSWERS = 2.0
 """Seconds that sites have to say what they have not done; NVFlare waits 5 s for all of a command's answer."""
+_GONE = 2.0
+"""Seconds after which a client counts as absent that has not asked again to be let in."""
 _SILENT = 6.0
 """Seconds without a sign of the application after which it counts as gone."""
 
@@ -61,7 +65,7 @@ class SessionController(Controller):
     """The one workflow of a session's job."""
 
     def __init__(self, application: str) -> None:
-        """`application` is the cell of the one that submitted the job."""
+        """`application` is the cell of the one that submitted the job and opens it at once, if it does."""
         super().__init__()
         self._submitter = application
         self._lock = threading.Lock()
@@ -75,6 +79,8 @@ class SessionController(Controller):
         """The application's."""
         self._escrows: list[list[str]] = []
         """The hellos of all applications that have taken part, each with what only its own user can open."""
+        self._asked: dict[str, float] = {}
+        """When each client has asked last to be let into a session that is not open yet."""
         self._hellos: dict[str, str] = {}
         """The clients'."""
         self._home: Lane | None = None
@@ -97,7 +103,8 @@ class SessionController(Controller):
         self._credentials = read_credentials(self._kit)
         self._secret = Secret(self._credentials, self._job, description(self._settings))
         name = self._settings["site"] if self._settings else SERVER
-        self._admission = admit(self._kit, name, submitter(fl_ctx), self.logger)
+        self._owner = submitter(fl_ctx)
+        self._admission = admit(self._kit, name, self._owner, self.logger)
         self._clients = {job_cell(one.name, self._job): str(one.name) for one in engine.get_clients()}
         serve_joins(self._cell, self._join)
         serve_batches(self._cell, self._lanes_of_cells.get)
@@ -106,7 +113,8 @@ class SessionController(Controller):
         engine.register_app_command(LIST, self._list)
         engine.register_app_command(WAITS, self._waits)
         engine.register_app_command(CANCEL, self._cancel)
-        tell_started(self._cell, self._submitter)
+        if self._submitter:
+            tell_started(self._cell, self._submitter)
 
     def control_flow(self, abort_signal: Signal, fl_ctx: FLContext) -> None:
         """Lasts as long as the session."""
@@ -120,7 +128,8 @@ class SessionController(Controller):
         now = time.monotonic()
         with self._lock:
             if self._home is None:
-                patience, since = _REFUSED if self._admission.problem else _UNOPENED, self._began
+                unopened = _UNOPENED if self._submitter else _STANDBY
+                patience, since = _REFUSED if self._admission.problem else unopened, self._began
             elif self._executions.kept():
                 patience, since = self._keep, max(self._home.heard, self._executions.changed)
             else:
@@ -158,6 +167,8 @@ class SessionController(Controller):
             channel = Channel(self._secret, data["hello"], content)
         except Untrusted as error:
             return {"error": f"the application's hello is not trusted: {error}"}
+        if user.name != self._owner:
+            return {"error": f"it belongs to user '{self._owner}'"}
         if not may_submit(self._kit, user.role):
             return {"error": f"users of the role '{user.role}' may not submit jobs, as the server's policy says"}
         with self._lock:
@@ -238,10 +249,12 @@ class SessionController(Controller):
                 lane.push(told)
 
     def _list(self, topic: str, data: Any, fl_ctx: FLContext) -> dict[str, Any]:
-        """What are the session's executions?"""
+        """What are the session's executions? Of one that is not open yet, which clients do not wait for that."""
         with self._lock:
             if self._home is None:
-                return {"executions": []}
+                since = time.monotonic() - _GONE
+                absent = [name for name in self._clients.values() if self._asked.get(name, 0.0) < since]
+                return {"executions": [], "absent": sorted(absent)}
             silent = time.monotonic() - self._home.heard
             here = not self._left and silent < _SILENT
             listed = self._executions.listed(self._lost)
@@ -326,6 +339,7 @@ class SessionController(Controller):
             return None
         with self._lock:
             if self._answer is None:
+                self._asked[name] = time.monotonic()
                 return b""
             if name not in self._hellos:
                 try:

@@ -12,7 +12,7 @@ import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
 
 from dfm import _native, _values
 from dfm._shown import clean_logger
@@ -24,6 +24,9 @@ from dfm.session._policies import tried
 from dfm.session._session import Parts, Session
 from dfm.session._strict import SiteCheck
 from dfm.session._workers import Workers
+
+if TYPE_CHECKING:
+    from dfm.flare._standby import Standby
 
 Target = Literal["flare", "local"]
 
@@ -112,6 +115,7 @@ def parts_of(
             f"speaks {code.api_version}; generate the code again: dfm fed gen code {code.package}"
         )
     logger = clean_logger(logger or "dfm.session")
+    flare_links, standby = (None, None) if target == "local" else _flare_links(options)
     strict = os.environ.get("DFM_STRICT") == "1" if strict is None else strict
     settings = Settings(
         homesite=homesite,
@@ -119,32 +123,33 @@ def parts_of(
         api_version=code.api_version,
         package=code.package,
         lenient=target == "local" and not strict,  # there all processes are the user's own
-        session=secrets.token_hex(4),
+        session=secrets.token_hex(4) if standby is None else standby.session,
         logger=logger,
         at_once=max_concurrent_jobs if target == "local" else None,
     )
-    check_sites = come_back = None
-    if target == "local":
+    check_sites = None
+    if flare_links is not None:
+        make_links = functools.partial(flare_links, standby=standby)
+    else:
         check_sites = SiteCheck(homesite, strict, logger)
         given = json.loads(os.environ.get("DFM_POLICIES", "{}")) if policies is None else policies
         held = tried(given, homesite, code.sites)
         folder = str(code.folder.parent.parent)
         make_links = functools.partial(Workers, sites=code.sites, folder=folder, policies=held)
-    else:
-        make_links = come_back = _flare_links(options)
     return Parts(
         settings=settings,
         make_links=make_links,
         fed_info=code.fed_info,
         dispatcher=callback_dispatcher,
-        come_back=come_back,
+        come_back=flare_links,
         check_sites=check_sites,
         sites=sites if target == "local" else None,
         history=_native.History.of(code.package),
     )
 
 
-def _flare_links(options: dict[str, Any]) -> Callable[..., Links]:
+def _flare_links(options: dict[str, Any]) -> tuple[Callable[..., Links], Standby | None]:
+    """How a session makes its links, and the job that was left for it."""
     if importlib.util.find_spec("nvflare") is None:
         raise SessionError(
             "the target 'flare' needs NVIDIA FLARE, which is not installed here: "
@@ -152,13 +157,15 @@ def _flare_links(options: dict[str, Any]) -> Callable[..., Links]:
         )
     from dfm.flare._kit import find_kit
     from dfm.flare._links import FlareLinks
+    from dfm.flare._standby import claim
 
     def option(name: str) -> str | None:
         value = options.get(name) or os.environ.get(f"DFM_FLARE_{name.removeprefix('flare_').upper()}")
         return str(value) if value else None
 
     kit = find_kit(option("admin_package"), option("flare_workspace"), option("user"))
-    return functools.partial(FlareLinks, kit=kit, job_workspace=option("job_workspace"), keep=seconds_kept(options))
+    links = functools.partial(FlareLinks, kit=kit, job_workspace=option("job_workspace"), keep=seconds_kept(options))
+    return links, claim(kit)
 
 
 def seconds_kept(options: dict[str, Any]) -> float:

@@ -245,6 +245,8 @@ fn set_target(command: &mut Command, context: &Context, chosen: &Chosen, args: &
     }
     let project = startup_kits(context, &chosen.name, args.poc, "`--target local`")?;
     set_flare(command, context, &project);
+    // The next command may find its session's job started; only a POC has it so.
+    command.env("DFM_FLARE_STANDBY", "1");
     Ok(())
 }
 
