@@ -1,6 +1,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
-TARGET := $(or $(CARGO_TARGET_DIR),target)
+BUILT := $(or $(CARGO_TARGET_DIR),target)
 EXAMPLES := examplefed gradient stations clinics offices
 RUST := $(shell git ls-files 'crates/*' Cargo.toml Cargo.lock python/dfm/_native.pyi)
 
@@ -99,10 +99,12 @@ bench: generated
 
 SEED ?= 0
 ROUNDS ?= 10000
+TARGET ?= local
 
 # Random pipelines, while processes are killed, stopped and starved: `make soak SEED=7 ROUNDS=500`. Takes long.
+# On a POC with `make soak TARGET=flare ROUNDS=300`.
 soak: generated
-	$(BIN)/python -B tests/faults/soak.py --seed $(SEED) --rounds $(ROUNDS) --victims $$(($(ROUNDS) / 100))
+	$(BIN)/python -B tests/faults/soak.py --seed $(SEED) --rounds $(ROUNDS) --target $(TARGET)
 
 # Whether memory follows what is live: `make growth GROWTH="--frames 1000000 --jobs 200000"`. Takes long.
 growth: generated
@@ -139,7 +141,7 @@ target/wheels/.built: .venv/tools target/wheel-data/scripts/dfm $(RUST) $(shell 
 target/wheel-data/scripts/dfm: $(RUST)
 	cargo build --package dfm-cli --release --locked --quiet
 	mkdir -p $(@D)
-	cp $(TARGET)/release/dfm $@
+	cp $(BUILT)/release/dfm $@
 
 # All that a release consists of, into dist/: a wheel for old systems too, the sources, the pages, what it is made of, and
 # the digests of all. Nothing is published or tagged.
@@ -150,7 +152,7 @@ release: docs .venv/release-tools
 	rm -rf dist
 	PATH="$(CURDIR)/$(BIN):$$PATH" cargo zigbuild --package dfm-cli --release --locked --quiet --target $(RELEASE_TARGET).$(RELEASE_GLIBC)
 	mkdir -p target/wheel-data/scripts
-	cp $(TARGET)/$(RELEASE_TARGET)/release/dfm target/wheel-data/scripts/dfm
+	cp $(BUILT)/$(RELEASE_TARGET)/release/dfm target/wheel-data/scripts/dfm
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/maturin build --release --locked --quiet --zig --target $(RELEASE_TARGET) \
 	  --compatibility manylinux_$(subst .,_,$(RELEASE_GLIBC)) --out dist
 	rm target/wheel-data/scripts/dfm

@@ -11,13 +11,7 @@ import ast
 import contextlib
 import os
 import random
-import resource
-import signal
-import socket
-import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +19,7 @@ import programs
 from dfm.api import ErrorToken, Pipeline, StopToken
 from dfm.errors import SessionError
 from dfm.session import Job, JobStatus, Session
+from targets import Sites, at_some_time
 
 PATIENCE = 60.0
 """Seconds in which anything of a job happens, on the slowest machine that anybody tries this on."""
@@ -34,151 +29,17 @@ class Broken(AssertionError):
     """A promise was not kept."""
 
 
-def _nothing(_: Session, __: random.Random) -> contextlib.AbstractContextManager[None]:
-    return contextlib.nullcontext()
-
-
-@contextlib.contextmanager
-def _at_some_time(chance: random.Random, do: Callable[[], None]) -> Iterator[None]:
-    """Does it while the job runs, or a little after."""
-    timer = threading.Timer(chance.random() ** 3 * 0.05, do)
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.join()
-
-
-def workers(session: Session) -> list[int]:
-    """The processes of the sites that are not the application's."""
-    return [worker._process.pid for worker in list(session._home._links._workers.values())]  # type: ignore
-
-
-def _signal(pid: int, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, number)
-
-
-def _some(session: Session, most: int, which: float) -> list[int]:
-    """So many of the workers, beginning with one of them, which is said by a number below 1."""
-    pids = workers(session)
-    first = int(which * len(pids))
-    return (pids[first:] + pids[:first])[:most]
-
-
-def _kill(session: Session, chance: random.Random) -> contextlib.AbstractContextManager[None]:
-    """One or two workers are killed."""
-    most, which = chance.choice([1, 1, 2]), chance.random()
-
-    def kill() -> None:
-        for pid in _some(session, most, which):
-            _signal(pid, signal.SIGKILL)
-
-    return _at_some_time(chance, kill)
-
-
-@contextlib.contextmanager
-def _stop(session: Session, chance: random.Random) -> Iterator[None]:
-    """A worker stands still for a while."""
-    stopped = _some(session, 1, chance.random())
-
-    def signal_all(number: int) -> None:
-        for pid in stopped:
-            _signal(pid, number)
-
-    again = threading.Timer(chance.random() * 0.1, signal_all, [signal.SIGCONT])
-
-    def stop() -> None:
-        signal_all(signal.SIGSTOP)
-        again.start()
-
-    try:
-        with _at_some_time(chance, stop):
-            yield
-    finally:
-        again.join()
-
-
-@contextlib.contextmanager
-def _limited(pids: list[int], what: int, most: Callable[[int], int]) -> Iterator[None]:
-    """The processes have no more of something than `most` says of each; after it they have what they had."""
-    before = {}
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError, FileNotFoundError):
-            soft, hard = resource.prlimit(pid, what)
-            resource.prlimit(pid, what, (min(most(pid), hard) if hard >= 0 else most(pid), hard))
-            before[pid] = (soft, hard)
-    try:
-        yield
-    finally:
-        for pid, limit in before.items():
-            with contextlib.suppress(ProcessLookupError):
-                resource.prlimit(pid, what, limit)
-
-
-def _descriptors(session: Session, chance: random.Random) -> contextlib.AbstractContextManager[None]:
-    """A worker or the application can open hardly any more."""
-    left = chance.randrange(4)
-    pids = [os.getpid()] if chance.random() < 0.3 else workers(session)
-    return _limited(
-        pids, resource.RLIMIT_NOFILE, lambda pid: max(map(int, os.listdir(f"/proc/{pid}/fd")), default=3) + 1 + left
-    )
-
-
-def _room(session: Session, _: random.Random) -> contextlib.AbstractContextManager[None]:
-    """No file and no segment of shared memory can grow at the workers, as on a disk that is full."""
-    return _limited(workers(session), resource.RLIMIT_FSIZE, lambda _: 4096)
-
-
-def _sockets(session: Session, chance: random.Random) -> contextlib.AbstractContextManager[None]:
-    """Links between the application and its sites end one by one, though both of their ends live."""
-    which, count = chance.random(), chance.choice([1, 1, 2, 3])
-
-    def end() -> None:
-        links = [fd for _, fd in list(session._home.driver._watched.values())]  # type: ignore
-        first = int(which * len(links))
-        for fd in (links[first:] + links[:first])[:count]:
-            # The loop may have closed it meanwhile.
-            with contextlib.suppress(OSError), socket.socket(fileno=os.dup(fd)) as link:
-                link.shutdown(socket.SHUT_RDWR)
-
-    return _at_some_time(chance, end)
-
-
-@contextlib.contextmanager
-def _clock(_: Session, chance: random.Random) -> Iterator[None]:
-    """The application's wall clock jumps, back or ahead, by up to a day."""
-    now, jump = time.time, chance.uniform(-86_400, 86_400)
-
-    def set_clock() -> None:
-        time.time = lambda: now() + jump
-
-    try:
-        with _at_some_time(chance, set_clock):
-            yield
-    finally:
-        time.time = now
-
-
-HARMLESS = {"nothing": _nothing, "stop": _stop, "clock": _clock}
-"""By name; each job has to end as if it had not been."""
-HARMFUL = {"kill": _kill, "descriptors": _descriptors, "room": _room, "sockets": _sockets}
-"""By name; jobs may fail of it, with an error that says so."""
-AMONG = ("cancel", "callback", "close")
-"""What the application does: it cancels a job, raises in a callback, or runs an adapter that closes all files."""
-
-
-def play(session: Session, fed: Any, seed: str) -> str:
+def play(sites: Sites, fed: Any, seed: str) -> str:
     """One round; the name of its fault."""
     chance = random.Random(seed)
-    fault = chance.choice([*HARMLESS, *HARMFUL, "kill", *AMONG])
+    fault = chance.choice(sites.names)
     runs = [
         Run(seed if number == 0 else f"{seed}.{number}", chance) for number in range(chance.choice([1, 1, 1, 2, 4]))
     ]
     if fault == "callback":
         chance.choice(runs).spoilt = chance.randrange(1, 5)
     try:
-        _play(session, fed, chance, runs, fault)
+        _play(sites, fed, chance, runs, fault)
     except Broken as broken:
         raise Broken(f"seed {seed!r}, {fault}: {broken}") from None
     return fault
@@ -222,20 +83,22 @@ def _ignore(*_: Any) -> None:
     """A token of the status place."""
 
 
-def _play(session: Session, fed: Any, chance: random.Random, runs: list[Run], fault: str) -> None:
-    with {**HARMLESS, **HARMFUL}.get(fault, _nothing)(session, chance):
+def _play(sites: Sites, fed: Any, chance: random.Random, runs: list[Run], fault: str) -> None:
+    session = sites.session
+    happens = {**sites.harmless, **sites.harmful}.get(fault, sites.harmless["nothing"])
+    with happens(sites, chance):
         begun: list[Run] = []
         for run in runs:
             try:
                 run.begin(session, fed)
             except SessionError as error:
-                if fault not in HARMFUL:
+                if fault not in sites.harmful:
                     raise Broken(f"a job cannot begin: {error}") from None
             else:
                 begun.append(run)
         jobs = [run.job for run in begun]
         if fault == "cancel":
-            with _at_some_time(chance, jobs[0].cancel):
+            with at_some_time(chance, jobs[0].cancel):
                 pass
         elif fault == "close":
             with Pipeline() as closing:
@@ -244,7 +107,7 @@ def _play(session: Session, fed: Any, chance: random.Random, runs: list[Run], fa
         for job in jobs:
             _wait(job)
     for run in begun:
-        _judge(run, harmed=fault not in HARMLESS, cancelled=fault == "cancel" and run is runs[0])
+        _judge(run, harmed=fault not in sites.harmless, cancelled=fault == "cancel" and run is runs[0])
 
 
 def _wait(job: Job) -> None:

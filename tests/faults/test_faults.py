@@ -1,21 +1,31 @@
 """Do some rounds of random faults break no promise? `make soak` plays many more."""
 # pyright: basic, reportMissingImports=false
 
+import functools
 import threading
 from collections import Counter
 
 import programs
 import pytest
 import soak
+import targets
 from eventually import until
 
 
 @pytest.mark.timeout(600)
 def test_jobs_end_as_they_have_to_whatever_happens(small):
     before = threading.active_count()
-    seen, broken = soak.sessions("round", 100)
+    seen, broken = soak.sessions(targets.local, "round", 100)
     assert not broken and sum(seen.values()) == 100
     until(lambda: threading.active_count() <= before)
+
+
+@pytest.mark.flare
+@pytest.mark.timeout(300)
+def test_jobs_on_flare_end_as_they_have_to_whatever_happens(federation):
+    seen, broken = soak.sessions(functools.partial(targets.flare, federation), "f", 12)
+    assert not broken and sum(seen.values()) == 12
+    assert {"cut", "kill", "stop", "cancel"} <= seen.keys(), "take a seed with all of them"
 
 
 @pytest.mark.timeout(120)
