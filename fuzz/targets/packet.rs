@@ -44,6 +44,7 @@ fn is_kept(message: &Message) -> bool {
             | Message::Measured(..)
             | Message::WantReceipt(_)
             | Message::Receipt(..)
+            | Message::Asks(..)
             | Message::Note(..)
             | Message::Noted(..)
             | Message::Start(..)
@@ -104,6 +105,7 @@ fn seeds() -> Vec<Message> {
         Message::Measured(1, vec![measured]),
         Message::WantReceipt(1),
         Message::Receipt(1, "{}".into()),
+        Message::Asks(1, 2, frame(), "0f".into()),
         Message::Note(1),
         Message::Noted(1, vec![noted], Counts { known: 2, left_out: 3, ..Counts::default() }),
         Message::Start(1, Frame::of_param_set(0), vec![("x".into(), value())], vec![]),

@@ -225,6 +225,25 @@ class Measured:
         """Of all sites."""
 
 @final
+class Asks:
+    """At home: a call waits at its site for a person to decide; with an empty request, it waits no more."""
+
+    __match_args__: Final = ("job", "node", "frame", "request")
+    def __new__(cls, job: int, node: NodeAt, frame: tuple[int, ...], request: str) -> Self: ...
+    @property
+    def job(self) -> int:
+        """The job's number."""
+    @property
+    def node(self) -> NodeAt:
+        """The call's node."""
+    @property
+    def frame(self) -> tuple[int, ...]:
+        """The frame's numbers."""
+    @property
+    def request(self) -> str:
+        """The name of the request."""
+
+@final
 class Receipt:
     """At home, before its end: a site's part of a job's receipt."""
 
@@ -464,7 +483,7 @@ class NodeAt:
     def label(self) -> str:
         """Its operation, or what else it is."""
 
-JobEvent = Opened | Yielded | Items | Failed | StreamEnded | Reported | Measured | Receipt | Noted | Ended
+JobEvent = Opened | Yielded | Items | Failed | StreamEnded | Reported | Measured | Receipt | Asks | Noted | Ended
 """What the application may hear of a job."""
 HomeEvent = JobEvent | Checked | Answered | Cancelled
 """What only the homesite acts on."""
@@ -632,6 +651,8 @@ class Site:
     def calls(self) -> tuple[int, bool]: ...
     def overdue(self, seconds: float) -> list[int]: ...
     def operation(self, call: int) -> str | None: ...
+    def asks(self, call: int, request: str) -> None: ...
+    def pipeline(self, job: int) -> tuple[str, str] | None: ...
     def again(self, call: int) -> bool: ...
     def flush(self) -> list[str] | None: ...
     def next_call(self) -> Call | None: ...

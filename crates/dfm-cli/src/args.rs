@@ -121,6 +121,50 @@ pub enum Site {
     /// What the site has written down of what happened to its data.
     #[command(subcommand)]
     Audit(Audit),
+    /// What waits for a person at the site to approve it, as its policy says `ask`.
+    #[command(subcommand)]
+    Requests(Requests),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Requests {
+    /// List what waits.
+    List {
+        /// The site's kit, or the folder of a policy that is tried.
+        #[arg(value_name = "KIT")]
+        kit: PathBuf,
+    },
+    /// Show who asks for what, with which parameters, in which pipeline.
+    Show(OneRequest),
+    /// Allow it, to this user and in this pipeline.
+    Approve(Decided),
+    /// Refuse it, to this user and in this pipeline.
+    Deny(Decided),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct OneRequest {
+    /// The site's kit, or the folder of a policy that is tried.
+    #[arg(value_name = "KIT")]
+    pub kit: PathBuf,
+    /// The request's name, or its beginning.
+    #[arg(value_name = "ID")]
+    pub request: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Decided {
+    #[command(flatten)]
+    pub one: OneRequest,
+    /// The last day for which that holds, as `2026-12-31` (UTC) [default: in seven days].
+    #[arg(long, value_name = "DAY", default_value = "", hide_default_value = true)]
+    pub until: String,
+    /// Also of other parameters, as far as they are what the rule that asks wants of them.
+    #[arg(long)]
+    pub like_this: bool,
+    /// What the user is told of a refusal.
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    pub why: String,
 }
 
 #[derive(Debug, Subcommand)]

@@ -59,7 +59,7 @@ pub use openapi_written::{imported, with_imported};
 pub use policy::{Limits as PolicyLimits, POLICY, SitePolicy, policy, policy_table};
 pub use policy_audit::Audit;
 pub use policy_leaves::{Leaves, PerDay, Release, Suppress};
-pub use policy_rules::{Caller, Constraint, Rule, is_like};
+pub use policy_rules::{Caller, Constraint, Decision, Rule, is_like};
 pub use policy_when::When;
 pub use project::{Project, project};
 pub use project_names::as_user;

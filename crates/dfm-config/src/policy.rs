@@ -11,7 +11,7 @@ use crate::fields::{Faults, Fields};
 use crate::format::{Form, Kind, Others, Shape, key};
 use crate::policy_audit::{AUDIT, Audit, audit};
 use crate::policy_leaves::{LEAVES, Leaves, PER_DAY, PerDay, leaves, per_day};
-use crate::policy_rules::{Caller, DECISIONS, RULE, Rule, rules};
+use crate::policy_rules::{Caller, DEFAULTS, RULE, Rule, rules};
 use crate::tree;
 
 /// A site's policy.
@@ -21,7 +21,7 @@ pub static POLICY: Shape = Shape {
     keys: &[
         key(
             "default",
-            Kind::Choice(DECISIONS),
+            Kind::Choice(DEFAULTS),
             "What holds for a call that no rule is about: `allow` or `deny`. The file's first key, and needed with `rules`.",
         ),
         key(

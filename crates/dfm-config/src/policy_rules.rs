@@ -13,8 +13,10 @@ use crate::format::{Form, Kind, Others, Shape, key, needed};
 use crate::policy_when::{WHEN, When, when};
 use crate::tree::{Data, Entry};
 
-/// What a rule, or `default`, may say.
-pub const DECISIONS: &[&str] = &["allow", "deny"];
+/// What `default` may say.
+pub const DEFAULTS: &[&str] = &["allow", "deny"];
+/// What a rule may say.
+const DECISIONS: &[&str] = &["allow", "deny", "ask"];
 
 /// One rule of a policy.
 pub static RULE: Shape = Shape {
@@ -24,7 +26,7 @@ pub static RULE: Shape = Shape {
         needed(
             "decision",
             Kind::Choice(DECISIONS),
-            "Whether the calls that it is about are allowed: `allow` or `deny`.",
+            "Whether the calls that it is about are allowed: `allow`, `deny`, or `ask` for a person to approve them.",
         ),
         key("users", Kind::Texts, "Patterns of users' names, as their certificates have them; all users if not given."),
         key("organisations", Kind::Texts, "Patterns of the users' organisations; all if not given."),
@@ -56,8 +58,8 @@ static CONSTRAINT: Shape = Shape {
 pub struct Rule {
     /// Its name, which who is refused is told.
     pub name: String,
-    /// Whether it allows what it is about.
-    pub allow: bool,
+    /// What becomes of what it is about.
+    pub decision: Decision,
     /// Patterns; all users if there are none. So with the next three.
     pub users: Vec<String>,
     /// Of the users' organisations.
@@ -70,6 +72,18 @@ pub struct Rule {
     pub parameters: IndexMap<String, Constraint>,
     /// At which times it holds; always if `None`.
     pub when: Option<When>,
+}
+
+/// What a rule says of the calls that it is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decision {
+    /// They are made.
+    Allow,
+    /// They are refused.
+    Deny,
+    /// They wait until a person has approved them.
+    Ask,
 }
 
 /// What a parameter has to be: all that is said.
@@ -159,7 +173,11 @@ fn rule(name: &str, entry: &Entry, faults: &mut Faults) -> Option<Rule> {
     let parameters = fields.named("parameters", faults).collect::<Vec<_>>().into_iter();
     Some(Rule {
         name: name.to_owned(),
-        allow: decision.value.text() == Some("allow"),
+        decision: match decision.value.text() {
+            Some("allow") => Decision::Allow,
+            Some("ask") => Decision::Ask,
+            _ => Decision::Deny,
+        },
         users: texts(&fields, "users", faults).unwrap_or_default(),
         organisations: texts(&fields, "organisations", faults).unwrap_or_default(),
         roles: texts(&fields, "roles", faults).unwrap_or_default(),

@@ -1054,8 +1054,8 @@ pub static CODES: &[Code] = &[
         "Lose another site.",
     ),
     code(
-        "site-audit-not-started",
-        "The process that reads a site's log cannot be started.",
+        "site-not-started",
+        "The process that reads a site's log, or what waits for its admin, cannot be started.",
         "no memory for another process",
         "See to what the system says.",
     ),

@@ -103,6 +103,18 @@ classes! {
         measurement: Py<Measurement>,
     }
 
+    /// At home: a call waits at its site for a person to decide; with an empty request, it waits no more.
+    Asks {
+        /// The job's number.
+        job: u64,
+        /// The call's node.
+        node: Py<NodeAt>,
+        /// The frame's numbers.
+        frame: Py<PyTuple>,
+        /// The name of the request.
+        request: String,
+    }
+
     /// At home, before its end: a site's part of a job's receipt.
     Receipt {
         /// The job's number.
@@ -257,6 +269,7 @@ pub fn choices(py: Python<'_>) -> PyResult<[(&'static str, Bound<'_, PyAny>); 5]
         Reported::type_object(py),
         Measured::type_object(py),
         Receipt::type_object(py),
+        Asks::type_object(py),
         Noted::type_object(py),
         Ended::type_object(py),
     ])?;
@@ -324,6 +337,10 @@ fn one(py: Python<'_>, event: Event<Object>) -> PyResult<Bound<'_, PyAny>> {
         Event::Reported(job, one) => Reported { job, failure: failure(py, &one)? }.into_bound_py_any(py),
         Event::Measured(job, calls, begun) => {
             Measured { job, measurement: Py::new(py, Measurement { calls, begun })? }.into_bound_py_any(py)
+        }
+        Event::Asks(job, node, frame, request) => {
+            let (node, frame) = (node_at(py, node)?, levels(py, &frame)?);
+            Asks { job, node, frame, request }.into_bound_py_any(py)
         }
         Event::Receipt(job, site, text) => Receipt { job, site, text }.into_bound_py_any(py),
         Event::Noted(job, site, noted, counts) => {

@@ -32,9 +32,9 @@ mod _native {
     use crate::calls::{Call, Found, NotFound, Tries};
     #[pymodule_export]
     use crate::events::{
-        Abandoned, Answered, Bye, Cancelled, Check, Checked, Closed, Ended, Failed, Failure, GoOn, Items, Measured,
-        Needs, NodeAt, Noted, Opened, Over, Receipt, Reported, Runs, Series, Setup, StreamEnded, Unfinished, Warned,
-        Yielded,
+        Abandoned, Answered, Asks, Bye, Cancelled, Check, Checked, Closed, Ended, Failed, Failure, GoOn, Items,
+        Measured, Needs, NodeAt, Noted, Opened, Over, Receipt, Reported, Runs, Series, Setup, StreamEnded, Unfinished,
+        Warned, Yielded,
     };
     #[pymodule_export]
     use crate::history::{History, JobRecord, Notes};

@@ -365,6 +365,17 @@ impl Site {
         self.site.step(call).and_then(|step| step.operation()).map(str::to_owned)
     }
 
+    /// Says that a call waits for a person to decide of this request or, with an empty name, that it waits no more.
+    fn asks(&mut self, call: u64, request: String) {
+        self.site.asks(call, request);
+    }
+
+    /// A job's name, and its net at this site as JSON, which is always the same of the same net.
+    fn pipeline(&self, job: u64) -> Option<(String, String)> {
+        let net = self.site.net(job)?;
+        Some((self.site.job_name(job)?.to_owned(), serde_json::to_string(&**net).ok()?))
+    }
+
     /// Counts one more try of a call; `False` if its job has had too many, and is refused.
     fn again(&mut self, call: u64) -> bool {
         self.site.again(call)

@@ -203,6 +203,9 @@ pub enum Event<V> {
     /// At home, before its end: the calls of a job that is measured, those of all sites, and when each of its frames
     /// began.
     Measured(JobId, Vec<Measured>, Vec<f64>),
+    /// At home: a call waits at its site for a person to decide of a request with this name; an empty one when it waits
+    /// no more.
+    Asks(JobId, NodeAt, Frame, String),
     /// At home, before its end: a site's part of a job's receipt.
     Receipt(JobId, String, String),
     /// At home: what a site has noted of a job, and how far it is.

@@ -72,6 +72,7 @@ pub struct Site<H: Host> {
 }
 
 struct Job<V> {
+    name: String,
     engine: Engine<V>,
     /// How many calls it has made, tries included.
     calls: u64,
@@ -195,6 +196,23 @@ impl<H: Host> Site<H> {
         self.jobs.get(&job).map(|job| job.engine.net())
     }
 
+    /// The name that its application has given a job.
+    pub fn job_name(&self, job: JobId) -> Option<&str> {
+        self.jobs.get(&job).map(|job| job.name.as_str())
+    }
+
+    /// Tells home that a call waits for a person to decide of a request with this name or, with an empty one, that it
+    /// waits no more: its time begins then.
+    pub fn asks(&mut self, call: CallId, request: String) {
+        let now = self.host.now();
+        let Some(running) = self.running.get_mut(&call) else { return };
+        if request.is_empty() {
+            running.begun = Some(now);
+        }
+        let (job, transition, frame) = (running.job, running.transition, running.frame.clone());
+        self.send_home(&Message::Asks(job, transition, frame, request));
+    }
+
     /// What happened since the last time.
     pub fn take_events(&mut self) -> Vec<Event<H::Value>> {
         mem::take(&mut self.events)
@@ -244,6 +262,7 @@ impl<H: Host> Site<H> {
             | Message::Done(_)
             | Message::Measured(..)
             | Message::Receipt(..)
+            | Message::Asks(..)
             | Message::Noted(..)
             | Message::Report(..) => self.home.is_none(),
             Message::Token(..)
@@ -387,6 +406,7 @@ impl<H: Host> Site<H> {
                 }
             }
             Message::Receipt(job, text) => self.take_receipt(job, from, text),
+            Message::Asks(job, transition, frame, request) => self.take_asks(job, &from, transition, frame, request),
             Message::Note(job) => {
                 let now = self.host.now();
                 if let Some(job) = self.jobs.get_mut(&job) {
@@ -552,6 +572,7 @@ impl<H: Host> Site<H> {
         self.jobs.insert(
             id,
             Job {
+                name: name.clone(),
                 engine,
                 calls: 0,
                 streams,

@@ -282,6 +282,46 @@ fn a_site_gives_one_part_of_a_receipt_and_only_where_it_is_wanted() {
     }
 }
 
+#[test]
+fn a_site_is_heard_of_its_own_calls_that_wait_for_a_person_and_not_without_end() {
+    let asked = |session: &Session| -> Vec<(String, String)> {
+        let told = session.seen.iter().filter_map(|event| match event {
+            Event::Asks(1, node, _, request) => Some((node.site.clone(), request.clone())),
+            _ => None,
+        });
+        told.collect()
+    };
+    let mut session = Session::piped();
+    session.site("home").open(1, "job", chain(Carry::Value(vec![])), &HashMap::new());
+    let asks = |job, transition, request: &str| {
+        Message::Asks(job, transition, Frame::of_param_set(0), request.into()).to_bytes()
+    };
+    for forged in [asks(2, 0, "0f"), asks(1, 99, "0f"), asks(1, 0, "\u{1b}[2J"), asks(1, 0, &"f".repeat(65))] {
+        session.site("home").receive_packet("b", &forged);
+    }
+    session.site("a").receive_packet("b", &asks(1, 0, "0f"));
+    session.settle();
+    assert_eq!(asked(&session), []);
+    for _ in 0..20_000 {
+        session.site("home").receive_packet("b", &asks(1, 0, "0f"));
+    }
+    session.settle();
+    let heard = asked(&session);
+    assert!(heard.len() < 20_000 && heard.iter().all(|(site, request)| site == "b" && request == "0f"));
+
+    let mut session = Session::piped();
+    session.site("home").open(1, "job", chain(Carry::Value(vec![])), &HashMap::new());
+    session.site("home").start(1, &param(b"1"));
+    session.settle();
+    let (site, call) = session.calls.first().map(|(site, call)| (*site, call.id)).unwrap();
+    assert_eq!(session.site(site).job_name(1), Some("job"));
+    for request in ["0f", ""] {
+        session.site(site).asks(call, request.into());
+    }
+    session.settle();
+    assert_eq!(asked(&session), [(site.to_owned(), "0f".to_owned()), (site.to_owned(), String::new())]);
+}
+
 /// What was noted, in words: the site, what it was, of which node.
 fn noted(session: &Session) -> Vec<String> {
     let told = session.seen.iter().filter_map(|event| match event {

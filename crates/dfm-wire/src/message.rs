@@ -40,6 +40,9 @@ pub enum Message {
     WantReceipt(JobId),
     /// A site to home, before it is done: what it has contributed to the job, in its host's words.
     Receipt(JobId, String),
+    /// A site to home: this call waits there for a person to decide of a request with this name; an empty one when it
+    /// waits no more.
+    Asks(JobId, TransitionId, Frame, String),
     /// Home to a site: note what happens in this job, and tell it.
     Note(JobId),
     /// A site to home: what it has noted since it told the last time, and how far it is.

@@ -64,6 +64,7 @@ fn messages() -> Vec<Message> {
         Message::Measured(2, vec![measured]),
         Message::WantReceipt(2),
         Message::Receipt(2, "{}".into()),
+        Message::Asks(2, 1, frame.clone(), "0f".into()),
         Message::Note(2),
         Message::Noted(2, noted, Counts { known: 3, done: 2, failed: 1, elements: 5, sent: 9, left_out: 4 }),
         Message::Start(2, frame.clone(), vec![("age".into(), value.clone())], vec![("kind".into(), failure.clone())]),

@@ -27,7 +27,9 @@ from dfm._running.forks import end_if_closed, end_if_forked, keep_from_forks
 from dfm._running.sending import Sending, Sent
 from dfm._running.threads import Body, Threads
 from dfm._shown import clean_logger
+from dfm.errors import RefusedError
 from dfm.exec._adapters import Adapters, Bound, kind_of
+from dfm.exec._asking import WaitsForApproval
 from dfm.exec._audit import Audit
 from dfm.exec._sending import current
 from dfm.exec._telling import speak_for_thread
@@ -50,6 +52,8 @@ _WAIT, _GONE = _native.Room.WAIT, _native.Room.GONE
 """To look up an enum's member takes as long as to tell an item."""
 _GRACE = 1.0
 """Seconds that a body has to end by itself once its time is over and it was told so."""
+_LOOK = 0.3
+"""Seconds between two looks whether a person has decided."""
 _LONGEST_CALL = 10 * 365 * 86400
 """Seconds that are as good as no limit."""
 
@@ -108,6 +112,7 @@ class SiteLoop:
         if not adapters.deciding.is_open():
             self.site.guard(adapters.leaving.judge, adapters.audit is not None)
         self.site.give_receipts(adapters.receipts.part)
+        adapters.asking.pipeline = self.site.pipeline
         opened = adapters.opens_pickles_of()
         self.site.open_pickles(opened)
         _values.policy.opens_users = adapters.homesite in opened
@@ -309,13 +314,13 @@ class SiteLoop:
                 made += 1
                 try:
                     bound = self.adapters.bound(due.operation, due.provider, due.job)
-                    arguments = bound.arguments(given, job=due.job)
-                    if (audit := self._audit) is not None and bound.judge is not None:
-                        audit.runs(call)
+                    arguments = self._judged(due, bound)
                 except Exception as error:
                     self._fail(call, error)
                 else:
-                    if bound.instance is not None and not bound.instance.ready:
+                    if arguments is None:
+                        pass
+                    elif bound.instance is not None and not bound.instance.ready:
                         self._spawn(self._set_up(call, due.job, bound, given, arguments, tries))
                     elif tries is not None:
                         self._spawn(self._persist(call, due.job, bound, given, tries))
@@ -385,6 +390,63 @@ class SiteLoop:
         finally:
             self._calls.pop(call, None)
         self.turn()
+
+    def _judged(self, due: _native.Call, bound: Bound) -> dict[str, Any] | None:
+        """The arguments of a call that the site's policy allows; None for one that waits for a person."""
+        audit = self._audit
+        try:
+            arguments = bound.arguments(due.parameters, job=due.job)
+        except WaitsForApproval as waits:
+            if audit is not None:
+                audit.asked(due.job, str(due.operation), waits.request)
+            self._spawn(self._ask(due, bound, waits.request))
+            return None
+        if audit is not None and bound.judge is not None:
+            audit.runs(due.id)
+        return arguments
+
+    async def _ask(self, due: _native.Call, bound: Bound, request: str) -> None:
+        """Makes a call once a person has approved it."""
+        call, job, given, tries = due.id, due.job, due.parameters, due.tries
+        task = asyncio.current_task()
+        assert task is not None
+        self._calls[call] = task
+        self.site.asks(call, request)
+        self._turn_soon()
+        timeout = None if tries is None else tries.timeout
+        patience = min(self._seconds, _LONGEST_CALL if timeout is None else timeout)
+        until = self._loop.time() + patience - 2 * _LOOK
+        try:
+            arguments = await self._approved(bound, given, job, until)
+            if self._audit is not None:
+                self._audit.runs(call)
+        except BaseException as error:
+            if self._calls.pop(call, None) is None:
+                raise
+            if isinstance(error, WaitsForApproval):
+                error = RefusedError(
+                    f"nobody at site '{self.adapters.deciding.site}' has decided of the request {request} within "
+                    f"{patience:g} s; once it is approved, the same pipeline may run"
+                )
+            self._fail(call, error)
+            self.turn()
+            return
+        self.site.asks(call, "")
+        await self._set_up(call, job, bound, given, arguments, tries)
+
+    async def _approved(self, bound: Bound, given: dict[str, Any], job: int | None, until: float) -> dict[str, Any]:
+        """A call's arguments, when a person has approved it.
+
+        Raises:
+            WaitsForApproval: none has until then.
+        """
+        while True:
+            await asyncio.sleep(_LOOK)
+            try:
+                return bound.arguments(given, job=job)
+            except WaitsForApproval:
+                if self._loop.time() > until:
+                    raise
 
     async def _set_up(
         self,

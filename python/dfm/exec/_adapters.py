@@ -19,11 +19,12 @@ from dfm import _native, _values
 from dfm._discovery.advice import DISCOVERY_PLACE, ErrorFieldAdvice, SiteAdvice
 from dfm._discovery.advisors import Advisor, advisors
 from dfm.errors import RefusedError, SecretError
+from dfm.exec._asking import Asking
 from dfm.exec._audit import Audit, encoded
 from dfm.exec._cache import Cache, digest
 from dfm.exec._cache_owners import owners_for
 from dfm.exec._counting import Counting
-from dfm.exec._deciding import Deciding
+from dfm.exec._deciding import Deciding, are_all
 from dfm.exec._fitting import fitting
 from dfm.exec._instances import Instance, Run
 from dfm.exec._leaving import Leaving
@@ -123,6 +124,7 @@ class Bound:
         Raises:
             BindingError: one of them is not offered.
             RefusedError: the policy does not allow it.
+            WaitsForApproval: a person has to approve it, and has not.
             DeclarationError: one of them is not what is declared for it, or missing.
         """
         if not self.accepted.issuperset(given):
@@ -204,6 +206,8 @@ class Adapters:
             policy, settings["site"], self.asker, logger, lambda changed: self.telling.follow(changed.errors)
         )
         """Which calls its policy allows."""
+        self.asking = Asking(policy.requests, settings["site"], self.asker, session, logger)
+        """What a person has to approve."""
         self._counting = Counting(
             settings["site"], self.asker.user, policy.counts, lambda: self.deciding.held().per_day
         )
@@ -303,6 +307,7 @@ class Adapters:
     def leave(self, job: int) -> list[Instance]:
         """The objects that a job has had for itself, which is over."""
         self.receipts.end(job)
+        self.asking.forget(job)
         return _instances(self._of_jobs.pop(job, {}))
 
     def leave_all(self) -> list[Instance]:
@@ -431,9 +436,15 @@ class Adapters:
         self, operation: str, provider: str | None, defaults: dict[str, Any], given: dict[str, Any], job: int | None
     ) -> None:
         try:
-            self.deciding.check(operation, given, defaults)
+            asks = self.deciding.check(operation, given, defaults)
+            wanted = asks is not None or self.audit is not None or self._counting.wants_questions()
+            asked = encoded(given) if wanted else ""
+            if asks is not None:
+                fits = functools.partial(are_all, given=given, defaults=defaults)
+                decision = self.asking.check(asks, operation, provider, asked, job, fits)
+                if self.audit is not None:
+                    self.audit.decided(job, operation, decision.request, decision.until)
             self._counting.call()
-            asked = encoded(given) if self.audit is not None or self._counting.wants_questions() else ""
             self._counting.question(operation, provider, asked)
             if self.audit is not None:
                 self.audit.call(job, operation, provider, asked)

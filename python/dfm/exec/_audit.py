@@ -190,6 +190,15 @@ class Audit:
         """Something was."""
         self._later.append(_Record(_members({"what": "refused", "job": job, "operation": operation, "why": why})))
 
+    def asked(self, job: int | None, operation: str, request: str) -> None:
+        """A call waits for a person to decide of this request."""
+        self._later.append(_Record(_members({"what": "asked", "job": job, "operation": operation, "request": request})))
+
+    def decided(self, job: int | None, operation: str, request: str, until: str) -> None:
+        """The call that follows was approved, with this request."""
+        about = {"what": "approved", "job": job, "operation": operation, "request": request, "until": until}
+        self._later.append(_Record(_members(about)))
+
     def settle(self) -> None:
         """Writes what waits."""
         # What fails is in the site's log, and the next call is told.

@@ -38,11 +38,13 @@ class Judge(NamedTuple):
 
     def allows_any(self) -> bool:
         """Whether there may be parameters with which it is allowed."""
-        return self.allow_last() or any(rule.allow for rule in self.rules)
+        return self.allow_last() or any(rule.decision != "deny" for rule in self.rules)
 
     def allow_last(self) -> bool:
         """What holds for a call that no rule with parameters or times decides."""
-        return self.rules[-1].allow if self.rules and self.rules[-1].is_final() else self.allow
+        if self.rules and self.rules[-1].is_final():
+            return self.rules[-1].decision != "deny"
+        return self.allow
 
 
 class Deciding:
@@ -59,6 +61,8 @@ class Deciding:
         """`changed` takes the policy that holds from then on when its file has changed; its limits hold for a whole
         session."""
         self._policy = policy
+        self.site = site
+        """Where it is decided."""
         self._where = f"site '{site}'"
         self._asker = asker
         self._logger = logger
@@ -98,9 +102,9 @@ class Deciding:
     def restricts(self) -> bool:
         """Whether some calls may be refused."""
         self._look()
-        return self._broken or not self._policy.allow or any(not rule.allow for rule in self._policy.rules)
+        return self._broken or not self._policy.allow or any(rule.decision != "allow" for rule in self._policy.rules)
 
-    def check(self, operation: str, given: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
+    def check(self, operation: str, given: Mapping[str, Any], defaults: Mapping[str, Any]) -> Rule | None:
         """Judges a call.
 
         Args:
@@ -108,17 +112,23 @@ class Deciding:
             given: its parameters, each as it is declared.
             defaults: what holds for those that are not given.
 
+        Returns:
+            The rule that wants a person to approve it; None where it is allowed.
+
         Raises:
             RefusedError: it is not allowed.
         """
         judge = self._judge(operation)
         for rule in judge.rules:
             if _is_now(rule.when) and _is_about(rule, given, defaults):
-                if rule.allow:
-                    return
+                if rule.decision == "ask":
+                    return rule
+                if rule.decision == "allow":
+                    return None
                 raise self._refused(operation, f"by its rule '{rule.name}'")
         if not judge.allow:
             raise self._refused(operation, self._unless(judge))
+        return None
 
     def problem(self, operation: str) -> str:
         """Why no call of an operation is allowed, whatever its parameters; an empty text if one may be."""
@@ -133,10 +143,10 @@ class Deciding:
         return str(self._refused(operation, by))
 
     def _unless(self, judge: Judge) -> str:
-        names = ", ".join(f"'{rule.name}'" for rule in judge.rules if rule.allow)
+        names = ", ".join(f"'{rule.name}'" for rule in judge.rules if rule.decision != "deny")
         if not names:
             return "for none of its rules allows such a call, and `default` is `deny`"
-        times = " at this time" if any(rule.when for rule in judge.rules if rule.allow) else ""
+        times = " at this time" if any(rule.when for rule in judge.rules if rule.decision != "deny") else ""
         return f"for the parameters are not what its rule {names} allows{times}, and `default` is `deny`"
 
     def _refused(self, operation: str, why: str) -> RefusedError:
@@ -201,13 +211,24 @@ def _is_now(when: When | None, now: datetime.datetime | None = None) -> bool:
 
 
 def _is_about(rule: Rule, given: Mapping[str, Any], defaults: Mapping[str, Any]) -> bool:
-    """Whether a rule's parameters are those of a call. Where that cannot be told, it is if the rule refuses."""
-    for name, constraint in rule.parameters.items():
+    """Whether a rule's parameters are those of a call. Where that cannot be told, they are unless the rule allows."""
+    return _are(rule.parameters, given, defaults, every=rule.decision == "allow")
+
+
+def are_all(parameters: Mapping[str, Constraint], given: Mapping[str, Any], defaults: Mapping[str, Any]) -> bool:
+    """Whether a call's parameters are certainly what is wanted of them."""
+    return _are(parameters, given, defaults, every=True)
+
+
+def _are(
+    parameters: Mapping[str, Constraint], given: Mapping[str, Any], defaults: Mapping[str, Any], every: bool
+) -> bool:
+    for name, constraint in parameters.items():
         # What is given as nothing is not given as the default: the adapter gets nothing.
         there = given if name in given else defaults
-        fits = _fits(constraint, there[name], every=rule.allow) if name in there else None
+        fits = _fits(constraint, there[name], every=every) if name in there else None
         if fits is None:
-            fits = not rule.allow
+            fits = not every
         if not fits:
             return False
     return True

@@ -85,8 +85,8 @@ class Rule:
 
     name: str
     """Told to whom it refuses something."""
-    allow: bool
-    """Whether it allows what it is about."""
+    decision: Literal["allow", "deny", "ask"]
+    """Whether what it is about is allowed, or a person has to approve it."""
     parameters: dict[str, Constraint]
     """What parameters have to be for it to be about a call."""
     when: When | None = None
@@ -188,6 +188,8 @@ class SitePolicy:
     """Where the site's processes keep how many calls they run; None where each is bounded alone."""
     counts: Path | None = None
     """Where they keep what each user has asked for in a day; None where each process counts alone."""
+    requests: Path | None = None
+    """Where they keep what a person has to approve; None where nobody can."""
     path: Path | None = None
     """Its file, whether it is there or not; None for a site without one."""
     text: str = ""
@@ -202,7 +204,7 @@ class SitePolicy:
             PolicyError: it is broken.
         """
         assert self.path is not None
-        return dataclasses.replace(read_file(self.path), calls=self.calls, counts=self.counts)
+        return dataclasses.replace(read_file(self.path), calls=self.calls, counts=self.counts, requests=self.requests)
 
 
 OWN = SitePolicy()
@@ -216,7 +218,9 @@ def read_policy(kit: Path) -> SitePolicy:
         PolicyError: it is broken.
     """
     folder = kit / "sessions"
-    return dataclasses.replace(read_file(kit / FILE, kit / "audit"), calls=folder / ".calls", counts=folder)
+    return dataclasses.replace(
+        read_file(kit / FILE, kit / "audit"), calls=folder / ".calls", counts=folder, requests=kit / "requests"
+    )
 
 
 def read_file(path: Path, audit: Path | None = None) -> SitePolicy:
@@ -245,6 +249,7 @@ def read_file(path: Path, audit: Path | None = None) -> SitePolicy:
         audit=_audit(decided["audit"], path, audit),
         errors=decided["errors"],
         limits=Limits(**decided["limits"]),
+        requests=path.absolute().parent / "requests",
         path=path,
         text=text,
         digest=digest,
@@ -270,7 +275,7 @@ def _rule(decided: dict[str, Any]) -> Rule:
     when: dict[str, Any] | None = decided["when"]
     return Rule(
         decided["name"],
-        decided["allow"],
+        decided["decision"],
         parameters,
         None if when is None else When(**{"from_" if key == "from" else key: said for key, said in when.items()}),
     )

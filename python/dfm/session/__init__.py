@@ -9,7 +9,7 @@ from dfm.session._open import SessionOptions, from_env, open_session
 from dfm.session._progress import Progress, SiteProgress
 from dfm.session._session import PreparedPipeline, Session
 from dfm.session._status import JobStatus
-from dfm.session._waits import NodeAt, Others, Outside, Running, Silent, Wait, Waiting
+from dfm.session._waits import Asking, NodeAt, Others, Outside, Running, Silent, Wait, Waiting
 
 CallbackDispatcher = Dispatcher
 """Another name for it."""
@@ -18,6 +18,7 @@ DfmDataCallback = Callback
 
 __all__ = [
     "STATUS_PLACE",
+    "Asking",
     "AsyncioDispatcher",
     "Callback",
     "CallbackDispatcher",

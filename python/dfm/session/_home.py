@@ -483,6 +483,7 @@ class Home:
                 | _native.Reported(job)
                 | _native.Measured(job)
                 | _native.Receipt(job)
+                | _native.Asks(job)
                 | _native.Noted(job)
                 | _native.Ended(job)
             ):

@@ -106,6 +106,8 @@ class Job:
         self._measurement: _native.Measurement | None = None
         self._parts: dict[str, str] = {}
         """Of its receipt, as sites have sent them."""
+        self._asked: dict[tuple[str, NodeId, tuple[int, ...]], str] = {}
+        """Site, node and frame of each call that waits for a person → the request that they have to decide of."""
         self._record = record
         self._received = 0  # tokens, had or not
         self._told: dict[str, _native.Notes] = {}  # what each site has told last of how far it is
@@ -238,7 +240,7 @@ class Job:
         except TimeoutError:
             found = {self._homesite: None}
         input_open: list[Wait] = [Outside("input")] if self._input_open else []
-        return waits(found, self._interface.lines, patience) + input_open
+        return waits(found, self._interface.lines, patience, self._asked) + input_open
 
     def results(self, place: str = "yield") -> list[Any]:
         """Waits for the end of the job; the values that came to `place`, in the order of frames and of streams' items.
@@ -436,6 +438,8 @@ class Job:
                 self._deliver(failure.site, failure.node, frame, STATUS_PLACE, [error], error_key(failure))
             case _native.Measured(_, measurement):
                 self._measurement = measurement
+            case _native.Asks(_, at, levels, request):
+                self._note_asked((at.site, at.node, levels), at.label, request)
             case _native.Receipt(_, site, text):
                 self._parts[site] = text
             case _native.Noted(_, notes):
@@ -446,6 +450,20 @@ class Job:
                 self.end(JobStatus.FAILED if self._errors else JobStatus.FINISHED)
             case _:
                 assert_never(event)
+
+    def _note_asked(self, call: tuple[str, NodeId, tuple[int, ...]], operation: str, request: str) -> None:
+        """A call waits for a person at its site to decide of this request; with an empty one, it waits no more."""
+        if request and request not in self._asked.values():
+            self._home.settings.logger.info(
+                "site '%s' waits for a person to approve '%s': its admin finds %s with `dfm site requests list`",
+                call[0],
+                operation,
+                request,
+            )
+        if request:
+            self._asked[call] = request
+        else:
+            self._asked.pop(call, None)
 
     def end(self, status: JobStatus) -> None:
         """Says the job's end, once."""

@@ -59,6 +59,21 @@ class Waiting(NodeAt):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Asking(NodeAt):
+    """A call that waits for a person at its site to approve it, as the site's policy wants."""
+
+    frame: Frame
+    line: str | None
+    """The user's `file:line` that made the node."""
+    request: str
+    """What it is called there; `dfm site requests` shows it to the site's admin."""
+
+    def __str__(self) -> str:
+        waits = f"waits for a person there to approve the request {self.request}"
+        return f"{NodeAt.__str__(self)} {waits}{_where(self.frame, self.line)}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Others:
     """What else is running or waiting at a site."""
 
@@ -95,7 +110,7 @@ class Outside:
         }[self.what]
 
 
-Wait = Silent | Running | Waiting | Others | Outside
+Wait = Silent | Asking | Running | Waiting | Others | Outside
 """One thing that a job waits for; its `str()` is a sentence."""
 
 
@@ -105,23 +120,33 @@ def described(waits: Iterable[Wait]) -> list[dict[str, Any]]:
 
 
 def waits(
-    found: Mapping[str, _native.Unfinished | None], lines: Mapping[int | str, str], patience: float
+    found: Mapping[str, _native.Unfinished | None],
+    lines: Mapping[int | str, str],
+    patience: float,
+    asked: Mapping[tuple[str, int | str, tuple[int, ...]], str] | None = None,
 ) -> list[Wait]:
-    """What sites have told, None being a site's silence: what may be the cause first."""
-    told = [one for site in sorted(found) for one in _of_site(site, found[site], lines, patience)]
-    order = (Silent, Running, Waiting, Others)
+    """What sites have told, None being a site's silence: what may be the cause first. `asked` are the calls, by site,
+    node and frame, that wait for a person, each with its request."""
+    told = [one for site in sorted(found) for one in _of_site(site, found[site], lines, patience, asked or {})]
+    order = (Silent, Asking, Running, Waiting, Others)
     return sorted(told, key=lambda one: order.index(type(one)))
 
 
 def _of_site(
-    site: str, unfinished: _native.Unfinished | None, lines: Mapping[int | str, str], patience: float
-) -> Iterator[Silent | Running | Waiting | Others]:
+    site: str,
+    unfinished: _native.Unfinished | None,
+    lines: Mapping[int | str, str],
+    patience: float,
+    asked: Mapping[tuple[str, int | str, tuple[int, ...]], str],
+) -> Iterator[Silent | Asking | Running | Waiting | Others]:
     if unfinished is None:
         yield Silent(site, patience)
         return
     for wait in unfinished.waits:
         at, frame, line = wait.node, Frame(wait.frame), lines.get(wait.node.node)
         match wait:
+            case _native.Runs() if request := asked.get((at.site, at.node, tuple(wait.frame))):
+                yield Asking(at.site, at.node, at.label, frame, line, request)
             case _native.Runs():
                 yield Running(at.site, at.node, at.label, frame, line, wait.seconds, wait.rests)
             case _native.Needs():

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use dfm_config::{Caller, Constraint, Rule, SitePolicy};
+use dfm_config::{Caller, Constraint, Decision, Rule, SitePolicy};
 use dfm_diag::{Diagnostic, Report, one_line};
 use serde_json::{Value, json};
 
 use super::{Context, Failure};
-use crate::args::{Audit, Policy, Site};
+use crate::args::{Audit, Policy, Requests, Site};
 
 /// Does what a command says.
 ///
@@ -20,17 +20,44 @@ pub fn run(context: &Context, command: &Site) -> Result<(), Failure> {
         Site::Audit(Audit::Verify { kit, head }) => audit(context, "verify", kit, head),
         Site::Audit(Audit::Show { kit }) => audit(context, "show", kit, ""),
         Site::Audit(Audit::Export { kit }) => audit(context, "export", kit, ""),
+        Site::Requests(command) => requests(context, command),
     }
 }
 
 /// Has Python, which has what checks signatures, read a site's log.
 fn audit(context: &Context, what: &str, kit: &Path, head: &str) -> Result<(), Failure> {
     let format = if context.output.json { "json" } else { "text" };
+    let mut command = python("dfm._command.audit", what)?;
+    command.arg(kit).args([format, head]);
+    ran(command)
+}
+
+/// Has Python, whose sites keep them, read and decide requests.
+fn requests(context: &Context, command: &Requests) -> Result<(), Failure> {
+    let (what, kit, request, decided) = match command {
+        Requests::List { kit } => ("list", kit, "", None),
+        Requests::Show(one) => ("show", &one.kit, one.request.as_str(), None),
+        Requests::Approve(decided) => ("approve", &decided.one.kit, decided.one.request.as_str(), Some(decided)),
+        Requests::Deny(decided) => ("deny", &decided.one.kit, decided.one.request.as_str(), Some(decided)),
+    };
+    let (until, why) = decided.map_or(("", ""), |decided| (&decided.until, &decided.why));
+    let like = if decided.is_some_and(|decided| decided.like_this) { "like" } else { "" };
+    let format = if context.output.json { "json" } else { "text" };
+    let mut command = python("dfm._command.requests", what)?;
+    command.arg(kit).args([request, until, like, why, format]);
+    ran(command)
+}
+
+fn python(module: &str, what: &str) -> Result<Command, Failure> {
     let mut command = Command::new(crate::python::find().map_err(Failure::failed)?);
-    command.args(["-P", "-m", "dfm._command.audit", what]).arg(kit).args([format, head]);
+    command.args(["-P", "-m", module, what]);
+    Ok(command)
+}
+
+fn ran(mut command: Command) -> Result<(), Failure> {
     let ended = command.status().map_err(|error| {
         let message = format!("dfm cannot start a process: {error}");
-        Failure::failed(Diagnostic::error("site-audit-not-started", message))
+        Failure::failed(Diagnostic::error("site-not-started", message))
     })?;
     match ended.code() {
         Some(0) => Ok(()),
@@ -116,7 +143,11 @@ fn explain(context: &Context, file: &Path, policy: &SitePolicy, caller: Caller<'
     for rule in rules {
         let wants = wanted(rule);
         last = rule.is_final();
-        let verb = if rule.allow { "allows" } else { "refuses" };
+        let verb = match rule.decision {
+            Decision::Allow => "allows",
+            Decision::Deny => "refuses",
+            Decision::Ask => "has a person asked to approve",
+        };
         let text =
             format!("rule `{}` {verb} it{}", rule.name, if last { String::new() } else { format!(" if {wants}") });
         context.output.result(&one_line(&text));
@@ -147,7 +178,12 @@ fn whole(rule: &Rule) -> String {
         parts.push(format!("if {}", wanted(rule)));
     }
     let of = if parts.is_empty() { "all".to_owned() } else { parts.join("; ") };
-    format!("{} {of}", decision(rule.allow))
+    let decided = match rule.decision {
+        Decision::Allow => "allow",
+        Decision::Deny => "deny",
+        Decision::Ask => "ask for",
+    };
+    format!("{decided} {of}")
 }
 
 fn wanted(rule: &Rule) -> String {

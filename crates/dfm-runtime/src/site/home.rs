@@ -4,10 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use dfm_net::{Counts, Frame, Net, NodeId, Noted, Source};
+use dfm_net::{Counts, Frame, Net, NodeId, Noted, Source, TransitionId};
 use dfm_wire::{JobId, Message};
 
-use super::unfinished::Nets;
+use super::unfinished::{Nets, node_at};
 use super::values::{Packed, in_packet};
 use super::{Job, Site};
 use crate::host::{Event, Host};
@@ -15,6 +15,11 @@ use crate::measure::Measuring;
 use crate::noting::{MOST_NOTED, Noting, TELL};
 use crate::receipt::{Contribution, MOST_TEXT};
 use crate::record::encoded_params;
+
+/// A site is heard so often about calls of a job that wait for a person.
+const MOST_ASKED: u32 = 10_000;
+/// Characters of a request's name.
+const MOST_NAME: usize = 64;
 
 /// What only home knows of a job.
 pub(super) struct HomeSide {
@@ -25,6 +30,8 @@ pub(super) struct HomeSide {
     begun: Vec<f64>,
     /// Of all its sites.
     nets: Nets,
+    /// Site → how often it has said that a call waits for a person, or does no more.
+    asked: HashMap<String, u32>,
     /// The sites that have given their part of its receipt.
     vouched: HashSet<String>,
     /// The parameters that each site needs.
@@ -113,8 +120,8 @@ impl<H: Host> Site<H> {
             transitions: vec![],
         };
         let own = all.get(&self.name).cloned().unwrap_or_else(|| Arc::new(nothing()));
-        let (told, vouched, begun) = Default::default();
-        let home = HomeSide { frames: 0, told, vouched, begun, nets: all, params, waiting };
+        let (told, asked, vouched, begun) = Default::default();
+        let home = HomeSide { frames: 0, told, asked, vouched, begun, nets: all, params, waiting };
         self.insert_job(id, name.to_owned(), own, Some(home));
         if let Some(job) = self.jobs.get_mut(&id).filter(|_| receipt) {
             job.contribution = Some(Contribution::default());
@@ -144,6 +151,18 @@ impl<H: Host> Site<H> {
         let Some(home) = &mut job.home else { return };
         if text.len() <= MOST_TEXT && home.nets.contains_key(&from) && home.vouched.insert(from.clone()) {
             self.events.push(Event::Receipt(id, from, text));
+        }
+    }
+
+    /// Takes that a call of another site waits for a person, as far as it can be so.
+    pub(super) fn take_asks(&mut self, id: JobId, from: &str, transition: TransitionId, frame: Frame, request: String) {
+        let Some(home) = self.jobs.get_mut(&id).and_then(|job| job.home.as_mut()) else { return };
+        let Some(node) = node_at(&home.nets, from, transition) else { return };
+        let asked = home.asked.entry(from.to_owned()).or_default();
+        *asked += 1;
+        let is_name = request.len() <= MOST_NAME && request.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if is_name && *asked <= MOST_ASKED {
+            self.events.push(Event::Asks(id, node, frame, request));
         }
     }
 

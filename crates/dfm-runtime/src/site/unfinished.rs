@@ -75,7 +75,7 @@ pub fn read_answer(plan: &[u8], site: &str, answer: &[u8]) -> Option<(Vec<Wait>,
 }
 
 /// What a transition of a site is.
-fn node_at(nets: &Nets, site: &str, transition: TransitionId) -> Option<NodeAt> {
+pub(super) fn node_at(nets: &Nets, site: &str, transition: TransitionId) -> Option<NodeAt> {
     let step = &nets.get(site)?.transitions.get(transition as usize)?.step;
     Some(NodeAt { site: site.to_owned(), node: step.node().clone(), label: step.label() })
 }

@@ -1,0 +1,161 @@
+"""What does `dfm site requests` run, with which a site's admin decides of what its policy wants a person to approve?
+
+The command starts `python -m dfm._command.requests` with WHAT KIT ID UNTIL LIKE WHY FORMAT: `list`, `show`, `approve`
+or `deny`; the site's kit, or the folder of a policy that is tried; a request's name, or the beginning of one; the last
+day for which the decision holds; `like` for all calls that the rule is about; what the user is told; and `json` or
+`text`.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from dfm._shown import one_line
+from dfm.exec._asking import decide, decisions, requests, today
+
+_DAYS = 7
+"""For which a decision holds that says no day."""
+_HIDDEN = ("net", "given", "like", "decided", "at")
+
+
+class WrongRequestError(Exception):
+    """What cannot be done, and why."""
+
+
+def main() -> None:
+    """Exits with 2 where there is no such request, or nothing can be decided of it."""
+    what, kit, name, until, like, why, form = sys.argv[1:]
+    folder, as_json = Path(kit, "requests"), form == "json"
+    try:
+        if what == "list":
+            _list(folder, as_json)
+        elif what == "show":
+            _show(_one(folder, name), as_json)
+        else:
+            _decide(folder, _one(folder, name), what == "approve", until, bool(like), why, as_json)
+    except (WrongRequestError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _one(folder: Path, name: str) -> dict[str, Any]:
+    found = [one for one in requests(folder) if name and one["request"].startswith(name)]
+    if len(found) != 1:
+        raise WrongRequestError(f"{folder} has {'several requests' if found else 'no request'} '{name}'")
+    return found[0]
+
+
+def _list(folder: Path, as_json: bool) -> None:
+    found = requests(folder)
+    if as_json:
+        decided = {one.request: one.approve for one in reversed(decisions(folder)) if one.until >= today()}
+        print(json.dumps({"requests": [one | {"approved": decided.get(one["request"])} for one in found]}))
+        return
+    waiting = [one for one in found if not one["decided"]]
+    for one in waiting:
+        print(one_line(f"{one['request']}  {_time(one)}  {one['user']}  {one['operation']}  {one['name']}"))
+    if not waiting:
+        print("nothing waits for a decision", file=sys.stderr)
+
+
+def _show(request: Mapping[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(request))
+        return
+    print(one_line(f"{'asked':<14} {_time(request)}"))
+    for key, value in request.items():
+        if key not in _HIDDEN and value not in (None, ""):
+            print(one_line(f"{key:<14} {value}"))
+    print(one_line(f"{'with':<14} {request['given']}"))
+    for line in drawn(str(request["net"])):
+        print(one_line(line))
+
+
+def _decide(
+    folder: Path, request: dict[str, Any], approve: bool, until: str, like: bool, why: str, as_json: bool
+) -> None:
+    until = until or f"{datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=_DAYS):%Y-%m-%d}"
+    try:
+        if datetime.date.fromisoformat(until).isoformat() != until or until < today():
+            raise ValueError
+    except ValueError:
+        raise WrongRequestError(f"--until takes a day from today on, such as {today()}, not '{until}'") from None
+    decision = decide(folder, request, approve, until, like, why)
+    if as_json:
+        print(json.dumps({"request": decision.request, "approved": approve, "until": until, "like_this": like}))
+        return
+    of = "all calls like it" if like else "calls with these parameters"
+    verb = "approved" if approve else "denied"
+    print(one_line(f"{decision.request} is {verb} until {until}: of {decision.user}, in this pipeline, {of}"))
+
+
+def _time(request: Mapping[str, Any]) -> str:
+    return f"{datetime.datetime.fromtimestamp(request['at'], datetime.UTC):%Y-%m-%d %H:%M}"
+
+
+def drawn(net: str) -> Iterator[str]:
+    """What a site's share of a pipeline does there, a line for each step: what it is made of and where it goes."""
+    try:
+        made: Any = json.loads(net)
+        steps = [_step(made, at) for at in range(len(made["transitions"]))]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        yield "the pipeline cannot be drawn; --json has it as it is"
+        return
+    yield from steps
+
+
+def _step(net: Any, at: int) -> str:
+    ((kind, step),) = net["transitions"][at]["step"].items()
+    inputs = {
+        place["slot"]: _source(net, which) for which, place in enumerate(net["places"]) if place["transition"] == at
+    }
+    what = step.get("operation") or kind
+    if provider := step.get("provider"):
+        what += f" by {provider}"
+    given = [f"{name}={_argument(argument, inputs)}" for name, argument in step.get("arguments", ())]
+    if not given:
+        given = [inputs[slot] for slot in sorted(inputs)]
+    to = sorted({f"site '{arc['site']}'" for arc in net["transitions"][at]["outputs"] if arc["site"]})
+    leaves = f"  → {', '.join(to)}" if to else ""
+    return f"{at:>4}  {what}({', '.join(given)}){leaves}"
+
+
+def _source(net: Any, place: int) -> str:
+    source = net["places"][place]["source"]
+    match source:
+        case {"param": name}:
+            return f"parameter '{name}'"
+        case {"site": name}:
+            return f"a value of site '{name}'"
+        case "here":
+            makers = [
+                str(at)
+                for at, transition in enumerate(net["transitions"])
+                if any(arc["site"] is None and arc["place"] == place for arc in transition["outputs"])
+            ]
+            return f"result of {' or '.join(makers)}"
+        case _:
+            return "the start"
+
+
+def _argument(argument: Any, inputs: Mapping[int, str]) -> str:
+    match argument:
+        case {"literal": value}:
+            return json.dumps(value)
+        case {"slot": slot}:
+            return inputs.get(slot, "?")
+        case {"built": [form, parts]}:
+            return (
+                f"{form if isinstance(form, str) else 'object'} of {', '.join(_argument(one, inputs) for one in parts)}"
+            )
+        case _:
+            return json.dumps(cast("object", argument))
+
+
+if __name__ == "__main__":
+    main()
