@@ -24,15 +24,17 @@ import dfm.exec
 import dfm.exec.discovery
 import dfm.session
 import dfm.testing
-import jsonschema
+import jsonschema as _jsonschema
 import pytest
-from ruamel.yaml import YAML
+from ruamel.yaml import YAML as _YAML
 from test_tutorial import ROOT, Block, blocks
 
 FOLLOWED = ("tutorial.md", "index.md", "changelog.md")
 GUIDES = sorted(page for page in (ROOT / "docs").glob("*.md") if page.name not in FOLLOWED)
 MODULES = (dfm.api, dfm.api.discovery, dfm.exec, dfm.exec.discovery, dfm.session, dfm.testing)
 PUBLIC = {name: getattr(module, name) for module in MODULES for name in module.__all__}
+YAML: Any = _YAML
+jsonschema: Any = _jsonschema
 CHART = re.compile(r"# \w+\.yaml\nserver:")
 FEDERATION = ("dfm", "info", "provision", "schemas", "operations", "sites", "values")
 

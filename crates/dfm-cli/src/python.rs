@@ -35,6 +35,12 @@ pub fn unlike_the_active(python: &Path) -> Option<Diagnostic> {
     })
 }
 
+/// That a site's own interpreter is not on this machine.
+pub fn not_there(site: &str, python: &Path) -> Diagnostic {
+    Diagnostic::error("python-of-site", format!("the Python of site `{site}`, {}, is not there", python.display()))
+        .help("make that environment and install dfm into it, or have `python` of the site lead to another one")
+}
+
 fn in_folder(folder: &Path) -> Option<PathBuf> {
     ["python3", "python"].iter().map(|name| folder.join(name)).find(|path| path.is_file())
 }

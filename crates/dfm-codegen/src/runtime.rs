@@ -70,6 +70,9 @@ pub fn site_json(federation: &Federation, name: &str, site: &Site, classes: impl
     if !site.pickle_from.is_empty() {
         content["pickle_from"] = json!(site.pickle_from);
     }
+    if let Some(python) = &site.python {
+        content["python"] = json!(python);
+    }
     content
 }
 

@@ -67,6 +67,7 @@ fn site(
             .collect(),
         send_cost: send_costs(&fields, name, names, faults),
         pickle_from: pickle_from(&fields, name, names, faults),
+        python: fields.text("python", faults),
     })
 }
 

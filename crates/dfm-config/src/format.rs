@@ -301,6 +301,12 @@ pub static SITE: Shape = Shape {
             "Users, as their certificates name them, and sites, whose pickles it opens, and so whose code it runs; \
              default: nobody's.",
         ),
+        key(
+            "python",
+            Kind::Text,
+            "The Python that runs it on this machine, on the local target and in a POC, if its packages are not those of \
+             its neighbours; begins in the federation's folder.",
+        ),
     ],
 };
 

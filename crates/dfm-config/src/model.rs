@@ -1,5 +1,7 @@
 //! What is a federation, once its configuration has been found valid?
 
+use std::path::{Path, PathBuf};
+
 use dfm_diag::{Span, Spanned};
 use indexmap::IndexMap;
 use serde::Serialize;
@@ -120,6 +122,16 @@ pub struct Site {
     pub send_cost: IndexMap<String, SendCost>,
     /// Users and sites whose pickles it opens.
     pub pickle_from: Vec<String>,
+    /// The interpreter that runs it on this machine, as it is written.
+    pub python: Option<String>,
+}
+
+impl Site {
+    /// The interpreter that runs it on this machine, if that is one of its own, for a federation in this folder.
+    #[must_use]
+    pub fn python_in(&self, federation: &Path) -> Option<PathBuf> {
+        self.python.as_ref().map(|python| federation.join(python))
+    }
 }
 
 /// A Python class and constructor arguments of the site's own.

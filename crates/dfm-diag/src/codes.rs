@@ -76,6 +76,12 @@ pub static CODES: &[Code] = &[
         "Read the message; `dfm doctor` says which Python is used and what it lacks.",
     ),
     code(
+        "check-python-of-site",
+        "The Python that a site's `python` names is not on this machine.",
+        "`python: ../north/bin/python`, checked where that environment was not made",
+        "Make that environment with dfm in it, or check where it is; all else is checked all the same.",
+    ),
+    code(
         "check-timeout",
         "The time for importing a class is not a number of seconds above 0.",
         "`dfm fed check shop --adapters --import-timeout 0`",
@@ -989,6 +995,12 @@ pub static CODES: &[Code] = &[
         "A process of Python cannot be started.",
         "a Python without permission to run",
         "Read the message; `dfm doctor` says which Python is used.",
+    ),
+    code(
+        "python-of-site",
+        "The Python that a site's `python` names is not on this machine, where the site is to be started.",
+        "`dfm poc start` with `python: ../north/bin/python`, where that environment was not made",
+        "Make that environment and install dfm into it, or have `python` lead to another one.",
     ),
     code(
         "registry-exists",

@@ -91,7 +91,7 @@ def _leave_to_home(event: _native.HomeEvent) -> None:
 
 
 def _set_up(home: str, setup: dict[str, Any]) -> Adapters:
-    sys.path[:] = setup["sys_path"]
+    sys.path[:] = setup["sys_path"] + (sys.path if setup["own_packages"] else [])
     _values.set_policy(setup["lenient"], _values.packages_of(setup["settings"]), _values.modules_of(setup["settings"]))
     site = setup["settings"]["site"]
     logging.basicConfig(level=setup["log_level"], format=f"%(levelname)s {site}: %(message)s")

@@ -134,7 +134,7 @@ def parts_of(
         check_sites = SiteCheck(homesite, strict, logger)
         given = json.loads(os.environ.get("DFM_POLICIES", "{}")) if policies is None else policies
         held = tried(given, homesite, code.sites)
-        folder = str(code.folder.parent.parent)
+        folder = code.folder.parent
         make_links = functools.partial(Workers, sites=code.sites, folder=folder, policies=held)
     return Parts(
         settings=settings,

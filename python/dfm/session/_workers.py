@@ -7,27 +7,24 @@ import functools
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import dfm
 from dfm._running.ended import how_ended
 from dfm.errors import SessionError
 from dfm.exec._policy import SitePolicy
 from dfm.session._home import Home
+from dfm.session._interpreter import Interpreter, interpreter_of
 
 _GRACE = 5.0
 """Seconds that a process has to end by itself."""
-
-_START = "import sys; sys.path.append(sys.argv[3]); from dfm._running.worker import main; main()"
 
 
 class Worker:
     """The process of one site."""
 
-    def __init__(self, site: str, homesite: str, socket: int) -> None:
+    def __init__(self, site: str, homesite: str, interpreter: Interpreter, socket: int) -> None:
         """Starts it; `socket` is the descriptor of its end of the link, and is closed here.
 
         Raises:
@@ -35,7 +32,7 @@ class Worker:
         """
         self.site = site
         self.asked_to_end = False
-        command = [sys.executable, "-P", "-c", _START, site, homesite, str(Path(dfm.__file__).parent.parent)]
+        command = [*interpreter.command, site, homesite, *interpreter.more]
         try:
             # A group of its own: Ctrl-C in a terminal is for the application to decide on.
             self._process = subprocess.Popen(command, stdin=socket, stdout=2, process_group=0)
@@ -81,7 +78,7 @@ class Workers:
     """The links of a local session: a process for each site, started when a job first needs it."""
 
     def __init__(
-        self, home: Home, sites: Mapping[str, dict[str, Any]], folder: str, policies: Mapping[str, SitePolicy]
+        self, home: Home, sites: Mapping[str, dict[str, Any]], folder: Path, policies: Mapping[str, SitePolicy]
     ) -> None:
         """`sites` has the content of each site's `site.json`, `folder` the federation's package, `policies` what
         those sites allow that do not allow all."""
@@ -98,7 +95,8 @@ class Workers:
             if burial := self._burials.get(site):
                 await burial
             if site not in self._workers:
-                self._start(site)
+                interpreter = await interpreter_of(self._sites[site], self._folder)
+                self._start(site, interpreter)
 
     def linked(self, site: str) -> bool:
         """As `Links`."""
@@ -124,16 +122,16 @@ class Workers:
         self._home.driver.turn()
         await asyncio.gather(*(worker.ended(_GRACE / 2) for worker in self._workers.values()), *self._burials.values())
 
-    def _start(self, site: str) -> None:
+    def _start(self, site: str, interpreter: Interpreter) -> None:
         native = self._home.site
         try:
-            worker = Worker(site, self._home.settings.homesite, native.connect(site))
+            worker = Worker(site, self._home.settings.homesite, interpreter, native.connect(site))
         except OSError as error:
             native.close_link(site)
             raise _not_started(site, error) from None
         others = list(self._workers)
         self._workers[site] = worker
-        native.set_up(site, self._setup(site))
+        native.set_up(site, self._setup(site, interpreter))
         worker.watch(self._home.loop, functools.partial(self._ended, site))
         try:
             for other in others:
@@ -145,13 +143,13 @@ class Workers:
             self.closed(site)
             raise _not_started(site, error) from None
 
-    def _setup(self, site: str) -> str:
+    def _setup(self, site: str, interpreter: Interpreter) -> str:
         settings = self._home.settings
-        path = [os.path.abspath(entry) for entry in (*sys.path, self._folder)]
         setup = {
             "settings": self._sites[site],
             "session": settings.session,
-            "sys_path": list(dict.fromkeys(path)),
+            "sys_path": interpreter.sys_path,
+            "own_packages": interpreter.is_own,
             "lenient": settings.lenient,
             "policy": str(self._policies[site].path) if site in self._policies else None,
             "log_level": settings.logger.getEffectiveLevel(),

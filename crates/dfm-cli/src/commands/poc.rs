@@ -25,7 +25,7 @@ use super::gen_provision::{provision, tell_notices};
 use super::submit::found_python;
 use super::{Context, Failure, federation, unknown};
 use crate::args::{Poc, PocStart};
-use crate::processes;
+use crate::{processes, python};
 
 /// Does what a command says.
 ///
@@ -181,10 +181,14 @@ fn start(context: &Context, args: &PocStart) -> Result<(), Failure> {
         set_log_level(&kit.folder, args.debug).map_err(|error| refused("set the log level", &error))?;
     }
     let python = found_python(context)?;
+    let own = |kit: &Kit| chosen.federation.sites.get(&kit.name)?.python_in(&chosen.paths.dir);
+    if let Some((kit, python)) = missing.iter().find_map(|kit| Some((kit, own(kit).filter(|own| !own.is_file())?))) {
+        return Err(Failure::wrong(python::not_there(&kit.name, &python)));
+    }
     let around = chosen.paths.dir.parent().unwrap_or(&chosen.paths.dir);
     let request = supervisor::Request {
         poc: place.mark(),
-        sites: missing.iter().map(|kit| site(kit, &python)).collect(),
+        sites: missing.iter().map(|kit| site(kit, own(kit).as_ref().unwrap_or(&python))).collect(),
         python_path: python_path(around)?,
     };
     supervisor::launch(&request).map_err(|error| refused("start its processes", &error))?;

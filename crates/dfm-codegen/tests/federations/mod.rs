@@ -262,6 +262,7 @@ fn site<const N: usize>(interface: [(&str, Binding); N]) -> Site {
         providers: IndexMap::new(),
         send_cost: IndexMap::new(),
         pickle_from: vec![],
+        python: None,
     }
 }
 

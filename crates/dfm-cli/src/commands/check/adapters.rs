@@ -4,11 +4,12 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use dfm_codegen::type_name;
-use dfm_config::{ArgumentSource, Binding, Class, Federation, Operation};
+use dfm_config::{ArgumentSource, Binding, Class, Federation, Operation, Site};
 use dfm_diag::{Diagnostic, Span};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -27,6 +28,8 @@ struct Task<'f> {
     args: Option<&'f Map<String, Value>>,
     /// For an adapter, with its operation.
     binding: Option<(&'f Binding, Option<&'f Operation>)>,
+    /// The site's own interpreter, which finds other packages.
+    python: Option<PathBuf>,
 }
 
 impl Task<'_> {
@@ -95,7 +98,32 @@ pub fn check(
     let holds_package = |around: &&Path| around.join(&federation.info.code_package).is_dir();
     let around = folder.ancestors().skip(1).find(holds_package).unwrap_or(folder);
     let mut faults = Faults::default();
-    let mut tasks = tasks(federation);
+    let mut tasks = tasks(federation, folder);
+    tasks.sort_by(|one, other| one.python.cmp(&other.python));
+    for same in tasks.chunk_by(|one, other| one.python == other.python) {
+        match same.first().and_then(|task| task.python.as_ref()).filter(|python| !python.is_file()) {
+            Some(python) => faults.0.push(unasked(python)),
+            None => ask_all(context, same.iter().collect(), around, limit, &mut faults)?,
+        }
+    }
+    Ok(faults.0)
+}
+
+fn unasked(python: &Path) -> Diagnostic {
+    let message =
+        format!("{} is not there, so the adapters of the sites whose `python` it is are not checked", python.display());
+    Diagnostic::warning("check-python-of-site", message)
+        .help("make that environment here, with dfm in it, or check where it is")
+}
+
+/// Asks one interpreter about them.
+fn ask_all<'f>(
+    context: &Context,
+    mut tasks: Vec<&Task<'f>>,
+    around: &Path,
+    limit: f64,
+    faults: &mut Faults,
+) -> Result<(), Failure> {
     // A process that an import ended is followed by one for what comes after it.
     while !tasks.is_empty() {
         let asked = ask(context, &tasks, around, limit).map_err(|error| {
@@ -108,7 +136,7 @@ pub fn check(
         }
         let Some(ended) = answers.ended else { break };
         let rest = tasks.split_off(answers.problems.len());
-        let module = rest.first().map_or("", Task::module).to_owned();
+        let module = rest.first().map_or("", |task| task.module()).to_owned();
         let (same, others): (Vec<_>, Vec<_>) = rest.into_iter().partition(|task| task.module() == module);
         let message = format!("importing `{module}` {ended}");
         let help = "a module that is imported should define things, not run".to_owned();
@@ -116,29 +144,34 @@ pub fn check(
         same.iter().for_each(|task| faults.add(task, &problem));
         tasks = others;
     }
-    Ok(faults.0)
+    Ok(())
 }
 
-fn tasks<'f>(federation: &'f Federation) -> Vec<Task<'f>> {
+fn tasks<'f>(federation: &'f Federation, folder: &Path) -> Vec<Task<'f>> {
     let sites = || federation.sites.values();
-    let bindings = sites().flat_map(|site| {
-        let provided = site.providers.values().flat_map(|provider| &provider.interface);
-        site.interface.iter().chain(provided)
-    });
-    let class = |kind, of: &'f Class| {
-        let path = &of.path;
-        Task { path: &path.value, span: path.span, kind, args: Some(&of.args), binding: None }
+    let class = |kind, site: &Site, of: &'f Class| Task {
+        path: &of.path.value,
+        span: of.path.span,
+        kind,
+        args: Some(&of.args),
+        binding: None,
+        python: site.python_in(folder),
     };
-    let adapters = bindings.map(|(name, of)| {
-        let operation = federation.operations.get(name);
-        Task { binding: Some((of, operation)), ..class("adapter", &of.adapter) }
+    let adapters = sites().flat_map(|site| {
+        let provided = site.providers.values().flat_map(|provider| &provider.interface);
+        site.interface.iter().chain(provided).map(move |(name, of)| {
+            let operation = federation.operations.get(name);
+            Task { binding: Some((of, operation)), ..class("adapter", site, &of.adapter) }
+        })
     });
-    let own = sites().filter_map(|site| Some(class("site", site.implementation.as_ref()?)));
-    let providers = sites().flat_map(|site| site.providers.values());
-    let provided = providers.filter_map(|of| Some(class("provider", of.implementation.as_ref()?)));
+    let own = sites().filter_map(|site| Some(class("site", site, site.implementation.as_ref()?)));
+    let provided = sites().flat_map(|site| {
+        let classes = site.providers.values().filter_map(|provider| provider.implementation.as_ref());
+        classes.map(move |of| class("provider", site, of))
+    });
     let vaults = sites().filter_map(|site| {
-        let path = site.vault.path.as_deref()?;
-        Some(Task { path, span: site.span, kind: "vault", args: Some(&site.vault.args), binding: None })
+        let (path, args) = (site.vault.path.as_deref()?, Some(&site.vault.args));
+        Some(Task { path, span: site.span, kind: "vault", args, binding: None, python: site.python_in(folder) })
     });
     let types = federation.type_paths.iter().map(|path| Task {
         path: &path.value,
@@ -146,6 +179,7 @@ fn tasks<'f>(federation: &'f Federation) -> Vec<Task<'f>> {
         kind: "type",
         args: None,
         binding: None,
+        python: None,
     });
     types.chain(own).chain(provided).chain(vaults).chain(adapters).collect()
 }
@@ -198,13 +232,14 @@ struct Answers {
     ended: Option<String>,
 }
 
-fn ask(context: &Context, tasks: &[Task<'_>], around: &Path, limit: f64) -> io::Result<Result<Answers, Failure>> {
+fn ask(context: &Context, tasks: &[&Task<'_>], around: &Path, limit: f64) -> io::Result<Result<Answers, Failure>> {
     let mut asked = tempfile::tempfile()?;
     let mut answered = tempfile::tempfile()?;
     let mut said = tempfile::tempfile()?;
-    asked.write_all(Value::from_iter(tasks.iter().map(Task::to_json)).to_string().as_bytes())?;
+    asked.write_all(Value::from_iter(tasks.iter().map(|task| task.to_json())).to_string().as_bytes())?;
     asked.rewind()?;
-    let mut python = match interpreter(context) {
+    let own = tasks.first().and_then(|task| task.python.as_ref());
+    let mut python = match own.map_or_else(|| interpreter(context), |own| Ok(Command::new(own))) {
         Ok(python) => python,
         Err(failure) => return Ok(Err(failure)),
     };
