@@ -495,13 +495,17 @@ pub enum Jobs {
         #[arg(long, value_name = "FILE")]
         chrome: Option<PathBuf>,
     },
-    /// Show what NVFlare's processes have logged of a job's session.
+    /// Show what the adapters have logged and printed in a job, as far as their sites hand it out; where there is nothing
+    /// of that, and with `-v`, what NVFlare's processes have logged of its session.
     Logs {
         #[command(flatten)]
         job: OneJob,
         /// Only what this site has logged [default: all].
         #[arg(long, value_name = "SITE", add = ArgValueCandidates::new(sites))]
         site: Option<String>,
+        /// Also show what comes, until the job is over.
+        #[arg(short, long)]
+        follow: bool,
     },
     /// End a job.
     Cancel(OneJob),

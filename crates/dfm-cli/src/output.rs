@@ -44,6 +44,11 @@ impl Output {
         set.into_iter().filter_map(|(is, option)| is.then_some(option)).chain([colour])
     }
 
+    /// Whether all is to be said.
+    pub fn is_verbose(self) -> bool {
+        self.verbose
+    }
+
     /// What Python's part of a command is told of how to speak.
     pub fn format(self) -> &'static str {
         match self {

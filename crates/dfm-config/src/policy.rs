@@ -35,6 +35,11 @@ pub static POLICY: Shape = Shape {
             "What an application learns of an error: `full`, with the adapter's traceback; `message`, without; `type`, \
              the kind alone, with a number under which the site's log has the rest.",
         ),
+        key(
+            "logs",
+            Kind::Choice(LOGS),
+            "What an application learns of what its calls log and print here: `all` of it, with secrets masked, or `none`.",
+        ),
         key("leaves", Kind::Shape(&LEAVES), "What a value may be that leaves the site, in whatever direction."),
         key("per-day", Kind::Shape(&PER_DAY), "How much one user may ask for in a day; the site counts over restarts."),
         key("audit", Kind::Shape(&AUDIT), "What the site writes down of all that; nothing if not given."),
@@ -46,6 +51,10 @@ pub static POLICY: Shape = Shape {
 const ERRORS: &[&str] = &["full", "message", "type"];
 /// What a provisioned kit tells that says nothing of it: what is in an exception's text is data, as far as anybody knows.
 const ERRORS_DEFAULT: &str = "type";
+
+/// What `logs` may say. A line of a log may have data in it, too.
+const LOGS: &[&str] = &["all", LOGS_DEFAULT];
+const LOGS_DEFAULT: &str = "none";
 
 /// Declares all that is bounded: its field and key, the least that it may be, the default, and what it means.
 macro_rules! limits {
@@ -113,6 +122,8 @@ pub struct SitePolicy {
     pub rules: Vec<Rule>,
     /// `full`, `message` or `type`.
     pub errors: String,
+    /// `all` or `none`.
+    pub logs: String,
     /// What a value may be that leaves.
     pub leaves: Option<Leaves>,
     /// How much one user may ask for in a day.
@@ -130,6 +141,7 @@ impl Default for SitePolicy {
             allow: true,
             rules: vec![],
             errors: ERRORS_DEFAULT.to_owned(),
+            logs: LOGS_DEFAULT.to_owned(),
             leaves: None,
             per_day: PerDay::default(),
             audit: None,
@@ -204,6 +216,10 @@ fn decode(root: &tree::Node, faults: &mut Faults) -> Option<SitePolicy> {
         fields.choice("errors", entry, faults);
         policy.errors = entry.value.text().unwrap_or_default().to_owned();
     }
+    if let Some(entry) = fields.get("logs") {
+        fields.choice("logs", entry, faults);
+        policy.logs = entry.value.text().unwrap_or_default().to_owned();
+    }
     policy.leaves = fields.get("leaves").and_then(|entry| leaves(entry, faults));
     policy.per_day = fields.get("per-day").map(|entry| per_day(entry, faults)).unwrap_or_default();
     policy.audit = fields.get("audit").and_then(|entry| audit(entry, faults));
@@ -221,6 +237,7 @@ pub fn policy_table() -> String {
     table += &row("default", "`allow`", POLICY.keys[0].doc);
     table += &row("rules", "none", POLICY.keys[1].doc);
     table += &row("errors", &format!("`{ERRORS_DEFAULT}`"), POLICY.keys[2].doc);
+    table += &row("logs", &format!("`{LOGS_DEFAULT}`"), POLICY.keys[3].doc);
     for (of, keys) in [("leaves", LEAVES.keys), ("per-day", PER_DAY.keys), ("audit", AUDIT.keys)] {
         for key in keys {
             table += &row(&format!("{of}.{}", key.name), "none", key.doc);

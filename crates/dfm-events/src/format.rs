@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dfm_net::{Failure, Frame, NodeId, Noted, is_time};
+use dfm_net::{Failure, Frame, Line, NodeId, Noted, is_time};
 use serde::{Deserialize, Serialize};
 
 /// The version of the format: a reader takes what has its own and no other.
@@ -110,6 +110,18 @@ pub enum Entry {
         /// Bytes of the value, encoded.
         bytes: u64,
     },
+    /// What runs for a call has logged or printed something.
+    Said {
+        /// Where it was; the time is by the clock there.
+        site: String,
+        /// The node.
+        node: NodeId,
+        /// Its frame.
+        frame: Frame,
+        /// What.
+        #[serde(flatten)]
+        line: Line,
+    },
     /// A token came to the application.
     Came {
         /// The `Yield`.
@@ -164,6 +176,7 @@ impl Entry {
                 Self::Fired { site, node, frame, at: begin, seconds, waited, failed }
             }
             Noted::Sent { node, frame, to, at, bytes } => Self::Sent { site, node, frame, to, at, bytes },
+            Noted::Said { node, frame, line } => Self::Said { site, node, frame, line },
             Noted::Came { node, frame, at } => Self::Came { node, frame, at },
         }
     }
@@ -178,6 +191,7 @@ impl Entry {
             | Self::Error { at, .. }
             | Self::Resumed { at }
             | Self::Ended { at, .. } => is_time(*at),
+            Self::Said { line, .. } => is_time(line.at),
             Self::LeftOut { .. } => true,
         }
     }

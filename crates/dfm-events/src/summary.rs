@@ -126,6 +126,7 @@ impl Summary {
                         summary.failures.push(error.clone());
                     }
                 }
+                Entry::Said { .. } => {}
                 Entry::LeftOut { count, .. } => summary.left_out = summary.left_out.saturating_add(*count),
                 Entry::Resumed { .. } => {
                     summary.ended = None;

@@ -71,7 +71,7 @@ impl<'r> Timeline<'r> {
         for entry in &record.entries {
             let (from, to) = match entry {
                 Entry::Fired { at, seconds, waited, .. } => (at - waited, at + seconds),
-                Entry::LeftOut { .. } => continue,
+                Entry::LeftOut { .. } | Entry::Said { .. } => continue,
                 Entry::Started { at, .. }
                 | Entry::Sent { at, .. }
                 | Entry::Came { at, .. }
@@ -109,7 +109,7 @@ impl<'r> Timeline<'r> {
             }
             Entry::Resumed { at } => (home, at, "resumed", "another application went on".to_owned()),
             Entry::Ended { at, status, .. } => (home, at, "ended", format!("the job was over: {status}")),
-            Entry::LeftOut { .. } => return,
+            Entry::LeftOut { .. } | Entry::Said { .. } => return,
         };
         let mark = (at - self.begin, kind, text);
         self.lanes.entry(site).or_default().marks.push(mark);

@@ -43,6 +43,15 @@ pub enum Noted {
         /// Bytes of the value, encoded.
         bytes: u64,
     },
+    /// What runs for a call has logged or printed something.
+    Said {
+        /// The pipeline's node.
+        node: NodeId,
+        /// Its frame.
+        frame: Frame,
+        /// What.
+        line: Line,
+    },
     /// At home: a token came to the application.
     Came {
         /// The `Yield`.
@@ -54,12 +63,46 @@ pub enum Noted {
     },
 }
 
+/// An entry of a log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Line {
+    /// When, by the clock of the site.
+    pub at: f64,
+    /// Such as `INFO`.
+    pub level: String,
+    /// The logger's whole name, or `stdout`.
+    pub logger: String,
+    /// What it says; it may have several lines.
+    pub text: String,
+}
+
+impl Line {
+    /// The same, no longer than a line may be.
+    #[must_use]
+    pub fn cut(mut self) -> Self {
+        for (text, most) in [(&mut self.level, 20), (&mut self.logger, 200), (&mut self.text, 2000)] {
+            if let Some((end, _)) = text.char_indices().nth(most) {
+                text.truncate(end);
+                text.push('…');
+            }
+        }
+        self
+    }
+
+    /// How many bytes it has.
+    pub fn bytes(&self) -> usize {
+        self.level.len() + self.logger.len() + self.text.len()
+    }
+}
+
 impl Noted {
     /// The node that it is of, if it is of one.
     pub fn node(&self) -> Option<&NodeId> {
         match self {
             Self::Started { .. } => None,
-            Self::Fired { node, .. } | Self::Sent { node, .. } | Self::Came { node, .. } => Some(node),
+            Self::Fired { node, .. } | Self::Sent { node, .. } | Self::Said { node, .. } | Self::Came { node, .. } => {
+                Some(node)
+            }
         }
     }
 
@@ -69,6 +112,7 @@ impl Noted {
             Self::Started { frame, .. }
             | Self::Fired { frame, .. }
             | Self::Sent { frame, .. }
+            | Self::Said { frame, .. }
             | Self::Came { frame, .. } => frame,
         }
     }
@@ -77,6 +121,7 @@ impl Noted {
     pub fn has_times(&self) -> bool {
         match self {
             Self::Started { at, .. } | Self::Sent { at, .. } | Self::Came { at, .. } => is_time(*at),
+            Self::Said { line, .. } => is_time(line.at),
             Self::Fired { waited, begin, seconds, .. } => is_time(*begin) && is_time(*seconds) && is_time(*waited),
         }
     }

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::sync::Arc;
 
-use dfm_net::{Argument, Comparison, Failure, Form, Frame, Outcome, Selector, Value, Wrong};
+use dfm_net::{Argument, Comparison, Failure, Form, Frame, Line, Outcome, Selector, Value, Wrong};
 use dfm_runtime::{
     Contribution, Goal, Held, Holder, Host, Incoming, Leaving, Link, Outgoing, Part, Passed, TransferError,
 };
@@ -453,6 +453,16 @@ impl Site {
     /// Takes a call's error.
     fn fail(&mut self, call: u64, kind: String, message: String, stack_trace: String) {
         self.site.fail_call(call, kind, message, stack_trace);
+    }
+
+    /// Takes what runs for a call has logged or printed.
+    fn said(&mut self, call: u64, at: f64, level: String, logger: String, text: String) {
+        self.site.said(call, Line { at, level, logger, text });
+    }
+
+    /// Tells home what was noted of jobs, where it is time for that.
+    fn tell_noted(&mut self) {
+        self.site.tell_noted();
     }
 
     /// Of a running call: its node, its frame, and where its result goes as it comes, which is the place of a `Yield` or,

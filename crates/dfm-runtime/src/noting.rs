@@ -2,10 +2,14 @@
 
 use std::collections::HashMap;
 
-use dfm_net::{Counts, Frame, Net, NodeId, Noted, PlaceId, Steps};
+use dfm_net::{Counts, Frame, Line, Net, NodeId, Noted, PlaceId, Steps};
 
 /// The most that a site notes of a job; what is more is only counted.
 pub const MOST_NOTED: usize = 4096;
+
+/// The most bytes of what its bodies say that a site notes of a job, and the most lines beside what else it notes.
+pub const MOST_SAID: usize = 128 << 10;
+pub const MOST_LINES: usize = 1024;
 
 /// Seconds after which what was noted is told, at the next thing that happens.
 pub(crate) const TELL: f64 = 0.5;
@@ -17,18 +21,21 @@ type Makers = HashMap<String, HashMap<PlaceId, NodeId>>;
 pub(crate) struct Noting {
     fresh: Vec<Noted>,
     left: usize,
+    lines: usize,
+    said: usize,
     /// But for what the engine counts.
     counts: Counts,
     told: f64,
-    said: Counts,
+    /// As they were told last.
+    known: Counts,
     makers: Option<Makers>,
 }
 
 impl Noting {
     /// From now on.
     pub fn new(now: f64) -> Self {
-        let (counts, said) = Default::default();
-        Self { fresh: vec![], left: MOST_NOTED, counts, told: now, said, makers: None }
+        let (counts, known) = Default::default();
+        Self { fresh: vec![], left: MOST_NOTED, lines: 0, said: 0, counts, told: now, known, makers: None }
     }
 
     /// A call has failed.
@@ -42,6 +49,18 @@ impl Noting {
         let makers = self.makers.get_or_insert_with(|| makers(net));
         let Some(node) = makers.get(site).and_then(|places| places.get(&place)).cloned() else { return };
         self.note(|| Noted::Sent { node, frame: frame.clone(), to: site.to_owned(), at, bytes });
+    }
+
+    /// What runs for a call has said something.
+    pub fn said(&mut self, node: NodeId, frame: Frame, line: Line) {
+        let line = line.cut();
+        self.lines += 1;
+        self.said += line.bytes();
+        if self.lines > MOST_LINES || self.said > MOST_SAID {
+            self.counts.left_out += 1;
+        } else {
+            self.fresh.push(Noted::Said { node, frame, line });
+        }
     }
 
     /// Something happened.
@@ -67,8 +86,8 @@ impl Noting {
     pub fn rest(&mut self, steps: Steps) -> Option<(Vec<Noted>, Counts)> {
         let Steps { known, done, elements } = steps;
         let counts = Counts { known, done, elements, ..self.counts };
-        let is_new = !self.fresh.is_empty() || counts != self.said;
-        self.said = counts;
+        let is_new = !self.fresh.is_empty() || counts != self.known;
+        self.known = counts;
         is_new.then(|| (std::mem::take(&mut self.fresh), counts))
     }
 }

@@ -16,7 +16,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use dfm_net::{
-    Action, Carry, Engine, Failure, Frame, Kind, Net, NodeId, Noted, Outcome, PlaceId, Source, Step, Token,
+    Action, Carry, Engine, Failure, Frame, Kind, Line, Net, NodeId, Noted, Outcome, PlaceId, Source, Step, Token,
     TransitionId, Unsound, check_alone,
 };
 use dfm_wire::{JobId, Message, Payload};
@@ -676,6 +676,22 @@ impl<H: Host> Site<H> {
         let failure =
             Failure { site: self.name.clone(), node: Some(node), operation, frame, kind, message, stack_trace };
         self.complete(call, Outcome::Failed(failure));
+    }
+
+    /// Takes what runs for a call has logged or printed.
+    pub fn said(&mut self, call: CallId, line: Line) {
+        let Some(running) = self.running.get(&call) else { return };
+        let (id, frame) = (running.job, running.frame.clone());
+        let Some(Job { engine, noting: Some(noting), .. }) = self.jobs.get_mut(&id) else { return };
+        let node = engine.net().transitions[running.transition as usize].step.node().clone();
+        noting.said(node, frame, line);
+        self.tell(id);
+    }
+
+    /// Tells home what was noted and not told, where nothing happens at which that would be told.
+    pub fn tell_noted(&mut self) {
+        let noted: Vec<JobId> = self.jobs.iter().filter(|(_, job)| job.noting.is_some()).map(|(id, _)| *id).collect();
+        noted.into_iter().for_each(|id| self.tell(id));
     }
 
     /// What a running call is for.

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 
 use bytes::{Bytes, Plain};
 use dfm_net::{
-    Arc, Argument, Block, Carry, Counts, Failure, Frame, Limits, Measured, Net, NodeId, Noted, Outcome, Place, Source,
-    Step, Token, Transition, Waiting,
+    Arc, Argument, Block, Carry, Counts, Failure, Frame, Limits, Line, Measured, Net, NodeId, Noted, Outcome, Place,
+    Source, Step, Token, Transition, Waiting,
 };
 use dfm_runtime::{Call, CallId, Event, Link, NodeAt, Room, STREAM_WINDOW, Site, Wait, Why};
 use dfm_wire::{Buffer, Encoded, Message, Payload, Running, Unfinished};
@@ -337,6 +337,7 @@ fn noted(session: &Session) -> Vec<String> {
                     format!("{site}: {node:?} fired in {:?}, failed: {failed}", frame.levels())
                 }
                 Noted::Sent { node, to, bytes, .. } => format!("{site}: {node:?} sent {bytes} bytes to {to}"),
+                Noted::Said { node, line, .. } => format!("{site}: {node:?} said {}", line.text),
                 Noted::Came { node, .. } => format!("{site}: {node:?} came"),
             });
         }
@@ -449,6 +450,36 @@ fn a_site_is_heard_about_its_own_calls_only_and_no_more_than_it_can_have_noted()
     session.site("home").stop(1);
     session.run(append);
     assert_eq!(counts(&session, "b").done, 9_999, "the last that was said is heard at the end");
+}
+
+#[test]
+fn what_a_site_says_for_its_calls_is_cut_and_bounded_whatever_it_sends() {
+    let mut session = Session::piped();
+    session.site("home").open(1, "job", chain(Carry::Value(vec![])), &HashMap::new());
+    session.site("home").note(1);
+    session.site("home").start(1, &param(b"1"));
+    let said = |node, length: usize, at| Noted::Said {
+        node: NodeId::Number(node),
+        frame: Frame::of_param_set(0),
+        line: Line { at, level: "L".repeat(99), logger: "l".repeat(999), text: "é".repeat(length) },
+    };
+    let forged =
+        vec![said(0, 1, 1.0), said(1, 1, f64::NAN), said(1, 3000, 1.0), said(1, 200_000, 1.0), said(1, 1, 2.0)];
+    session.site("home").receive_packet("b", &Message::Noted(1, forged, Counts::default()).to_bytes());
+    for _ in 0..10 {
+        let many = vec![said(1, 1, 1.0); 1000];
+        session.site("home").receive_packet("b", &Message::Noted(1, many, Counts::default()).to_bytes());
+    }
+    session.settle();
+    let heard: Vec<&Line> = session
+        .seen
+        .iter()
+        .filter_map(|event| if let Event::Noted(1, _, noted, _) = event { Some(noted) } else { None })
+        .flatten()
+        .filter_map(|one| if let Noted::Said { line, .. } = one { Some(line) } else { None })
+        .collect();
+    assert!(heard.iter().all(|line| line.text.chars().count() <= 2001 && line.logger.len() < 210), "cut");
+    assert_eq!(heard.len(), 1, "who says more than may be said is not heard any more");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use dfm_net::{Block, Counts, Failure, Frame, Measured, Net, NodeId, Noted, Waiting};
+use dfm_net::{Block, Counts, Failure, Frame, Line, Measured, Net, NodeId, Noted, Waiting};
 use dfm_wire::{Buffer, Encoded, Ending, Message, Payload, Running, Unfinished};
 
 fn messages() -> Vec<Message> {
@@ -30,10 +30,12 @@ fn messages() -> Vec<Message> {
     let measured =
         Measured { node: NodeId::Name("n".into()), frame: frame.clone(), begin: 1.5, seconds: 0.25, bytes: Some(9) };
     let (node, at) = (NodeId::Number(2), frame.clone());
+    let line = Line { at: 1.5, level: "INFO".into(), logger: "orchard.pears".into(), text: "ripe".into() };
     let noted = vec![
         Noted::Started { frame: at.clone(), at: 1.5 },
         Noted::Fired { node: node.clone(), frame: at.clone(), waited: 0.5, begin: 1.5, seconds: 0.25, failed: true },
         Noted::Sent { node: node.clone(), frame: at.clone(), to: "home".into(), at: 1.5, bytes: 9 },
+        Noted::Said { node: node.clone(), frame: at.clone(), line },
         Noted::Came { node, frame: at, at: 1.5 },
     ];
     let payloads = [

@@ -24,6 +24,7 @@ from typing_extensions import Buffer
 from dfm import _native, _values
 from dfm._running.built import check_built
 from dfm._running.forks import end_if_closed, end_if_forked, keep_from_forks
+from dfm._running.said import Said, streaming
 from dfm._running.sending import Sending, Sent
 from dfm._running.threads import Body, Threads
 from dfm._shown import clean_logger
@@ -121,6 +122,10 @@ class SiteLoop:
         self._seconds = adapters.policy.limits.seconds_per_call
         if self._seconds < _LONGEST_CALL:
             self._look_for_late_calls()
+
+    def said(self) -> Said:
+        """What takes what bodies log and print, and tells it to their job."""
+        return Said(self.site, self.adapters, self.turn)
 
     @property
     def _audit(self) -> Audit | None:
@@ -549,8 +554,10 @@ class SiteLoop:
             state.begun = True
             current.set(sending)
             return False, await bound.body(**arguments)
+        call = sending.call if sending is not None else None
         if bound.kind == "async generator":
             state.begun = True
+            streaming.set(call)
             items: list[Any] = []
             async for item in bound.body(**arguments):
                 # One more than may be is enough for the site to refuse them.
@@ -564,6 +571,7 @@ class SiteLoop:
             try:
                 value = self._called(bound.body, arguments, sending)
                 streams = inspect.isgenerator(value)
+                streaming.set(call)
                 outcome = (streams, list(_until(most, state, value)) if streams else value)
             except BaseException as error:
                 end_if_forked()
@@ -571,6 +579,7 @@ class SiteLoop:
             else:
                 end_if_forked()
                 self._later(ended, functools.partial(ended.set_result, outcome))
+            streaming.set(None)
 
         self.threads.run(run, state)
         streams, value = await ended
@@ -832,6 +841,7 @@ class _Stream:
 
     async def drain(self, generator: AsyncGenerator[Any, None]) -> None:
         """Takes an asynchronous generator's items."""
+        streaming.set(self._call)
         taken = 0
         try:
             async for item in generator:
@@ -856,6 +866,7 @@ class _Stream:
     def run(self, body: Callable[..., Iterator[Any]], arguments: dict[str, Any]) -> None:
         """On a thread: takes a generator's items."""
         error: BaseException | None = None
+        streaming.set(self._call)
         try:
             items = body(**arguments)
             for item in items:
@@ -871,6 +882,7 @@ class _Stream:
                         self._wait()
         except BaseException as raised:
             error = raised
+        streaming.set(None)
         end_if_forked()
         self._driver.soon(lambda: self._finish(error))
 

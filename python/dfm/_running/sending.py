@@ -75,17 +75,17 @@ class Sent:
 class Sending:
     """Sends for one call. What a try sends that may fail is kept until it has not."""
 
-    __slots__ = ("_call", "_sent", "kept")
+    __slots__ = ("_sent", "call", "kept")
 
     def __init__(self, sent: Sent, call: int, kept: list[Any] | None = None) -> None:
         self._sent = sent
-        self._call = call
+        self.call = call
         self.kept = kept
 
     async def send(self, to: To, data: Any) -> None:
         """As `Sender`."""
         if asyncio.get_running_loop() is self._sent.loop:
-            await self._sent.send(self._call, self.kept, to, data)
+            await self._sent.send(self.call, self.kept, to, data)
         else:
             await asyncio.wrap_future(self._from_afar(to, data))
 
@@ -101,7 +101,7 @@ class Sending:
 
     def _from_afar(self, to: To, data: Any) -> concurrent.futures.Future[None]:
         sent = self._sent
-        return asyncio.run_coroutine_threadsafe(sent.send(self._call, self.kept, to, data), sent.loop)
+        return asyncio.run_coroutine_threadsafe(sent.send(self.call, self.kept, to, data), sent.loop)
 
 
 def _over() -> SendingError:

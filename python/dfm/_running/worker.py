@@ -18,6 +18,7 @@ from dfm import _native, _values
 from dfm._running.forks import end_without, keep_from_forks
 from dfm._running.lines import lines_to
 from dfm._running.loop import SiteLoop
+from dfm._running.said import Said
 from dfm._shown import clean_logger, log_filter
 from dfm.exec._adapters import Adapters
 from dfm.exec._policy import OWN, PolicyError, SitePolicy, read_file
@@ -35,7 +36,6 @@ def main() -> None:
     watcher = _Watcher(watched)
     keep_from_forks(watcher)
     end_without(watched)
-    sys.stdout = lines_to(functools.partial(_print, site.encode()))
     asyncio.run(_serve(site, home, control))
     sys.stdout.close()
     sys.stderr.flush()
@@ -43,11 +43,23 @@ def main() -> None:
     os._exit(0)
 
 
-def _print(site: bytes, line: bytes) -> None:
+def _print(site: bytes, said: Said, line: bytes) -> None:
     """Shows a line that an adapter has printed beside those of other sites, whole and as its own."""
-    shown = memoryview(site + b": " + line + b"\n")
+    _show(site + b": " + line)
+    said.print(line)
+
+
+def _show(text: bytes) -> None:
+    shown = memoryview(text + b"\n")
     while shown:
-        shown = shown[os.write(1, shown) :]
+        shown = shown[os.write(2, shown) :]
+
+
+class _Whole(logging.Handler):
+    """Shows each entry as one, so that those of several sites do not cut each other."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _show(self.format(record).encode("utf-8", "backslashreplace"))
 
 
 class _Watcher:
@@ -68,6 +80,8 @@ async def _serve(site: str, home: str, control: int) -> None:
         match event:
             case _native.Setup(text):
                 driver.adapters = _set_up(home, json.loads(text))
+                logging.getLogger().addHandler(said := driver.said())
+                sys.stdout = lines_to(functools.partial(_print, site.encode(), said))
             case _native.Warned(text):
                 driver.adapters.logger.warning("%s", text)
             case _native.Bye():
@@ -94,7 +108,11 @@ def _set_up(home: str, setup: dict[str, Any]) -> Adapters:
     sys.path[:] = setup["sys_path"] + (sys.path if setup["own_packages"] else [])
     _values.set_policy(setup["lenient"], _values.packages_of(setup["settings"]), _values.modules_of(setup["settings"]))
     site = setup["settings"]["site"]
-    logging.basicConfig(level=setup["log_level"], format=f"%(levelname)s {site}: %(message)s")
+    shown = _Whole(setup["log_level"])
+    # What is not shown here is told to its job.
+    logging.basicConfig(
+        level=min(logging.INFO, setup["log_level"]), format=f"%(levelname)s {site}: %(message)s", handlers=[shown]
+    )
     logger = clean_logger(f"dfm.site.{site}")
     adapters = Adapters(setup["settings"], home, setup["session"], logger, policy=_policy(setup["policy"], logger))
     for handler in logging.getLogger().handlers:

@@ -202,9 +202,9 @@ class Adapters:
         """What the site itself decides."""
         self.telling = Telling(Secrets(), logger, policy.errors)
         """What leaves the site of its errors."""
-        self.deciding = Deciding(
-            policy, settings["site"], self.asker, logger, lambda changed: self.telling.follow(changed.errors)
-        )
+        self.hands_out_logs = policy.logs == "all"
+        """Whether the application learns what its calls log and print."""
+        self.deciding = Deciding(policy, settings["site"], self.asker, logger, self._follow)
         """Which calls its policy allows."""
         self.asking = Asking(policy.requests, settings["site"], self.asker, session, logger)
         """What a person has to approve."""
@@ -226,7 +226,7 @@ class Adapters:
         """Which values may leave."""
         self._masking = Masking(self.telling.secrets)
         self._masked: list[logging.Filterer] = []
-        self._mask(logger)
+        self.mask(logger)
         self._bindings = {(b["operation"], b["provider"]): b for b in cast(list[dict[str, Any]], settings["bindings"])}
         self._bound: dict[tuple[Step, str | None], Bound] = {}
         self._of_jobs: dict[int, dict[tuple[Step, str | None], Bound]] = {}
@@ -250,6 +250,10 @@ class Adapters:
         if self.audit is not None:
             self.audit.close()
 
+    def _follow(self, changed: SitePolicy) -> None:
+        self.telling.follow(changed.errors)
+        self.hands_out_logs = changed.logs == "all"
+
     def rest(self) -> None:
         """No call begins for now."""
         self._counting.rest()
@@ -259,9 +263,10 @@ class Adapters:
     def mask_process(self) -> None:
         """Keeps the secrets out of all that this process, which is the site's alone, logs by whatever logger."""
         for handler in logging.getLogger().handlers:
-            self._mask(handler)
+            self.mask(handler)
 
-    def _mask(self, where: logging.Filterer) -> None:
+    def mask(self, where: logging.Filterer) -> None:
+        """Keeps the secrets out of what is logged there."""
         # Before anything that breaks a secret's lines or escapes its characters.
         where.filters.insert(0, self._masking)
         self._masked.append(where)

@@ -182,6 +182,8 @@ class SitePolicy:
     """What is written down; None for nothing."""
     errors: Literal["full", "message", "type"] = "full"
     """What an application learns of an error: all with the traceback, without it, or the kind alone."""
+    logs: Literal["all", "none"] = "all"
+    """What it learns of what its calls log and print."""
     limits: Limits = Limits()
     """How much may be asked of the site."""
     calls: Path | None = None
@@ -248,6 +250,7 @@ def read_file(path: Path, audit: Path | None = None) -> SitePolicy:
         per_day=PerDay(**decided["per_day"]),
         audit=_audit(decided["audit"], path, audit),
         errors=decided["errors"],
+        logs=decided["logs"],
         limits=Limits(**decided["limits"]),
         requests=path.absolute().parent / "requests",
         path=path,

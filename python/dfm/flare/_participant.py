@@ -12,6 +12,7 @@ import asyncio
 import concurrent.futures
 import functools
 import json
+import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from importlib import metadata
@@ -143,6 +144,7 @@ class Participant:
         adapters.mask_process()
         self._driver.adapters = adapters
         self._driver.carry = self._send
+        logging.getLogger().addHandler(self._driver.said())
         packages, modules = _values.packages_of(self._settings), _values.modules_of(self._settings)
         _values.set_policy(False, packages, modules, self._policy.limits.value_bytes)
         ready.set_result(None)

@@ -259,11 +259,14 @@ class Home:
         self.driver = SiteLoop(self.site, self._on_event)
         logger = settings.logger.getChild(settings.homesite)
         self.driver.adapters = Adapters(settings.site, settings.homesite, settings.session, logger)
+        # As a filter: with a handler here, an application without any would not see what is logged.
+        logger.addFilter(overhears := self.driver.said().overhear)
         _values.set_policy(settings.lenient, _values.packages_of(settings.site), _values.modules_of(settings.site))
         self._links = self._make_links(self)
         ready.set_result(None)
         await self._over.wait()
         await self.driver.end()
+        logger.removeFilter(overhears)
 
     async def _close(self) -> None:
         await self._links.close()

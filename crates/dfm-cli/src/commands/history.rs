@@ -1,14 +1,19 @@
 //! What do jobs' own records say, with no federation running?
 
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use dfm_diag::{Diagnostic, one_line};
-use dfm_events::{Folder, NodeSummary, Record, Summary, Told, shown_seconds};
+use dfm_events::{Entry, Folder, Frame, Line, NodeId, NodeSummary, Record, Summary, Told, shown_seconds};
 use dfm_plan::shown_bytes;
 use serde_json::{Value, json};
 
 use super::{Chosen, Context, Failure};
 use crate::output::counted;
+
+/// Between two looks at a record that may have grown.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// The jobs of a federation of which this user has records, those that began first to the front. What cannot be read is
 /// told.
@@ -100,6 +105,90 @@ pub fn together(kept: Option<&Summary>, live: Option<&Value>) -> Value {
         }
     }
     job
+}
+
+/// Shows what the adapters have logged and printed in a job, and with `follow` what comes until it is over. Whether that
+/// is all that there can be: a server may know more of a job whose sites have handed out nothing, or that has no record.
+pub fn said(context: &Context, chosen: &Chosen, job: &str, site: Option<&str>, follow: bool) -> bool {
+    let mut shown = 0;
+    loop {
+        let Ok(record) = one(chosen, job) else { return false };
+        let lines = Said::of(&record, site);
+        let fresh = lines.get(shown..).unwrap_or_default();
+        if follow {
+            fresh.iter().for_each(|line| line.show(context));
+        } else if !lines.is_empty() || record.header.target == "local" {
+            let mut lines = lines;
+            lines.sort_by(|one, other| one.line.at.total_cmp(&other.line.at));
+            if context.output.json {
+                let lines: Vec<Value> = lines.iter().map(Said::document).collect();
+                context.output.document(&json!({"id": job, "lines": lines}));
+            } else if lines.is_empty() {
+                context.output.status("no adapter has logged or printed anything, or no site hands it out");
+            } else {
+                lines.iter().for_each(|line| line.show(context));
+            }
+            return true;
+        } else {
+            return false;
+        }
+        shown += fresh.len();
+        if !record.running {
+            return shown > 0 || record.header.target == "local";
+        }
+        thread::sleep(PAUSE);
+    }
+}
+
+/// What was said for a call.
+struct Said<'r> {
+    site: &'r str,
+    operation: &'r str,
+    node: &'r NodeId,
+    frame: &'r Frame,
+    line: &'r Line,
+}
+
+impl<'r> Said<'r> {
+    fn of(record: &'r Record, wanted: Option<&str>) -> Vec<Self> {
+        let said = record.entries.iter().filter_map(|entry| match entry {
+            Entry::Said { site, node, frame, line } if wanted.is_none_or(|wanted| wanted == site) => {
+                let of = record.header.nodes.iter().find(|one| one.node == *node && one.site == *site);
+                let operation = of.map_or("", |of| &of.operation);
+                Some(Self { site, operation, node, frame, line })
+            }
+            _ => None,
+        });
+        said.collect()
+    }
+
+    fn show(&self, context: &Context) {
+        if context.output.json {
+            context.output.document(&self.document());
+            return;
+        }
+        let Self { site, operation, frame, line, .. } = self;
+        let (first, rest) = line.text.split_once('\n').unwrap_or((&line.text, ""));
+        let (time, level, logger) = (time_of_day(line.at), &line.level, &line.logger);
+        let head = format!("{time} {site} {operation} [{frame}] {level} {logger}: {first}");
+        context.output.result(&one_line(&head));
+        rest.lines().for_each(|line| {
+            context.output.result(&one_line(&format!("    {}", line.strip_prefix("    ").unwrap_or(line))))
+        });
+    }
+
+    fn document(&self) -> Value {
+        let Self { site, operation, node, frame, line } = self;
+        json!({"at": line.at, "site": site, "operation": operation, "node": node, "frame": frame,
+            "level": line.level, "logger": line.logger, "text": line.text})
+    }
+}
+
+/// In UTC.
+fn time_of_day(seconds: f64) -> String {
+    let millis = (seconds * 1e3) as u64 % 86_400_000;
+    let (hours, minutes) = (millis / 3_600_000, millis / 60_000 % 60);
+    format!("{hours:02}:{minutes:02}:{:02}.{:03}Z", millis / 1000 % 60, millis % 1000)
 }
 
 /// Sets two jobs beside each other.

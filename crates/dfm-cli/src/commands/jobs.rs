@@ -28,7 +28,7 @@ pub fn run(context: &Context, command: Jobs) -> Result<(), Failure> {
             let chosen = federation(context, &name)?;
             history::trace(context, &chosen, &job, svg.as_deref(), chrome.as_deref())
         }
-        Jobs::Logs { job, site } => logs(context, &job, site.as_deref()),
+        Jobs::Logs { job, site, follow } => logs(context, &job, site.as_deref(), follow),
         Jobs::Cancel(job) => cancel(context, &job),
         Jobs::Verify(of) => verify(context, &of),
         Jobs::Results { job, output, timeout } => results(context, &job, output.as_deref(), timeout),
@@ -192,7 +192,11 @@ fn tell_live(context: &Context, answer: &Value) {
     }
 }
 
-fn logs(context: &Context, job: &OneJob, site: Option<&str>) -> Result<(), Failure> {
+fn logs(context: &Context, job: &OneJob, site: Option<&str>, follow: bool) -> Result<(), Failure> {
+    let chosen = federation(context, &job.of.name)?;
+    if history::said(context, &chosen, &job.job, site, follow) && !context.output.is_verbose() {
+        return Ok(());
+    }
     let answer = ask(context, &job.of, json!({"what": "logs", "job": job.job, "site": site}))?;
     if context.output.json {
         context.output.document(&answer);

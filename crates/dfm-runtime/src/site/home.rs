@@ -12,7 +12,7 @@ use super::values::{Packed, in_packet};
 use super::{Job, Site};
 use crate::host::{Event, Host};
 use crate::measure::Measuring;
-use crate::noting::{MOST_NOTED, Noting, TELL};
+use crate::noting::{MOST_LINES, MOST_NOTED, MOST_SAID, Noting, TELL};
 use crate::receipt::{Contribution, MOST_TEXT};
 use crate::record::encoded_params;
 
@@ -44,6 +44,8 @@ pub(super) struct HomeSide {
 #[derive(Default)]
 struct Told {
     noted: usize,
+    /// Bytes of what bodies have said there.
+    said: usize,
     counts: Counts,
     /// When an event last had these; earlier ones are not told of again.
     at: f64,
@@ -186,14 +188,19 @@ impl<H: Host> Site<H> {
         let Some(home) = &mut job.home else { return };
         let Some(net) = home.nets.get(from) else { return };
         let told = home.told.entry(from.to_owned()).or_default();
-        noted.truncate(MOST_NOTED - told.noted);
+        noted.truncate(MOST_NOTED + MOST_LINES - told.noted);
         told.noted += noted.len();
         let own: HashSet<&NodeId> = net.transitions.iter().map(|transition| transition.step.node()).collect();
         let nets = &home.nets;
-        noted.retain(|one| {
+        noted.retain_mut(|one| {
             let is_own = one.node().is_some_and(|node| own.contains(node));
             let sound = match one {
                 Noted::Fired { .. } => true,
+                Noted::Said { line, .. } => {
+                    told.said = told.said.saturating_add(line.bytes());
+                    *line = line.clone().cut();
+                    told.said <= MOST_SAID
+                }
                 Noted::Sent { to, .. } => nets.contains_key(to),
                 Noted::Started { .. } | Noted::Came { .. } => false,
             };
