@@ -2,9 +2,13 @@
 # pyright: basic
 
 import asyncio
+import socket
+import struct
 import threading
 
 import pytest
+from dfm import _native
+from dfm._running.loop import SiteLoop
 from dfm.api import Pipeline, PlaceParam, Yield
 from dfm.errors import JobError
 from dfm.session import STATUS_PLACE, AsyncioDispatcher, JobStatus
@@ -142,3 +146,35 @@ def test_a_place_may_be_called_as_an_argument_of_run(shared, fed):
     with Pipeline() as pipeline:
         Yield(value=fed.Echo(value=PlaceParam(place="pipeline"), site="home"), place="self")
     assert shared.run(pipeline, pipeline=5) == {"self": [5]}
+
+
+def test_a_link_that_ends_while_it_takes_no_more_is_told():
+    """The loop waits to write to it, and its descriptor is closed already where the loop leaves it."""
+    told, failed = [], []
+
+    async def serve():
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: failed.append(context))
+        one, other = socket.socketpair()
+        site = _native.Site("home")
+        site.add_link("east", one.detach())
+        over = asyncio.Event()
+
+        def on_event(event):
+            told.append(event)
+            over.set()
+
+        driver = SiteLoop(site, on_event)
+        driver.watch()
+        site.check("east", 1, [("work.Add", "a provider" * 100_000)])
+        driver.turn()
+        assert site.flush() == ["east"], "it takes all of that"
+        # A packet of three bytes without a descriptor, which is no message.
+        other.sendall(struct.pack("<IB", 3, 0) + b"\xff\xff\xff")
+        with other:
+            await asyncio.wait_for(over.wait(), WAIT)
+        await driver.end()
+
+    asyncio.run(serve())
+    assert not failed
+    (closed,) = told
+    assert isinstance(closed, _native.Closed) and closed.site == "east"

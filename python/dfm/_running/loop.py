@@ -140,10 +140,11 @@ class SiteLoop:
         # A closed socket's number may serve another already, so what is gone is left before what is new is joined.
         for name, (number, fd) in self._watched.items():
             if sockets.get(name) != (number, fd):
-                self._loop.remove_reader(fd)
-                if fd in self._blocked:
-                    self._blocked.discard(fd)
-                    self._loop.remove_writer(fd)
+                self._blocked.discard(fd)
+                for leave in (self._loop.remove_writer, self._loop.remove_reader):
+                    # The system knows nothing any more of one that is closed.
+                    with contextlib.suppress(OSError):
+                        leave(fd)
         for name, (number, fd) in sockets.items():
             if self._watched.get(name) != (number, fd):
                 self._loop.add_reader(fd, self._readable, name)
