@@ -144,11 +144,14 @@ target/wheel-data/scripts/dfm: $(RUST)
 	cp $(BUILT)/release/dfm $@
 
 # All that a release consists of, into dist/: a wheel for old systems too, the sources, the pages, what it is made of, and
-# the digests of all. Nothing is published or tagged.
+# the digests of all. `VERSION=X.Y.Z` makes it a new version first: the number, the changelog's chapter, a commit and a
+# tag. Nothing is published.
 RELEASE_TARGET ?= x86_64-unknown-linux-gnu
 RELEASE_GLIBC ?= 2.17
 
-release: docs .venv/release-tools
+release: .venv/release-tools
+	$(if $(VERSION),$(BIN)/python tools/version.py $(VERSION))
+	$(MAKE) docs
 	rm -rf dist
 	PATH="$(CURDIR)/$(BIN):$$PATH" cargo zigbuild --package dfm-cli --release --locked --quiet --target $(RELEASE_TARGET).$(RELEASE_GLIBC)
 	mkdir -p target/wheel-data/scripts

@@ -97,7 +97,7 @@ fn programs_get_sarif() {
     let world = greeting(("from-param: name", "from-parm: name"), ("", ""));
     let ran = world.dfm(".", "fed check fed --format sarif");
     assert_eq!((ran.exit, ran.stderr.as_str()), (2, ""));
-    insta::assert_snapshot!(ran.stdout);
+    insta::assert_snapshot!(ran.stdout.replace(env!("CARGO_PKG_VERSION"), "VERSION"));
 }
 
 #[test]
