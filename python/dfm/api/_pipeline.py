@@ -9,6 +9,7 @@ from typing import Any, Literal, Self, TextIO, cast
 
 from pydantic import BaseModel, ModelWrapValidatorHandler, PrivateAttr, model_serializer, model_validator
 
+from dfm._html import table, titled
 from dfm.api._document import FORMAT, generated_class, read_document, write_statements
 from dfm.api._elsewhere import BODY, Elsewhere
 from dfm.api._graph import Graph, current, inside
@@ -61,6 +62,12 @@ class Pipeline(BaseModel, frozen=True, extra="forbid", defer_build=True):
         return f"Pipeline(name={self.name!r}, mode={self.mode!r}, {len(self._graph.statements)} statements)"
 
     __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        """For notebooks, which show it: its statements, and the line that each was made at."""
+        graph = self._graph
+        rows = [(node, one.dfm_title, graph.lines.get(node, "")) for node, one in graph.statements.items()]
+        return titled(repr(self), table(("node", "statement", "line"), rows))
 
     def dfm_lines(self) -> dict[NodeId, str]:
         """Node id → the `file:line` that made it. It is not saved; a loaded pipeline's are places in its file."""

@@ -14,7 +14,8 @@ from typing import Any, assert_never
 
 from dfm import _native
 from dfm._discovery.advice import SiteAdvice
-from dfm._results import error_text
+from dfm._html import table, titled
+from dfm._results import as_text, error_text
 from dfm._values import error_token
 from dfm.api import STATUS_PLACE_NAME, ErrorToken, StopToken
 from dfm.errors import JobError
@@ -24,6 +25,7 @@ from dfm.session._home import Home
 from dfm.session._interface import Interface, NodeId, unknown_place
 from dfm.session._keeping import END, Keeping, Key, error_key
 from dfm.session._measured import Measured
+from dfm.session._notebook import cancelled_with_its_cell, wait_shown
 from dfm.session._progress import Progress, sites_of
 from dfm.session._receipt import whole_receipt
 from dfm.session._status import JobStatus
@@ -35,6 +37,8 @@ STATUS_PLACE = STATUS_PLACE_NAME
 Callback = Callable[[str, NodeId | None, Frame, str, Any], Any]
 """Takes (from_site, node, frame, place, data)."""
 
+_SHOWN_ERRORS = 5
+"""So many errors are shown in a notebook."""
 _CREDIT = 64
 """With each so many items of a stream their sender is told that they are consumed."""
 _SPARE = 0.5
@@ -145,6 +149,15 @@ class Job:
         ]
         return f"<Job {self.job_id}: {', '.join([self._status.value, *counted])}>"
 
+    def _repr_html_(self) -> str:
+        """For notebooks, which show it: how far it is at each site, and the first errors."""
+        told = [one for error in self._errors[:_SHOWN_ERRORS] for one in error.errors]
+        rows = [(one.site, error_text(one)) for one in told]
+        parts = [self.progress.as_html()]
+        if rows:
+            parts.append(table(("site", "error"), rows))
+        return titled(f"job {self.job_id}", *parts)
+
     @property
     def callback_runner(self) -> CallbackRunner:
         """What calls this job's callbacks.
@@ -219,7 +232,8 @@ class Job:
                 f"the job '{self.job_id}' cannot be waited for in its own callback, which would wait for itself; wait "
                 "where the job was executed, or on another thread"
             )
-        return self._finished.wait(timeout) and self._status is not JobStatus.UNKNOWN
+        with cancelled_with_its_cell(self.cancel):
+            return wait_shown(self._finished, timeout, self) and self._status is not JobStatus.UNKNOWN
 
     def waiting(self, patience: float = 2.0) -> list[Wait]:
         """What it waits for at this moment: what runs, and what needs what; nothing at its end.
@@ -318,7 +332,8 @@ class Job:
                     seen += 1
                 if over:
                     return
-                await changed.wait()
+                with cancelled_with_its_cell(self.cancel):
+                    await changed.wait()
                 changed.clear()
         finally:
             with self._lock:
@@ -616,3 +631,8 @@ class Results(dict[str, list[Any]]):
 
     def __missing__(self, place: str) -> list[Any]:
         raise unknown_place(place, list(self))
+
+    def _repr_html_(self) -> str:
+        """For notebooks, which show it: each place and its values."""
+        rows = [(place, as_text(value)) for place, values in self.items() for value in values]
+        return titled("results", table(("place", "value"), rows))

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator
 
 from dfm import _native
+from dfm._html import Markup, bar, cell, table
 from dfm._shown import one_line
 from dfm.session._status import JobStatus
 
@@ -90,6 +91,20 @@ class Progress:
 
     def __str__(self) -> str:
         return one_line(", ".join(self._parts()))
+
+    def as_html(self) -> Markup:
+        """For a notebook: in a line, and a bar for each site."""
+        rows = [(one.site, bar(one.done, one.known), one.failed or "") for one in self.sites]
+        line = cell(str(self))
+        return (
+            Markup(f"<div>{line}</div>")
+            if not rows
+            else Markup(f"<div>{line}</div>{table(('site', 'steps', 'failed'), rows)}")
+        )
+
+    def _repr_html_(self) -> str:
+        """For notebooks, which show it."""
+        return self.as_html()
 
     def _parts(self) -> Iterator[str]:
         yield self.status.value.lower()

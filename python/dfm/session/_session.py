@@ -20,6 +20,7 @@ from typing import Any, Literal, Self, TypedDict, cast
 from dfm import _native
 from dfm._discovery.advice import DISCOVERY_PLACE
 from dfm._discovery.outcome import discovery, patience
+from dfm._html import table, titled
 from dfm.api import ErrorInfo, ErrorToken, Pipeline
 from dfm.api._pipeline import save
 from dfm.api.discovery import Discovery
@@ -115,6 +116,10 @@ class PreparedPipeline:
         return self.plan.picture()
 
 
+def _offered(offer: dict[str, Any]) -> str:
+    return offer["operation"] + (f" ({offer['provider']})" if offer["provider"] else "")
+
+
 @dataclasses.dataclass(frozen=True)
 class Parts:
     """What a session is made of."""
@@ -183,6 +188,15 @@ class Session:
         settings, open = self._settings, sum(job.get_status() in _OPEN for job in self._jobs)
         state = "not connected" if self._home is None else f"{open} open job{'s' if open != 1 else ''}"
         return f"<Session of '{settings.package}' at '{settings.homesite}' on {self._target}: {state}>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks, which show it: the federation's sites and what each offers."""
+        sites: dict[str, Any] = json.loads(self._fed_info)["sites"]
+        rows = [
+            (site, told["description"], ", ".join(_offered(one) for one in told["offers"]))
+            for site, told in sites.items()
+        ]
+        return titled(repr(self), table(("site", "description", "operations"), rows))
 
     @property
     def _target(self) -> str:

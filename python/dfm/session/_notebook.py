@@ -1,0 +1,63 @@
+"""What does a cell of a notebook show while it waits, and what becomes of its job when it is interrupted?"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import threading
+from collections.abc import Callable, Generator
+from typing import Any
+
+_AGAIN = 0.5
+"""Seconds until what is shown is shown anew."""
+
+
+def in_notebook() -> bool:
+    """Whether code of a notebook, or of IPython in a terminal, runs here."""
+    return _shell() is not None
+
+
+@contextlib.contextmanager
+def cancelled_with_its_cell(cancel: Callable[[], None]) -> Generator[None]:
+    """Cancels a job if the cell that waits for it is interrupted. Elsewhere who is interrupted decides on that."""
+    try:
+        yield
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        if in_notebook():
+            cancel()
+        raise
+
+
+def wait_shown(finished: threading.Event, timeout: float | None, job: object) -> bool:
+    """Waits for an event, and meanwhile shows a job in the cell that waits, if there is one."""
+    if finished.is_set() or not _has_pages():
+        return finished.wait(timeout)
+    # A cell that is over soon shows only what its user wants.
+    if finished.wait(_AGAIN if timeout is None else min(_AGAIN, timeout)):
+        return True
+    from IPython.display import display  # pyright: ignore
+
+    shown: Any = display(job, display_id=True)  # pyright: ignore
+    left = None if timeout is None else timeout - _AGAIN
+    try:
+        while left is None or left > 0:
+            if finished.wait(_AGAIN if left is None else min(_AGAIN, left)):
+                return True
+            left = None if left is None else left - _AGAIN
+            shown.update(job)
+        return finished.is_set()
+    finally:
+        shown.update(job)
+
+
+def _shell() -> Any:
+    # Where nobody has imported it, no notebook runs.
+    ipython = sys.modules.get("IPython")
+    get = getattr(ipython, "get_ipython", None)
+    return None if get is None else get()
+
+
+def _has_pages() -> bool:
+    """Whether what is shown can be shown anew, as in a notebook and not in a terminal."""
+    return threading.current_thread() is threading.main_thread() and hasattr(_shell(), "kernel")
