@@ -97,7 +97,7 @@ fn seeds() -> Vec<Message> {
     let mut seeds = vec![
         Message::Setup("{}".into()),
         Message::Link("b".into()),
-        Message::Check(1, vec![("a.B".into(), None)]),
+        Message::Check(1, vec![("a.B".into(), None)], vec![vec!["a.B".into()]]),
         Message::Checked(1, vec!["no".into()]),
         Message::Ask(1, 2),
         Message::Unfinished(1, 2, unfinished),

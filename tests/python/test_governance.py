@@ -584,6 +584,36 @@ def test_what_operations_are_declared_to_tell_is_held_against_the_policy(federat
     assert "refuses" not in str(federation.session.discover(pipeline)[report])
 
 
+def test_what_a_site_publishes_is_held_against_a_pipeline_before_anything_runs(small, file, fed, command, tmp_path):
+    policy = "default: allow\nleaves: {disclosures: [aggregate]}\n"
+    file.write_text(f"{policy}publish: [disclosures]\naudit: {{folder: {tmp_path / 'log'}}}\n")
+
+    def echoed(**to):
+        return fed.Total(items=fed.Echo(value=[1, 2], site="east"), **to)
+
+    with Federation("small", homesite="home", policies={"east": file}, asker=ADA) as running:
+        for build, to in (
+            (lambda: Yield(value=fed.Echo(value=[1], site="east")), "home"),
+            (lambda: Yield(value=echoed(site="west")), "west"),
+            (lambda: Yield(value=fed.Count(to=3, site="east")), "home"),
+        ):
+            with pytest.raises(SessionError, match=r"test_governance.py:\d+: what node \d+ gives") as refused:
+                running.session.prepare(written(build))
+            assert f"cannot go to site '{to}'" in str(refused.value) and "`leaves.disclosures`" in str(refused.value)
+        assert answer(running, lambda: Yield(value=echoed(site="east"))) == ([3], []), "an aggregate may leave"
+        file.write_text(policy)
+        running.session.prepare(written(lambda: Yield(value=fed.Echo(value=[1], site="east"))))
+    lines = dfm(command, "--json", "site", "audit", "show", tmp_path / "log").stdout.splitlines()
+    told = [(one["what"], one.get("operation")) for one in map(json.loads, lines)]
+    assert [one for one in told if one[0] in ("call", "refused")] == [
+        ("refused", "work.Echo"),
+        ("refused", "work.Echo"),
+        ("refused", "work.Count"),
+        ("call", "work.Echo"),
+        ("call", "work.Total"),
+    ]
+
+
 def test_items_of_a_stream_are_judged_as_what_they_are_and_measuring_sends_nothing(small, file, fed, command, tmp_path):
     policy = "default: allow\nleaves: {disclosures: [aggregate]}\n"
     file.write_text(f"{policy}per-day: {{values: 1}}\naudit: {{folder: {tmp_path / 'log'}}}\n")

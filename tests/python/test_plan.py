@@ -85,3 +85,30 @@ def test_a_file_without_a_pipeline_is_told_in_words(small: Small, name: str, tex
     assert done.returncode in (1, 2)
     assert "error" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_what_leaves_a_site_is_said_and_held_against_its_policy(small: Small, tmp_path: Path):
+    file = small.write(
+        "leaves.py", PIPELINE.format(value='text.Join(first=text.Count(to=3, site="left"), site="right")')
+    )
+    done = small.run("fed", "plan", "small", str(file))
+    assert done.returncode == 0, done.stderr
+    assert "  left → right: text.Join, `records`\n  right → home: text.Join, `records`\n" in done.stdout
+    policy = tmp_path / "policy.yaml"
+    for kinds, code in (("records", 0), ("aggregate, model", 1)):
+        policy.write_text(f"default: allow\nleaves: {{disclosures: [{kinds}]}}\n")
+        done = small.run("fed", "plan", "small", str(file), "--policy-of", f"left={policy}")
+        assert done.returncode == code, done.stdout + done.stderr
+        if code:
+            assert "leaves.py:7" in done.stderr and "plan-policy" in done.stderr
+            assert "a result of 'text.Join', which tells, as it is declared, `records`" in done.stderr
+            assert "lets `aggregate`, `model` leave" in done.stderr
+        else:
+            assert f"left → right: text.Join, `records`; let by `leaves.disclosures` of {policy}" in done.stdout
+    planned = json.loads(small.run("--json", "fed", "plan", "small", str(file)).stdout)
+    assert [(one["from"], one["to"], one["disclosure"]) for one in planned["leaving"]] == [
+        ("left", "right", "records"),
+        ("right", "home", "records"),
+    ]
+    done = small.run("fed", "plan", "small", str(file), "--policy-of", f"lfet={policy}")
+    assert done.returncode == 2 and "did you mean `left`?" in done.stderr

@@ -760,6 +760,9 @@ pub struct Plan {
     /// The site that the application belongs to [default: the one outside of the NVFlare project, else the first].
     #[arg(long, value_name = "SITE", add = ArgValueCandidates::new(sites))]
     pub homesite: Option<String>,
+    /// The policy that a site has published: what it lets not leave is an error; may be repeated.
+    #[arg(long, value_name = "SITE=FILE", value_parser = site_file)]
+    pub policy_of: Vec<(String, PathBuf)>,
     /// Passed on to get_pipeline.
     #[arg(last = true)]
     pub args: Vec<OsString>,

@@ -3,6 +3,7 @@
 mod check;
 pub mod completion;
 mod config;
+mod crossing;
 mod doctor;
 mod explain;
 mod gen_code;

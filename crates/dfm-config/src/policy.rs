@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::fields::{Faults, Fields};
 use crate::format::{Form, Kind, Others, Shape, key};
 use crate::policy_audit::{AUDIT, Audit, audit};
-use crate::policy_leaves::{LEAVES, Leaves, PER_DAY, PerDay, leaves, per_day};
+use crate::policy_leaves::{LEAVES, Leaves, PER_DAY, PerDay, among, leaves, per_day};
 use crate::policy_rules::{Caller, DEFAULTS, RULE, Rule, rules};
 use crate::tree;
 
@@ -40,6 +40,12 @@ pub static POLICY: Shape = Shape {
             Kind::Choice(LOGS),
             "What an application learns of what its calls log and print here: `all` of it, with secrets masked, or `none`.",
         ),
+        key(
+            "publish",
+            Kind::Texts,
+            "What applications are told before anything runs: `disclosures`, what of operations' results may leave; a \
+             pipeline that would have other values leave is refused then. Nothing if not given.",
+        ),
         key("leaves", Kind::Shape(&LEAVES), "What a value may be that leaves the site, in whatever direction."),
         key("per-day", Kind::Shape(&PER_DAY), "How much one user may ask for in a day; the site counts over restarts."),
         key("audit", Kind::Shape(&AUDIT), "What the site writes down of all that; nothing if not given."),
@@ -47,6 +53,8 @@ pub static POLICY: Shape = Shape {
     ],
 };
 
+/// What `publish` may have.
+const PUBLISHED: &[&str] = &["disclosures"];
 /// What `errors` may say, from the most that is told to the least.
 const ERRORS: &[&str] = &["full", "message", "type"];
 /// What a provisioned kit tells that says nothing of it: what is in an exception's text is data, as far as anybody knows.
@@ -128,6 +136,8 @@ pub struct SitePolicy {
     pub leaves: Option<Leaves>,
     /// How much one user may ask for in a day.
     pub per_day: PerDay,
+    /// Which parts of it applications are told before anything runs.
+    pub publish: Vec<String>,
     /// What is written down of it.
     pub audit: Option<Audit>,
     /// How much one user may ask of the site.
@@ -144,6 +154,7 @@ impl Default for SitePolicy {
             logs: LOGS_DEFAULT.to_owned(),
             leaves: None,
             per_day: PerDay::default(),
+            publish: vec![],
             audit: None,
             limits: Limits::default(),
         }
@@ -222,6 +233,7 @@ fn decode(root: &tree::Node, faults: &mut Faults) -> Option<SitePolicy> {
     }
     policy.leaves = fields.get("leaves").and_then(|entry| leaves(entry, faults));
     policy.per_day = fields.get("per-day").map(|entry| per_day(entry, faults)).unwrap_or_default();
+    policy.publish = among(&fields, "publish", PUBLISHED, "part of a policy", faults).unwrap_or_default();
     policy.audit = fields.get("audit").and_then(|entry| audit(entry, faults));
     if let Some(entry) = fields.get("limits") {
         let fields = Fields::of(&LIMITS, &entry.value, entry.key, faults)?;
@@ -238,6 +250,7 @@ pub fn policy_table() -> String {
     table += &row("rules", "none", POLICY.keys[1].doc);
     table += &row("errors", &format!("`{ERRORS_DEFAULT}`"), POLICY.keys[2].doc);
     table += &row("logs", &format!("`{LOGS_DEFAULT}`"), POLICY.keys[3].doc);
+    table += &row("publish", "none", POLICY.keys[4].doc);
     for (of, keys) in [("leaves", LEAVES.keys), ("per-day", PER_DAY.keys), ("audit", AUDIT.keys)] {
         for key in keys {
             table += &row(&format!("{of}.{}", key.name), "none", key.doc);

@@ -176,7 +176,13 @@ pub fn leaves(entry: &Entry, faults: &mut Faults) -> Option<Leaves> {
 }
 
 /// A list of some of these words.
-fn among(fields: &Fields, key: &'static str, words: &[&str], what: &str, faults: &mut Faults) -> Option<Vec<String>> {
+pub fn among(
+    fields: &Fields,
+    key: &'static str,
+    words: &[&str],
+    what: &str,
+    faults: &mut Faults,
+) -> Option<Vec<String>> {
     let found = texts(fields, key, faults);
     for word in found.iter().flatten().filter(|word| !words.contains(&word.as_str())) {
         let span = fields.get(key).map_or(fields.owner, |entry| entry.value.span);

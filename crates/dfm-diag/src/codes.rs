@@ -747,6 +747,12 @@ pub static CODES: &[Code] = &[
         "Give one of them another name.",
     ),
     code(
+        "plan-policy",
+        "A site's policy lets a value not leave that the pipeline would have leave, or there is no such site.",
+        "`dfm fed plan shop p.py --policy-of hospital=policy.yaml`, of a pipeline that returns records",
+        "Change what the pipeline has leave that site, or ask who answers for its data; correct the site's name.",
+    ),
+    code(
         "plan-repeat",
         "The body of a `Repeat` does not say what goes into its next round, or `at_most` is out of bounds.",
         "`with Repeat(…) as rounds:` without `rounds.next(…)`",

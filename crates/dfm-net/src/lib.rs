@@ -8,6 +8,7 @@ mod blocks;
 mod engine;
 mod frame;
 mod hostile;
+mod makers;
 mod measured;
 mod net;
 mod noted;
@@ -18,6 +19,7 @@ mod whole;
 pub use engine::{Action, Engine, Move, State, Steps, Waiting};
 pub use frame::Frame;
 pub use hostile::{Kind, MOST_ELEMENTS, MOST_ROUNDS};
+pub use makers::makers;
 pub use measured::Measured;
 pub use net::{
     Arc, Argument, Block, BlockId, Carry, Comparison, Condition, Form, Limits, Net, NodeId, OnError, Place, PlaceId,

@@ -7,6 +7,7 @@ mod blocks;
 mod check;
 mod connections;
 mod cost;
+mod crossings;
 mod cut;
 mod discover;
 mod each_site;
@@ -27,6 +28,7 @@ mod search;
 mod streams;
 mod suggest;
 
+pub use crossings::{Crossing, crossings};
 pub use discover::{DISCOVERY_MODE, discover, explain_discovery};
 pub use estimate::{Estimate, EstimatedEdge, EstimatedNode, explain, shown_bytes, shown_seconds};
 pub use fed_info::{ComputeCost, FedInfo, Offer, OperationInfo, ParameterInfo, SendCost, SiteInfo};

@@ -19,7 +19,8 @@ pub struct Problem {
 }
 
 impl Problem {
-    pub(crate) fn new(code: &str, node: Option<&NodeId>, message: String, help: Option<String>) -> Self {
+    /// A problem of a node, or of the whole.
+    pub fn new(code: &str, node: Option<&NodeId>, message: String, help: Option<String>) -> Self {
         Self { code: code.to_owned(), node: node.cloned(), message, help }
     }
 

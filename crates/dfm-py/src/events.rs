@@ -27,6 +27,8 @@ classes! {
         request: u64,
         /// The operations.
         operations: Vec<(String, Option<String>)>,
+        /// Values that would leave, each by the operations of whose results there may be something in it.
+        leaving: Vec<Vec<String>>,
     }
 
     /// At home: a site's answer to `Site.check`.
@@ -311,7 +313,7 @@ pub fn seen(py: Python<'_>, events: Vec<Event<Object>>) -> PyResult<Bound<'_, Py
 fn one(py: Python<'_>, event: Event<Object>) -> PyResult<Bound<'_, PyAny>> {
     match event {
         Event::Setup(text) => Setup { text }.into_bound_py_any(py),
-        Event::Check(request, operations) => Check { request, operations }.into_bound_py_any(py),
+        Event::Check(request, operations, leaving) => Check { request, operations, leaving }.into_bound_py_any(py),
         Event::Checked(site, request, problems) => Checked { site, request, problems }.into_bound_py_any(py),
         Event::Unfinished(site, request, waits, more) => {
             Answered { site, request, unfinished: unfinished(py, waits, more)? }.into_bound_py_any(py)

@@ -68,6 +68,13 @@ impl Plan {
         sites.into_iter().map(|(site, wanted)| (site, wanted.into_iter().collect())).collect()
     }
 
+    /// Each value that leaves a site: that site, who gets it, its node, and the operations at the site of whose results
+    /// there may be something in it.
+    fn crossings(&self, py: Python<'_>) -> PyResult<Vec<(String, String, Py<PyAny>, Vec<String>)>> {
+        let found = dfm_plan::crossings(&self.plan).into_iter();
+        found.map(|one| Ok((one.from, one.to, crate::events::named(py, one.node)?, one.operations))).collect()
+    }
+
     /// Each site and how many calls it makes for each parameter set, but those in blocks.
     fn calls(&self) -> Vec<(&str, usize)> {
         let in_body = |step: &&dfm_net::Transition| step.block == 0 && step.step.operation().is_some();

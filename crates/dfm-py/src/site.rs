@@ -533,9 +533,16 @@ impl Site {
         self.site.set_up(site, text);
     }
 
-    /// At home: asks a site whether it can call these operations.
-    fn check(&mut self, site: &str, request: u64, operations: Vec<(String, Option<String>)>) {
-        self.site.check(site, request, operations);
+    /// At home: asks a site whether it can call these operations, and whether values may leave it in which there may be
+    /// something of the results of these.
+    fn check(
+        &mut self,
+        site: &str,
+        request: u64,
+        operations: Vec<(String, Option<String>)>,
+        leaving: Vec<Vec<String>>,
+    ) {
+        self.site.check(site, request, operations, leaving);
     }
 
     /// Answers `check`: what is wrong with each operation, empty for nothing.

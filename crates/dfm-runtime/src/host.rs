@@ -184,8 +184,8 @@ pub struct Call<V> {
 pub enum Event<V> {
     /// First of all, at a site that is not home: what it is.
     Setup(String),
-    /// Home asks whether these operations can be called; answer with [`crate::Site::checked`].
-    Check(u64, Vec<(String, Option<String>)>),
+    /// Home asks whether these operations can be called, and whether values of the results of these may leave; answer with [`crate::Site::checked`].
+    Check(u64, Vec<(String, Option<String>)>, Vec<Vec<String>>),
     /// At home: a site's answer.
     Checked(String, u64, Vec<String>),
     /// At home: a site's answer to [`crate::Site::ask`], and how much more is not done there.

@@ -8,7 +8,6 @@ mod host;
 mod keeper;
 mod limits;
 mod link;
-mod makers;
 mod measure;
 mod noting;
 mod numbers;

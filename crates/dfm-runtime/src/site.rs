@@ -383,7 +383,9 @@ impl<H: Host> Site<H> {
         let mut buffers = buffers.into_iter();
         match message {
             Message::Setup(text) => self.events.push(Event::Setup(text)),
-            Message::Check(request, operations) => self.events.push(Event::Check(request, operations)),
+            Message::Check(request, operations, leaving) => {
+                self.events.push(Event::Check(request, operations, leaving));
+            }
             Message::Checked(request, problems) => self.events.push(Event::Checked(from, request, problems)),
             Message::Ask(request, job) => {
                 let answer = Message::Unfinished(request, job, self.unfinished(job));
@@ -617,7 +619,7 @@ impl<H: Host> Site<H> {
         Some(job)
     }
 
-    /// The answer to [`Event::Check`]: what is wrong with each operation, empty for nothing.
+    /// The answer to [`Event::Check`]: what is wrong with each operation and each value, empty for nothing.
     pub fn checked(&mut self, request: u64, problems: Vec<String>) {
         self.send_home(&Message::Checked(request, problems));
     }

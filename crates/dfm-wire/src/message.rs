@@ -22,9 +22,11 @@ pub enum Message {
     Setup(String),
     /// Home to a site: the descriptor beside this packet leads to that other site.
     Link(String),
-    /// Home to a site: are these operations (and providers) ready to be called?
-    Check(u64, Vec<(String, Option<String>)>),
-    /// A site to home: what is wrong with the operations of that check, in its order; empty texts for those in order.
+    /// Home to a site: are these operations (and providers) ready to be called, and may values leave in which there may be
+    /// something of the results of these ones?
+    Check(u64, Vec<(String, Option<String>)>, Vec<Vec<String>>),
+    /// A site to home: what is wrong with the operations of that check, and then with the values, in its order; empty texts
+    /// for those in order.
     Checked(u64, Vec<String>),
     /// Home to a site: what is it that this job has not done there?
     Ask(u64, JobId),
@@ -239,7 +241,7 @@ mod tests {
             Message::Token(1, 2, Frame::of_param_set(0), Payload::Value(value)),
             Message::Token(1, 2, Frame::of_param_set(0), Payload::Errors(vec![failure.clone()])),
             Message::Report(4, failure),
-            Message::Check(1, vec![("a.B".into(), None)]),
+            Message::Check(1, vec![("a.B".into(), None)], vec![vec!["a.B".into()]]),
             Message::Unfinished(1, 2, unfinished),
         ] {
             assert_eq!(Message::from_bytes(&message.to_bytes()).unwrap(), message);

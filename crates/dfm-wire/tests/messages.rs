@@ -57,7 +57,7 @@ fn messages() -> Vec<Message> {
     let mut messages = vec![
         Message::Setup("{}".into()),
         Message::Link("store".into()),
-        Message::Check(1, vec![("trees.Age".into(), Some("gardener".into()))]),
+        Message::Check(1, vec![("trees.Age".into(), Some("gardener".into()))], vec![vec!["trees.Age".into()]]),
         Message::Checked(1, vec![String::new()]),
         Message::Ask(1, 2),
         Message::Unfinished(1, 2, Unfinished { running: vec![running], waiting: vec![waiting], more: 6 }),

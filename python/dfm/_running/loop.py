@@ -220,8 +220,9 @@ class SiteLoop:
                 self._abandon(calls)
             case _native.Over(job):
                 self._leave(job)
-            case _native.Check(request, operations):
-                self.site.checked(request, [self.adapters.problem(name, provider) for name, provider in operations])
+            case _native.Check(request, operations, leaving):
+                problems = [self.adapters.problem(name, provider) for name, provider in operations]
+                self.site.checked(request, [*problems, *(self.adapters.leaving.problem(one) for one in leaving)])
             case _:
                 assert_never(event)
 

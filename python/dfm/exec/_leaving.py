@@ -91,6 +91,19 @@ class Leaving:
             raise
         return value
 
+    def problem(self, makers: list[str]) -> str:
+        """Why no value may leave in which there is something of these operations' results, as far as the policy is
+        published; an empty text if one may, or that is not said."""
+        try:
+            policy = self._deciding.policy()
+            if policy.leaves is not None and "disclosures" in policy.publish:
+                self._check_declared(policy.leaves, makers)
+        except RefusedError as error:
+            if self._audit is not None:
+                self._audit.refused(None, makers[0] if makers else None, str(error))
+            return str(error)
+        return ""
+
     def _fit(self, value: object, to: str, operation: str | None, makers: list[str]) -> Any:
         """What may leave for a value. What is counted in it is looked at as it was counted: rounding comes last."""
         if (leaves := self._deciding.policy().leaves) is None:

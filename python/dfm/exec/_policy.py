@@ -180,6 +180,8 @@ class SitePolicy:
     """How much one user may ask for in a day."""
     audit: AuditPolicy | None = None
     """What is written down; None for nothing."""
+    publish: list[str] = dataclasses.field(default_factory=list[str])
+    """Which parts of it applications are told before anything runs."""
     errors: Literal["full", "message", "type"] = "full"
     """What an application learns of an error: all with the traceback, without it, or the kind alone."""
     logs: Literal["all", "none"] = "all"
@@ -249,6 +251,7 @@ def read_file(path: Path, audit: Path | None = None) -> SitePolicy:
         leaves=None if leaves is None else _leaves(leaves),
         per_day=PerDay(**decided["per_day"]),
         audit=_audit(decided["audit"], path, audit),
+        publish=decided["publish"],
         errors=decided["errors"],
         logs=decided["logs"],
         limits=Limits(**decided["limits"]),

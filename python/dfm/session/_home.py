@@ -24,6 +24,9 @@ from dfm.session._opening import Opening
 from dfm.session._status import JobStatus
 
 T = TypeVar("T")
+Crossing = tuple[str, str, int | str, list[str]]
+"""A value that leaves a site: that site, who gets it, its node, and the operations of whose results there may be
+something in it."""
 
 _GRACE = 5.0
 """Seconds that a site has to answer a cancellation before it is given up."""
@@ -207,9 +210,12 @@ class Home:
             raise RuntimeError("an adapter cannot use the session that it runs in")
         return asyncio.run_coroutine_threadsafe(work, self.loop)
 
-    def check(self, operations: Mapping[str, Sequence[Operation]]) -> dict[tuple[str, Operation], str]:
-        """What is wrong with operations, by site and operation, as far as that can be known now: a site that is lost,
-        or that an adapter holds up, says nothing of it, and what is wrong is then the error of each job.
+    def check(
+        self, operations: Mapping[str, Sequence[Operation]], leaving: Sequence[Crossing]
+    ) -> tuple[list[str], list[tuple[Crossing, str]]]:
+        """What is wrong with operations, and with values that would leave their sites, as far as that can be known now:
+        a site that is lost, or that an adapter holds up, says nothing of it, and what is wrong is then the error of
+        each job.
 
         Raises:
             SessionError: no site can be reached, and why; or it runs in another process.
@@ -217,14 +223,14 @@ class Home:
         """
         begun = threading.Event()
 
-        async def check() -> dict[tuple[str, Operation], str]:
+        async def check() -> tuple[list[str], list[tuple[Crossing, str]]]:
             begun.set()
-            return await self._check(operations)
+            return await self._check(operations, leaving)
 
         asked = self._submitted(check())
         if not begun.wait(_PATIENCE):
             asked.cancel()
-            return {}
+            return [], []
         return _result(asked)
 
     def soon(self, work: Callable[[], None]) -> None:
@@ -276,29 +282,35 @@ class Home:
         """Whether any job has begun and not ended."""
         return any(job not in self._opening for job in self._jobs)
 
-    async def _check(self, operations: Mapping[str, Sequence[Operation]]) -> dict[tuple[str, Operation], str]:
-        """Makes the links that are missing and asks each site whether it can call its operations."""
+    async def _check(
+        self, operations: Mapping[str, Sequence[Operation]], leaving: Sequence[Crossing]
+    ) -> tuple[list[str], list[tuple[Crossing, str]]]:
+        """Makes the links that are missing and asks each site whether it can call its operations, and whether what
+        would leave it may."""
         await self._ensure(operations)
         asked: dict[str, asyncio.Future[list[str] | None]] = {}
         answers: dict[str, list[str]] = {}
+        crossings = {site: [one for one in leaving if one[0] == site] for site in operations}
         for site, wanted in operations.items():
             if site == self.settings.homesite:
                 answers[site] = [self.driver.adapters.problem(*one) for one in wanted]
             elif self._links.linked(site):
                 self._numbers += 1
                 asked[site] = self._answers[site, self._numbers] = self.loop.create_future()
-                self.site.check(site, self._numbers, list(wanted))
+                self.site.check(site, self._numbers, list(wanted), [one[3] for one in crossings[site]])
         self.driver.turn()
         if asked:
             await asyncio.wait(asked.values(), timeout=_PATIENCE)
         for site, answered in asked.items():
             answers[site] = (answered.result() if answered.done() else None) or []
-        told = {
-            (site, one): text
-            for site, answer in answers.items()
-            for one, text in zip(operations[site], answer, strict=False)
-        }
-        return {one: text for one, text in told.items() if text}
+        wrong: list[str] = []
+        refused: list[tuple[Crossing, str]] = []
+        for site, answer in answers.items():
+            of_operations = len(operations[site])
+            wrong += [text for text in answer[:of_operations] if text]
+            told = zip(crossings[site], answer[of_operations:], strict=False)
+            refused += [(crossing, text) for crossing, text in told if text]
+        return wrong, refused
 
     async def unfinished(self, job: int, patience: float) -> dict[str, _native.Unfinished | None]:
         """What each site has not done of a job; None for one that has not answered within so many seconds."""

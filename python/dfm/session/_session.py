@@ -27,7 +27,7 @@ from dfm.api.discovery import Discovery
 from dfm.errors import PipelineError, PlanError, SessionError
 from dfm.exec._adapters import Operation
 from dfm.session._dispatch import CallbackRunner, DirectDispatcher, Dispatcher
-from dfm.session._home import Execution, Home, Links, Settings
+from dfm.session._home import Crossing, Execution, Home, Links, Settings
 from dfm.session._interface import Interface, NodeId
 from dfm.session._job import STATUS_PLACE, Callback, Callbacks, Job, Kept, Results
 from dfm.session._keeping import Looking, Recalled
@@ -298,11 +298,14 @@ class Session:
             self._check_sites(prepared.operations())
         # What is wrong at a site that is only asked is its answer.
         begin = time.perf_counter()
-        wrong = home.check(prepared.operations()) if prepared.patience is None else {}
+        is_run = prepared.patience is None
+        wrong, refused = home.check(prepared.operations(), plan.crossings()) if is_run else ([], [])
         if self._made == 0 and self._reached is None:
             self._reached = time.perf_counter() - begin
         if wrong:
-            raise SessionError("\n".join(dict.fromkeys(wrong.values())))
+            raise SessionError("\n".join(dict.fromkeys(wrong)))
+        if refused:
+            raise SessionError("\n".join(dict.fromkeys(_refused(prepared, *one) for one in refused)))
         logger = self._settings.logger
         for warning in prepared.warnings:
             logger.warning("%s", warning)
@@ -537,6 +540,13 @@ def _what_is_kept(home: Home, number: int, found: Recalled, keep: bool) -> Kept:
         keeping = Looking(keeping)
     keeping.come_back(found)
     return Kept(keeping, found.dropped)
+
+
+def _refused(prepared: PreparedPipeline, crossing: Crossing, why: str) -> str:
+    """That a value may not leave a site, with the user's line."""
+    _, to, node, _ = crossing
+    line = prepared.lines.get(node)
+    return f"{line + ': ' if line else ''}what node {node!r} gives cannot go to site '{to}': {why}"
 
 
 def checked_places(place_callbacks: Mapping[str, Callback] | None, yields: Sequence[str]) -> dict[str, Callback]:

@@ -6,10 +6,9 @@ use dfm_diag::Diagnostic;
 use dfm_plan::Options;
 use serde_json::json;
 
-use super::network;
-use super::planned::{Planned, Source, fed_info, planned};
+use super::planned::{Planned, Source, fed_info, planned, report};
 use super::submit::homesite;
-use super::{Context, Failure, federation};
+use super::{Context, Failure, crossing, federation, network};
 use crate::args::Plan;
 
 /// Plans with what the configuration says now, whether its code was generated or not.
@@ -23,7 +22,13 @@ pub fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
     network::change(&mut fed, &network::read(context, &chosen, args.network.as_deref())?);
     let source = Source { path: &args.path, args: &args.args, home: &home };
     let options = Options { elements: f64::from(args.elements), ..Options::default() };
-    let Planned { pipeline, plan, estimate } = planned(context, &chosen, &source, &fed, &options)?;
+    let Planned { pipeline, plan, estimate, lines } = planned(context, &chosen, &source, &fed, &options)?;
+    let policies = crossing::policies(&chosen, &args.policy_of)?;
+    let leaving = crossing::told(dfm_plan::crossings(&plan), &chosen.federation, &policies);
+    let refused = crossing::refused(&leaving);
+    if !refused.is_empty() {
+        return Err(Failure::failed(report(refused, &lines)));
+    }
     if let Some(file) = &args.svg {
         write(context, file, &dfm_plan::picture(&estimate, None), "drawn")?;
     }
@@ -32,9 +37,15 @@ pub fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
     }
     if context.output.json {
         context.output.document(&json!({"homesite": home, "placements": plan.placements, "params": plan.params,
-            "yields": plan.yields, "warnings": plan.warnings, "estimate": estimate}));
+            "yields": plan.yields, "warnings": plan.warnings, "estimate": estimate, "leaving": leaving}));
     } else {
         context.output.result(&dfm_plan::explain(&plan, &estimate));
+        if !leaving.is_empty() {
+            context.output.result("what leaves a site, and what it is declared to tell:");
+        }
+        for line in crossing::lines(&leaving) {
+            context.output.result(&format!("  {line}"));
+        }
     }
     Ok(())
 }

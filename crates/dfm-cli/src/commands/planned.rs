@@ -31,6 +31,8 @@ pub struct Planned {
     pub plan: Plan,
     /// What to expect of a run.
     pub estimate: Estimate,
+    /// Where its nodes were written.
+    pub lines: Lines,
 }
 
 /// What the planner knows of a federation, from what its configuration says now.
@@ -57,11 +59,11 @@ pub fn planned(
     let problems = |problems: Vec<Problem>| Failure::failed(report(problems, &lines));
     let pipeline = Pipeline::from_json(&text).map_err(|problem| problems(vec![problem]))?;
     let (plan, estimate) = dfm_plan::plan_and_estimate(fed, &pipeline, source.home, options).map_err(problems)?;
-    Ok(Planned { pipeline: text, plan, estimate })
+    Ok(Planned { pipeline: text, plan, estimate, lines })
 }
 
 /// Node → the user's line.
-type Lines = HashMap<String, String>;
+pub type Lines = HashMap<String, String>;
 
 /// The pipeline as JSON. Only a Python file needs Python.
 fn read(context: &Context, chosen: &Chosen, source: &Source<'_>) -> Result<(String, Lines), Failure> {
@@ -88,7 +90,8 @@ fn read(context: &Context, chosen: &Chosen, source: &Source<'_>) -> Result<(Stri
     Ok((document["pipeline"].to_string(), lines))
 }
 
-fn report(problems: Vec<Problem>, lines: &Lines) -> Report {
+/// Problems with the user's lines.
+pub fn report(problems: Vec<Problem>, lines: &Lines) -> Report {
     let mut report = Report::default();
     for problem in problems {
         let node = problem.node.as_ref().and_then(|node| serde_json::to_string(node).ok());

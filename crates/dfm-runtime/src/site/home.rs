@@ -299,9 +299,16 @@ impl<H: Host> Site<H> {
         self.push(site, &Message::Link(other.to_owned()), vec![Arc::new(socket)]);
     }
 
-    /// At home: asks a site whether it can call these operations; [`Event::Checked`] has the answer.
-    pub fn check(&mut self, site: &str, request: u64, operations: Vec<(String, Option<String>)>) {
-        self.push(site, &Message::Check(request, operations), vec![]);
+    /// At home: asks a site whether it can call these operations, and whether values may leave it in which there may be
+    /// something of the results of these; [`Event::Checked`] has the answer.
+    pub fn check(
+        &mut self,
+        site: &str,
+        request: u64,
+        operations: Vec<(String, Option<String>)>,
+        leaving: Vec<Vec<String>>,
+    ) {
+        self.push(site, &Message::Check(request, operations, leaving), vec![]);
     }
 
     /// At home: ends the session at a site.

@@ -4,14 +4,13 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use dfm_net::{Failure, Frame, NodeId, PlaceId, Token, TransitionId};
+use dfm_net::{Failure, Frame, NodeId, PlaceId, Token, TransitionId, makers};
 use dfm_wire::{Buffer, Encoded, JobId, Message, Payload};
 
 use super::links::Way;
 use super::{Site, described};
 use crate::host::{Event, Host, Incoming, Leaving, Part, TransferError};
 use crate::link::{MAX_FILES, MAX_PACKET};
-use crate::makers::makers;
 use crate::receipt::{Goal, Passed};
 use crate::segment::{Received, SEGMENT_FROM};
 

@@ -1,10 +1,10 @@
 //! Of whose results may there be something in what leaves a site?
 
-use dfm_net::{Arc, Net, PlaceId};
+use crate::{Arc, Net, PlaceId};
 
 /// The operations of a site's net of whose results there may be something in what goes to a place of another site: that
 /// whose arc leads there or, where that is no operation's, all from which something comes to it.
-pub(crate) fn makers(net: &Net, place: PlaceId, site: &str) -> Vec<String> {
+pub fn makers(net: &Net, place: PlaceId, site: &str) -> Vec<String> {
     let leads = |arc: &Arc| arc.place == place && arc.site.as_deref() == Some(site);
     let mut seen: Vec<bool> = net.transitions.iter().map(|one| one.outputs.iter().any(leads)).collect();
     let mut next: Vec<usize> = (0..seen.len()).filter(|at| seen[*at]).collect();
