@@ -8,7 +8,8 @@ import atheris
 
 with atheris.instrument_imports(include=["dfm"]):
     from dfm._command.audit import _shown, verify
-from dfm.exec._audit import LOG, PURPOSE, Audit
+from dfm.exec._audit import LOG, Audit, encoded
+from dfm.exec._session_key import PURPOSE, SessionKey
 from dfm.exec._site import Asker
 from dfm.flare._identity import sign
 from fuzzing import fuzz, scratch
@@ -27,9 +28,9 @@ def _honest(session: str) -> bytes:
         session,
         Asker("ada", "x", "lead"),
         logging.getLogger("dfm.fuzz"),
-        vouch=lambda content: sign(_credentials, PURPOSE, session, content),
+        key=SessionKey(lambda content: sign(_credentials, PURPOSE, session, content)),
     )
-    audit.call(1, "work.Add", None, {"a": 1})
+    audit.call(1, "work.Add", None, encoded({"a": 1}))
     audit.left(1, "home", "work.Add", "number", 9, "0" * 64)
     audit.close()
     return (folder / LOG).read_bytes()

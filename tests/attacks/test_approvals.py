@@ -7,10 +7,13 @@ import os
 import stat
 import subprocess
 
+import flare_federation
 import pytest
+from dfm._command.audit import verify
 from dfm.api import ErrorToken, Pipeline, PlaceParam, Yield
 from dfm.exec import _asking
 from dfm.exec._asking import decide, decisions, requests, today
+from dfm.flare._identity import read_credentials
 from dfm.session import Asking
 from dfm.testing import Asker, Federation
 from eventually import until
@@ -218,3 +221,23 @@ def test_the_sites_admin_sees_what_is_asked_and_decides(site, fed, command):
     assert (told["request"], told["approved"]) == (name, True)
     explained = dfm("site", "policy", "explain", str(site / "policy.yaml"), "work.Echo", "--user", ADA.user).stdout
     assert explained.startswith("rule `people` has a person asked to approve it if `value` is at most 100")
+
+
+@pytest.mark.flare
+def test_an_approval_in_a_sites_kit_is_of_the_user_that_its_certificate_names(federation, fed):
+    kit = federation.kit("east")
+    with federation.policy("east", f"{POLICY}audit: {{parameters: digest}}\n"):
+        with flare_federation.opened(federation) as session:
+            job = session.execute(echo(fed, name="study 12"), {"v": 5})
+            (request,) = found(lambda: waiting(kit))
+            assert (request["user"], request["organisation"]) == ("home@small.example", "university")
+            federation.dfm("site", "requests", "approve", str(kit), request["request"])
+            assert ended(job) == ([5], [])
+        with flare_federation.opened(federation, admin_package=federation.kit("other@*")) as session:
+            job = session.execute(echo(fed), {"v": 5})
+            (request,) = found(lambda: waiting(kit))
+            assert request["user"] == "other@small.example"
+            federation.dfm("site", "requests", "deny", str(kit), request["request"], "--why", "not theirs")
+            assert "was denied: not theirs" in ended(job)[1][0]
+    assert stat.S_IMODE((kit / "requests").stat().st_mode) == 0o700
+    assert verify(kit / "audit", read_credentials(kit)).faults == []

@@ -88,9 +88,8 @@ def test_a_file_without_a_pipeline_is_told_in_words(small: Small, name: str, tex
 
 
 def test_what_leaves_a_site_is_said_and_held_against_its_policy(small: Small, tmp_path: Path):
-    file = small.write(
-        "leaves.py", PIPELINE.format(value='text.Join(first=text.Count(to=3, site="left"), site="right")')
-    )
+    value = 'text.Join(first=text.Join(first="a", site="left"), site="right")'
+    file = small.write("leaves.py", PIPELINE.format(value=value))
     done = small.run("fed", "plan", "small", str(file))
     assert done.returncode == 0, done.stderr
     assert "  left → right: text.Join, `records`\n  right → home: text.Join, `records`\n" in done.stdout

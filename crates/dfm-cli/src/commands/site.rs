@@ -121,6 +121,9 @@ fn decided(context: &Context, file: &Path, policy: &SitePolicy) -> Result<(), Fa
         say(format!("rule {}: {}", rule.name, whole(rule)));
     }
     say(format!("errors: {}", policy.errors));
+    if !policy.publish.is_empty() {
+        say(format!("publish: {}", policy.publish.join(", ")));
+    }
     for of in ["leaves", "per_day", "audit", "limits"] {
         for (key, value) in decided[of].as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()) {
             let of = if of == "limits" { String::new() } else { format!("{of} ") };
