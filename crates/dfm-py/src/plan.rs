@@ -14,6 +14,10 @@ use serde_json::json;
 /// An operation and its provider.
 type Operation<'p> = (&'p str, Option<&'p str>);
 
+/// A value that leaves a site: that site, who gets it, its node, and the operations of whose results there may be
+/// something in it.
+type Crossing = (String, String, Py<PyAny>, Vec<String>);
+
 /// A pipeline as one net per site.
 #[pyclass(frozen, module = "dfm._native")]
 pub struct Plan {
@@ -70,7 +74,7 @@ impl Plan {
 
     /// Each value that leaves a site: that site, who gets it, its node, and the operations at the site of whose results
     /// there may be something in it.
-    fn crossings(&self, py: Python<'_>) -> PyResult<Vec<(String, String, Py<PyAny>, Vec<String>)>> {
+    fn crossings(&self, py: Python<'_>) -> PyResult<Vec<Crossing>> {
         let found = dfm_plan::crossings(&self.plan).into_iter();
         found.map(|one| Ok((one.from, one.to, crate::events::named(py, one.node)?, one.operations))).collect()
     }
