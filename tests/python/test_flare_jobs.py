@@ -1,5 +1,6 @@
 """Does an application that was killed find its job again and get every token exactly once? What does `dfm jobs` say?"""
 
+import asyncio
 import json
 import os
 import shutil
@@ -19,7 +20,7 @@ import pytest
 from dfm._running.loop import SiteLoop
 from dfm.api import PlaceParam, Yield
 from dfm.errors import SessionError
-from dfm.flare._keeping import FlareKeeps
+from dfm.flare._keeping import FlareKeeps, Surroundings
 from dfm.flare._packets import Packet
 from dfm.session import JobStatus
 from dfm.session._keeping import PositionFile
@@ -323,3 +324,47 @@ def test_a_position_file_holds_what_was_noted_last(tmp_path: Path) -> None:
     assert PositionFile(path).read() == {(0, 0): 100, "end": 1, (1, 2, 3): 7}, "what nobody noted says nothing"
     second.close(remove=True)
     assert not path.exists()
+
+
+def test_what_is_noted_when_nobody_can_ask_for_it_any_more_leaves_no_file(tmp_path: Path) -> None:
+    """A callback returns on its thread as the job's end is told on another."""
+    path = tmp_path / "job"
+    file = PositionFile(path)
+    file.note((1, 0), 1)
+    file.close(remove=True)
+    file.note((1, 0), 2)
+    assert not path.exists()
+    assert str(path) not in "".join(map(os.readlink, Path("/proc/self/fd").glob("*")))
+
+
+def test_where_nothing_is_kept_any_more_nobody_waits_to_be_sure_of_it(tmp_path: Path) -> None:
+    """The session's job is lost before what was made at home is to be told."""
+
+    async def ask() -> None:
+        told: list[dict[str, Any]] = []
+        keeps = FlareKeeps(
+            tmp_path,
+            Surroundings(
+                loop=asyncio.get_running_loop(),
+                homesite="home",
+                tell=told.append,
+                opened=lambda: asyncio.sleep(0),
+                why_lost=str,
+                once_begun=lambda job, then: then(),
+                sealing=lambda: None,
+                over=lambda job: None,
+            ),
+        )
+        sure: list[int] = []
+        keeps.when_sure(1, lambda: sure.append(1))
+        keeps.fail("it was ended")
+        assert sure == [1]
+        keeps.when_sure(2, lambda: sure.append(2))
+        assert sure == [1, 2] and told == [{"confirm": 1}]
+        keeps.begin_again()
+        keeps.when_sure(3, lambda: sure.append(3))
+        assert sure == [1, 2]
+        keeps.take_confirmation(3)
+        assert sure == [1, 2, 3]
+
+    asyncio.run(ask())

@@ -159,6 +159,8 @@ class FlareKeeps:
         self._tell = of.tell
         self._opened = of.opened
         self._once_begun = of.once_begun
+        self._answers = True
+        """Whether the session's present job may still answer."""
         self._unsure: dict[int, Callable[[], None]] = {}
         self._recalls: dict[int, tuple[asyncio.Future[Any], Callable[[Recalled], Any]]] = {}
         self._past: list[tuple[str, bytes, Buffer | None]] = []
@@ -181,6 +183,9 @@ class FlareKeeps:
 
     def when_sure(self, job: int, then: Callable[[], None]) -> None:
         """As `Keeps`."""
+        if not self._answers:
+            then()
+            return
         self._unsure[job] = then
         self._tell({"confirm": job})
 
@@ -261,8 +266,13 @@ class FlareKeeps:
             packets,
         )
 
+    def begin_again(self) -> None:
+        """The session has another job, which will answer."""
+        self._answers = True
+
     def fail(self, reason: str) -> None:
         """No answer will come."""
+        self._answers = False
         for job in list(self._unsure):
             self.take_confirmation(job)
         recalls, self._recalls, self._past, self._wrong = self._recalls, {}, [], ""

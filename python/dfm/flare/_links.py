@@ -99,6 +99,7 @@ class FlareLinks:
         self._sites = {}
         self._reasons = {}
         self._over = False
+        self._keeps.begin_again()
         self._connection = connection = Connection(
             self._kit,
             self._credentials,

@@ -138,6 +138,7 @@ class PositionFile:
         self._path = path
         self._lock = threading.Lock()
         self._file: int | None = None
+        self._closed = False
         self._end = 0
         self._last: tuple[Key, int] | None = None
 
@@ -158,12 +159,14 @@ class PositionFile:
         return had
 
     def note(self, key: Key, total: int) -> None:
-        """Writes down how many tokens of a series were had.
+        """Writes down how many tokens of a series were had. Without effect once it is closed, on whatever thread.
 
         Raises:
             OSError: the file cannot be written.
         """
         with self._lock:
+            if self._closed:
+                return
             if self._file is None:
                 private_folder(self._path.parent)
                 self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -188,6 +191,7 @@ class PositionFile:
     def close(self, remove: bool) -> None:
         """Closes the file, and removes it."""
         with self._lock:
+            self._closed = True
             if self._file is not None:
                 os.close(self._file)
                 self._file = self._last = None
