@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from pydantic import BaseModel
 
+from dfm._values import check_columns
 from dfm.api import ErrorRecord
 from dfm.exec import Frame
 
@@ -42,7 +43,9 @@ def save(value: Any, folder: Path, name: str) -> Path:
 
     Raises:
         OSError: the file cannot be written.
+        ValueError: it is a table of which two columns have one name.
     """
+    check_columns(value)
     folder.mkdir(parents=True, exist_ok=True)
     kind = type(value).__module__.partition(".")[0]
     if kind == "numpy" and hasattr(value, "shape"):
@@ -59,11 +62,12 @@ def save(value: Any, folder: Path, name: str) -> Path:
     elif kind == "polars" and hasattr(value, "write_parquet"):
         path = folder / f"{name}.parquet"
         value.write_parquet(path)
-    elif kind == "pyarrow" and hasattr(value, "schema"):
+    elif kind == "pyarrow" and hasattr(value, "num_rows"):
         import pyarrow.parquet
 
         path = folder / f"{name}.parquet"
-        pyarrow.parquet.write_table(value, path)
+        table = value if isinstance(value, pyarrow.Table) else pyarrow.Table.from_batches([value])
+        pyarrow.parquet.write_table(table, path)
     elif isinstance(value, bytes | bytearray | memoryview):
         path = folder / f"{name}.bin"
         path.write_bytes(value)

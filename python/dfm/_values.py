@@ -9,6 +9,7 @@ that it is given before it makes anything, and makes nothing that is much larger
 """
 
 import base64
+import collections
 import contextlib
 import functools
 import importlib
@@ -224,7 +225,9 @@ def elements(value: Any) -> list[Any]:
     Raises:
         TypeError: the value is no sequence.
         LimitError: it has too many.
+        ValueError: two columns of a table have one name, so that its rows are no dictionaries.
     """
+    check_columns(value)
     kind = cast("type[Any]", type(value))
     module = kind.__module__.partition(".")[0]
     rows = getattr(value, "num_rows", None) if module == "pyarrow" else None
@@ -248,6 +251,25 @@ def elements(value: Any) -> list[Any]:
         ) from None
     _check_elements(len(found))
     return found
+
+
+def check_columns(value: Any) -> None:
+    """Raises:
+    ValueError: two columns of a table have one name, of which a dictionary of a row's cells would leave one out.
+    """
+    module = type(value).__module__.partition(".")[0]
+    names: Any = ()
+    if module == "pandas" and hasattr(value, "columns"):
+        names = value.columns
+    elif module == "pyarrow" and hasattr(value, "num_rows"):
+        names = value.schema.names
+    counts: collections.Counter[Any] = collections.Counter(names)
+    twice: list[Any] = [name for name, count in counts.items() if count > 1]
+    if twice:
+        raise ValueError(
+            f"the table has more than one column {twice[0]!r}, so that a row is no dictionary of its cells; give each "
+            "column a name of its own"
+        )
 
 
 def _check_elements(count: int) -> None:

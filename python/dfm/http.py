@@ -168,14 +168,20 @@ class Call:
                     query |= _entries(name, sent, value)
                 case "header":
                     text = _text(name, value)
-                    if not text.isprintable():
-                        raise ValueError(f"`{name}` has characters that no header has")
+                    if not _fits_header(text):
+                        raise ValueError(f"`{name}` has characters that no header has: it takes printable ASCII")
                     headers[sent.name] = text
                 case _:
                     content, headers["Content-Type"] = _content(name, sent.name, value)
         for secret in self._interface.secrets:
             target = headers if secret.place == "header" else query
-            target[secret.name] = secret.before + self._site.secret_for_key(secret.key)
+            text = secret.before + self._site.secret_for_key(secret.key)
+            if secret.place == "header" and not _fits_header(text):
+                raise ValueError(
+                    f"the secret `{secret.key}` has characters that no header has, which takes printable ASCII; look "
+                    "for a line's end or a letter with an accent in what the site has for it"
+                )
+            target[secret.name] = text
         return self._interface.address.rstrip("/") + path, query, headers, content
 
     async def _answer(
@@ -270,6 +276,10 @@ def _bare(address: str) -> str:
 def _origin(address: str) -> tuple[str, str | None, int | None]:
     parts = urlsplit(address)
     return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+
+
+def _fits_header(text: str) -> bool:
+    return text.isascii() and text.isprintable()
 
 
 def _text(name: str, value: Any) -> str:

@@ -121,6 +121,16 @@ def test_a_statement_holds_for_its_job_its_purpose_and_its_words(west):
         check(west, changed, "ended", JOB)
 
 
+@pytest.mark.parametrize("part", ["text", "signature", "certificate"])
+@pytest.mark.parametrize("odd", ["ü", "\U0001f600", "\ud800"])
+def test_a_statement_with_letters_that_it_cannot_have_is_refused_as_any_other(west, part, odd):
+    said = json.loads(sign(west, HELLO, JOB, {}))
+    for forged in (said | {part: odd + said[part]}, said | {part: odd}):
+        for text in (json.dumps(forged), json.dumps(forged, ensure_ascii=False)):
+            with pytest.raises(Untrusted):
+                check(west, text, HELLO, JOB)
+
+
 def test_a_certificate_that_was_seen_is_of_no_use_without_its_key(west, east):
     mine = json.loads(Secret(east, JOB).hello)
     mine["certificate"] = json.loads(Secret(west, JOB).hello)["certificate"]

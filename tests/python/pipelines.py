@@ -147,6 +147,21 @@ def made_values(fed):
     Yield(value=fed.Echo(value=[one, [bad]], site="server"), place="bad")
 
 
+def beyond_ascii(fed):
+    value = fed.Echo(value={"Ω": PlaceParam(place="größe")}, site="east")
+    with TryFromCache(key=("naïve", value)) as kept:
+        kept.cache(fed.Echo(value=value, site="server"))
+    Yield(value=fed.Echo(value=kept.fieldref("Ω", issubs=True), site="west"), place="結果")
+    Yield(value=fed.Fail(value="größer", site="west"), place="Fehler ✗")
+
+
+def columns_of_one_name(fed):
+    table = fed.Echo(value=PlaceParam(place="start"), site="east")
+    Yield(value=fed.Echo(value=table, site="west"), place="whole")
+    with ForEach(seq=table) as row:
+        Yield(value=fed.Echo(value=row, site="server"), place="rows")
+
+
 def each_site(fed):
     with ForEach(seq=[1, 2]) as n:
         with EachSite(offers=[fed.Add, fed.Total], at_least=3) as here:
@@ -188,6 +203,12 @@ def table():
     return pyarrow.table({"n": [1, 2, None], "name": ["a", "b", "c"]})
 
 
+def twice_named():
+    import pyarrow
+
+    return pyarrow.table([[1, 2], ["x", None]], names=["a", "a"])
+
+
 CASES = {
     "chain": (chain, [{"start": 0}]),
     "frames": (chain, [{"start": n} for n in range(30)]),
@@ -211,6 +232,8 @@ CASES = {
     "limits": (limits, [{}]),
     "rounds": (rounds, [{"start": 3}, {"start": 0}]),
     "made values": (made_values, [{"start": 1}]),
+    "beyond ASCII": (beyond_ascii, [{"größe": "日本"}, {"größe": "\U0001f600"}]),
+    "columns of one name": (columns_of_one_name, [{"start": twice_named}]),
     "each site": (each_site, [{"base": 10}, {"base": 20}]),
 }
 """By name, what writes a pipeline, and its frames' parameters; one that can be called makes its value."""

@@ -71,6 +71,22 @@ def test_every_kind_of_sequence_has_elements(session, fed, kind):
     assert job.results("all") == [elements]
 
 
+def test_a_table_with_two_columns_of_one_name_has_no_rows(session, fed):
+    arrow = pytest.importorskip("pyarrow")
+
+    def build():
+        table = fed.Echo(value=PlaceParam("table"), site="east")
+        Yield(value=fed.Echo(value=table, site="west"), place="whole")
+        with ForEach(seq=table) as row:
+            Yield(value=fed.Echo(value=row, site="west"), place="rows")
+
+    table = arrow.table([[1], ["x"]], names=["a", "a"])
+    job = run(session, build, {"table": table})
+    assert job.results("whole") == [table]
+    (error,) = [one for token in job.errors for one in token.errors]
+    assert error.type == "ValueError" and "more than one column 'a'" in error.message
+
+
 @pytest.mark.parametrize("kind", ["Count", "CountAsync"])
 def test_a_generators_items_are_elements(session, fed, kind):
     def build():

@@ -282,7 +282,19 @@ def test_what_is_no_part_of_a_path_stays_in_its_place(shop, seen):
             shop.call("store", "pets.Class", "pets", petId=bad)
     with pytest.raises(ValueError, match="no header"):
         shop.call("store", "pets.ListPets", "pets", X_Trace="a\r\nX-Bad: b")
+    with pytest.raises(ValueError, match="no header"):
+        shop.call("store", "pets.ListPets", "pets", X_Trace="日本")
     assert len(seen) == 1
+
+
+@pytest.mark.parametrize("secret", ["sésame", "sesame\n", "日本"])
+def test_a_secret_that_no_header_has_is_named_and_not_told(shop, seen, secret):
+    with (
+        Federation("petted", homesite="home", secrets={"pets": secret}) as federation,
+        pytest.raises(ValueError, match="the secret `pets` has characters that no header has") as caught,
+    ):
+        federation.call("store", "pets.ListPets", "pets", X_Trace="t")
+    assert secret not in str(caught.value) and not seen
 
 
 def test_a_request_is_made_again_where_that_does_no_harm(shop, seen):

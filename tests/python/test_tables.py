@@ -9,10 +9,11 @@ import warnings
 import numpy
 import pandas
 import pyarrow
+import pyarrow.parquet
 import pytest
 import scipy.sparse
 import xarray
-from dfm import _values
+from dfm import _results, _values
 from dfm.exec._keys import key_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -167,6 +168,45 @@ def test_frames_are_the_same_key_if_they_are_the_same(one, other):
     assert key_of((one,)) == key_of((there_and_back(one),))
     if key_of((one,)) == key_of((other,)):
         pandas.testing.assert_frame_equal(one, other, check_freq=False, check_flags=False)
+
+
+def twice_named():
+    """Tables with two columns of one name, and cells with two fields of one name."""
+    arrays = [pyarrow.array([1, 2]), pyarrow.array(["x", None])]
+    table = pyarrow.table(arrays, names=["a", "a"])
+    frame = pandas.DataFrame([[1, "x"], [2, None]], columns=["a", "a"])
+    return frame, table, table.to_batches()[0], pyarrow.StructArray.from_arrays(arrays, names=["a", "a"])
+
+
+def test_columns_of_one_name_travel_as_they_are():
+    frame, *others = twice_named()
+    assert_same_frame(frame, there_and_back(frame))
+    for value in others:
+        back = there_and_back(value)
+        assert type(back) is type(value) and back.equals(value)
+        assert value.type == back.type if isinstance(value, pyarrow.Array) else value.schema.equals(back.schema)
+
+
+def test_columns_of_one_name_are_each_part_of_a_key():
+    for value in twice_named()[:3]:
+        other = value.iloc[:, ::-1] if isinstance(value, pandas.DataFrame) else value.select([1, 0])
+        assert key_of((value,)) != key_of((other,))
+    with pytest.raises(TypeError, match="two fields of one name cannot be part of a cache's key"):
+        key_of((pyarrow.table({"s": twice_named()[3]}),))
+    with pytest.raises(TypeError, match="two fields of one name cannot be part of a cache's key"):
+        cells = twice_named()[3]
+        key_of((pandas.DataFrame({"s": pandas.array(cells, pandas.ArrowDtype(cells.type))}),))
+
+
+def test_rows_with_columns_of_one_name_are_refused_where_one_would_be_left_out(tmp_path):
+    for value in twice_named()[:3]:
+        with pytest.raises(ValueError, match="more than one column 'a'"):
+            _values.elements(value)
+        with pytest.raises(ValueError, match="more than one column 'a'"):
+            _results.save(value, tmp_path, "value")
+    assert not list(tmp_path.iterdir())
+    batch = pyarrow.table({"a": [1], "b": [2]}).to_batches()[0]
+    assert pyarrow.parquet.read_table(_results.save(batch, tmp_path, "value")).to_pylist() == [{"a": 1, "b": 2}]
 
 
 def test_times_with_nulls_are_keys():

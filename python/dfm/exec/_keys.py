@@ -126,7 +126,17 @@ def _column(column: Any) -> bytes:
 
     if pyarrow.types.is_primitive(column.type) and not column.null_count:
         return _hash(column.to_numpy())
-    return _hash(column.to_pylist())
+    return _hash(_cells(column.to_pylist))
+
+
+def _cells(listed: Callable[[], Any]) -> Any:
+    """A column's cells, where Arrow can make them Python's."""
+    try:
+        return listed()
+    except ValueError as error:
+        raise TypeError(
+            f"a column whose cells have two fields of one name cannot be part of a cache's key: {error}"
+        ) from None
 
 
 def _pandas(value: Any) -> tuple[Any, ...] | None:
@@ -148,7 +158,7 @@ def _pandas_column(column: Any) -> list[Any]:
     categories = getattr(kind, "categories", None)
     names = list(column.names) if hasattr(column, "names") else column.name
     kept = None if categories is None else [categories.tolist(), kind.ordered]
-    return [names, str(kind), kept, column.tolist()]
+    return [names, str(kind), kept, _cells(column.tolist)]
 
 
 def _polars(value: Any) -> tuple[Any, ...] | None:

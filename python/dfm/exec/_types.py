@@ -22,6 +22,7 @@ from pydantic import BaseModel, BeforeValidator, Field, InstanceOf, RootModel, S
 from pydantic.dataclasses import is_pydantic_dataclass
 from pydantic_core import PydanticCustomError
 
+from dfm._values import check_columns
 from dfm.errors import Public
 
 Check = Callable[[Any], Any]
@@ -327,6 +328,7 @@ def listed(value: Any) -> Any:
     """What is a sequence to `ForEach` is an array; its items are looked at as Python has them."""
     if isinstance(value, list | tuple | str | bytes | dict):
         return cast(Any, value)
+    check_columns(value)
     for name in ("tolist", "to_pylist", "to_list"):
         if callable(to_list := getattr(value, name, None)):
             return to_list()
