@@ -35,11 +35,13 @@ def test_a_python_file_is_planned_and_drawn_and_so_is_the_saved_pipeline(small: 
         tmp_path / "p.json",
         "p.svg",
     )
-    done = small.run("fed", "plan", "small", str(file), "--svg", str(tmp_path / svg), "--", str(saved))
+    drawn = ["--svg", str(tmp_path / svg), "--mermaid", str(tmp_path / "p.mmd")]
+    done = small.run("fed", "plan", "small", str(file), *drawn, "--", str(saved))
     assert done.returncode == 0, done.stderr
     assert "text.Join at home" in done.stdout
     assert "at left: in use after 1 ms" in done.stdout
     assert "this is not the pipeline" in done.stderr
+    assert (tmp_path / "p.mmd").read_text().startswith("flowchart TD\n")
     assert ET.parse(tmp_path / svg).getroot().tag.endswith("svg")
     again = small.run("--json", "fed", "plan", "small", str(saved))
     assert again.returncode == 0, again.stderr

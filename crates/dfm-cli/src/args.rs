@@ -751,6 +751,9 @@ pub struct Plan {
     /// Also draw the plan into this file.
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
+    /// Also write the plan into this file as a flowchart that documents draw (Mermaid).
+    #[arg(long, value_name = "FILE")]
+    pub mermaid: Option<PathBuf>,
     /// Also save the plan into this file: the pipeline, with each operation at its chosen site.
     #[arg(long, value_name = "FILE")]
     pub save: Option<PathBuf>,

@@ -16,7 +16,7 @@ pub use render::{render, to_json};
 pub use report::Report;
 pub use shown::{one_line, shown, shown_json};
 pub use sources::{Position, Sources};
-pub use xml::xml;
+pub use xml::{fitted, text_width, xml};
 
 /// A piece of a source text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
-use dfm_diag::xml;
+use dfm_diag::{fitted, text_width, xml};
 use dfm_net::{Frame, NodeId};
 use indexmap::IndexMap;
 use serde_json::{Value, json};
@@ -22,8 +22,9 @@ const RIGHT: f64 = 36.0;
 const HEAD: f64 = 34.0;
 const ROW: f64 = 20.0;
 const PAD: f64 = 6.0;
-/// Of a character of the small font, at most.
-const CHARACTER: f64 = 6.6;
+/// Of a site's letters, as wide as bold ones are, and of an operation's.
+const SITE: f64 = 13.0 * 1.15;
+const SMALL: f64 = 11.0;
 /// The most rows of a lane; calls beyond them are told of in a line.
 const MOST_ROWS: usize = 60;
 /// The most calls and marks that are drawn.
@@ -155,7 +156,7 @@ pub fn timeline_svg(record: &Record) -> String {
          viewBox=\"0 0 {WIDTH} {height}\" font-family=\"sans-serif\" font-size=\"11\">\n\
          <rect width=\"{WIDTH}\" height=\"{height}\" fill=\"white\"/>\n"
     );
-    let (mut top, mut drawn, mut lanes, mut boxes) = (HEAD, 0, String::new(), String::new());
+    let (mut top, mut drawn, mut lanes, mut waits, mut boxes) = (HEAD, 0, String::new(), String::new(), String::new());
     for (index, (site, lane)) in timeline.lanes.iter().enumerate() {
         let below = lane.rows as f64 * ROW + 2.0 * PAD + ROW;
         let colour = COLOURS[index % COLOURS.len()];
@@ -164,7 +165,7 @@ pub fn timeline_svg(record: &Record) -> String {
             "<rect y=\"{top}\" width=\"{WIDTH}\" height=\"{below}\" fill=\"{colour}\" stroke=\"white\" \
              stroke-width=\"3\"/>\n<text x=\"8\" y=\"{}\" font-size=\"13\" font-weight=\"bold\">{}<title>{}</title></text>",
             top + PAD + 14.0,
-            xml(site, 15),
+            fitted(site, SITE, LEFT - 16.0),
             xml(site, 200)
         );
         if lane.hidden > 0 {
@@ -175,6 +176,7 @@ pub fn timeline_svg(record: &Record) -> String {
             drawn += 1;
             if drawn <= MOST_DRAWN {
                 let y = top + PAD + call.row as f64 * ROW;
+                draw_wait(&mut waits, call, (x(call.at), y), scale);
                 draw_call(&mut boxes, &timeline.name(call.node), call, (x(call.at), y), scale);
             }
         }
@@ -189,6 +191,8 @@ pub fn timeline_svg(record: &Record) -> String {
     }
     svg.push_str(&lanes);
     draw_axis(&mut svg, timeline.length, scale, top);
+    // Below the boxes: one that waits in a row may have another before it.
+    svg.push_str(&waits);
     svg.push_str(&boxes);
     if drawn > MOST_DRAWN {
         let _ = writeln!(
@@ -201,8 +205,8 @@ pub fn timeline_svg(record: &Record) -> String {
     svg + "</svg>\n"
 }
 
-fn draw_call(svg: &mut String, name: &str, call: &Call<'_>, (left, y): (f64, f64), scale: f64) {
-    let (width, waited) = ((call.seconds * scale).max(1.0), call.waited * scale);
+fn draw_wait(svg: &mut String, call: &Call<'_>, (left, y): (f64, f64), scale: f64) {
+    let waited = call.waited * scale;
     if waited >= 1.0 {
         let _ = writeln!(
             svg,
@@ -211,6 +215,10 @@ fn draw_call(svg: &mut String, name: &str, call: &Call<'_>, (left, y): (f64, f64
             y + ROW / 2.0
         );
     }
+}
+
+fn draw_call(svg: &mut String, name: &str, call: &Call<'_>, (left, y): (f64, f64), scale: f64) {
+    let width = (call.seconds * scale).max(1.0);
     let (fill, stroke) = if call.failed { ("#fbd0d0", "#a22") } else { ("#fff", "#334") };
     let told = format!(
         "{name}, frame {}: {}, waited {}{}",
@@ -228,15 +236,15 @@ fn draw_call(svg: &mut String, name: &str, call: &Call<'_>, (left, y): (f64, f64
         xml(&told, 300)
     );
     // As much of the operation's own name as the box has room for.
-    let room = ((width - 6.0) / CHARACTER).max(0.0) as usize;
-    if room >= 3 {
+    let room = width - 6.0;
+    if room >= text_width("nn…", SMALL) {
         let short = name.rsplit('.').next().unwrap_or(name);
         let _ = writeln!(
             svg,
             "<text x=\"{:.1}\" y=\"{:.1}\" pointer-events=\"none\">{}</text>",
             left + 3.0,
             y + 14.0,
-            xml(short, room)
+            fitted(short, SMALL, room)
         );
     }
 }
@@ -276,9 +284,16 @@ fn draw_axis(svg: &mut String, length: f64, scale: f64, bottom: f64) {
             svg,
             "<path d=\"M{x:.1} {HEAD}V{bottom:.1}\" stroke=\"#556\" stroke-opacity=\"0.2\"/>\
              <text x=\"{x:.1}\" y=\"22\" text-anchor=\"middle\" fill=\"#114\">{}</text>",
-            shown_seconds(at)
+            round_seconds(at)
         );
     }
+}
+
+/// A round time without the zeros behind it.
+fn round_seconds(seconds: f64) -> String {
+    let text = shown_seconds(seconds);
+    let Some((number, unit)) = text.split_once(' ').filter(|(number, _)| number.contains('.')) else { return text };
+    format!("{} {unit}", number.trim_end_matches('0').trim_end_matches('.'))
 }
 
 /// A document of the trace event format, which Chrome's and Perfetto's viewers read: a process for each site, a thread for

@@ -7,7 +7,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write;
 
-use dfm_diag::xml;
+use dfm_diag::{fitted, text_width, xml};
 use indexmap::IndexMap;
 
 use crate::check::shown as shown_node;
@@ -24,8 +24,13 @@ const GAP: (f64, f64) = (46.0, 11.0);
 const HEAD: f64 = 40.0;
 /// The most boxes of one site side by side; more go into further rows.
 const MAX_COLUMNS: usize = 4;
-/// The most characters of a line of the small font in a box.
-const LINE: usize = 26;
+/// So much wider than others bold letters are.
+const BOLD: f64 = 1.15;
+/// Pixels for a line in a box.
+const LINE: f64 = BOX.0 - 10.0;
+/// Of the letters of labels and of what stands below a box's first line.
+const SMALL: f64 = 10.0;
+const NOTE: &str = "no time: no cost known";
 const COLOURS: [&str; 6] = ["#eaf2fb", "#eef7ea", "#fdf3e4", "#f6ecf8", "#e9f6f5", "#fbecec"];
 
 /// The rectangle around something: left, top, right, bottom.
@@ -35,7 +40,9 @@ type Area = (f64, f64, f64, f64);
 /// expected, and beside them, of a run, those that were measured.
 pub fn picture(estimate: &Estimate, run: Option<&MeasuredRun>) -> String {
     let grid = Grid::new(estimate);
-    let (width, height) = (grid.columns as f64 * COLUMN, grid.height);
+    let is_known = |node: &EstimatedNode| node.finish < UNKNOWN;
+    let notes = !estimate.nodes.iter().all(is_known);
+    let (width, height) = (grid.columns as f64 * COLUMN, grid.height + if notes { 14.0 } else { 0.0 });
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
          viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" font-size=\"12\">\n\
@@ -50,9 +57,10 @@ pub fn picture(estimate: &Estimate, run: Option<&MeasuredRun>) -> String {
             svg,
             "<rect x=\"{left}\" width=\"{width}\" height=\"{height}\" fill=\"{colour}\" stroke=\"white\" \
              stroke-width=\"3\"/>\n<text x=\"{}\" y=\"22\" text-anchor=\"middle\" font-size=\"14\" \
-             font-weight=\"bold\">{}</text>",
+             font-weight=\"bold\">{}<title>{}</title></text>",
             left + width / 2.0,
-            xml(site, columns * 22)
+            fitted(site, 14.0 * BOLD, width - 12.0),
+            xml(site, 200)
         );
     }
     let mut labels = String::new();
@@ -72,12 +80,19 @@ pub fn picture(estimate: &Estimate, run: Option<&MeasuredRun>) -> String {
                 }
                 None => edge_text(edge, &estimate.nodes[edge.from].site != site),
             };
-            draw_label(&mut labels, &way, &text, &mut taken);
+            draw_label(&mut labels, &way, &text, &grid, &mut taken);
         }
     }
     for (index, node) in estimate.nodes.iter().enumerate() {
         let measured = run.map(|run| run.nodes[index].as_ref());
         draw_node(&mut svg, node, measured, grid.area(index));
+    }
+    if notes {
+        let (x, y) = (COLUMN / 2.0, height - 6.0);
+        let _ = writeln!(
+            labels,
+            "<text x=\"{x}\" y=\"{y}\" text-anchor=\"middle\" font-size=\"10\" fill=\"#556\">{NOTE}</text>"
+        );
     }
     svg + &labels + "</svg>\n"
 }
@@ -90,13 +105,13 @@ fn draw_node(svg: &mut String, node: &EstimatedNode, measured: Option<Option<&Me
     let known = node.finish < UNKNOWN;
     let (done, expected) = match known.then(|| shown_seconds(node.finish)) {
         Some(finish) => (format!("done after {finish}"), format!("expected {finish}")),
-        None => ("no cost known".to_owned(), "no cost known".to_owned()),
+        None => Default::default(),
     };
     let lines = match measured {
-        None => [beside(&id, &done), xml(&repeated(node), LINE)],
+        None => [beside(&id, &done), fitted(&repeated(node), SMALL, LINE)],
         Some(Some(run)) => [beside(&id, &format!("done after {}", shown_seconds(run.finish))), expected],
         Some(None) if node.operation => [beside(&id, "did not run"), expected],
-        Some(None) => [xml(&id, LINE), String::new()],
+        Some(None) => [beside(&id, ""), String::new()],
     };
     let far = measured.flatten().filter(|_| known).is_some_and(|run| {
         let (more, less) = (run.finish.max(node.finish), run.finish.min(node.finish));
@@ -106,7 +121,7 @@ fn draw_node(svg: &mut String, node: &EstimatedNode, measured: Option<Option<&Me
     let middle = (left + right) / 2.0;
     let title = xml(&format!("{id}: {} at {}", node.label, node.site), usize::MAX);
     let lines: Vec<(&String, &str)> = lines.iter().zip(colours).filter(|(text, _)| !text.is_empty()).collect();
-    let (label, line) = (xml(&node.label, 21), top + 30.0 - 6.5 * lines.len() as f64);
+    let (label, line) = (fitted(&node.label, 12.0, LINE), top + 30.0 - 6.5 * lines.len() as f64);
     let _ = write!(
         svg,
         "<g><title>{title}</title><rect x=\"{left}\" y=\"{top}\" width=\"{}\" height=\"{}\" rx=\"{round}\" \
@@ -125,8 +140,10 @@ fn draw_node(svg: &mut String, node: &EstimatedNode, measured: Option<Option<&Me
 
 /// A node's name, cut to what the rest leaves of the line in its box.
 fn beside(id: &str, rest: &str) -> String {
-    let room = LINE.saturating_sub(rest.chars().count() + 2);
-    format!("{}, {rest}", xml(id, room))
+    if rest.is_empty() {
+        return fitted(id, SMALL, LINE);
+    }
+    format!("{}, {rest}", fitted(id, SMALL, LINE - text_width(&format!(", {rest}"), SMALL)))
 }
 
 /// How often a node fires, if not once.
@@ -215,6 +232,13 @@ impl<'a> Grid<'a> {
         (left, top, left + BOX.0, top + BOX.1)
     }
 
+    /// Where the lane begins and ends that has a point.
+    fn lane_at(&self, x: f64) -> (f64, f64) {
+        let ends = |(first, columns): &(usize, usize)| (*first as f64 * COLUMN, (first + columns) as f64 * COLUMN);
+        let mut lanes = self.lanes.values().map(ends);
+        lanes.find(|(_, right)| x <= *right).unwrap_or((0.0, COLUMN))
+    }
+
     fn way(&self, edge: &EstimatedEdge) -> Way {
         let (source, target) = (self.area(edge.from), self.area(edge.to));
         let start = ((source.0 + source.2) / 2.0, source.3);
@@ -299,20 +323,21 @@ fn draw_edge(svg: &mut String, way: &Way, signal: bool) {
 fn edge_text(edge: &EstimatedEdge, leaves: bool) -> String {
     let size = shown_bytes(edge.bytes);
     match edge.seconds {
-        _ if !leaves => size,
-        Some(seconds) => format!("{size}, {}", shown_seconds(seconds)),
-        None => format!("{size}, ? s"),
+        Some(seconds) if leaves => format!("{size}, {}", shown_seconds(seconds)),
+        _ => size,
     }
 }
 
-/// Writes beside the edge, where there is room.
-fn draw_label(svg: &mut String, way: &Way, text: &str, taken: &mut Vec<Area>) {
-    if text.is_empty() {
+/// Writes beside the edge, where there is room in a lane.
+fn draw_label(svg: &mut String, way: &Way, text: &str, grid: &Grid<'_>, taken: &mut Vec<Area>) {
+    let width = text_width(text, SMALL) + 4.0;
+    if text.is_empty() || width > COLUMN - 4.0 {
         return;
     }
-    let width = text.chars().count() as f64 * 5.4 + 4.0;
     let area_at = |along: f64| {
         let (x, y) = point_on(way, along);
+        let (left, right) = grid.lane_at(x);
+        let x = x.clamp(left + width / 2.0 + 2.0, right - width / 2.0 - 2.0);
         (x - width / 2.0, y - 7.0, x + width / 2.0, y + 6.0)
     };
     let is_free = |area: &Area| taken.iter().all(|a| area.2 < a.0 || a.2 < area.0 || area.3 < a.1 || a.3 < area.1);

@@ -2,11 +2,14 @@
 
 use std::collections::HashSet;
 
+use dfm_diag::text_width;
 use dfm_net::{Frame, Measured, NodeId};
 use dfm_plan::{
-    Estimate, FedInfo, Options, Pipeline, Plan, compare, explain, explain_run, picture, plan_and_estimate,
-    suggested_costs,
+    Estimate, EstimatedEdge, EstimatedNode, FedInfo, Options, Pipeline, Plan, compare, explain, explain_run, mermaid,
+    picture, plan_and_estimate, suggested_costs,
 };
+use proptest::prelude::*;
+use proptest::sample::Index;
 use serde_json::json;
 
 const SITES: [&str; 4] = ["home", "oslo", "lima", "accra"];
@@ -151,4 +154,98 @@ fn stand_apart(name: &str, svg: &str) {
         })
         .collect();
     assert_eq!(places.len(), 51);
+}
+
+/// Something that is drawn: left, top, right, bottom.
+type Area = (f64, f64, f64, f64);
+
+/// The texts of a picture, each with what it is in: its box, or its lane.
+fn texts(svg: &str) -> Vec<(String, Area, Option<Area>)> {
+    let number = |tag: &str, name: &str| {
+        let value = tag.split_once(&format!(" {name}=\""))?.1.split_once('"')?.0;
+        value.parse::<f64>().ok()
+    };
+    let rect = |tag: &str| {
+        let (x, y) = (number(tag, "x")?, number(tag, "y").unwrap_or(0.0));
+        Some((x, y, x + number(tag, "width")?, y + number(tag, "height")?))
+    };
+    let lanes: Vec<Area> = svg.lines().filter(|line| line.contains("stroke-width=\"3\"")).filter_map(rect).collect();
+    let mut found = vec![];
+    for line in svg.lines() {
+        let of_box =
+            line.starts_with("<g>").then(|| rect(&line[line.find("<rect").expect("each has a box")..])).flatten();
+        for text in line.split("<text").skip(1) {
+            let (tag, text) = text.split_once('>').expect("a tag ends");
+            let text = text.split('<').next().expect("it is a text");
+            let text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
+            let (x, y) = (number(tag, "x").expect("a place"), number(tag, "y").expect("a place"));
+            let size = number(tag, "font-size").unwrap_or(12.0);
+            let bold = if tag.contains("bold") { 1.15 } else { 1.0 };
+            let half = text_width(&text, size * bold) / 2.0;
+            let area = (x - half, y - 0.8 * size, x + half, y + 0.2 * size);
+            let lane = lanes.iter().find(|lane| lane.0 <= area.0 && area.2 <= lane.2).copied();
+            found.push((text, area, of_box.or(lane)));
+        }
+    }
+    found
+}
+
+fn any_name() -> impl Strategy<Value = String> {
+    prop_oneof!["[a-z.]{1,12}", "[A-Zmw@%]{1,60}", "\\PC{0,60}", "[<>&\"'\\x00-\\x1f\u{202e}日本]{1,40}"]
+}
+
+prop_compose! {
+    fn any_estimate()(
+        nodes in prop::collection::vec((any_name(), any_name(), 0..4_usize, any::<bool>(), 0..7_u8, any::<u64>()), 1..30),
+        sites in prop::collection::vec(any_name(), 4),
+        edges in prop::collection::vec((any::<Index>(), any::<Index>(), any::<bool>(), 0.0..1e15, prop::option::of(0.0..1e9)), 0..60),
+    ) -> Estimate {
+        let many = nodes.len();
+        let nodes = nodes.into_iter().map(|(id, label, site, operation, time, firings)| EstimatedNode {
+            node: if id.len() % 2 == 0 { NodeId::Number(firings) } else { NodeId::Name(id) },
+            label,
+            operation,
+            site: format!("{site}{}", sites[site]),
+            firings: if time % 2 == 0 { 1.0 } else { firings as f64 },
+            elements: None,
+            finish: match time { 0 => f64::INFINITY, time => 10_f64.powi(i32::from(time) * 3 - 9) * 1.234_567 },
+            compute: 1.0, fixed: 0.0, rounds: 1.0, bytes: 10.0, given: 0.0, levels: 1,
+        });
+        let edges = edges.into_iter().filter_map(|(from, to, signal, bytes, seconds)| {
+            let (one, other) = (from.index(many), to.index(many));
+            (one != other).then(|| EstimatedEdge { from: one.min(other), to: one.max(other), signal, bytes, seconds })
+        });
+        let mut edges: Vec<EstimatedEdge> = edges.collect();
+        edges.sort_by_key(|edge| (edge.to, edge.from));
+        edges.dedup_by_key(|edge| (edge.to, edge.from));
+        Estimate { assumed_elements: None, nodes: nodes.collect(), edges }
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_stands_over_another_or_leaves_its_box_or_lane(estimate in any_estimate(), runs in any::<bool>()) {
+        let run = runs.then(|| compare(&estimate, &[], &[1000.0]));
+        let svg = picture(&estimate, run.as_ref());
+        let texts = texts(&svg);
+        for (at, (text, area, around)) in texts.iter().enumerate() {
+            let around = around.ok_or_else(|| TestCaseError::fail(format!("{text:?} leaves its lane")))?;
+            let inside = around.0 <= area.0 && around.1 <= area.1 && area.2 <= around.2 && area.3 <= around.3;
+            prop_assert!(inside, "{text:?} at {area:?} is not within {around:?}");
+            for (other, beside, _) in &texts[..at] {
+                let apart = area.2 <= beside.0 || beside.2 <= area.0 || area.3 <= beside.1 || beside.3 <= area.1;
+                prop_assert!(apart, "{text:?} at {area:?} stands over {other:?} at {beside:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_flowchart_has_a_line_for_each_node_and_edge_and_no_name_acts_in_it(estimate in any_estimate()) {
+        let text = mermaid(&estimate);
+        let sites: HashSet<&str> = estimate.nodes.iter().map(|node| node.site.as_str()).collect();
+        prop_assert_eq!(text.lines().count(), 1 + 2 * sites.len() + estimate.nodes.len() + estimate.edges.len());
+        for line in text.lines() {
+            prop_assert!(line.matches('"').count() % 2 == 0 && !line.contains("<script"), "{}", line);
+        }
+    }
 }

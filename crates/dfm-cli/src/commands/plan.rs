@@ -32,6 +32,9 @@ pub fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
     if let Some(file) = &args.svg {
         write(context, file, &dfm_plan::picture(&estimate, None), "drawn")?;
     }
+    if let Some(file) = &args.mermaid {
+        write(context, file, &dfm_plan::mermaid(&estimate), "written")?;
+    }
     if let Some(file) = &args.save {
         write(context, file, &dfm_plan::saved(&plan, &pipeline), "saved")?;
     }
