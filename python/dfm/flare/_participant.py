@@ -144,13 +144,14 @@ class Participant:
         adapters.mask_process()
         self._driver.adapters = adapters
         self._driver.carry = self._send
-        logging.getLogger().addHandler(self._driver.said())
+        logging.getLogger().addHandler(said := self._driver.said())
         packages, modules = _values.packages_of(self._settings), _values.modules_of(self._settings)
         _values.set_policy(False, packages, modules, self._policy.limits.value_bytes)
         ready.set_result(None)
         with printed_to(self._logger):
             await self._over.wait()
             await self._driver.end()
+        logging.getLogger().removeHandler(said)
 
     def _send(self, packets: Sequence[tuple[str, Buffer]]) -> None:
         for receiver, packet in packets:
