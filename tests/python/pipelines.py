@@ -152,7 +152,7 @@ def beyond_ascii(fed):
     with TryFromCache(key=("naïve", value)) as kept:
         kept.cache(fed.Echo(value=value, site="server"))
     Yield(value=fed.Echo(value=kept.fieldref("Ω", issubs=True), site="west"), place="結果")
-    Yield(value=fed.Fail(value="größer", site="west"), place="Fehler ✗")
+    Yield(value=fed.Fail(value="größer", site="server"), place="Fehler ✗")
 
 
 def columns_of_one_name(fed):
