@@ -5,9 +5,11 @@ All tests of sessions share one federation that runs; here those that break it c
 # pyright: basic, reportMissingImports=false
 
 import dataclasses
+import gc
 import json
 import os
 import subprocess
+import weakref
 from pathlib import Path
 
 import pytest
@@ -93,6 +95,16 @@ def test_several_executions_at_once(flare, fed):
     prepared = flare.prepare(written(lambda: chain(fed)))
     jobs = [flare.execute(prepared, {"start": n}) for n in range(20)]
     assert [job.results() for job in jobs] == [[n + 24] for n in range(20)]
+
+
+def test_nothing_of_a_session_lives_when_it_is_closed(federation, fed):
+    """NVFlare keeps its cell for a while, and what it knows of streams."""
+    with opened(federation) as session:
+        assert session.run(written(lambda: chain(fed)), start=1) == {"yield": [25]}
+        home = weakref.ref(session._home)
+    del session
+    gc.collect()
+    assert home() is None
 
 
 def test_two_sessions_at_once(federation, flare, fed):

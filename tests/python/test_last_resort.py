@@ -2,9 +2,11 @@
 # pyright: basic
 
 import asyncio
+import gc
 import socket
 import struct
 import threading
+import weakref
 
 import pytest
 from dfm import _native
@@ -178,3 +180,14 @@ def test_a_link_that_ends_while_it_takes_no_more_is_told():
     assert not failed
     (closed,) = told
     assert isinstance(closed, _native.Closed) and closed.site == "east"
+
+
+def test_nothing_of_a_session_lives_when_it_is_closed(runtime, fed):
+    with Pipeline() as pipeline:
+        Yield(value=fed.Add(a=fed.Add(a=1, site="home"), site="east"))
+    with runtime.get_session(target="local") as session:
+        assert session.run(pipeline) == {"yield": [3]}
+        home = weakref.ref(session._home)
+    del session
+    gc.collect()
+    assert home() is None

@@ -28,7 +28,7 @@ from dfm._running.said import Said, streaming
 from dfm._running.sending import Sending, Sent
 from dfm._running.threads import Body, Threads
 from dfm._shown import clean_logger
-from dfm.errors import RefusedError
+from dfm.errors import RefusedError, SessionError
 from dfm.exec._adapters import Adapters, Bound, kind_of
 from dfm.exec._asking import WaitsForApproval
 from dfm.exec._audit import Audit
@@ -57,6 +57,11 @@ _LOOK = 0.3
 """Seconds between two looks whether a person has decided."""
 _LONGEST_CALL = 10 * 365 * 86400
 """Seconds that are as good as no limit."""
+
+
+def _nobody(*_: Any) -> None:
+    """Who is asked of what leaves a site that is closed: no more does."""
+    raise SessionError("the site is closed")
 
 
 class SiteLoop:
@@ -191,6 +196,9 @@ class SiteLoop:
         self._abandon(list(self._calls))
         if self._adapters is not None:
             self._adapters.close()
+            # The collector does not see what the native site holds, and this leads back to it.
+            self.site.give_receipts(_nobody)
+            self.site.guard(_nobody, False)
         self.threads.close()
 
     def _readable(self, name: str) -> None:

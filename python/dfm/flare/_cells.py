@@ -136,6 +136,17 @@ def serve_started(cell: Any, started: Callable[[], None]) -> None:
     cell.register_request_cb(channel=CHANNEL, topic=STARTED, cb=heard)
 
 
+def serve_nothing(cell: Any) -> None:
+    """Takes no messages of these kinds any more. NVFlare keeps a cell that was stopped for up to an hour, and so
+    whoever takes its messages."""
+
+    def refuse(request: Any) -> Any:
+        return make_reply(ReturnCode.INVALID_SESSION, "no messages are expected any more")
+
+    for topic in (BATCH, STARTED):
+        cell.register_request_cb(channel=CHANNEL, topic=topic, cb=refuse)
+
+
 def serve_joins(cell: Any, join: Callable[[str, bytes], bytes | None]) -> None:
     """Has `join(origin, request)` answer requests to be let in; None refuses."""
 

@@ -21,13 +21,13 @@ from nvflare.fuel.hci.proto import MetaStatusValue
 
 from dfm.errors import SessionError
 from dfm.flare import _told
-from dfm.flare._cells import CellWay, NotYet, job_cell, serve_batches, serve_started
+from dfm.flare._cells import CellWay, NotYet, job_cell, serve_batches, serve_nothing, serve_started
 from dfm.flare._channel import HELLO, Channel, Secret
 from dfm.flare._identity import Credentials, Untrusted, check_server
 from dfm.flare._job import LIST, OPEN, name_of, write_job
 from dfm.flare._kit import Kit
 from dfm.flare._lane import Lane
-from dfm.flare._login import log_in
+from dfm.flare._login import log_in, log_out
 from dfm.flare._packets import Packet
 from dfm.flare._sealing import SERVER, HomeSealing
 from dfm.flare._signing import Signer
@@ -219,8 +219,8 @@ class Connection:
         if last and self._lane is not None and wanted(self._kit):
             self._leave_standby()
         if self._flare is not None:
-            with contextlib.suppress(Exception):
-                self._flare.close()
+            serve_nothing(self._flare.api.get_cell())
+            log_out(self._flare)
 
     def _end(self) -> None:
         self._closing.set()

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from nvflare.fuel.f3.cellnet.core_cell import CoreCell
 from nvflare.fuel.flare_api import api_spec
 from nvflare.fuel.flare_api.flare_api import Session
 from nvflare.fuel.hci.client import api
@@ -74,3 +75,12 @@ def log_in(kit: Kit, check: Callable[[], None] = lambda: None) -> Any:
             raise SessionError(
                 f"the federation does not let user '{kit.user}' in, with the kit {kit.folder}: {error}"
             ) from None
+
+
+def log_out(session: Any) -> None:
+    """Ends NVFlare's session of a user, whose cell NVFlare would keep by its name."""
+    cell = session.api.get_cell()
+    with contextlib.suppress(Exception):
+        session.close()
+    if cell is not None:
+        CoreCell.ALL_CELLS.pop(cell.get_fqcn(), None)
