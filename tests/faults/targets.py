@@ -17,10 +17,14 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+from dfm.api import Pipeline, Yield
 from dfm.session import Session
 from eventually import until
 from flare_federation import Federation, opened
 from link import Link, through
+
+SITES = ("server", "east", "west")
+"""Those that are not the application's."""
 
 
 class Sites(Protocol):
@@ -41,6 +45,10 @@ class Sites(Protocol):
 
     def knows(self, pid: int) -> Callable[[], bool]:
         """Says later whether the session has heard that this one of them has ended."""
+        ...
+
+    def mend(self) -> None:
+        """When no job runs: has those sites take part again that were lost."""
         ...
 
 
@@ -88,6 +96,7 @@ def _kill(sites: Sites, chance: random.Random) -> Iterator[None]:
     with at_some_time(chance, kill):
         yield
     until(lambda: all(known() for known in knows), 60)
+    sites.mend()
 
 
 @contextlib.contextmanager
@@ -205,6 +214,9 @@ class Local(Sites):
         # The link's end is there before anything else that the application could ask.
         return lambda: True
 
+    def mend(self) -> None:
+        pass  # the next job does
+
 
 class Flare(Sites):
     """The sites of a session on a POC that runs."""
@@ -227,11 +239,19 @@ class Flare(Sites):
         links, connection, site = self._links, self._links._connection, self._processes().get(pid)
         return lambda: links._connection is not connection or links._over or site in links._reasons
 
+    def mend(self) -> None:
+        # A job that needs only some sites would keep the others from taking part, as long as it runs.
+        fed = importlib.import_module("small.fed.api.work")
+        with Pipeline() as everywhere:
+            for site in SITES:
+                Yield(value=fed.Add(a=1, site=site), place=site)
+        self.session.prepare(everywhere)
+
     def _processes(self) -> dict[int, str]:
         """The site of each that is there."""
         found: dict[int, str] = {}
         job = self._links._connection.job
-        for site in ("server", "east", "west") if job else ():
+        for site in SITES if job else ():
             with contextlib.suppress(AssertionError):
                 found[self._federation.process(site, job)] = site
         return found

@@ -23,8 +23,8 @@ def test_jobs_end_as_they_have_to_whatever_happens(small):
 @pytest.mark.flare
 @pytest.mark.timeout(300)
 def test_jobs_on_flare_end_as_they_have_to_whatever_happens(federation):
-    seen, broken = soak.sessions(functools.partial(targets.flare, federation), "f", 12)
-    assert not broken and sum(seen.values()) == 12
+    seen, broken = soak.sessions(functools.partial(targets.flare, federation), "f", 10)
+    assert not broken and sum(seen.values()) == 10
     assert {"cut", "kill", "stop", "cancel"} <= seen.keys(), "take a seed with all of them"
 
 

@@ -56,6 +56,8 @@ class Link:
 
     def close(self) -> None:
         """Ends it."""
+        # The thread that waits there would keep it open.
+        self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self.go_on()
         self.cut()
