@@ -13,13 +13,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from dfm.api import Advise, ErrorToken, ForEach, Pipeline, PlaceParam, Retry, Yield
+from dfm.api import Advise, ErrorToken, ForEach, Pipeline, PlaceParam, Retry, TryFromCache, Yield
 from dfm.api.discovery import ErrorFieldAdvice
 from dfm.errors import RefusedError, SessionError
+from dfm.exec import Release
 from dfm.exec._counting import Counting
 from dfm.exec._deciding import Deciding, _fits, _is_now
 from dfm.exec._leaving import Leaving
-from dfm.exec._policy import Constraint, Leaves, PerDay, SitePolicy, When, read_file
+from dfm.exec._policy import Constraint, Leaves, PerDay, SitePolicy, Suppress, When, read_file
 from dfm.exec._release import Releasing
 from dfm.testing import Asker, Federation
 from eventually import until
@@ -307,10 +308,11 @@ def test_rows_are_of_tables_arrays_and_lists():
         numpy.zeros((3, 1)),
         range(3),
         [[1, 2, 3]],
+        numpy.zeros((0, 3)),
         *tables({"a": [1] * 3}),
     ):
         assert refuses(two, many), many
-    for few in ([1, 2], numpy.zeros((2, 9)), "long text", *tables({"a": [1, 2]})):
+    for few in ([1, 2], numpy.zeros((2, 9)), numpy.zeros(()), numpy.zeros((0, 2)), "long text", *tables({"a": [1, 2]})):
         assert not refuses(two, few), few
 
 
@@ -340,6 +342,24 @@ def test_a_table_leaves_only_with_groups_that_are_large_enough():
     ]
     for value in bad:
         assert refuses(group, value), value
+
+
+def test_a_refusal_tells_nothing_of_the_value():
+    numpy = pytest.importorskip("numpy")
+    for leaves, value in (
+        ({"rows": 2}, [0] * 981),
+        ({"rows": 2}, {number: 0 for number in range(981)}),
+        ({"rows": 2}, numpy.zeros((0, 981))),
+        ({"kinds": ["number"]}, "981"),
+        ({"never_columns": ["ssn*"]}, {"ssn 981": 1}),
+        ({"smallest_group": ("n", 1000)}, {"n": 981}),
+        ({"suppress": Suppress(10, ["n*"])}, numpy.zeros(1, [("n981", "f8")])),
+    ):
+        with pytest.raises(RefusedError) as refused:
+            leaving(**leaves).judge(value, 1, "home", None, [])
+        assert "`leaves." in str(refused.value) and "981" not in str(refused.value)
+    with pytest.raises(RefusedError, match="a value of more than 100 bytes"):
+        leaving(bytes=100).judge(b"", 1, "home", None, [], size=981)
 
 
 def test_a_value_of_many_levels_does_not_leave_unseen():
@@ -582,6 +602,35 @@ def test_what_operations_are_declared_to_tell_is_held_against_the_policy(federat
     with Pipeline(mode="discovery") as pipeline:
         report = fed.Report(city=Advise(), month=Advise(), site="east")
     assert "refuses" not in str(federation.session.discover(pipeline)[report])
+
+
+class TotalsOnly(Release):
+    def release(self, value, request):
+        if request.operation == "work.Echo":
+            raise RefusedError("no total")
+        return value
+
+
+@pytest.mark.parametrize("leaves", ["disclosures: [aggregate]", "release: {class: test_governance.TotalsOnly}"])
+def test_what_a_cache_keeps_is_not_taken_for_another_operations_result(
+    federation, file, fed, tmp_path, monkeypatch, leaves
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    file.write_text(f"default: allow\nleaves: {{{leaves}}}\n")
+
+    def kept(body):
+        with TryFromCache(key="k") as value:
+            value.cache(body(site="east"))
+        return value
+
+    def records(site):
+        return fed.Echo(value=[1, 2], site=site)
+
+    def total(site):
+        return fed.Total(items=[4], site=site)
+
+    assert answer(federation, lambda: Yield(value=fed.Total(items=kept(records), site="east"))) == ([3], [])
+    assert answer(federation, lambda: Yield(value=kept(total))) == ([4], [])
 
 
 def test_what_a_site_publishes_is_held_against_a_pipeline_before_anything_runs(small, file, fed, command, tmp_path):

@@ -515,13 +515,20 @@ class Adapters:
             )
         match step:
             case _native.CacheStep.LOOK_UP:
-                bound = Bound(self._cache.look_up, "thread")
+                bound = Bound(functools.partial(self._look_up, self._cache), "thread")
                 bound.accepted = {"parts"}
             case _native.CacheStep.STORE:
                 bound = Bound(self._cache.store, "thread")
                 bound.accepted = {"key", "value"}
         bound.plain = True
         return bound
+
+    def _look_up(self, cache: Cache, parts: tuple[Any, ...]) -> _native.Found | _native.NotFound:
+        """What is found of these parts: nothing, where the policy asks which operations have made a value that leaves.
+        An entry does not say it, and the body that it spares may be another one than it was made by."""
+        leaves = self.deciding.policy().leaves
+        found = cache.look_up(parts)
+        return _native.NotFound(found.key) if leaves is not None and leaves.asks_who_made_it() else found
 
     def _value(self, source: dict[str, Any], what: str) -> Any:
         try:

@@ -242,13 +242,11 @@ class _Counts:
             return parts
         if kind.__name__ in TABLES.get(module, ()):
             return self._table(value, module)
-        if names := [str(name) for name in _named(value) if name is not None and self._is_count(name)]:
-            raise CoarseError("suppress", f"the counts '{names[0]}' in a value of type {type_name(value)}")
+        if any(name is not None and self._is_count(name) for name in _named(value)):
+            raise CoarseError("suppress", f"counts in a value of type {type_name(value)}")
         for name, part in fields(value) if module not in ("numpy", *_OTHERS, *TABLES) else ():
             if self._is_count(name) and self._is_small(part):
-                raise CoarseError(
-                    "suppress", f"a small count, the field '{name}' of a value of type {type_name(value)}"
-                )
+                raise CoarseError("suppress", f"a small count, a field of a value of type {type_name(value)}")
             if self.of(part, depth + 1) is not part:
                 raise CoarseError("suppress", f"a value of type {type_name(value)} with a small count in it")
         return value

@@ -1,7 +1,9 @@
 """May a value leave its site, after the site's policy?
 
 Every value that is sent to another process is judged here: before it is encoded, all of it, and with its size when it
-is. What stays at the site is nobody's business.
+is. What stays at the site is nobody's business. A refusal
+is told to the application, so it names the policy's numbers and patterns, and none of the value's: else those would be
+what leaves.
 """
 
 from __future__ import annotations
@@ -130,7 +132,7 @@ class Leaving:
     def _judge(self, size: int) -> None:
         leaves = self._deciding.held().leaves
         if leaves is not None and leaves.bytes is not None and size > leaves.bytes:
-            raise self._refused("bytes", f"a value of {size} bytes; no more than {leaves.bytes} may")
+            raise self._refused("bytes", f"a value of more than {leaves.bytes} bytes")
         self._counting.leave(size)
 
     def _check(self, leaves: Leaves, value: Any, depth: int) -> None:
@@ -141,13 +143,14 @@ class Leaving:
         for one in (*([kind] if kind else ()), *sorted(held)):
             if leaves.kinds is not None and one and one not in leaves.kinds:
                 raise self._refused("kinds", f"a value that is, or has in it, {one}; it is of type {type_name(value)}")
-        rows = _rows(value) if kind in ("list", "dictionary", "array", "table") else None
+        rows = _rows(value, kind) if kind in ("list", "dictionary", "array", "table") else None
         if rows is not None and leaves.rows is not None and rows > leaves.rows:
-            raise self._refused("rows", f"a {kind} of {rows} rows; no more than {leaves.rows} may")
+            raise self._refused("rows", f"a {kind} of more than {leaves.rows} rows")
         if leaves.never_columns is not None:
-            for column in _columns(value, kind):
-                if any(_native.is_like(column, pattern) for pattern in leaves.never_columns):
-                    raise self._refused("never-columns", f"the column '{column}'")
+            columns = _columns(value, kind)
+            for pattern in leaves.never_columns:
+                if any(_native.is_like(column, pattern) for column in columns):
+                    raise self._refused("never-columns", f"a column like '{pattern}'")
         if leaves.smallest_group is not None:
             self._check_group(*leaves.smallest_group, value, kind)
         for part in parts:
@@ -240,10 +243,12 @@ def _arrow_kind(of: Any) -> str:
     return "number" if known.is_primitive(of) or known.is_decimal(of) or known.is_null(of) else "text"
 
 
-def _rows(value: Any) -> int | None:
-    shape = getattr(value, "shape", None)
+def _rows(value: Any, kind: str | None) -> int | None:
+    shape = cast("tuple[int, ...] | None", getattr(value, "shape", None))
     if isinstance(shape, tuple):
-        return cast("tuple[int, ...]", shape)[0] if shape else 1
+        # Where no elements are sent, axes of any length cost nothing, and may be what the value tells.
+        is_free = kind == "array" and not getattr(value, "nbytes", 0)
+        return max(shape, default=1) if is_free else (*shape, 1)[0]
     return len(value) if hasattr(value, "__len__") else None
 
 

@@ -140,6 +140,10 @@ class Leaves:
     release: ReleasePolicy | None = None
     """Who has the last word."""
 
+    def asks_who_made_it(self) -> bool:
+        """Whether it matters which operations have made a value."""
+        return self.disclosures is not None or self.release is not None
+
 
 @dataclasses.dataclass(frozen=True)
 class PerDay:
