@@ -28,7 +28,7 @@ def main(version: str) -> str | None:
     if tuple(map(int, numbers.groups())) <= tuple(map(int, declared.groups())):
         return f"{version} is not above {before}, which the crates have"
     changes = CHANGELOG.read_text(encoding="utf-8")
-    if f"{UNRELEASED}\n- " not in changes:
+    if not changes.partition(UNRELEASED)[2].partition("\n## ")[0].strip():
         return f"{CHANGELOG} has nothing under '{UNRELEASED.strip()}'"
     if run("git", "status", "--porcelain"):
         return "there are changes that are not committed"
