@@ -61,6 +61,7 @@ VALUES: dict[str, dict[str, Any]] = {
         "clients": {
             "cellar": {
                 "kit": {"secret": "kit", "checksum": "12"},
+                "policy": {"configMap": "cellar-policy"},
                 "env": [{"name": "DATA", "value": "/data"}],
                 "envFrom": [{"secretRef": {"name": "cellar"}}],
                 "egress": [{"to": [{"ipBlock": HELD}], "ports": [{"port": 5432}]}],
@@ -271,6 +272,26 @@ def test_a_site_may_have_an_image_and_containers_of_its_own(folder: Path, tmp_pa
         assert services["reception"]["image"] == "teams/reception:3" and len(others) == 1
 
 
+def test_a_policy_comes_from_its_owners_config_map_and_what_it_writes_down_is_kept(
+    folder: Path, tmp_path: Path
+) -> None:
+    objects = rendered(folder / "orchard/chart", VALUES["everything"], tmp_path)
+    sites = {one["metadata"]["name"]: one["spec"] for one in objects if one["kind"] == "StatefulSet"}
+    for name, site in sites.items():
+        spec = site["template"]["spec"]
+        container = spec["containers"][0]
+        mounts = {one["mountPath"]: one for one in container["volumeMounts"]}
+        maps = [one["configMap"] for one in spec["volumes"] if "configMap" in one]
+        policy = {"name": "DFM_POLICY", "value": "/policy/policy.yaml"}
+        if name == "fruit-cellar":
+            assert [one["name"] for one in maps] == ["cellar-policy"] and policy in container["env"]
+            assert mounts["/policy"]["readOnly"] and "subPath" not in mounts["/policy"]
+        else:
+            assert maps == [] and "/policy" not in mounts and policy not in container["env"]
+        assert mounts["/workspace"]["name"] == site["volumeClaimTemplates"][0]["metadata"]["name"]
+        assert container["securityContext"]["readOnlyRootFilesystem"] and spec["securityContext"]["runAsNonRoot"]
+
+
 @pytest.mark.parametrize("block", [one for one in blocks(PAGE) if CHART.match(one.text)])
 def test_values_that_the_guide_shows_are_taken(folder: Path, tmp_path: Path, block: Block) -> None:
     assert rendered(folder / "orchard/chart", yaml.safe_load(block.text), tmp_path)
@@ -283,6 +304,7 @@ def test_wrong_values_are_refused(folder: Path, helm: str) -> None:
         "server.port=1",
         "image.pullPolicy=Sometimes",
         "clients.cellar.replicas=2",
+        "clients.cellar.policy.file=policy.yaml",
         "server.ports={}",
         "server.ingress.enabled=true",
     ):
@@ -358,6 +380,33 @@ def test_a_site_starts_from_its_kit_and_ends_when_told(
     assert site.returncode == 143 and "ended with exit code 143" in rest
     # The kit itself is as it was.
     assert "localhost:8002" in (tmp_path / "kits/reception/startup/fed_client.json").read_text()
+
+
+def test_a_policy_is_read_where_its_owner_changes_it_and_the_log_outlives_the_container(
+    folder: Path, tmp_path: Path, kit: Callable[[str], Path]
+) -> None:
+    made = kit("brief")
+    env = {"DFM_SITE": "brief", "DFM_WORKSPACE_CLIENT_INIT_PATH": str(made)}
+    policy, root = made / "local/policy.yaml", tmp_path / "root"
+    in_force = root / "local/policy.yaml"
+
+    def start(**more: str) -> str:
+        return site_process(folder, tmp_path, **env, **more).communicate(timeout=20)[0]
+
+    start()
+    assert not in_force.exists()
+    policy.write_text("default: deny\n")
+    for kept in ("audit/log.jsonl", "requests/one", "sessions/.calls"):
+        (root / kept).parent.mkdir(exist_ok=True)
+        (root / kept).write_text("kept")
+    start()
+    policy.write_text("default: allow\n")
+    assert in_force.read_text() == "default: allow\n"
+    (tmp_path / "mounted.yaml").write_text("errors: type\n")
+    start(DFM_POLICY=str(tmp_path / "mounted.yaml"))
+    assert in_force.read_text() == "errors: type\n" and policy.read_text() == "default: allow\n"
+    assert {(root / kept).read_text() for kept in ("audit/log.jsonl", "requests/one", "sessions/.calls")} == {"kept"}
+    assert "but no policy is there" in start(DFM_POLICY="/none")
 
 
 def test_a_sites_exit_code_is_the_scripts(folder: Path, tmp_path: Path, kit: Callable[[str], Path]) -> None:

@@ -10,6 +10,7 @@
 #   DFM_WORKSPACE_SERVER_INIT_PATH for a server, DFM_WORKSPACE_CLIENT_INIT_PATH for a client
 #   /kit
 # DFM_WORKSPACE_ROOT     what the site keeps from one start to the next [/workspace]
+# DFM_POLICY             the site's policy, a file that is read where it is, in place of local/policy.yaml in the kit
 # DFM_SERVER_ADDRESS     HOST:PORT where a client finds its server, if not where its kit says
 set -euo pipefail
 # Whatever the site writes is its own: keys, jobs, logs, caches.
@@ -76,6 +77,13 @@ prepare() {
         rm -rf "${root:?}/$part"
         mv "$root/$part.new" "$root/$part"
     done
+    # A link: whoever changes the policy there changes it for the running site.
+    if [ -n "${DFM_POLICY:-}" ]; then
+        [ -f "$DFM_POLICY" ] || fail "DFM_POLICY says $DFM_POLICY, but no policy is there"
+        ln -sf "$DFM_POLICY" "$root/local/policy.yaml"
+    elif [ ! -f "$archive" ] && [ -f "$kit/local/policy.yaml" ]; then
+        ln -sf "$(cd "$kit" && pwd)/local/policy.yaml" "$root/local/policy.yaml"
+    fi
     rm -rf "$root/.kit"
     mkdir -p "$root/transfer"
 }
