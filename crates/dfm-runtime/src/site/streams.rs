@@ -46,7 +46,7 @@ impl<H: Host> Site<H> {
             measuring.item(call, size(&mut self.host, value));
         }
         running.sent += 1;
-        let behind = running.sent - running.consumed.values().min().copied().unwrap_or(running.sent);
+        let behind = running.sent.saturating_sub(running.consumed.values().min().copied().unwrap_or(running.sent));
         running.waits = behind >= STREAM_WINDOW;
         let (id, waits) = (running.job, running.waits);
         if waits {
@@ -84,7 +84,7 @@ impl<H: Host> Site<H> {
     pub(super) fn wait_no_more_for(&mut self, site: &str, id: JobId) {
         for (call, running) in self.running.iter_mut().filter(|(_, running)| running.job == id) {
             running.consumed.retain(|(consumer, _), _| consumer != site);
-            let behind = running.sent - running.consumed.values().min().copied().unwrap_or(running.sent);
+            let behind = running.sent.saturating_sub(running.consumed.values().min().copied().unwrap_or(running.sent));
             if running.waits && behind < STREAM_WINDOW / 2 {
                 running.waits = false;
                 self.due.go_on(*call);
@@ -93,7 +93,8 @@ impl<H: Host> Site<H> {
         }
     }
 
-    /// Notes how much a consumer has had, and lets a generator go on that waited for that.
+    /// Notes how much a consumer has had, all that there will be (`u64::MAX`) once its stream has ended with an item that
+    /// could not be sent, and lets a generator go on that waited for that.
     pub(super) fn credit(&mut self, id: JobId, consumer: &str, place: PlaceId, frame: &Frame, count: u64) {
         let Some(job) = self.jobs.get(&id) else { return };
         let Some(call) = job.streams.get(&(consumer.to_owned(), place, frame.clone())) else { return };

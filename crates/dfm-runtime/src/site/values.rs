@@ -36,7 +36,8 @@ impl<H: Host> Site<H> {
             Err(why) => {
                 let failure = self.unsendable(id, place, site, &frame, &why);
                 let errors = Payload::Errors(vec![failure]);
-                self.push(site, &Message::Token(id, place, frame, errors), vec![]);
+                self.push(site, &Message::Token(id, place, frame.clone(), errors), vec![]);
+                self.credit(id, site, place, &frame, u64::MAX);
             }
         }
     }
