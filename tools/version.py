@@ -35,7 +35,9 @@ def main(version: str) -> str | None:
     CARGO.write_text(CARGO.read_text(encoding="utf-8").replace(declared[0], f'version = "{version}"'), encoding="utf-8")
     today = datetime.datetime.now(datetime.UTC).date()
     CHANGELOG.write_text(changes.replace(UNRELEASED, f"{UNRELEASED}\n## {version} ({today})\n"), encoding="utf-8")
-    run("cargo", "update", "--workspace", "--offline")
+    for lock in run("git", "ls-files", "*Cargo.lock").splitlines():
+        # Each has the crates' version, too; whatever reads the manifest beside it brings it up to date.
+        run("cargo", "metadata", "--format-version", "1", "--manifest-path", str(Path(lock).with_suffix(".toml")))
     run("git", "commit", "--all", "--message", f"Release {version}")
     run("git", "tag", "--annotate", "--message", f"dfm {version}", f"v{version}")
     return None
