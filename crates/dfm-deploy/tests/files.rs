@@ -51,7 +51,8 @@ fn snapshots(prefix: &str, files: Vec<File>) {
     for file in files {
         let mode = if file.executable { "executable" } else { "plain" };
         let name = file.path.display().to_string().replace("..", "up").replace('/', "__");
-        let text = file.text.replace(env!("CARGO_PKG_VERSION"), "VERSION");
+        let text = file.text.replace(concat!("==", env!("CARGO_PKG_VERSION")), "==VERSION");
+        let text = text.replace(concat!("dfm ", env!("CARGO_PKG_VERSION")), "dfm VERSION");
         insta::assert_snapshot!(format!("{prefix}__{name}"), format!("{} ({mode})\n{text}", file.path.display()));
     }
 }

@@ -219,7 +219,9 @@ class Connection:
         if last and self._lane is not None and wanted(self._kit):
             self._leave_standby()
         if self._flare is not None:
-            serve_nothing(self._flare.api.get_cell())
+            # NVFlare has taken it away where the server ended the login.
+            if (cell := self._flare.api.get_cell()) is not None:
+                serve_nothing(cell)
             log_out(self._flare)
 
     def _end(self) -> None:
