@@ -34,6 +34,7 @@ def leaves_of(value: Any) -> list[Any]:
 
 @given(VALUES, st.sampled_from([5, 1, 0.01, 0.25, 1000]))
 @example(2.1631275853485708e16, 5)
+@example(7864005509375137.0, 5)
 def test_each_number_is_the_nearest_multiple_and_nothing_else_changes(value, base):
     before = copy.deepcopy(value)
     found = rounded(value, base)

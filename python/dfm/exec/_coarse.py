@@ -25,6 +25,9 @@ _LONGEST = 1 << 20
 _EXACT = 2.0**53
 """From which on a number of floating point has no fraction to be rounded."""
 
+_FAR = 2.0**30
+"""So many multiples from 0 on, a quotient's fraction may be too coarse to tell which of two is nearer."""
+
 
 class CoarseError(Exception):
     """Why a value cannot be made coarse; its text names nothing of the value but its type."""
@@ -54,6 +57,8 @@ def rounded(value: Any, base: float) -> Any:
         if not math.isfinite(times) or max(abs(times), abs(number)) >= _EXACT:
             return number
         multiple = round(round(times) * base, digits)
+        if abs(times) >= _FAR and abs(off := number - multiple) > base / 2:
+            multiple += math.copysign(base, off)
         return int(multiple) if isinstance(number, int) and multiple == int(multiple) else multiple
 
     def array(found: Any) -> Any:
@@ -65,6 +70,9 @@ def rounded(value: Any, base: float) -> Any:
         with numpy.errstate(all="ignore"):
             times = found / base
             multiple = numpy.round(numpy.rint(times) * base, digits)
+            off = found - multiple
+            too_far = (abs(times) >= _FAR) & (abs(off) > base / 2)
+            multiple = numpy.where(too_far, multiple + numpy.copysign(base, off), multiple)
         return numpy.where(numpy.maximum(abs(times), abs(found)) < _EXACT, multiple, found).astype(
             found.dtype if found.dtype.kind == "f" else "f8"
         )
