@@ -550,10 +550,12 @@ class Home:
                 self._be_sure(job)
                 self._give(job, event)
             case _:
-                if not self._unsure[job]:
+                waiting = self._unsure[job]
+                waiting.append(event)
+                if len(waiting) == 1:
                     assert self.keeps is not None
+                    # Where nothing is kept any more, that is now.
                     self.keeps.when_sure(job, lambda: self._be_sure(job))
-                self._unsure[job].append(event)
 
     def _be_sure(self, job: int) -> None:
         for event in self._unsure.pop(job, ()):
