@@ -1,6 +1,7 @@
 """Do some rounds of random faults break no promise? `make soak` plays many more."""
 # pyright: basic, reportMissingImports=false
 
+import functools
 import threading
 from collections import Counter
 
@@ -17,6 +18,14 @@ def test_jobs_end_as_they_have_to_whatever_happens(small):
     seen, broken = soak.sessions(targets.local, "round", 100)
     assert not broken and sum(seen.values()) == 100
     until(lambda: threading.active_count() <= before)
+
+
+@pytest.mark.flare
+@pytest.mark.timeout(300)
+def test_jobs_on_flare_end_as_they_have_to_whatever_happens(federation):
+    seen, broken = soak.sessions(functools.partial(targets.flare, federation), "f", 10)
+    assert not broken and sum(seen.values()) == 10
+    assert {"cut", "kill", "stop", "cancel"} <= seen.keys(), "take a seed with all of them"
 
 
 @pytest.mark.timeout(120)
