@@ -14,6 +14,7 @@ import os
 import secrets
 from pathlib import Path
 
+from dfm.exec._own_files import read_own, write_own
 from dfm.flare._kit import Kit
 
 SESSION = "DFM_FLARE_STANDBY"
@@ -42,7 +43,7 @@ def claim(kit: Kit) -> Standby | None:
     mine = _path(kit).with_suffix(f".{secrets.token_hex(4)}")
     try:
         _path(kit).rename(mine)
-        found = json.loads(mine.read_text(encoding="utf-8"))
+        found = json.loads(read_own(mine))
         return Standby(job=str(found["job"]), session=str(found["session"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -62,10 +63,7 @@ def leave(kit: Kit, standby: Standby) -> None:
     Raises:
         OSError: it cannot be noted.
     """
-    path = _path(kit)
-    new = path.with_suffix(f".{secrets.token_hex(4)}")
-    new.write_text(json.dumps(dataclasses.asdict(standby)) + "\n", encoding="utf-8")
-    new.replace(path)
+    write_own(_path(kit), json.dumps(dataclasses.asdict(standby)).encode())
 
 
 def _path(kit: Kit) -> Path:
