@@ -3,6 +3,7 @@
 
 import asyncio
 import signal
+import sys
 import threading
 from html.parser import HTMLParser
 
@@ -10,6 +11,7 @@ import pytest
 from dfm._html import cell, table
 from dfm.api import PlaceParam, Yield
 from dfm.session import JobStatus
+from dfm.session._notebook import wait_shown
 from eventually import until
 from flare_federation import written
 from IPython.core.interactiveshell import InteractiveShell
@@ -107,8 +109,14 @@ job = session.execute(written(build))
 """
     main = threading.get_ident()
 
+    def waits_there():
+        frame = sys._current_frames()[main]
+        while frame is not None and frame.f_code is not wait_shown.__code__:
+            frame = frame.f_back
+        return frame is not None and shell.user_ns["job"].get_status() is JobStatus.RUNNING
+
     def interrupt():
-        until(lambda: "job" in shell.user_ns and shell.user_ns["job"].get_status() is JobStatus.RUNNING)
+        until(waits_there)
         signal.pthread_kill(main, signal.SIGINT)
 
     thread = threading.Thread(target=interrupt)
