@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from dfm._shown import one_line
 from dfm.exec._audit import BEGINNING, LOG, older_logs, record_of, signed_text
-from dfm.exec._session_key import PURPOSE
+from dfm.exec._session_key import PURPOSE, key_in
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -151,8 +151,6 @@ def verify(folder: Path, credentials: Credentials | None, head: str | None = Non
 
 
 def _key(credentials: Credentials, record: dict[str, Any], session: str) -> Ed25519PublicKey:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
     from dfm.flare._identity import Untrusted, check
 
     try:
@@ -160,7 +158,7 @@ def _key(credentials: Credentials, record: dict[str, Any], session: str) -> Ed25
         said, who = check(credentials, record.get("key"), PURPOSE, session, at)
         if who != credentials.who:
             raise ValueError(f"it is that of '{who.name}'")
-        return Ed25519PublicKey.from_public_bytes(base64.b64decode(str(said["key"]), validate=True))
+        return key_in(said)
     except (Untrusted, TypeError, LookupError, OverflowError, OSError, binascii.Error) as error:
         raise ValueError(str(error)) from None
 

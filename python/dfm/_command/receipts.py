@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from dfm._shown import one_line
 from dfm.exec._receipts import FORMAT, signed_text
-from dfm.exec._session_key import PURPOSE
+from dfm.exec._session_key import PURPOSE, key_in
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -262,7 +262,6 @@ def _by_site(listed: object, key: str) -> dict[str, collections.Counter[Passed]]
 
 def _check_signature(site: str, part: dict[str, Any], session: str, at: str, trusted: Trusted) -> None:
     from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     from dfm.flare._identity import Untrusted, check_by
 
@@ -271,8 +270,7 @@ def _check_signature(site: str, part: dict[str, Any], session: str, at: str, tru
         content, who = check_by(trusted.root, part["key"], PURPOSE, session, moment)
         if who.role or who.name != (trusted.server if site == _SERVER else site):
             raise ValueError(f"is signed by '{who.name}'")
-        key = Ed25519PublicKey.from_public_bytes(base64.b64decode(str(content["key"]), validate=True))
-        key.verify(base64.b64decode(str(part["signature"]), validate=True), signed_text(str(part["text"])))
+        key_in(content).verify(base64.b64decode(str(part["signature"]), validate=True), signed_text(str(part["text"])))
     except InvalidSignature:
         raise ValueError("was changed after it was signed") from None
     except Untrusted as error:

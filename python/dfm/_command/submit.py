@@ -1,9 +1,9 @@
 """What does `dfm fed submit NAME pipeline PATH` run?
 
-The command calls `main` in a process of its own with everything decided: PATH FORMAT OUTPUT MEASURE PARAMS
+The command calls `main` in a process of its own with everything decided: PATH FORMAT OUTPUT MEASURE RECEIPT PARAMS
 [ARGUMENT…] in `sys.argv`, FORMAT being `text`, `quiet` for text without what is about progress, or `json`, OUTPUT the
 folder for results or empty, MEASURE empty or, for a job that is measured, JSON with the files for its picture and its
-costs, or null, and PARAMS a JSON object.
+costs, or null, RECEIPT the file for its receipt or empty, and PARAMS a JSON object.
 """
 
 from __future__ import annotations
@@ -122,8 +122,9 @@ def _submit(
         with printer.starting(session):
             prepared = session.prepare(pipeline)
         begin = time.perf_counter()
-        wants = measure is not None, bool(receipt)
-        job = session.execute(prepared, parameters, True, printer, None, *wants)
+        job = session.execute(
+            prepared, parameters, default_callback=printer, measure=measure is not None, receipt=bool(receipt)
+        )
         if os.environ["DFM_TARGET"] == "flare":
             printer.name(job.job_id)
         wait(job, printer)

@@ -7,14 +7,28 @@ in the session a small part of one.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 PURPOSE = "session key"
 """Of the statement in which a site's kit vouches for such a key."""
 
 Vouch = Callable[[dict[str, Any]], str]
 """Signs with the key of the site's kit."""
+
+
+def key_in(statement: Mapping[str, Any]) -> Ed25519PublicKey:
+    """The key that a kit vouches for, for who verifies what it has signed.
+
+    Raises:
+        LookupError, ValueError: there is none.
+    """
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    return Ed25519PublicKey.from_public_bytes(base64.b64decode(str(statement["key"]), validate=True))
 
 
 class SessionKey:

@@ -28,7 +28,7 @@ from dfm.session._measured import Measured
 from dfm.session._notebook import cancelled_with_its_cell, wait_shown
 from dfm.session._progress import Progress, sites_of
 from dfm.session._receipt import whole_receipt
-from dfm.session._status import JobStatus
+from dfm.session._status import OPEN, JobStatus
 from dfm.session._waits import Outside, Wait, waits
 
 STATUS_PLACE = STATUS_PLACE_NAME
@@ -482,7 +482,7 @@ class Job:
 
     def end(self, status: JobStatus) -> None:
         """Says the job's end, once."""
-        if self._status in (JobStatus.FINISHED, JobStatus.FAILED, JobStatus.ABORTED, JobStatus.UNKNOWN):
+        if self._status not in OPEN:
             return
         self._input_open = False
         if self._callbacks.at(STATUS_PLACE) is not None:

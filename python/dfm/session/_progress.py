@@ -8,11 +8,10 @@ from collections.abc import Iterable, Iterator
 from dfm import _native
 from dfm._html import Markup, bar, cell, table
 from dfm._shown import one_line
-from dfm.session._status import JobStatus
+from dfm.session._status import OPEN, JobStatus
 
 _ENOUGH = 0.1
 """Of the known steps so many have to be done before the rest of the time is foretold."""
-_OVER = (JobStatus.FINISHED, JobStatus.FAILED, JobStatus.ABORTED, JobStatus.UNKNOWN)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -74,7 +73,7 @@ class Progress:
     @property
     def waits_for(self) -> tuple[str, ...]:
         """The sites that have not done all that is known to be needed; `Job.waiting` says why."""
-        if self.status in _OVER:
+        if self.status not in OPEN:
             return ()
         return tuple(one.site for one in self.sites if one.done < one.known)
 
@@ -82,7 +81,7 @@ class Progress:
     def left(self) -> float | None:
         """Seconds that it may still take if it goes on as until now; `None` where nobody can know: with its input open,
         in loops, and at its beginning."""
-        if self.status in _OVER:
+        if self.status not in OPEN:
             return 0.0
         known, done = self.known, self.done
         if self.input_open or self.elements or done < max(1.0, _ENOUGH * known):

@@ -32,10 +32,7 @@ from dfm.session._interface import Interface, NodeId
 from dfm.session._job import STATUS_PLACE, Callback, Callbacks, Job, Kept, Results
 from dfm.session._keeping import Looking, Recalled
 from dfm.session._literals import hoisted
-from dfm.session._status import JobStatus
-
-_OPEN = (JobStatus.SUBMITTED, JobStatus.RUNNING)
-"""Of jobs that are not at their end."""
+from dfm.session._status import OPEN, JobStatus
 
 
 class Placement(TypedDict):
@@ -185,7 +182,7 @@ class Session:
         """How long it took until the first sites could be reached, until the first job's record says it."""
 
     def __repr__(self) -> str:
-        settings, open = self._settings, sum(job.get_status() in _OPEN for job in self._jobs)
+        settings, open = self._settings, sum(job.get_status() in OPEN for job in self._jobs)
         state = "not connected" if self._home is None else f"{open} open job{'s' if open != 1 else ''}"
         return f"<Session of '{settings.package}' at '{settings.homesite}' on {self._target}: {state}>"
 
@@ -246,7 +243,7 @@ class Session:
             return
         # The last first: none that waits for its turn gets it from one that is cancelled.
         for job in sorted(self._jobs, key=lambda job: int(job.job_id.rpartition("-")[2]), reverse=True):
-            if job.get_status() in _OPEN:
+            if job.get_status() in OPEN:
                 job.cancel()
         for home in homes:
             home.close()

@@ -15,3 +15,7 @@ class JobStatus(enum.Enum):
     ABORTED = "ABORTED"
     """It was cancelled, or its session closed."""
     UNKNOWN = "UNKNOWN"
+
+
+OPEN = (JobStatus.SUBMITTED, JobStatus.RUNNING)
+"""Of jobs that are not at their end."""
