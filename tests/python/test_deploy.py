@@ -79,6 +79,10 @@ VALUES: dict[str, dict[str, Any]] = {
             }
         },
         "serviceAccount": {"annotations": {"a": "b"}},
+        "telemetry": {
+            "endpoint": "http://collector:4318",
+            "egress": [{"to": [{"ipBlock": HELD}], "ports": [{"port": 4318}]}],
+        },
         "server": {
             "ingress": {
                 "enabled": True,

@@ -17,13 +17,13 @@ def main() -> None:
     """Writes the locks into the folder that is the only argument."""
     folder = Path(sys.argv[1])
 @%- if packaged %@
-    write(folder / "requirements.lock", "data-federation-mesh[flare]==@{ dfm_version }@", ".")
+    write(folder / "requirements.lock", "data-federation-mesh[flare,otel]==@{ dfm_version }@", ".")
     project = Path("pyproject.toml")
     settings = tomllib.loads(project.read_text(encoding="utf-8")) if project.exists() else {}
     write(folder / "build.lock", *settings.get("build-system", {}).get("requires", ["setuptools"]))
 @%- else %@
     own = ["--requirement", "requirements.txt"] if Path("requirements.txt").exists() else []
-    write(folder / "requirements.lock", "data-federation-mesh[flare]==@{ dfm_version }@", *own)
+    write(folder / "requirements.lock", "data-federation-mesh[flare,otel]==@{ dfm_version }@", *own)
 @%- endif %@
 
 
