@@ -76,7 +76,7 @@ fn show(what: &str, shared: &Shared) {
             pause = AGAIN;
         } else {
             above(|| writeln!(stderr(), "{line}")).ok();
-            pause = (2 * pause).min(LONGEST);
+            pause = after(pause);
         }
     }
 }
@@ -84,11 +84,65 @@ fn show(what: &str, shared: &Shared) {
 fn draw(line: &str) {
     let mut drawn = locked(&DRAWN);
     let columns = rustix::termios::tcgetwinsize(stderr()).map_or(80, |size| usize::from(size.ws_col).max(2));
-    let end = line.char_indices().nth(columns - 1).map_or(line.len(), |(end, _)| end);
     let mut stderr = stderr();
-    *drawn = write!(stderr, "{ERASE}{}", &line[..end]).and_then(|()| stderr.flush()).is_ok();
+    *drawn = write!(stderr, "{ERASE}{}", fitting(line, columns)).and_then(|()| stderr.flush()).is_ok();
+}
+
+/// How long a log has no line after one that came after that long.
+fn after(pause: Duration) -> Duration {
+    (2 * pause).min(LONGEST)
+}
+
+/// As much of the line as a terminal of so many columns has room for: one that breaks cannot be erased.
+fn fitting(line: &str, columns: usize) -> &str {
+    let end = line.char_indices().nth(columns - 1).map_or(line.len(), |(end, _)| end);
+    &line[..end]
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_cut_to_the_terminal_whatever_it_says() {
+        assert_eq!(fitting("starts", 80), "starts");
+        assert_eq!(fitting("starts", 7), "starts");
+        assert_eq!(fitting("starts", 6), "start", "the last column would break the line on some terminals");
+        assert_eq!(fitting("größer", 4), "grö");
+        assert_eq!(fitting("", 2), "");
+        assert!(!one_line("a\x1b[2J\nb").contains(char::is_control));
+    }
+
+    #[test]
+    fn a_log_has_ever_fewer_lines_and_never_none() {
+        let mut pause = CALM;
+        let pauses: Vec<u64> = std::iter::from_fn(|| {
+            let this = pause;
+            pause = after(pause);
+            Some(this.as_secs())
+        })
+        .take(7)
+        .collect();
+        assert_eq!(pauses, [30, 60, 120, 240, 480, 600, 600]);
+    }
+
+    #[test]
+    fn what_is_over_is_shown_no_more() {
+        let shared = Arc::new(Shared::default());
+        let here = Arc::clone(&shared);
+        let shows = thread::spawn(move || show("works", &here));
+        drop(Working(shared));
+        shows.join().expect("it ends as soon as it is told");
+    }
+
+    #[test]
+    fn what_stands_on_the_terminal_goes_before_something_is_written_above_it() {
+        *locked(&DRAWN) = true;
+        assert!(above(|| DRAWN.try_lock().is_err()), "nobody draws meanwhile");
+        assert!(!*locked(&DRAWN));
+    }
 }
