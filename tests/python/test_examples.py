@@ -191,6 +191,30 @@ def test_the_stations_are_compared_and_no_record_leaves_one(examples: Path, tmp_
         assert not has_canary(said)
 
 
+NOTEBOOK = """
+import json, sys
+from IPython.core.interactiveshell import InteractiveShell
+
+shell = InteractiveShell.instance()
+for cell in json.load(open(sys.argv[1]))["cells"]:
+    if cell["cell_type"] == "code":
+        done = shell.run_cell("".join(cell["source"]))
+        done.raise_error()
+        if done.result is not None:
+            print("shown as", *shell.display_formatter.format(done.result)[0])
+"""
+"""Runs a notebook's cells, as its kernel would, and says as what their results are shown."""
+
+
+def test_the_notebook_of_the_stations_runs_from_its_first_cell_to_its_last(examples: Path) -> None:
+    run_module(examples / "stations", "stations.apps.prepare")
+    told = run([sys.executable, "-c", NOTEBOOK, "stations.ipynb"], examples / "stations", {})
+    shown = [set(line.split()[2:]) for line in told.splitlines() if line.startswith("shown as")]
+    wanted = ["text/html", "text/html", "image/svg+xml", "image/png", "text/html"]
+    assert [kind in kinds for kind, kinds in zip(wanted, shown, strict=True)] == [True] * 5, told
+    assert told.count("Seattle, 2012 to 2015") == 1 and "chart Image" in told
+
+
 def test_the_stations_say_which_years_they_know(examples: Path) -> None:
     run_module(examples / "stations", "stations.apps.prepare")
     command = [str(DFM), "fed", "submit", "stations", "--target", "local", "pipeline", "stations/apps/years.py"]
