@@ -40,7 +40,7 @@ class Measurement:
 
 @final
 class Notes:
-    """What a site has noted of a job, and how far it is."""
+    """How far a site is with a job."""
 
     @property
     def site(self) -> str: ...
@@ -53,6 +53,22 @@ class Notes:
     @property
     def sent(self) -> int:
         """Bytes of values that the site has sent to others."""
+    @property
+    def left_out(self) -> int:
+        """How much has happened that was not noted."""
+
+@final
+class Happened:
+    """What has happened in a job at a site. Moments are seconds since 1970."""
+
+    def __len__(self) -> int: ...
+    def fired(self) -> list[tuple[int | str, tuple[int, ...], float, float, float, bool]]:
+        """Its calls, each with its node, its frame, when it began, its seconds and those for which it waited before,
+        and whether it failed."""
+    def sent(self) -> list[tuple[int | str, tuple[int, ...], str, float, int]]:
+        """What was sent, each with its node, its frame, where to, when, and its bytes."""
+    def said(self) -> list[tuple[int | str, tuple[int, ...], float, str, str, str]]:
+        """What was logged, each with its node, its frame, when, its level, its logger and its text."""
 
 @final
 class History:
@@ -78,7 +94,7 @@ class History:
 class JobRecord:
     """The record of one job."""
 
-    def add(self, notes: Notes) -> None: ...
+    def add(self, notes: Notes, happened: Happened) -> None: ...
     def failed(self, failure: Failure) -> None: ...
     def end(self, status: str, frames: int, tokens: int, errors: int) -> None: ...
 
@@ -265,16 +281,48 @@ class Receipt:
 
 @final
 class Noted:
-    """At home: a site has told more of what happens in a job."""
+    """What a site has noted of a job: at home of all sites, elsewhere of this one, where it notes all jobs."""
 
-    __match_args__: Final = ("job", "notes")
-    def __new__(cls, job: int, notes: Notes) -> Self: ...
+    __match_args__: Final = ("job", "notes", "happened")
+    def __new__(cls, job: int, notes: Notes, happened: Happened) -> Self: ...
     @property
     def job(self) -> int:
         """The job's number."""
     @property
     def notes(self) -> Notes:
+        """How far the site is."""
+    @property
+    def happened(self) -> Happened:
         """What it has noted."""
+
+@final
+class Traced:
+    """At a site that notes all jobs: its application has this job in a trace."""
+
+    __match_args__: Final = ("job", "trace")
+    def __new__(cls, job: int, trace: Trace) -> Self: ...
+    @property
+    def job(self) -> int:
+        """The job's number."""
+    @property
+    def trace(self) -> Trace:
+        """The trace."""
+
+@final
+class Trace:
+    """To which trace a job belongs."""
+
+    __match_args__: Final = ("id", "span", "sampled")
+    def __new__(cls, id: tuple[int, int], span: int, sampled: bool) -> Self: ...
+    @property
+    def id(self) -> tuple[int, int]:
+        """The trace's id, its first half first; not all zero."""
+    @property
+    def span(self) -> int:
+        """The id of the span that the application has for the job; not zero."""
+    @property
+    def sampled(self) -> bool:
+        """Whether it is recorded there."""
 
 @final
 class Ended:
@@ -493,7 +541,7 @@ HomeEvent = JobEvent | Checked | Answered | Cancelled
 """What only the homesite acts on."""
 OuterEvent = HomeEvent | Setup | Warned | Closed | Bye
 """What is the business of who made the site."""
-OwnEvent = Check | Over | Abandoned | GoOn
+OwnEvent = Check | Over | Traced | Abandoned | GoOn
 """What is the business of who drives it."""
 Event = OuterEvent | OwnEvent
 """What a site has to tell."""
@@ -663,7 +711,7 @@ class Site:
     def complete(self, call: int, value: object) -> None: ...
     def streamed(self, call: int, items: list[Any] | None = None) -> None: ...
     def tell_noted(self) -> None: ...
-    def said(self, call: int, at: float, level: str, logger: str, text: str) -> None: ...
+    def said(self, call: int, at: float, level: str, logger: str, text: str, for_home: bool) -> None: ...
     def fail(self, call: int, kind: str, message: str, stack_trace: str) -> None: ...
     def streams_to(self, call: int) -> tuple[int | str, list[int], list[str | None]] | None: ...
     def gathers(self, call: int) -> bool: ...
@@ -672,7 +720,11 @@ class Site:
     def open(self, job: int, name: str, plan: Plan, absent: dict[str, str]) -> None: ...
     def measure(self, job: int) -> None: ...
     def want_receipt(self, job: int) -> None: ...
-    def note(self, job: int) -> None: ...
+    def note(self, job: int, trace: Trace | None = None) -> None: ...
+    def note_all(self) -> None: ...
+    def waiting(self) -> int: ...
+    def operations(self, job: int) -> list[tuple[int | str, str, str | None]]: ...
+    def origin(self, call: int) -> tuple[int, int | str, tuple[int, ...]] | None: ...
     def start(self, job: int, params: dict[str, Any]) -> None: ...
     def stop(self, job: int) -> None: ...
     def cancel(self, job: int) -> list[str]: ...

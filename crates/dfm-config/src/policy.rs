@@ -41,6 +41,12 @@ pub static POLICY: Shape = Shape {
             "What an application learns of what its calls log and print here: `all` of it, with secrets masked, or `none`.",
         ),
         key(
+            "traces",
+            Kind::Choice(TRACES),
+            "Where what this site exports of a job is found: `joined`, in the application's trace, or `own`, in one that \
+             nobody else knows of.",
+        ),
+        key(
             "publish",
             Kind::Texts,
             "What applications are told before anything runs: `disclosures`, what of operations' results may leave; a \
@@ -63,6 +69,10 @@ const ERRORS_DEFAULT: &str = "type";
 /// What `logs` may say. A line of a log may have data in it, too.
 const LOGS: &[&str] = &["all", LOGS_DEFAULT];
 const LOGS_DEFAULT: &str = "none";
+
+/// What `traces` may say. The trace's number is all that comes from the application.
+const TRACES: &[&str] = &[TRACES_DEFAULT, "own"];
+const TRACES_DEFAULT: &str = "joined";
 
 /// Declares all that is bounded: its field and key, the least that it may be, the default, and what it means.
 macro_rules! limits {
@@ -132,6 +142,8 @@ pub struct SitePolicy {
     pub errors: String,
     /// `all` or `none`.
     pub logs: String,
+    /// `joined` or `own`.
+    pub traces: String,
     /// What a value may be that leaves.
     pub leaves: Option<Leaves>,
     /// How much one user may ask for in a day.
@@ -152,6 +164,7 @@ impl Default for SitePolicy {
             rules: vec![],
             errors: ERRORS_DEFAULT.to_owned(),
             logs: LOGS_DEFAULT.to_owned(),
+            traces: TRACES_DEFAULT.to_owned(),
             leaves: None,
             per_day: PerDay::default(),
             publish: vec![],
@@ -231,6 +244,10 @@ fn decode(root: &tree::Node, faults: &mut Faults) -> Option<SitePolicy> {
         fields.choice("logs", entry, faults);
         policy.logs = entry.value.text().unwrap_or_default().to_owned();
     }
+    if let Some(entry) = fields.get("traces") {
+        fields.choice("traces", entry, faults);
+        policy.traces = entry.value.text().unwrap_or_default().to_owned();
+    }
     policy.leaves = fields.get("leaves").and_then(|entry| leaves(entry, faults));
     policy.per_day = fields.get("per-day").map(|entry| per_day(entry, faults)).unwrap_or_default();
     policy.publish = among(&fields, "publish", PUBLISHED, "part of a policy", faults).unwrap_or_default();
@@ -250,7 +267,8 @@ pub fn policy_table() -> String {
     table += &row("rules", "none", POLICY.keys[1].doc);
     table += &row("errors", &format!("`{ERRORS_DEFAULT}`"), POLICY.keys[2].doc);
     table += &row("logs", &format!("`{LOGS_DEFAULT}`"), POLICY.keys[3].doc);
-    table += &row("publish", "none", POLICY.keys[4].doc);
+    table += &row("traces", &format!("`{TRACES_DEFAULT}`"), POLICY.keys[4].doc);
+    table += &row("publish", "none", POLICY.keys[5].doc);
     for (of, keys) in [("leaves", LEAVES.keys), ("per-day", PER_DAY.keys), ("audit", AUDIT.keys)] {
         for key in keys {
             table += &row(&format!("{of}.{}", key.name), "none", key.doc);

@@ -9,6 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use dfm_net::Noted;
 use serde::Serialize;
 
 use crate::folder::{Folder, MOST_BYTES, MOST_RECORDS};
@@ -31,6 +32,8 @@ enum Order {
     Begin(Header),
     Resume(String, f64),
     Add(String, Vec<Entry>, Arc<AtomicU64>),
+    /// What that site has noted: it becomes entries where no job waits for it.
+    AddNoted(String, String, Arc<Vec<Noted>>, Arc<AtomicU64>),
     End(String, Vec<Entry>, Arc<AtomicU64>),
     /// Answers when all before it is written.
     Reached(Sender<()>),
@@ -108,13 +111,13 @@ impl Writer {
     /// Adds to a job's record. If too much waits to be written, these are added to `dropped` instead.
     pub fn add(&self, job: &str, entries: Vec<Entry>, dropped: &Arc<AtomicU64>) {
         let count = entries.len();
-        let mut queue = self.0.queue();
-        if queue.entries + count > MOST_WAITING {
-            dropped.fetch_add(count as u64, Ordering::Relaxed);
-            return;
-        }
-        queue.entries += count;
-        self.say(queue, Order::Add(job.to_owned(), entries, Arc::clone(dropped)));
+        self.say_many(count, dropped, Order::Add(job.to_owned(), entries, Arc::clone(dropped)));
+    }
+
+    /// Adds what a site has noted of a job, as `add`.
+    pub fn add_noted(&self, job: &str, site: &str, noted: Arc<Vec<Noted>>, dropped: &Arc<AtomicU64>) {
+        let count = noted.len();
+        self.say_many(count, dropped, Order::AddNoted(job.to_owned(), site.to_owned(), noted, Arc::clone(dropped)));
     }
 
     /// Ends a job's record with these; `dropped` is how much is not in it.
@@ -136,6 +139,16 @@ impl Writer {
     /// Why a record could not be written, the first time that is asked after it.
     pub fn problem(&self) -> Option<String> {
         self.0.problem.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn say_many(&self, count: usize, dropped: &AtomicU64, order: Order) {
+        let mut queue = self.0.queue();
+        if queue.entries + count > MOST_WAITING {
+            dropped.fetch_add(count as u64, Ordering::Relaxed);
+            return;
+        }
+        queue.entries += count;
+        self.say(queue, order);
     }
 
     fn say(&self, mut queue: MutexGuard<'_, Queue>, order: Order) {
@@ -211,6 +224,16 @@ fn serve(folder: &Folder, shared: &Shared) {
 }
 
 impl Records<'_> {
+    fn add(&mut self, job: &str, mut entries: Vec<Entry>, dropped: &AtomicU64) -> io::Result<()> {
+        let record = self.open.get_mut(job);
+        let room = record.as_ref().map_or(0, |record| MOST_ENTRIES - record.entries);
+        dropped.fetch_add(entries.len().saturating_sub(room) as u64, Ordering::Relaxed);
+        entries.truncate(room);
+        let Some(record) = record else { return Ok(()) };
+        record.entries += entries.len();
+        record.add(&entries)
+    }
+
     fn obey(&mut self, order: Order) -> io::Result<()> {
         match order {
             Order::Begin(header) => {
@@ -230,15 +253,10 @@ impl Records<'_> {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             },
-            Order::Add(job, mut entries, dropped) => {
-                let record = self.open.get_mut(&job);
-                let room = record.as_ref().map_or(0, |record| MOST_ENTRIES - record.entries);
-                dropped.fetch_add(entries.len().saturating_sub(room) as u64, Ordering::Relaxed);
-                entries.truncate(room);
-                if let Some(record) = record {
-                    record.entries += entries.len();
-                    record.add(&entries)?;
-                }
+            Order::Add(job, entries, dropped) => self.add(&job, entries, &dropped)?,
+            Order::AddNoted(job, site, noted, dropped) => {
+                let entries = noted.iter().map(|noted| Entry::noted(&site, noted.clone())).collect();
+                self.add(&job, entries, &dropped)?;
             }
             Order::End(job, entries, dropped) => {
                 let Some(mut record) = self.open.remove(&job) else { return Ok(()) };

@@ -127,6 +127,24 @@ impl Noted {
     }
 }
 
+/// To which trace a job belongs, in the terms of OpenTelemetry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trace {
+    /// The trace's id, its first half first.
+    pub id: (u64, u64),
+    /// The id of the span that the application has for the job.
+    pub span: u64,
+    /// Whether it is recorded there.
+    pub sampled: bool,
+}
+
+impl Trace {
+    /// Whether its ids are such as there can be: zeros stand for none.
+    pub fn is_valid(&self) -> bool {
+        self.id != (0, 0) && self.span != 0
+    }
+}
+
 /// How far a site is with a job, noted or not. Numbers only grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {

@@ -1,7 +1,7 @@
 //! What does Python see of what a site has to tell?
 
 use std::iter::once;
-use std::sync::Mutex;
+use std::sync::Arc;
 
 use dfm_net::{NodeId, Token};
 use dfm_runtime::{Event, Wait, Why};
@@ -10,7 +10,7 @@ use pyo3::types::{PyList, PyString, PyTuple};
 use pyo3::{IntoPyObjectExt, PyTypeInfo};
 
 use crate::classes::{any_of, classes};
-use crate::history::Notes;
+use crate::history::{Happened, Notes};
 use crate::measurement::Measurement;
 use crate::site::Object;
 
@@ -127,12 +127,32 @@ classes! {
         text: String,
     }
 
-    /// At home: a site has told more of what happens in a job.
+    /// What a site has noted of a job: at home of all sites, elsewhere of this one, where it notes all jobs.
     Noted {
         /// The job's number.
         job: u64,
-        /// What it has noted.
+        /// How far the site is.
         notes: Py<Notes>,
+        /// What it has noted.
+        happened: Py<Happened>,
+    }
+
+    /// At a site that notes all jobs: its application has this job in a trace.
+    Traced {
+        /// The job's number.
+        job: u64,
+        /// The trace.
+        trace: Py<Trace>,
+    }
+
+    /// To which trace a job belongs.
+    Trace {
+        /// The trace's id, its first half first; not all zero.
+        id: (u64, u64),
+        /// The id of the span that the application has for the job; not zero.
+        span: u64,
+        /// Whether it is recorded there.
+        sampled: bool,
     }
 
     /// At home: every site has done what there was to do for a job.
@@ -283,8 +303,13 @@ pub fn choices(py: Python<'_>) -> PyResult<[(&'static str, Bound<'_, PyAny>); 5]
         Closed::type_object(py),
         Bye::type_object(py),
     ])?)?;
-    let own =
-        any_of(&[Check::type_object(py), Over::type_object(py), Abandoned::type_object(py), GoOn::type_object(py)])?;
+    let own = any_of(&[
+        Check::type_object(py),
+        Over::type_object(py),
+        Traced::type_object(py),
+        Abandoned::type_object(py),
+        GoOn::type_object(py),
+    ])?;
     let all = outer.bitor(&own)?;
     Ok([("JobEvent", job), ("HomeEvent", home), ("OuterEvent", outer), ("OwnEvent", own), ("Event", all)])
 }
@@ -346,10 +371,13 @@ fn one(py: Python<'_>, event: Event<Object>) -> PyResult<Bound<'_, PyAny>> {
         }
         Event::Receipt(job, site, text) => Receipt { job, site, text }.into_bound_py_any(py),
         Event::Noted(job, site, noted, counts) => {
-            let notes = Py::new(py, Notes { site, noted: Mutex::new(noted), counts })?;
-            Noted { job, notes }.into_bound_py_any(py)
+            let notes = Py::new(py, Notes { site, counts })?;
+            Noted { job, notes, happened: Py::new(py, Happened(Arc::new(noted)))? }.into_bound_py_any(py)
         }
         Event::Ended(job) => Ended { job }.into_bound_py_any(py),
+        Event::Traced(job, dfm_net::Trace { id, span, sampled }) => {
+            Traced { job, trace: Py::new(py, Trace { id, span, sampled })? }.into_bound_py_any(py)
+        }
         Event::Over(job) => Over { job }.into_bound_py_any(py),
         Event::Abandoned(calls) => Abandoned { calls }.into_bound_py_any(py),
         Event::Room(call) => GoOn { call }.into_bound_py_any(py),
@@ -425,6 +453,7 @@ pub fn named(py: Python<'_>, node: NodeId) -> PyResult<Py<PyAny>> {
     }
 }
 
-fn levels(py: Python<'_>, frame: &dfm_net::Frame) -> PyResult<Py<PyTuple>> {
+/// A frame's numbers as Python has them.
+pub fn levels(py: Python<'_>, frame: &dfm_net::Frame) -> PyResult<Py<PyTuple>> {
     Ok(PyTuple::new(py, frame.levels())?.unbind())
 }

@@ -8,26 +8,80 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
 use dfm_events::{Entry, Folder, Header, VERSION, Writer};
-use dfm_net::{Counts, Noted};
+use dfm_net::{Counts, Frame, Line, NodeId, Noted};
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 
-use crate::events::Failure;
+use crate::events::{Failure, levels, named};
 use crate::plan::Plan;
 
 /// How long the end of a session waits for its records to be written.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What a site has noted of a job.
+/// How far a site is with a job.
 #[pyclass(frozen, module = "dfm._native")]
 pub struct Notes {
     /// The site.
     #[pyo3(get)]
     pub site: String,
-    /// Taken by whom it is first given to.
-    pub noted: Mutex<Vec<Noted>>,
-    /// How far the site is.
+    /// Its numbers.
     pub counts: Counts,
+}
+
+/// What has happened in a job at a site.
+#[pyclass(frozen, module = "dfm._native")]
+pub struct Happened(pub Arc<Vec<Noted>>);
+
+#[pymethods]
+impl Happened {
+    /// How much it is.
+    fn __len__(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Its calls, each with its node, its frame, when it began, its seconds and those for which it waited before, and
+    /// whether it failed.
+    fn fired(&self, py: Python<'_>) -> PyResult<Vec<Fired>> {
+        let fired = self.0.iter().filter_map(|noted| match noted {
+            Noted::Fired { node, frame, waited, begin, seconds, failed } => {
+                Some(placed(py, node, frame).map(|(node, frame)| (node, frame, *begin, *seconds, *waited, *failed)))
+            }
+            _ => None,
+        });
+        fired.collect()
+    }
+
+    /// What was sent, each with its node, its frame, where to, when, and its bytes.
+    fn sent(&self, py: Python<'_>) -> PyResult<Vec<Sent>> {
+        let sent = self.0.iter().filter_map(|noted| match noted {
+            Noted::Sent { node, frame, to, at, bytes } => {
+                Some(placed(py, node, frame).map(|(node, frame)| (node, frame, to.clone(), *at, *bytes)))
+            }
+            _ => None,
+        });
+        sent.collect()
+    }
+
+    /// What was logged, each with its node, its frame, when, its level, its logger and its text.
+    fn said(&self, py: Python<'_>) -> PyResult<Vec<Said>> {
+        let said = self.0.iter().filter_map(|noted| match noted {
+            Noted::Said { node, frame, line } => {
+                let Line { at, level, logger, text } = line.clone();
+                Some(placed(py, node, frame).map(|(node, frame)| (node, frame, at, level, logger, text)))
+            }
+            _ => None,
+        });
+        said.collect()
+    }
+}
+
+type Fired = (Py<PyAny>, Py<PyTuple>, f64, f64, f64, bool);
+type Sent = (Py<PyAny>, Py<PyTuple>, String, f64, u64);
+type Said = (Py<PyAny>, Py<PyTuple>, f64, String, String, String);
+
+fn placed(py: Python<'_>, node: &NodeId, frame: &Frame) -> PyResult<(Py<PyAny>, Py<PyTuple>)> {
+    Ok((named(py, node.clone())?, levels(py, frame)?))
 }
 
 #[pymethods]
@@ -48,6 +102,12 @@ impl Notes {
     #[getter]
     fn sent(&self) -> u64 {
         self.counts.sent
+    }
+
+    /// How much has happened that was not noted.
+    #[getter]
+    fn left_out(&self) -> u64 {
+        self.counts.left_out
     }
 }
 
@@ -135,10 +195,8 @@ impl JobRecord {
 #[pymethods]
 impl JobRecord {
     /// Adds what a site has noted.
-    fn add(&self, notes: &Notes) {
-        let noted = take(&mut *notes.noted.lock().unwrap_or_else(PoisonError::into_inner));
-        let entries = noted.into_iter().map(|noted| Entry::noted(&notes.site, noted)).collect();
-        self.writer.add(&self.job, entries, &self.dropped);
+    fn add(&self, notes: &Notes, happened: &Happened) {
+        self.writer.add_noted(&self.job, &notes.site, Arc::clone(&happened.0), &self.dropped);
         if notes.counts.left_out > 0 {
             let mut left_out = self.left_out.lock().unwrap_or_else(PoisonError::into_inner);
             left_out.insert(notes.site.clone(), notes.counts.left_out);

@@ -33,11 +33,11 @@ mod _native {
     #[pymodule_export]
     use crate::events::{
         Abandoned, Answered, Asks, Bye, Cancelled, Check, Checked, Closed, Ended, Failed, Failure, GoOn, Items,
-        Measured, Needs, NodeAt, Noted, Opened, Over, Receipt, Reported, Runs, Series, Setup, StreamEnded, Unfinished,
-        Warned, Yielded,
+        Measured, Needs, NodeAt, Noted, Opened, Over, Receipt, Reported, Runs, Series, Setup, StreamEnded, Trace,
+        Traced, Unfinished, Warned, Yielded,
     };
     #[pymodule_export]
-    use crate::history::{History, JobRecord, Notes};
+    use crate::history::{Happened, History, JobRecord, Notes};
     #[pymodule_export]
     use crate::keeper::{Keeper, Order, Progress, order, outline, read_answer, unfold};
     #[pymodule_export]

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::sync::Arc;
 
-use dfm_net::{Argument, Comparison, Failure, Form, Frame, Line, Outcome, Selector, Value, Wrong};
+use dfm_net::{Argument, Comparison, Failure, Form, Frame, Line, Outcome, Selector, Step, Value, Wrong};
 use dfm_runtime::{
     Contribution, Goal, Held, Holder, Host, Incoming, Leaving, Link, Outgoing, Part, Passed, TransferError,
 };
@@ -20,7 +20,7 @@ use serde_json::{Value as Json, json};
 
 use crate::buffers::{Held as HeldBytes, Memory};
 use crate::calls::{self, Call};
-use crate::events::{self, Unfinished};
+use crate::events::{self, Trace, Unfinished};
 use crate::plan::Plan;
 use crate::values;
 
@@ -269,6 +269,12 @@ pub fn no_descriptor(fd: i32) -> PyErr {
 /// A call's node, its frame, and the places that its result goes to as it comes.
 type StreamsTo = (Py<PyAny>, Vec<u32>, Vec<Option<String>>);
 
+/// A node, its operation and its provider.
+type Called = (Py<PyAny>, String, Option<String>);
+
+/// A job, a node and a frame.
+type Origin = (u64, Py<PyAny>, Py<PyTuple>);
+
 /// One site of a session, in this process.
 #[pyclass(module = "dfm._native")]
 pub struct Site {
@@ -455,9 +461,9 @@ impl Site {
         self.site.fail_call(call, kind, message, stack_trace);
     }
 
-    /// Takes what runs for a call has logged or printed.
-    fn said(&mut self, call: u64, at: f64, level: String, logger: String, text: String) {
-        self.site.said(call, Line { at, level, logger, text });
+    /// Takes what runs for a call has logged or printed, which home may hear or not.
+    fn said(&mut self, call: u64, at: f64, level: String, logger: String, text: String, for_home: bool) {
+        self.site.said(call, Line { at, level, logger, text }, for_home);
     }
 
     /// Tells home what was noted of jobs, where it is time for that.
@@ -503,9 +509,39 @@ impl Site {
         self.site.want_receipt(job);
     }
 
-    /// At home: has a job's sites note what happens in it, and tell it while it runs.
-    fn note(&mut self, job: u64) {
-        self.site.note(job);
+    /// At home: has a job's sites note what happens in it, and tell it while it runs; and to which trace it belongs.
+    #[pyo3(signature = (job, trace=None))]
+    fn note(&mut self, job: u64, trace: Option<PyRef<'_, Trace>>) {
+        let trace = trace.map(|of| dfm_net::Trace { id: of.id, span: of.span, sampled: of.sampled });
+        self.site.note(job, trace);
+    }
+
+    /// Has every job noted from now on, whether home wants to hear of it or not.
+    fn note_all(&mut self) {
+        self.site.note_all();
+    }
+
+    /// How many calls wait for their turn.
+    fn waiting(&self) -> usize {
+        self.site.waiting()
+    }
+
+    /// The operations that a job has called here: by node, with the provider.
+    fn operations(&self, py: Python<'_>, job: u64) -> PyResult<Vec<Called>> {
+        let Some(net) = self.site.net(job) else { return Ok(vec![]) };
+        let called = net.transitions.iter().filter_map(|transition| match &transition.step {
+            Step::Call { node, operation, provider, .. } => {
+                Some(events::named(py, node.clone()).map(|node| (node, operation.clone(), provider.clone())))
+            }
+            _ => None,
+        });
+        called.collect()
+    }
+
+    /// Whose running call this is: its job, its node and its frame.
+    fn origin(&self, py: Python<'_>, call: u64) -> PyResult<Option<Origin>> {
+        let Some((job, node, frame)) = self.site.origin(call) else { return Ok(None) };
+        Ok(Some((job, events::named(py, node.clone())?, events::levels(py, frame)?)))
     }
 
     /// At home: begins the next frame of a job.

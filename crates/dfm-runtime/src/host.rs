@@ -3,7 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use dfm_net::{Counts, Frame, Measured, NodeId, Noted, Token, Value};
+use dfm_net::{Counts, Frame, Measured, NodeId, Noted, Token, Trace, Value};
 use dfm_wire::JobId;
 
 use crate::link::MAX_PACKET;
@@ -208,8 +208,11 @@ pub enum Event<V> {
     Asks(JobId, NodeAt, Frame, String),
     /// At home, before its end: a site's part of a job's receipt.
     Receipt(JobId, String, String),
-    /// At home: what a site has noted of a job, and how far it is.
+    /// What a site has noted of a job, and how far it is: at home of all sites, elsewhere what this one has noted, where it
+    /// [notes all jobs](crate::Site::note_all).
     Noted(JobId, String, Vec<Noted>, Counts),
+    /// At a site that notes all jobs: its application has this job in a trace.
+    Traced(JobId, Trace),
     /// At home: every site has done what there was to do.
     Ended(JobId),
     /// Nothing of this job is called here any more.

@@ -1,6 +1,7 @@
 //! What does a site note of a job, for home to hear while it runs?
 
 use std::collections::HashMap;
+use std::mem::take;
 
 use dfm_net::{Counts, Frame, Line, Net, NodeId, Noted, PlaceId, Steps};
 
@@ -17,9 +18,25 @@ pub(crate) const TELL: f64 = 0.5;
 /// Site → place there → whose result goes there.
 type Makers = HashMap<String, HashMap<PlaceId, NodeId>>;
 
+/// What is new of a job at one site.
+pub(crate) struct Told {
+    /// Whether home wants to hear of it.
+    pub wanted: bool,
+    /// What was noted.
+    pub noted: Vec<Noted>,
+    /// What was noted and is not for home.
+    pub own: Vec<Noted>,
+    /// How far the site is.
+    pub counts: Counts,
+}
+
 /// What is noted of one job at one site.
 pub(crate) struct Noting {
+    /// Whether home wants to hear of it.
+    pub wanted: bool,
     fresh: Vec<Noted>,
+    /// What of it is not for home.
+    own: Vec<Noted>,
     left: usize,
     lines: usize,
     said: usize,
@@ -34,8 +51,8 @@ pub(crate) struct Noting {
 impl Noting {
     /// From now on.
     pub fn new(now: f64) -> Self {
-        let (counts, known) = Default::default();
-        Self { fresh: vec![], left: MOST_NOTED, lines: 0, said: 0, counts, told: now, known, makers: None }
+        let (wanted, fresh, own, counts, known) = Default::default();
+        Self { wanted, fresh, own, left: MOST_NOTED, lines: 0, said: 0, counts, told: now, known, makers: None }
     }
 
     /// A call has failed.
@@ -51,15 +68,16 @@ impl Noting {
         self.note(|| Noted::Sent { node, frame: frame.clone(), to: site.to_owned(), at, bytes });
     }
 
-    /// What runs for a call has said something.
-    pub fn said(&mut self, node: NodeId, frame: Frame, line: Line) {
+    /// What runs for a call has said something, which home may hear or not.
+    pub fn said(&mut self, node: NodeId, frame: Frame, line: Line, for_home: bool) {
         let line = line.cut();
         self.lines += 1;
         self.said += line.bytes();
         if self.lines > MOST_LINES || self.said > MOST_SAID {
             self.counts.left_out += 1;
         } else {
-            self.fresh.push(Noted::Said { node, frame, line });
+            let noted = Noted::Said { node, frame, line };
+            if for_home { self.fresh.push(noted) } else { self.own.push(noted) }
         }
     }
 
@@ -74,7 +92,7 @@ impl Noting {
     }
 
     /// What is to be told now: all that is new, if it is time for that.
-    pub fn tell(&mut self, steps: Steps, now: f64) -> Option<(Vec<Noted>, Counts)> {
+    pub fn tell(&mut self, steps: Steps, now: f64) -> Option<Told> {
         if now - self.told < TELL {
             return None;
         }
@@ -82,13 +100,14 @@ impl Noting {
         self.rest(steps)
     }
 
-    /// All that is new, if there is any, and how far the site is.
-    pub fn rest(&mut self, steps: Steps) -> Option<(Vec<Noted>, Counts)> {
+    /// All that is new, if there is any.
+    pub fn rest(&mut self, steps: Steps) -> Option<Told> {
         let Steps { known, done, elements } = steps;
         let counts = Counts { known, done, elements, ..self.counts };
-        let is_new = !self.fresh.is_empty() || counts != self.known;
+        let is_new = !self.fresh.is_empty() || !self.own.is_empty() || counts != self.known;
         self.known = counts;
-        is_new.then(|| (std::mem::take(&mut self.fresh), counts))
+        let wanted = self.wanted;
+        is_new.then(|| Told { wanted, noted: take(&mut self.fresh), own: take(&mut self.own), counts })
     }
 }
 

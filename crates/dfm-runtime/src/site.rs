@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use dfm_net::{
     Action, Carry, Engine, Failure, Frame, Kind, Line, Net, NodeId, Noted, Outcome, PlaceId, Source, Step, Token,
-    TransitionId, Unsound, check_alone,
+    Trace, TransitionId, Unsound, check_alone,
 };
 use dfm_wire::{JobId, Message, Payload};
 
@@ -25,7 +25,7 @@ use crate::due::{Due, Operation};
 use crate::host::{Call, CallId, Event, Host, Yielded};
 use crate::limits::{BEYOND, Limits, beyond};
 use crate::measure::Measuring;
-use crate::noting::Noting;
+use crate::noting::{Noting, Told};
 use crate::numbers::Numbers;
 use crate::receipt::Contribution;
 use crate::record::ended;
@@ -64,6 +64,8 @@ pub struct Site<H: Host> {
     receipted: HashSet<JobId>,
     pub(crate) due: Due<H::Value>,
     limits: Limits,
+    /// Whether every job is noted, for this site itself.
+    notes_all: bool,
     pub(crate) events: Vec<Event<H::Value>>,
     pool: Pool,
     released: Released,
@@ -87,7 +89,7 @@ struct Job<V> {
     contribution: Option<Contribution>,
     /// Only of a job that is measured.
     measuring: Option<Measuring>,
-    /// Only of a job that home wants to hear of.
+    /// Only of a job that home wants to hear of, or where every job is noted.
     noting: Option<Noting>,
     /// Only at home.
     home: Option<HomeSide>,
@@ -136,6 +138,7 @@ impl<H: Host> Site<H> {
             receipted: HashSet::new(),
             due: Due::default(),
             limits: Limits::default(),
+            notes_all: false,
             events: Vec::new(),
             pool: Pool::default(),
             released: Released::new(),
@@ -159,6 +162,11 @@ impl<H: Host> Site<H> {
         let at_once = usize::try_from(limits.calls_at_once).unwrap_or(usize::MAX);
         self.due.bound(at_once, operations);
         self.limits = limits;
+    }
+
+    /// Has every job noted from now on, whether home wants to hear of it or not: [`Event::Noted`] has this site's own part.
+    pub fn note_all(&mut self) {
+        self.notes_all = true;
     }
 
     /// The calls that have been running for more than so many seconds.
@@ -189,6 +197,11 @@ impl<H: Host> Site<H> {
     /// How many calls run, and whether more wait for their turn.
     pub fn calls(&self) -> (usize, bool) {
         (self.due.running(), self.due.is_waiting())
+    }
+
+    /// How many calls wait for their turn.
+    pub fn waiting(&self) -> usize {
+        self.due.waiting().count()
     }
 
     /// What a job's step is.
@@ -251,7 +264,7 @@ impl<H: Host> Site<H> {
             | Message::Open(..)
             | Message::Measure(_)
             | Message::WantReceipt(_)
-            | Message::Note(_)
+            | Message::Note(..)
             | Message::Start(..)
             | Message::Stop(..)
             | Message::Cancel(_)
@@ -354,7 +367,7 @@ impl<H: Host> Site<H> {
         let job = match &arrived.message {
             Message::Measure(job)
             | Message::WantReceipt(job)
-            | Message::Note(job)
+            | Message::Note(job, _)
             | Message::Start(job, ..)
             | Message::Stop(job, _)
             | Message::Token(job, ..)
@@ -409,12 +422,7 @@ impl<H: Host> Site<H> {
             }
             Message::Receipt(job, text) => self.take_receipt(job, from, text),
             Message::Asks(job, transition, frame, request) => self.take_asks(job, &from, transition, frame, request),
-            Message::Note(job) => {
-                let now = self.host.now();
-                if let Some(job) = self.jobs.get_mut(&job) {
-                    job.noting.get_or_insert_with(|| Noting::new(now));
-                }
-            }
+            Message::Note(job, trace) => self.begin_noting(job, trace),
             Message::Noted(job, noted, counts) => self.told(job, &from, noted, counts),
             Message::Measured(job, calls) => {
                 if let Some(measuring) = self.jobs.get_mut(&job).and_then(|job| job.measuring.as_mut()) {
@@ -570,6 +578,7 @@ impl<H: Host> Site<H> {
             }
         }
         self.newest = self.newest.max(id);
+        let noting = self.notes_all.then(|| Noting::new(self.host.now()));
         let (streams, ahead, unsendable, makers) = Default::default();
         self.jobs.insert(
             id,
@@ -583,7 +592,7 @@ impl<H: Host> Site<H> {
                 makers,
                 contribution: None,
                 measuring: None,
-                noting: None,
+                noting,
                 home,
             },
         );
@@ -600,6 +609,9 @@ impl<H: Host> Site<H> {
     /// Takes a job away, and every call with it that is not over: one that ends before they do was stopped by a home
     /// that had begun more of its frames than it said.
     fn remove_job(&mut self, id: JobId) -> Option<Job<H::Value>> {
+        if self.notes_all {
+            self.tell_rest(id);
+        }
         let job = self.jobs.remove(&id)?;
         self.events.push(Event::Over(id));
         self.ahead -= job.ahead.values().sum::<u64>();
@@ -680,13 +692,13 @@ impl<H: Host> Site<H> {
         self.complete(call, Outcome::Failed(failure));
     }
 
-    /// Takes what runs for a call has logged or printed.
-    pub fn said(&mut self, call: CallId, line: Line) {
+    /// Takes what runs for a call has logged or printed, which home may hear or not.
+    pub fn said(&mut self, call: CallId, line: Line, for_home: bool) {
         let Some(running) = self.running.get(&call) else { return };
         let (id, frame) = (running.job, running.frame.clone());
         let Some(Job { engine, noting: Some(noting), .. }) = self.jobs.get_mut(&id) else { return };
         let node = engine.net().transitions[running.transition as usize].step.node().clone();
-        noting.said(node, frame, line);
+        noting.said(node, frame, line, for_home);
         self.tell(id);
     }
 
@@ -694,6 +706,12 @@ impl<H: Host> Site<H> {
     pub fn tell_noted(&mut self) {
         let noted: Vec<JobId> = self.jobs.iter().filter(|(_, job)| job.noting.is_some()).map(|(id, _)| *id).collect();
         noted.into_iter().for_each(|id| self.tell(id));
+    }
+
+    /// Whose running call this is: its job, its node and its frame.
+    pub fn origin(&self, call: CallId) -> Option<(JobId, &NodeId, &Frame)> {
+        let running = self.running.get(&call)?;
+        Some((running.job, self.step(call)?.node(), &running.frame))
     }
 
     /// What a running call is for.
@@ -777,11 +795,8 @@ impl<H: Host> Site<H> {
                 Action::Report(failure) => self.report(id, (*failure).clone()),
                 Action::Done => match &self.home {
                     Some(_) => {
+                        self.tell_rest(id);
                         if let Some(job) = self.remove_job(id) {
-                            let steps = job.engine.steps();
-                            if let Some((noted, counts)) = job.noting.and_then(|mut noting| noting.rest(steps)) {
-                                self.send_home(&Message::Noted(id, noted, counts));
-                            }
                             if let Some(measuring) = job.measuring {
                                 self.send_home(&Message::Measured(id, measuring.into_done()));
                             }
@@ -807,10 +822,40 @@ impl<H: Host> Site<H> {
     /// Tells home what was noted of a job, if it is time for that.
     fn tell(&mut self, id: JobId) {
         let Some(Job { engine, noting: Some(noting), .. }) = self.jobs.get_mut(&id) else { return };
-        let Some((noted, counts)) = noting.tell(engine.steps(), self.host.now()) else { return };
-        match &self.home {
-            Some(_) => self.send_home(&Message::Noted(id, noted, counts)),
-            None => self.events.push(Event::Noted(id, self.name.clone(), noted, counts)),
+        if let Some(told) = noting.tell(engine.steps(), self.host.now()) {
+            self.hand_on(id, told);
+        }
+    }
+
+    /// Tells the rest of what was noted of a job.
+    fn tell_rest(&mut self, id: JobId) {
+        let Some(Job { engine, noting: Some(noting), .. }) = self.jobs.get_mut(&id) else { return };
+        if let Some(told) = noting.rest(engine.steps()) {
+            self.hand_on(id, told);
+        }
+    }
+
+    fn hand_on(&mut self, id: JobId, told: Told) {
+        let Told { wanted, noted, own, counts } = told;
+        let message = Message::Noted(id, noted, counts);
+        if wanted && self.home.is_some() {
+            self.send_home(&message);
+        }
+        if let Message::Noted(_, mut noted, _) = message
+            && (self.notes_all || self.home.is_none())
+        {
+            noted.extend(own);
+            self.events.push(Event::Noted(id, self.name.clone(), noted, counts));
+        }
+    }
+
+    /// Notes what happens in a job, for home to hear.
+    fn begin_noting(&mut self, id: JobId, trace: Option<Trace>) {
+        let now = self.host.now();
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        job.noting.get_or_insert_with(|| Noting::new(now)).wanted = true;
+        if let Some(trace) = trace.filter(|trace| self.notes_all && trace.is_valid()) {
+            self.events.push(Event::Traced(id, trace));
         }
     }
 

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use bytes::{Bytes, Plain};
 use dfm_net::{
     Arc, Argument, Block, Carry, Counts, Failure, Frame, Limits, Line, Measured, Net, NodeId, Noted, Outcome, Place,
-    Source, Step, Token, Transition, Waiting,
+    Source, Step, Token, Trace, Transition, Waiting,
 };
 use dfm_runtime::{Call, CallId, Event, Link, NodeAt, Room, STREAM_WINDOW, Site, Wait, Why};
 use dfm_wire::{Buffer, Encoded, Message, Payload, Running, Unfinished};
@@ -357,7 +357,7 @@ fn counts(session: &Session, of: &str) -> Counts {
 
 fn run_noted(session: &mut Session, frames: usize) {
     session.site("home").open(1, "job", chain(Carry::Value(vec![])), &HashMap::new());
-    session.site("home").note(1);
+    session.site("home").note(1, None);
     for _ in 0..frames {
         session.site("home").start(1, &param(b"1"));
     }
@@ -413,7 +413,7 @@ fn what_a_site_notes_of_a_job_is_bounded_and_the_rest_counted() {
 fn a_site_is_heard_about_its_own_calls_only_and_no_more_than_it_can_have_noted() {
     let mut session = Session::piped();
     session.site("home").open(1, "job", chain(Carry::Value(vec![])), &HashMap::new());
-    session.site("home").note(1);
+    session.site("home").note(1, None);
     session.site("home").start(1, &param(b"1"));
     let frame = || Frame::of_param_set(0);
     let fired =
@@ -456,7 +456,7 @@ fn a_site_is_heard_about_its_own_calls_only_and_no_more_than_it_can_have_noted()
 fn what_a_site_says_for_its_calls_is_cut_and_bounded_whatever_it_sends() {
     let mut session = Session::piped();
     session.site("home").open(1, "job", chain(Carry::Value(vec![])), &HashMap::new());
-    session.site("home").note(1);
+    session.site("home").note(1, None);
     session.site("home").start(1, &param(b"1"));
     let said = |node, length: usize, at| Noted::Said {
         node: NodeId::Number(node),
@@ -480,6 +480,68 @@ fn what_a_site_says_for_its_calls_is_cut_and_bounded_whatever_it_sends() {
         .collect();
     assert!(heard.iter().all(|line| line.text.chars().count() <= 2001 && line.logger.len() < 210), "cut");
     assert_eq!(heard.len(), 1, "who says more than may be said is not heard any more");
+}
+
+/// How often it was heard what `a` has said of its call while that ran: by home, and by its own host.
+fn heard_of_what_was_said(notes_all: bool, wanted: bool, for_home: bool) -> usize {
+    let mut session = Session::piped();
+    if notes_all {
+        session.site("a").note_all();
+    }
+    session.site("home").open(1, "job", chain(Carry::Value(vec![])), &HashMap::new());
+    if wanted {
+        session.site("home").note(1, None);
+    }
+    session.site("home").start(1, &param(b"1"));
+    session.site("home").stop(1);
+    session.settle();
+    let call = session.calls.iter().find(|(site, _)| *site == "a").map(|(_, call)| call.id).unwrap();
+    let line = Line { at: 1.0, level: "INFO".into(), logger: "l".into(), text: "ripe".into() };
+    assert_eq!(session.site("a").origin(call), Some((1, &NodeId::Number(0), &Frame::of_param_set(0))));
+    session.site("a").said(call, line, for_home);
+    session.run(append);
+    let heard = session.seen.iter().filter(|event| match event {
+        Event::Noted(1, site, noted, _) if site == "a" => noted.iter().any(|noted| matches!(noted, Noted::Said { .. })),
+        _ => false,
+    });
+    heard.count()
+}
+
+#[test]
+fn what_a_site_notes_for_itself_is_not_for_home() {
+    for (notes_all, wanted, for_home, heard) in [
+        (false, false, true, 0),
+        (false, true, true, 1),
+        (false, true, false, 0),
+        (true, false, true, 1),
+        (true, true, true, 2),
+        (true, true, false, 1),
+    ] {
+        assert_eq!(heard_of_what_was_said(notes_all, wanted, for_home), heard, "{notes_all} {wanted} {for_home}");
+    }
+}
+
+#[test]
+fn a_site_takes_no_trace_that_there_cannot_be_and_none_from_others_than_home() {
+    let trace = |id, span| Trace { id, span, sampled: true };
+    let traced = |session: &Session| session.seen.iter().filter(|event| matches!(event, Event::Traced(..))).count();
+    for (notes_all, from, of, told) in [
+        (true, "home", trace((1, 2), 3), 1),
+        (false, "home", trace((1, 2), 3), 0),
+        (true, "home", trace((0, 0), 3), 0),
+        (true, "home", trace((1, 2), 0), 0),
+        (true, "b", trace((1, 2), 3), 0),
+    ] {
+        let mut session = Session::piped();
+        if notes_all {
+            session.site("a").note_all();
+        }
+        session.site("home").open(1, "job", chain(Carry::Value(vec![])), &HashMap::new());
+        session.settle();
+        session.site("a").receive_packet(from, &Message::Note(1, Some(of)).to_bytes());
+        session.settle();
+        assert_eq!(traced(&session), told, "{notes_all} {from} {of:?}");
+    }
 }
 
 #[test]

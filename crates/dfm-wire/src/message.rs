@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use dfm_net::{Counts, Failure, Frame, Measured, Net, Noted, PlaceId, TransitionId, Waiting};
+use dfm_net::{Counts, Failure, Frame, Measured, Net, Noted, PlaceId, Trace, TransitionId, Waiting};
 use serde::{Deserialize, Serialize};
 
 use crate::shape::{Misshapen, misshapen};
@@ -45,8 +45,8 @@ pub enum Message {
     /// A site to home: this call waits there for a person to decide of a request with this name; an empty one when it
     /// waits no more.
     Asks(JobId, TransitionId, Frame, String),
-    /// Home to a site: note what happens in this job, and tell it.
-    Note(JobId),
+    /// Home to a site: note what happens in this job, and tell it; and to which trace it belongs, if it is in one.
+    Note(JobId, Option<Trace>),
     /// A site to home: what it has noted since it told the last time, and how far it is.
     Noted(JobId, Vec<Noted>, Counts),
     /// Home to a site: a frame begins, with the parameters the site needs, and why some of them could not be sent.

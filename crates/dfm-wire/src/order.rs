@@ -59,7 +59,7 @@ mod tests {
             (Message::Cancel(9), Some(Order::Cancel(9))),
             (Message::Stop(7, 2), None),
             (Message::Measure(7), None),
-            (Message::Note(7), None),
+            (Message::Note(7, None), None),
             (Message::Cancelled(7), None),
             (Message::Bye, None),
         ] {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use dfm_net::{Block, Counts, Failure, Frame, Line, Measured, Net, NodeId, Noted, Waiting};
+use dfm_net::{Block, Counts, Failure, Frame, Line, Measured, Net, NodeId, Noted, Trace, Waiting};
 use dfm_wire::{Buffer, Encoded, Ending, Message, Payload, Running, Unfinished};
 
 fn messages() -> Vec<Message> {
@@ -67,7 +67,8 @@ fn messages() -> Vec<Message> {
         Message::WantReceipt(2),
         Message::Receipt(2, "{}".into()),
         Message::Asks(2, 1, frame.clone(), "0f".into()),
-        Message::Note(2),
+        Message::Note(2, None),
+        Message::Note(2, Some(Trace { id: (7, 8), span: 9, sampled: true })),
         Message::Noted(2, noted, Counts { known: 3, done: 2, failed: 1, elements: 5, sent: 9, left_out: 4 }),
         Message::Start(2, frame.clone(), vec![("age".into(), value.clone())], vec![("kind".into(), failure.clone())]),
         Message::Stop(2, 3),

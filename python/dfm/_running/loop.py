@@ -23,6 +23,7 @@ from typing_extensions import Buffer
 
 from dfm import _native, _values
 from dfm._running.built import check_built
+from dfm._running.exports import Exports, exports_of
 from dfm._running.forks import end_if_closed, end_if_forked, keep_from_forks
 from dfm._running.said import Said, streaming
 from dfm._running.sending import Sending, Sent
@@ -47,7 +48,7 @@ _ITEMS_AHEAD = 1024
 """So many items of a generator may wait for the loop."""
 TEARDOWN = 2.0
 """Seconds that adapters have at a session's end, in all."""
-_OWN = (_native.GoOn, _native.Abandoned, _native.Over, _native.Check)
+_OWN = (_native.GoOn, _native.Abandoned, _native.Over, _native.Traced, _native.Check)
 """The classes of a site's own events: to look for one of them at a time would take as long as to handle it."""
 _WAIT, _GONE = _native.Room.WAIT, _native.Room.GONE
 """To look up an enum's member takes as long as to tell an item."""
@@ -87,6 +88,8 @@ class SiteLoop:
         self._again: asyncio.TimerHandle | None = None
         self._sent: Sent | None = None
         self._turning = False
+        self.exports: Exports | None = None
+        """What it exports to the collector of its operator; None for nothing."""
         self._context = contextvars.copy_context()
         self.threads = Threads()
         """Where bodies run that are not coroutines."""
@@ -114,6 +117,9 @@ class SiteLoop:
         adapters.run = self.run_own
         speak_for_thread(adapters.telling)
         self._sent = Sent(self.site, adapters, self.threads, self._turn_soon)
+        self.exports = exports_of(self.site, adapters, self._loop.call_soon_threadsafe)
+        if self.exports is not None:
+            self.site.note_all()
         self.site.limit(adapters.policy.limits, adapters.most_at_once())
         if not adapters.deciding.is_open():
             self.site.guard(adapters.leaving.judge, adapters.audit is not None)
@@ -130,7 +136,7 @@ class SiteLoop:
 
     def said(self) -> Said:
         """What takes what bodies log and print, and tells it to their job."""
-        return Said(self.site, self.adapters, self.turn)
+        return Said(self.site, self.adapters, self.turn, self.exports is not None)
 
     @property
     def _audit(self) -> Audit | None:
@@ -194,6 +200,8 @@ class SiteLoop:
         self._watched.clear()
         self._blocked.clear()
         self._abandon(list(self._calls))
+        if self.exports is not None:
+            self.exports.close()
         if self._adapters is not None:
             self._adapters.close()
             # The collector does not see what the native site holds, and this leads back to it.
@@ -208,6 +216,8 @@ class SiteLoop:
 
     def _tell(self) -> None:
         for event in self.site.events():
+            if self.exports is not None:
+                self.exports.hear(event)
             if isinstance(event, _OWN):
                 self._act_on(event)
                 continue
@@ -228,6 +238,8 @@ class SiteLoop:
                 self._abandon(calls)
             case _native.Over(job):
                 self._leave(job)
+            case _native.Traced():
+                pass  # it is for what is exported
             case _native.Check(request, operations, leaving):
                 problems = [self.adapters.problem(name, provider) for name, provider in operations]
                 self.site.checked(request, [*problems, *(self.adapters.leaving.problem(one) for one in leaving)])

@@ -34,12 +34,13 @@ PRINTED = "stdout"
 class Said(logging.Handler):
     """Tells a site what its bodies log, as far as its policy hands that out."""
 
-    def __init__(self, site: _native.Site, adapters: Adapters, turn: Callable[[], None]) -> None:
-        """On the site's loop; `turn` has it write what was done."""
+    def __init__(self, site: _native.Site, adapters: Adapters, turn: Callable[[], None], exports: bool) -> None:
+        """On the site's loop; `turn` has it write what was done, and `exports` says whether the site exports."""
         super().__init__()
         self._site = site
         self._adapters = adapters
         self._turn = turn
+        self._exports = exports
         self._loop = asyncio.get_running_loop()
         self._due: asyncio.TimerHandle | None = None
         self._thread = threading.get_ident()
@@ -49,7 +50,7 @@ class Said(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Takes a record of whatever thread."""
-        if (call := _call()) is None or not self._adapters.hands_out_logs:
+        if (call := calling()) is None or not (self._adapters.hands_out_logs or self._exports):
             return
         text = self.format(record).encode("utf-8", "backslashreplace").decode()
         said = call, record.created, record.levelname, record.name, text
@@ -82,7 +83,7 @@ class Said(logging.Handler):
             self._say(self._later.popleft())
 
     def _say(self, said: _Line) -> None:
-        self._site.said(*said)
+        self._site.said(*said, self._adapters.hands_out_logs)
         if self._due is None:
             self._due = self._loop.call_later(_SOON, self._tell_noted)
 
@@ -93,7 +94,7 @@ class Said(logging.Handler):
         self._turn()
 
 
-def _call() -> int | None:
+def calling() -> int | None:
     """The call in whose name this runs."""
     sender = current.get()
     return sender.call if isinstance(sender, Sending) else streaming.get()

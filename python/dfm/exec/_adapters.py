@@ -192,6 +192,10 @@ class Adapters:
         self.asker = asker or this_user()
         """For whom the site works."""
         self._settings = settings
+        self.name = cast(str, settings["site"])
+        """The site's."""
+        self.federation = cast(str, settings["federation"])
+        """The federation's package."""
         self.homesite = homesite
         """The application's site."""
         self.session = session
@@ -204,6 +208,8 @@ class Adapters:
         """What leaves the site of its errors."""
         self.hands_out_logs = policy.logs == "all"
         """Whether the application learns what its calls log and print."""
+        self.joins_traces = policy.traces == "joined"
+        """Whether what is exported of a job is in the application's trace."""
         self.deciding = Deciding(policy, settings["site"], self.asker, logger, self._follow)
         """Which calls its policy allows."""
         self.asking = Asking(policy.requests, settings["site"], self.asker, session, logger)
@@ -253,6 +259,7 @@ class Adapters:
     def _follow(self, changed: SitePolicy) -> None:
         self.telling.follow(changed.errors)
         self.hands_out_logs = changed.logs == "all"
+        self.joins_traces = changed.traces == "joined"
 
     def rest(self) -> None:
         """No call begins for now."""

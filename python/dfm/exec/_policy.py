@@ -190,6 +190,8 @@ class SitePolicy:
     """What an application learns of an error: all with the traceback, without it, or the kind alone."""
     logs: Literal["all", "none"] = "all"
     """What it learns of what its calls log and print."""
+    traces: Literal["joined", "own"] = "joined"
+    """Whether what is exported of a job is in the application's trace, or in one of the site's own."""
     limits: Limits = Limits()
     """How much may be asked of the site."""
     calls: Path | None = None
@@ -258,6 +260,7 @@ def read_file(path: Path, audit: Path | None = None) -> SitePolicy:
         publish=decided["publish"],
         errors=decided["errors"],
         logs=decided["logs"],
+        traces=decided["traces"],
         limits=Limits(**decided["limits"]),
         requests=path.absolute().parent / "requests",
         path=path,

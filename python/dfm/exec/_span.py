@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import logging
+import random
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 
@@ -17,6 +19,10 @@ class Span:
         self.attributes = dict(attributes or {})
         self.error: str | None = None
         """Why it failed; `None` where it did not."""
+        self.id = random.getrandbits(64) or 1
+        """Tells it from others."""
+        self.outer = _innermost.get()
+        """The one that it is within."""
 
     def set_attribute(self, key: str, value: Any) -> None:
         """Says something about it."""
@@ -35,11 +41,17 @@ class Span:
         self.error = message
 
 
+listeners: list[Callable[[Span, float, float], None]] = []
+"""Are told each span that is over, with its begin in seconds since 1970, and its seconds."""
+_innermost: contextvars.ContextVar[Span | None] = contextvars.ContextVar("innermost", default=None)
+
+
 @contextlib.contextmanager
 def measured(name: str, attributes: Mapping[str, Any] | None, logger: logging.Logger) -> Generator[Span]:
     """Measures what happens inside it; told to the logger at debug level. An exception is the span's error."""
     span = Span(name, attributes)
-    begin = time.perf_counter()
+    begin, at = time.perf_counter(), time.time()
+    _innermost.set(span)
     try:
         yield span
     except BaseException as error:
@@ -47,5 +59,8 @@ def measured(name: str, attributes: Mapping[str, Any] | None, logger: logging.Lo
         raise
     finally:
         took = time.perf_counter() - begin
+        _innermost.set(span.outer)
+        for tell in tuple(listeners):
+            tell(span, at, took)
         failed = "" if span.error is None else f" and failed: {span.error}"
         logger.debug("%s took %.6f s%s %s", span.name, took, failed, span.attributes)

@@ -75,6 +75,8 @@ class Execution:
     """Whether the sites note how long each call takes and how big its result is."""
     note: bool = False
     """Whether they note what happens, for the job's record."""
+    trace: _native.Trace | None = None
+    """In which trace the job is."""
     receipt: bool = False
     """Whether they account for what they contribute."""
 
@@ -369,7 +371,7 @@ class Home:
             if execution.measure:
                 self.site.measure(job)
             if execution.note:
-                self.site.note(job)
+                self.site.note(job, execution.trace)
             for params in execution.frames:
                 self.site.start(job, params)
             if execution.stop:

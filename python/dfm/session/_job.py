@@ -457,10 +457,10 @@ class Job:
                 self._note_asked((at.site, at.node, levels), at.label, request)
             case _native.Receipt(_, site, text):
                 self._parts[site] = text
-            case _native.Noted(_, notes):
+            case _native.Noted(_, notes, happened):
                 self._told[notes.site] = notes
                 if self._record is not None:
-                    self._record.add(notes)
+                    self._record.add(notes, happened)
             case _native.Ended():
                 self.end(JobStatus.FAILED if self._errors else JobStatus.FINISHED)
             case _:
@@ -506,6 +506,8 @@ class Job:
         self._over = time.monotonic()
         if self._record is not None:
             self._record.end(self._status.value, self._frames, self._received, len(self._errors))
+        if (exports := self._home.driver.exports) is not None:
+            exports.end_root(self._number, self._status.value, self._frames, self._received, len(self._errors))
 
         def finish() -> None:
             self._finished.set()

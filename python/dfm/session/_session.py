@@ -64,6 +64,8 @@ class PreparedPipeline:
         """What works, but probably not as it was meant."""
         self.patience = patience(pipeline)
         """Seconds until all sites have answered a pipeline in discovery mode; `None` for any other."""
+        self.planned: tuple[float, float] | None = None
+        """When the planning of it began and ended, until the trace of its first job has that."""
 
     @functools.cached_property
     def lines(self) -> dict[NodeId, str]:
@@ -285,12 +287,14 @@ class Session:
             allowed = [self.homesite]
         else:
             allowed = list(restrict_to_sites)
+        began = time.time()
         try:
             document, literals = hoisted(pipeline)
             plan = _native.plan(self._fed_info, document, self.homesite, allowed)
         except ValueError as error:
             raise PlanError(str(error), pipeline.dfm_lines()) from None
         prepared = PreparedPipeline(pipeline, plan, literals)
+        prepared.planned = began, time.time()
         if self._check_sites is not None:
             self._check_sites(prepared.operations())
         # What is wrong at a site that is only asked is its answer.
@@ -341,6 +345,7 @@ class Session:
             PlanError, SessionError: as `prepare`.
             JobError: the parameter sets are not what the pipeline wants.
         """
+        began = time.time()
         prepared = pipeline if isinstance(pipeline, PreparedPipeline) else self.prepare(pipeline)
         if debug:
             self._settings.logger.info("%s", prepared.explain())
@@ -358,6 +363,10 @@ class Session:
             params = sorted(prepared.params)
             reached, self._reached = self._reached, None
             record = self._history.begin(job_id, name, self._target, self.homesite, params, prepared.plan, reached)
+        exports, trace = home.driver.exports, None
+        if exports is not None:
+            planned, prepared.planned = prepared.planned, None
+            trace = exports.root(number, job_id, name, began, planned)
         callbacks = Callbacks(default_callback, by_place, self._runner(default_callback, by_place))
         job = Job(home, number, interface, callbacks, Kept(keeping) if keeping else None, prepared.plan, record)
         job.opened(len(frames), autostop)
@@ -371,7 +380,8 @@ class Session:
             about={"id": job_id, "name": name, **interface.about()},
             patience=prepared.patience,
             measure=measure,
-            note=record is not None,
+            note=record is not None or exports is not None,
+            trace=trace,
             receipt=receipt,
         )
         home.soon(lambda: home.open(number, job, execution))

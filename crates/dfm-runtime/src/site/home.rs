@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use dfm_net::{Counts, Frame, Net, NodeId, Noted, Source, TransitionId};
+use dfm_net::{Counts, Frame, Net, NodeId, Noted, Source, Trace, TransitionId};
 use dfm_wire::{JobId, Message};
 
 use super::unfinished::{Nets, node_at};
@@ -12,7 +12,7 @@ use super::values::{Packed, in_packet};
 use super::{Job, Site};
 use crate::host::{Event, Host};
 use crate::measure::Measuring;
-use crate::noting::{MOST_LINES, MOST_NOTED, MOST_SAID, Noting, TELL};
+use crate::noting::{MOST_LINES, MOST_NOTED, MOST_SAID, TELL};
 use crate::receipt::{Contribution, MOST_TEXT};
 use crate::record::encoded_params;
 
@@ -169,14 +169,13 @@ impl<H: Host> Site<H> {
     }
 
     /// At home: has all sites note what happens in a job; [`Event::Noted`] comes again and again while it runs, and
-    /// before its end.
-    pub fn note(&mut self, id: JobId) {
-        let now = self.host.now();
-        let Some(job) = self.jobs.get_mut(&id) else { return };
-        job.noting.get_or_insert_with(|| Noting::new(now));
+    /// before its end. `trace` is what the job is in for them.
+    pub fn note(&mut self, id: JobId, trace: Option<Trace>) {
+        self.begin_noting(id, trace);
+        let Some(job) = self.jobs.get(&id) else { return };
         let sites = job.home.as_ref().map_or_else(Vec::new, |home| home.others(&self.name));
         for site in sites {
-            self.push(&site, &Message::Note(id), vec![]);
+            self.push(&site, &Message::Note(id, trace), vec![]);
         }
     }
 
@@ -320,14 +319,12 @@ impl<H: Host> Site<H> {
     pub(super) fn end_if_done(&mut self, id: JobId) {
         let done = |job: &Job<H::Value>| job.home.as_ref().is_some_and(|home| home.waiting.is_empty());
         if self.jobs.get(&id).is_some_and(done) {
-            let mut job = self.remove_job(id);
-            if let Some(Job { engine, noting: Some(noting), home: Some(home), .. }) = &mut job {
+            if let Some(home) = self.jobs.get_mut(&id).and_then(|job| job.home.as_mut()) {
                 let due = home.told.drain().filter(|(_, told)| told.due);
                 self.events.extend(due.map(|(site, told)| Event::Noted(id, site, vec![], told.counts)));
-                if let Some((noted, counts)) = noting.rest(engine.steps()) {
-                    self.events.push(Event::Noted(id, self.name.clone(), noted, counts));
-                }
             }
+            self.tell_rest(id);
+            let mut job = self.remove_job(id);
             let given = job.as_mut().and_then(|job| job.contribution.take());
             if let Some(text) = given.and_then(|given| self.host.receipt(id, &given)) {
                 self.events.push(Event::Receipt(id, self.name.clone(), text));
