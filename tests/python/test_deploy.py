@@ -21,7 +21,7 @@ from test_tutorial import ROOT, Block, blocks
 pytestmark = pytest.mark.deploy
 
 BIN = Path(sys.executable).parent
-PAGE = ROOT / "docs" / "deploy.md"
+PAGES = [ROOT / "docs" / "deploy.md", ROOT / "docs" / "otel.md"]
 KUBERNETES = ("1.25", "1.37")
 HELMS = ("helm3", "helm")
 ORCHARD = """
@@ -296,7 +296,7 @@ def test_a_policy_comes_from_its_owners_config_map_and_what_it_writes_down_is_ke
         assert container["securityContext"]["readOnlyRootFilesystem"] and spec["securityContext"]["runAsNonRoot"]
 
 
-@pytest.mark.parametrize("block", [one for one in blocks(PAGE) if CHART.match(one.text)])
+@pytest.mark.parametrize("block", [one for page in PAGES for one in blocks(page) if CHART.match(one.text)])
 def test_values_that_the_guide_shows_are_taken(folder: Path, tmp_path: Path, block: Block) -> None:
     assert rendered(folder / "orchard/chart", yaml.safe_load(block.text), tmp_path)
 

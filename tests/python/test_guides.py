@@ -1,10 +1,10 @@
 """Is what the guides show in code and commands what dfm takes?
 
 The pages that somebody follows step by step are run as they are, by `test_tutorial.py`. In the guides most blocks are
-parts of something larger, and `test_guides_of_adapters.py` and `test_guides_of_pipelines.py` run them within it. Here all
-of them are held against what there is, so that a new one is too: YAML has to be what the formats' schemas allow at that
-place, Python has to import names that there are and to give dfm's own functions arguments that they take, and commands
-have to have words and options that there are. The values of charts are tried by `test_deploy.py`.
+parts of something larger, and `test_guides_of_adapters.py` and `test_guides_of_pipelines.py` run them within it. Here
+all of them are held against what there is, so that a new one is too: YAML has to be what the formats' schemas allow at
+that place, Python has to import names that there are and to give dfm's own functions arguments that they take, and
+commands have to have words and options that there are. The values of charts are tried by `test_deploy.py`.
 """
 
 import ast
@@ -36,7 +36,7 @@ MODULES = (dfm.api, dfm.api.discovery, dfm.exec, dfm.exec.discovery, dfm.session
 PUBLIC = {name: getattr(module, name) for module in MODULES for name in module.__all__}
 YAML: Any = _YAML
 jsonschema: Any = _jsonschema
-CHART = re.compile(r"# \w+\.yaml\nserver:")
+CHART = re.compile(r"# \w+\.yaml\n(server|telemetry):")
 FEDERATION = ("dfm", "info", "provision", "schemas", "operations", "sites", "values")
 
 
