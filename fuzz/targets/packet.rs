@@ -3,7 +3,7 @@
 #![no_main]
 
 use dfm_fuzz::{HOME, PLANS, write_seeds};
-use dfm_net::{Counts, Failure, Frame, Measured, NodeId, Noted, Waiting};
+use dfm_net::{Counts, Failure, Frame, Measured, NodeId, Noted, WaitingFiring};
 use dfm_wire::{Buffer, Encoded, Ending, Message, Order, Outline, Payload, Running, Unfinished};
 use libfuzzer_sys::fuzz_target;
 
@@ -89,7 +89,7 @@ fn seeds() -> Vec<Message> {
     ];
     let unfinished = Unfinished {
         running: vec![Running { transition: 1, frame: frame(), seconds: 0.5, rests: true }],
-        waiting: vec![Waiting { transition: 2, frame: frame(), empty: vec![3], more: 4 }],
+        waiting: vec![WaitingFiring { transition: 2, frame: frame(), empty: vec![3], more: 4 }],
         more: 1 << 40,
     };
     let noted = Noted::Sent { node: NodeId::Number(3), frame: frame(), to: "b".to_owned(), at: 1.0, bytes: 5 };

@@ -7,7 +7,7 @@ pub(crate) struct Blocks {
     /// In the net's order.
     pub blocks: Vec<Inside>,
     /// How each place treats its tokens.
-    pub ways: Vec<Way>,
+    pub kinds: Vec<PlaceKind>,
 }
 
 /// What a block has to do with at this site.
@@ -39,7 +39,7 @@ pub(crate) struct Inside {
 
 /// How a place treats its tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
+pub(crate) enum PlaceKind {
     /// A token is for one firing.
     Plain,
     /// A token is for every firing in a frame nested in its own.
@@ -76,7 +76,7 @@ impl Blocks {
                 }
             }
         }
-        let mut ways = Vec::with_capacity(net.places.len());
+        let mut kinds = Vec::with_capacity(net.places.len());
         for (at, place) in net.places.iter().enumerate() {
             let at = at as PlaceId;
             if let Step::Enter { block, .. } = net.transitions[place.transition as usize].step {
@@ -86,20 +86,20 @@ impl Blocks {
             if matches!(place.source, Source::Start | Source::Site(_)) {
                 blocks[place.block as usize].owed.push(at);
             }
-            ways.push(if place.block == to {
-                Way::Plain
+            kinds.push(if place.block == to {
+                PlaceKind::Plain
             } else if outwards(net, to).any(|block| block == place.block) {
                 blocks[to as usize].outer.push(at);
-                Way::Outer
+                PlaceKind::Outer
             } else {
                 for block in outwards(net, place.block).take_while(|block| *block != to) {
                     blocks[block as usize].gathering.push(at);
                 }
                 let same = blocks[place.block as usize].levels == blocks[to as usize].levels;
-                if same { Way::Join } else { Way::Gather }
+                if same { PlaceKind::Join } else { PlaceKind::Gather }
             });
         }
-        Self { blocks, ways }
+        Self { blocks, kinds }
     }
 }
 

@@ -21,7 +21,7 @@ use std::sync;
 
 pub use action::Action;
 pub use firing::{Move, State};
-pub use waiting::Waiting;
+pub use waiting::WaitingFiring;
 
 use crate::blocks::Blocks;
 use crate::{Carry, Failure, Frame, Net, Outcome, PlaceId, Source, Step, Token, TransitionId, Value};
@@ -115,14 +115,14 @@ impl<V: Value> Engine<V> {
         }
         let net = self.net.clone();
         for place in self.params.clone() {
-            let kept = &net.places[place as usize];
-            let Source::Param(name) = &kept.source else { continue };
+            let declared = &net.places[place as usize];
+            let Source::Param(name) = &declared.source else { continue };
             let token = match (params.get(name), lost.get(name)) {
                 (Some(value), _) => Token::Value(value.clone()),
                 (None, Some(failure)) => Token::Error(vec![failure.clone()]),
                 (None, None) => {
                     let message = format!("no value was given for the parameter place '{name}'");
-                    let failure = self.failure(kept.transition, frame, "MissingParameter", message);
+                    let failure = self.failure(declared.transition, frame, "MissingParameter", message);
                     Token::Error(vec![self.report(failure)])
                 }
             };
@@ -145,10 +145,10 @@ impl<V: Value> Engine<V> {
 
     /// Takes an item from another site; one that comes after the stream's end is refused with `false`.
     pub fn deposit_item(&mut self, place: PlaceId, frame: &Frame, value: V) -> bool {
-        let Some(kept) = self.net.places.get(place as usize) else { return false };
-        let (transition, frame) = (kept.transition, frame.clone());
+        let Some(declared) = self.net.places.get(place as usize) else { return false };
+        let (transition, frame) = (declared.transition, frame.clone());
         let full = self.sets.live(&frame).is_some_and(|set| set.is_full(transition, &frame));
-        if !matches!(kept.source, Source::Site(_)) || full || self.sets.has_ended(&frame) {
+        if !matches!(declared.source, Source::Site(_)) || full || self.sets.has_ended(&frame) {
             return false;
         }
         self.actions.push_back(Action::Item { transition, frame, value });
@@ -261,9 +261,9 @@ impl<V: Value> Engine<V> {
     /// Counts a firing. With the last one of a parameter set, everything of that is dropped.
     fn finish(&mut self, transition: TransitionId, frame: &Frame) {
         self.finished += 1;
-        let kept = &self.net.transitions[transition as usize];
-        self.steps.done += u64::from(kept.step.operation().is_some());
-        self.count_in_elements(kept.block, frame, |left| left.saturating_sub(1));
+        let declared = &self.net.transitions[transition as usize];
+        self.steps.done += u64::from(declared.step.operation().is_some());
+        self.count_in_elements(declared.block, frame, |left| left.saturating_sub(1));
         self.sets.finish(frame);
         self.finish_if_done();
     }

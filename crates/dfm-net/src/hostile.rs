@@ -62,11 +62,11 @@ impl Limits {
 impl Net {
     /// Why a place does not take a token of this kind and frame from that site; `None` if it does.
     pub fn refuses(&self, place: PlaceId, from: &str, frame: &Frame, kind: Kind) -> Option<Refusal> {
-        let Some(kept) = self.places.get(place as usize) else { return Some(Refusal::NoPlace(place)) };
-        if !matches!(&kept.source, Source::Site(site) if site == from) {
+        let Some(declared) = self.places.get(place as usize) else { return Some(Refusal::NoPlace(place)) };
+        if !matches!(&declared.source, Source::Site(site) if site == from) {
             return Some(Refusal::Sender(place));
         }
-        let step = &self.transitions[kept.transition as usize].step;
+        let step = &self.transitions[declared.transition as usize].step;
         let fits = match (step, kind) {
             (_, Kind::NoErrors) => false,
             (Step::Enter { block, .. }, Kind::Count(count)) => {
@@ -79,7 +79,7 @@ impl Net {
             (Step::Split { .. }, Kind::End) => true,
             (_, kind) => !matches!(kind, Kind::Item | Kind::End),
         };
-        let levels = self.levels_of(kept.block);
+        let levels = self.levels_of(declared.block);
         let nested = match kind {
             // An error may be for all frames nested in its own.
             Kind::Errors => frame.levels().len() <= levels,
@@ -96,9 +96,9 @@ impl Net {
     fn levels_of(&self, block: u32) -> usize {
         let (mut levels, mut at) = (1, Some(block));
         while let Some(block) = at {
-            let kept = &self.blocks[block as usize];
-            levels += usize::from(kept.each);
-            at = kept.parent;
+            let block = &self.blocks[block as usize];
+            levels += usize::from(block.each);
+            at = block.parent;
         }
         levels
     }

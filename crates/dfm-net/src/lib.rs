@@ -16,7 +16,7 @@ mod token;
 mod unsound;
 mod whole;
 
-pub use engine::{Action, Engine, Move, State, Steps, Waiting};
+pub use engine::{Action, Engine, Move, State, Steps, WaitingFiring};
 pub use frame::Frame;
 pub use hostile::{Kind, MOST_ELEMENTS, MOST_ROUNDS};
 pub use makers::makers;

@@ -492,8 +492,8 @@ impl Net {
                     is_around(transition.block, inner) && levels[inner as usize] == levels[transition.block as usize]
                 }
                 Step::Join { .. } => {
-                    let kept = &self.blocks[inner as usize];
-                    place.slot == 1 && kept.parent == Some(transition.block) && !kept.each
+                    let inner = &self.blocks[inner as usize];
+                    place.slot == 1 && inner.parent == Some(transition.block) && !inner.each
                 }
                 _ => false,
             };

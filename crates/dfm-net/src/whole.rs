@@ -103,9 +103,9 @@ impl<'n> Whole<'n> {
                 }
                 return Err(Unsound::Nowhere(self.named(maker)));
             };
-            let kept = &self.nets[to].places[place as usize];
-            let taker = (to, kept.transition);
-            let expects = match &kept.source {
+            let declared = &self.nets[to].places[place as usize];
+            let taker = (to, declared.transition);
+            let expects = match &declared.source {
                 Source::Here => to == from,
                 Source::Site(site) => to != from && *site == self.nets[from].site,
                 Source::Start | Source::Param(_) => false,
@@ -117,7 +117,7 @@ impl<'n> Whole<'n> {
                     false => Unsound::Unexpected { taker, maker },
                 });
             }
-            if !self.fits(maker, arc, taker, kept, &openers) {
+            if !self.fits(maker, arc, taker, declared, &openers) {
                 return Err(Unsound::Unusable { taker: self.named(taker), maker: self.named(maker) });
             }
         }
@@ -229,25 +229,25 @@ impl<'n> Whole<'n> {
             let known: Option<&TransitionId> = enters.get(&(net, block));
             known.map(|transition| (net, *transition)).ok_or_else(|| Unsound::NotEntered(self.named(waiting)))
         };
-        let mut waiting = Waiting::new(self.nets);
+        let mut order = Precedence::new(self.nets);
         for (net, transition, firing) in self.firings() {
-            waiting.add((firing, Event::Begin), (firing, Event::End));
+            order.add((firing, Event::Begin), (firing, Event::End));
             if transition.block > 0 {
                 let around = enter(net, transition.block, firing)?;
-                waiting.add((around, Event::Begin), (firing, Event::Begin));
-                waiting.add((firing, Event::End), (around, Event::Left));
+                order.add((around, Event::Begin), (firing, Event::Begin));
+                order.add((firing, Event::End), (around, Event::Left));
                 if matches!(transition.step, Step::Enter { .. }) {
-                    waiting.add((firing, Event::Left), (around, Event::Left));
+                    order.add((firing, Event::Left), (around, Event::Left));
                 }
             }
             if let Step::Again { repeat, .. } = transition.step {
-                waiting.add((firing, Event::End), ((net, repeat), Event::End));
+                order.add((firing, Event::End), ((net, repeat), Event::End));
             }
             if matches!(transition.step, Step::Call { .. }) {
                 for (site, place) in self.nets[net].consumers(firing.1) {
                     let Some(to) = site.map_or(Some(net), |site| self.at.get(site).copied()) else { continue };
                     let taker = (to, self.nets[to].places[place as usize].transition);
-                    waiting.add((taker, Event::Left), (firing, Event::End));
+                    order.add((taker, Event::Left), (firing, Event::End));
                 }
             }
         }
@@ -256,12 +256,12 @@ impl<'n> Whole<'n> {
             let taker = (to, self.nets[to].places[place as usize].transition);
             let parts = self.step(maker).parts();
             if parts || arc.streams() {
-                waiting.add((maker, Event::Begin), (taker, Event::Begin));
+                order.add((maker, Event::Begin), (taker, Event::Begin));
                 if matches!(arc.carry, Carry::Count(_) | Carry::Stream(_)) {
-                    waiting.add((maker, Event::End), (taker, Event::End));
+                    order.add((maker, Event::End), (taker, Event::End));
                 }
             } else {
-                waiting.add((maker, Event::End), (taker, Event::Begin));
+                order.add((maker, Event::End), (taker, Event::Begin));
             }
         }
         for (net, place) in self.nets.iter().enumerate().flat_map(|(net, of)| of.places.iter().map(move |p| (net, p))) {
@@ -270,11 +270,11 @@ impl<'n> Whole<'n> {
             let mut block = place.block;
             // What it gathers is all there when each of the blocks has been entered as often as it will be.
             while block > own {
-                waiting.add((enter(net, block, taker)?, Event::End), (taker, Event::Begin));
+                order.add((enter(net, block, taker)?, Event::End), (taker, Event::Begin));
                 block = self.nets[net].blocks[block as usize].parent.unwrap_or_default();
             }
         }
-        match waiting.circle() {
+        match order.circle() {
             None => Ok(()),
             Some(firings) => Err(Unsound::Circle(firings.into_iter().map(|firing| self.named(firing)).collect())),
         }
@@ -319,7 +319,7 @@ impl<'n> Whole<'n> {
 }
 
 /// Which event of which transition comes after which.
-struct Waiting {
+struct Precedence {
     /// By net: how many transitions those before it have.
     first: Vec<usize>,
     /// By event: those that wait for it.
@@ -328,7 +328,7 @@ struct Waiting {
     missing: Vec<u32>,
 }
 
-impl Waiting {
+impl Precedence {
     fn new(nets: &[Net]) -> Self {
         let mut first = Vec::with_capacity(nets.len());
         let mut count = 0;

@@ -136,7 +136,7 @@ enum Event {
 }
 
 #[derive(Default)]
-struct Seen {
+struct Observed {
     calls: HashMap<(u64, Frame), u32>,
     yields: HashMap<(u64, Frame), Vec<Token<Trace>>>,
     reports: Vec<Arc<Failure>>,
@@ -158,10 +158,10 @@ fn failure(site: usize, node: Option<u64>, frame: Option<Frame>) -> Failure {
 
 /// Runs a shape in the order that `order` picks. `fails` are nodes whose adapter raises, `dies` is a site that is lost
 /// before anything else happens or never.
-fn run(shape: &Shape, order: &[prop::sample::Index], fails: &HashSet<u64>, dies: Option<usize>) -> Seen {
+fn run(shape: &Shape, order: &[prop::sample::Index], fails: &HashSet<u64>, dies: Option<usize>) -> Observed {
     let nets = compile(shape);
     let mut engines: Vec<Engine<Trace>> = nets.iter().map(|net| Engine::new(Arc::new(net.clone()))).collect();
-    let mut seen = Seen::default();
+    let mut seen = Observed::default();
     let mut events = vec![];
     for site in (0..SITES).filter(|site| Some(*site) != dies) {
         events.extend((0..shape.frames).map(|index| Event::Start(site, Frame::of_param_set(index))));

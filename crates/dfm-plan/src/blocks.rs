@@ -24,7 +24,7 @@ pub(crate) struct Blocks<'a> {
 impl<'a> Blocks<'a> {
     /// Sorts statements into blocks, and refuses kinds that this planner does not know.
     pub fn new(pipeline: &'a Pipeline, problems: &mut Vec<Problem>) -> Self {
-        let body = Block { parent: 0, node: None, each: false, so: true };
+        let body = Block { parent: 0, node: None, each: false, when: true };
         let mut sorted = Self { blocks: vec![body], known: vec![], by_id: HashMap::new(), ends: HashMap::new() };
         let mut ifs: HashMap<&NodeId, usize> = HashMap::new();
         let mut caches: IndexMap<&NodeId, usize> = IndexMap::new();
@@ -40,7 +40,7 @@ impl<'a> Blocks<'a> {
                     let parent = sorted.find(&statement.node, statement.block.as_ref(), problems);
                     match ifs.remove(&statement.of) {
                         Some(node) if sorted.known[node].1 == parent => {
-                            let block = Block { parent, node: Some(node), each: false, so: false };
+                            let block = Block { parent, node: Some(node), each: false, when: false };
                             sorted.open(&statement.node, block, problems);
                         }
                         _ => {
@@ -68,17 +68,19 @@ impl<'a> Blocks<'a> {
             let node = Some(sorted.known.len());
             sorted.known.push((known, parent));
             match known {
-                Known::ForEach(_) => sorted.open(known.node(), Block { parent, node, each: true, so: true }, problems),
+                Known::ForEach(_) => {
+                    sorted.open(known.node(), Block { parent, node, each: true, when: true }, problems)
+                }
                 Known::If(_) => {
-                    sorted.open(known.node(), Block { parent, node, each: false, so: true }, problems);
+                    sorted.open(known.node(), Block { parent, node, each: false, when: true }, problems);
                     ifs.insert(known.node(), sorted.known.len() - 1);
                 }
                 Known::LookUp(_) => {
-                    sorted.open(known.node(), Block { parent, node, each: false, so: true }, problems);
+                    sorted.open(known.node(), Block { parent, node, each: false, when: true }, problems);
                     caches.insert(known.node(), sorted.known.len() - 1);
                 }
                 Known::Repeat(_) => {
-                    sorted.open(known.node(), Block { parent, node, each: true, so: true }, problems);
+                    sorted.open(known.node(), Block { parent, node, each: true, when: true }, problems);
                     repeats.insert(known.node(), sorted.known.len() - 1);
                 }
                 Known::Again(statement) => sorted.end_rounds(statement, parent, &mut repeats, problems),

@@ -173,7 +173,7 @@ fn lead<'a>(nodes: &mut [Node<'a>], order: &[usize], home: Candidate<'a>) {
 
 /// The same sites, for what is no operation.
 fn stripped<'a>(candidates: &[Candidate<'a>]) -> Vec<Candidate<'a>> {
-    candidates.iter().map(|kept| Candidate { site: kept.site, offer: None }).collect()
+    candidates.iter().map(|candidate| Candidate { site: candidate.site, offer: None }).collect()
 }
 
 /// Refuses dictionaries whose keys the run has to tell.

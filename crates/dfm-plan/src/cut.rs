@@ -139,20 +139,20 @@ pub(crate) fn cut_at_borders(fed: &FedInfo, graph: &Graph<'_>, placed: &Placed, 
         }
     }
     for (block, site) in entered(graph, &sites) {
-        let kept = &graph.blocks[block];
-        let node = kept.node.expect("only the pipeline's own body has none");
+        let declared = &graph.blocks[block];
+        let node = declared.node.expect("only the pipeline's own body has none");
         let id = graph.nodes[node].statement.node().clone();
         let (from, near) = (sites[node], sites[node] == site);
         let net = &mut nets[at[site].expect("a site with a node has a net")];
         let step = Step::Enter { node: id, block: block as BlockId };
-        let parent = kept.parent as BlockId;
+        let parent = declared.parent as BlockId;
         let source = if near { Source::Here } else { Source::Site(name(from)) };
         let transition = net.transitions.len() as TransitionId;
         net.transitions.push(Transition { step, block: parent, outputs: vec![] });
         net.places.push(Place { transition, slot: 0, block: parent, source });
         let place = net.places.len() as PlaceId - 1;
         let net = at[from].expect("a site with a node has a net");
-        let arc = Arc { site: (!near).then(|| name(site)), place, carry: Carry::Count(kept.so), inward: false };
+        let arc = Arc { site: (!near).then(|| name(site)), place, carry: Carry::Count(declared.when), inward: false };
         nets[net].transitions[made[node] as usize].outputs.push(arc);
     }
     nets

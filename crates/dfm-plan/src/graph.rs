@@ -28,7 +28,7 @@ pub(crate) struct Block {
     /// Whether it is entered once for each element of a sequence.
     pub each: bool,
     /// How the condition has to come out for it to be entered.
-    pub so: bool,
+    pub when: bool,
 }
 
 /// One statement.

@@ -86,16 +86,16 @@ impl<'a> Calls<'a> {
 
     /// How many bytes a firing in a frame gets from a node.
     fn bytes(&self, node: usize, frame: &Frame) -> Option<f64> {
-        let kept = &self.estimate.nodes[node];
-        if kept.operation {
+        let estimated = &self.estimate.nodes[node];
+        if estimated.operation {
             let sizes = self.before(node, frame).map(|call| call.bytes.map(|bytes| bytes as f64));
             return sizes.sum();
         }
         let inputs = self.inputs[node].iter().map(|edge| &self.estimate.edges[*edge]).filter(|edge| !edge.signal);
-        if kept.elements.is_none() {
+        if estimated.elements.is_none() {
             return inputs.map(|edge| self.bytes(edge.from, frame)).sum();
         }
-        let around = frame.prefix(kept.levels);
+        let around = frame.prefix(estimated.levels);
         let whole: f64 = inputs.map(|edge| self.bytes(edge.from, &around)).sum::<Option<f64>>()?;
         let body = self.outputs[node].iter().map(|edge| self.estimate.edges[*edge].to);
         let last = body.filter_map(|to| self.before(to, &around).last()?.frame.levels().get(around.levels().len()));
@@ -125,8 +125,8 @@ impl<'a> Calls<'a> {
         let calls = nodes.flat_map(|node| self.of(node).map(move |call| (node, call)));
         let arrival = |(node, call): (usize, &Measured)| {
             let (edge, seconds) = self.last_arrival(node, call)?;
-            let kept = &self.estimate.edges[edge];
-            let bytes = if kept.signal { Some(0.0) } else { self.bytes(kept.from, &call.frame) };
+            let estimated = &self.estimate.edges[edge];
+            let bytes = if estimated.signal { Some(0.0) } else { self.bytes(estimated.from, &call.frame) };
             Some((edge, bytes, seconds))
         };
         calls.filter_map(arrival).collect()

@@ -67,8 +67,8 @@ pub fn picture(estimate: &Estimate, run: Option<&MeasuredRun>) -> String {
     let mut taken: Vec<Area> = (0..estimate.nodes.len()).map(|node| grid.area(node)).collect();
     let mut said = HashMap::new();
     for (index, edge) in estimate.edges.iter().enumerate() {
-        let way = grid.way(edge);
-        draw_edge(&mut svg, &way, edge.signal);
+        let route = grid.route(edge);
+        draw_edge(&mut svg, &route, edge.signal);
         // One value that goes to one site needs one label.
         let site = &estimate.nodes[edge.to].site;
         if !edge.signal && said.insert((edge.from, site), ()).is_none() {
@@ -80,7 +80,7 @@ pub fn picture(estimate: &Estimate, run: Option<&MeasuredRun>) -> String {
                 }
                 None => edge_text(edge, &estimate.nodes[edge.from].site != site),
             };
-            draw_label(&mut labels, &way, &text, &grid, &mut taken);
+            draw_label(&mut labels, &route, &text, &grid, &mut taken);
         }
     }
     for (index, node) in estimate.nodes.iter().enumerate() {
@@ -165,8 +165,8 @@ struct Grid<'a> {
     height: f64,
 }
 
-/// An edge's way: its corners, and between each two the height at which it changes columns.
-struct Way {
+/// An edge's route: its corners, and between each two the height at which it changes columns.
+struct Route {
     corners: Vec<(f64, f64)>,
     tracks: Vec<f64>,
 }
@@ -239,20 +239,20 @@ impl<'a> Grid<'a> {
         lanes.find(|(_, right)| x <= *right).unwrap_or((0.0, COLUMN))
     }
 
-    fn way(&self, edge: &EstimatedEdge) -> Way {
+    fn route(&self, edge: &EstimatedEdge) -> Route {
         let (source, target) = (self.area(edge.from), self.area(edge.to));
         let start = ((source.0 + source.2) / 2.0, source.3);
         let end = ((target.0 + target.2) / 2.0, target.1);
         let ((from, above), (to, below)) = (self.cells[edge.from], self.cells[edge.to]);
         let track = |row| self.tracks[&(row, edge.from)];
         if below == above + 1 {
-            return Way { corners: vec![start, end], tracks: vec![track(above)] };
+            return Route { corners: vec![start, end], tracks: vec![track(above)] };
         }
         // Between two columns, on the side of the target.
         let shift = 3.0 + 3.0 * (edge.from % 4) as f64;
         let x = if to > from { (from + 1) as f64 * COLUMN - shift } else { from as f64 * COLUMN + shift };
         let (upper, lower) = (self.tops[above + 1], self.tops[below - 1] + BOX.1);
-        Way {
+        Route {
             corners: vec![start, (x, upper), (x, lower), end],
             tracks: vec![track(above), (upper + lower) / 2.0, track(below - 1)],
         }
@@ -306,10 +306,10 @@ fn layers(estimate: &Estimate) -> Vec<usize> {
     layers
 }
 
-fn draw_edge(svg: &mut String, way: &Way, signal: bool) {
-    let (x, y) = way.corners[0];
+fn draw_edge(svg: &mut String, route: &Route, signal: bool) {
+    let (x, y) = route.corners[0];
     let mut path = format!("M{x} {y}");
-    for (pair, track) in way.corners.windows(2).zip(&way.tracks) {
+    for (pair, track) in route.corners.windows(2).zip(&route.tracks) {
         let ((x0, _), (x1, y1)) = (pair[0], pair[1]);
         let _ = write!(path, "C{x0} {track:.1} {x1} {track:.1} {x1} {y1}");
     }
@@ -329,13 +329,13 @@ fn edge_text(edge: &EstimatedEdge, leaves: bool) -> String {
 }
 
 /// Writes beside the edge, where there is room in a lane.
-fn draw_label(svg: &mut String, way: &Way, text: &str, grid: &Grid<'_>, taken: &mut Vec<Area>) {
+fn draw_label(svg: &mut String, route: &Route, text: &str, grid: &Grid<'_>, taken: &mut Vec<Area>) {
     let width = text_width(text, SMALL) + 4.0;
     if text.is_empty() || width > COLUMN - 4.0 {
         return;
     }
     let area_at = |along: f64| {
-        let (x, y) = point_on(way, along);
+        let (x, y) = point_on(route, along);
         let (left, right) = grid.lane_at(x);
         let x = x.clamp(left + width / 2.0 + 2.0, right - width / 2.0 - 2.0);
         (x - width / 2.0, y - 7.0, x + width / 2.0, y + 6.0)
@@ -360,12 +360,12 @@ fn draw_label(svg: &mut String, way: &Way, text: &str, grid: &Grid<'_>, taken: &
 }
 
 /// A point on a drawn edge: `along` goes from 0 to 1.
-fn point_on(way: &Way, along: f64) -> (f64, f64) {
-    let parts = way.tracks.len() as f64;
-    let part = ((along * parts) as usize).min(way.tracks.len() - 1);
+fn point_on(route: &Route, along: f64) -> (f64, f64) {
+    let parts = route.tracks.len() as f64;
+    let part = ((along * parts) as usize).min(route.tracks.len() - 1);
     let t = along * parts - part as f64;
-    let ((x0, y0), (x1, y1)) = (way.corners[part], way.corners[part + 1]);
+    let ((x0, y0), (x1, y1)) = (route.corners[part], route.corners[part + 1]);
     let bent = 3.0 * t * t - 2.0 * t * t * t;
     let u = 1.0 - t;
-    (x0 + (x1 - x0) * bent, u * u * u * y0 + 3.0 * u * t * way.tracks[part] + t * t * t * y1)
+    (x0 + (x1 - x0) * bent, u * u * u * y0 + 3.0 * u * t * route.tracks[part] + t * t * t * y1)
 }

@@ -59,9 +59,9 @@ impl Placed {
 
     /// Runs a node at a candidate, with its inputs as they are placed.
     pub fn run(&self, graph: &Graph<'_>, costs: &Costs, node: usize, candidate: usize) -> Run {
-        let kept = &graph.nodes[node];
-        costs.run(graph, node, &kept.candidates[candidate], |input| {
-            let from = kept.inputs[input].node;
+        let declared = &graph.nodes[node];
+        costs.run(graph, node, &declared.candidates[candidate], |input| {
+            let from = declared.inputs[input].node;
             (self.site(graph, from), self.runs[from])
         })
     }
@@ -168,10 +168,10 @@ fn components(graph: &Graph<'_>) -> Vec<Vec<usize>> {
 fn first_choice(graph: &Graph<'_>, costs: &Costs) -> Vec<usize> {
     let mut soonest: Vec<Vec<Run>> = vec![vec![]; graph.nodes.len()];
     for &node in &graph.order {
-        let kept = &graph.nodes[node];
-        let runs = kept.candidates.iter().map(|candidate| {
+        let declared = &graph.nodes[node];
+        let runs = declared.candidates.iter().map(|candidate| {
             costs.run(graph, node, candidate, |input| {
-                let input = kept.inputs[input];
+                let input = declared.inputs[input];
                 let runs = soonest[input.node].iter().zip(&graph.nodes[input.node].candidates);
                 let arrival = |site: usize, run: &Run| {
                     run.finish + costs.send(site, candidate.site, if input.signal { 0.0 } else { run.size })
@@ -184,16 +184,16 @@ fn first_choice(graph: &Graph<'_>, costs: &Costs) -> Vec<usize> {
     }
     let mut choice = vec![0; graph.nodes.len()];
     for &node in graph.order.iter().rev() {
-        let kept = &graph.nodes[node];
+        let declared = &graph.nodes[node];
         let score = |candidate: usize| {
-            let (run, site) = (&soonest[node][candidate], kept.candidates[candidate].site);
-            kept.outputs.iter().fold(Score::default().with(run), |score, output| {
+            let (run, site) = (&soonest[node][candidate], declared.candidates[candidate].site);
+            declared.outputs.iter().fold(Score::default().with(run), |score, output| {
                 let to = graph.nodes[output.node].candidates[choice[output.node]].site;
                 let sending = costs.send(site, to, if output.signal { 0.0 } else { run.size });
                 Score { end: score.end.max(run.finish + sending), work: score.work + sending }
             })
         };
-        choice[node] = best_of(kept.candidates.len(), score);
+        choice[node] = best_of(declared.candidates.len(), score);
     }
     choice
 }

@@ -76,10 +76,10 @@ impl<'g> Search<'g> {
                 graph.nodes[node].inputs.iter().map(|input| self.candidates(placed, input.node).len()).sum();
             self.steps(2 * candidates.len() * (1 + ways));
             for at in candidates {
-                let kept = &graph.nodes[node];
-                let candidate = &kept.candidates[at];
+                let declared = &graph.nodes[node];
+                let candidate = &declared.candidates[at];
                 let run = costs.run(graph, node, candidate, |input| {
-                    let from = kept.inputs[input];
+                    let from = declared.inputs[input];
                     let sent = if from.signal { 0.0 } else { self.size[from.node] };
                     let arrivals = self.candidates(placed, from.node).map(|at| {
                         let site = graph.nodes[from.node].candidates[at].site;

@@ -4,7 +4,7 @@ use std::ffi::{c_int, c_void};
 use std::mem;
 use std::slice;
 
-use dfm_runtime::{Part, Received, SPARE};
+use dfm_runtime::{MEMORY_POOL, Part, Received};
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyBufferError;
 use pyo3::ffi;
@@ -60,7 +60,7 @@ enum Owner {
 impl Drop for Owner {
     fn drop(&mut self) {
         if let Self::Inline { bytes } = self {
-            SPARE.give(mem::take(bytes));
+            MEMORY_POOL.give(mem::take(bytes));
         }
     }
 }

@@ -37,7 +37,7 @@ classes! {
 pub static ORDER_KIND: Members<3> = Members::new("OrderKind", ["NET", "PARAMS", "CANCEL"]);
 
 /// A packet that was kept: who sent it, its sealed outline, and the sealed rest, unless its value was had.
-type Kept<'py> = (String, Bound<'py, PyBytes>, Option<Bound<'py, PyBytes>>);
+type KeptPacket<'py> = (String, Bound<'py, PyBytes>, Option<Bound<'py, PyBytes>>);
 
 /// What is kept of a session's jobs. It does not lock: its owner calls it from one thread at a time.
 #[pyclass(module = "dfm._native")]
@@ -88,7 +88,7 @@ impl Keeper {
     }
 
     /// All that was kept of a job, in the order in which it came: first its plan.
-    fn history<'py>(&self, py: Python<'py>, job: u64) -> Vec<Kept<'py>> {
+    fn history<'py>(&self, py: Python<'py>, job: u64) -> Vec<KeptPacket<'py>> {
         self.keeper.history(job).map(|packet| kept(py, packet)).collect()
     }
 
@@ -113,7 +113,7 @@ impl Keeper {
     }
 
     /// What sites have answered.
-    fn told<'py>(&self, py: Python<'py>, job: u64) -> Vec<Kept<'py>> {
+    fn told<'py>(&self, py: Python<'py>, job: u64) -> Vec<KeptPacket<'py>> {
         self.keeper.told(job).map(|packet| kept(py, packet)).collect()
     }
 
@@ -128,7 +128,7 @@ fn packet(from: String, head: &[u8], body: &Bound<'_, PyAny>) -> PyResult<Packet
     Ok(Packet { from, head: head.to_vec(), body: Some(Held::new(body)?.as_ref().to_vec()) })
 }
 
-fn kept<'py>(py: Python<'py>, packet: &Packet) -> Kept<'py> {
+fn kept<'py>(py: Python<'py>, packet: &Packet) -> KeptPacket<'py> {
     let body = packet.body.as_ref().map(|body| PyBytes::new(py, body));
     (packet.from.clone(), PyBytes::new(py, &packet.head), body)
 }

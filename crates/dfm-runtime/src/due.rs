@@ -28,7 +28,7 @@ pub(crate) struct Due<V> {
     turns: VecDeque<JobId>,
     waiting: HashMap<JobId, Lanes<V>>,
     /// Empty ones, whose memory serves again: mostly a call waits for nothing but to be asked for.
-    spare: Vec<Lanes<V>>,
+    emptied: Vec<Lanes<V>>,
     /// What runs, generators that rest left out: who takes their items may need the room.
     begun: HashMap<CallId, Bound>,
     resting: HashMap<CallId, Bound>,
@@ -72,7 +72,7 @@ impl<V> Default for Due<V> {
             room: vec![],
             turns: VecDeque::new(),
             waiting: HashMap::new(),
-            spare: vec![],
+            emptied: vec![],
             begun: HashMap::new(),
             resting: HashMap::new(),
         }
@@ -100,7 +100,7 @@ impl<V> Due<V> {
         let job = call.job;
         let lanes = self.waiting.entry(job).or_insert_with(|| {
             self.turns.push_back(job);
-            self.spare.pop().unwrap_or_default()
+            self.emptied.pop().unwrap_or_default()
         });
         lanes.of(bound).push_back(call);
     }
@@ -119,7 +119,7 @@ impl<V> Due<V> {
             let first = fronts.filter(|(_, bound)| may(bound)).min();
             let call = first.and_then(|(_, bound)| Some((bound, lanes.of(bound).pop_front()?)));
             if lanes.is_empty() {
-                self.spare.extend(self.waiting.remove(&job).filter(|lanes| lanes.free.capacity() <= KEPT));
+                self.emptied.extend(self.waiting.remove(&job).filter(|lanes| lanes.free.capacity() <= KEPT));
             } else {
                 self.turns.push_back(job);
             }

@@ -9,6 +9,7 @@ mod keeper;
 mod limits;
 mod link;
 mod measure;
+mod memory_pool;
 mod noting;
 mod numbers;
 mod receipt;
@@ -16,7 +17,6 @@ mod record;
 mod released;
 mod segment;
 mod site;
-mod spare;
 mod sync;
 
 pub use dfm_wire::{Order, Outline, unfold};
@@ -27,10 +27,10 @@ pub use host::{
 pub use keeper::{Keeper, Packet, Progress};
 pub use limits::Limits;
 pub use link::Link;
+pub use memory_pool::MemoryPool;
 pub use receipt::{Contribution, Goal, Passed};
 pub use segment::{Received, raise_descriptors};
 pub use site::{STREAM_WINDOW, Site, read_answer};
-pub use spare::Spare;
 
 /// What all sites of this process use again, up to 256 MiB.
-pub static SPARE: LazyLock<Spare> = LazyLock::new(|| Spare::new(256 << 20));
+pub static MEMORY_POOL: LazyLock<MemoryPool> = LazyLock::new(|| MemoryPool::new(256 << 20));

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use bytes::{Bytes, Plain};
 use dfm_net::{
     Arc, Argument, Block, Carry, Counts, Failure, Frame, Limits, Line, Measured, Net, NodeId, Noted, Outcome, Place,
-    Source, Step, Token, Trace, Transition, Waiting,
+    Source, Step, Token, Trace, Transition, WaitingFiring,
 };
 use dfm_runtime::{Call, CallId, Event, Link, NodeAt, Room, STREAM_WINDOW, Site, Wait, Why};
 use dfm_wire::{Buffer, Encoded, Message, Payload, Running, Unfinished};
@@ -749,7 +749,7 @@ fn what_a_site_says_of_nodes_that_it_has_not_is_left_out() {
     session.site("home").open(1, "job", chain(Carry::Value(vec![])), &HashMap::new());
     let frame = Frame::of_param_set(0);
     let running = Running { transition: 9, frame: frame.clone(), seconds: 1.0, rests: false };
-    let waiting = |transition, empty| Waiting { transition, frame: frame.clone(), empty, more: 0 };
+    let waiting = |transition, empty| WaitingFiring { transition, frame: frame.clone(), empty, more: 0 };
     let told = Unfinished { running: vec![running], waiting: vec![waiting(9, vec![0]), waiting(0, vec![9])], more: 3 };
     session.site("home").take_events();
     session.site("home").receive_packet("b", &Message::Unfinished(5, 1, told).to_bytes());

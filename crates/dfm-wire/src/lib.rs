@@ -7,5 +7,5 @@ mod shape;
 
 pub use message::{Buffer, Encoded, Ending, JobId, Message, NotAMessage, Payload, Running, Unfinished};
 pub use order::Order;
-pub use outline::{ASKED, Kept, Outline, Series, Unfolded, unfold};
+pub use outline::{ASKED, KeptPacket, Outline, Series, Unfolded, unfold};
 pub use shape::Misshapen;

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use dfm_net::{Counts, Failure, Frame, Measured, Net, Noted, PlaceId, Trace, TransitionId, Waiting};
+use dfm_net::{Counts, Failure, Frame, Measured, Net, Noted, PlaceId, Trace, TransitionId, WaitingFiring};
 use serde::{Deserialize, Serialize};
 
 use crate::shape::{Misshapen, misshapen};
@@ -89,7 +89,7 @@ pub struct Unfinished {
     /// Calls, the oldest first.
     pub running: Vec<Running>,
     /// Firings that have not all of their inputs.
-    pub waiting: Vec<Waiting>,
+    pub waiting: Vec<WaitingFiring>,
     /// How many more there are of both.
     pub more: u64,
 }
@@ -233,7 +233,7 @@ mod tests {
         let frame = Frame::of_param_set(1);
         let unfinished = Unfinished {
             running: vec![Running { transition: 1, frame: frame.clone(), seconds: 0.5, rests: true }],
-            waiting: vec![Waiting { transition: 2, frame, empty: vec![3], more: 4 }],
+            waiting: vec![WaitingFiring { transition: 2, frame, empty: vec![3], more: 4 }],
             more: 1 << 40,
         };
         for message in [

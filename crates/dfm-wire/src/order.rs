@@ -21,7 +21,7 @@ pub enum Order {
 
 /// A [`crate::Message`] without what it carries, as far as it is an order.
 #[derive(Deserialize)]
-enum Seen {
+enum BareMessage {
     Open(JobId, IgnoredAny, IgnoredAny),
     Start(JobId, IgnoredAny, IgnoredAny, IgnoredAny),
     Cancel(JobId),
@@ -34,9 +34,9 @@ impl Order {
             return None;
         }
         Some(match rmp_serde::from_slice(packet).ok()? {
-            Seen::Open(job, ..) => Self::Net(job),
-            Seen::Start(job, ..) => Self::Params(job),
-            Seen::Cancel(job) => Self::Cancel(job),
+            BareMessage::Open(job, ..) => Self::Net(job),
+            BareMessage::Start(job, ..) => Self::Params(job),
+            BareMessage::Cancel(job) => Self::Cancel(job),
         })
     }
 }

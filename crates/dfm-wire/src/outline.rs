@@ -43,23 +43,23 @@ pub enum Outline {
 
 /// A [`Message`] without its values, as far as it has an outline.
 #[derive(Deserialize)]
-enum Seen {
+enum BareMessage {
     Unfinished(u64, JobId, IgnoredAny),
     Stop(JobId, IgnoredAny),
     Done(JobId),
     Report(JobId, IgnoredAny),
     Refused(JobId, IgnoredAny),
-    Token(JobId, PlaceId, Frame, SeenPayload),
+    Token(JobId, PlaceId, Frame, BarePayload),
     Item(JobId, PlaceId, Frame, IgnoredAny),
     Plan(IgnoredAny, IgnoredAny, IgnoredAny),
     Input(JobId, IgnoredAny),
     Made(JobId, IgnoredAny, IgnoredAny, IgnoredAny),
-    Ended(JobId, IgnoredAny, IgnoredAny, SeenEnding),
+    Ended(JobId, IgnoredAny, IgnoredAny, BareEnding),
 }
 
 /// A [`Payload`] without its values.
 #[derive(Deserialize)]
-enum SeenPayload {
+enum BarePayload {
     Signal,
     Value(IgnoredAny),
     Errors(IgnoredAny),
@@ -71,7 +71,7 @@ enum SeenPayload {
 
 /// A [`crate::Ending`] without its values.
 #[derive(Deserialize)]
-enum SeenEnding {
+enum BareEnding {
     Value(IgnoredAny),
     Streamed(IgnoredAny),
     Failed(IgnoredAny),
@@ -90,26 +90,26 @@ impl Outline {
         }
         let Ok(message) = rmp_serde::from_slice(packet) else { return Self::Other };
         match message {
-            Seen::Plan(..) => match Message::from_bytes(packet) {
+            BareMessage::Plan(..) => match Message::from_bytes(packet) {
                 Ok(Message::Plan(job, _, nets)) => Self::of_plan(job, home, &nets),
                 _ => Self::Other,
             },
-            Seen::Input(job, _) => Self::Input(job),
-            Seen::Stop(job, _) => Self::Stop(job),
-            Seen::Made(job, ..) => Self::Ran(job),
-            Seen::Ended(job, _, _, ending) => match ending {
-                SeenEnding::Failed(_) => Self::Failed(job),
-                SeenEnding::Value(_) | SeenEnding::Streamed(_) | SeenEnding::Found(_) | SeenEnding::NotFound(_) => {
+            BareMessage::Input(job, _) => Self::Input(job),
+            BareMessage::Stop(job, _) => Self::Stop(job),
+            BareMessage::Made(job, ..) => Self::Ran(job),
+            BareMessage::Ended(job, _, _, ending) => match ending {
+                BareEnding::Failed(_) => Self::Failed(job),
+                BareEnding::Value(_) | BareEnding::Streamed(_) | BareEnding::Found(_) | BareEnding::NotFound(_) => {
                     Self::Ran(job)
                 }
             },
-            Seen::Token(job, place, frame, payload) => Self::Token(job, place, frame, is_value(&payload)),
-            Seen::Item(job, place, frame, _) => Self::Item(job, place, frame),
-            Seen::Done(job) => Self::Done(job),
-            Seen::Report(job, _) => Self::Report(job),
-            Seen::Refused(job, _) => Self::Refused(job),
-            Seen::Unfinished(ASKED, job, _) => Self::Unfinished(job),
-            Seen::Unfinished(..) => Self::Other,
+            BareMessage::Token(job, place, frame, payload) => Self::Token(job, place, frame, is_value(&payload)),
+            BareMessage::Item(job, place, frame, _) => Self::Item(job, place, frame),
+            BareMessage::Done(job) => Self::Done(job),
+            BareMessage::Report(job, _) => Self::Report(job),
+            BareMessage::Refused(job, _) => Self::Refused(job),
+            BareMessage::Unfinished(ASKED, job, _) => Self::Unfinished(job),
+            BareMessage::Unfinished(..) => Self::Other,
         }
     }
 
@@ -163,7 +163,7 @@ impl Outline {
 }
 
 /// What was kept of a packet: who sent it, its outline, and itself, unless its value was had.
-pub type Kept = (String, Vec<u8>, Option<Vec<u8>>);
+pub type KeptPacket = (String, Vec<u8>, Option<Vec<u8>>);
 
 /// A `Yield` in one frame: its transition and the frame.
 pub type Series = (TransitionId, Frame);
@@ -174,7 +174,7 @@ pub type Unfolded = (Vec<(String, Vec<u8>)>, BTreeMap<Series, u64>);
 
 /// Makes that of all that was kept of a job, in the order in which it came. `None` if it lacks more than values that an
 /// application may have had.
-pub fn unfold(home: &str, history: Vec<Kept>) -> Option<Unfolded> {
+pub fn unfold(home: &str, history: Vec<KeptPacket>) -> Option<Unfolded> {
     let (mut packets, mut dropped, mut yields) = (vec![], BTreeMap::new(), vec![]);
     for (from, outline, packet) in history {
         if let Some(packet) = packet {
@@ -196,11 +196,11 @@ pub fn unfold(home: &str, history: Vec<Kept>) -> Option<Unfolded> {
 }
 
 /// Whether a token is a value, if a `Yield` hands it to the application at all.
-fn is_value(payload: &SeenPayload) -> Option<bool> {
+fn is_value(payload: &BarePayload) -> Option<bool> {
     match payload {
-        SeenPayload::Value(_) => Some(true),
-        SeenPayload::Errors(_) | SeenPayload::Missing(_) => Some(false),
-        SeenPayload::Signal | SeenPayload::End | SeenPayload::Count(_) | SeenPayload::Next(_) => None,
+        BarePayload::Value(_) => Some(true),
+        BarePayload::Errors(_) | BarePayload::Missing(_) => Some(false),
+        BarePayload::Signal | BarePayload::End | BarePayload::Count(_) | BarePayload::Next(_) => None,
     }
 }
 

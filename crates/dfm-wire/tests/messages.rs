@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use dfm_net::{Block, Counts, Failure, Frame, Line, Measured, Net, NodeId, Noted, Trace, Waiting};
+use dfm_net::{Block, Counts, Failure, Frame, Line, Measured, Net, NodeId, Noted, Trace, WaitingFiring};
 use dfm_wire::{Buffer, Encoded, Ending, Message, Payload, Running, Unfinished};
 
 fn messages() -> Vec<Message> {
@@ -26,7 +26,7 @@ fn messages() -> Vec<Message> {
     };
     let net = Net { site: "orchard".into(), blocks: vec![Block::body()], places: vec![], transitions: vec![] };
     let running = Running { transition: 1, frame: frame.clone(), seconds: 0.5, rests: true };
-    let waiting = Waiting { transition: 2, frame: frame.clone(), empty: vec![3], more: 4 };
+    let waiting = WaitingFiring { transition: 2, frame: frame.clone(), empty: vec![3], more: 4 };
     let measured =
         Measured { node: NodeId::Name("n".into()), frame: frame.clone(), begin: 1.5, seconds: 0.25, bytes: Some(9) };
     let (node, at) = (NodeId::Number(2), frame.clone());

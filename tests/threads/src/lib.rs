@@ -8,8 +8,8 @@
 pub mod held;
 #[path = "../../../crates/dfm-runtime/src/released.rs"]
 pub mod released;
-#[path = "../../../crates/dfm-runtime/src/spare.rs"]
-pub mod spare;
+#[path = "../../../crates/dfm-runtime/src/memory_pool.rs"]
+pub mod memory_pool;
 
 /// `dfm-runtime`'s module of this name, under `loom`.
 pub mod sync {
@@ -24,7 +24,7 @@ mod tests {
 
     use crate::held::Holder;
     use crate::released::Released;
-    use crate::spare::Spare;
+    use crate::memory_pool::MemoryPool;
 
     const MIB: usize = 1 << 20;
 
@@ -65,15 +65,15 @@ mod tests {
     #[test]
     fn memory_that_any_thread_gives_is_used_again_by_one_and_no_more_is_kept_than_may_be() {
         loom::model(|| {
-            let spare = Arc::new(Spare::new(3 * MIB));
+            let pool = Arc::new(MemoryPool::new(3 * MIB));
             // Their capacities tell them from memory that nobody has given.
             let giving = [1, 2].map(|number| {
-                let spare = Arc::clone(&spare);
-                thread::spawn(move || spare.give(Vec::with_capacity(2 * MIB + number)))
+                let pool = Arc::clone(&pool);
+                thread::spawn(move || pool.give(Vec::with_capacity(2 * MIB + number)))
             });
-            let early = spare.take(2 * MIB);
+            let early = pool.take(2 * MIB);
             giving.into_iter().for_each(|thread| thread.join().unwrap());
-            let late = [spare.take(2 * MIB), spare.take(2 * MIB)];
+            let late = [pool.take(2 * MIB), pool.take(2 * MIB)];
             let again = |memory: &Vec<u8>| memory.capacity() > 2 * MIB;
             let (early, late): (Vec<_>, Vec<_>) =
                 ([early].into_iter().filter(again).collect(), late.into_iter().filter(again).collect());

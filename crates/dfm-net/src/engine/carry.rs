@@ -96,8 +96,8 @@ impl<V: Value> Engine<V> {
         errors: Vec<sync::Arc<Failure>>,
     ) {
         let net = self.net.clone();
-        let kept = &net.transitions[transition as usize];
-        let Step::Again { repeat, next, until, at_most, .. } = &kept.step else { return };
+        let declared = &net.transitions[transition as usize];
+        let Step::Again { repeat, next, until, at_most, .. } = &declared.step else { return };
         let (Some(around), Some(index)) = (frame.parent(), frame.levels().last()) else { return };
         let rounds = index.saturating_add(1);
         let inputs: Vec<Option<V>> = inputs.into_iter().map(value_of).collect();
@@ -123,7 +123,7 @@ impl<V: Value> Engine<V> {
         };
         match decided {
             Ok((value, false)) => {
-                for arc in &kept.outputs {
+                for arc in &declared.outputs {
                     self.move_along(arc, frame, None);
                 }
                 self.finish(transition, frame);
@@ -177,7 +177,7 @@ impl<V: Value> Engine<V> {
         let net = self.net.clone();
         for arc in &net.transitions[transition as usize].outputs {
             let token = match (&arc.carry, found) {
-                (Carry::Count(so), found) => Some(Token::Count(u32::from(*so == found.is_err()))),
+                (Carry::Count(when), found) => Some(Token::Count(u32::from(*when == found.is_err()))),
                 (Carry::Value(_), Ok(value)) | (Carry::Key, Err(value)) => Some(Token::Value(value.clone())),
                 _ => None,
             };
@@ -189,9 +189,9 @@ impl<V: Value> Engine<V> {
     /// Moves a result along every arc that leaves the transition. After a stream's items only its end follows them.
     pub(super) fn put_out(&mut self, transition: TransitionId, frame: &Frame, token: &Token<V>, streamed: bool) {
         let net = self.net.clone();
-        let kept = &net.transitions[transition as usize];
-        let splits = kept.step.parts();
-        for arc in &kept.outputs {
+        let declared = &net.transitions[transition as usize];
+        let splits = declared.step.parts();
+        for arc in &declared.outputs {
             // A split that failed has no elements; whoever enters its block learns why.
             if !splits || matches!(arc.carry, Carry::Count(_)) {
                 let carried = self.carried(transition, frame, arc, token, streamed);
@@ -224,7 +224,7 @@ impl<V: Value> Engine<V> {
             (Carry::Signal, Token::Value(_) | Token::End) => None,
             (Carry::Stream(_), Token::Value(_)) if streamed => Some(Token::End),
             (Carry::Count(_), Token::Count(elements)) if splits => Some(Token::Count(*elements)),
-            (Carry::Count(so), Token::Count(came_out)) => Some(Token::Count(u32::from(*so == (*came_out == 1)))),
+            (Carry::Count(when), Token::Count(came_out)) => Some(Token::Count(u32::from(*when == (*came_out == 1)))),
             (_, token) => Some(token.clone()),
         }
     }

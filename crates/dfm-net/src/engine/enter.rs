@@ -18,10 +18,10 @@ impl<V: Value> Engine<V> {
         self.steps.known += self.blocks.blocks[at].calls;
         self.steps.elements += u64::from(self.blocks.blocks[at].each);
         for place in self.blocks.blocks[at].outer.clone() {
-            let kept = &net.places[place as usize];
-            let key = (place, frame.prefix(self.blocks.blocks[kept.block as usize].levels));
+            let declared = &net.places[place as usize];
+            let key = (place, frame.prefix(self.blocks.blocks[declared.block as usize].levels));
             if let Some(input) = self.use_kept(&key) {
-                self.fill(kept.transition, kept.slot as usize, frame, input);
+                self.fill(declared.transition, declared.slot as usize, frame, input);
             }
         }
         for index in 0..self.blocks.blocks[at].owed.len() {
@@ -66,8 +66,8 @@ impl<V: Value> Engine<V> {
                     if let Some(set) = self.sets.live_mut(frame) {
                         set.gathered.remove(&(place, frame.clone()));
                     }
-                    let kept = &self.net.places[place as usize];
-                    let (transition, slot) = (kept.transition, kept.slot as usize);
+                    let declared = &self.net.places[place as usize];
+                    let (transition, slot) = (declared.transition, declared.slot as usize);
                     self.fill(transition, slot, frame, Some(Token::Error(errors.clone())));
                 }
             }
@@ -100,15 +100,15 @@ impl<V: Value> Engine<V> {
 
     /// Enters a block for one more element of a sequence that goes on.
     pub(super) fn enter_next(&mut self, place: PlaceId, frame: &Frame, index: u32) -> bool {
-        let kept = &self.net.places[place as usize];
-        let Step::Enter { block, .. } = self.net.transitions[kept.transition as usize].step else { return false };
+        let declared = &self.net.places[place as usize];
+        let Step::Enter { block, .. } = self.net.transitions[declared.transition as usize].step else { return false };
         let inner = frame.child(index);
         let levels = self.blocks.blocks[block as usize].levels;
         if inner.levels().len() != levels || self.has_entered(block, &inner) {
             return false;
         }
         let Some(set) = self.sets.of(frame) else { return false };
-        if set.is_full(kept.transition, frame) {
+        if set.is_full(declared.transition, frame) {
             return false;
         }
         set.elements.insert((block, inner.clone()), 0);
@@ -134,16 +134,16 @@ impl<V: Value> Engine<V> {
         let Some(set) = self.sets.live_mut(frame) else { return };
         let mut around = (!set.elements.is_empty()).then_some(block);
         while let Some(block) = around {
-            let kept = &self.blocks.blocks[block as usize];
-            around = kept.parent;
-            let key = (block, frame.prefix(kept.levels));
+            let inside = &self.blocks.blocks[block as usize];
+            around = inside.parent;
+            let key = (block, frame.prefix(inside.levels));
             let Some(left) = set.elements.get_mut(&key) else { continue };
             *left = change(*left);
             if *left > 0 {
                 continue;
             }
             set.elements.remove(&key);
-            let (Some(place), Some(frame)) = (kept.entry, key.1.parent()) else { continue };
+            let (Some(place), Some(frame)) = (inside.entry, key.1.parent()) else { continue };
             if set.is_full(self.net.places[place as usize].transition, &frame) {
                 continue;
             }
@@ -169,9 +169,9 @@ impl<V: Value> Engine<V> {
     pub(super) fn bar_others(&mut self, block: BlockId, frame: &Frame, errors: &[sync::Arc<Failure>]) {
         let net = self.net.clone();
         for &transition in &self.blocks.blocks[block as usize].awaited {
-            let kept = &net.transitions[transition as usize];
-            let splits = kept.step.parts();
-            for arc in kept.outputs.iter().filter(|arc| !splits || matches!(arc.carry, Carry::Count(_))) {
+            let declared = &net.transitions[transition as usize];
+            let splits = declared.step.parts();
+            for arc in declared.outputs.iter().filter(|arc| !splits || matches!(arc.carry, Carry::Count(_))) {
                 let Some(site) = arc.site.clone() else { continue };
                 let (frame, token) = (frame.clone(), Some(Token::Error(errors.to_vec())));
                 self.actions.push_back(Action::Send { site, place: arc.place, frame, token });

@@ -8,7 +8,7 @@ use super::condition::{add_new, errors_of, value_of};
 use super::firing::{Firing, Move};
 use super::set::Gathered;
 use super::{Action, Engine, Input};
-use crate::blocks::Way;
+use crate::blocks::PlaceKind;
 use crate::{Argument, Failure, Form, Frame, OnError, PlaceId, Step, Token, TransitionId, Value, Wrong};
 
 impl<V: Value> Engine<V> {
@@ -17,15 +17,15 @@ impl<V: Value> Engine<V> {
         if let Some(Token::Next(index)) = input {
             return self.enter_next(place, frame, index);
         }
-        let kept = &self.net.places[place as usize];
-        let (transition, slot) = (kept.transition, kept.slot as usize);
-        if frame.levels().len() < self.blocks.blocks[kept.block as usize].levels {
+        let declared = &self.net.places[place as usize];
+        let (transition, slot) = (declared.transition, declared.slot as usize);
+        if frame.levels().len() < self.blocks.blocks[declared.block as usize].levels {
             return self.bar(place, frame, input);
         }
-        match self.blocks.ways[place as usize] {
-            Way::Plain | Way::Join => self.fill(transition, slot, frame, input),
-            Way::Gather => self.gather(place, frame, input),
-            Way::Outer => {
+        match self.blocks.kinds[place as usize] {
+            PlaceKind::Plain | PlaceKind::Join => self.fill(transition, slot, frame, input),
+            PlaceKind::Gather => self.gather(place, frame, input),
+            PlaceKind::Outer => {
                 let Some(set) = self.sets.of(frame) else { return false };
                 let key = (place, frame.clone());
                 match set.kept.entry(key.clone()) {
@@ -76,9 +76,9 @@ impl<V: Value> Engine<V> {
     /// Fills an input in a frame, and fires its transition when that was the last one missing. In a block, one input
     /// more than the net's own tells that the block was entered.
     pub(super) fn fill(&mut self, transition: TransitionId, slot: usize, frame: &Frame, input: Input<V>) -> bool {
-        let kept = &self.net.transitions[transition as usize];
+        let declared = &self.net.transitions[transition as usize];
         let own = self.slots[transition as usize];
-        let slots = own + usize::from(kept.block > 0);
+        let slots = own + usize::from(declared.block > 0);
         let Some((set, moves)) = self.sets.of_with_moves(frame) else { return false };
         let begin = || Firing::begin(slots, moves);
         let firing = set.firings.entry((transition, frame.clone())).or_insert_with(begin);
@@ -93,7 +93,7 @@ impl<V: Value> Engine<V> {
             return true;
         }
         let inputs: Vec<Input<V>> = std::mem::take(inputs).into_iter().take(own).flatten().collect();
-        let made = when_full(&kept.step, &inputs);
+        let made = when_full(&declared.step, &inputs);
         firing.make(made, moves);
         self.fire(transition, frame, inputs, made);
         true
@@ -117,11 +117,11 @@ impl<V: Value> Engine<V> {
 
     /// What a place has gathered in a frame; `None` if that is over.
     pub(super) fn gathered_in(&mut self, place: PlaceId, frame: &Frame) -> Option<&mut Gathered<V>> {
-        let kept = &self.net.places[place as usize];
-        let key = (kept.transition, frame.clone());
+        let declared = &self.net.places[place as usize];
+        let key = (declared.transition, frame.clone());
         let set = self.sets.of(frame)?;
         let filled = match set.firings.get(&key) {
-            Some(Firing::Waiting { inputs, .. }) => inputs[kept.slot as usize].is_some(),
+            Some(Firing::Waiting { inputs, .. }) => inputs[declared.slot as usize].is_some(),
             Some(Firing::Running | Firing::Due | Firing::Fired) => true,
             None => false,
         };
@@ -138,8 +138,8 @@ impl<V: Value> Engine<V> {
         }
         let Some(gathered) = set.gathered.remove(&key) else { return };
         let tokens = gathered.tokens.into_values().flatten();
-        let kept = &self.net.places[place as usize];
-        let (transition, slot) = (kept.transition, kept.slot as usize);
+        let declared = &self.net.places[place as usize];
+        let (transition, slot) = (declared.transition, declared.slot as usize);
         let Step::Collect { errors: on_error, .. } = self.net.transitions[transition as usize].step else { return };
         let mut items: Vec<Result<V, Wrong>> = vec![];
         let mut failures = vec![];

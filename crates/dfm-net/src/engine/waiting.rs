@@ -10,7 +10,7 @@ use crate::{Frame, PlaceId, TransitionId};
 
 /// A firing whose frame has begun and that has not all of its inputs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Waiting {
+pub struct WaitingFiring {
     /// What will fire.
     pub transition: TransitionId,
     /// Its frame.
@@ -24,13 +24,13 @@ pub struct Waiting {
 impl<V> Engine<V> {
     /// The first `most` firings that wait, each with at most so many empty places, and how many more there are. Outer
     /// blocks come before inner ones, a block's frames in their order, and a frame's firings in that of the pipeline.
-    pub fn waiting(&self, most: usize) -> (Vec<Waiting>, u64) {
+    pub fn waiting(&self, most: usize) -> (Vec<WaitingFiring>, u64) {
         let mut first = vec![];
         let mut all = 0;
-        for (block, kept) in self.blocks.blocks.iter().enumerate() {
+        for (block, inside) in self.blocks.blocks.iter().enumerate() {
             let frames = self.sets.all().flat_map(|set| set.entered[block].iter().map(move |frame| (set, frame)));
             for (set, frame) in frames {
-                for &transition in &kept.transitions {
+                for &transition in &inside.transitions {
                     let key = (transition, frame.clone());
                     if !set.is_full(transition, frame) {
                         all += 1;
@@ -61,7 +61,7 @@ impl<V> Engine<V> {
             let mut empty: Vec<PlaceId> = places[&key.0].iter().copied().filter(is_empty).collect();
             let more = empty.len().saturating_sub(most) as u64;
             empty.truncate(most);
-            Waiting { transition: key.0, frame: key.1, empty, more }
+            WaitingFiring { transition: key.0, frame: key.1, empty, more }
         });
         (waiting.collect(), more)
     }
@@ -115,8 +115,8 @@ mod tests {
         engine.start(&frame(index), &HashMap::new());
     }
 
-    fn waits(transition: TransitionId, frame: Frame, empty: Vec<PlaceId>) -> Waiting {
-        Waiting { transition, frame, empty, more: 0 }
+    fn waits(transition: TransitionId, frame: Frame, empty: Vec<PlaceId>) -> WaitingFiring {
+        WaitingFiring { transition, frame, empty, more: 0 }
     }
 
     #[test]
@@ -148,7 +148,7 @@ mod tests {
         let (first, more) = engine.waiting(2);
         assert_eq!(first, [waits(1, frame(0), vec![1, 2]), waits(1, frame(1), vec![1, 2])]);
         assert_eq!(more, 99_998);
-        let cut = Waiting { transition: 1, frame: frame(0), empty: vec![1], more: 1 };
+        let cut = WaitingFiring { transition: 1, frame: frame(0), empty: vec![1], more: 1 };
         assert_eq!(engine.waiting(1), (vec![cut], 99_999), "nor all places of one");
     }
 

@@ -7,7 +7,7 @@ use dfm_net::{Action, Engine, Failure, Frame, Kind, Move, Outcome, PlaceId, Sour
 use dfm_plan::Plan;
 
 use super::pipelines::Picks;
-use super::reference::Seen;
+use super::reference::Observed;
 use super::value::{Val, before_failing, cached, generates, id, origin, params, persist};
 
 enum Event {
@@ -22,11 +22,11 @@ enum Event {
 }
 
 /// Runs a plan's nets. A site that `dies` is lost after so many events.
-pub fn execute(plan: &Plan, frames: u32, order: u64, dies: Option<(usize, usize)>) -> (Seen, usize) {
+pub fn execute(plan: &Plan, frames: u32, order: u64, dies: Option<(usize, usize)>) -> (Observed, usize) {
     let nets = &plan.nets;
     let mut engines: Vec<Engine<Val>> = nets.iter().map(|net| Engine::new(Arc::new(net.clone()))).collect();
     let mut picks = Picks(order);
-    let mut seen = Seen::default();
+    let mut seen = Observed::default();
     let mut items_of: HashMap<(usize, TransitionId, Frame), Vec<Val>> = HashMap::new();
     let mut done = HashSet::new();
     let mut events: Vec<Event> = vec![];

@@ -14,7 +14,7 @@ use super::value::{Made, Origin, Val, before_failing, cached, generates, id, par
 type Env = HashMap<String, (Firing, Made)>;
 /// Yields and calls by node and frame, and where errors arose.
 #[derive(Debug, Default, PartialEq)]
-pub struct Seen {
+pub struct Observed {
     pub yields: BTreeMap<(String, Vec<u32>), Made>,
     pub calls: BTreeMap<(String, Vec<u32>), u32>,
     pub stored: BTreeMap<(String, Vec<u32>), (Vec<Val>, Val)>,
@@ -37,7 +37,7 @@ struct Reference<'p> {
     sites: &'p [(NodeId, Vec<String>)],
     /// The site that the body of an `EachSite` is being run for.
     site: RefCell<Option<String>>,
-    seen: RefCell<Seen>,
+    seen: RefCell<Observed>,
 }
 
 impl Reference<'_> {
@@ -403,7 +403,7 @@ fn node_of(statement: &Statement) -> String {
     id(statement.node().expect("each has one"))
 }
 
-pub fn interpret(pipeline: &Pipeline, plan: &Plan, frames: u32) -> Seen {
+pub fn interpret(pipeline: &Pipeline, plan: &Plan, frames: u32) -> Observed {
     let mut streamed = HashSet::new();
     for net in &plan.nets {
         let arcs = net.transitions.iter().flat_map(|transition| &transition.outputs);

@@ -10,13 +10,13 @@ use dfm_wire::{Buffer, Encoded, Message};
 
 use super::Site;
 use super::values::values;
-use crate::SPARE;
+use crate::MEMORY_POOL;
 use crate::host::{Event, Host};
 use crate::link::{Filled, Link};
 
 /// A site that this one has a link to.
 pub(super) struct Peer {
-    pub(super) way: Way,
+    pub(super) carrier: Carrier,
     /// Tells this link from an earlier one to the same site.
     number: u64,
     /// Segments lent to this peer.
@@ -24,14 +24,14 @@ pub(super) struct Peer {
 }
 
 /// How packets get to a peer.
-pub(super) enum Way {
+pub(super) enum Carrier {
     /// Through a socket, with large buffers beside them in shared memory.
     Socket(Link),
     /// Through whatever the host has: it takes them here, in their order, and brings the others.
     Pipe(Vec<Vec<u8>>),
 }
 
-impl Way {
+impl Carrier {
     fn push(&mut self, packet: Vec<u8>, files: Vec<Arc<OwnedFd>>) {
         match self {
             Self::Socket(link) => link.push(&packet, files),
@@ -50,7 +50,7 @@ impl<H: Host> Site<H> {
             self.readable(site);
             self.close(site);
         }
-        self.insert_link(site, Way::Socket(Link::new(socket)?));
+        self.insert_link(site, Carrier::Socket(Link::new(socket)?));
         Ok(())
     }
 
@@ -58,12 +58,12 @@ impl<H: Host> Site<H> {
     /// what came to [`Site::receive_packet`], each in order and once.
     pub fn add_pipe(&mut self, site: &str) {
         self.close(site);
-        self.insert_link(site, Way::Pipe(vec![]));
+        self.insert_link(site, Carrier::Pipe(vec![]));
     }
 
-    fn insert_link(&mut self, site: &str, way: Way) {
+    fn insert_link(&mut self, site: &str, carrier: Carrier) {
         self.links_made += 1;
-        self.links.insert(site.to_owned(), Peer { way, number: self.links_made, lent: HashSet::new() });
+        self.links.insert(site.to_owned(), Peer { carrier, number: self.links_made, lent: HashSet::new() });
     }
 
     /// The packets to carry: the site that each is for, and its bytes. Those for the site itself are its record.
@@ -71,7 +71,7 @@ impl<H: Host> Site<H> {
         // What is kept must not know less than what is sent.
         let mut taken: Vec<(String, Vec<u8>)> = self.take_record().map(|packet| (self.name.clone(), packet)).collect();
         for (site, peer) in &mut self.links {
-            if let Way::Pipe(packets) = &mut peer.way {
+            if let Carrier::Pipe(packets) = &mut peer.carrier {
                 taken.extend(mem::take(packets).into_iter().map(|packet| (site.clone(), packet)));
             }
         }
@@ -95,9 +95,9 @@ impl<H: Host> Site<H> {
     /// The sockets to wait on: the site that each leads to, the link's number, the socket. A descriptor's number may
     /// serve again for a later link, a link's never does.
     pub fn sockets(&self) -> impl Iterator<Item = (&str, u64, BorrowedFd<'_>)> {
-        self.links.iter().filter_map(|(site, peer)| match &peer.way {
-            Way::Socket(link) => Some((site.as_str(), peer.number, link.socket())),
-            Way::Pipe(_) => None,
+        self.links.iter().filter_map(|(site, peer)| match &peer.carrier {
+            Carrier::Socket(link) => Some((site.as_str(), peer.number, link.socket())),
+            Carrier::Pipe(_) => None,
         })
     }
 
@@ -106,12 +106,12 @@ impl<H: Host> Site<H> {
     pub fn flush(&mut self) -> Option<Vec<String>> {
         for (number, id) in self.released.take() {
             if let Some(peer) = self.links.values_mut().find(|peer| peer.number == number) {
-                peer.way.push(Message::Release(id).to_bytes(), vec![]);
+                peer.carrier.push(Message::Release(id).to_bytes(), vec![]);
             }
         }
         let (mut full, mut gone) = (vec![], vec![]);
         for (site, peer) in &mut self.links {
-            let Way::Socket(link) = &mut peer.way else { continue };
+            let Carrier::Socket(link) = &mut peer.carrier else { continue };
             match link.flush() {
                 Ok(true) => {}
                 Ok(false) => full.push(site.clone()),
@@ -157,9 +157,9 @@ impl<H: Host> Site<H> {
 
     /// The socket to a site, if its link still is the one with this number.
     fn socket(&mut self, site: &str, number: u64) -> Option<&mut Link> {
-        match &mut self.links.get_mut(site).filter(|peer| peer.number == number)?.way {
-            Way::Socket(link) => Some(link),
-            Way::Pipe(_) => None,
+        match &mut self.links.get_mut(site).filter(|peer| peer.number == number)?.carrier {
+            Carrier::Socket(link) => Some(link),
+            Carrier::Pipe(_) => None,
         }
     }
 
@@ -184,9 +184,9 @@ impl<H: Host> Site<H> {
     /// Queues a message. One to a site that is gone is dropped: whoever waits for it learns of the loss by itself.
     pub(super) fn push(&mut self, site: &str, message: &Message, files: Vec<Arc<OwnedFd>>) {
         if let Some(peer) = self.links.get_mut(site) {
-            let mut packet = SPARE.take(room(message));
+            let mut packet = MEMORY_POOL.take(room(message));
             message.write(&mut packet);
-            peer.way.push(packet, files);
+            peer.carrier.push(packet, files);
         }
     }
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use dfm_net::{Failure, Frame, NodeId, PlaceId, Token, TransitionId, makers};
 use dfm_wire::{Buffer, Encoded, JobId, Message, Payload};
 
-use super::links::Way;
+use super::links::Carrier;
 use super::{Site, described};
 use crate::host::{Event, Host, Incoming, Leaving, Part, TransferError};
 use crate::link::{MAX_FILES, MAX_PACKET};
@@ -275,7 +275,7 @@ impl<H: Host> Site<H> {
         let mut buffers = vec![];
         for bytes in parts {
             let peer = self.links.get_mut(site).filter(|peer| {
-                matches!(peer.way, Way::Socket(_)) && bytes.len() >= SEGMENT_FROM && files.len() < MAX_FILES
+                matches!(peer.carrier, Carrier::Socket(_)) && bytes.len() >= SEGMENT_FROM && files.len() < MAX_FILES
             });
             let segment = peer.and_then(|peer| {
                 let (id, file) = self.pool.send(&bytes)?;

@@ -9,13 +9,13 @@ use crate::sync::Mutex;
 const FROM: usize = 1 << 20;
 
 /// Keeps it. Any thread takes and gives.
-pub struct Spare {
+pub struct MemoryPool {
     /// The most bytes that are kept in all.
     most: usize,
     kept: Mutex<Vec<Vec<u8>>>,
 }
 
-impl Spare {
+impl MemoryPool {
     /// None is kept yet.
     pub fn new(most: usize) -> Self {
         Self { most, kept: Mutex::new(vec![]) }
