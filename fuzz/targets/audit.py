@@ -8,7 +8,7 @@ import atheris
 
 with atheris.instrument_imports(include=["dfm"]):
     from dfm._command.audit import _shown, verify
-from dfm.exec._audit import LOG, Audit, encoded
+from dfm.exec._audit_log import LOG, Audit, encoded
 from dfm.exec._session_key import PURPOSE, SessionKey
 from dfm.exec._site import Asker
 from dfm.flare._identity import sign

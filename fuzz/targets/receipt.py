@@ -8,9 +8,9 @@ import atheris
 
 with atheris.instrument_imports(include=["dfm"]):
     from dfm._command.receipts import Trusted, _lines, verify
+from dfm.exec._contributions import Receipts
 from dfm.exec._deciding import Deciding
 from dfm.exec._policy import OWN
-from dfm.exec._receipts import Receipts
 from dfm.exec._session_key import PURPOSE, SessionKey
 from dfm.exec._site import Asker
 from dfm.flare._identity import sign

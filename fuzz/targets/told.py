@@ -9,7 +9,7 @@ import atheris
 
 with atheris.instrument_imports(include=["dfm"]):
     from dfm.errors import SessionError
-    from dfm.flare import _executions, _keeping, _participant, _told, server
+    from dfm.flare import _executions, _had, _participant, _told, server
     from dfm.flare._channel import Secret
     from dfm.flare._sealing import HomeSealing
     from dfm.flare._signing import Signer
@@ -48,7 +48,7 @@ def _server() -> server.SessionController:
     return made
 
 
-_keeps = _keeping.FlareKeeps.__new__(_keeping.FlareKeeps)
+_keeps = _had.FlareKeeps.__new__(_had.FlareKeeps)
 _keeps._homesite = "home"
 
 

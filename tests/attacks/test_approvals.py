@@ -11,8 +11,8 @@ import flare_federation
 import pytest
 from dfm._command.audit import verify
 from dfm.api import ErrorToken, Pipeline, PlaceParam, Yield
-from dfm.exec import _asking
-from dfm.exec._asking import decide, decisions, requests, today
+from dfm.exec import _approvals
+from dfm.exec._approvals import decide, decisions, requests, today
 from dfm.flare._identity import read_credentials
 from dfm.session import Asking
 from dfm.testing import Asker, Federation
@@ -146,8 +146,8 @@ def test_what_was_decided_ends_with_its_day(site, fed):
 
 
 def test_nobody_fills_the_folder(site, fed, monkeypatch):
-    monkeypatch.setattr(_asking, "MOST_OF_A_USER", 3)
-    monkeypatch.setattr(_asking, "MOST", 4)
+    monkeypatch.setattr(_approvals, "MOST_OF_A_USER", 3)
+    monkeypatch.setattr(_approvals, "MOST", 4)
     with opened(site) as running:
         job = running.session.execute(echo(fed), [{"v": number} for number in range(20)])
         until(lambda: len(job.errors) == 17)
@@ -162,7 +162,7 @@ def test_nobody_fills_the_folder(site, fed, monkeypatch):
         job = running.session.execute(echo(fed), [{"v": number} for number in range(5)])
         until(lambda: len(job.errors) == 4)
         job.cancel()
-    monkeypatch.setattr(_asking, "LONGEST", 100)
+    monkeypatch.setattr(_approvals, "LONGEST", 100)
     with opened(site, dataclasses.replace(ADA, user="bob@u.example")) as running:
         _, (message,) = ended(running.session.execute(echo(fed), {"v": 5}))
         assert "nobody reads a pipeline or parameters of more than 100 characters" in message

@@ -11,8 +11,8 @@ import stat
 import pytest
 from dfm._command.audit import _shown, verify
 from dfm.errors import RefusedError
-from dfm.exec import _audit
-from dfm.exec._audit import LOG, Audit
+from dfm.exec import _audit_log
+from dfm.exec._audit_log import LOG, Audit
 from dfm.exec._session_key import PURPOSE, SessionKey
 from dfm.exec._site import Asker
 from dfm.flare._identity import sign
@@ -38,7 +38,7 @@ def filled(folder, credentials=None, calls=5, session="s1"):
     """A log of some calls, signed at its end."""
     audit = log(folder, credentials, session)
     for number in range(calls):
-        audit.call(1, "work.Add", None, _audit.encoded({"a": number}))
+        audit.call(1, "work.Add", None, _audit_log.encoded({"a": number}))
         audit.left(1, "home", "work.Add", "number", 9, "0" * 64)
     audit.close()
     return folder / LOG
@@ -126,7 +126,7 @@ def test_nothing_is_called_signed_behind_a_fault(kits, honest, tmp_path):
 
 def chained(records):
     """A chain made anew, as anybody can."""
-    lines, digest = b"", _audit.BEGINNING
+    lines, digest = b"", _audit_log.BEGINNING
     for number, record in enumerate(records, 1):
         said = {key: value for key, value in record.items() if key not in ("n", "before")}
         line = json.dumps({"n": number, "before": digest} | said).encode()
@@ -186,10 +186,10 @@ def test_a_log_is_its_owners_and_no_link_is_followed(tmp_path):
 
 
 def test_processes_append_to_one_chain_over_logs_that_are_set_aside(kits, tmp_path, monkeypatch):
-    monkeypatch.setattr(_audit, "_LARGEST", 4000)
+    monkeypatch.setattr(_audit_log, "_LARGEST", 4000)
     one, other = log(tmp_path, kits["east"]), log(tmp_path, kits["east"], "s2")
     for number in range(20):
-        (one, other)[number % 2].call(1, "work.Add", None, _audit.encoded({"a": number}))
+        (one, other)[number % 2].call(1, "work.Add", None, _audit_log.encoded({"a": number}))
         (one, other)[number % 2].settle()
     one.close()
     other.close()
@@ -209,20 +209,20 @@ def test_a_full_disk_stops_the_work_unless_it_may_go_on(kits, tmp_path, monkeypa
 
     for goes_on in (False, True):
         audit = log(tmp_path / str(goes_on), kits["east"], goes_on=goes_on)
-        audit.call(1, "work.Add", None, _audit.encoded({"a": 1}))
+        audit.call(1, "work.Add", None, _audit_log.encoded({"a": 1}))
         audit.settle()
         with monkeypatch.context() as patched:
-            patched.setattr(_audit.os, "write", full)
+            patched.setattr(_audit_log.os, "write", full)
             if goes_on:
-                audit.call(1, "work.Add", None, _audit.encoded({"a": 2}))
+                audit.call(1, "work.Add", None, _audit_log.encoded({"a": 2}))
                 audit.left(1, "home", "work.Add", "number", 9, None)
             else:
-                audit.call(1, "work.Add", None, _audit.encoded({"a": 2}))
+                audit.call(1, "work.Add", None, _audit_log.encoded({"a": 2}))
                 with pytest.raises(RefusedError, match="site 'east' refuses everything"):
                     audit.left(1, "home", "work.Add", "number", 9, None)
                 with pytest.raises(RefusedError, match="site 'east' refuses everything"):
-                    audit.call(1, "work.Add", None, _audit.encoded({"a": 2}))
-        audit.call(1, "work.Add", None, _audit.encoded({"a": 3}))
+                    audit.call(1, "work.Add", None, _audit_log.encoded({"a": 2}))
+        audit.call(1, "work.Add", None, _audit_log.encoded({"a": 3}))
         audit.close()
         assert verify(tmp_path / str(goes_on), kits["east"]).faults == []
         path = tmp_path / str(goes_on) / LOG
@@ -248,7 +248,7 @@ def whats_of_records(path):
 def test_what_is_kept_of_parameters_is_as_the_policy_says(tmp_path):
     for full in (False, True):
         audit = log(tmp_path / str(full), full=full)
-        audit.call(1, "work.Add", None, _audit.encoded({"name": "Ada", "other": object()}))
+        audit.call(1, "work.Add", None, _audit_log.encoded({"name": "Ada", "other": object()}))
         audit.close()
         assert ("Ada" in (tmp_path / str(full) / LOG).read_text()) is full
 
@@ -259,15 +259,15 @@ def test_what_is_kept_of_parameters_is_as_the_policy_says(tmp_path):
     )
 )
 def test_the_short_way_to_write_parameters_writes_the_same(parameters):
-    assert _audit.encoded(parameters) == _audit._ENCODE_GIVEN(parameters)
+    assert _audit_log.encoded(parameters) == _audit_log._ENCODE_GIVEN(parameters)
 
 
 def test_how_a_call_ended_is_with_it_or_after_it(tmp_path):
     audit = log(tmp_path)
-    audit.call(1, "work.Add", None, _audit.encoded({}))
+    audit.call(1, "work.Add", None, _audit_log.encoded({}))
     audit.runs(7)
     audit.ended(7, "done")
-    audit.call(1, "work.Echo", None, _audit.encoded({}))
+    audit.call(1, "work.Echo", None, _audit_log.encoded({}))
     audit.runs(8)
     audit.settle()
     audit.ended(8, "ValueError")

@@ -9,9 +9,9 @@ import logging
 import pytest
 from dfm._command.receipts import Trusted, _lines, verify
 from dfm.api import Yield
+from dfm.exec._contributions import Receipts
 from dfm.exec._deciding import Deciding
 from dfm.exec._policy import OWN
-from dfm.exec._receipts import Receipts
 from dfm.exec._session_key import PURPOSE, SessionKey
 from dfm.exec._site import Asker
 from dfm.flare._identity import sign

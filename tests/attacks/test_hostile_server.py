@@ -11,8 +11,8 @@ from dfm.errors import SessionError
 from dfm.flare import _told
 from dfm.flare._channel import HELLO, Forged, Secret, public
 from dfm.flare._connection import Connection
+from dfm.flare._had import FlareKeeps
 from dfm.flare._identity import Untrusted, sign
-from dfm.flare._keeping import FlareKeeps
 from dfm.flare._links import FlareLinks
 from dfm.flare._sealing import HomeSealing, Reader, SiteSealing, outline_of
 from dfm.flare._signing import Signer

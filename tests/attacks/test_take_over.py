@@ -20,10 +20,10 @@ from dfm.errors import SessionError
 from dfm.flare._cells import BATCH, ENDED, JOIN, ask, job_cell
 from dfm.flare._channel import Secret
 from dfm.flare._identity import read_credentials, sign
-from dfm.flare._job import OPEN
 from dfm.flare._kit import Kit
 from dfm.flare._login import connected, log_in
 from dfm.flare._packets import Packet, Unreachable, pack
+from dfm.flare._session_job import OPEN
 from eventually import until
 from flare_federation import opened, read, written
 from nvflare.fuel.f3.cellnet.core_cell import CoreCell

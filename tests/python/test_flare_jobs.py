@@ -20,7 +20,7 @@ import pytest
 from dfm._running.loop import SiteLoop
 from dfm.api import PlaceParam, Yield
 from dfm.errors import SessionError
-from dfm.flare._keeping import FlareKeeps, Surroundings
+from dfm.flare._had import FlareKeeps, Surroundings
 from dfm.flare._packets import Packet
 from dfm.session import JobStatus
 from dfm.session._keeping import PositionFile

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dfm.flare._job import write_job
+from dfm.flare._session_job import write_job
 from eventually import until
 from small_federation import Small
 

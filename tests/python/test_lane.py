@@ -396,7 +396,7 @@ def test_a_cell_that_is_stopped_refuses_what_is_sent() -> None:
         _cells.ask(StoppedCell(), "server", "batch", {}, b"1")
     assert caught.value.refused
     with pytest.raises(Unreachable, match="Messenger is not running") as caught:
-        _cells.CellWay(StoppedCell(), "server").fire("batch", 1, b"1")
+        _cells.CellTransport(StoppedCell(), "server").fire("batch", 1, b"1")
     assert caught.value.refused
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dfm._shown import one_line
-from dfm.exec._audit import BEGINNING, LOG, older_logs, record_of, signed_text
+from dfm.exec._audit_log import BEGINNING, LOG, older_logs, record_of, signed_text
 from dfm.exec._session_key import PURPOSE, key_in
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from dfm._shown import one_line
-from dfm.exec._receipts import FORMAT, signed_text
+from dfm.exec._contributions import FORMAT, signed_text
 from dfm.exec._session_key import PURPOSE, key_in
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from dfm._shown import one_line
-from dfm.exec._asking import decide, decisions, requests, today
+from dfm.exec._approvals import decide, decisions, requests, today
 
 _DAYS = 7
 """For which a decision holds that says no day."""

@@ -26,13 +26,13 @@ from dfm._running.built import check_built
 from dfm._running.exports import Exports, exports_of
 from dfm._running.forks import end_if_closed, end_if_forked, keep_from_forks
 from dfm._running.said import Said, streaming
-from dfm._running.sending import Sending, Sent
+from dfm._running.sent import Sending, Sent
 from dfm._running.threads import Body, Threads
 from dfm._shown import clean_logger
 from dfm.errors import RefusedError, SessionError
 from dfm.exec._adapters import Adapters, Bound, kind_of
-from dfm.exec._asking import WaitsForApproval
-from dfm.exec._audit import Audit
+from dfm.exec._approvals import WaitsForApproval
+from dfm.exec._audit_log import Audit
 from dfm.exec._sending import current
 from dfm.exec._telling import speak_for_thread
 from dfm.exec._turns import WAIT, Turns

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 
 from dfm import _native
-from dfm._running.sending import Sending
+from dfm._running.sent import Sending
 from dfm._shown import log_filter
 from dfm.exec._adapters import Adapters
 from dfm.exec._sending import current

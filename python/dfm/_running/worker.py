@@ -16,8 +16,8 @@ from typing import Any
 
 from dfm import _native, _values
 from dfm._running.forks import end_without, keep_from_forks
-from dfm._running.lines import lines_to
 from dfm._running.loop import SiteLoop
+from dfm._running.output import lines_to
 from dfm._running.said import Said
 from dfm._shown import clean_logger, log_filter
 from dfm.exec._adapters import Adapters

@@ -19,17 +19,17 @@ from dfm import _native, _values
 from dfm._discovery.advice import DISCOVERY_PLACE, ErrorFieldAdvice, SiteAdvice
 from dfm._discovery.advisors import Advisor, advisors
 from dfm.errors import RefusedError, SecretError
-from dfm.exec._asking import Asking
-from dfm.exec._audit import Audit, encoded
+from dfm.exec._approvals import Asking
+from dfm.exec._audit_log import Audit, encoded
 from dfm.exec._cache import Cache, digest
 from dfm.exec._cache_owners import owners_for
+from dfm.exec._contributions import Receipts
 from dfm.exec._counting import Counting
 from dfm.exec._deciding import Deciding, are_all
 from dfm.exec._fitting import fitting
 from dfm.exec._instances import Instance, Run
 from dfm.exec._leaving import Leaving
 from dfm.exec._policy import OWN, SitePolicy
-from dfm.exec._receipts import Receipts
 from dfm.exec._release import Declared, Releasing
 from dfm.exec._secrets import Masking, Secrets
 from dfm.exec._session_key import SessionKey

@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from dfm import _native
 from dfm.errors import RefusedError
-from dfm.exec._audit import Audit
+from dfm.exec._audit_log import Audit
 from dfm.exec._coarse import CoarseError, rounded, without_small
 from dfm.exec._counting import Counting
 from dfm.exec._deciding import Deciding

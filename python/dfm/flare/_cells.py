@@ -60,15 +60,15 @@ def ask(
     return bytes(reply.payload or b"")
 
 
-class CellWay:
-    """The way of a lane's messages to a cell."""
+class CellTransport:
+    """Takes a lane's messages to a cell."""
 
     def __init__(self, cell: Any, target: str) -> None:
         self._cell = cell
         self._target = target
 
     def fire(self, kind: str, number: int, message: bytes) -> None:
-        """As `Way`."""
+        """As `Transport`."""
         said = Message({_NUMBER: number, _KIND: kind}, message)
         to: dict[str, Any] = {"channel": CHANNEL, "topic": BATCH, "targets": self._target, "optional": True}
         try:
@@ -79,7 +79,7 @@ class CellWay:
             raise Unreachable(f"it cannot be reached ({code})")
 
     def ask(self, kind: str, number: int, message: bytes, seconds: float) -> bytes:
-        """As `Way`."""
+        """As `Transport`."""
         return ask(self._cell, self._target, BATCH, {_NUMBER: number, _KIND: kind}, message, seconds)
 
 

@@ -21,15 +21,15 @@ from nvflare.fuel.hci.proto import MetaStatusValue
 
 from dfm.errors import SessionError
 from dfm.flare import _told
-from dfm.flare._cells import CellWay, NotYet, job_cell, serve_batches, serve_nothing, serve_started
+from dfm.flare._cells import CellTransport, NotYet, job_cell, serve_batches, serve_nothing, serve_started
 from dfm.flare._channel import HELLO, Channel, Secret
 from dfm.flare._identity import Credentials, Untrusted, check_server
-from dfm.flare._job import LIST, OPEN, name_of, write_job
 from dfm.flare._kit import Kit
 from dfm.flare._lane import Lane
 from dfm.flare._login import log_in, log_out
 from dfm.flare._packets import Packet
 from dfm.flare._sealing import SERVER, HomeSealing
+from dfm.flare._session_job import LIST, OPEN, name_of, write_job
 from dfm.flare._signing import Signer
 from dfm.flare._standby import Standby, leave, wanted
 from dfm.session._home import Settings
@@ -167,7 +167,7 @@ class Connection:
             self.sealing = sealing
         except Untrusted as error:
             raise SessionError(f"the session's job {self.job} is not trusted: {error}") from None
-        self._lane = Lane("server", channel, CellWay(cell, self._cell), self._take, self._lane_lost)
+        self._lane = Lane("server", channel, CellTransport(cell, self._cell), self._take, self._lane_lost)
         threading.Thread(target=self._keep_alive, name="dfm-flare-alive", daemon=True).start()
         return answer
 

@@ -11,8 +11,8 @@ from collections.abc import Collection
 from typing import Any
 
 from dfm import _native
-from dfm.flare._job import PAST, PAST_HEAD
 from dfm.flare._packets import Packet
+from dfm.flare._session_job import PAST, PAST_HEAD
 
 Sealed = list[str]
 """A packet that somebody may ask for and only its receiver can read: head and body, as text."""

@@ -25,10 +25,10 @@ from dfm._shown import clean_logger
 from dfm.errors import SessionError
 from dfm.flare._channel import Forged
 from dfm.flare._identity import Untrusted, read_credentials
-from dfm.flare._job import CANCEL, LIST, WAITS, name_of
 from dfm.flare._kit import Kit, find_kit
 from dfm.flare._login import log_in
 from dfm.flare._sealing import Reader
+from dfm.flare._session_job import CANCEL, LIST, WAITS, name_of
 from dfm.session._waits import described, waits
 
 _PATIENCE = 60.0

@@ -43,7 +43,7 @@ _MARK = 0.1
 """Seconds between the messages of which it is noted when they were sent."""
 
 
-class Way(Protocol):
+class Transport(Protocol):
     """What a lane's messages go through."""
 
     def fire(self, kind: str, number: int, message: bytes) -> None:
@@ -79,7 +79,7 @@ class Lane:
         self,
         name: str,
         channel: Channel,
-        way: Way,
+        transport: Transport,
         take: Callable[[list[Packet]], None],
         lost: Callable[[str], None],
         heartbeat: bool = True,
@@ -88,7 +88,7 @@ class Lane:
         `lost` is told once why the lane has ended, unless it was closed."""
         self.channel = channel
         self._name = name
-        self._way = way
+        self._transport = transport
         self._take = take
         self._lost = lost
         self._heartbeat = heartbeat
@@ -202,7 +202,7 @@ class Lane:
                 if message.is_asked:
                     self._ask(message.kind, message.number, news + message.content)
                 else:
-                    self._way.fire(message.kind, message.number, news + message.content)
+                    self._transport.fire(message.kind, message.number, news + message.content)
             except Unreachable as error:
                 now = time.monotonic()
                 with self._changed:
@@ -326,7 +326,7 @@ class Lane:
 
     def _ask(self, kind: str, number: int, message: bytes) -> None:
         try:
-            answer = self._way.ask(kind, number, message, min(max(self._timeout, self._pace.expected), _LONGEST))
+            answer = self._transport.ask(kind, number, message, min(max(self._timeout, self._pace.expected), _LONGEST))
             self._heed(answer)
         except Unreachable:
             self._timeout = min(2 * self._timeout, _LONGEST)

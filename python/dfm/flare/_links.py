@@ -21,11 +21,11 @@ from dfm.exec._site import Asker
 from dfm.flare import _told
 from dfm.flare._channel import Forged
 from dfm.flare._connection import Connection
+from dfm.flare._had import FlareKeeps, Surroundings
 from dfm.flare._identity import Untrusted, read_credentials
-from dfm.flare._job import PAST, PAST_HEAD
-from dfm.flare._keeping import FlareKeeps, Surroundings
 from dfm.flare._kit import Kit
 from dfm.flare._packets import Packet
+from dfm.flare._session_job import PAST, PAST_HEAD
 from dfm.flare._standby import Standby
 from dfm.session._home import Home
 

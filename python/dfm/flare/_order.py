@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing_extensions import Buffer
 
 from dfm.flare import _told
-from dfm.flare._job import PAST, PAST_HEAD
 from dfm.flare._packets import Packet
 from dfm.flare._sealing import job_of
+from dfm.flare._session_job import PAST, PAST_HEAD
 
 _SMALL = 64
 """Bytes of what is looked at of what processes tell each other."""

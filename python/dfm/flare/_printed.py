@@ -12,7 +12,7 @@ import logging
 import sys
 from collections.abc import Generator
 
-from dfm._running.lines import lines_to
+from dfm._running.output import lines_to
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ from nvflare.apis.signal import Signal
 
 from dfm.flare import _told
 from dfm.flare._admission import admit
-from dfm.flare._cells import JOIN, CellWay, NotYet, ask, job_cell, serve_batches
+from dfm.flare._cells import JOIN, CellTransport, NotYet, ask, job_cell, serve_batches
 from dfm.flare._channel import HELLO, Channel, Secret
 from dfm.flare._identity import Untrusted, check_client, check_server, may_submit, read_credentials
 from dfm.flare._lane import Lane
@@ -178,4 +178,4 @@ class SessionExecutor(Executor):
             if self._participant is not None and not at_server:
                 self._participant.lose(name)
 
-        return Lane(name, channel, CellWay(self._cell, cell), take, lost, heartbeat=at_server)
+        return Lane(name, channel, CellTransport(self._cell, cell), take, lost, heartbeat=at_server)

@@ -18,8 +18,8 @@ from nvflare.app_common.job_launcher.process_launcher import ProcessHandle
 from dfm._running.ended import how_ended
 from dfm.flare._cells import ENDED, ask, job_cell
 from dfm.flare._identity import Credentials, read_credentials, sign
-from dfm.flare._job import NAME
 from dfm.flare._packets import Unreachable
+from dfm.flare._session_job import NAME
 
 
 class SessionLauncher(ClientProcessJobLauncher):

@@ -24,7 +24,7 @@ from nvflare.apis.signal import Signal
 
 from dfm.flare import _told
 from dfm.flare._admission import admit
-from dfm.flare._cells import ENDED, JOIN, CellWay, job_cell, serve_batches, serve_ends, serve_joins, tell_started
+from dfm.flare._cells import ENDED, JOIN, CellTransport, job_cell, serve_batches, serve_ends, serve_joins, tell_started
 from dfm.flare._channel import HELLO, Channel, Secret
 from dfm.flare._executions import Executions
 from dfm.flare._identity import (
@@ -37,11 +37,11 @@ from dfm.flare._identity import (
     read_credentials,
     sign,
 )
-from dfm.flare._job import CANCEL, LIST, OPEN, WAITS
 from dfm.flare._lane import Lane
 from dfm.flare._packets import Packet
 from dfm.flare._participant import Participant, description, heed, read_settings, submitter
 from dfm.flare._sealing import SERVER, SiteSealing, outline_of
+from dfm.flare._session_job import CANCEL, LIST, OPEN, WAITS
 
 _LOOK = 0.2
 """Seconds between looks at NVFlare's abort signal, which cannot be waited for."""
@@ -321,7 +321,7 @@ class SessionController(Controller):
                 self._lose(site, reason)
 
         take = functools.partial(self._route, site)
-        lane = Lane(site, channel, CellWay(self._cell, cell), take, lost, heartbeat)
+        lane = Lane(site, channel, CellTransport(self._cell, cell), take, lost, heartbeat)
         self._lanes[site] = self._lanes_of_cells[cell] = lane
         return lane
 

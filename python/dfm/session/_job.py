@@ -77,7 +77,7 @@ class Callbacks:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Kept:
+class KeptJob:
     """What is kept of a job that can outlive this process."""
 
     keeping: Keeping
@@ -94,7 +94,7 @@ class Job:
         number: int,
         interface: Interface,
         callbacks: Callbacks,
-        kept: Kept | None = None,
+        kept: KeptJob | None = None,
         plan: _native.Plan | None = None,
         record: _native.JobRecord | None = None,
     ) -> None:

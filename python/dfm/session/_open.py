@@ -12,7 +12,7 @@ import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, cast
 
 from dfm import _native, _values
 from dfm._shown import clean_logger
@@ -85,13 +85,7 @@ def parts_of(
     target: Target,
     logger: logging.Logger | None,
     api_version: str | None = None,
-    *,
-    callback_dispatcher: Dispatcher | None = None,
-    strict: bool | None = None,
-    sites: Sequence[str] | None = None,
-    policies: Mapping[str, str | Path] | None = None,
-    max_concurrent_jobs: int | None = None,
-    **options: Any,
+    **options: Unpack[SessionOptions],
 ) -> Parts:
     """What such a session is made of.
 
@@ -102,8 +96,9 @@ def parts_of(
         raise SessionError(f"get_session takes no '{unknown[0]}'")
     if target not in ("local", "flare"):
         raise SessionError(f"there is no target '{target}'; choose 'local' or 'flare'")
-    if max_concurrent_jobs is not None and max_concurrent_jobs < 1:
-        raise SessionError(f"max_concurrent_jobs is a number from 1 on, not {max_concurrent_jobs!r}")
+    at_once, strict, policies = options.get("max_concurrent_jobs"), options.get("strict"), options.get("policies")
+    if at_once is not None and at_once < 1:
+        raise SessionError(f"max_concurrent_jobs is a number from 1 on, not {at_once!r}")
     try:
         _values.max_value()
     except ValueError as error:
@@ -125,7 +120,7 @@ def parts_of(
         lenient=target == "local" and not strict,  # there all processes are the user's own
         session=secrets.token_hex(4) if standby is None else standby.session,
         logger=logger,
-        at_once=max_concurrent_jobs if target == "local" else None,
+        at_once=at_once if target == "local" else None,
     )
     check_sites = None
     if flare_links is not None:
@@ -140,15 +135,15 @@ def parts_of(
         settings=settings,
         make_links=make_links,
         fed_info=code.fed_info,
-        dispatcher=callback_dispatcher,
+        dispatcher=options.get("callback_dispatcher"),
         come_back=flare_links,
         check_sites=check_sites,
-        sites=sites if target == "local" else None,
+        sites=options.get("sites") if target == "local" else None,
         history=_native.History.of(code.package),
     )
 
 
-def _flare_links(options: dict[str, Any]) -> tuple[Callable[..., Links], Standby | None]:
+def _flare_links(options: Mapping[str, Any]) -> tuple[Callable[..., Links], Standby | None]:
     """How a session makes its links, and the job that was left for it."""
     if importlib.util.find_spec("nvflare") is None:
         raise SessionError(
@@ -168,7 +163,7 @@ def _flare_links(options: dict[str, Any]) -> tuple[Callable[..., Links], Standby
     return links, claim(kit)
 
 
-def seconds_kept(options: dict[str, Any]) -> float:
+def seconds_kept(options: Mapping[str, Any]) -> float:
     """For how many seconds jobs are kept, as the options or the environment say.
 
     Raises:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from dfm.exec._receipts import FORMAT
+from dfm.exec._contributions import FORMAT
 
 
 def whole_receipt(job: str, homesite: str, parts: Mapping[str, str]) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from dfm.exec._adapters import Operation
 from dfm.session._dispatch import CallbackRunner, DirectDispatcher, Dispatcher
 from dfm.session._home import Crossing, Execution, Home, Links, Settings
 from dfm.session._interface import Interface, NodeId
-from dfm.session._job import STATUS_PLACE, Callback, Callbacks, Job, Kept, Results
+from dfm.session._job import STATUS_PLACE, Callback, Callbacks, Job, KeptJob, Results
 from dfm.session._keeping import Looking, Recalled
 from dfm.session._literals import hoisted
 from dfm.session._status import OPEN, JobStatus
@@ -368,7 +368,7 @@ class Session:
             planned, prepared.planned = prepared.planned, None
             trace = exports.root(number, job_id, name, began, planned)
         callbacks = Callbacks(default_callback, by_place, self._runner(default_callback, by_place))
-        job = Job(home, number, interface, callbacks, Kept(keeping) if keeping else None, prepared.plan, record)
+        job = Job(home, number, interface, callbacks, KeptJob(keeping) if keeping else None, prepared.plan, record)
         job.opened(len(frames), autostop)
         self._jobs.add(job)
         execution = Execution(
@@ -539,14 +539,14 @@ class Session:
             )
 
 
-def _what_is_kept(home: Home, number: int, found: Recalled, keep: bool) -> Kept:
+def _what_is_kept(home: Home, number: int, found: Recalled, keep: bool) -> KeptJob:
     """Takes up what an earlier application has had of a job; with `keep`, what this one has is not noted."""
     assert home.keeps is not None
     keeping = home.keeps.keeping(number, home.job_id(number))
     if keep:
         keeping = Looking(keeping)
     keeping.come_back(found)
-    return Kept(keeping, found.dropped)
+    return KeptJob(keeping, found.dropped)
 
 
 def _refused(prepared: PreparedPipeline, crossing: Crossing, why: str) -> str:

@@ -17,9 +17,9 @@ from dfm.session._generated import read_generated
 from dfm.session._home import Home, Settings
 from dfm.session._policies import tried
 from dfm.session._session import Parts, Session
-from dfm.testing._adapters import Fakes, TestedAdapters
 from dfm.testing._clock import Clock
-from dfm.testing._links import LoopLinks
+from dfm.testing._fakes import Fakes, TestedAdapters
+from dfm.testing._loop_links import LoopLinks
 
 
 class Federation:

@@ -35,7 +35,7 @@ _INCOMPLETE = "what the server has kept of it was changed, or is not all"
 _log = clean_logger("dfm.session")
 
 
-class Kept:
+class FlareKeeping:
     """One execution's `Keeping`."""
 
     def __init__(
@@ -168,12 +168,12 @@ class FlareKeeps:
         """What is wrong with what is being recalled."""
         _tidy(folder)
 
-    def keeping(self, job: int, job_id: str) -> Kept:
+    def keeping(self, job: int, job_id: str) -> FlareKeeping:
         """As `Keeps`."""
         once_begun = functools.partial(self._once_begun, job)
 
         over = functools.partial(self._over, job)
-        return Kept(job, self._folder / job_id, self._tell, self._loop, once_begun, over)
+        return FlareKeeping(job, self._folder / job_id, self._tell, self._loop, once_begun, over)
 
     def began(self, job: int, about: dict[str, Any]) -> None:
         """As `Keeps`."""
