@@ -36,6 +36,8 @@ class Link:
         self._ends: set[socket.socket] = set()
         self.passed = 0
         """Bytes that went through, both ways."""
+        self.made = 0
+        """Connections that were made through it."""
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -68,6 +70,7 @@ class Link:
                 near, _ = self._listener.accept()
                 far = socket.create_connection(("127.0.0.1", self._to))
                 self._ends |= {near, far}
+                self.made += 1
                 for one, other in ((near, far), (far, near)):
                     under_way: queue.Queue[tuple[float, bytes]] = queue.Queue(_UNDER_WAY)
                     threading.Thread(target=self._get, args=(one, under_way), daemon=True).start()

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 from dfm.api import PlaceParam, Yield
+from dfm.errors import SessionError
 from dfm.session import JobStatus
 from eventually import until
 from flare_federation import opened, written
@@ -58,3 +59,27 @@ def test_a_job_outlives_a_short_cut(federation, fed, tmp_path, how):
         assert job.wait_until_finished(120), job.waiting()
         assert job.get_status() is JobStatus.FINISHED, job.errors
         assert had == list(range(3000)) and job.results("total") == [sum(range(3000))]
+
+
+def test_a_session_is_closed_though_its_server_takes_connections_and_says_nothing(federation, tmp_path):
+    """NVFlare's connection ends, and the TLS handshake of the next one is never answered."""
+    with through(federation.kit("home@*"), tmp_path) as (kit, link):
+        session = opened(federation, admin_package=kit)
+        session.connect()
+        link.hold()
+        before = link.made
+        link.cut()
+        until(lambda: link.made > before)
+        closing = threading.Thread(target=session.close, daemon=True)
+        closing.start()
+        closing.join(100)
+        assert not closing.is_alive()
+
+
+def test_a_server_that_takes_connections_and_says_nothing_does_not_answer(federation, fed, tmp_path, monkeypatch):
+    pipeline = written(lambda: Yield(value=fed.Add(a=1, site="east")))
+    monkeypatch.setattr("dfm.flare._login._PATIENCE", 0.0)
+    with through(federation.kit("home@*"), tmp_path) as (kit, link):
+        link.hold()
+        with opened(federation, admin_package=kit) as session, pytest.raises(SessionError, match="does not answer"):
+            session.run(pipeline)

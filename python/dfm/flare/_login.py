@@ -1,5 +1,5 @@
 """How does a user log in to the federation's server?"""
-# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUntypedBaseClass=false
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
 
 from __future__ import annotations
 
@@ -9,32 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from nvflare.fuel.f3.cellnet.core_cell import CoreCell
 from nvflare.fuel.flare_api import api_spec
 from nvflare.fuel.flare_api.flare_api import Session
-from nvflare.fuel.hci.client import api
-from nvflare.private.fed.authenticator import Authenticator
 
 from dfm.errors import SessionError
 from dfm.flare._kit import Kit
+from dfm.flare._mended import forget
 
 _PATIENCE = 15.0
 """Seconds for the server to answer."""
-_AGAIN = 0.05
-"""Seconds between two questions to it."""
-
-
-class _Eager(Authenticator):
-    """Asks the server again at once. NVFlare's first question comes before its new cell is connected, and its second
-    one a second later."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self.retry_interval = _AGAIN
-
-
-# NVFlare has no option for it.
-api.Authenticator = _Eager
 
 
 def connected(user: str, folder: Path, timeout: float) -> Session:
@@ -49,8 +32,7 @@ def connected(user: str, folder: Path, timeout: float) -> Session:
     try:
         session.try_connect(timeout)
     except Exception:
-        with contextlib.suppress(Exception):
-            session.close()
+        log_out(session)
         raise
     return session
 
@@ -78,9 +60,9 @@ def log_in(kit: Kit, check: Callable[[], None] = lambda: None) -> Any:
 
 
 def log_out(session: Any) -> None:
-    """Ends NVFlare's session of a user, whose cell NVFlare would keep by its name."""
+    """Ends NVFlare's session of a user."""
     cell = session.api.get_cell()
     with contextlib.suppress(Exception):
         session.close()
     if cell is not None:
-        CoreCell.ALL_CELLS.pop(cell.get_fqcn(), None)
+        forget(cell.core_cell)
