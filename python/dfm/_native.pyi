@@ -9,6 +9,9 @@ from typing_extensions import Buffer
 DECLARED: str
 """The text of this file when the module was built."""
 
+class Panic(BaseException):
+    """A fault of this module's own: what it was called on cannot be relied on any more."""
+
 @final
 class Memory(Buffer):
     """A received part of a value, or a packet to carry, as a writable buffer."""

@@ -87,6 +87,15 @@ def test_a_process_that_is_killed_after_its_step_takes_nothing_away(session, fed
     assert job.get_status() is JobStatus.FINISHED and job.results("later") == [8]
 
 
+@pytest.mark.parametrize("site", ["east", "server"])
+def test_a_panic_at_a_site_is_told_and_the_site_takes_part_again(session, fed, site):
+    job = session.execute(written(lambda: Yield(value=fed.Fork(how="panic", site=site))))
+    assert job.wait_until_finished() and job.get_status() is JobStatus.FAILED
+    assert lost(job) == [(site, "SiteLostError")]
+    assert "a fault of dfm, PanicException: index out of bounds" in job.errors[0].errors[0].message
+    assert works(session, fed)
+
+
 def test_a_client_that_is_killed_is_told_and_comes_back(session, federation, fed):
     prepared = session.prepare(written(lambda: Yield(value=fed.Wait(seconds=60, site="east"))))
     job = session.execute(prepared)

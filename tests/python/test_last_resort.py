@@ -3,6 +3,7 @@
 
 import asyncio
 import gc
+import importlib
 import socket
 import struct
 import threading
@@ -12,7 +13,7 @@ import pytest
 from dfm import _native
 from dfm._running.loop import SiteLoop
 from dfm.api import Pipeline, PlaceParam, Yield
-from dfm.errors import JobError
+from dfm.errors import JobError, SessionError
 from dfm.session import STATUS_PLACE, AsyncioDispatcher, JobStatus
 
 WAIT = 30
@@ -20,8 +21,6 @@ WAIT = 30
 
 @pytest.fixture(scope="module")
 def runtime(small):
-    import importlib
-
     return importlib.import_module("small.fed.runtime.home")
 
 
@@ -144,6 +143,41 @@ def test_an_event_that_cannot_be_handed_on_ends_its_job_alone(shared, echo, monk
     assert other.wait_until_finished(WAIT) and other.results("out") == [1, 2]
 
 
+def test_a_panic_at_the_applications_site_ends_every_job_and_says_so(runtime, echo):
+    with runtime.get_session(target="local") as session:
+        jobs = [session.execute(echo, None, autostop=False) for _ in range(2)]
+        driver = session._home.driver
+        driver.site = importlib.import_module("small.adapters").Panicking(driver.site)
+        jobs[0].send_input_params(sets(1))
+        for job in jobs:
+            assert job.wait_until_finished(WAIT) and job.get_status() is JobStatus.FAILED
+            (error,) = job.errors[0].errors
+            assert "a fault of dfm, PanicException: index out of bounds" in error.message
+        with pytest.raises(SessionError, match="open a new session"):
+            session.execute(echo)
+
+
+def test_a_panic_at_another_site_ends_its_process_and_is_told(runtime, fed):
+    with Pipeline() as pipeline:
+        Yield(value=fed.Fork(how="panic", site="east"))
+    with Pipeline() as after:
+        Yield(value=fed.Add(a=1, site="east"))
+    with runtime.get_session(target="local") as session:
+        job = session.execute(pipeline)
+        assert job.wait_until_finished(WAIT) and job.get_status() is JobStatus.FAILED
+        assert "the process of site 'east'" in job.errors[0].errors[0].message
+        assert session.run(after) == {"yield": [2]}
+
+
+def test_a_panic_while_planning_is_an_error_of_the_session(shared, echo, monkeypatch):
+    def panics(*_):
+        raise _native.Panic("index out of bounds")
+
+    monkeypatch.setattr(_native, "plan", panics)
+    with pytest.raises(SessionError, match="a fault of dfm: index out of bounds"):
+        shared.prepare(echo)
+
+
 def test_a_place_may_be_called_as_an_argument_of_run(shared, fed):
     with Pipeline() as pipeline:
         Yield(value=fed.Echo(value=PlaceParam(place="pipeline"), site="home"), place="self")
@@ -165,7 +199,7 @@ def test_a_link_that_ends_while_it_takes_no_more_is_told():
             told.append(event)
             over.set()
 
-        driver = SiteLoop(site, on_event)
+        driver = SiteLoop(site, on_event, pytest.fail)
         driver.watch()
         site.check("east", 1, [("work.Add", "a provider" * 100_000)], [])
         driver.turn()

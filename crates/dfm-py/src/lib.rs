@@ -53,11 +53,13 @@ mod _native {
     #[pymodule_export]
     use crate::watch::end_with_parent;
 
+    use pyo3::panic::PanicException;
     use pyo3::prelude::*;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         let py = module.py();
+        module.add("Panic", py.get_type::<PanicException>())?;
         module.add("CacheStep", crate::calls::CACHE_STEP.class(py)?)?;
         module.add("Room", crate::calls::ROOM.class(py)?)?;
         module.add("OrderKind", crate::keeper::ORDER_KIND.class(py)?)?;

@@ -50,6 +50,8 @@ TEARDOWN = 2.0
 """Seconds that adapters have at a session's end, in all."""
 _OWN = (_native.GoOn, _native.Abandoned, _native.Over, _native.Traced, _native.Check)
 """The classes of a site's own events: to look for one of them at a time would take as long as to handle it."""
+_ESCAPED = (Exception, _native.Panic)
+"""What must not have come out of anything that drives a site."""
 _WAIT, _GONE = _native.Room.WAIT, _native.Room.GONE
 """To look up an enum's member takes as long as to tell an item."""
 _GRACE = 1.0
@@ -68,9 +70,13 @@ def _nobody(*_: Any) -> None:
 class SiteLoop:
     """Drives a site on the running event loop. All methods but `soon` are called on that loop's thread."""
 
-    def __init__(self, site: _native.Site, on_event: Callable[[_native.OuterEvent], None]) -> None:
-        """`on_event` takes what is not the site's own business."""
+    def __init__(
+        self, site: _native.Site, on_event: Callable[[_native.OuterEvent], None], broken: Callable[[str], None]
+    ) -> None:
+        """`on_event` takes what is not the site's own business. `broken` is the last resort: it is told, once, what has
+        escaped from the code that drives the site, which does nothing any more; it has to end all that waits for it."""
         self.site = site
+        self._broken: Callable[[str], None] | None = broken
         self.carry: Callable[[Sequence[tuple[str, Buffer]]], None] | None = None
         """Takes packets, each for a site, in their order, for links that are no sockets."""
         self._on_event = on_event
@@ -163,8 +169,20 @@ class SiteLoop:
 
     def turn(self) -> None:
         """Does what is due, and writes what it led to."""
-        self._do_due()
-        self._flush()
+        if self._broken is None:
+            return
+        try:
+            self._do_due()
+            self._flush()
+        except _ESCAPED as error:
+            self._break(error)
+
+    def _break(self, error: BaseException) -> None:
+        """Nothing of the site can be relied on any more."""
+        _log.critical("the site is broken by a fault of dfm", exc_info=error)
+        if (broken := self._broken) is not None:
+            self._broken = None
+            broken(f"a fault of dfm, {type(error).__name__}: {error}")
 
     def _do_due(self) -> None:
         self._tell()
@@ -210,8 +228,11 @@ class SiteLoop:
         self.threads.close()
 
     def _readable(self, name: str) -> None:
-        self.site.readable(name)
-        self.watch()
+        try:
+            self.site.readable(name)
+            self.watch()
+        except _ESCAPED as error:
+            self._break(error)
         self.turn()
 
     def _tell(self) -> None:
@@ -285,7 +306,7 @@ class SiteLoop:
         for fd in self._blocked - fds:
             self._loop.remove_writer(fd)
         for fd in fds - self._blocked:
-            self._loop.add_writer(fd, self._flush)
+            self._loop.add_writer(fd, self.turn)
         self._blocked = fds
 
     def _carry_on(self) -> bool:
@@ -315,7 +336,10 @@ class SiteLoop:
         self.turn()
 
     def _carry_later(self, due: _native.Call) -> None:
-        self._carry(due)
+        try:
+            self._carry(due)
+        except _ESCAPED as error:
+            self._break(error)
         self.turn()
 
     def _go_on(self) -> None:
@@ -741,7 +765,10 @@ class SiteLoop:
         """From another thread: does something on the loop, and what follows from it."""
 
         def do() -> None:
-            done()
+            try:
+                done()
+            except _native.Panic as error:
+                self._break(error)
             self.turn()
 
         end_if_closed()

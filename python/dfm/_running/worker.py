@@ -23,6 +23,9 @@ from dfm._shown import clean_logger, log_filter
 from dfm.exec._adapters import Adapters
 from dfm.exec._policy import OWN, PolicyError, SitePolicy, read_file
 
+_BROKEN = 70
+"""The exit code of a site that is broken."""
+
 
 def main() -> None:
     """Serves the site `argv[1]` of a session whose homesite is `argv[2]`."""
@@ -73,6 +76,12 @@ class _Watcher:
         return [self._fd]
 
 
+def _end_broken(_: str) -> None:
+    """What was wrong is in the log. The end of its process is what all others are told of."""
+    sys.stderr.flush()
+    os._exit(_BROKEN)
+
+
 async def _serve(site: str, home: str, control: int) -> None:
     over = asyncio.Event()
 
@@ -94,7 +103,7 @@ async def _serve(site: str, home: str, control: int) -> None:
 
     native = _native.Site(site, home)
     native.add_link(home, control)
-    driver = SiteLoop(native, on_event)
+    driver = SiteLoop(native, on_event, _end_broken)
     driver.watch()
     await over.wait()
     await driver.end()

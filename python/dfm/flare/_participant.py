@@ -130,7 +130,7 @@ class Participant:
         self._native = _native.Site(site, self._homesite)
         for other in self._others:
             self._native.add_pipe(other)
-        self._driver = SiteLoop(self._native, self._on_event)
+        self._driver = SiteLoop(self._native, self._on_event, self._end_broken)
         self._logger = clean_logger(f"dfm.site.{site}")
         adapters = self._adapters = Adapters(
             self._settings,
@@ -200,6 +200,10 @@ class Participant:
     def _tell_end(self, how: str) -> None:
         # Nobody would learn of what is not done because of it, unless this site says so.
         self._carry(Packet(self._settings["site"], "", _told.tell({"ended": how})))
+
+    def _end_broken(self, what: str) -> None:
+        self._gone.add(self._homesite)
+        self._tell_end(f"is broken by {what}")
 
     def _on_event(self, event: _native.OuterEvent) -> None:
         """Neither a set-up nor an end comes from the application here: the kit has the one, the job the other."""

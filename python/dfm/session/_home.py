@@ -162,6 +162,8 @@ class Home:
         self._opening: dict[int, Opening[dict[str, str]]] = {}
         self._patience: dict[int, asyncio.TimerHandle] = {}
         self._numbers = 0
+        self._broken = ""
+        """What has become of the homesite, if nothing of it can be relied on any more."""
         ready: concurrent.futures.Future[None] = concurrent.futures.Future()
         self.forked = False
         """Whether this process was forked from the one that the homesite runs in."""
@@ -264,7 +266,7 @@ class Home:
         self.loop = asyncio.get_running_loop()
         self._over = asyncio.Event()
         self.site = _native.Site(settings.homesite)
-        self.driver = SiteLoop(self.site, self._on_event)
+        self.driver = SiteLoop(self.site, self._on_event, self._break_off)
         logger = settings.logger.getChild(settings.homesite)
         self.driver.adapters = Adapters(settings.site, settings.homesite, settings.session, logger)
         # As a filter: with a handler here, an application without any would not see what is logged.
@@ -277,8 +279,10 @@ class Home:
         logger.removeFilter(overhears)
 
     async def _close(self) -> None:
-        await self._links.close()
-        self._over.set()
+        try:
+            await self._links.close()
+        finally:
+            self._over.set()
 
     def has_jobs(self) -> bool:
         """Whether any job has begun and not ended."""
@@ -289,6 +293,8 @@ class Home:
     ) -> tuple[list[str], list[tuple[Crossing, str]]]:
         """Makes the links that are missing and asks each site whether it can call its operations, and whether what
         would leave it may."""
+        if self._broken:
+            raise SessionError(self._broken)
         await self._ensure(operations)
         asked: dict[str, asyncio.Future[list[str] | None]] = {}
         answers: dict[str, list[str]] = {}
@@ -349,6 +355,9 @@ class Home:
         """Begins a job, as soon as its sites can be reached."""
         patience = execution.patience
         self._jobs[job] = receiver
+        if self._broken:
+            self._cannot_open(job, self._broken)
+            return
         turn = self._turn(job)
 
         async def reach() -> dict[str, str]:
@@ -525,6 +534,13 @@ class Home:
             self._hold_back(job, event)
         else:
             self._give(job, event)
+
+    def _break_off(self, what: str) -> None:
+        """Nothing that the homesite says can be relied on any more: every job ends, and no other begins."""
+        self._broken = f"the session's own site is broken by {what}; open a new session"
+        for job in list(self._jobs):
+            if receiver := self._forget(job):
+                receiver.break_off(_failure(self.settings.homesite, "SessionError", self._broken))
 
     def _give(self, job: int, event: _native.JobEvent) -> None:
         receiver = self._jobs.get(job)

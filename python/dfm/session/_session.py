@@ -293,6 +293,8 @@ class Session:
             plan = _native.plan(self._fed_info, document, self.homesite, allowed)
         except ValueError as error:
             raise PlanError(str(error), pipeline.dfm_lines()) from None
+        except _native.Panic as error:
+            raise SessionError(f"dfm's own planner fails at this pipeline, which is a fault of dfm: {error}") from error
         prepared = PreparedPipeline(pipeline, plan, literals)
         prepared.planned = began, time.time()
         if self._check_sites is not None:

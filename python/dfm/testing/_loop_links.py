@@ -31,7 +31,7 @@ class LoopLinks:
             for other in adapters:
                 if other != site:
                     native.add_pipe(other)
-            driver = self._drivers[site] = SiteLoop(native, _ignore)
+            driver = self._drivers[site] = SiteLoop(native, _ignore, functools.partial(self.lose, site))
             driver.adapters = adapters[site]
             adapters[site].run = run_here
             driver.carry = functools.partial(self._carry, site)

@@ -7,12 +7,15 @@ import contextvars
 import dataclasses
 import enum
 import functools
+import gc
 import os
 import signal
 import time
 import typing
 
 import pydantic
+from dfm import _native
+from dfm._running.loop import SiteLoop
 from dfm.api import PickledObject
 from dfm.exec import Frame
 
@@ -105,7 +108,26 @@ class ForkOnThread(Adapter):
         return forked(how)
 
 
+class Panicking:
+    """A site whose native code panics as soon as it is asked what there is to do."""
+
+    def __init__(self, site):
+        self._site = site
+
+    def __getattr__(self, name):
+        return getattr(self._site, name)
+
+    def events(self):
+        raise _native.Panic("index out of bounds")
+
+
 def forked(how):
+    if how == "panic":
+        # Of several sites in one process, that of this thread's loop.
+        loops = (one for one in gc.get_objects() if type(one) is SiteLoop)
+        (driver,) = (one for one in loops if one._loop is asyncio.get_running_loop())
+        driver.site = Panicking(driver.site)
+        return []
     if how == "close":
         os.closerange(3, 1024)
         return [os.getpid()]
