@@ -125,7 +125,7 @@ def forked(how):
     if how == "panic":
         # Of several sites in one process, that of this thread's loop.
         loops = (one for one in gc.get_objects() if type(one) is SiteLoop)
-        (driver,) = (one for one in loops if one._loop is asyncio.get_running_loop())
+        driver: typing.Any = next(one for one in loops if one._loop is asyncio.get_running_loop())
         driver.site = Panicking(driver.site)
         return []
     if how == "close":
