@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -196,8 +197,9 @@ def main() -> int:
     sys.path.insert(0, str(options.folder))
     own = {"XDG_CACHE_HOME": str(options.folder / "caches"), "XDG_STATE_HOME": str(options.folder / "state")}
     os.environ |= own | {"DFM_SECRET_PASS_WORD": "sesame", "DFM_FLARE_PATIENCE": "6"}
-    # What the application's own adapters print says nothing here either.
+    # What the application's own adapters print says nothing here either, but what ends this does.
     sys.stdout = sys.stderr
+    sys.excepthook = lambda *error: tell("".join(traceback.format_exception(*error)))
     if options.target == "flare":
         with running(DFM, options.folder) as federation:
             _, broken = sessions(functools.partial(targets.flare, federation), options.seed, options.rounds)
