@@ -103,6 +103,25 @@ def test_an_application_that_is_killed_again_and_again_gets_every_token_exactly_
     assert app.tokens() == expected()
 
 
+def test_a_large_parameter_is_had_by_its_site_whatever_becomes_of_its_application(
+    federation: Federation, flare: Any, fed: ModuleType
+) -> None:
+    """It is not in the job's record."""
+    value, had = os.urandom(300_000), list[Any]()
+
+    def add(site: str, node: object, frame: object, place: str, data: Any) -> None:
+        had.append(data)
+
+    pipeline = written(lambda: Yield(value=fed.Echo(value=PlaceParam(place="value"), site="west")))
+    job = flare.execute(pipeline, {"value": value})
+    job.detach()
+    with opened(federation) as again:
+        found = again.reattach(job.job_id, place_callbacks={"yield": add})
+        assert found.wait_until_finished(60)
+        assert (found.get_status(), found.errors) == (JobStatus.FINISHED, [])
+    assert value in had
+
+
 def test_a_job_goes_on_without_its_application_and_what_it_yielded_is_kept(
     federation: Federation, flare: Any, fed: ModuleType, tmp_path: Path
 ) -> None:

@@ -121,7 +121,8 @@ impl<V: Value> Engine<V> {
                 (Some(value), _) => Token::Value(value.clone()),
                 (None, Some(failure)) => Token::Error(vec![failure.clone()]),
                 (None, None) => {
-                    let message = format!("no value was given for the parameter place '{name}'");
+                    let why = "none was given, or the application ended before it was sent here";
+                    let message = format!("there is no value for the parameter place '{name}': {why}");
                     let failure = self.failure(declared.transition, frame, "MissingParameter", message);
                     Token::Error(vec![self.report(failure)])
                 }

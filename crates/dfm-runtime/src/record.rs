@@ -4,14 +4,17 @@
 //! from it. The engine is deterministic, so a new home that does all that again, and gets what the other sites had
 //! sent, stands where the old one stood. What it says to them again, they refuse, as they have had it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::mem;
 
 use dfm_net::{Net, Outcome, Unsound, check_alone, check_whole};
 use dfm_wire::{Buffer, Encoded, Ending, JobId, Message};
 
 use crate::host::{Event, Host};
-use crate::site::{Arrived, Running, Site, received};
+use crate::site::{Arrived, Running, Site, in_packet, received};
+
+/// Parameters of fewer bytes are kept in any case.
+const KEPT_BELOW: usize = 64 << 10;
 
 impl<H: Host> Site<H> {
     /// At home: from now on [`Site::take_packets`] also has packets for this site itself, to be kept for [`Site::replay`].
@@ -115,12 +118,24 @@ fn refused(nets: &[Net]) -> Option<Unsound> {
     alone.or_else(|| check_whole(nets).err())
 }
 
-/// The parameters as they are kept. One that cannot be encoded is missing, as it is at every site that it is sent to.
-pub(crate) fn encoded_params<H: Host>(host: &mut H, params: &HashMap<String, H::Value>) -> Vec<(String, Encoded)> {
-    let mut encoded: Vec<_> =
-        params.iter().filter_map(|(name, value)| Some((name.clone(), encoded(host, value)?))).collect();
-    encoded.sort_by(|one, other| one.0.cmp(&other.0));
-    encoded
+/// The parameters as they are kept: those that home's `own` net needs, and small ones. A large one would go to the keeper
+/// twice, here and on its way to its site; where it did not get as far as that, the site tells that it is missing. One
+/// that cannot be encoded is missing, as it is at every site that it is sent to.
+pub(crate) fn encoded_params<H: Host>(
+    host: &mut H,
+    params: &HashMap<String, H::Value>,
+    own: &HashSet<String>,
+) -> Vec<(String, Encoded)> {
+    let mut kept = vec![];
+    for (name, value) in params {
+        if let Some(value) = encoded(host, value)
+            && (own.contains(name) || in_packet(&value) < KEPT_BELOW)
+        {
+            kept.push((name.clone(), value));
+        }
+    }
+    kept.sort_by(|one, other| one.0.cmp(&other.0));
+    kept
 }
 
 /// An item of a generator, to be kept.

@@ -36,8 +36,8 @@ use home::HomeSide;
 use links::Peer;
 pub use streams::STREAM_WINDOW;
 pub use unfinished::read_answer;
-pub(crate) use values::received;
 use values::size;
+pub(crate) use values::{in_packet, received};
 
 /// What comes for a job that home has not opened here yet is kept if so many jobs at most begin before it.
 const JOBS_AHEAD: u64 = 4096;

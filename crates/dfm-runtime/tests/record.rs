@@ -324,6 +324,47 @@ fn a_record_whose_plan_nobody_has_made_is_refused_and_its_job_ends() {
 }
 
 #[test]
+fn a_large_parameter_goes_to_the_keeper_only_on_its_way_to_its_site() {
+    let mut nets = nets();
+    nets.truncate(2);
+    // What `a` makes of its parameter is all that there is to yield.
+    nets[0].places = vec![Place { transition: 0, slot: 0, block: 0, source: Source::Site("a".into()) }];
+    nets[0].transitions.truncate(1);
+    nets[1].transitions[0].outputs =
+        vec![Arc { site: Some("home".into()), place: 0, carry: Carry::Value(vec![]), inward: false }];
+    let large = Bytes(vec![7; 100_000]);
+    let mut home = new_home();
+    home.open(JOB, "job", nets, &HashMap::new());
+    home.start(JOB, &HashMap::from([("x".to_owned(), large.clone())]));
+    home.stop(JOB);
+    let (kept, sent): (Vec<_>, Vec<_>) = home.take_packets().into_iter().partition(|(to, _)| to == "home");
+    assert!(kept.iter().all(|(_, packet)| packet.len() < 10_000));
+    let history: Vec<_> = kept.iter().map(|(of, packet)| (of.as_str(), packet.as_slice())).collect();
+    for got_there in [true, false] {
+        let mut site = Site::new("a".into(), Some("home".into()), Plain);
+        site.add_pipe("home");
+        let start = |packet: &[u8]| matches!(Message::from_bytes(packet), Ok(Message::Start(..)));
+        for (_, packet) in sent.iter().filter(|(_, packet)| got_there || !start(packet)) {
+            site.receive_packet("home", packet);
+        }
+        let mut again = new_home();
+        again.replay(history.clone());
+        again.take_packets().iter().filter(|(to, _)| to == "a").for_each(|(_, said)| site.receive_packet("home", said));
+        if got_there {
+            let call = site.next_call().unwrap();
+            assert_eq!(call.inputs[0], Some(large.clone()));
+            site.complete(call.id, Outcome::Value(Bytes(vec![1])));
+        }
+        assert!(site.next_call().is_none());
+        site.take_packets().iter().for_each(|(_, packet)| again.receive_packet("a", packet));
+        let events = again.take_events();
+        let missing = |event: &Event<Bytes>| matches!(event, Event::Reported(_, why) if why.kind == "MissingParameter");
+        assert_eq!(events.iter().any(missing), !got_there);
+        assert!(matches!(events.last(), Some(Event::Ended(JOB))));
+    }
+}
+
+#[test]
 fn the_keeper_learns_what_a_job_waits_for_whether_home_is_there_or_not() {
     let mut world = World::new();
     while world.step(0) || world.step(5) {}

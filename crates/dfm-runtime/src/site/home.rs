@@ -215,7 +215,9 @@ impl<H: Host> Site<H> {
 
     /// At home: begins the next frame of a job.
     pub fn start(&mut self, id: JobId, params: &HashMap<String, H::Value>) {
-        self.keep(|host| Some(Message::Input(id, encoded_params(host, params))));
+        let Some(home) = self.jobs.get(&id).and_then(|job| job.home.as_ref()) else { return };
+        let own = home.params.get(&self.name).cloned().unwrap_or_default();
+        self.keep(|host| Some(Message::Input(id, encoded_params(host, params, &own))));
         let Some(job) = self.jobs.get_mut(&id) else { return };
         let Some(home) = job.home.as_mut() else { return };
         let frame = Frame::of_param_set(home.frames);

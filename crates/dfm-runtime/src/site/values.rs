@@ -327,7 +327,7 @@ fn fits(bytes: usize) -> Result<(), TransferError> {
 }
 
 /// How many bytes a value takes of its packet.
-pub(super) fn in_packet(value: &Encoded) -> usize {
+pub(crate) fn in_packet(value: &Encoded) -> usize {
     let inline = value.buffers.iter().map(|buffer| match buffer {
         Buffer::Inline(bytes) => bytes.len(),
         Buffer::Segment { .. } => 0,
