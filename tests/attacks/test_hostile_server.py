@@ -8,16 +8,18 @@ import msgpack
 import pytest
 from dfm.api import ErrorToken, PlaceParam, Yield
 from dfm.errors import SessionError
-from dfm.flare import _told
+from dfm.flare import _sealing, _told
 from dfm.flare._channel import HELLO, Forged, Secret, public
 from dfm.flare._connection import Connection
 from dfm.flare._had import FlareKeeps
 from dfm.flare._identity import Untrusted, sign
 from dfm.flare._links import FlareLinks
-from dfm.flare._sealing import HomeSealing, Reader, SiteSealing, outline_of
+from dfm.flare._sealing import HomeSealing, Reader, SiteSealing, _Come, outline_of
 from dfm.flare._signing import Signer
 from dfm.session import JobStatus
 from flare_federation import opened, written
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from kits import Root
 
 JOB = "job"
@@ -101,10 +103,9 @@ def test_whatever_is_changed_is_refused(application, site, way):
             read(head[:at] + bytes([head[at] ^ 1]) + head[at + 1 :], body)
         with pytest.raises(Forged):
             read(head[:at], body)
-    site.end._got = 0
     for at in range(len(body)):
         application.end.begin(1)
-        application.end._got[1], application.end._passing, site.end._got = {}, {}, 0
+        application.end._got[1], application.end._passing, site.end._come = {}, {}, _Come()
         with pytest.raises(Forged):
             read(head, body[:at] + bytes([body[at] ^ 1]) + body[at + 1 :])
 
@@ -129,6 +130,54 @@ def test_what_is_repeated_or_in_another_order_or_sent_back_is_refused(applicatio
     backwards = site.end.open if way != "order" else lambda *sealed: application.end.open("east", *sealed)
     with pytest.raises(Forged):
         backwards(*second)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_only_what_is_of_another_job_may_come_sooner_and_nothing_comes_twice(application, site, way):
+    """So it need not wait for a large value."""
+    end = application.end
+    end.begin(2)
+    if way == "order":
+        seal, read, kind = (lambda said: end.seal("east", message(**said))), site.end.open, "Stop"
+    else:
+        seal, read = (lambda said: site.end.seal(message(**said))), (lambda *sealed: end.open("east", *sealed))
+        kind = "Report" if way == "kept" else "Noted"
+    one, two = ([tuple(map(bytes, seal({kind: [job, MARK]}))) for _ in range(3)] for job in (1, 2))
+    come = [*two[:2], one[0], two[2], *one[1:]]
+    for sealed in come:
+        assert read(*sealed) is not None
+        for again in (*come[: come.index(sealed)], sealed):
+            with pytest.raises(Forged):
+                read(*again)
+
+
+def test_what_an_application_says_first_of_a_job_is_not_left_out(application, site):
+    _, second = (application.end.seal("east", message(Stop=[job, 1])) for job in (1, 1))
+    with pytest.raises(Forged):
+        site.end.open(*second)
+    assert site.end.open(*application.end.seal("east", message(Check=[1, [], []]))) is not None
+
+
+@settings(deadline=None)
+@given(st.permutations(range(1, 30)))
+def test_each_number_comes_once_in_whatever_order(numbers):
+    come, had = _Come(), {0}
+    for number in numbers:
+        assert [one for one in range(31) if one in come] == sorted(had)
+        come.add(number)
+        had.add(number)
+        with pytest.raises(Forged):
+            come.add(number)
+    assert (come._begins, come._ends) == ([0], [30])
+
+
+def test_how_much_may_be_missing_is_bounded(monkeypatch):
+    monkeypatch.setattr(_sealing, "_MOST_MISSING", 3)
+    come = _Come()
+    for number in (2, 4, 6):
+        come.add(number)
+    with pytest.raises(Forged):
+        come.add(8)
 
 
 def test_what_one_site_says_is_not_taken_for_anothers(kits, application, site):

@@ -256,7 +256,7 @@ class FlareLinks:
         statements = sealing.statements(known)
         for place, (site, packet) in enumerate(known):
             if (statement := statements.get(place)) is not None:
-                self._connection.push(Packet(homesite, site, *sealing.seal_statement(site, statement)))
+                self._connection.push(Packet(homesite, site, *sealing.seal_statement(site, statement, packet)))
             if (sealed := sealing.seal(site, packet)) is not None:
                 self._connection.push(Packet(homesite, site, *sealed))
 

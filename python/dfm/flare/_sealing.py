@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import bisect
 import hmac
 import json
 import os
@@ -26,16 +27,23 @@ from typing_extensions import Buffer
 from dfm import _native
 from dfm.flare._channel import HELLO, Forged, Keys, Secret, agree, digest, public
 from dfm.flare._identity import Credentials, Untrusted, Who, check_client, check_server, check_user, sign
+from dfm.flare._message_job import job_of_message
 from dfm.flare._signing import Signed, Signer
 
 SERVER = "server"
 """What dfm calls the server's site, whatever its name."""
 
 _HEAD = struct.Struct(">16sQQQ")
-"""The application it is of, its number under its key, its job if it is to be kept, and its number in that."""
+"""The application it is of, its number under its key, its job, and its place in that: its number, if it is to be kept;
+the number of what was said of this job before, if an application says it to a site. Of what a site says that is not
+kept, the job stands where the place would, behind a 0."""
 _PROOF = 16
 _TAG = 16
 _KEY = 32
+_NO_JOB = (1 << 64) - 1
+"""The job, as it were, of what is of none."""
+_MOST_MISSING = 1 << 18
+"""So many gaps may be in what has come of an application, while what is large is on its way."""
 _MOST_APPLICATIONS = 1000
 """So many applications may come back to a session, one after the other."""
 _OAEP = hashes.SHA256
@@ -54,8 +62,8 @@ class _Head(NamedTuple):
     application: bytes
     number: int
     job: int
-    """0 for what is not kept."""
-    number_in_job: int
+    """0 for what a site says that is not kept."""
+    place: int
     outline: bytes
     tag: bytes
 
@@ -66,9 +74,17 @@ def outline_of(head: Buffer) -> bytes:
 
 
 def job_of(head: Buffer) -> int | None:
-    """The job of a packet that is kept, by its head; whether it is true, only the packet's receiver can tell."""
+    """The job with which alone a packet keeps its order, by its head; only its receiver can tell whether it is true."""
     view = memoryview(head).cast("B")
-    return _HEAD.unpack_from(view)[2] or None if view.nbytes >= _HEAD.size else None
+    if view.nbytes < _HEAD.size:
+        return None
+    _, _, job, place = _HEAD.unpack_from(view)
+    return job or place
+
+
+def _job(packet: Buffer) -> int:
+    job = job_of_message(packet)
+    return _NO_JOB if job is None else job
 
 
 class _Sender:
@@ -77,13 +93,14 @@ class _Sender:
     def __init__(self, application: bytes, keys: Keys) -> None:
         self._application = application
         self._keys = keys
-        self._number = 0
+        self.number = 0
+        """The last one."""
 
-    def seal(self, outline: bytes, job: int, number_in_job: int, packet: Buffer) -> Sealed:
-        self._number += 1
-        head = _HEAD.pack(self._application, self._number, job, number_in_job) + outline
+    def seal(self, outline: bytes, job: int, place: int, packet: Buffer) -> Sealed:
+        self.number += 1
+        head = _HEAD.pack(self._application, self.number, job, place) + outline
         head += _proof(self._keys, head)
-        (body,), tag = self._keys.seal(self._number, head, [packet])
+        (body,), tag = self._keys.seal(self.number, head, [packet])
         return Sealed(head + tag, body)
 
 
@@ -104,12 +121,36 @@ def _read_head(keys: Keys, head: Buffer) -> _Head:
     said, proof, tag = whole[: -_PROOF - _TAG], whole[-_PROOF - _TAG : -_TAG], whole[-_TAG:]
     if not hmac.compare_digest(proof, _proof(keys, said)):
         raise Forged
-    application, number, job, number_in_job = _HEAD.unpack_from(said)
-    return _Head(application, number, job, number_in_job, said[_HEAD.size :], tag)
+    application, number, job, place = _HEAD.unpack_from(said)
+    return _Head(application, number, job, place, said[_HEAD.size :], tag)
 
 
 def _read_body(keys: Keys, head: Buffer, read: _Head, body: Buffer) -> Buffer:
     return keys.open(read.number, bytes(head)[:-_TAG], body, read.tag)
+
+
+class _Come:
+    """Which numbers have come, that mostly come in order. The number 0, which is nothing's, has."""
+
+    def __init__(self) -> None:
+        self._begins, self._ends = [0], [1]
+
+    def __contains__(self, number: int) -> bool:
+        return number < self._ends[bisect.bisect_right(self._begins, number) - 1]
+
+    def add(self, number: int) -> None:
+        """Raises `Forged` where it has come before, or too many others are missing."""
+        if number in self or len(self._begins) > _MOST_MISSING:
+            raise Forged
+        at = bisect.bisect_right(self._begins, number)
+        if self._ends[at - 1] == number:
+            at -= 1
+            self._ends[at] += 1
+        else:
+            self._begins.insert(at, number)
+            self._ends.insert(at, number + 1)
+        if at + 1 < len(self._begins) and self._begins[at + 1] == self._ends[at]:
+            del self._ends[at], self._begins[at + 1]
 
 
 class SiteSealing:
@@ -158,31 +199,32 @@ class SiteSealing:
         sending, self._getting = agree(self._secret.key, self._secret.hello, hello, content, b"packets")
         self._application = known[:16]
         self._sender = _Sender(self._application, sending)
-        self._got = 0
+        self._come = _Come()
 
     def seal(self, packet: Buffer) -> Sealed:
         """A packet for the application."""
         outline, job, is_last = _native.outline(self._homesite, packet)
         if job is None:
-            return self._sender.seal(outline, 0, 0, packet)
+            return self._sender.seal(outline, 0, _job(packet), packet)
         number = self._sent[job] = self._sent.get(job, 0) + 1
         if is_last:
             del self._sent[job]
         return self._sender.seal(outline, job, number, packet)
 
     def open(self, head: Buffer, body: Buffer) -> Buffer | None:
-        """The next packet of the application; None for what is signed of a job that will begin.
+        """A packet of the application; None for what is signed of a job that will begin. Those of one job come in their
+        order.
 
         Raises:
-            Forged: it is none, or not the next.
+            Forged: it is none, or has come before, or what it follows has not.
             Untrusted: a job begins with it, and the application has not signed that.
         """
         if _application(head) != self._application:
             raise Forged
         read = _read_head(self._getting, head)
-        if read.number != self._got + 1:
+        if read.place >= read.number or read.place not in self._come:
             raise Forged
-        self._got += 1
+        self._come.add(read.number)
         packet = _read_body(self._getting, head, read, body)
         if read.outline == _STATEMENT:
             self._signed.take(packet)
@@ -307,7 +349,9 @@ class HomeSealing(Reader):
         self._senders = {homesite: _Sender(self._application, keys)}
         self._got: dict[int, dict[str, int]] = {}
         self._recalling: dict[int, dict[str, int]] = {}
-        self._passing: dict[str, int] = {}
+        self._passing: dict[tuple[str, int], int] = {}
+        self._last: dict[tuple[str, int], int] = {}
+        """The number of what was said last to a site of a job."""
         self.escrow = _closed(credentials, secret, own)
         """Its keys, for the next application of the same user alone."""
 
@@ -327,7 +371,7 @@ class HomeSealing(Reader):
     def seal(self, site: str, packet: Buffer) -> Sealed | None:
         """A packet for a site or, to be kept, for the homesite itself; None for one of a job that was left."""
         if site != self._homesite:
-            return self._senders[site].seal(b"", 0, 0, packet)
+            return self._say(site, b"", packet, _job(packet))
         outline, job, _ = _native.outline(self._homesite, packet)
         if job is None or (numbers := self._got.get(job)) is None:
             return None
@@ -338,9 +382,19 @@ class HomeSealing(Reader):
         """As `Signer`."""
         return self._signer.statements(self._hello, packets)
 
-    def seal_statement(self, site: str, statement: bytes) -> Sealed:
-        """A statement for a site."""
-        return self._senders[site].seal(_STATEMENT, 0, 0, statement)
+    def seal_statement(self, site: str, statement: bytes, before: Buffer) -> Sealed:
+        """A statement for a site, which is to come `before` a packet."""
+        return self._say(site, _STATEMENT, statement, _job(before))
+
+    def _say(self, site: str, outline: bytes, packet: Buffer, job: int) -> Sealed:
+        sender = self._senders[site]
+        sealed = sender.seal(outline, job, self._last.get((site, job), 0), packet)
+        if self._is_open(job):
+            self._last[site, job] = sender.number
+        return sealed
+
+    def _is_open(self, job: int) -> bool:
+        return job in self._got or job == _NO_JOB
 
     def note(self, what: Any) -> str:
         """Something that only this user's applications will read, with `Reader.own`."""
@@ -354,6 +408,9 @@ class HomeSealing(Reader):
     def leave(self, job: int) -> None:
         """No packets of a job are expected any more."""
         self._got.pop(job, None)
+        for site in self._senders:
+            self._last.pop((site, job), None)
+            self._passing.pop((site, job), None)
 
     def open(self, site: str, head: Buffer, body: Buffer) -> Buffer | None:
         """A packet of a site; None for one that nobody waits for any more.
@@ -365,9 +422,10 @@ class HomeSealing(Reader):
         if read.job == 0:
             if _application(head) != self._application:
                 return None
-            if read.number <= self._passing.get(site, 0):
+            if read.number <= self._passing.get((site, read.place), 0):
                 raise Forged
-            self._passing[site] = read.number
+            if self._is_open(read.place):
+                self._passing[site, read.place] = read.number
             return packet
         if read.job not in self._got or read.job in self._recalling:
             return None
@@ -396,9 +454,9 @@ class HomeSealing(Reader):
 
     @staticmethod
     def _count(numbers: dict[str, int], site: str, read: _Head) -> None:
-        if read.number_in_job != numbers.get(site, 0) + 1:
+        if read.place != numbers.get(site, 0) + 1:
             raise Forged
-        numbers[site] = read.number_in_job
+        numbers[site] = read.place
 
 
 def _own_keys(own: bytes) -> Keys:
