@@ -69,6 +69,9 @@ class Link:
             while True:
                 near, _ = self._listener.accept()
                 far = socket.create_connection(("127.0.0.1", self._to))
+                for end in (near, far):
+                    # Else the last part of what is sent waits here until the one before is acknowledged.
+                    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._ends |= {near, far}
                 self.made += 1
                 for one, other in ((near, far), (far, near)):
