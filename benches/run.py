@@ -30,6 +30,7 @@ QUESTIONS = [
     "operations",
     "governing",
     "recording",
+    "exporting",
     "hop",
     "idle",
     "flare",

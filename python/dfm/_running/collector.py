@@ -13,6 +13,7 @@ import functools
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Any, Protocol
 
@@ -34,7 +35,7 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
 SIGNALS = ("traces", "metrics", "logs")
 _SCOPE = "dfm"
-_BATCH = 512
+_BATCH = 128
 """So many spans or records go in one request at most."""
 _MOST_WAITING = 65_536
 """So many things wait to be exported; what is more is dropped."""
@@ -60,6 +61,8 @@ _LEVELS = {
     "ERROR": SeverityNumber.ERROR,
     "CRITICAL": SeverityNumber.FATAL,
 }
+
+_random = RandomIdGenerator()
 
 Attributes = Mapping[str, Any]
 
@@ -117,7 +120,7 @@ class Collector:
         self._records: list[ReadableLogRecord] = []
         tracers = TracerProvider(resource=resource, id_generator=self._ids, shutdown_on_exit=False)
         tracers.add_span_processor(_TakesSpans(self._spans))
-        self._tracer = tracers.get_tracer(_SCOPE)
+        self._tracer, self._sampler = tracers.get_tracer(_SCOPE), tracers.sampler
         loggers = LoggerProvider(resource=resource, shutdown_on_exit=False)
         loggers.add_log_record_processor(_TakesRecords(self._records))
         self._log = loggers.get_logger(_SCOPE)
@@ -148,9 +151,11 @@ class Collector:
 
     def begin(self, name: str, begin: float, attributes: Attributes, inside: At | None = None) -> Begun:
         """Begins a span: in another one, or in what the thread is in that calls this."""
-        context = inside.inside if inside is not None else None
-        span = self._tracer.start_span(name, context, attributes=attributes, start_time=_nanoseconds(begin))
-        return Begun(span)
+        context = inside.inside if inside is not None else otel_context.get_current()
+        around = trace.get_current_span(context).get_span_context()
+        own = around.trace_id if around.is_valid else _random.generate_trace_id()
+        sampled = self._sampler.should_sample(context, own, name).decision.is_sampled()
+        return Begun(At(own, _random.generate_span_id(), sampled), name, begin, attributes, context)
 
     def watch(self, site: Watched) -> None:
         """Looks at a site's numbers whenever numbers are exported, on a thread of its own."""
@@ -179,8 +184,24 @@ class Collector:
         self, inside: At, span: int | None, name: str, begin: float, end: float, attributes: Attributes, failed: bool
     ) -> None:
         """Exports a span that is over; `span` is its id, any if not given."""
-        with self._ids.next_is(span):
-            made = self._tracer.start_span(name, inside.inside, attributes=attributes, start_time=_nanoseconds(begin))
+        with self._ids.next_are(inside.trace, span):
+            self._span(name, inside.inside, begin, end, attributes, failed)
+
+    def end(self, begun: Begun, end: float, attributes: Attributes, failed: bool) -> None:
+        """Exports a span that has begun, with these attributes too."""
+        with self._ids.next_are(begun.at.trace, begun.at.span):
+            self._span(begun.name, begun.context, begun.begin, end, {**begun.attributes, **attributes}, failed)
+
+    def _span(
+        self,
+        name: str,
+        context: otel_context.Context,
+        begin: float,
+        end: float,
+        attributes: Attributes,
+        failed: bool,
+    ) -> None:
+        made = self._tracer.start_span(name, context, attributes=attributes, start_time=_nanoseconds(begin))
         if failed:
             made.set_status(trace.StatusCode.ERROR)
         made.end(_nanoseconds(end))
@@ -233,6 +254,8 @@ class Collector:
                     self._warn(f"something could not be exported: {error!r}")
                 if len(self._spans) >= _BATCH or len(self._records) >= _BATCH:
                     self._send()
+                # Jobs come first: who waits for the interpreter's lock gets it now, and not in 5 ms.
+                time.sleep(0)
             self._send()
             if answers:
                 self._meters.force_flush(int(_PATIENCE * 1000))
@@ -276,40 +299,39 @@ class Collector:
         return [Observation(number, dict(of)) for of, number in sums.items()]
 
 
+@dataclasses.dataclass(frozen=True)
 class Begun:
     """A span that has begun."""
 
-    def __init__(self, span: trace.Span) -> None:
-        self._span = span
-        context = span.get_span_context()
-        self.at = At(context.trace_id, context.span_id, context.trace_flags.sampled)
-        """Where what is in it is."""
-
-    def end(self, end: float, attributes: Attributes, failed: bool) -> None:
-        """Ends it."""
-        self._span.set_attributes(attributes)
-        if failed:
-            self._span.set_status(trace.StatusCode.ERROR)
-        self._span.end(_nanoseconds(end))
+    at: At
+    """Where what is in it is."""
+    name: str
+    begin: float
+    attributes: Attributes
+    context: otel_context.Context
+    """What it is in."""
 
 
 class _Ids(RandomIdGenerator):
-    """Ids at random, but for a span whose id others have worked out already."""
+    """Ids at random, but for a span whose ids are known before it is made."""
 
     def __init__(self) -> None:
-        self._next = threading.local()
+        self._next: tuple[int | None, int | None] = None, None
 
     @contextlib.contextmanager
-    def next_is(self, span: int | None) -> Generator[None]:
-        """The spans that this thread begins meanwhile have this id."""
-        self._next.id = span
+    def next_are(self, of_trace: int, span: int | None) -> Generator[None]:
+        """The span that is made meanwhile, on the collector's thread, has these."""
+        self._next = of_trace, span
         try:
             yield
         finally:
-            self._next.id = None
+            self._next = None, None
+
+    def generate_trace_id(self) -> int:
+        return self._next[0] or super().generate_trace_id()
 
     def generate_span_id(self) -> int:
-        return getattr(self._next, "id", None) or super().generate_span_id()
+        return self._next[1] or super().generate_span_id()
 
 
 class _TakesSpans(SpanProcessor):

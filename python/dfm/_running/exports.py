@@ -107,7 +107,7 @@ class Exports:
             return
         counts = {"dfm.status": status, "dfm.frames": frames, "dfm.tokens": tokens, "dfm.errors": errors}
         now = time.time()
-        self._collector.later(lambda: root.end(now, counts, errors > 0))
+        self._collector.later(lambda: self._collector.end(root, now, counts, errors > 0))
 
     # At every site.
 
@@ -229,19 +229,19 @@ class Exports:
         # The application's own ends with the job.
         if here.part is not None and not here.is_root:
             _, done, failed = here.notes.calls if here.notes is not None else (0, 0, 0)
-            here.part.end(now, {"dfm.calls": done, "dfm.errors": failed}, failed > 0)
+            self._collector.end(here.part, now, {"dfm.calls": done, "dfm.errors": failed}, failed > 0)
 
 
 def exports_of(site: _native.Site, adapters: Adapters, soon: Callable[..., Any]) -> Exports | None:
     """What a site exports; None where the environment names no collector."""
-    collector = _collector(adapters.name)
+    if not (signals := wanted(os.environ)):
+        return None
+    collector = _collector(adapters.name, signals)
     return None if collector is None else Exports(collector, site, adapters, soon)
 
 
 @functools.cache
-def _collector(site: str) -> Collector | None:
-    if not (signals := wanted(os.environ)):
-        return None
+def _collector(site: str, signals: tuple[str, ...]) -> Collector | None:
     logger = clean_logger("dfm.otel")
     if (protocol := os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL") or "http/protobuf") != "http/protobuf":
         logger.warning(
@@ -261,17 +261,17 @@ def _collector(site: str) -> Collector | None:
     return Collector(f"dfm.{site}", signals, logger)
 
 
-def wanted(environment: Mapping[str, str]) -> list[str]:
+def wanted(environment: Mapping[str, str]) -> tuple[str, ...]:
     """Of traces, metrics and logs those for which the environment names a collector."""
     if environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
-        return []
+        return ()
     common = environment.get("OTEL_EXPORTER_OTLP_ENDPOINT")
-    return [
+    return tuple(
         signal
         for signal in ("traces", "metrics", "logs")
         if (common or environment.get(f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT"))
         and (environment.get(f"OTEL_{signal.upper()}_EXPORTER") or "otlp") == "otlp"
-    ]
+    )
 
 
 def _at(trace: _native.Trace) -> At:
