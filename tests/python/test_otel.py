@@ -189,7 +189,15 @@ def test_a_protocol_that_is_not_spoken_is_said(seen: Seen) -> None:
     more = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}
     done = seen.submit(GIVEN, **more)
     assert done.returncode == 0
-    assert "OTEL_EXPORTER_OTLP_PROTOCOL is 'grpc', and dfm speaks 'http/protobuf' alone" in done.stderr
+    assert done.stderr.count("OTEL_EXPORTER_OTLP_PROTOCOL is 'grpc', and dfm speaks 'http/protobuf' alone") == 1
+
+
+def test_a_package_that_is_missing_is_named_once_and_the_job_runs(seen: Seen, tmp_path: Path) -> None:
+    (tmp_path / "opentelemetry.py").write_text("")
+    more = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "PYTHONPATH": str(tmp_path)}
+    done = seen.submit(GIVEN, **more)
+    assert done.returncode == 0
+    assert done.stderr.count("pip install 'data-federation-mesh[otel]'") == 1, done.stderr
 
 
 def test_a_site_may_keep_what_it_exports_to_itself(seen: Seen, tmp_path: Path) -> None:

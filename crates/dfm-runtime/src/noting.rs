@@ -1,6 +1,6 @@
 //! What does a site note of a job, for home to hear while it runs?
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::mem::take;
 
 use dfm_net::{Counts, Frame, Line, Net, NodeId, Noted, PlaceId, Steps};
@@ -16,7 +16,7 @@ pub const MOST_LINES: usize = 1024;
 pub(crate) const TELL: f64 = 0.5;
 
 /// Site → place there → whose result goes there.
-type Makers = HashMap<String, HashMap<PlaceId, NodeId>>;
+type Makers = BTreeMap<String, BTreeMap<PlaceId, NodeId>>;
 
 /// What is new of a job at one site.
 pub(crate) struct Told {
@@ -63,6 +63,10 @@ impl Noting {
     /// A value was sent to a place of another site.
     pub fn sent(&mut self, net: &Net, (site, place): (&str, PlaceId), frame: &Frame, at: f64, bytes: u64) {
         self.counts.sent = self.counts.sent.saturating_add(bytes);
+        if self.left == 0 {
+            self.counts.left_out += 1;
+            return;
+        }
         let makers = self.makers.get_or_insert_with(|| makers(net));
         let Some(node) = makers.get(site).and_then(|places| places.get(&place)).cloned() else { return };
         self.note(|| Noted::Sent { node, frame: frame.clone(), to: site.to_owned(), at, bytes });

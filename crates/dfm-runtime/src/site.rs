@@ -660,8 +660,9 @@ impl<H: Host> Site<H> {
             };
             measuring.end(call, node, running.frame.clone(), now, bytes);
         }
+        let mut noted = None;
         if let Some(noting) = &mut job.noting {
-            let now = self.host.now();
+            let now = *noted.insert(self.host.now());
             let begin = running.begun.unwrap_or(now);
             let failed = matches!(outcome, Outcome::Failed(_));
             if failed {
@@ -677,7 +678,9 @@ impl<H: Host> Site<H> {
             });
         }
         job.engine.complete(running.transition, &running.frame, outcome);
-        self.tell(running.job);
+        if let Some(now) = noted {
+            self.tell(running.job, now);
+        }
         self.act(running.job);
     }
 
@@ -699,13 +702,14 @@ impl<H: Host> Site<H> {
         let Some(Job { engine, noting: Some(noting), .. }) = self.jobs.get_mut(&id) else { return };
         let node = engine.net().transitions[running.transition as usize].step.node().clone();
         noting.said(node, frame, line, for_home);
-        self.tell(id);
+        self.tell(id, self.host.now());
     }
 
     /// Tells home what was noted and not told, where nothing happens at which that would be told.
     pub fn tell_noted(&mut self) {
         let noted: Vec<JobId> = self.jobs.iter().filter(|(_, job)| job.noting.is_some()).map(|(id, _)| *id).collect();
-        noted.into_iter().for_each(|id| self.tell(id));
+        let now = self.host.now();
+        noted.into_iter().for_each(|id| self.tell(id, now));
     }
 
     /// Whose running call this is: its job, its node and its frame.
@@ -779,7 +783,7 @@ impl<H: Host> Site<H> {
                             let at = self.host.now();
                             let (node, frame) = (&yielded.node, &yielded.frame);
                             noting.note(|| Noted::Came { node: node.clone(), frame: frame.clone(), at });
-                            self.tell(id);
+                            self.tell(id, at);
                         }
                         self.events.push(Event::Yielded(yielded, token));
                     }
@@ -820,9 +824,9 @@ impl<H: Host> Site<H> {
     }
 
     /// Tells home what was noted of a job, if it is time for that.
-    fn tell(&mut self, id: JobId) {
+    fn tell(&mut self, id: JobId, now: f64) {
         let Some(Job { engine, noting: Some(noting), .. }) = self.jobs.get_mut(&id) else { return };
-        if let Some(told) = noting.tell(engine.steps(), self.host.now()) {
+        if let Some(told) = noting.tell(engine.steps(), now) {
             self.hand_on(id, told);
         }
     }

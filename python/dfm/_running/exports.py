@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-import importlib.util
+import logging
 import os
 import threading
 import time
@@ -236,28 +236,34 @@ def exports_of(site: _native.Site, adapters: Adapters, soon: Callable[..., Any])
     """What a site exports; None where the environment names no collector."""
     if not (signals := wanted(os.environ)):
         return None
-    collector = _collector(adapters.name, signals)
+    # On the local target, where users have no role, the application's process says for all what they would all say.
+    says = adapters.name == adapters.homesite or adapters.asker.role
+    level = logging.WARNING if says else logging.DEBUG
+    collector = _collector(adapters.name, signals, level)
     return None if collector is None else Exports(collector, site, adapters, soon)
 
 
 @functools.cache
-def _collector(site: str, signals: tuple[str, ...]) -> Collector | None:
+def _collector(site: str, signals: tuple[str, ...], level: int) -> Collector | None:
     logger = clean_logger("dfm.otel")
     if (protocol := os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL") or "http/protobuf") != "http/protobuf":
-        logger.warning(
+        logger.log(
+            level,
             "nothing is exported: OTEL_EXPORTER_OTLP_PROTOCOL is %r, and dfm speaks 'http/protobuf' alone; a collector "
             "takes that at its port 4318",
             protocol,
         )
         return None
-    if importlib.util.find_spec("opentelemetry.exporter.otlp.proto.http") is None:
-        logger.warning(
-            "nothing is exported to OpenTelemetry's collector, though the environment names one: "
-            "pip install 'data-federation-mesh[otel]'"
+    try:
+        from dfm._running.collector import Collector
+    except ImportError as error:
+        logger.log(
+            level,
+            "nothing is exported to the collector that the environment names (%s): "
+            "pip install 'data-federation-mesh[otel]'",
+            error,
         )
         return None
-    from dfm._running.collector import Collector
-
     return Collector(f"dfm.{site}", signals, logger)
 
 

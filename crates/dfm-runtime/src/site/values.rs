@@ -119,7 +119,7 @@ impl<H: Host> Site<H> {
         if let Some(noting) = &mut job.noting {
             let now = self.host.now();
             noting.sent(job.engine.net(), (site, place), frame, now, in_all(value));
-            self.tell(id);
+            self.tell(id, now);
         }
     }
 
