@@ -101,4 +101,6 @@ def environment(side: str) -> dict[str, str]:
     folder = TARGET / "benches" / side
     # The peer finds NVFlare's own command on the path.
     path = f"{python(side).parent}:{os.environ['PATH']}"
-    return os.environ | {"PATH": path, "PYTHONPATH": f"{HERE}:{folder}", "PYTHONDONTWRITEBYTECODE": "1"}
+    # Python keeps what it has compiled, as it does for who installs a package, and here beside the logs.
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return kept | {"PATH": path, "PYTHONPATH": f"{HERE}:{folder}", "PYTHONPYCACHEPREFIX": str(folder / "compiled")}

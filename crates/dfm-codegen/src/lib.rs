@@ -9,7 +9,7 @@ mod runtime;
 mod schemas;
 mod types;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use dfm_config::Federation;
@@ -70,12 +70,15 @@ pub fn generate(federation: &Federation, options: &Options) -> Vec<File> {
     let sites = names::identifiers(federation.sites.keys().map(String::as_str), []);
     if options.api {
         let title = |namespace: &str| format!("Operations of `{namespace}`, wherever they run.");
-        add_operations(&mut files, federation, &operations::in_general(federation), &classes, &root.join("api"), title);
+        let all = operations::in_general(federation);
+        let general = operations::general(federation, &all);
+        let modules = |sources: &[Source<'_>]| operations::module(federation, sources, &general, &classes);
+        add_operations(&mut files, &all, modules, &root.join("api"), title);
         for (name, site) in &federation.sites {
             let title = |namespace: &str| format!("Operations of `{namespace}` as the site `{name}` offers them.");
             let folder = root.join("site").join(&sites[name.as_str()]);
             let offered = operations::at_site(federation, name, site);
-            add_operations(&mut files, federation, &offered, &classes, &folder, title);
+            add_operations(&mut files, &offered, modules, &folder, title);
         }
     }
     for (name, site) in &federation.sites {
@@ -91,12 +94,11 @@ pub fn generate(federation: &Federation, options: &Options) -> Vec<File> {
     files.into_iter().map(|(path, text)| File { path, text }).collect()
 }
 
-/// Adds a module for each namespace below `folder`.
+/// Adds a module for each namespace below `folder`; `text` makes that of the classes of some sources.
 fn add_operations(
     files: &mut BTreeMap<PathBuf, String>,
-    federation: &Federation,
     sources: &[Source<'_>],
-    classes: &HashMap<&str, String>,
+    text: impl Fn(&[Source<'_>]) -> (Imports, String),
     folder: &Path,
     title: impl Fn(&str) -> String,
 ) {
@@ -110,7 +112,7 @@ fn add_operations(
         let mut path = folder.to_owned();
         path.extend(namespace.split('.').filter(|part| !part.is_empty()).map(names::identifier));
         let path = if is_package { path.join("__init__.py") } else { path.with_extension("py") };
-        files.insert(path, module(&title(namespace), "", operations::module(federation, sources, classes)));
+        files.insert(path, module(&title(namespace), "", text(sources)));
     }
 }
 

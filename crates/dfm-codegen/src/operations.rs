@@ -109,44 +109,57 @@ impl<'a> Source<'a> {
     }
 }
 
-/// A module with the classes of `sources`, without its head: what it imports, and its text.
-pub fn module(federation: &Federation, sources: &[Source<'_>], schemas: &HashMap<&str, String>) -> (Imports, String) {
+/// A module with the classes of `sources`, without its head: what it imports, and its text. Those of sites' own versions
+/// derive from those in `general`, where they can.
+pub fn module(
+    federation: &Federation,
+    sources: &[Source<'_>],
+    general: &HashMap<&str, General<'_>>,
+    schemas: &HashMap<&str, String>,
+) -> (Imports, String) {
     let classes = names::identifiers(sources.iter().map(Source::own_name), []);
     let parts = |source| returned_model(federation, source).into_iter().flat_map(|(_, model)| model_fields(model));
     let fields = sources.iter().flat_map(|source| source.fields().into_iter().chain(parts(source)));
     let taken = classes.values().cloned().chain(fields.map(|(_, name)| name));
     let package = &federation.info.code_package;
     let mut types = Types::new(Imports::new(package, taken), schemas, Some(format!("{package}.fed.schema")));
-    let general = general(federation, sources);
     let text = sources
         .iter()
         .map(|source| {
-            let base = general.get(source.name).filter(|(base, _)| refines(federation, source, base));
-            let base = base.map(|(base, of)| (base, types.imports.name(&of.module, &of.class)));
+            let base = source.site.and_then(|_| general.get(source.name));
+            let base = base.filter(|base| refines(federation, source, &base.source));
+            let base = base.map(|base| (&base.source, types.imports.name(&base.module, &base.class)));
             format!("\n\n{}", class(federation, source, base, &classes[source.own_name()], &mut types))
         })
         .collect();
     (types.imports, text)
 }
 
-/// Where an operation's class is that every site's own may derive from.
-struct General {
+/// An operation as it is in general, and where its class is, from which every site's own may derive.
+pub struct General<'a> {
+    source: Source<'a>,
     module: String,
     class: String,
 }
 
-/// By their names, the operations that sites' own versions in a module are of.
-fn general<'a>(federation: &'a Federation, sources: &[Source<'_>]) -> HashMap<&'a str, (Source<'a>, General)> {
-    let Some(Source { site: Some(_), .. }) = sources.first() else { return HashMap::new() };
-    let namespace = sources[0].namespace();
-    let all: Vec<Source<'_>> =
-        in_general(federation).into_iter().filter(|source| source.namespace() == namespace).collect();
-    let classes = names::identifiers(all.iter().map(Source::own_name), []);
-    let package = format!("{}.fed.api", federation.info.code_package);
-    let parts = namespace.split('.').filter(|part| !part.is_empty()).map(names::identifier);
-    let module = std::iter::once(package).chain(parts).collect::<Vec<_>>().join(".");
-    let of = |source: &Source<'_>| General { module: module.clone(), class: classes[source.own_name()].clone() };
-    all.into_iter().map(|source| (source.name, (source.clone(), of(&source)))).collect()
+/// All operations in general by their names; `sources` are those of [`in_general`].
+pub fn general<'a>(federation: &Federation, sources: &[Source<'a>]) -> HashMap<&'a str, General<'a>> {
+    let mut namespaces: HashMap<&str, Vec<&Source<'a>>> = HashMap::new();
+    for source in sources {
+        namespaces.entry(source.namespace()).or_default().push(source);
+    }
+    let mut general = HashMap::new();
+    for (namespace, sources) in namespaces {
+        let classes = names::identifiers(sources.iter().map(|source| source.own_name()), []);
+        let package = format!("{}.fed.api", federation.info.code_package);
+        let parts = namespace.split('.').filter(|part| !part.is_empty()).map(names::identifier);
+        let module = std::iter::once(package).chain(parts).collect::<Vec<_>>().join(".");
+        general.extend(sources.into_iter().map(|source| {
+            let class = classes[source.own_name()].clone();
+            (source.name, General { source: source.clone(), module: module.clone(), class })
+        }));
+    }
+    general
 }
 
 /// Whether a site's version has all that the operation has, as that has it, so that its class can be a subclass.

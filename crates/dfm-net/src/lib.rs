@@ -19,7 +19,7 @@ mod whole;
 pub use engine::{Action, Engine, Move, State, Steps, WaitingFiring};
 pub use frame::Frame;
 pub use hostile::{Kind, MOST_ELEMENTS, MOST_ROUNDS};
-pub use makers::makers;
+pub use makers::Makers;
 pub use measured::Measured;
 pub use net::{
     Arc, Argument, Block, BlockId, Carry, Comparison, Condition, Form, Limits, Net, NodeId, OnError, Place, PlaceId,

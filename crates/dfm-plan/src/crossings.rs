@@ -1,8 +1,8 @@
 //! Which values go from one site to another, and of whose results is there something in them?
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
-use dfm_net::{Carry, NodeId, makers};
+use dfm_net::{Carry, Makers, Net, NodeId};
 use serde::Serialize;
 
 use crate::Plan;
@@ -28,11 +28,13 @@ pub struct Crossing {
 /// value is none; that a condition's outcome tells something of a value is not said here.
 pub fn crossings(plan: &Plan) -> Vec<Crossing> {
     let (mut found, mut seen) = (vec![], BTreeSet::new());
+    let nets: HashMap<&str, &Net> = plan.nets.iter().map(|net| (net.site.as_str(), net)).collect();
     for net in &plan.nets {
+        let makers = Makers::new(net);
         for transition in &net.transitions {
             for arc in transition.outputs.iter().filter(|arc| !matches!(arc.carry, Carry::Signal | Carry::Count(_))) {
                 let Some(to) = &arc.site else { continue };
-                let Some(there) = plan.nets.iter().find(|other| other.site == *to) else { continue };
+                let Some(there) = nets.get(to.as_str()) else { continue };
                 let used_by = there.transitions[there.places[arc.place as usize].transition as usize].step.node();
                 let crossing = Crossing {
                     from: net.site.clone(),
@@ -40,7 +42,7 @@ pub fn crossings(plan: &Plan) -> Vec<Crossing> {
                     node: transition.step.node().clone(),
                     what: transition.step.label(),
                     used_by: used_by.clone(),
-                    operations: makers(net, arc.place, to),
+                    operations: makers.operations(net, arc.place, to),
                 };
                 if seen.insert(format!("{}\n{to}\n{:?}\n{used_by:?}", net.site, crossing.node)) {
                     found.push(crossing);

@@ -16,8 +16,8 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use dfm_net::{
-    Action, Carry, Engine, Failure, Frame, Kind, Line, Net, NodeId, Noted, Outcome, PlaceId, Source, Step, Token,
-    Trace, TransitionId, Unsound, check_alone,
+    Action, Carry, Engine, Failure, Frame, Kind, Line, Makers, Net, NodeId, Noted, Outcome, PlaceId, Source, Step,
+    Token, Trace, TransitionId, Unsound, check_alone,
 };
 use dfm_wire::{JobId, Message, Payload};
 
@@ -83,8 +83,8 @@ struct Job<V> {
     ahead: HashMap<u32, u64>,
     /// Whose results could not be sent in which frame, which has been told: once, however many wait for them.
     unsendable: HashSet<(NodeId, Frame)>,
-    /// Place of another site → that site → of which operations there may be something in what goes there.
-    makers: HashMap<PlaceId, HashMap<String, Vec<String>>>,
+    /// Once something has left whose makers were asked for.
+    makers: Option<Makers>,
     /// Only of a job whose application wants a receipt.
     contribution: Option<Contribution>,
     /// Only of a job that is measured.

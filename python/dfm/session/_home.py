@@ -298,14 +298,17 @@ class Home:
         await self._ensure(operations)
         asked: dict[str, asyncio.Future[list[str] | None]] = {}
         answers: dict[str, list[str]] = {}
-        crossings = {site: [one for one in leaving if one[0] == site] for site in operations}
+        # What leaves a site, by the operations of which there is something in it: as that is judged.
+        crossings: dict[str, dict[tuple[str, ...], list[Crossing]]] = {site: {} for site in operations}
+        for one in leaving:
+            crossings[one[0]].setdefault(tuple(one[3]), []).append(one)
         for site, wanted in operations.items():
             if site == self.settings.homesite:
                 answers[site] = [self.driver.adapters.problem(*one) for one in wanted]
             elif self._links.linked(site):
                 self._numbers += 1
                 asked[site] = self._answers[site, self._numbers] = self.loop.create_future()
-                self.site.check(site, self._numbers, list(wanted), [one[3] for one in crossings[site]])
+                self.site.check(site, self._numbers, list(wanted), [list(makers) for makers in crossings[site]])
         self.driver.turn()
         if asked:
             await asyncio.wait(asked.values(), timeout=_PATIENCE)
@@ -316,8 +319,8 @@ class Home:
         for site, answer in answers.items():
             of_operations = len(operations[site])
             wrong += [text for text in answer[:of_operations] if text]
-            told = zip(crossings[site], answer[of_operations:], strict=False)
-            refused += [(crossing, text) for crossing, text in told if text]
+            told = zip(crossings[site].values(), answer[of_operations:], strict=False)
+            refused += [(crossing, text) for judged, text in told if text for crossing in judged]
         return wrong, refused
 
     async def unfinished(self, job: int, patience: float) -> dict[str, _native.Unfinished | None]:

@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use dfm_net::{Failure, Frame, NodeId, PlaceId, Token, TransitionId, makers};
+use dfm_net::{Failure, Frame, Makers, Net, NodeId, PlaceId, Token};
 use dfm_wire::{Buffer, Encoded, JobId, Message, Payload};
 
 use super::links::Carrier;
@@ -150,30 +150,23 @@ impl<H: Host> Site<H> {
             job: id,
             to: site.to_owned(),
             operation: self.maker(id, place, site).and_then(|(_, operation)| operation),
-            makers: self.makers(id, place, site),
+            makers: self.makers(id).map_or(vec![], |(net, makers)| makers.operations(net, place, site)),
             digest,
         });
         self.encode(site, value, files, 0, leaving.as_ref())
     }
 
     /// The node, and its operation, whose arc leads to a place of another site.
-    fn maker(&self, id: JobId, place: PlaceId, site: &str) -> Option<(NodeId, Option<String>)> {
-        let net = self.jobs.get(&id)?.engine.net();
-        let leads = |arc: &dfm_net::Arc| arc.place == place && arc.site.as_deref() == Some(site);
-        let transition = net.transitions.iter().position(|transition| transition.outputs.iter().any(leads))?;
-        Some(described(net, transition as TransitionId))
+    fn maker(&mut self, id: JobId, place: PlaceId, site: &str) -> Option<(NodeId, Option<String>)> {
+        let (net, makers) = self.makers(id)?;
+        Some(described(net, *makers.leading(place, site).first()?))
     }
 
-    /// The operations of whose results there may be something in what goes there; looked for once.
-    fn makers(&mut self, id: JobId, place: PlaceId, site: &str) -> Vec<String> {
-        let Some(job) = self.jobs.get_mut(&id) else { return vec![] };
-        let known = job.makers.entry(place).or_default();
-        if let Some(makers) = known.get(site) {
-            return makers.clone();
-        }
-        let makers = makers(job.engine.net(), place, site);
-        known.insert(site.to_owned(), makers.clone());
-        makers
+    /// A job's net, and what leads where in it.
+    fn makers(&mut self, id: JobId) -> Option<(&Net, &Makers)> {
+        let job = self.jobs.get_mut(&id)?;
+        let net = job.engine.net();
+        Some((net, job.makers.get_or_insert_with(|| Makers::new(net))))
     }
 
     fn warn_of_result(&mut self, id: JobId, place: PlaceId, site: &str, warning: Option<String>) {
