@@ -40,7 +40,7 @@ def play(sites: Sites, fed: Any, seed: str) -> str:
         chance.choice(runs).spoilt = chance.randrange(1, 5)
     try:
         _play(sites, fed, chance, runs, fault)
-    except Broken as broken:
+    except AssertionError as broken:
         raise Broken(f"seed {seed!r}, {fault}: {broken}") from None
     return fault
 

@@ -86,17 +86,20 @@ def _some(pids: list[int], most: int, which: float) -> list[int]:
 def _kill(sites: Sites, chance: random.Random) -> Iterator[None]:
     """One or two workers are killed."""
     most, which = chance.choice([1, 1, 2]), chance.random()
-    knows: list[Callable[[], bool]] = []
+    knows: dict[int, Callable[[], bool]] = {}
 
     def kill() -> None:
         for pid in _some(sites.workers(), most, which):
-            knows.append(sites.knows(pid))
+            knows[pid] = sites.knows(pid)
             _signal(pid, signal.SIGKILL)
 
     with at_some_time(chance, kill):
         yield
-    until(lambda: all(known() for known in knows), 60)
+    with contextlib.suppress(AssertionError):
+        until(lambda: all(known() for known in knows.values()), 60)
+    unheard = [pid for pid, known in knows.items() if not known()]
     sites.mend()
+    assert not unheard, f"the session has not heard that {unheard} were killed"
 
 
 @contextlib.contextmanager
@@ -237,7 +240,9 @@ class Flare(Sites):
 
     def knows(self, pid: int) -> Callable[[], bool]:
         links, connection, site = self._links, self._links._connection, self._processes().get(pid)
-        return lambda: links._connection is not connection or links._over or site in links._reasons
+        # One that is in the session's job no more had ended already.
+        gone = site is None
+        return lambda: gone or links._connection is not connection or links._over or site in links._reasons
 
     def mend(self) -> None:
         # A job that needs only some sites would keep the others from taking part, as long as it runs.
