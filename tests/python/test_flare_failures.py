@@ -4,6 +4,7 @@ All tests share one federation that runs; each leaves it as it found it.
 """
 # pyright: basic, reportMissingImports=false
 
+import contextlib
 import json
 import os
 import signal
@@ -62,6 +63,21 @@ def test_what_does_not_need_a_dead_site_goes_on_to_its_end(session, fed):
     assert job.results("alive") == [20] and lost(job) == [("west", "SiteLostError")]
     assert job_of(session) == in_job
     assert works(session, fed)
+
+
+def test_a_process_that_is_killed_before_it_joins_is_told_and_replaced(session, federation, fed):
+    session.connect()
+    links = session._home._links
+
+    def process():
+        with contextlib.suppress(AssertionError):
+            return federation.process("west", links._connection.job) if links._connection.job else 0
+        return 0
+
+    until(process, 60)
+    os.kill(process(), signal.SIGKILL)
+    until(lambda: "west" in links._reasons, 40)
+    assert "SIGKILL" in links._reasons["west"] and works(session, fed)
 
 
 def test_a_process_that_is_killed_before_its_step_is_told_and_replaced(session, federation, fed):

@@ -107,6 +107,25 @@ def test_nothing_of_a_session_lives_when_it_is_closed(federation, fed):
     assert home() is None
 
 
+def test_a_session_that_is_closed_while_it_logs_in_is_logged_out(federation, monkeypatch):
+    """Else NVFlare would keep its connection, and make it again, as long as the application lives."""
+    from dfm.flare import _connection
+    from nvflare.fuel.f3.cellnet.core_cell import CoreCell
+
+    real = _connection.log_in
+
+    def until_closed(kit, check):
+        found = real(kit, check)
+        assert check.__self__._closing.wait(30)
+        return found
+
+    monkeypatch.setattr(_connection, "log_in", until_closed)
+    before = set(CoreCell.ALL_CELLS)
+    with opened(federation) as session:
+        session.connect()
+    until(lambda: set(CoreCell.ALL_CELLS) <= before)
+
+
 def test_two_sessions_at_once(federation, flare, fed):
     with opened(federation) as other:
         for session in (other, flare):

@@ -148,6 +148,10 @@ class Connection:
 
     def _log_in(self) -> None:
         self._flare = log_in(self._kit, self._check_closing)
+        if self._closing.is_set():
+            # Whoever closed it may have found nobody to log out.
+            log_out(self._flare)
+        self._check_closing()
         cell = self._flare.api.get_cell()
         serve_batches(cell, self._lane_of)
         serve_started(cell, self._started.set)

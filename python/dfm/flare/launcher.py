@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,11 @@ from dfm.flare._cells import ENDED, ask, job_cell
 from dfm.flare._identity import Credentials, read_credentials, sign
 from dfm.flare._packets import Unreachable
 from dfm.flare._session_job import NAME
+
+_START = 30.0
+"""Seconds from a process's beginning until its session has surely begun at the server too."""
+_AGAIN = 0.5
+"""Seconds between two attempts to tell it."""
 
 
 class SessionLauncher(ClientProcessJobLauncher):
@@ -47,14 +53,21 @@ class _Handle(ProcessHandle):
         self._cell = cell
         self._credentials = credentials
         self._job = job
+        self._begun = time.monotonic()
 
     def wait(self) -> None:
         super().wait()
         if code := self.adapter.poll():
             signed = sign(self._credentials, ENDED, self._job, {"how": how_ended(code)})
-            # Without an answer there is no session any more.
-            with contextlib.suppress(Unreachable):
-                ask(self._cell, job_cell("server", self._job), ENDED, {}, signed.encode())
+            while not self._tell(signed) and time.monotonic() < self._begun + _START:
+                time.sleep(_AGAIN)
+
+    def _tell(self, signed: str) -> bool:
+        """Whether the session was told, which may not have begun yet, or be over."""
+        with contextlib.suppress(Unreachable):
+            ask(self._cell, job_cell("server", self._job), ENDED, {}, signed.encode())
+            return True
+        return False
 
     def poll(self) -> Any:
         code = super().poll()

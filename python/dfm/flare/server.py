@@ -459,19 +459,22 @@ class SessionController(Controller):
                 lane.push(told)
 
     def _ended(self, signed: str) -> bool:
-        """A client says that its process has ended, which its lane would notice later."""
+        """A client says that its process has ended: its lane would notice later, and of one that has not joined nobody
+        would."""
         try:
             content, who = check(self._credentials, signed, ENDED, self._job)
         except Untrusted as error:
             self.logger.error(f"somebody says that a site's process has ended: {error}")
             return False
+        if who.role or who.name not in self._clients.values():
+            return False
         with self._lock:
-            is_client = not who.role and who.name in self._hellos
-            lane = self._lanes.get(who.name) if is_client else None
+            lane, is_lost = self._lanes.get(who.name), who.name in self._lost
         if lane is not None:
             lane.close()
+        if not is_lost:
             self._lose(who.name, f"it {content.get('how')}")
-        return is_client
+        return True
 
     def _lose(self, site: str, reason: str) -> None:
         with self._lock:
