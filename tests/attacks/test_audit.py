@@ -30,7 +30,7 @@ def kits(tmp_path_factory):
 
 
 def log(folder, credentials=None, session="s1", **more):
-    key = credentials and SessionKey(lambda content: sign(credentials, PURPOSE, session, content))
+    key = credentials and SessionKey(lambda content: sign(credentials, PURPOSE, session, content), lambda *_: {})
     return Audit(folder, "east", session, ANN, logging.getLogger("dfm.test"), key=key, **more)
 
 

@@ -39,7 +39,7 @@ def passed(other, place, way, **more):
 
 def part(site, kit, came=(), left=(), job=1, session="s1", asker=ANN, home="home", unlisted=0):
     """What a site says, signed by that kit; None for an application."""
-    key = kit and SessionKey(lambda content: sign(kit, PURPOSE, session, content))
+    key = kit and SessionKey(lambda content: sign(kit, PURPOSE, session, content), lambda *_: {})
     about = {"site": site, "federation": "fed", "api_version": "1.0.0", "bindings": []}
     deciding = Deciding(OWN, site, asker, logging.getLogger("dfm.test"), lambda _: None)
     receipts = Receipts(about, home, session, asker, deciding, key)

@@ -187,6 +187,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("`disclosure`", "aggregate: {min-group: 10}"),
     ("`aggregate`", "min-group: 10"),
     ("`suppress`", "below: 10\ncounts: [n, \"count*\"]"),
+    ("`sums`", "at-least: 5"),
     ("`release`", "class: clinic.release.Checked\nargs: {most: 100}"),
     ("`per-day`", "calls: 200\nvalues: 50\nbytes: 1000000"),
     ("`audit`", "parameters: digest\nwhen-full: stop"),

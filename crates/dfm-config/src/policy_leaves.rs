@@ -48,6 +48,12 @@ pub static LEAVES: Shape = Shape {
             Kind::Rate,
             "Numbers leave as the nearest multiple of this one, such as 5, or 0.01; times are none.",
         ),
+        key(
+            "sums",
+            Kind::Shape(&SUMS),
+            "Numbers leave masked, for sums of which nobody sees a part, whatever `kinds` and `disclosures` say; not if \
+             not given.",
+        ),
         key("release", Kind::Shape(&RELEASE), "A class of the site's own that has the last word on each value."),
     ],
 };
@@ -76,6 +82,13 @@ static RELEASE: Shape = Shape {
         needed("class", Kind::Formed(Form::ClassPath), "Its dotted path; it is made from `dfm.exec.Release`."),
         key("args", Kind::Free, "What it is constructed with."),
     ],
+};
+
+/// `leaves.sums`.
+static SUMS: Shape = Shape {
+    what: "`sums`",
+    others: Others::Refused,
+    keys: &[needed("at-least", Kind::Whole, "The least number of sites that each sum has to be over.")],
 };
 
 static GROUP: Shape = Shape {
@@ -122,6 +135,8 @@ pub struct Leaves {
     pub suppress: Option<Suppress>,
     /// What numbers are multiples of.
     pub rounding: Option<f64>,
+    /// The least number of sites of sums that numbers leave for, masked.
+    pub sums: Option<u64>,
     /// Who has the last word.
     pub release: Option<Release>,
 }
@@ -171,6 +186,7 @@ pub fn leaves(entry: &Entry, faults: &mut Faults) -> Option<Leaves> {
         smallest_group: fields.get("smallest-group").and_then(|entry| group(entry, faults)),
         suppress: fields.get("suppress").and_then(|entry| suppress(entry, faults)),
         rounding: fields.amount("rounding", faults),
+        sums: fields.get("sums").and_then(|entry| sums(entry, faults)),
         release: fields.get("release").and_then(|entry| release(entry, faults)),
     })
 }
@@ -207,6 +223,12 @@ fn suppress(entry: &Entry, faults: &mut Faults) -> Option<Suppress> {
     let fields = Fields::of(&SUPPRESS, &entry.value, entry.key, faults)?;
     fields.need("below", faults)?;
     Some(Suppress { below: fields.whole("below", 1, faults)?, counts: texts(&fields, "counts", faults) })
+}
+
+fn sums(entry: &Entry, faults: &mut Faults) -> Option<u64> {
+    let fields = Fields::of(&SUMS, &entry.value, entry.key, faults)?;
+    fields.need("at-least", faults)?;
+    fields.whole("at-least", 2, faults)
 }
 
 fn release(entry: &Entry, faults: &mut Faults) -> Option<Release> {

@@ -765,6 +765,12 @@ pub static CODES: &[Code] = &[
         "Allow the site, or place the node elsewhere.",
     ),
     code(
+        "plan-secure-sum",
+        "A `SecureSum` or `SecureMean` has terms on which nothing would stay hidden, or no sum could be counted.",
+        "`SecureSum(here, count, bound=1e12, precision=1e-9)`, or `EachSite(at_least=2)` with four sites",
+        "Let more than half of the sites suffice, and give a bound and a precision that numbers have.",
+    ),
+    code(
         "plan-store-as-input",
         "A node depends on what writes to a cache, which has no result.",
         "`after=[WriteToCache(…)]`",

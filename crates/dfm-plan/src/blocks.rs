@@ -57,7 +57,9 @@ impl<'a> Blocks<'a> {
                 Statement::Again(statement) => (Known::Again(statement), &statement.block),
                 Statement::Outcome(statement) => (Known::Outcome(statement), &statement.block),
                 Statement::Gathered(statement) => (Known::Gather(statement), &statement.block),
-                Statement::EachSite(_) | Statement::Gather(_) => unreachable!("they were expanded"),
+                Statement::EachSite(_) | Statement::Gather(_) | Statement::SecureSum(_) => {
+                    unreachable!("they were expanded")
+                }
                 Statement::Other { kind, node } => {
                     let message = format!("a statement of kind '{kind}' is not available yet");
                     problems.push(Problem::new("plan-not-available", node.as_ref(), message, None));

@@ -116,8 +116,9 @@ fn gather_where_used(nodes: &mut [Node<'_>], order: &[usize], home: Candidate<'_
         at[node] = index;
     }
     for &node in order.iter().filter(|node| matches!(nodes[**node].statement, Known::Gather(_))).collect::<Vec<_>>() {
+        let at_home = matches!(nodes[node].statement, Known::Gather(gather) if gather.at_home);
         let is_operation = |to: &&Input| !to.signal && matches!(nodes[to.node].statement, Known::Operation(_));
-        let user = nodes[node].outputs.iter().find(is_operation).map(|output| output.node);
+        let user = nodes[node].outputs.iter().find(is_operation).map(|output| output.node).filter(|_| !at_home);
         match user.map(|user| (user, nodes[user].follows)) {
             Some((_, Some(leader))) if at[leader] < at[node] => nodes[node].follows = Some(leader),
             Some((user, None)) => {

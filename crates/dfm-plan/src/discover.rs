@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::check::{check, shown};
 use crate::each_site::{expand, told_once};
 use crate::graph::Known;
+use crate::secure_sum::is_step;
 use crate::{Argument, FedInfo, OperationStatement, Pipeline, Placement, Plan, Problem};
 
 /// The `mode` of such a pipeline.
@@ -30,7 +31,8 @@ pub fn discover(
     home: &str,
     allowed: Option<&[String]>,
 ) -> Result<Plan, Vec<Problem>> {
-    let expanded = expand(fed, pipeline, allowed)?;
+    let expanded = expand(fed, pipeline, home, allowed)?;
+    let fed = &expanded.offered(fed);
     let graph =
         check(fed, &expanded.pipeline, home, allowed).map_err(|problems| told_once(problems, &expanded.copies))?;
     let empty =
@@ -39,6 +41,9 @@ pub fn discover(
     let mut placements = vec![];
     for node in &graph.nodes {
         let Known::Operation(statement) = node.statement else { continue };
+        if is_step(&statement.operation) {
+            continue;
+        }
         let id = expanded.origin(&statement.node);
         for candidate in &node.candidates {
             let site = fed.sites.get_index(candidate.site).expect("it is a site of the federation").0;

@@ -3,14 +3,16 @@
 //! The copies stand in the block around the `EachSite`. What comes later sees an ordinary pipeline, whose operations
 //! name their sites; only a node's id tells that it is a copy: `3@north`.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use dfm_diag::nearest;
-use dfm_net::NodeId;
+use dfm_net::{NodeId, Selector};
 use indexmap::{IndexMap, IndexSet};
 
 use crate::check::{check_written, shown};
 use crate::offers::misfit;
+use crate::secure_sum::{self, Given, with_steps};
 use crate::{
     Argument, Condition, EachSiteStatement, FedInfo, GatheredStatement, Offer, OperationStatement, Pipeline, Problem,
     SiteChoice, Statement,
@@ -25,9 +27,16 @@ pub(crate) struct Expanded {
     pub optional: Vec<String>,
     /// Each `EachSite`, and the sites that its body runs at.
     pub each: Vec<(NodeId, Vec<String>)>,
+    /// Whether there are steps of secure sums in it.
+    adds: bool,
 }
 
 impl Expanded {
+    /// The federation with what its sites offer beside their operations.
+    pub fn offered<'f>(&self, fed: &'f FedInfo) -> Cow<'f, FedInfo> {
+        if self.adds { Cow::Owned(with_steps(fed)) } else { Cow::Borrowed(fed) }
+    }
+
     /// The node that a node is a copy of; itself, if it is none.
     pub fn origin<'e>(&'e self, node: &'e NodeId) -> &'e NodeId {
         match node {
@@ -41,9 +50,15 @@ impl Expanded {
 ///
 /// # Errors
 /// Why there is no site for one, or something in a body that cannot be there.
-pub(crate) fn expand(fed: &FedInfo, pipeline: &Pipeline, allowed: Option<&[String]>) -> Result<Expanded, Vec<Problem>> {
+pub(crate) fn expand(
+    fed: &FedInfo,
+    pipeline: &Pipeline,
+    home: &str,
+    allowed: Option<&[String]>,
+) -> Result<Expanded, Vec<Problem>> {
     let bodies = Bodies::new(pipeline);
-    let mut made = Expanded { pipeline: pipeline.clone(), copies: IndexMap::new(), optional: vec![], each: vec![] };
+    let (copies, optional, each) = Default::default();
+    let mut made = Expanded { pipeline: pipeline.clone(), copies, optional, each, adds: false };
     let mut problems = bodies.misplaced(pipeline);
     if pipeline.statements.iter().any(|statement| matches!(statement, Statement::EachSite(_))) {
         problems.extend(check_written(pipeline));
@@ -79,31 +94,18 @@ pub(crate) fn expand(fed: &FedInfo, pipeline: &Pipeline, allowed: Option<&[Strin
                 sites_of.insert(&each.node, sites);
             }
             Statement::Gather(gather) => {
-                let Some(Statement::EachSite(each)) = bodies.each_of(pipeline, &gather.each_site) else {
-                    let of = shown(&gather.each_site);
-                    let message = format!("it collects from {of}, which is no EachSite before it");
-                    problems.push(Problem::new("plan-each-site", Some(&gather.node), message, None));
-                    continue;
+                let found = bodies.collected(pipeline, statement, &gather.each_site, &gather.value);
+                let (each, node, path) = match found {
+                    Ok(found) => found,
+                    Err(problem) => {
+                        problems.push(problem);
+                        continue;
+                    }
                 };
-                let Argument::Node { node, path } = &gather.value else {
-                    let message = "it collects something else than a node".to_owned();
-                    let help = Some("collect a node of the EachSite's body".to_owned());
-                    problems.push(Problem::new("plan-each-site", Some(&gather.node), message, help));
-                    continue;
-                };
-                if bodies.around.get(node) != Some(&&each.node) || each.block != gather.block {
-                    let message = format!(
-                        "it collects the node {}, which is none of the body of the EachSite {}, or stands in another block",
-                        shown(node),
-                        shown(&each.node)
-                    );
-                    problems.push(Problem::new("plan-each-site", Some(&gather.node), message, None));
-                    continue;
-                }
                 let sites = sites_of.get(&each.node).cloned().unwrap_or_default();
                 let part = |site: String| {
                     let node = copy_id(node, &site);
-                    (site, Argument::Node { node, path: path.clone() })
+                    (site, Argument::Node { node, path: path.to_vec() })
                 };
                 made.pipeline.statements.push(Statement::Gathered(GatheredStatement {
                     node: gather.node.clone(),
@@ -113,7 +115,39 @@ pub(crate) fn expand(fed: &FedInfo, pipeline: &Pipeline, allowed: Option<&[Strin
                     parts: sites.into_iter().map(part).collect(),
                     keep: each.errors == dfm_net::OnError::Keep,
                     missing: gather.missing,
+                    at_home: false,
                 }));
+            }
+            Statement::SecureSum(sum) => {
+                let found = bodies.collected(pipeline, statement, &sum.each_site, &sum.value);
+                let expanded = found.and_then(|(each, node, path)| {
+                    let body: Vec<&Statement> = bodies.of(pipeline, &each.node).collect();
+                    let own: HashSet<&NodeId> = body.iter().filter_map(|statement| statement.node()).collect();
+                    let made_by = body.iter().find(|statement| statement.node() == Some(node));
+                    let given = sites_of.get(&each.node).into_iter().flatten().map(|site| {
+                        let mut block = made_by.and_then(|statement| statement.block()).cloned();
+                        Copy { each, own: &own, site }.block(&mut block);
+                        let value = Argument::Node { node: copy_id(node, site), path: path.to_vec() };
+                        Given { site: site.clone(), block, value }
+                    });
+                    let given: Vec<Given> = given.collect();
+                    // Why an EachSite has no sites has been told.
+                    if given.is_empty() { Ok(None) } else { secure_sum::expand(sum, each, given, home).map(Some) }
+                });
+                match expanded {
+                    Ok(Some(expanded)) => {
+                        made.adds = true;
+                        for node in expanded.at_sites {
+                            if expanded.spares {
+                                made.optional.push(node.clone());
+                            }
+                            made.copies.insert(node, sum.node.clone());
+                        }
+                        made.pipeline.statements.extend(expanded.statements);
+                    }
+                    Ok(None) => {}
+                    Err(problem) => problems.push(problem),
+                }
             }
             _ if statement.node().is_some_and(|node| bodies.around.contains_key(node)) => {}
             _ => made.pipeline.statements.push(statement.clone()),
@@ -191,6 +225,35 @@ impl<'p> Bodies<'p> {
         self.at.get(each).map(|index| &pipeline.statements[*index])
     }
 
+    /// What `collects` is about, a node of the body of an `EachSite` beside it: that, and the node with the way to its part.
+    fn collected<'s>(
+        &'s self,
+        pipeline: &'p Pipeline,
+        collects: &Statement,
+        from: &NodeId,
+        value: &'s Argument,
+    ) -> Result<(&'p EachSiteStatement, &'s NodeId, &'s [Selector]), Problem> {
+        let refused = |message: String, help: Option<&str>| {
+            Err(Problem::new("plan-each-site", collects.node(), message, help.map(str::to_owned)))
+        };
+        let Some(Statement::EachSite(each)) = self.each_of(pipeline, from) else {
+            return refused(format!("it collects from {}, which is no EachSite before it", shown(from)), None);
+        };
+        let Argument::Node { node, path } = value else {
+            let help = Some("collect a node of the EachSite's body");
+            return refused("it collects something else than a node".to_owned(), help);
+        };
+        if self.around.get(node) != Some(&&each.node) || each.block.as_ref() != collects.block() {
+            let message = format!(
+                "it collects the node {}, which is none of the body of the EachSite {}, or stands in another block",
+                shown(node),
+                shown(&each.node)
+            );
+            return refused(message, None);
+        }
+        Ok((each, node, path))
+    }
+
     fn of<'s>(&'s self, pipeline: &'p Pipeline, each: &'s NodeId) -> impl Iterator<Item = &'p Statement> + use<'s, 'p> {
         let inside = move |statement: &&Statement| {
             statement.node().and_then(|node| self.around.get(node)).is_some_and(|around| *around == each)
@@ -205,7 +268,7 @@ impl<'p> Bodies<'p> {
             let Some(node) = statement.node() else { continue };
             let around = self.around.get(node).copied();
             let (message, help) = match (statement, around) {
-                (Statement::EachSite(_) | Statement::Gather(_), Some(each)) => (
+                (Statement::EachSite(_) | Statement::Gather(_) | Statement::SecureSum(_), Some(each)) => (
                     format!("it stands in the body of the EachSite {}, which has no room for another one", shown(each)),
                     "collect what the sites make, and go on outside of the body".to_owned(),
                 ),
@@ -424,7 +487,11 @@ impl Copy<'_> {
                 one.repeat = self.id(&one.repeat);
                 self.common(&mut one.node, &mut one.block, None);
             }
-            Statement::EachSite(_) | Statement::Gather(_) | Statement::Gathered(_) | Statement::Other { .. } => {}
+            Statement::EachSite(_)
+            | Statement::Gather(_)
+            | Statement::Gathered(_)
+            | Statement::SecureSum(_)
+            | Statement::Other { .. } => {}
         }
         copy
     }

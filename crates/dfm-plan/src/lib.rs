@@ -26,6 +26,7 @@ mod problem;
 mod rules;
 mod saved;
 mod search;
+mod secure_sum;
 mod streams;
 mod suggest;
 
@@ -39,7 +40,8 @@ pub use picture::picture;
 pub use pipeline::{
     AgainStatement, Argument, CollectStatement, Condition, EachSiteStatement, ForEachStatement, GatherStatement,
     GatheredStatement, IfStatement, OperationStatement, OtherwiseStatement, OutcomeStatement, Pipeline,
-    RepeatStatement, Retry, SiteChoice, Statement, TryFromCacheStatement, WriteToCacheStatement, YieldStatement,
+    RepeatStatement, Retry, SecureSumStatement, SiteChoice, Statement, TryFromCacheStatement, WriteToCacheStatement,
+    YieldStatement,
 };
 pub use plan::{Alternative, Options, Placement, Plan, plan, plan_and_estimate};
 pub use problem::Problem;

@@ -6,6 +6,7 @@ use dfm_diag::nearest;
 use dfm_net::NodeId;
 
 use crate::graph::{Candidate, Limits};
+use crate::secure_sum::is_step;
 use crate::{FedInfo, Offer, OperationStatement, Problem, SiteChoice};
 
 /// What the federation offers, by operation.
@@ -125,7 +126,8 @@ impl<'a> Offers<'a> {
             return fail("plan-not-offered", message, help);
         }
 
-        if let Some(allowed) = &self.allowed {
+        // A step of a secure sum is at a site that was chosen among the allowed ones, or at the application's own.
+        if let Some(allowed) = self.allowed.as_ref().filter(|_| !is_step(operation)) {
             let offering = self.names(found.iter().map(|(site, _)| *site), " or ");
             let before = found.len();
             found.retain(|(site, _)| allowed.contains(site));

@@ -68,6 +68,8 @@ pub enum Statement {
     Gather(GatherStatement),
     /// The same, once the sites are known. No pipeline is written with it.
     Gathered(GatheredStatement),
+    /// Add up what a body made at each site, so that nobody sees a part.
+    SecureSum(SecureSumStatement),
     /// A kind that this planner does not know.
     Other {
         /// The kind.
@@ -327,6 +329,32 @@ pub struct GatheredStatement {
     pub keep: bool,
     /// Whether to tell the sites that have no value, instead of the values of the others.
     pub missing: bool,
+    /// Whether it is put together at the application's site, and not where it is used first.
+    pub at_home: bool,
+}
+
+/// Add up the numbers that the body of an `EachSite` made at each site, so that nobody sees those of one.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct SecureSumStatement {
+    /// Its id.
+    pub node: NodeId,
+    /// The block it stands in, which is that of the `EachSite`.
+    #[serde(default)]
+    pub block: Option<NodeId>,
+    /// The nodes it comes after, without using their results.
+    #[serde(default)]
+    pub after: Vec<NodeId>,
+    /// The `EachSite`.
+    pub each_site: NodeId,
+    /// A node of its body.
+    pub value: Argument,
+    /// No number is farther from 0.
+    pub bound: f64,
+    /// How far from the sum what comes of it may be.
+    pub precision: f64,
+    /// Whether it is parted by the number of the sites.
+    #[serde(default)]
+    pub mean: bool,
 }
 
 /// A condition.
@@ -533,6 +561,7 @@ impl Statement {
         match self {
             Self::Collect(one) => !one.after.is_empty(),
             Self::Gather(one) => !one.after.is_empty(),
+            Self::SecureSum(one) => !one.after.is_empty(),
             Self::Again(one) => !one.after.is_empty(),
             Self::Otherwise(one) => !one.after.is_empty(),
             Self::Outcome(one) => !one.after.is_empty(),
@@ -557,6 +586,7 @@ impl Statement {
             Self::EachSite(one) => &one.node,
             Self::Gather(one) => &one.node,
             Self::Gathered(one) => &one.node,
+            Self::SecureSum(one) => &one.node,
             Self::Other { node, .. } => return node.as_ref(),
         })
     }
@@ -578,6 +608,7 @@ impl Statement {
             Self::EachSite(one) => one.block.as_ref(),
             Self::Gather(one) => one.block.as_ref(),
             Self::Gathered(one) => one.block.as_ref(),
+            Self::SecureSum(one) => one.block.as_ref(),
             Self::Other { .. } => None,
         }
     }
@@ -602,6 +633,7 @@ impl<'de> Deserialize<'de> for Statement {
             "outcome" => OutcomeStatement::deserialize(&value).map(Statement::Outcome).map_err(named),
             "each_site" => EachSiteStatement::deserialize(&value).map(Statement::EachSite).map_err(named),
             "gather" => GatherStatement::deserialize(&value).map(Statement::Gather).map_err(named),
+            "secure_sum" => SecureSumStatement::deserialize(&value).map(Statement::SecureSum).map_err(named),
             other => Ok(Statement::Other {
                 kind: other.to_owned(),
                 node: value.get("node").and_then(|node| NodeId::deserialize(node).ok()),

@@ -111,7 +111,8 @@ pub fn plan_and_estimate(
         let help = "run it, which shows what the sites answer; with mode='execute' it can be planned".to_owned();
         return Err(vec![Problem::new("plan-mode", None, message, Some(help))]);
     }
-    let expanded = expand(fed, pipeline, options.allowed)?;
+    let expanded = expand(fed, pipeline, home, options.allowed)?;
+    let fed = &expanded.offered(fed);
     let mut graph = check(fed, &expanded.pipeline, home, options.allowed)
         .map_err(|problems| told_once(problems, &expanded.copies))?;
     for node in &mut graph.nodes {

@@ -24,7 +24,8 @@ pub fn saved(plan: &Plan, pipeline: &str) -> String {
             statement["sites"] = json!(chosen.map(|(_, sites)| sites));
         }
         // What stands in the body of an `EachSite` has no choice left with its sites.
-        if let Some(placement) = placements.get(&statement["node"].to_string()) {
+        let is_operation = statement["kind"] == "operation";
+        if let Some(placement) = placements.get(&statement["node"].to_string()).filter(|_| is_operation) {
             statement["site"] = json!(placement.site);
             statement["provider"] = json!(placement.provider);
         }

@@ -11,6 +11,7 @@ mod plan;
 mod policy;
 mod rules;
 mod site;
+mod sums;
 mod values;
 mod watch;
 
@@ -50,6 +51,8 @@ mod _native {
     use crate::rules::{PlaceUse, out_of_block, place_conflict, same_api};
     #[pymodule_export]
     use crate::site::Site;
+    #[pymodule_export]
+    use crate::sums::{SumParty, SumTerms, add_masked, unmasked};
     #[pymodule_export]
     use crate::watch::end_with_parent;
 

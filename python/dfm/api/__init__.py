@@ -21,6 +21,7 @@ from dfm.api._operation import Operation, Yield
 from dfm.api._pipeline import Pipeline
 from dfm.api._references import Advise, Node, NodeId, NodeRef, Part, PickledObject, PlaceParam, Retry, well_known_id
 from dfm.api._repeat import Repeat
+from dfm.api._secure_sum import SecureMean, SecureSum
 from dfm.api._sites import BestOf, Site
 from dfm.api._tokens import STATUS_PLACE_NAME, ErrorRecord, ErrorToken, StopToken
 
@@ -63,6 +64,8 @@ __all__ = [
     "PlaceParam",
     "Repeat",
     "Retry",
+    "SecureMean",
+    "SecureSum",
     "Site",
     "StopToken",
     "TryFromCache",

@@ -20,12 +20,13 @@ from dfm.api._graph import Graph, current, inside, line_of
 from dfm.api._operation import Operation, Statement, Yield, parameters_of
 from dfm.api._references import Advise, Node, NodeRef, PlaceParam, Retry, Step
 from dfm.api._repeat import Again, Outcome, Repeat
+from dfm.api._secure_sum import SecureMean, SecureSum
 from dfm.api._sites import BestOf, Site
 from dfm.errors import EncodingError, PipelineError
 
 FORMAT = 1
 _ADVISE = {"advise": True}
-_AFTER_THEIR_OWN = frozenset(("collect", "again", "outcome", "gather", "otherwise"))
+_AFTER_THEIR_OWN = frozenset(("collect", "again", "outcome", "gather", "secure_sum", "otherwise"))
 """The kinds that come after what they are about, and after nothing else."""
 _PLAIN_LEVELS = 40
 """Literals are part of the pipeline's JSON up to so many levels, for whose nesting its readers have a limit."""
@@ -41,6 +42,7 @@ _KINDS = frozenset(
         "write_to_cache",
         "each_site",
         "gather",
+        "secure_sum",
         "repeat",
         "again",
         "outcome",
@@ -98,6 +100,11 @@ def write_statements(graph: Graph) -> Iterator[dict[str, Any]]:
                 value = _argument(statement.value, "node", cast(Gathered, statement))
                 rest = {"each_site": statement.each_site.dfm_node_id, "value": value, "missing": statement.only_missing}
                 written = {"kind": "gather", **common, **rest}
+            case SecureSum():
+                value = _argument(statement.value, "node", cast(SecureSum, statement))
+                rest = {"bound": statement.bound, "precision": statement.precision, "mean": statement.dfm_mean}
+                written = {"kind": "secure_sum", **common, "each_site": statement.each_site.dfm_node_id, "value": value}
+                written |= rest
             case WriteToCache():
                 value = _argument(statement.value, "value", statement)
                 written = {"kind": "write_to_cache", **common, "cache": statement.of.dfm_node_id, "value": value}
@@ -333,6 +340,14 @@ def _read_statement(graph: Graph, statement: Any, document: dict[str, Any], line
             raise PipelineError("'each_site' is not the node id of an EachSite", line)
         missing = _get(statement, "missing", bool, line)
         Gathered(each, _read_argument(graph, "value", value, line), missing, node)
+        return
+    if kind == "secure_sum":
+        value = _get(statement, "value", dict, line)
+        if not isinstance(each := graph.statements.get(_get(statement, "each_site", (int, str), line)), EachSite):
+            raise PipelineError("'each_site' is not the node id of an EachSite", line)
+        added = SecureMean if _get(statement, "mean", bool, line) else SecureSum
+        terms = {name: _get(statement, name, (int, float), line) for name in ("bound", "precision")}
+        added(each, cast(Node, _read_argument(graph, "value", value, line)), **terms, dfm_node_id=node)
         return
     if kind == "otherwise":
         if not isinstance(test := graph.statements.get(_get(statement, "if", (int, str), line)), If):

@@ -102,25 +102,34 @@ class Gathered(ResultNode[T_co], frozen=True):
         title = "missing" if missing else "collect"
         data = {"each_site": each_site, "value": value, "only_missing": missing, "dfm_node_id": dfm_node_id}
         graph, node, line = self._write(title, data)
-        made, beside = value.dfm_target()[0], each_site.dfm_place()[1]
-        graph.check_own(made, line)
-        where = f"the EachSite made at {line_of(each_site)}"
-        if beside in graph.open:
-            raise PipelineError(f"{title} is called inside the body of {where}; call it after that", line)
-        graph.check_visible(each_site, graph.blocks.get(beside), line)
-        if graph.repeated_by(graph.blocks.get(made.dfm_place()[1]), beside) != beside:
-            raise PipelineError(
-                f"the node {made.dfm_title} made at {line_of(made)} is not made once at each site of {where}; "
-                "collect a node of its own body, and inner loops first",
-                line,
-            )
-        self._written(graph, node, line, graph.blocks.get(beside))
+        self._written(graph, node, line, check_collected(graph, title, each_site, value, line))
 
     __init__.__pydantic_base_init__ = True  # pyright: ignore
 
     @property
     def dfm_title(self) -> str:
         return "missing" if self.only_missing else "collect"
+
+
+def check_collected(graph: Graph, title: str, each_site: EachSite, value: Node, line: str) -> NodeId | None:
+    """The block around an `EachSite`, for what collects a node of its body there.
+
+    Raises:
+        PipelineError: it is none of its body, or it is collected elsewhere.
+    """
+    made, beside = value.dfm_target()[0], each_site.dfm_place()[1]
+    graph.check_own(made, line)
+    where = f"the EachSite made at {line_of(each_site)}"
+    if beside in graph.open:
+        raise PipelineError(f"{title} is called inside the body of {where}; call it after that", line)
+    graph.check_visible(each_site, graph.blocks.get(beside), line)
+    if graph.repeated_by(graph.blocks.get(made.dfm_place()[1]), beside) != beside:
+        raise PipelineError(
+            f"the node {made.dfm_title} made at {line_of(made)} is not made once at each site of {where}; "
+            "collect a node of its own body, and inner loops first",
+            line,
+        )
+    return graph.blocks.get(beside)
 
 
 def _name(operation: object, line: str) -> str:

@@ -28,7 +28,7 @@ from dfm.exec._counting import Counting
 from dfm.exec._deciding import Deciding, are_all
 from dfm.exec._fitting import fitting
 from dfm.exec._instances import Instance, Run
-from dfm.exec._leaving import Leaving
+from dfm.exec._leaving import MASKED, Leaving
 from dfm.exec._policy import OWN, SitePolicy
 from dfm.exec._release import Declared, Releasing
 from dfm.exec._secrets import Masking, Secrets
@@ -46,6 +46,7 @@ from dfm.exec._site import (
     with_state,
 )
 from dfm.exec._state import LIMIT, InMemory, OnDisk, State
+from dfm.exec._sums import Sums
 from dfm.exec._telling import BindingError, Telling, user_traceback
 from dfm.exec._types import Check, DeclarationError, check_of, checked_body
 
@@ -230,6 +231,7 @@ class Adapters:
         releasing = Releasing(settings["site"], self.asker, logger, declared)
         self.leaving = Leaving(settings["site"], self.deciding, self._counting, releasing, self.audit)
         """Which values may leave."""
+        self._sums = Sums(settings["site"], key, self.leaving)
         self._masking = Masking(self.telling.secrets)
         self._masked: list[logging.Filterer] = []
         self.mask(logger)
@@ -284,6 +286,8 @@ class Adapters:
         Raises:
             BindingError: the site does not offer it, or its configuration does not fit its code.
         """
+        if (step := self._sums.step(operation, job)) is not None:
+            return self._step(str(operation), *step)
         key = (operation, provider)
         among = self._bound
         if job is not None and key in self._per_job:
@@ -291,6 +295,19 @@ class Adapters:
         if (found := among.get(key)) is None:
             found = among[key] = self._bind(operation, provider)
         return found
+
+    def _step(self, operation: str, body: Callable[..., Any], parameters: list[str]) -> Bound:
+        """A step of a secure sum, which every site offers."""
+        bound = Bound(body, "thread")
+        bound.accepted = bound.required = set(parameters)
+        bound.plain = True
+        if self.audit is not None and operation == MASKED:
+            bound.judge = functools.partial(self._write_down, operation)
+        return bound
+
+    def _write_down(self, operation: str, given: dict[str, Any], job: int | None) -> None:
+        if self.audit is not None and job is not None:
+            self.audit.call(job, operation, None, encoded(self._sums.about(job, given["sum"])))
 
     def begin(self, job: int, pipeline: str) -> None:
         """A job begins whose net at this site has this digest, which its user has signed."""
@@ -320,6 +337,7 @@ class Adapters:
         """The objects that a job has had for itself, which is over."""
         self.receipts.end(job)
         self.asking.forget(job)
+        self._sums.forget(job)
         return _instances(self._of_jobs.pop(job, {}))
 
     def leave_all(self) -> list[Instance]:
@@ -348,6 +366,8 @@ class Adapters:
 
     def _refusal(self, operation: str) -> str:
         """Why no call of an operation is allowed, which is written down; an empty text if one may be."""
+        if self._sums.step(operation, None) is not None:
+            return ""
         if (why := self.deciding.problem(operation)) and self.audit is not None:
             self.audit.refused(None, operation, why)
         return why

@@ -25,6 +25,12 @@ from dfm.exec._policy import Leaves
 from dfm.exec._release import Releasing
 from dfm.exec._types import scalar
 
+NAMED = "secure-sum."
+"""What the steps of a secure sum are called begins with it."""
+MASKED = f"{NAMED}masked"
+"""The step that gives a site's numbers, masked."""
+_STEPS = frozenset(f"{NAMED}{step}" for step in ("keys", "shares", "masked", "agreed", "told"))
+"""The steps whose results tell nothing of what they are given but its form. Others add up what anybody gives them."""
 _KINDS: dict[type[Any], str] = {
     type(None): "nothing",
     bool: "boolean",
@@ -81,6 +87,8 @@ class Leaving:
         Raises:
             RefusedError: it may not leave.
         """
+        if makers and _STEPS.issuperset(makers) and (size is None or MASKED not in makers):
+            return value
         try:
             if size is None:
                 return self._fit(value, to, operation, makers)
@@ -93,12 +101,27 @@ class Leaving:
             raise
         return value
 
+    def check_sum(self, sites: int, value: object = None) -> None:
+        """Judges whether a site's numbers, masked, may leave for a sum over so many sites at least. Its form is seen.
+
+        Raises:
+            RefusedError: they may not.
+        """
+        if (leaves := self._deciding.policy().leaves) is None:
+            return
+        where = f"{self._where} lets no numbers leave for a secure sum, by `leaves"
+        if leaves.sums is None:
+            raise RefusedError(f"{where}` of its policy, which says no `sums`")
+        if sites < leaves.sums:
+            raise RefusedError(f"{where}.sums` of its policy, over {sites} sites: it wants {leaves.sums}")
+        self._check(Leaves(rows=leaves.rows, never_columns=leaves.never_columns), value, 0)
+
     def problem(self, makers: list[str]) -> str:
         """Why no value may leave in which there is something of these operations' results, as far as the policy is
         published; an empty text if one may, or that is not said."""
         try:
             policy = self._deciding.policy()
-            if policy.leaves is not None and "disclosures" in policy.publish:
+            if policy.leaves is not None and "disclosures" in policy.publish and not _STEPS.issuperset(makers):
                 self._check_declared(policy.leaves, makers)
         except RefusedError as error:
             if self._audit is not None:

@@ -137,6 +137,8 @@ class Leaves:
     """Small counts that are left out."""
     rounding: float | None = None
     """What numbers are multiples of."""
+    sums: int | None = None
+    """The least number of sites of sums that numbers leave for, masked; None for no such sum."""
     release: ReleasePolicy | None = None
     """Who has the last word."""
 

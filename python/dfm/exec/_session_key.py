@@ -10,6 +10,8 @@ import base64
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from dfm.errors import RefusedError
+
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -18,6 +20,8 @@ PURPOSE = "session key"
 
 Vouch = Callable[[dict[str, Any]], str]
 """Signs with the key of the site's kit."""
+Check = Callable[[str, str], dict[str, Any]]
+"""What a site of this name says in a statement that its kit has signed; raises a RefusedError if it has not."""
 
 
 def key_in(statement: Mapping[str, Any]) -> Ed25519PublicKey:
@@ -34,8 +38,9 @@ def key_in(statement: Mapping[str, Any]) -> Ed25519PublicKey:
 class SessionKey:
     """A site's key in one session, made when it is needed first. What it signs begins with what that is for."""
 
-    def __init__(self, vouch: Vouch) -> None:
+    def __init__(self, vouch: Vouch, check: Check) -> None:
         self._vouch = vouch
+        self._check = check
         self._sign: Callable[[bytes], bytes] | None = None
         self._statement = ""
 
@@ -47,6 +52,17 @@ class SessionKey:
         """The kit's word for this key."""
         self._signer()
         return self._statement
+
+    def of(self, site: str, statement: str) -> Ed25519PublicKey:
+        """Another site's key in this session, by its kit's word.
+
+        Raises:
+            RefusedError: it is not its kit's word.
+        """
+        try:
+            return key_in(self._check(site, statement))
+        except (LookupError, ValueError):
+            raise RefusedError(f"what site '{site}' says to be its kit's word for its key is none") from None
 
     def _signer(self) -> Callable[[bytes], bytes]:
         if self._sign is None:

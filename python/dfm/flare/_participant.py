@@ -139,7 +139,10 @@ class Participant:
             self._logger,
             self._asker,
             self._policy,
-            SessionKey(lambda content: self._sealing.vouch(PURPOSE, self._session, content)),
+            SessionKey(
+                lambda content: self._sealing.vouch(PURPOSE, self._session, content),
+                lambda other, statement: self._sealing.vouched(PURPOSE, self._session, other, statement),
+            ),
         )
         adapters.mask_process()
         self._driver.adapters = adapters

@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from typing_extensions import Buffer
 
 from dfm import _native
+from dfm.errors import RefusedError
 from dfm.flare._channel import HELLO, Forged, Keys, Secret, agree, digest, public
 from dfm.flare._identity import Credentials, Untrusted, Who, check_client, check_server, check_user, sign
 from dfm.flare._message_job import job_of_message
@@ -177,6 +178,19 @@ class SiteSealing:
     def vouch(self, purpose: str, session: str, content: dict[str, Any]) -> str:
         """A statement of this site's, as `check` takes it."""
         return sign(self._credentials, purpose, session, content)
+
+    def vouched(self, purpose: str, session: str, site: str, statement: str) -> dict[str, Any]:
+        """What another site's kit says.
+
+        Raises:
+            RefusedError: it is not that kit's statement.
+        """
+        try:
+            if site == SERVER:
+                return check_server(self._credentials, statement, purpose, session)
+            return check_client(self._credentials, statement, purpose, session, site)
+        except Untrusted as error:
+            raise RefusedError(f"what is told of site '{site}' is not trusted: {error}") from None
 
     def _check(self, hello: str) -> tuple[dict[str, Any], Who]:
         return check_user(self._credentials, hello, HELLO, self._job)

@@ -330,7 +330,9 @@ impl Reference<'_> {
                     let made = before.and_then(|_| made.unwrap_or_else(|| Err(self.report(&name, frame))));
                     env.insert(node.clone(), (here(), made));
                 }
-                Statement::Gathered(_) | Statement::Other { .. } => unreachable!("none is written"),
+                Statement::Gathered(_) | Statement::SecureSum(_) | Statement::Other { .. } => {
+                    unreachable!("none is written")
+                }
             }
         }
     }
