@@ -226,6 +226,28 @@ class Average:
     ]
 
 
+def test_sums_that_nobody_sees_in_parts(command: Path, tmp_path: Path) -> None:
+    sites = "".join(
+        f"  {name}:\n    interface:\n{bound('clinic.Count', package='sums')}" for name in ("one", "two", "three")
+    )
+    config = f"""\
+operations:
+  clinic.Count: {{parameters: {{year: {{type: integer}}}}, required: [year], returns: object}}
+sites:
+  app: {{}}
+{sites}"""
+    library = """\
+class Count:
+    async def body(self, year: int) -> dict[str, int]:
+        return {"n": year - 2020}
+"""
+    guide = Guide(tmp_path, command, "sums", config, library)
+    block = shown("semantics.md", "SecureSum(here, counts", within=4)
+    assert tried(guide, block, "print(session.run(pipeline, year=2025))") == [
+        "{'counts': [{'n': 15}], 'mean': [{'n': 5.0}]}"
+    ]
+
+
 def test_what_may_be_asked(command: Path, tmp_path: Path) -> None:
     config = """\
 operations:
