@@ -330,10 +330,10 @@ class Session:
         options: Any = None,
         force_modgen: bool = False,
     ) -> Job:
-        """Starts a job and returns at once.
+        """Starts a job and returns at once, with a pipeline that is prepared.
 
         Args:
-            pipeline: what to execute; one that is not prepared is prepared first.
+            pipeline: what to execute; one that is not prepared is prepared first, which waits for its sites.
             input_params: one parameter set, or a list of them: one frame each.
             autostop: whether the input ends with these parameter sets. With False, None leaves it open without any.
             default_callback: gets every token that no other callback takes, those of the status place included.
