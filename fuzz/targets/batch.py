@@ -56,6 +56,8 @@ def one(data: bytes) -> None:
         except (_channel.Forged, _identity.Untrusted):
             pass
     _order.job(_packets.Packet("east", "west", head, body))
+    # Whatever is there of a large batch says how much has to be, which is never less than what says so.
+    assert _opening.needed(memoryview(batch), len(batch)) >= 16
     told(batch)
     try:
         got = list(_packets.unpack(head, body))

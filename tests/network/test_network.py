@@ -15,7 +15,7 @@ from dfm.api import PlaceParam, Yield
 from dfm.session import JobStatus
 from eventually import until
 from flare_federation import opened, running, written
-from link import through
+from link import beyond, through
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(300)]
 _LISTENS = "0A"
@@ -67,6 +67,21 @@ def test_a_slow_link_carries_what_it_can(federation, fed, tmp_path, megabits, si
         assert job.results() == [value]
         share = 2 * size * 8 / megabits / 1e6 / seconds
         print(f"\n{size / 1e6:.0f} MB there and back: {seconds:.1f} s, {share:.0%} of the link")
+
+
+@pytest.mark.parametrize(("megabits", "size"), [(10, 10_000_000), (100, 50_000_000)])
+def test_a_value_crosses_two_slow_links_as_it_comes(federation, fed, tmp_path, megabits, size):
+    """Its site's client is as far from the server as the application."""
+    numpy = pytest.importorskip("numpy")
+    value = numpy.random.default_rng(1).bytes(size)
+    how = {"delay": 0.025, "rate": megabits * 125_000}
+    with beyond(federation, "west", **how), reached(federation, tmp_path, **how) as (session, _):
+        pipeline = written(lambda: Yield(value=fed.Echo(value=PlaceParam(place="value"), site="west")))
+        job = session.execute(pipeline, {"value": value})
+        seconds = took(job)
+        assert job.results() == [value]
+        share = 2 * size * 8 / megabits / 1e6 / seconds
+        print(f"\n{size / 1e6:.0f} MB over two links and back: {seconds:.1f} s, {share:.0%} of one of them")
 
 
 @pytest.mark.parametrize("back", [False, True])

@@ -10,8 +10,10 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
+
+from flare_federation import Federation
 
 _AT_ONCE = 16_384
 _UNDER_WAY = 64
@@ -68,7 +70,12 @@ class Link:
         with contextlib.suppress(OSError):
             while True:
                 near, _ = self._listener.accept()
-                far = socket.create_connection(("127.0.0.1", self._to))
+                try:
+                    far = socket.create_connection(("127.0.0.1", self._to))
+                except OSError:
+                    # Nobody is there yet, or any more.
+                    near.close()
+                    continue
                 for end in (near, far):
                     # Else the last part of what is sent waits here until the one before is acknowledged.
                     end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -122,3 +129,28 @@ def through(kit: Path, folder: Path, **how: float) -> Generator[tuple[Path, Link
         yield copy, link
     finally:
         link.close()
+
+
+@contextlib.contextmanager
+def beyond(federation: Federation, site: str, **how: float) -> Generator[Link]:
+    """The link through which a site's client reaches the server of a POC, which is started anew for that."""
+    file = federation.kit(site) / "startup" / "fed_client.json"
+    before = file.read_text()
+    content = json.loads(before)
+    service = content["servers"][0]["service"]
+    host, _, port = service["target"].rpartition(":")
+    link = Link(int(port), **how)
+    service["target"] = f"{host}:{link.port}"
+    _restart(federation, lambda: file.write_text(json.dumps(content)))
+    try:
+        yield link
+    finally:
+        _restart(federation, lambda: file.write_text(before))
+        link.close()
+
+
+def _restart(federation: Federation, change: Callable[[], object]) -> None:
+    federation.dfm("poc", "stop", "-f", "small")
+    change()
+    federation.dfm("poc", "start", "-f", "small", "--skip-prepare")
+    federation.dfm("poc", "wait", "-f", "small")

@@ -26,7 +26,7 @@ Pairs = Callable[[], tuple[Channel, Channel]]
 names = st.text(max_size=5)
 # Those in the middle fill a batch by themselves, or fit in only just; the largest are sent in pieces.
 contents = st.binary(max_size=20) | st.sampled_from([LARGEST - 30, LARGEST, 5 * LARGEST]).map(bytes)
-packets = st.builds(Packet, names, names, contents, contents)
+packets = st.builds(Packet, names, names, contents, contents, st.none())
 
 
 def whole(packet: Packet) -> tuple[str, str, bytes, bytes]:

@@ -9,6 +9,7 @@ from dfm.flare import _told
 from dfm.flare._message_job import job_of_message
 from dfm.flare._order import job
 from dfm.flare._packets import Packet
+from dfm.flare._sealing import NO_JOB
 from dfm.flare._session_job import PAST
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,8 +49,12 @@ def sealed(of, place):
         (sealed(4, 8), 4),
         (sealed(0, 5), 5),
         (Packet("east", "west", b"\x81\xa5Token\x93\x03", b""), 3),
-        *((Packet("home", "", _told.tell({what: 6})), 6) for what in ("begin", "had", "confirm", "ended", "forget")),
+        *(
+            (Packet("home", "", _told.tell({what: 6})), 6)
+            for what in ("begin", "had", "confirm", "ended", "forget", "leave")
+        ),
         *((Packet("", "", _told.tell({what: 6})), None) for what in ("cancel", "recall", "ask")),
+        (Packet("", "", _told.tell({"confirmed": 6})), NO_JOB),
         (Packet("east", "", _told.tell({"ended": "why"})), None),
         (Packet("", "", b"{"), None),
         (Packet("", "", b" " * (1 << 17)), None),

@@ -202,6 +202,12 @@ class Channel:
         """
         return self._open(_BATCH, number, b"", memoryview(batch).cast("B"))
 
+    @staticmethod
+    def needed(large: memoryview, there: int) -> int:
+        """How many bytes of a large batch have to be there before it can be opened, of which some are."""
+        start = 2 * _SIZE.size
+        return start if there < start else start + _SIZE.unpack_from(large, _SIZE.size)[0] + _TAG
+
     def open_large(self, number: int, batch: Buffer) -> tuple[int, Buffer, memoryview]:
         """As `open`, of a large batch; first the number of the one that it is to be taken after.
 

@@ -18,9 +18,10 @@ from typing_extensions import Buffer
 
 from dfm.flare import _order
 from dfm.flare._channel import Channel, Forged, Piece
+from dfm.flare._coming import Coming
 from dfm.flare._pace import Pace
 from dfm.flare._packets import MOST_WAITING, Packet, Unreachable, pack, unpack
-from dfm.flare._pieces import Assembly, send
+from dfm.flare._pieces import Assembly, Unready, send
 from dfm.flare._window import LARGEST, Getting, Sending
 
 HEARTBEAT = 1.0
@@ -83,15 +84,18 @@ class Lane:
         take: Callable[[list[Packet]], None],
         lost: Callable[[str], None],
         heartbeat: bool = True,
+        passes_on: bool = False,
     ) -> None:
         """`take` gets what the other end sends, in order and once, and raises `ValueError` for what it may not send;
-        `lost` is told once why the lane has ended, unless it was closed."""
+        `lost` is told once why the lane has ended, unless it was closed. Who `passes_on` what comes gets a large packet
+        as soon as its content is there."""
         self.channel = channel
         self._name = name
         self._transport = transport
         self._take = take
         self._lost = lost
         self._heartbeat = heartbeat
+        self._passes_on = passes_on
         self._patience = patience()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -117,6 +121,8 @@ class Lane:
         self._large: set[int | None] | None = None
         """The jobs of which nothing may be sent before the large one that is under way is there; none is under way."""
         self._large_number = self._large_taken = 0
+        self._early: Coming | None = None
+        """What is under way as it comes, as long as nothing waits for that."""
 
         now = time.monotonic()
         self.heard = now
@@ -134,8 +140,11 @@ class Lane:
         self._getting: Getting[list[Packet]] = Getting()
         self._assembly = Assembly()
         self._large_come: tuple[int, int, list[Packet]] | None = None
-        """A large batch that is there, and the batch that it is to be taken after."""
-        self._large_got = 0
+        """A large batch that can be given on, the batch that it is to be taken after, and what of it is to be given."""
+        self._coming: Coming | None = None
+        """The same, where more of it comes."""
+        self._large_whole = self._large_got = 0
+        """The last large batch that is there, and that was taken."""
         self._had = (0, 0, 0)
         """What is told of it."""
         self._unanswered = 0
@@ -174,6 +183,7 @@ class Lane:
             self._queue.clear()
             self._held.clear()
             self._changed.notify_all()
+        self._assembly.give_up()
 
     def _start(self) -> None:
         if self._thread is None:
@@ -274,8 +284,10 @@ class Lane:
             if self._large is not None:
                 job = _order.job(packet)
                 if job is None or None in self._large:
+                    self._stop_early()
                     break
                 if job in self._large or length > LARGEST:
+                    self._stop_early()
                     self._large.add(job)
                     self._held.append(self._queue.popleft())
                     continue
@@ -295,29 +307,51 @@ class Lane:
 
     def _begin_large(self, packet: Packet) -> None:
         self._large = {_order.job(packet)}
+        self._early = packet.coming
         work = self._carry_large, (packet, self._sending.number)
         threading.Thread(target=work[0], args=work[1], name=f"dfm-large-to-{self._name}", daemon=True).start()
 
     def _carry_large(self, packet: Packet, after: int) -> None:
-        begun = time.monotonic()
+        begun, is_void = time.monotonic(), False
         number, sealed = self.channel.seal_large(pack([packet]), after)
+        coming, whole = packet.coming, packet._replace(coming=None) if packet.coming is not None else None
         del packet
         with self._changed:
             self._large_number = number
         while self._goes_on() and self._large_taken < number:
             try:
-                send(number, sealed, self._pace, self._ask_piece, self._patience, self._goes_on)
+                if is_void:
+                    self._ask_piece(Piece(number, 0, 0, 0), b"")
+                else:
+                    to = self._pace, self._ask_piece, self._patience, self._goes_on
+                    send(number, sealed, *to, coming, self._is_waited_for)
+            except Unready:
+                is_void = True
+                continue
             except Unreachable as error:
                 if error.refused or time.monotonic() - max(self._alive, begun) >= self._patience:
                     self._end(str(error))
                     return
-                with self._changed:
-                    self._changed.wait_for(lambda: self._closed or self._large_taken >= number, _TIMEOUT)
+            with self._changed:
+                self._changed.wait_for(lambda: self._closed or self._large_taken >= number, _TIMEOUT)
         with self._changed:
-            self._large = None
+            self._large = self._early = None
             self._queue.extendleft(reversed(self._held))
             self._held.clear()
+            # What follows it of its job comes after all of it.
+            if is_void and coming is not None and whole is not None and not coming.later(lambda: self.push(whole)):
+                self._queue.appendleft(whole)
+                self._waiting += _size(whole)
             self._changed.notify_all()
+
+    def _stop_early(self) -> None:
+        """What waits for it need not wait for where it comes from: it is sent again when all of it is there."""
+        if self._early is not None:
+            early, self._early = self._early, None
+            early.poke()
+
+    def _is_waited_for(self) -> bool:
+        return self._early is None
 
     def _ask_piece(self, piece: Piece, content: bytes) -> bytes:
         message = b"".join((self._news(), self.channel.head_of(piece), content))
@@ -422,24 +456,65 @@ class Lane:
         piece, part = self.channel.piece(rest)
         if piece.number != number:
             raise Forged
-        if number <= self._large_got or (self._large_come is not None and self._large_come[0] == number):
+        if number <= max(self._large_got, self._large_whole):
             return
         if number != self._large_got + 1:
             raise ValueError(f"large batch {number} came after {self._large_got}")
-        if not (whole := self._assembly.take(piece, part)):
+        if not piece.size:
+            self._leave_out(number)
+        elif (whole := self._assembly.take(piece, part)) is None:
             return
-        after, content, bodies = self.channel.open_large(number, whole)
+        elif whole:
+            self._take_whole(number, whole)
+        elif self._passes_on:
+            self._take_early(number)
+
+    def _leave_out(self, number: int) -> None:
+        """The other end has not all of a large batch itself, and begins no more with it."""
         with self._taking:
-            self._large_come = number, after, list(unpack(content, bodies))
+            self._assembly.give_up()
+            self._large_got, self._large_come, self._coming = number, None, None
+            self._tell_soon(0.0)
+
+    def _take_whole(self, number: int, whole: memoryview) -> None:
+        with self._taking:
+            if self._coming is None or self._coming.broken:
+                after, content, bodies = self.channel.open_large(number, whole)
+                self._large_come = number, after, list(unpack(content, bodies))
+            else:
+                self._coming.reach(whole.nbytes)
+            self._large_whole = number
             self._take_large()
             self._tell_soon(0.0)
 
+    def _take_early(self, number: int) -> None:
+        with self._taking:
+            coming, until = self._assembly.so_far()
+            if self._large_got >= number or self._large_whole >= number or until <= coming.until:
+                return
+            coming.reach(until)
+            needed = self.channel.needed(coming.whole, until)
+            if self._large_come is not None or not needed <= min(until, LARGEST):
+                return
+            try:
+                after, content, bodies = self.channel.open_large(number, coming.whole)
+            except Forged:
+                return  # It may be whole when it has come again.
+            packets = [packet._replace(coming=coming) for packet in unpack(content, bodies)]
+            if len(packets) == 1:
+                self._coming, self._large_come = coming, (number, after, packets)
+                self._take_large()
+
     def _take_large(self) -> bool:
+        """Gives on the large batch that is there or comes, if it is its turn; whether it was taken."""
         if self._large_come is None or self._large_come[1] > self._getting.taken:
             return False
-        number, _, packets = self._large_come
+        number, after, packets = self._large_come
+        self._large_come = number, after, []
         self._take(packets)
-        self._large_got, self._large_come = number, None
+        if self._large_whole < number:
+            return False
+        self._large_got, self._large_come, self._coming = number, None, None
         return True
 
     def _tell_soon(self, seconds: float) -> None:

@@ -11,7 +11,7 @@ from typing_extensions import Buffer
 from dfm.flare import _told
 from dfm.flare._message_job import job_of_message
 from dfm.flare._packets import Packet
-from dfm.flare._sealing import job_of
+from dfm.flare._sealing import NO_JOB, job_of
 from dfm.flare._session_job import PAST, PAST_HEAD
 
 _SMALL = 1 << 16
@@ -36,11 +36,13 @@ def _told_of(content: Buffer) -> int | None:
             {"begin": int(job)}
             | {"had": int(job)}
             | {"confirm": int(job)}
-            | {"confirmed": int(job)}
             | {"ended": int(job)}
             | {"forget": int(job)}
             | {"leave": int(job)}
         ):
             return job
+        case {"confirmed": int()}:
+            # It is of what came the other way.
+            return NO_JOB
         case _:
             return None

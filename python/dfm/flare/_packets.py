@@ -9,6 +9,7 @@ from typing import NamedTuple
 from typing_extensions import Buffer
 
 from dfm.flare._channel import Batch
+from dfm.flare._coming import Coming
 
 MOST_WAITING = 4 << 30
 """Bytes that may wait to be sent to one process."""
@@ -23,6 +24,8 @@ class Packet(NamedTuple):
     content: Buffer
     body: Buffer = b""
     """What follows the content, sealed already for who will read it at last."""
+    coming: Coming | None = None
+    """The batch that the body is the end of, where it is passed on before all of it is there."""
 
 
 class Unreachable(Exception):

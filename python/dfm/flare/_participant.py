@@ -158,8 +158,8 @@ class Participant:
 
     def _send(self, packets: Sequence[tuple[str, Buffer]]) -> None:
         for receiver, packet in packets:
-            sealed = self._sealing.seal(packet) if receiver == self._homesite else (packet,)
-            self._carry(Packet(self._settings["site"], receiver, *sealed))
+            content, body = self._sealing.seal(packet) if receiver == self._homesite else (packet, b"")
+            self._carry(Packet(self._settings["site"], receiver, content, body))
 
     def _receive(self, packets: list[Packet]) -> None:
         for packet in packets:

@@ -19,8 +19,13 @@ from collections.abc import Callable, Iterator
 from typing_extensions import Buffer
 
 from dfm.flare._channel import Piece
+from dfm.flare._coming import Coming
 from dfm.flare._pace import MOST_AT_ONCE, Pace
 from dfm.flare._packets import MOST_WAITING, Unreachable
+
+
+class Unready(Exception):
+    """A batch cannot be sent, as not all of it is there."""
 
 
 def send(
@@ -30,19 +35,23 @@ def send(
     ask: Callable[[Piece, bytes], bytes],
     patience: float,
     go_on: Callable[[], bool],
+    coming: Coming | None = None,
+    is_waited_for: Callable[[], bool] = lambda: False,
 ) -> bytes:
     """Sends a batch, and returns what the other end answers when it has taken it.
 
     `ask` sends one piece and returns its answer, empty where more are missing, or raises `Unreachable`; it is called
-    from several threads.
+    from several threads. A batch that ends as one that is `coming` does is sent as far as that is there, unless
+    somebody else waits for it to be sent.
 
     Raises:
+        Unready: not all of it is there, and it never will be, or somebody waits.
         Unreachable: for `patience` seconds no piece got an answer, one was refused, or the lane does not go on.
     """
     views = [memoryview(part).cast("B") for part in batch]
     ends = list(itertools.accumulate(view.nbytes for view in views))
     pieces: queue.SimpleQueue[Piece | None] = queue.SimpleQueue()
-    answers: queue.SimpleQueue[tuple[Piece, float, bytes | Exception]] = queue.SimpleQueue()
+    answers: queue.SimpleQueue[tuple[Piece, float, bytes | Exception] | None] = queue.SimpleQueue()
 
     def carry() -> None:
         while (piece := pieces.get()) is not None:
@@ -54,16 +63,29 @@ def send(
                 answer = error
             answers.put((piece, time.monotonic() - begun, answer))
 
+    if coming is not None:
+        coming.watch(lambda: answers.put(None))
     for _ in range(MOST_AT_ONCE):
         threading.Thread(target=carry, name="dfm-piece", daemon=True).start()
     try:
         since, offset, under_way = time.monotonic(), 0, 0
         while under_way or offset < ends[-1]:
-            while under_way < pace.at_once and offset < ends[-1]:
-                piece = Piece(number, ends[-1], offset, min(pace.length, ends[-1] - offset))
+            ready = ends[-1]
+            if coming is not None and not coming.is_whole:
+                ready -= coming.whole.nbytes - coming.until
+                if coming.broken or is_waited_for():
+                    raise Unready
+            while under_way < pace.at_once and offset < ready:
+                piece = Piece(number, ends[-1], offset, min(pace.length, ready - offset))
                 pieces.put(piece)
                 offset, under_way = offset + piece.length, under_way + 1
-            piece, seconds, answer = answers.get()
+            answered = answers.get()
+            if answered is None:
+                if not go_on():
+                    raise Unreachable("the lane is over")
+                since = since if under_way else time.monotonic()
+                continue
+            piece, seconds, answer = answered
             under_way -= 1
             if isinstance(answer, bytes):
                 since = time.monotonic()
@@ -99,9 +121,20 @@ class Assembly:
         self._lock = threading.Lock()
         self._forget(0, 0)
 
+    def so_far(self) -> tuple[Coming, int]:
+        """The batch that is on its way, and before where in it all has come."""
+        with self._lock:
+            return self._coming, self._until
+
+    def give_up(self) -> None:
+        """No more comes of it."""
+        with self._lock:
+            self._coming.give_up()
+            self._forget(0, 0)
+
     def _forget(self, number: int, size: int) -> None:
         # Its pages become memory as pieces come, whatever size is said.
-        self._whole = memoryview(mmap.mmap(-1, size) if size else b"")
+        self._coming = Coming(memoryview(mmap.mmap(-1, size) if size else b""))
         self._number = number
         self._until = 0
         """All before this has come."""
@@ -119,11 +152,12 @@ class Assembly:
         if not (0 < length == content.nbytes and offset >= 0 and offset + length <= size <= MOST_WAITING):
             raise ValueError("what came is no piece of a batch")
         with self._lock:
-            if (number, size) != (self._number, len(self._whole)):
+            if (number, size) != (self._number, self._coming.whole.nbytes):
+                self._coming.give_up()
                 self._forget(number, size)
             if (offset, length) in self._had or offset + length <= self._until:
                 return None
-            self._whole[offset : offset + length] = content
+            self._coming.whole[offset : offset + length] = content
             self._had.add((offset, length))
             heapq.heappush(self._ahead, (offset, length))
             # The batch may come again in other pieces than before, so that they overlap.
@@ -131,6 +165,6 @@ class Assembly:
                 self._until = max(self._until, sum(heapq.heappop(self._ahead)))
             if self._until < size:
                 return memoryview(b"")
-            whole = self._whole
+            whole = self._coming.whole
             self._forget(0, 0)
             return whole

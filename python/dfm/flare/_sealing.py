@@ -41,7 +41,7 @@ kept, the job stands where the place would, behind a 0."""
 _PROOF = 16
 _TAG = 16
 _KEY = 32
-_NO_JOB = (1 << 64) - 1
+NO_JOB = (1 << 64) - 1
 """The job, as it were, of what is of none."""
 _MOST_MISSING = 1 << 18
 """So many gaps may be in what has come of an application, while what is large is on its way."""
@@ -85,7 +85,7 @@ def job_of(head: Buffer) -> int | None:
 
 def _job(packet: Buffer) -> int:
     job = job_of_message(packet)
-    return _NO_JOB if job is None else job
+    return NO_JOB if job is None else job
 
 
 class _Sender:
@@ -408,7 +408,7 @@ class HomeSealing(Reader):
         return sealed
 
     def _is_open(self, job: int) -> bool:
-        return job in self._got or job == _NO_JOB
+        return job in self._got or job == NO_JOB
 
     def note(self, what: Any) -> str:
         """Something that only this user's applications will read, with `Reader.own`."""

@@ -40,7 +40,7 @@ from dfm.flare._identity import (
 from dfm.flare._lane import Lane
 from dfm.flare._packets import Packet
 from dfm.flare._participant import Participant, description, heed, read_settings, submitter
-from dfm.flare._sealing import SERVER, SiteSealing, outline_of
+from dfm.flare._sealing import SERVER, SiteSealing, job_of, outline_of
 from dfm.flare._session_job import CANCEL, LIST, OPEN, WAITS
 
 _LOOK = 0.2
@@ -321,7 +321,7 @@ class SessionController(Controller):
                 self._lose(site, reason)
 
         take = functools.partial(self._route, site)
-        lane = Lane(site, channel, CellTransport(self._cell, cell), take, lost, heartbeat)
+        lane = Lane(site, channel, CellTransport(self._cell, cell), take, lost, heartbeat, passes_on=True)
         self._lanes[site] = self._lanes_of_cells[cell] = lane
         return lane
 
@@ -368,6 +368,11 @@ class SessionController(Controller):
         for packet in packets:
             if packet.sender != sender:
                 raise ValueError(f"'{sender}' sent a packet in the name of '{packet.sender}'")
+            if packet.coming is not None and not self._goes_on(packet):
+                whole = packet._replace(coming=None)
+                if packet.coming.later(functools.partial(self._route, sender, [whole])):
+                    continue
+                packet = whole
             if not packet.receiver:
                 self._heed(sender, _told.read(packet.content))
             elif sender == self._homesite and not self._passes(packet):
@@ -378,6 +383,14 @@ class SessionController(Controller):
                 self._carry(packet)
         if own and self._participant is not None:
             self._participant.receive(own)
+
+    def _goes_on(self, packet: Packet) -> bool:
+        """Whether a packet goes to another process, and now."""
+        if packet.receiver == self._homesite:
+            job = job_of(packet.content)
+            with self._lock:
+                return packet.sender != self._homesite and job is not None and self._executions.follows(job)
+        return bool(packet.receiver) and self._sites.get(packet.receiver) != job_cell("server", self._job)
 
     def _passes(self, packet: Packet) -> bool:
         """Whether a packet from the homesite goes on to a site. What it says to itself is to be kept."""
@@ -392,6 +405,17 @@ class SessionController(Controller):
             self._heed(packet.sender, _told.read(packet.content))
             return
         with self._lock:
+            lane = self._lanes.get(packet.receiver)
+            if lane is not None and packet.coming is not None:
+                lane.push(packet)
+        if packet.coming is None:
+            self._finish(packet, None)
+        elif not packet.coming.later(functools.partial(self._finish, packet, lane)):
+            self._finish(packet, lane)
+
+    def _finish(self, packet: Packet, to: Lane | None) -> None:
+        """All of a packet is there, of which what came before may be on its way `to` its receiver."""
+        with self._lock:
             # An application that comes back meanwhile gets it either from here or from what is kept.
             if packet.receiver == self._homesite:
                 wanted = self._executions.take(outline_of(packet.content), packet)
@@ -399,8 +423,8 @@ class SessionController(Controller):
                 if not wanted:
                     return
             lane = self._lanes.get(packet.receiver)
-            if lane is not None:
-                lane.push(packet)
+            if lane is not None and lane is not to:
+                lane.push(packet._replace(coming=None))
 
     def _heed(self, sender: str, told: dict[str, Any]) -> None:
         if "ready" in told:
