@@ -55,7 +55,7 @@ def channels(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], tuple[Cha
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     for module, sizes in (
         (_lane, {"_RETRY": 0.0, "LARGEST": LARGEST, "_ANSWER": 0.001, "_TIMEOUT": 0.05}),
-        (_window, {"_RETRY": 0.01, "LARGEST": LARGEST, "_TIMEOUT": 0.05, "MOST_BYTES": 4 * LARGEST}),
+        (_window, {"_RETRY": 0.01, "LARGEST": LARGEST, "_TIMEOUT": 0.05, "_MOMENT": 0.0, "MOST_BYTES": 4 * LARGEST}),
         (_pace, {"LEAST": LARGEST, "MOST": 4 * LARGEST}),
     ):
         for name, size in sizes.items():

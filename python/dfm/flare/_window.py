@@ -21,6 +21,8 @@ _RETRY = 0.2
 """Seconds after which a batch is sent again that later ones have overtaken, or that could not be sent."""
 _TIMEOUT, _LONGEST = 2.0, 16.0
 """Seconds without an answer after which a batch is sent again, twice as long each time, and at most."""
+_MOMENT = 0.08
+"""Seconds in which a link carries as much as `Pace` says, at the least."""
 _Came = TypeVar("_Came")
 
 
@@ -61,7 +63,7 @@ class Sending:
         if number != self.number + 1:
             raise RuntimeError(f"batch {number} cannot be sent after batch {self.number}")
         self.number = number
-        self._under_way[number] = _UnderWay(content, now, now + self._patience(1))
+        self._under_way[number] = _UnderWay(content, now, now + self._patience(1, content))
         self._bytes += len(content)
 
     def heed(self, taken: int, ahead: int, now: float) -> bool:
@@ -101,7 +103,7 @@ class Sending:
             if one.again <= now:
                 lost, one.lost = one.lost, False
                 one.tries += 1
-                one.at, one.again = now, now + self._patience(one.tries)
+                one.at, one.again = now, now + self._patience(one.tries, one.content)
                 return number, one.content, lost
         return None
 
@@ -109,8 +111,10 @@ class Sending:
         """When `due` has to be asked."""
         return min((one.again for one in self._under_way.values()), default=None)
 
-    def _patience(self, tries: int) -> float:
-        return min(max(_TIMEOUT, self._pace.expected) * 2 ** (tries - 1), _LONGEST)
+    def _patience(self, tries: int, content: bytes) -> float:
+        # As long as nobody knows how fast the link is, it may be so slow that this takes its time.
+        own = _MOMENT * len(content) / self._pace.length
+        return min((max(_TIMEOUT, self._pace.expected) + own) * 2 ** (tries - 1), _LONGEST)
 
 
 class Getting(Generic[_Came]):
