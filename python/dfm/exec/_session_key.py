@@ -7,6 +7,7 @@ in the session a small part of one.
 from __future__ import annotations
 
 import base64
+import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,7 @@ class SessionKey:
     def __init__(self, vouch: Vouch, check: Check) -> None:
         self._vouch = vouch
         self._check = check
+        self._making = threading.Lock()
         self._sign: Callable[[bytes], bytes] | None = None
         self._statement = ""
 
@@ -65,6 +67,11 @@ class SessionKey:
             raise RefusedError(f"what site '{site}' says to be its kit's word for its key is none") from None
 
     def _signer(self) -> Callable[[bytes], bytes]:
+        with self._making:
+            return self._made()
+
+    def _made(self) -> Callable[[bytes], bytes]:
+        # Steps of secure sums sign on threads: two of them must not make a key each.
         if self._sign is None:
             from cryptography.hazmat.primitives import serialization
             from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
