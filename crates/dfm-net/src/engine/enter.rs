@@ -38,6 +38,7 @@ impl<V: Value> Engine<V> {
             };
             self.put(place, frame, input);
         }
+        self.enter_early(block, frame);
         if block > 0 {
             for index in 0..self.blocks.blocks[at].transitions.len() {
                 let transition = self.blocks.blocks[at].transitions[index];
@@ -98,7 +99,23 @@ impl<V: Value> Engine<V> {
         }
     }
 
-    /// Enters a block for one more element of a sequence that goes on.
+    /// Enters the blocks in a block for the elements that came before it was entered itself.
+    fn enter_early(&mut self, block: BlockId, frame: &Frame) {
+        if self.sets.live(frame).is_none_or(|set| set.early.is_empty()) {
+            return;
+        }
+        for inner in 0..self.blocks.blocks.len() {
+            let inside = &self.blocks.blocks[inner];
+            let Some(place) = inside.entry.filter(|_| inside.parent == Some(block)) else { continue };
+            let early = self.sets.live_mut(frame).and_then(|set| set.early.remove(&(place, frame.clone())));
+            for index in early.unwrap_or_default() {
+                self.enter_next(place, frame, index);
+            }
+        }
+    }
+
+    /// Enters a block for one more element of a sequence that goes on. What comes before the block around it is entered
+    /// waits for that: if a site is lost, that may never be, and nobody would tell what the element waits for.
     pub(super) fn enter_next(&mut self, place: PlaceId, frame: &Frame, index: u32) -> bool {
         let declared = &self.net.places[place as usize];
         let Step::Enter { block, .. } = self.net.transitions[declared.transition as usize].step else { return false };
@@ -110,6 +127,9 @@ impl<V: Value> Engine<V> {
         let Some(set) = self.sets.of(frame) else { return false };
         if set.is_full(declared.transition, frame) {
             return false;
+        }
+        if !set.entered[self.net.transitions[declared.transition as usize].block as usize].contains(frame) {
+            return set.early.entry((place, frame.clone())).or_default().insert(index);
         }
         set.elements.insert((block, inner.clone()), 0);
         self.enter_counted(block, &inner);
@@ -177,5 +197,63 @@ impl<V: Value> Engine<V> {
                 self.actions.push_back(Action::Send { site, place: arc.place, frame, token });
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::sync;
+
+    use super::*;
+    use crate::engine::tests::Nothing;
+    use crate::{Argument, Block, Net, NodeId, Place, Transition};
+
+    /// A yield in the rounds of each element of a loop, all of which site `b` tells.
+    fn rounds_in_a_loop() -> Net {
+        let from_b = |transition, block| Place { transition, slot: 0, block, source: Source::Site("b".into()) };
+        let enter = |node, block| Step::Enter { node: NodeId::Number(node), block };
+        let told = Step::Yield { node: NodeId::Number(2), place: "told".into(), value: Argument::Slot(0) };
+        let transition = |step, block| Transition { step, block, outputs: vec![] };
+        let each = |parent| Block { parent: Some(parent), each: true };
+        Net {
+            site: "a".into(),
+            blocks: vec![Block::body(), each(0), each(1)],
+            places: vec![from_b(0, 0), from_b(1, 1), from_b(2, 1)],
+            transitions: vec![transition(enter(0, 1), 0), transition(enter(1, 2), 1), transition(told, 2)],
+        }
+    }
+
+    fn lost() -> Failure {
+        Failure {
+            site: "b".into(),
+            node: None,
+            operation: None,
+            frame: None,
+            kind: "SiteLost".into(),
+            message: String::new(),
+            stack_trace: String::new(),
+        }
+    }
+
+    /// Whether the engine is done once `b` has told this much and is lost.
+    fn ends_after(told: &[(PlaceId, Frame, Token<Nothing>)]) -> bool {
+        let mut engine: Engine<Nothing> = Engine::new(sync::Arc::new(rounds_in_a_loop()));
+        engine.start(&Frame::of_param_set(0), &HashMap::new());
+        engine.stop(1);
+        for (place, frame, token) in told {
+            assert!(engine.deposit(*place, frame, Some(token.clone())));
+        }
+        engine.lose("b", lost());
+        std::iter::from_fn(|| engine.next_action()).any(|action| matches!(action, Action::Done))
+    }
+
+    #[test]
+    fn a_round_that_comes_before_the_loop_around_it_is_no_end_of_it_when_the_site_is_lost() {
+        let all = Frame::of_param_set(0);
+        let element = all.child(2);
+        assert!(ends_after(&[(1, element.clone(), Token::Next(0))]));
+        assert!(ends_after(&[(1, element.clone(), Token::Next(0)), (0, all.clone(), Token::Count(3))]));
+        assert!(ends_after(&[(0, all, Token::Count(3)), (1, element, Token::Next(0))]));
     }
 }

@@ -25,6 +25,8 @@ pub(super) struct Set<V> {
     pub elements_done: HashMap<(BlockId, Frame), u64>,
     /// Place → the frames in all of whose nested ones its tokens are errors, as their sender cannot enter its block.
     pub barred: HashMap<PlaceId, BTreeMap<Frame, Vec<sync::Arc<Failure>>>>,
+    /// What enters a block and its frame → the elements that came before that frame was entered itself.
+    pub early: HashMap<(PlaceId, Frame), BTreeSet<u32>>,
     /// How many firings it is known to have left.
     pub left: u64,
 }
@@ -48,6 +50,7 @@ impl<V> Set<V> {
             elements: HashMap::new(),
             elements_done: HashMap::new(),
             barred: HashMap::new(),
+            early: HashMap::new(),
             left: body,
         }
     }
