@@ -301,7 +301,7 @@ class Home:
         # What leaves a site, by the operations of which there is something in it: as that is judged.
         crossings: dict[str, dict[tuple[str, ...], list[Crossing]]] = {site: {} for site in operations}
         for one in leaving:
-            crossings[one[0]].setdefault(tuple(one[3]), []).append(one)
+            crossings.setdefault(one[0], {}).setdefault(tuple(one[3]), []).append(one)
         for site, wanted in operations.items():
             if site == self.settings.homesite:
                 answers[site] = [self.driver.adapters.problem(*one) for one in wanted]
