@@ -1,5 +1,8 @@
 //! Drives nets across processes: links, shared memory, jobs.
 
+#[cfg(not(target_os = "linux"))]
+compile_error!("dfm runs on Linux alone, or in Windows' Linux subsystem: docs/platforms.md says why");
+
 use std::sync::LazyLock;
 
 mod due;
