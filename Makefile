@@ -7,7 +7,7 @@ RUST := $(shell git ls-files 'crates/*' Cargo.toml Cargo.lock python/dfm/_native
 FUZZ_SECONDS ?= 1800
 # Those in Rust, then those in Python.
 FUZZ_TARGETS ?= configuration pipeline settings packet net session record \
-	value rebuild table statement told batch kit audit receipt events
+	value rebuild table statement told batch kit audit receipt events sums
 
 .PHONY: docs docs-serve reference release fuzz growth soak demo test test-rust test-python test-deploy test-containers test-shells test-network test-threads test-memory tools lint advisories bench wheel generated test-other
 
