@@ -18,6 +18,8 @@ from dfm.flare._mended import forget
 
 _PATIENCE = 15.0
 """Seconds for the server to answer."""
+_NO_REASON = "error:client_registration"
+"""What NVFlare says alone where the server's answer has no content, as when a link is cut; of a refusal it says why."""
 
 
 def connected(user: str, folder: Path, timeout: float) -> Session:
@@ -54,6 +56,8 @@ def log_in(kit: Kit, check: Callable[[], None] = lambda: None) -> Any:
                     f"the federation's server does not answer, for the kit {kit.folder}: {error}; {kit.start()}"
                 ) from None
         except Exception as error:
+            if str(error) == _NO_REASON and time.monotonic() <= deadline:
+                continue
             raise SessionError(
                 f"the federation does not let user '{kit.user}' in, with the kit {kit.folder}: {error}"
             ) from None
