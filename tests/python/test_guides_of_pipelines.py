@@ -400,7 +400,7 @@ with Federation("climate", homesite="app", clock=Clock(), fakes={{"north": {{"we
 
 
 @pytest.mark.flare
-def test_a_job_that_outlives_its_application(federation: Federation) -> None:
+def test_a_job_that_outlives_its_application(federation: Federation, tmp_path: Path) -> None:
     pytest.importorskip("nvflare")
     begin = """\
 import os
@@ -420,9 +420,7 @@ parameters = [{"start": 1}, {"start": 2}]
 
     def run(program: str) -> subprocess.CompletedProcess[str]:
         words = [sys.executable, "-c", begin + program]
-        return subprocess.run(
-            words, cwd=federation.folder, env=environment, capture_output=True, text=True, timeout=120
-        )
+        return subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
 
     first = run(killed + shown("jobs.md", "job.job_id)"))
     assert first.returncode == 9, first.stderr
