@@ -83,3 +83,45 @@ def test_a_server_that_takes_connections_and_says_nothing_does_not_answer(federa
         link.hold()
         with opened(federation, admin_package=kit) as session, pytest.raises(SessionError, match="does not answer"):
             session.run(pipeline)
+
+
+@pytest.mark.parametrize("answers", ["comes", "never"])
+def test_an_answer_without_content_is_asked_for_again(monkeypatch, tmp_path, answers):
+    """As when a link is cut while the server answers: it is no refusal, unless nothing else comes."""
+    from dfm.flare import _login
+    from dfm.flare._kit import Kit
+
+    asked = []
+
+    def connected(*_):
+        asked.append(1)
+        if answers == "comes" and len(asked) == 3:
+            return "let in"
+        raise RuntimeError("error:client_registration")
+
+    monkeypatch.setattr(_login, "connected", connected)
+    monkeypatch.setattr(_login, "_PATIENCE", 0.5 if answers == "never" else 60.0)
+    kit = Kit(tmp_path, "ann@small.example")
+    if answers == "comes":
+        assert _login.log_in(kit) == "let in"
+        assert len(asked) == 3
+    else:
+        with pytest.raises(SessionError, match="does not let user 'ann@small.example' in"):
+            _login.log_in(kit)
+        assert len(asked) > 1
+
+
+def test_a_refusal_with_a_reason_is_told_at_once(monkeypatch, tmp_path):
+    from dfm.flare import _login
+    from dfm.flare._kit import Kit
+
+    asked = []
+
+    def connected(*_):
+        asked.append(1)
+        raise RuntimeError("error:client_registration unknown user")
+
+    monkeypatch.setattr(_login, "connected", connected)
+    with pytest.raises(SessionError, match="unknown user"):
+        _login.log_in(Kit(tmp_path, "ann@small.example"))
+    assert len(asked) == 1
