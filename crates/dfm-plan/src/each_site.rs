@@ -180,7 +180,8 @@ fn copy_id(node: &NodeId, site: &str) -> NodeId {
     }
 }
 
-fn shown_name(node: &NodeId) -> String {
+/// A node id, as part of another one.
+pub(crate) fn shown_name(node: &NodeId) -> String {
     match node {
         NodeId::Number(number) => number.to_string(),
         NodeId::Name(name) => name.clone(),

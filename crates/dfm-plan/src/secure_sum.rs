@@ -11,6 +11,7 @@ use indexmap::IndexMap;
 use serde_json::json;
 
 use crate::check::shown;
+use crate::each_site::shown_name;
 use crate::{
     Argument, ComputeCost, EachSiteStatement, FedInfo, GatheredStatement, Offer, OperationInfo, OperationStatement,
     Problem, SecureSumStatement, SiteChoice, Statement,
@@ -91,10 +92,7 @@ pub(crate) fn expand(
     }
     let least = each.at_least.unwrap_or(sites.len() as u32);
     Terms::new("", sites.clone(), least as usize, sum.bound, sum.precision).map_err(|why| refused(why.to_string()))?;
-    let name = match &sum.node {
-        NodeId::Number(number) => number.to_string(),
-        NodeId::Name(name) => name.clone(),
-    };
+    let name = shown_name(&sum.node);
     let terms = json!({"name": name, "sites": sites, "least": least, "bound": sum.bound, "precision": sum.precision});
     let steps = Steps { sum, name, home, sites, least };
     let literal = |value| Argument::Literal { literal: value };
@@ -144,10 +142,7 @@ pub(crate) fn expand(
 
 impl Expanded {
     fn add(&mut self, step: OperationStatement) {
-        self.at_sites.push(match &step.node {
-            NodeId::Name(name) => name.clone(),
-            NodeId::Number(number) => number.to_string(),
-        });
+        self.at_sites.push(shown_name(&step.node));
         self.statements.push(Statement::Operation(step));
     }
 }

@@ -1,9 +1,8 @@
 //! What does a site note of a job, for home to hear while it runs?
 
-use std::collections::BTreeMap;
 use std::mem::take;
 
-use dfm_net::{Counts, Frame, Line, Net, NodeId, Noted, PlaceId, Steps};
+use dfm_net::{Counts, Frame, Line, NodeId, Noted, Steps};
 
 /// The most that a site notes of a job; what is more is only counted.
 pub const MOST_NOTED: usize = 4096;
@@ -14,9 +13,6 @@ pub const MOST_LINES: usize = 1024;
 
 /// Seconds after which what was noted is told, at the next thing that happens.
 pub(crate) const TELL: f64 = 0.5;
-
-/// Site → place there → whose result goes there.
-type Makers = BTreeMap<String, BTreeMap<PlaceId, NodeId>>;
 
 /// What is new of a job at one site.
 pub(crate) struct Told {
@@ -45,14 +41,13 @@ pub(crate) struct Noting {
     told: f64,
     /// As they were told last.
     known: Counts,
-    makers: Option<Makers>,
 }
 
 impl Noting {
     /// From now on.
     pub fn new(now: f64) -> Self {
         let (wanted, fresh, own, counts, known) = Default::default();
-        Self { wanted, fresh, own, left: MOST_NOTED, lines: 0, said: 0, counts, told: now, known, makers: None }
+        Self { wanted, fresh, own, left: MOST_NOTED, lines: 0, said: 0, counts, told: now, known }
     }
 
     /// A call has failed.
@@ -60,16 +55,15 @@ impl Noting {
         self.counts.failed += 1;
     }
 
-    /// A value was sent to a place of another site.
-    pub fn sent(&mut self, net: &Net, (site, place): (&str, PlaceId), frame: &Frame, at: f64, bytes: u64) {
+    /// A result was sent to another site; `node` says whose, and is not asked where nothing more is noted.
+    pub fn sent(&mut self, node: impl FnOnce() -> Option<NodeId>, to: &str, frame: &Frame, at: f64, bytes: u64) {
         self.counts.sent = self.counts.sent.saturating_add(bytes);
         if self.left == 0 {
             self.counts.left_out += 1;
             return;
         }
-        let makers = self.makers.get_or_insert_with(|| makers(net));
-        let Some(node) = makers.get(site).and_then(|places| places.get(&place)).cloned() else { return };
-        self.note(|| Noted::Sent { node, frame: frame.clone(), to: site.to_owned(), at, bytes });
+        let Some(node) = node() else { return };
+        self.note(|| Noted::Sent { node, frame: frame.clone(), to: to.to_owned(), at, bytes });
     }
 
     /// What runs for a call has said something, which home may hear or not.
@@ -113,16 +107,4 @@ impl Noting {
         let wanted = self.wanted;
         is_new.then(|| Told { wanted, noted: take(&mut self.fresh), own: take(&mut self.own), counts })
     }
-}
-
-fn makers(net: &Net) -> Makers {
-    let mut makers = Makers::new();
-    for transition in &net.transitions {
-        for arc in &transition.outputs {
-            if let Some(site) = &arc.site {
-                makers.entry(site.clone()).or_default().insert(arc.place, transition.step.node().clone());
-            }
-        }
-    }
-    makers
 }

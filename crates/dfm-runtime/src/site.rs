@@ -83,7 +83,7 @@ struct Job<V> {
     ahead: HashMap<u32, u64>,
     /// Whose results could not be sent in which frame, which has been told: once, however many wait for them.
     unsendable: HashSet<(NodeId, Frame)>,
-    /// Once something has left whose makers were asked for.
+    /// Once somebody asked who has made something that left.
     makers: Option<Makers>,
     /// Only of a job whose application wants a receipt.
     contribution: Option<Contribution>,

@@ -8,7 +8,7 @@ use dfm_net::{Failure, Frame, Makers, Net, NodeId, PlaceId, Token};
 use dfm_wire::{Buffer, Encoded, JobId, Message, Payload};
 
 use super::links::Carrier;
-use super::{Site, described};
+use super::{Job, Site, described};
 use crate::host::{Event, Host, Incoming, Leaving, Part, TransferError};
 use crate::link::{MAX_FILES, MAX_PACKET};
 use crate::receipt::{Goal, Passed};
@@ -115,12 +115,14 @@ impl<H: Host> Site<H> {
     }
 
     fn note_sent(&mut self, id: JobId, place: PlaceId, site: &str, frame: &Frame, value: &Encoded) {
-        let Some(job) = self.jobs.get_mut(&id) else { return };
-        if let Some(noting) = &mut job.noting {
-            let now = self.host.now();
-            noting.sent(job.engine.net(), (site, place), frame, now, in_all(value));
-            self.tell(id, now);
-        }
+        let Some(Job { engine, noting: Some(noting), makers, .. }) = self.jobs.get_mut(&id) else { return };
+        let (net, now) = (engine.net(), self.host.now());
+        let node = || {
+            let leading = makers.get_or_insert_with(|| Makers::new(net)).leading(place, site);
+            leading.last().map(|at| net.transitions[*at as usize].step.node().clone())
+        };
+        noting.sent(node, site, frame, now, in_all(value));
+        self.tell(id, now);
     }
 
     /// Reports, for the node whose arc leads there, that its result cannot be sent.
