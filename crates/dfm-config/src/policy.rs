@@ -236,17 +236,12 @@ fn decode(root: &tree::Node, faults: &mut Faults) -> Option<SitePolicy> {
             }
         }
     }
-    if let Some(entry) = fields.get("errors") {
-        fields.choice("errors", entry, faults);
-        policy.errors = entry.value.text().unwrap_or_default().to_owned();
-    }
-    if let Some(entry) = fields.get("logs") {
-        fields.choice("logs", entry, faults);
-        policy.logs = entry.value.text().unwrap_or_default().to_owned();
-    }
-    if let Some(entry) = fields.get("traces") {
-        fields.choice("traces", entry, faults);
-        policy.traces = entry.value.text().unwrap_or_default().to_owned();
+    let choices = [("errors", &mut policy.errors), ("logs", &mut policy.logs), ("traces", &mut policy.traces)];
+    for (key, chosen) in choices {
+        if let Some(entry) = fields.get(key) {
+            fields.choice(key, entry, faults);
+            *chosen = entry.value.text().unwrap_or_default().to_owned();
+        }
     }
     policy.leaves = fields.get("leaves").and_then(|entry| leaves(entry, faults));
     policy.per_day = fields.get("per-day").map(|entry| per_day(entry, faults)).unwrap_or_default();
