@@ -33,7 +33,6 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
-SIGNALS = ("traces", "metrics", "logs")
 _SCOPE = "dfm"
 _BATCH = 128
 """So many spans or records go in one request at most."""

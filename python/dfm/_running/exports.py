@@ -29,6 +29,8 @@ _SHORT = 1e-3
 _HEARD = (_native.Opened, _native.Noted, _native.Over, _native.Traced)
 _LONGEST = 1000
 """Characters of what an adapter says of a span."""
+_Fired = tuple[int | str, tuple[int, ...], float, float, float, bool]
+_Sent = tuple[int | str, tuple[int, ...], str, float, int]
 
 
 @dataclasses.dataclass
@@ -189,34 +191,35 @@ class Exports:
 
     def _export(self, here: _Job, notes: _native.Notes, happened: _native.Happened) -> None:
         at = self._part(here)
-        self._count(here, notes, happened)
+        fired, sent = happened.fired(), happened.sent()
+        self._count(here, notes, fired, sent)
         if "traces" in self._collector.signals and at.sampled:
-            self._export_spans(here, at, happened)
+            self._export_spans(here, at, fired, sent)
         for node, frame, when, level, logger, text in happened.said():
             about = here.attributes | _placed(here, node, frame) | {"logger.name": logger}
             self._collector.line(_inside(at, node, frame), when, level, text, about)
 
-    def _export_spans(self, here: _Job, at: At, happened: _native.Happened) -> None:
+    def _export_spans(self, here: _Job, at: At, fired: list[_Fired], sent: list[_Sent]) -> None:
         span = self._collector.span
-        for node, frame, begin, seconds, waited, failed in happened.fired():
+        for node, frame, begin, seconds, waited, failed in fired:
             about = here.attributes | _placed(here, node, frame)
             name = about.get("dfm.operation", "cache")
             if waited >= _SHORT:
                 span(at, None, f"wait for {name}", begin - waited, begin, about, False)
             span(at, _id(at, node, frame), name, begin, begin + seconds, about, failed)
-        for node, frame, to, when, size in happened.sent():
+        for node, frame, to, when, size in sent:
             about = here.attributes | _placed(here, node, frame) | {"dfm.to": to, "dfm.bytes": size}
             span(_inside(at, node, frame), None, f"send to {to}", when, when, about, False)
 
-    def _count(self, here: _Job, notes: _native.Notes, happened: _native.Happened) -> None:
+    def _count(self, here: _Job, notes: _native.Notes, fired: list[_Fired], sent: list[_Sent]) -> None:
         collector, common = self._collector, self.common
-        for node, _, _, seconds, waited, failed in happened.fired():
+        for node, _, _, seconds, waited, failed in fired:
             of = common | here.operations.get(node, {})
             collector.took("dfm.call.duration", "How long calls take, with all tries", seconds, of)
             collector.took("dfm.call.wait", "How long calls wait for their turn", waited, of)
             if failed:
                 collector.count("dfm.errors", "{call}", "Calls that ended with an error", 1, of)
-        for node, _, to, _, size in happened.sent():
+        for node, _, to, _, size in sent:
             of = common | here.operations.get(node, {}) | {"dfm.to": to}
             collector.count("dfm.sent", "By", "Bytes of values that were sent to other sites", size, of)
         before = here.notes.left_out if here.notes is not None else 0

@@ -211,27 +211,25 @@ class Adapters:
         """Whether the application learns what its calls log and print."""
         self.joins_traces = policy.traces == "joined"
         """Whether what is exported of a job is in the application's trace."""
-        self.deciding = Deciding(policy, settings["site"], self.asker, logger, self._follow)
+        self.deciding = Deciding(policy, self.name, self.asker, logger, self._follow)
         """Which calls its policy allows."""
-        self.asking = Asking(policy.requests, settings["site"], self.asker, session, logger)
+        self.asking = Asking(policy.requests, self.name, self.asker, session, logger)
         """What a person has to approve."""
-        self._counting = Counting(
-            settings["site"], self.asker.user, policy.counts, lambda: self.deciding.held().per_day
-        )
+        self._counting = Counting(self.name, self.asker.user, policy.counts, lambda: self.deciding.held().per_day)
         self.audit: Audit | None = None
         """What the site writes down; None for nothing."""
         if (said := policy.audit) is not None:
-            of = settings["site"], session, self.asker, logger
+            of = self.name, session, self.asker, logger
             self.audit = Audit(said.folder, *of, full=said.full, goes_on=said.goes_on, key=key)
         self.receipts = Receipts(settings, homesite, session, self.asker, self.deciding, key)
         """What it says of its contributions to jobs."""
         declared = {
             one["operation"]: Declared(**one["disclosure"]) for one in settings["bindings"] if "disclosure" in one
         } | {DISCOVERY_PLACE: Declared("public", None)}
-        releasing = Releasing(settings["site"], self.asker, logger, declared)
-        self.leaving = Leaving(settings["site"], self.deciding, self._counting, releasing, self.audit)
+        releasing = Releasing(self.name, self.asker, logger, declared)
+        self.leaving = Leaving(self.name, self.deciding, self._counting, releasing, self.audit)
         """Which values may leave."""
-        self._sums = Sums(settings["site"], key, self.leaving)
+        self._sums = Sums(self.name, key, self.leaving)
         self._masking = Masking(self.telling.secrets)
         self._masked: list[logging.Filterer] = []
         self.mask(logger)
@@ -286,13 +284,13 @@ class Adapters:
         Raises:
             BindingError: the site does not offer it, or its configuration does not fit its code.
         """
-        if (step := self._sums.step(operation, job)) is not None:
-            return self._step(str(operation), *step)
         key = (operation, provider)
         among = self._bound
         if job is not None and key in self._per_job:
             among = self._of_jobs.setdefault(job, {})
         if (found := among.get(key)) is None:
+            if (step := self._sums.step(operation, job)) is not None:
+                return self._step(str(operation), *step)
             found = among[key] = self._bind(operation, provider)
         return found
 
@@ -385,7 +383,7 @@ class Adapters:
         """Asks an operation's advisors; that is a call like any other, which every site offers."""
         from dfm._discovery.asking import advise  # which needs this module
 
-        site = self._settings["site"]
+        site = self.name
         try:
             bound = self.bound(operation, provider)
         except Exception as error:

@@ -85,7 +85,7 @@ class Sums:
         self._open.setdefault(job, {})[ticket] = _Open(about, said, party, {})
         keys = party.keys()
         by = None if self._key is None else self._key.statement()
-        signed = self._signed(about, "keys", self._site, keys)
+        signed = self._signed(about, "keys", keys)
         return {"sum": ticket, "said": {"keys": keys, "by": by, "signed": signed}}
 
     def _shares(self, job: int, sum: object, keys: object) -> dict[str, Any]:
@@ -126,7 +126,7 @@ class Sums:
             # Its own contribution is in no sum, so it has no say in it.
             return {"sum": sum, "said": None}
         digest = _native_step(found.party.agree, names)
-        signed = self._signed(found.about, "agreed", self._site, digest)
+        signed = self._signed(found.about, "agreed", digest)
         return {"sum": sum, "said": {"digest": digest, "signed": signed}}
 
     def _told(self, job: int, sum: object, agreed: object) -> bytes | None:
@@ -162,8 +162,8 @@ class Sums:
             raise RefusedError(f"site '{self._site}' takes part in no such sum, or it is over")
         return found
 
-    def _signed(self, about: str, step: str, site: str, said: bytes) -> str | None:
-        return None if self._key is None else self._key.sign(_text(about, step, site, said))
+    def _signed(self, about: str, step: str, said: bytes) -> str | None:
+        return None if self._key is None else self._key.sign(_text(about, step, self._site, said))
 
     def _check_signed(self, found: _Open, step: str, site: str, said: bytes, by: object) -> None:
         from cryptography.exceptions import InvalidSignature
