@@ -46,6 +46,16 @@ def took(job):
     return time.monotonic() - begin
 
 
+def there_and_back(session, fed, megabits, size):
+    """The seconds for a value to site `west` and home again, and which part of such a link it had."""
+    value = pytest.importorskip("numpy").random.default_rng(1).bytes(size)
+    pipeline = written(lambda: Yield(value=fed.Echo(value=PlaceParam(place="value"), site="west")))
+    job = session.execute(pipeline, {"value": value})
+    seconds = took(job)
+    assert job.results() == [value]
+    return seconds, 2 * size * 8 / megabits / 1e6 / seconds
+
+
 @pytest.mark.parametrize("round_trip", [0.01, 0.1, 0.3])
 @pytest.mark.parametrize("loss", [0.0, 0.01, 0.05])
 def test_a_far_link_costs_round_trips(federation, fed, tmp_path, round_trip, loss):
@@ -58,29 +68,17 @@ def test_a_far_link_costs_round_trips(federation, fed, tmp_path, round_trip, los
 
 @pytest.mark.parametrize(("megabits", "size"), [(2, 1_000_000), (10, 10_000_000), (100, 50_000_000)])
 def test_a_slow_link_carries_what_it_can(federation, fed, tmp_path, megabits, size):
-    numpy = pytest.importorskip("numpy")
-    value = numpy.random.default_rng(1).bytes(size)
     with reached(federation, tmp_path, delay=0.025, rate=megabits * 125_000) as (session, _):
-        pipeline = written(lambda: Yield(value=fed.Echo(value=PlaceParam(place="value"), site="west")))
-        job = session.execute(pipeline, {"value": value})
-        seconds = took(job)
-        assert job.results() == [value]
-        share = 2 * size * 8 / megabits / 1e6 / seconds
+        seconds, share = there_and_back(session, fed, megabits, size)
         print(f"\n{size / 1e6:.0f} MB there and back: {seconds:.1f} s, {share:.0%} of the link")
 
 
 @pytest.mark.parametrize(("megabits", "size"), [(10, 10_000_000), (100, 50_000_000)])
 def test_a_value_crosses_two_slow_links_as_it_comes(federation, fed, tmp_path, megabits, size):
     """Its site's client is as far from the server as the application."""
-    numpy = pytest.importorskip("numpy")
-    value = numpy.random.default_rng(1).bytes(size)
     how = {"delay": 0.025, "rate": megabits * 125_000}
     with beyond(federation, "west", **how), reached(federation, tmp_path, **how) as (session, _):
-        pipeline = written(lambda: Yield(value=fed.Echo(value=PlaceParam(place="value"), site="west")))
-        job = session.execute(pipeline, {"value": value})
-        seconds = took(job)
-        assert job.results() == [value]
-        share = 2 * size * 8 / megabits / 1e6 / seconds
+        seconds, share = there_and_back(session, fed, megabits, size)
         print(f"\n{size / 1e6:.0f} MB over two links and back: {seconds:.1f} s, {share:.0%} of one of them")
 
 

@@ -83,7 +83,8 @@ def send(
             if answered is None:
                 if not go_on():
                     raise Unreachable("the lane is over")
-                since = since if under_way else time.monotonic()
+                if not under_way:
+                    since = time.monotonic()
                 continue
             piece, seconds, answer = answered
             under_way -= 1
