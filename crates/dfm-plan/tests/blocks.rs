@@ -1,7 +1,7 @@
 //! Do nets with blocks, on several sites and in any order of events, give what a plain interpreter of the pipeline
 //! gives?
 //!
-//! `DFM_PIPELINES` says how many random pipelines are tried instead of 500.
+//! `DFM_PIPELINES` says how many random pipelines are tried instead of 2,000.
 
 use dfm_net::{Argument, Carry, Move, Net, PlaceId, Source, Step, check_alone, check_whole};
 use dfm_plan::{Pipeline, Plan, plan};
@@ -15,7 +15,7 @@ use random::pipelines::{Picks, federation, pipeline};
 use random::reference::interpret;
 
 fn tries() -> u32 {
-    std::env::var("DFM_PIPELINES").ok().and_then(|text| text.parse().ok()).unwrap_or(500)
+    std::env::var("DFM_PIPELINES").ok().and_then(|text| text.parse().ok()).unwrap_or(2000)
 }
 
 fn planned(pipeline: &Pipeline) -> Plan {

@@ -1,5 +1,6 @@
 //! What happens when a block is entered, once, for each element, or not at all?
 
+use std::collections::BTreeSet;
 use std::sync;
 
 use super::{Action, Engine, Input};
@@ -59,7 +60,12 @@ impl<V: Value> Engine<V> {
         let at = block as usize;
         let each = self.blocks.blocks[at].each;
         let gathering = self.blocks.blocks[at].gathering.clone();
+        let early = self.blocks.blocks[at].entry.map(|place| self.take_early(place, frame)).unwrap_or_default();
         if !errors.is_empty() {
+            // They came before the error, and other sites have entered them.
+            for index in early {
+                self.enter_counted(block, &frame.child(index));
+            }
             for place in gathering {
                 if !each {
                     self.put(place, frame, Some(Token::Error(errors.clone())));
@@ -107,11 +113,16 @@ impl<V: Value> Engine<V> {
         for inner in 0..self.blocks.blocks.len() {
             let inside = &self.blocks.blocks[inner];
             let Some(place) = inside.entry.filter(|_| inside.parent == Some(block)) else { continue };
-            let early = self.sets.live_mut(frame).and_then(|set| set.early.remove(&(place, frame.clone())));
-            for index in early.unwrap_or_default() {
+            for index in self.take_early(place, frame) {
                 self.enter_next(place, frame, index);
             }
         }
+    }
+
+    /// The elements that came too early for a place, which are kept no longer.
+    fn take_early(&mut self, place: PlaceId, frame: &Frame) -> BTreeSet<u32> {
+        let set = self.sets.live_mut(frame);
+        set.and_then(|set| set.early.remove(&(place, frame.clone()))).unwrap_or_default()
     }
 
     /// Enters a block for one more element of a sequence that goes on. What comes before the block around it is entered
@@ -246,6 +257,46 @@ mod tests {
         }
         engine.lose("b", lost());
         std::iter::from_fn(|| engine.next_action()).any(|action| matches!(action, Action::Done))
+    }
+
+    #[test]
+    fn an_element_that_comes_before_the_start_is_there_although_its_sequence_ends_with_an_error() {
+        let rounds = rounds_in_a_loop();
+        let of_the_element = Transition { block: 1, ..rounds.transitions[2].clone() };
+        let net = Net {
+            blocks: rounds.blocks[..2].to_vec(),
+            places: vec![rounds.places[0].clone(), Place { transition: 1, ..rounds.places[1].clone() }],
+            transitions: vec![rounds.transitions[0].clone(), of_the_element],
+            ..rounds
+        };
+        assert_eq!(net.problem(), None);
+        let (all, element) = (Frame::of_param_set(0), Frame::of_param_set(0).child(0));
+        let end = Token::Error(vec![lost().into()]);
+        let told = [(0, &all, Token::Next(0)), (1, &element, Token::Value(Nothing)), (0, &all, end)];
+        for before in 0..=told.len() {
+            let mut engine: Engine<Nothing> = Engine::new(sync::Arc::new(net.clone()));
+            let mut taken = vec![];
+            for (at, (place, frame, token)) in told.iter().enumerate() {
+                if at == before {
+                    engine.start(&all, &HashMap::new());
+                }
+                taken.push(engine.deposit(*place, frame, Some(token.clone())));
+            }
+            engine.start(&all, &HashMap::new());
+            engine.stop(1);
+            assert_eq!(taken, [true; 3], "started before {before}");
+            let mut done: Vec<Action<Nothing>> = std::iter::from_fn(|| engine.next_action()).collect();
+            assert_eq!(done.pop(), Some(Action::Done), "started before {before}");
+            let frames: Vec<&Frame> = done
+                .iter()
+                .map(|action| match action {
+                    Action::Yield { frame, .. } => frame,
+                    other => panic!("{other:?}"),
+                })
+                .collect();
+            assert_eq!(frames, [&element, &all], "started before {before}");
+            assert_eq!(engine.live(), 0);
+        }
     }
 
     #[test]

@@ -37,6 +37,8 @@ pub fn execute(plan: &Plan, frames: u32, order: u64, dies: Option<(usize, usize)
     let mut dead = None;
     let mut turn = 0;
     let mut begun = vec![0; nets.len()];
+    // One site may hear last what it has to begin, after others' values have come to it.
+    let late = picks.pick(nets.len() as u64 + 1) as usize;
     while !events.is_empty() || dies.is_some_and(|_| dead.is_none()) {
         if let Some((lost, _)) = dies.filter(|(_, after)| dead.is_none() && (turn >= *after || events.is_empty())) {
             dead = Some(lost);
@@ -50,7 +52,10 @@ pub fn execute(plan: &Plan, frames: u32, order: u64, dies: Option<(usize, usize)
             events.extend((0..nets.len()).filter(|site| *site != lost).map(|site| Event::Lose(site, lost)));
             continue;
         }
-        let picked = picks.pick(events.len() as u64) as usize;
+        let mut picked = picks.pick(events.len() as u64) as usize;
+        while matches!(events[picked], Event::Start(site, _) if site == late) && picks.pick(16) > 0 {
+            picked = picks.pick(events.len() as u64) as usize;
+        }
         // What goes from one site to another for one place goes in its order.
         let to = |event: &Event| match event {
             Event::Deposit(from, to, place, frame, _) | Event::Item(from, to, place, frame, _) => {
