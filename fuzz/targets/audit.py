@@ -4,15 +4,14 @@
 import json
 import logging
 
-import atheris
+from fuzzing import fuzz, scratch, watched
 
-with atheris.instrument_imports(include=["dfm"]):
+with watched():
     from dfm._command.audit import _shown, verify
 from dfm.exec._audit_log import LOG, Audit, encoded
 from dfm.exec._session_key import PURPOSE, SessionKey
 from dfm.exec._site import Asker
 from dfm.flare._identity import sign
-from fuzzing import fuzz, scratch
 from kits import Root
 
 _folder = scratch()
@@ -28,7 +27,7 @@ def _honest(session: str) -> bytes:
         session,
         Asker("ada", "x", "lead"),
         logging.getLogger("dfm.fuzz"),
-        key=SessionKey(lambda content: sign(_credentials, PURPOSE, session, content)),
+        key=SessionKey(lambda content: sign(_credentials, PURPOSE, session, content), lambda *_: {}),
     )
     audit.call(1, "work.Add", None, encoded({"a": 1}))
     audit.left(1, "home", "work.Add", "number", 9, "0" * 64)

@@ -1,11 +1,10 @@
 """Do any bytes, as a batch of packets or what seals one, raise anything but what a lane expects?"""
 # pyright: basic, reportMissingImports=false
 
-import atheris
+from fuzzing import fuzz, scratch, watched
 
-with atheris.instrument_imports(include=["dfm"]):
+with watched():
     from dfm.flare import _channel, _identity, _order, _packets, _sealing, _signing, _window
-from fuzzing import fuzz, scratch
 from kits import Root
 
 _JOB = "0e9c1f6a-job"

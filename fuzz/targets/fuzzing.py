@@ -1,15 +1,22 @@
 """What do the targets in Python need? Seeds of honest encoders, and what may become of an input."""
-# pyright: basic, reportMissingImports=false
+# pyright: basic
 
+import importlib
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
-import atheris
-
+atheris: Any = importlib.import_module("atheris")
+"""Has no types, and is not there where types are checked."""
 ROOT = Path(__file__).resolve().parents[2]
 sys.path += [str(ROOT / "tests" / "attacks"), str(ROOT / "fuzz" / "targets")]
+
+
+def watched() -> Any:
+    """Within it, what is imported of dfm is watched for the ways that inputs take."""
+    return atheris.instrument_imports(include=["dfm"])
 
 
 def fuzz(name: str, seeds: Iterable[bytes], one: Callable[[bytes], None]) -> None:

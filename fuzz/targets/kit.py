@@ -4,12 +4,11 @@
 import contextlib
 import json
 
-import atheris
+from fuzzing import fuzz, scratch, watched
 
-with atheris.instrument_imports(include=["dfm"]):
+with watched():
     from dfm.flare import _identity, _kit
     from dfm.session import _keeping
-from fuzzing import fuzz, scratch
 from kits import Root
 
 _root = Root(scratch())

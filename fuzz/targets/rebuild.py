@@ -6,12 +6,11 @@ What bytes hardly reach: states are made of the parts that the ways to rebuild s
 
 from typing import Any
 
-import atheris
+from fuzzing import atheris, fuzz, watched
 
-with atheris.instrument_imports(include=["dfm"]):
+with watched():
     from dfm import _values
     from dfm.values import _builtin, _classes, _files
-from fuzzing import fuzz
 
 _values.set_policy(lenient=False, packages=["things"], modules=["things"], most_bytes=1 << 20)
 
@@ -36,7 +35,7 @@ TEXTS = [
 NUMBERS = [0, 1, -1, 2, 3, 8, 255, 1 << 31, 1 << 62, -(1 << 63), (1 << 64) - 1, 1 << 100, 10**300, 3**9000]
 
 
-def state(given: atheris.FuzzedDataProvider, depth: int = 0) -> Any:
+def state(given: Any, depth: int = 0) -> Any:
     what = given.ConsumeIntInRange(0, 15 if depth < 5 else 9)
     if what < 3:
         return given.PickValueInList(TEXTS)

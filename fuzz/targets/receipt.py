@@ -4,9 +4,9 @@
 import json
 import logging
 
-import atheris
+from fuzzing import fuzz, scratch, watched
 
-with atheris.instrument_imports(include=["dfm"]):
+with watched():
     from dfm._command.receipts import Trusted, _lines, verify
 from dfm.exec._contributions import Receipts
 from dfm.exec._deciding import Deciding
@@ -15,7 +15,6 @@ from dfm.exec._session_key import PURPOSE, SessionKey
 from dfm.exec._site import Asker
 from dfm.flare._identity import sign
 from dfm.session._receipt import whole_receipt
-from fuzzing import fuzz, scratch
 from kits import Root
 
 _root = Root(scratch())
@@ -33,7 +32,7 @@ def _part(site: str, key: SessionKey | None, **passed: object) -> str:
 
 
 _value = {"place": 0, "frame": "0", "node": 1, "sha256": "0" * 64, "bytes": 9}
-_key = SessionKey(lambda content: sign(_credentials, PURPOSE, "s1", content))
+_key = SessionKey(lambda content: sign(_credentials, PURPOSE, "s1", content), lambda *_: {})
 _honest = {
     "west": _part("west", _key, left=[{"to": "home"} | _value]),
     "home": _part("home", None, came=[{"from": "west"} | _value]),

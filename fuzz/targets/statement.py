@@ -4,11 +4,10 @@
 import base64
 import json
 
-import atheris
+from fuzzing import fuzz, scratch, watched
 
-with atheris.instrument_imports(include=["dfm"]):
+with watched():
     from dfm.flare import _channel, _identity, _signing
-from fuzzing import fuzz, scratch
 from kits import Root
 
 _JOB = "0e9c1f6a-job"

@@ -1,15 +1,14 @@
 """Do any bytes, as a table from another site, raise what no value may, read what is not theirs, or grow?"""
 # pyright: basic, reportMissingImports=false
 
-import atheris
+from fuzzing import fuzz, watched
 
-with atheris.instrument_imports(include=["dfm"]):
+with watched():
     from dfm import _values
     from dfm.values import _stream
     from dfm.values._arrow import stream
 import pyarrow
 import things
-from fuzzing import fuzz
 
 _MOST = 1 << 20
 _values.set_policy(lenient=False, packages=[], most_bytes=_MOST)

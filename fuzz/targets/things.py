@@ -80,7 +80,7 @@ def plain() -> list[Any]:
         [ValueError("no", 5), KeyError("k"), OSError(2, "no", "file")],
         [Colour.RED, Bits.ONE, Outer.Inner.A],
         [Point(1, 2.0), Named("n", Point(3))],
-        Model(Count=3, of=[Model(Count=1, more="extra")], at=datetime.datetime(2020, 1, 1)),
+        Model(Count=3, of=[Model.model_validate({"Count": 1, "more": "extra"})], at=datetime.datetime(2020, 1, 1)),
     ]
 
 

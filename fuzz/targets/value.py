@@ -1,12 +1,11 @@
 """Do any bytes, as a value from another site, raise what no value may, or become much larger than they are?"""
 # pyright: basic, reportMissingImports=false
 
-import atheris
+from fuzzing import fuzz, watched
 
-with atheris.instrument_imports(include=["dfm"]):
+with watched():
     from dfm import _values
 import things
-from fuzzing import fuzz
 
 _values.set_policy(lenient=False, packages=["things"], modules=["things"], most_bytes=1 << 20)
 
