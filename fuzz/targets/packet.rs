@@ -3,7 +3,7 @@
 #![no_main]
 
 use dfm_fuzz::{HOME, PLANS, write_seeds};
-use dfm_net::{Counts, Failure, Frame, Measured, NodeId, Noted, WaitingFiring};
+use dfm_net::{Counts, Failure, Frame, Measured, NodeId, Noted, Trace, WaitingFiring};
 use dfm_wire::{Buffer, Encoded, Ending, Message, Order, Outline, Payload, Running, Unfinished};
 use libfuzzer_sys::fuzz_target;
 
@@ -106,7 +106,8 @@ fn seeds() -> Vec<Message> {
         Message::WantReceipt(1),
         Message::Receipt(1, "{}".into()),
         Message::Asks(1, 2, frame(), "0f".into()),
-        Message::Note(1),
+        Message::Note(1, Some(Trace { id: (7, 8), span: 9, sampled: true })),
+        Message::Note(2, None),
         Message::Noted(1, vec![noted], Counts { known: 2, left_out: 3, ..Counts::default() }),
         Message::Start(1, Frame::of_param_set(0), vec![("x".into(), value())], vec![]),
         Message::Stop(1, 2),

@@ -5,7 +5,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use dfm_fuzz::{HOME, PLANS, Plain, Plainly, input, messages, turn, write_seeds};
-use dfm_net::{Net, Source};
+use dfm_net::{Net, Source, Trace};
 use dfm_runtime::{Limits, Site};
 use libfuzzer_sys::fuzz_target;
 
@@ -56,7 +56,7 @@ fn start(site: &mut Site<Plainly>, nets: &[Net]) {
     });
     let params: HashMap<String, Plain> = params.collect();
     site.measure(JOB);
-    site.note(JOB);
+    site.note(JOB, Some(Trace { id: (7, 8), span: 9, sampled: true }));
     site.start(JOB, &params);
     site.start(JOB, &params);
     site.stop(JOB);
