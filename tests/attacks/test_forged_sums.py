@@ -9,6 +9,7 @@ from dfm.errors import RefusedError
 from dfm.exec._counting import Counting
 from dfm.exec._deciding import Deciding
 from dfm.exec._leaving import Leaving
+from dfm.exec._noise import Noising
 from dfm.exec._policy import OWN, Leaves, SitePolicy
 from dfm.exec._release import Releasing
 from dfm.exec._session_key import PURPOSE, SessionKey
@@ -42,7 +43,8 @@ def leaving(site, policy=OWN):
     logger = logging.getLogger("dfm.test")
     deciding = Deciding(policy, site, ANN, logger, lambda _: None)
     counting = Counting(site, ANN.user, None, lambda: deciding.held().per_day)
-    return Leaving(site, deciding, counting, Releasing(site, ANN, logger, {}))
+    noising = Noising(site, ANN.user, lambda: None)
+    return Leaving(site, deciding, counting, Releasing(site, ANN, logger, {}), noising)
 
 
 def call(sums, step, job=1, **given):

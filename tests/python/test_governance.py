@@ -20,6 +20,7 @@ from dfm.exec import Release
 from dfm.exec._counting import Counting
 from dfm.exec._deciding import Deciding, _fits, _is_now
 from dfm.exec._leaving import Leaving
+from dfm.exec._noise import Noising
 from dfm.exec._policy import Constraint, Leaves, PerDay, SitePolicy, Suppress, When, read_file
 from dfm.exec._release import Releasing
 from dfm.testing import Asker, Federation
@@ -269,7 +270,7 @@ RELEASING = Releasing("east", ADA, logging.getLogger("east"), {})
 
 def leaving(**leaves) -> Leaving:
     deciding = Deciding(SitePolicy(leaves=Leaves(**leaves)), "east", ADA, logging.getLogger("east"), lambda _: None)
-    return Leaving("east", deciding, Counting("east", "u", None, PerDay), RELEASING)
+    return Leaving("east", deciding, Counting("east", "u", None, PerDay), RELEASING, Noising("east", "u", lambda: None))
 
 
 def tables(columns):

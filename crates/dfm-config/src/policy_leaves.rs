@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::fields::{Faults, Fields, listed};
 use crate::format::{DISCLOSURES, Form, Kind, Others, Shape, key, needed};
+use crate::policy_noise::{NOISE, Noise, noise};
 use crate::policy_rules::texts;
 use crate::tree::Entry;
 
@@ -53,6 +54,12 @@ pub static LEAVES: Shape = Shape {
             Kind::Shape(&SUMS),
             "Numbers leave masked, for sums of which nobody sees a part, whatever `kinds` and `disclosures` say; not if \
              not given.",
+        ),
+        key(
+            "noise",
+            Kind::Shape(&NOISE),
+            "Numbers leave with noise, such that what one user gets tells of one record no more than a budget allows; \
+             nothing else leaves then.",
         ),
         key("release", Kind::Shape(&RELEASE), "A class of the site's own that has the last word on each value."),
     ],
@@ -137,6 +144,8 @@ pub struct Leaves {
     pub rounding: Option<f64>,
     /// The least number of sites of sums that numbers leave for, masked.
     pub sums: Option<u64>,
+    /// What numbers get.
+    pub noise: Option<Noise>,
     /// Who has the last word.
     pub release: Option<Release>,
 }
@@ -187,6 +196,7 @@ pub fn leaves(entry: &Entry, faults: &mut Faults) -> Option<Leaves> {
         suppress: fields.get("suppress").and_then(|entry| suppress(entry, faults)),
         rounding: fields.amount("rounding", faults),
         sums: fields.get("sums").and_then(|entry| sums(entry, faults)),
+        noise: fields.get("noise").and_then(|entry| noise(entry, faults)),
         release: fields.get("release").and_then(|entry| release(entry, faults)),
     })
 }

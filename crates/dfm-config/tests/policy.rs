@@ -132,6 +132,37 @@ fn times_are_read_and_wrong_ones_explained() {
 }
 
 #[test]
+fn noise_is_read_and_what_could_be_none_is_explained() {
+    let policy = read(
+        "default: allow\nleaves: {noise: {epsilon: 0.5, delta: 1.0e-7, sensitivities: {a.B: 1, 'a.*': 0}, budget: {epsilon: 5, \
+         delta: 1.0e-5}}}\n",
+    )
+    .expect("it is valid");
+    let noise = policy.leaves.and_then(|leaves| leaves.noise).expect("it says noise");
+    assert_eq!((noise.epsilon, noise.delta), (0.5, Some(1e-7)));
+    assert_eq!(noise.sensitivities, [("a.B".to_owned(), 1.0), ("a.*".to_owned(), 0.0)]);
+    assert_eq!((noise.budget.epsilon, noise.budget.delta), (5.0, 1e-5));
+    let faults = told("leaves: {noise: {epsilon: 0, sensitivities: {a.B: -1, c: x}, budget: {}}}\n")
+        + &told("leaves: {noise: {epsilon: 2, sensitivities: {}, budget: {epsilon: 1}}}\n")
+        + &told("leaves: {noise: {epsilon: 1, delta: 1, sensitivities: {}, budget: {epsilon: 1}}}\n")
+        + &told("leaves: {noise: {}}\n");
+    for part in [
+        "`epsilon` must be a number above 0",
+        "`a.B` must be a number of at least 0",
+        "`c` must be a number of at least 0",
+        "`budget` needs `epsilon`",
+        "`budget` is less than one value costs",
+        "`delta` must be a number between 0 and 1",
+        "`budget` needs `delta`",
+        "`noise` needs `epsilon`",
+        "`noise` needs `sensitivities`",
+        "`noise` needs `budget`",
+    ] {
+        assert!(faults.contains(part), "no {part:?} in\n{faults}");
+    }
+}
+
+#[test]
 fn what_is_done_to_what_leaves_is_read_and_explained() {
     let policy = read(
         "default: allow\nleaves: {rounding: 0.5, suppress: {below: 5, counts: [n]}, release: {class: a.B, args: {x: 1}}}\n\

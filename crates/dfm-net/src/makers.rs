@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::{Net, PlaceId, TransitionId};
+use crate::{Net, PlaceId, Step, TransitionId};
 
 /// Which transitions of a site's net lead to other sites, and which to each other; made once for a net, as looking for
 /// them would take as long as the net is large.
@@ -45,7 +45,19 @@ impl Makers {
     /// leads there or, where that is no operation's, all from which something comes to it. `net` is the one that these
     /// were made of.
     pub fn operations(&self, net: &Net, place: PlaceId, site: &str) -> Vec<String> {
-        let mut next = self.leading(place, site).to_vec();
+        self.operations_of(net, self.leading(place, site).to_vec())
+    }
+
+    /// The operations whose results decide what is done, and so what is seen to leave: those of whose results there may be
+    /// something in a condition, in a loop's sequence or in whether rounds go on. `net` is the one that these were made of.
+    pub fn deciding(&self, net: &Net) -> Vec<String> {
+        let decides = |step: &Step| matches!(step, Step::Decide { .. } | Step::Split { .. } | Step::Again { .. });
+        let steps = net.transitions.iter().zip(&self.before).filter(|(transition, _)| decides(&transition.step));
+        self.operations_of(net, steps.flat_map(|(_, before)| before).copied().collect())
+    }
+
+    /// The operations among these transitions and, in the place of each that is none, among those that lead to it.
+    fn operations_of(&self, net: &Net, mut next: Vec<TransitionId>) -> Vec<String> {
         let mut seen: HashSet<TransitionId> = next.iter().copied().collect();
         let mut found = vec![];
         while let Some(at) = next.pop() {
@@ -57,5 +69,47 @@ impl Makers {
         found.sort_unstable();
         found.dedup();
         found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Arc, Argument, Block, Carry, Condition, Limits, NodeId, Place, Source, Transition};
+
+    #[test]
+    fn what_decides_is_every_operation_that_leads_to_a_condition() {
+        let node = || NodeId::Number(0);
+        let call = |name: &str| Step::Call {
+            node: node(),
+            operation: name.into(),
+            provider: None,
+            arguments: vec![],
+            limits: Limits::default(),
+        };
+        let collect = Step::Collect { node: node(), errors: crate::OnError::Fail };
+        let decide = Step::Decide { node: node(), condition: Condition::Truth(Argument::Slot(0)) };
+        let step = |step, to: Option<PlaceId>| Transition {
+            step,
+            block: 0,
+            outputs: to
+                .map(|place| Arc { site: None, place, carry: Carry::Value(vec![]), inward: false })
+                .into_iter()
+                .collect(),
+        };
+        let place = |transition| Place { transition, slot: 0, block: 0, source: Source::Here };
+        let net = Net {
+            site: "a".into(),
+            blocks: vec![Block::body()],
+            places: vec![place(3), place(4), place(1)],
+            transitions: vec![
+                step(call("x.First"), Some(2)),
+                step(call("x.Second"), Some(0)),
+                step(call("x.Other"), None),
+                step(collect, Some(1)),
+                step(decide, None),
+            ],
+        };
+        assert_eq!(Makers::new(&net).deciding(&net), ["x.Second"], "the second one's result is not the first one's");
     }
 }

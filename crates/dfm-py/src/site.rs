@@ -382,6 +382,11 @@ impl Site {
         Some((self.site.job_name(job)?.to_owned(), serde_json::to_string(&**net).ok()?))
     }
 
+    /// The operations of this site whose results decide what a job does here: in conditions, loops and rounds.
+    fn deciding(&mut self, job: u64) -> Vec<String> {
+        self.site.deciding(job)
+    }
+
     /// Counts one more try of a call; `False` if its job has had too many, and is refused.
     fn again(&mut self, call: u64) -> bool {
         self.site.again(call)

@@ -131,6 +131,7 @@ class SiteLoop:
             self.site.guard(adapters.leaving.judge, adapters.audit is not None)
         self.site.give_receipts(adapters.receipts.part)
         adapters.asking.pipeline = self.site.pipeline
+        adapters.noising.deciding = self.site.deciding
         opened = adapters.opens_pickles_of()
         self.site.open_pickles(opened)
         _values.policy.opens_users = adapters.homesite in opened

@@ -29,6 +29,7 @@ from dfm.exec._deciding import Deciding, are_all
 from dfm.exec._fitting import fitting
 from dfm.exec._instances import Instance, Run
 from dfm.exec._leaving import MASKED, Leaving
+from dfm.exec._noise import Noising
 from dfm.exec._policy import OWN, SitePolicy
 from dfm.exec._release import Declared, Releasing
 from dfm.exec._secrets import Masking, Secrets
@@ -227,7 +228,9 @@ class Adapters:
             one["operation"]: Declared(**one["disclosure"]) for one in settings["bindings"] if "disclosure" in one
         } | {DISCOVERY_PLACE: Declared("public", None)}
         releasing = Releasing(self.name, self.asker, logger, declared)
-        self.leaving = Leaving(self.name, self.deciding, self._counting, releasing, self.audit)
+        self.noising = Noising(self.name, self.asker.user, lambda: self.deciding.held().learnt)
+        """What its user has learnt, of what has noise."""
+        self.leaving = Leaving(self.name, self.deciding, self._counting, releasing, self.noising, self.audit)
         """Which values may leave."""
         self._sums = Sums(self.name, key, self.leaving)
         self._masking = Masking(self.telling.secrets)
@@ -467,6 +470,8 @@ class Adapters:
     ) -> None:
         try:
             asks = self.deciding.check(operation, given, defaults)
+            if job is not None and (leaves := self.deciding.held().leaves) is not None and leaves.noise is not None:
+                self.noising.check(leaves.noise, job)
             wanted = asks is not None or self.audit is not None or self._counting.wants_questions()
             asked = encoded(given) if wanted else ""
             if asks is not None:

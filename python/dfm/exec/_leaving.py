@@ -20,6 +20,7 @@ from dfm.exec._audit_log import Audit
 from dfm.exec._coarse import CoarseError, rounded, without_small
 from dfm.exec._counting import Counting
 from dfm.exec._deciding import Deciding
+from dfm.exec._noise import Noising
 from dfm.exec._parts import DEEPEST, TABLES, fields, is_fewer, type_name
 from dfm.exec._policy import Leaves
 from dfm.exec._release import Releasing
@@ -58,11 +59,18 @@ class Leaving:
     """Judges what leaves a site in a session."""
 
     def __init__(
-        self, site: str, deciding: Deciding, counting: Counting, releasing: Releasing, audit: Audit | None = None
+        self,
+        site: str,
+        deciding: Deciding,
+        counting: Counting,
+        releasing: Releasing,
+        noising: Noising,
+        audit: Audit | None = None,
     ) -> None:
         """`deciding` has the policy; `counting` what the user has been given today; `releasing` the class that has the
-        last word; `audit` gets what leaves."""
+        last word; `noising` what the user has learnt; `audit` gets what leaves."""
         self._releasing = releasing
+        self._noising = noising
         self._audit = audit
         self._where = f"site '{site}'"
         self._deciding = deciding
@@ -130,7 +138,8 @@ class Leaving:
         return ""
 
     def _fit(self, value: object, to: str, operation: str | None, makers: list[str]) -> Any:
-        """What may leave for a value. What is counted in it is looked at as it was counted: rounding comes last."""
+        """What may leave for a value. What is counted in it is looked at as it was counted: noise and rounding
+        come last."""
         if (leaves := self._deciding.policy().leaves) is None:
             return value
         self._check_declared(leaves, makers)
@@ -140,6 +149,8 @@ class Leaving:
             if leaves.release is not None:
                 value = self._releasing.released(leaves.release, value, to, operation, makers)
             self._check(leaves, value, 0)
+            if leaves.noise is not None:
+                value = self._noising.noised(leaves.noise, value, operation, makers)
             return value if leaves.rounding is None else rounded(value, leaves.rounding)
         except CoarseError as error:
             raise RefusedError(f"{self._where} lets not leave, by {error.rule} of its policy, {error}") from None

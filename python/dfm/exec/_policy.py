@@ -118,6 +118,27 @@ class ReleasePolicy:
 
 
 @dataclasses.dataclass(frozen=True)
+class Budget:
+    """How much all values together may cost that leave for one user."""
+
+    epsilon: float
+    delta: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Noise:
+    """What numbers get that leave, by differential privacy."""
+
+    epsilon: float
+    """What each value costs."""
+    sensitivities: list[tuple[str, float]]
+    """Patterns of operations, the first of which that fits holds, and by how much one record moves their results."""
+    budget: Budget
+    delta: float | None = None
+    """What each value costs of this; None for the noise of Laplace, which costs none."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Leaves:
     """What a value may be that leaves a site; None for what is not bounded."""
 
@@ -139,12 +160,14 @@ class Leaves:
     """What numbers are multiples of."""
     sums: int | None = None
     """The least number of sites of sums that numbers leave for, masked; None for no such sum."""
+    noise: Noise | None = None
+    """What numbers get."""
     release: ReleasePolicy | None = None
     """Who has the last word."""
 
     def asks_who_made_it(self) -> bool:
         """Whether it matters which operations have made a value."""
-        return self.disclosures is not None or self.release is not None
+        return self.disclosures is not None or self.release is not None or self.noise is not None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -202,6 +225,8 @@ class SitePolicy:
     """Where they keep what each user has asked for in a day; None where each process counts alone."""
     requests: Path | None = None
     """Where they keep what a person has to approve; None where nobody can."""
+    learnt: Path | None = None
+    """Where they keep what each user has learnt, of what has noise; None where each process keeps it alone."""
     path: Path | None = None
     """Its file, whether it is there or not; None for a site without one."""
     text: str = ""
@@ -216,7 +241,8 @@ class SitePolicy:
             PolicyError: it is broken.
         """
         assert self.path is not None
-        return dataclasses.replace(read_file(self.path), calls=self.calls, counts=self.counts, requests=self.requests)
+        kept = {name: getattr(self, name) for name in ("calls", "counts", "requests", "learnt")}
+        return dataclasses.replace(read_file(self.path), **kept)
 
 
 OWN = SitePolicy()
@@ -230,9 +256,8 @@ def read_policy(kit: Path) -> SitePolicy:
         PolicyError: it is broken.
     """
     folder = kit / "sessions"
-    return dataclasses.replace(
-        read_file(kit / FILE, kit / "audit"), calls=folder / ".calls", counts=folder, requests=kit / "requests"
-    )
+    kept = {"calls": folder / ".calls", "counts": folder, "requests": kit / "requests", "learnt": kit / "learnt"}
+    return dataclasses.replace(read_file(kit / FILE, kit / "audit"), **kept)
 
 
 def read_file(path: Path, audit: Path | None = None) -> SitePolicy:
@@ -272,9 +297,13 @@ def read_file(path: Path, audit: Path | None = None) -> SitePolicy:
 
 
 def _leaves(decided: dict[str, Any]) -> Leaves:
-    parts = {"suppress": Suppress, "release": ReleasePolicy}
+    parts = {"suppress": Suppress, "noise": _noise, "release": ReleasePolicy}
     made: dict[str, Any] = {name: kind(**decided[name]) for name, kind in parts.items() if decided[name] is not None}
     return Leaves(**decided | made)
+
+
+def _noise(budget: dict[str, float], sensitivities: list[tuple[str, float]], **decided: Any) -> Noise:
+    return Noise(budget=Budget(**budget), sensitivities=[(pattern, by) for pattern, by in sensitivities], **decided)
 
 
 def _audit(decided: dict[str, Any] | None, path: Path, folder: Path | None) -> AuditPolicy | None:

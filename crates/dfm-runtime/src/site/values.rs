@@ -164,6 +164,11 @@ impl<H: Host> Site<H> {
         Some(described(net, *makers.leading(place, site).first()?))
     }
 
+    /// The operations of this site whose results decide what a job does here.
+    pub fn deciding(&mut self, id: JobId) -> Vec<String> {
+        self.makers(id).map_or(vec![], |(net, makers)| makers.deciding(net))
+    }
+
     /// A job's net, and what leads where in it.
     fn makers(&mut self, id: JobId) -> Option<(&Net, &Makers)> {
         let job = self.jobs.get_mut(&id)?;
