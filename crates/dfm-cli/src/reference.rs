@@ -186,6 +186,11 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("`smallest-group`", "column: n\nat-least: 10"),
     ("`disclosure`", "aggregate: {min-group: 10}"),
     ("`aggregate`", "min-group: 10"),
+    (
+        "`noise`",
+        "epsilon: 0.5\nsensitivities: {stats.Count: 1, stats.TotalAge: 120, \"catalogue.*\": 0}\nbudget: {epsilon: 20}",
+    ),
+    ("`budget`", "epsilon: 20"),
     ("`suppress`", "below: 10\ncounts: [n, \"count*\"]"),
     ("`sums`", "at-least: 5"),
     ("`release`", "class: clinic.release.Checked\nargs: {most: 100}"),
