@@ -5,7 +5,7 @@ import json
 
 import pytest
 from dfm import _native
-from dfm.api import BestOf, EachSite, Equal, ErrorToken, ForEach, If, Pipeline, PlaceParam, Yield
+from dfm.api import BestOf, EachSite, Equal, ErrorToken, ForEach, If, Pipeline, PlaceParam, Repeat, Yield
 from dfm.errors import JobError, PipelineError, PlanError
 from dfm.session import JobStatus
 from dfm.testing import Federation
@@ -244,3 +244,51 @@ def test_what_cannot_be_written_is_refused_with_both_lines(fed):
         assert told.count(HERE) == 2 or told.count(HERE) == 3, told
     assert "at_least=3, but sites names only 2" in refusal(lambda: EachSite(sites=["a", "b"], at_least=3))
     assert "1 or more, not 0" in refusal(lambda: EachSite(at_least=0))
+
+
+def test_parts_of_an_aggregation_meet_where_a_saved_plan_says_so(session, fed, tmp_path):
+    def build():
+        with Repeat(start={"n": 1}, at_most=3) as rounds:
+            with EachSite(sites=["home", "server", "east", "west"]) as here:
+                one = fed.Add(site=here, a=rounds["n"], b=1)
+            sums = fed.Sum(site="server", parts=here.collect(one))
+            rounds.next(n=sums)
+        Yield(value=rounds.result("n"))
+
+    assert "its parts go straight to it" in session.prepare(written(build)).explain()
+    saved = tmp_path / "plan.json"
+    session.prepare(written(build)).save_to_file(saved)
+    document = json.loads(saved.read_text())
+    (sums,) = (one for one in document["statements"] if one.get("operation") == "work.Sum")
+    assert sums["meets"] == [], "the plan leaves nothing open"
+    sums["meets"] = [{"site": "east", "of": ["east", "west"]}]
+    saved.write_text(json.dumps(document))
+    pipeline = Pipeline.load_from_file(saved)
+    assert [one.get("meets") for one in pipeline.model_dump()["statements"]].count(sums["meets"]) == 1
+    told = session.prepare(pipeline).explain()
+    assert "its parts are put together on their way: east, west at east" in told
+    assert "work.Sum at east: parts of an aggregation meet here on their way" in told
+    assert session.run(pipeline) == session.run(written(build)) == {"yield": [148]}
+
+    sums["meets"] = [{"site": "east"}]
+    with pytest.raises(PipelineError, match="where parts meet"):
+        Pipeline.model_validate_json(json.dumps(document))
+    sums["meets"] = [{"site": "west", "of": ["east", "home"]}]
+    with pytest.raises(PlanError, match="that of west is not among them"):
+        session.prepare(Pipeline.model_validate_json(json.dumps(document)))
+
+
+def test_an_error_on_the_way_is_told_once_with_the_line_of_the_aggregation(session, fed):
+    def build():
+        with EachSite(sites=["home", "east", "west"]) as here:
+            word = fed.Echo(site=here, value="no number")
+        Yield(value=fed.Sum(site="server", parts=here.collect(word)))
+
+    document = written(build).model_dump()
+    (at,) = (n for n, one in enumerate(document["statements"]) if one.get("operation") == "work.Sum")
+    document["statements"][at]["meets"] = [{"site": "east", "of": ["east", "west"]}]
+    job = session.execute(Pipeline.model_validate_json(json.dumps(document)), {})
+    assert job.wait_until_finished(30)
+    (error,) = (error for token in job.errors for error in token.errors)
+    assert (error.site, error.type) == ("east", "TypeError")
+    assert error.line == f"the pipeline's JSON: statement {at}"

@@ -191,6 +191,7 @@ const EXAMPLES: &[(&str, &str)] = &[
         "epsilon: 0.5\nsensitivities: {stats.Count: 1, stats.TotalAge: 120, \"catalogue.*\": 0}\nbudget: {epsilon: 20}",
     ),
     ("`budget`", "epsilon: 20"),
+    ("`reduce`", "associative: true\ncommutative: true"),
     ("`suppress`", "below: 10\ncounts: [n, \"count*\"]"),
     ("`sums`", "at-least: 5"),
     ("`release`", "class: clinic.release.Checked\nargs: {most: 100}"),

@@ -58,11 +58,15 @@ fn operation(of: &Operation, bindings: &[&Binding]) -> Value {
     let returns = of.returns.as_ref().and_then(type_name);
     let mut others = bindings.iter().filter_map(|binding| binding.returns.as_ref());
     let agreed = others.all(|other| type_name(other) == returns);
-    json!({
+    let mut facts = json!({
         "description": of.description,
         "returns": returns.filter(|_| agreed),
         "parameters": parameters,
-    })
+    });
+    if let Some(reduce) = of.reduce {
+        facts["reduce"] = json!(reduce);
+    }
+    facts
 }
 
 /// Schema that becomes a model → its fields that always have a value, with their types' names.

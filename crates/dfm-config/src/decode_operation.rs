@@ -9,11 +9,11 @@ use serde_json::Value;
 use crate::decode_disclosure::disclosure;
 use crate::decode_schema::{Schemas, check_entries, named_type};
 use crate::fields::{Faults, Fields, listed, meant, text, wrong_type};
-use crate::format::{OPERATION, PARAMETER};
+use crate::format::{OPERATION, PARAMETER, REDUCE};
 use crate::names::{advice, invalid_name, is_identifier, is_name};
 use crate::tree::{Data, Entries, Entry};
 use crate::value::misfit;
-use crate::{Accepts, Operation, Parameter, Type};
+use crate::{Accepts, Operation, Parameter, Reduce, Type};
 
 /// What else dfm reads in a parameter, for recognising slips.
 const KEYWORDS: &[&str] = &[
@@ -121,8 +121,33 @@ fn operation(name: &str, entry: &Entry, schemas: &Schemas, faults: &mut Faults) 
     let description = fields.text("description", faults).unwrap_or_default();
     let returns = fields.get("returns").and_then(|entry| named_type(&entry.value, "returns", faults));
     let disclosure = fields.get("disclosure").and_then(|entry| disclosure(entry, faults));
+    let reduce = fields.get("reduce").and_then(|entry| reduce(entry, parameters.len(), faults));
     let good = !faults[before..].iter().any(Diagnostic::is_error);
-    good.then_some(Operation { span: entry.key, description, parameters, returns, disclosure })
+    good.then_some(Operation { span: entry.key, description, parameters, returns, disclosure, reduce })
+}
+
+/// `reduce` of an operation that has so many parameters.
+fn reduce(entry: &Entry, parameters: usize, faults: &mut Faults) -> Option<Reduce> {
+    let fields = Fields::of(&REDUCE, &entry.value, entry.key, faults)?;
+    let associative = fields.need("associative", faults)?;
+    if fields.flag("associative", faults) == Some(false) {
+        faults.push(
+            Diagnostic::error("config-wrong-value", "`associative` can only be `true`")
+                .at(associative.value.span, "nothing could be put together before all of it is there")
+                .help("leave `reduce` out"),
+        );
+    }
+    if parameters != 1 {
+        faults.push(
+            Diagnostic::error(
+                "config-wrong-value",
+                format!("an operation with `reduce` has one parameter, and this one has {parameters}"),
+            )
+            .at(entry.key, "expected one parameter, for what it puts together")
+            .help("what else it needs can be a constant in its bindings' `args`"),
+        );
+    }
+    Some(Reduce { commutative: fields.flag("commutative", faults).unwrap_or(false) })
 }
 
 fn check_name(name: &str, span: Span, faults: &mut Faults) {

@@ -224,6 +224,25 @@ pub static OPERATION: Shape = Shape {
             "What its results tell of the data: `records`, single ones; `aggregate`, groups of them; `model`, what was \
              learnt from them; `public`, nothing. A site's policy may hold to it; what says nothing is `records` there.",
         ),
+        key(
+            "reduce",
+            Kind::Shape(&REDUCE),
+            "That it puts together what sites made, and may do so with some of it on its way to the others.",
+        ),
+    ],
+};
+
+/// `reduce` of an operation.
+pub static REDUCE: Shape = Shape {
+    what: "`reduce`",
+    others: Others::Refused,
+    keys: &[
+        needed(
+            "associative",
+            Kind::Flag,
+            "Only `true`: what it makes of some parts may take their place among the others.",
+        ),
+        key("commutative", Kind::Flag, "Whether the order of the parts makes no difference; `false` if not given."),
     ],
 };
 

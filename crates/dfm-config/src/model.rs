@@ -50,6 +50,15 @@ pub struct Operation {
     pub returns: Option<Type>,
     /// What its results tell of the data that they are made of, where the file says so.
     pub disclosure: Option<Disclosure>,
+    /// How it may be applied to parts of what it puts together, where the file says so.
+    pub reduce: Option<Reduce>,
+}
+
+/// That an operation's result for some parts may take their place among the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Reduce {
+    /// Whether the order of the parts makes no difference.
+    pub commutative: bool,
 }
 
 /// What results tell of the data that they are made of, as whoever declares an operation answers for.

@@ -692,6 +692,12 @@ pub static CODES: &[Code] = &[
         "Give numbers as the message says.",
     ),
     code(
+        "plan-meets",
+        "A saved plan has parts of an aggregation meet where they cannot.",
+        "`\"meets\": [{\"site\": \"north\", \"of\": [\"east\", \"west\"]}]` where `north` no longer offers the operation",
+        "Plan the pipeline that it was saved from again.",
+    ),
+    code(
         "plan-missing-parameter",
         "An operation needs a parameter that is not given.",
         "`GreetMe(site=\"office\")` without `name`",

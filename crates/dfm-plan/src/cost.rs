@@ -7,7 +7,7 @@
 //! link. What stands in a branch counts as if the branch were taken.
 
 use crate::graph::{Candidate, Graph, Known};
-use crate::{Argument, FedInfo, ForEachStatement, SendCost};
+use crate::{Argument, ComputeCost, FedInfo, ForEachStatement, SendCost};
 
 /// What sending costs where the federation does not say it: so much that it is chosen only where nothing else serves.
 pub(crate) const UNKNOWN: f64 = 1e6;
@@ -116,6 +116,13 @@ impl Costs {
         }
     }
 
+    /// How long a node computes with so much in all its firings, and how big its result is.
+    pub fn computing(&self, node: usize, cost: &ComputeCost, bytes: f64) -> (f64, f64) {
+        let own = self.own[node];
+        let seconds = cost.fixed_time * own.rounds + time_at(cost.compute_throughput, bytes);
+        (seconds, cost.fixed_size * own.firings + cost.output_factor * bytes)
+    }
+
     fn send_cost(&self, from: usize, to: usize) -> Option<&SendCost> {
         let row = &self.send[from];
         let own = row.binary_search_by_key(&to, |(site, _)| *site).ok().map(|at| &row[at].1);
@@ -148,10 +155,8 @@ impl Costs {
             bytes += if own.firings > tokens && tokens > 0.0 { size * own.firings / tokens } else { size };
         }
         if let Some(offer) = candidate.offer {
-            let cost = &offer.compute_cost;
-            run.compute = cost.fixed_time * own.rounds + time_at(cost.compute_throughput, bytes);
+            (run.compute, run.size) = self.computing(node, &offer.compute_cost, bytes);
             run.finish += run.compute;
-            run.size = cost.fixed_size * own.firings + cost.output_factor * bytes;
         } else {
             run.size = bytes;
         }

@@ -84,6 +84,7 @@ pub fn discover(
         each_sites: vec![],
         copies: vec![],
         optional: vec![],
+        meets: vec![],
         warnings: vec![],
     })
 }

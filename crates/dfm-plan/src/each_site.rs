@@ -14,11 +14,12 @@ use crate::check::{check_written, shown};
 use crate::offers::misfit;
 use crate::secure_sum::{self, Given, with_steps};
 use crate::{
-    Argument, Condition, EachSiteStatement, FedInfo, GatheredStatement, Offer, OperationStatement, Pipeline, Problem,
-    SiteChoice, Statement,
+    Argument, Condition, EachSiteStatement, FedInfo, GatheredStatement, Meeting, Offer, OperationStatement, Pipeline,
+    Problem, SiteChoice, Statement,
 };
 
 /// A pipeline without `EachSite`.
+#[derive(Clone)]
 pub(crate) struct Expanded {
     pub pipeline: Pipeline,
     /// Each copy of a node, and the node.
@@ -29,6 +30,8 @@ pub(crate) struct Expanded {
     pub each: Vec<(NodeId, Vec<String>)>,
     /// Whether there are steps of secure sums in it.
     adds: bool,
+    /// Each aggregation over sites whose parts may meet on their way, and where they do.
+    pub meets: IndexMap<NodeId, Vec<Meeting>>,
 }
 
 impl Expanded {
@@ -57,8 +60,8 @@ pub(crate) fn expand(
     allowed: Option<&[String]>,
 ) -> Result<Expanded, Vec<Problem>> {
     let bodies = Bodies::new(pipeline);
-    let (copies, optional, each) = Default::default();
-    let mut made = Expanded { pipeline: pipeline.clone(), copies, optional, each, adds: false };
+    let (copies, optional, each, meets) = Default::default();
+    let mut made = Expanded { pipeline: pipeline.clone(), copies, optional, each, adds: false, meets };
     let mut problems = bodies.misplaced(pipeline);
     if pipeline.statements.iter().any(|statement| matches!(statement, Statement::EachSite(_))) {
         problems.extend(check_written(pipeline));

@@ -9,6 +9,7 @@ use crate::Plan;
 use crate::check::shown as shown_node;
 use crate::cost::{Costs, UNKNOWN, elements_of, known_elements};
 use crate::graph::{Graph, Known, Node};
+use crate::meet::told;
 use crate::place::Placed;
 
 /// One frame of a plan, as its federation's costs let it be expected.
@@ -137,6 +138,7 @@ pub fn explain(plan: &Plan, estimate: &Estimate) -> String {
         let count = if sites.len() == 1 { "1 site".to_owned() } else { format!("{} sites", sites.len()) };
         lines.push(format!("{:>4}  the body of this EachSite runs at {count}: {}", shown_node(node), sites.join(", ")));
     }
+    lines.extend(told(&plan.meets));
     for (placement, node) in plan.placements.iter().zip(operations) {
         let place = at(&placement.site, &placement.provider);
         let id = shown_node(&placement.node);

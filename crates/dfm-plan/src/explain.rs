@@ -47,6 +47,9 @@ fn seconds_until_used(graph: &Graph<'_>, costs: &Costs, placed: &Placed, node: u
 
 fn why(limits: Limits, chosen: &Alternative, others: &[Alternative]) -> String {
     let Some(next) = others.first() else {
+        if limits.meeting {
+            return "parts of an aggregation meet here on their way".to_owned();
+        }
         if limits.copied {
             return "an EachSite runs it at each of its sites".to_owned();
         }

@@ -40,6 +40,16 @@ pub struct OperationInfo {
     pub returns: Option<serde_json::Value>,
     /// Name → parameter.
     pub parameters: IndexMap<String, ParameterInfo>,
+    /// How it may be applied to parts of what it puts together; `None` if it may not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reduce: Option<Reduce>,
+}
+
+/// That an operation's result for some parts may take their place among the others.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reduce {
+    /// Whether the order of the parts makes no difference.
+    pub commutative: bool,
 }
 
 /// One parameter of an operation.

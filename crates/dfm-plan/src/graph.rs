@@ -95,6 +95,8 @@ pub(crate) struct Limits {
     pub named: bool,
     /// It is a copy that an `EachSite` made for the site.
     pub copied: bool,
+    /// Parts of an aggregation meet there.
+    pub meeting: bool,
     /// The pipeline lists sites.
     pub listed: bool,
     /// The session is restricted to some sites, and one that offers the operation is not among them.

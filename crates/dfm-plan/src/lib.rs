@@ -16,6 +16,7 @@ mod explain;
 mod fed_info;
 mod graph;
 mod measure;
+mod meet;
 mod mermaid;
 mod offers;
 mod picture;
@@ -33,13 +34,13 @@ mod suggest;
 pub use crossings::{Crossing, crossings};
 pub use discover::{DISCOVERY_MODE, discover, explain_discovery};
 pub use estimate::{Estimate, EstimatedEdge, EstimatedNode, explain, shown_bytes, shown_seconds};
-pub use fed_info::{ComputeCost, FedInfo, Offer, OperationInfo, ParameterInfo, SendCost, SiteInfo};
+pub use fed_info::{ComputeCost, FedInfo, Offer, OperationInfo, ParameterInfo, Reduce, SendCost, SiteInfo};
 pub use measure::{MeasuredNode, MeasuredRun, compare, explain_run};
 pub use mermaid::mermaid;
 pub use picture::picture;
 pub use pipeline::{
     AgainStatement, Argument, CollectStatement, Condition, EachSiteStatement, ForEachStatement, GatherStatement,
-    GatheredStatement, IfStatement, OperationStatement, OtherwiseStatement, OutcomeStatement, Pipeline,
+    GatheredStatement, IfStatement, Meeting, OperationStatement, OtherwiseStatement, OutcomeStatement, Pipeline,
     RepeatStatement, Retry, SecureSumStatement, SiteChoice, Statement, TryFromCacheStatement, WriteToCacheStatement,
     YieldStatement,
 };

@@ -3,7 +3,7 @@
 use dfm_net::{Comparison, NodeId, OnError, Selector};
 use indexmap::IndexMap;
 use serde::de::Error;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
 use crate::Problem;
@@ -105,6 +105,20 @@ pub struct OperationStatement {
     /// Seconds that one try may take.
     #[serde(default)]
     pub timeout: Option<f64>,
+    /// Of an aggregation over sites: where some of its parts meet on their way, in order; `None` where the planner
+    /// decides.
+    #[serde(default)]
+    pub meets: Option<Vec<Meeting>>,
+}
+
+/// Some parts of an aggregation over sites, which it is applied to before the others. What it makes of them stands in
+/// their place, under the name of the site.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Meeting {
+    /// Where.
+    pub site: String,
+    /// The parts, by the sites that they come from.
+    pub of: Vec<String>,
 }
 
 /// How a failed operation is tried again.

@@ -6,12 +6,13 @@ use serde::{Deserialize, Serialize};
 use crate::check::check;
 use crate::cost::Costs;
 use crate::cut::cut_at_borders;
-use crate::each_site::{expand, told_once};
+use crate::each_site::{Expanded, expand, told_once};
 use crate::estimate::{Estimate, estimate};
 use crate::explain::{placements, warnings};
 use crate::graph::{Graph, Known};
-use crate::place::place_nodes;
-use crate::{Argument, DISCOVERY_MODE, FedInfo, Pipeline, Problem};
+use crate::meet::{settle, where_sooner, worth_trying};
+use crate::place::{Placed, Score, place_nodes};
+use crate::{Argument, DISCOVERY_MODE, FedInfo, Meeting, Pipeline, Problem};
 
 /// What every site has to do, and why there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,6 +40,9 @@ pub struct Plan {
     /// Those of them that their `EachSite` may leave out.
     #[serde(default)]
     pub optional: Vec<String>,
+    /// Each aggregation over sites whose parts may meet on their way, and where they do.
+    #[serde(default)]
+    pub meets: Vec<(NodeId, Vec<Meeting>)>,
     /// What the user should know, although the plan stands.
     pub warnings: Vec<String>,
 }
@@ -111,38 +115,62 @@ pub fn plan_and_estimate(
         let help = "run it, which shows what the sites answer; with mode='execute' it can be planned".to_owned();
         return Err(vec![Problem::new("plan-mode", None, message, Some(help))]);
     }
-    let expanded = expand(fed, pipeline, home, options.allowed)?;
+    let mut expanded = expand(fed, pipeline, home, options.allowed)?;
     let fed = &expanded.offered(fed);
-    let mut graph = check(fed, &expanded.pipeline, home, options.allowed)
-        .map_err(|problems| told_once(problems, &expanded.copies))?;
-    for node in &mut graph.nodes {
-        let NodeId::Name(name) = node.statement.node() else { continue };
-        let site = fed.sites.get_index(node.candidates[0].site).map(|(site, _)| format!("@{site}"));
-        node.limits.copied = expanded.copies.contains_key(name) && site.is_some_and(|site| name.ends_with(&site));
-    }
+    settle(fed, &mut expanded)?;
+    let expanded = where_sooner(expanded, |expanded| {
+        let (graph, costs, placed) = place(fed, expanded, home, options)?;
+        let more = worth_trying(fed, expanded, &graph, &costs, &placed, options.allowed);
+        Ok((placed.runs.iter().fold(Score::default(), Score::with), more))
+    })?;
+    let (graph, costs, placed) = place(fed, &expanded, home, options)?;
     let home_index = fed.sites.get_index_of(home).expect("it was checked");
-    let costs = Costs::new(fed, &graph, home_index, options.elements);
-    let placed = place_nodes(&graph, &costs);
     let nets = cut_at_borders(fed, &graph, &placed, home_index);
     check_whole(&nets).map_err(|why| {
         let help = "please report it with the pipeline; nothing was run".to_owned();
         vec![Problem::new("plan-unsound", None, format!("this plan might not come to its end: {why}"), Some(help))]
     })?;
     let (params, yields) = place_names(&graph);
+    let placements = placements(fed, &graph, &costs, &placed);
+    let warnings = warnings(fed, &graph, &costs, &placed);
+    let estimate = estimate(fed, &graph, &costs, &placed, options.elements);
     let plan = Plan {
         format: 1,
         name: pipeline.name.clone().unwrap_or_else(|| "pipeline".to_owned()),
         home: home.to_owned(),
         nets,
-        placements: placements(fed, &graph, &costs, &placed),
+        placements,
         params,
         yields,
         each_sites: expanded.each,
         copies: expanded.copies.into_iter().collect(),
         optional: expanded.optional,
-        warnings: warnings(fed, &graph, &costs, &placed),
+        meets: expanded.meets.into_iter().collect(),
+        warnings,
     };
-    Ok((plan, estimate(fed, &graph, &costs, &placed, options.elements)))
+    Ok((plan, estimate))
+}
+
+/// A checked pipeline, with what it costs and where its nodes are.
+fn place<'a>(
+    fed: &'a FedInfo,
+    expanded: &'a Expanded,
+    home: &str,
+    options: &Options<'_>,
+) -> Result<(Graph<'a>, Costs, Placed), Vec<Problem>> {
+    let mut graph = check(fed, &expanded.pipeline, home, options.allowed)
+        .map_err(|problems| told_once(problems, &expanded.copies))?;
+    for node in &mut graph.nodes {
+        let NodeId::Name(name) = node.statement.node() else { continue };
+        let site = fed.sites.get_index(node.candidates[0].site).map(|(site, _)| format!("@{site}"));
+        let origin = expanded.copies.get(name);
+        node.limits.meeting = origin.is_some_and(|origin| expanded.meets.contains_key(origin));
+        node.limits.copied = origin.is_some() && site.is_some_and(|site| name.ends_with(&site));
+    }
+    let home = fed.sites.get_index_of(home).expect("it was checked");
+    let costs = Costs::new(fed, &graph, home, options.elements);
+    let placed = place_nodes(&graph, &costs);
+    Ok((graph, costs, placed))
 }
 
 fn place_names(graph: &Graph<'_>) -> (Vec<String>, Vec<String>) {

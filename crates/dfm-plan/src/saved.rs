@@ -29,6 +29,9 @@ pub fn saved(plan: &Plan, pipeline: &str) -> String {
             statement["site"] = json!(placement.site);
             statement["provider"] = json!(placement.provider);
         }
+        if let Some((_, meets)) = plan.meets.iter().find(|(node, _)| json!(node) == statement["node"]) {
+            statement["meets"] = json!(meets);
+        }
     }
     format!("{document:#}\n")
 }

@@ -50,7 +50,8 @@ pub(crate) fn with_steps(fed: &FedInfo) -> FedInfo {
                 compute_cost: ComputeCost::default(),
             });
         }
-        let info = OperationInfo { description: String::new(), returns: None, parameters: IndexMap::new() };
+        let info =
+            OperationInfo { description: String::new(), returns: None, parameters: IndexMap::new(), reduce: None };
         fed.operations.insert(operation, info);
     }
     fed
@@ -178,6 +179,8 @@ impl Steps<'_> {
             block: self.sum.block.clone(),
             retry: None,
             timeout: None,
+            // Nothing of it is put together on its way.
+            meets: Some(vec![]),
         }
     }
 

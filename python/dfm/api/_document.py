@@ -60,6 +60,8 @@ def write_statements(graph: Graph) -> Iterator[dict[str, Any]]:
         match statement:
             case Operation():
                 written = _operation(common, cast(Operation, statement))
+                if node in graph.meets:
+                    written["meets"] = graph.meets[node]
             case Yield():
                 value = _argument(statement.value, "value", statement)
                 rest = {"place": statement.place, "multiuse": statement.multiuse, "value": value}
@@ -410,6 +412,16 @@ def _read_statement(graph: Graph, statement: Any, document: dict[str, Any], line
     if statement.get("timeout") is not None:
         common["timeout"] = statement["timeout"]
     operation(site=site, provider=statement.get("provider"), **common, **values)
+    if (meets := statement.get("meets")) is not None:
+        graph.meets[node] = [_read_meeting(meeting, line) for meeting in meets]
+
+
+def _read_meeting(meeting: Any, line: str) -> dict[str, Any]:
+    match meeting:
+        case {"site": str(site), "of": list()} if all(isinstance(name, str) for name in meeting["of"]):
+            return {"site": site, "of": meeting["of"]}
+        case _:
+            raise PipelineError("where parts meet is a site and the list of the sites that they come from", line)
 
 
 def _read_condition(graph: Graph, condition: Any, line: str) -> Condition:

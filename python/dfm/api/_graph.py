@@ -28,6 +28,8 @@ class Graph:
         """The `ForEach`es."""
         self.each_sites: set[NodeId] = set()
         """The `EachSite`s."""
+        self.meets: dict[NodeId, list[dict[str, Any]]] = {}
+        """Aggregation of a saved plan → where some of its parts meet on their way, in order."""
         self.open: list[NodeId] = []
         """The blocks that are being written, outermost first."""
         self.package: str | None = None

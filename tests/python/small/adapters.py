@@ -187,6 +187,11 @@ class Total(Adapter):
         return sum(items)
 
 
+class Sum(Adapter):
+    async def body(self, parts):
+        return sum(parts.values())
+
+
 class Echo(Adapter):
     async def body(self, value):
         return value

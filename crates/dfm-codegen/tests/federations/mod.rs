@@ -37,6 +37,7 @@ pub fn examplefed() -> Federation {
                 parameters: named([("name", required(json!({"type": "string"}), "Whom to greet."))]),
                 returns: Some(Type::Schema(json!({"type": "string"}))),
                 disclosure: None,
+                reduce: None,
             },
         )]),
         sites: named([
@@ -202,6 +203,7 @@ fn operations() -> IndexMap<String, Operation> {
                 ]),
                 returns: Some(Type::Schema(json!({"$ref": "#/schemas/Region"}))),
                 disclosure: None,
+                reduce: None,
             },
         ),
         (
@@ -212,6 +214,7 @@ fn operations() -> IndexMap<String, Operation> {
                 parameters: IndexMap::new(),
                 returns: None,
                 disclosure: None,
+                reduce: None,
             },
         ),
         (
@@ -222,6 +225,7 @@ fn operations() -> IndexMap<String, Operation> {
                 parameters: named([("path", required(json!({}), ""))]),
                 returns: None,
                 disclosure: None,
+                reduce: None,
             },
         ),
     ])

@@ -8,7 +8,7 @@ use dfm_plan::Plan;
 
 use super::pipelines::Picks;
 use super::reference::Observed;
-use super::value::{Val, before_failing, cached, generates, id, origin, params, persist};
+use super::value::{Val, before_failing, cached, generates, id, origin, params, persist, sum};
 
 enum Event {
     Start(usize, u32),
@@ -129,6 +129,9 @@ pub fn execute(plan: &Plan, frames: u32, order: u64, dies: Option<(usize, usize)
                     let value = |argument: &dfm_net::Argument| argument.value(&inputs).expect("it has a value");
                     let mut items = None;
                     let outcome = match step(transition) {
+                        Step::Call { operation, arguments, .. } if operation == "t.Sum" => {
+                            Some(Outcome::Value(sum(&value(&arguments[0].1))))
+                        }
                         Step::Call { arguments, limits, .. } => {
                             let given: Vec<Val> = arguments.iter().map(|(_, argument)| value(argument)).collect();
                             let once = limits.retries == 0 && limits.timeout.is_none();

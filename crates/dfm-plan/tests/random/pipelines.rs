@@ -26,6 +26,8 @@ struct Writer {
     next: usize,
     /// The `EachSite` whose body is being written.
     each: Option<usize>,
+    /// Whether some collections are put together.
+    sums: bool,
     statements: Vec<Json>,
 }
 
@@ -119,6 +121,18 @@ impl Writer {
             statement["timeout"] = json!(2);
         }
         self.statements.push(statement);
+    }
+
+    /// Puts together what sites made, where nothing else uses that.
+    fn sum(&mut self, block: &Json, gather: usize) -> usize {
+        let node = self.node();
+        let site = match self.pick(self.sites + 1) {
+            0 if self.sites > 1 => json!({"best_of": null}),
+            site => json!(format!("site{}", site.saturating_sub(1))),
+        };
+        self.statements.push(json!({"kind": "operation", "node": node, "block": block, "after": [],
+            "operation": "t.Sum", "site": site, "provider": null, "arguments": {"parts": {"node": gather, "path": []}}}));
+        node
     }
 
     fn cache(&mut self, block: &Json, node: usize, after: &Json, scope: &Scope, depth: usize) -> Scope {
@@ -218,8 +232,9 @@ impl Writer {
                         let missing = self.pick(4) == 0;
                         self.statements.push(json!({"kind": "gather", "node": gather, "block": block, "after": [],
                             "each_site": node, "value": value, "missing": missing}));
-                        scope.push(gather);
-                        own.push(gather);
+                        let made = if self.sums && self.pick(2) == 0 { self.sum(block, gather) } else { gather };
+                        scope.push(made);
+                        own.push(made);
                     }
                 }
                 14 if depth > 2 => {
@@ -283,9 +298,18 @@ impl Writer {
 
 /// A pipeline of so many statements and the blocks around them; one of five names no site but the home.
 pub fn pipeline(seed: u64, size: usize) -> Pipeline {
+    written(seed, size, true)
+}
+
+/// What a seed meant that found something before there were collections that are put together.
+pub fn earlier_pipeline(seed: u64, size: usize) -> Pipeline {
+    written(seed, size, false)
+}
+
+fn written(seed: u64, size: usize, sums: bool) -> Pipeline {
     let mut picks = Picks(seed);
     let sites = if picks.pick(5) == 0 { 1 } else { SITES };
-    let mut writer = Writer { picks, sites, left: size, next: 0, each: None, statements: vec![] };
+    let mut writer = Writer { picks, sites, left: size, next: 0, each: None, sums, statements: vec![] };
     while writer.left > 0 {
         writer.block(&Json::Null, &vec![], 3);
     }
@@ -298,11 +322,14 @@ pub fn federation() -> FedInfo {
     let site = |at: u64| {
         let offer = json!({"operation": "t.Op", "provider": null, "required": [], "parameters": ["a0", "a1"],
             "compute_cost": {"fixed_time": 3 - at, "compute_throughput": 1 + at, "output_factor": 1}});
+        let sum = json!({"operation": "t.Sum", "provider": null, "required": ["parts"], "parameters": ["parts"],
+            "compute_cost": {"compute_throughput": 0.01 * 10_f64.powf(at as f64)}});
         let near = json!({"fixed_time": 1, "bandwidth": 10});
-        json!({"offers": [offer], "send_cost": {"site0": near, "site1": near, "site2": near}})
+        json!({"offers": [offer, sum], "send_cost": {"site0": near, "site1": near, "site2": near}})
     };
     let sites: serde_json::Map<String, Json> = (0..SITES).map(|at| (format!("site{at}"), site(at))).collect();
     let info = json!({"format": 1, "code_package": "t", "api_version": "1.0.0",
-        "operations": {"t.Op": {"parameters": {}}}, "sites": sites});
+        "operations": {"t.Op": {"parameters": {}}, "t.Sum": {"parameters": {"parts": {"required": true}},
+            "reduce": {"commutative": true}}}, "sites": sites});
     FedInfo::from_json(&info.to_string()).expect("it is written here")
 }

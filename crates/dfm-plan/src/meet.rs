@@ -1,0 +1,420 @@
+//! Which parts of an aggregation over sites meet on their way, and are put together there before the others come?
+//!
+//! An operation that is declared to `reduce` may be applied to some of its parts: what it makes of them takes their
+//! place. That is done where it ends sooner and can change no result: to collections that leave no site out, of what
+//! each site makes whatever a condition says, and that nothing else uses. What sites say in a secure sum is only ever put
+//! together as `secure_sum.rs` has written it.
+
+use std::collections::{HashMap, HashSet};
+
+use dfm_net::NodeId;
+use indexmap::IndexMap;
+
+use crate::check::shown;
+use crate::cost::Costs;
+use crate::each_site::{Expanded, shown_name};
+use crate::graph::{Graph, Known};
+use crate::offers::misfit;
+use crate::place::{Placed, Score};
+use crate::{
+    Argument, ComputeCost, FedInfo, GatheredStatement, Meeting, Offer, OperationStatement, Problem, Reduce, SiteChoice,
+    Statement,
+};
+
+/// How many trees a pipeline is planned with, to see whether it ends sooner.
+const TRIES: usize = 8;
+
+/// Puts parts together where the pipeline says so, and notes which aggregations there are.
+///
+/// # Errors
+/// It says so of what cannot be done.
+pub(crate) fn settle(fed: &FedInfo, expanded: &mut Expanded) -> Result<(), Vec<Problem>> {
+    let found = aggregations(fed, expanded);
+    expanded.meets = found.keys().map(|operation| (operation.clone(), vec![])).collect();
+    let mut problems = vec![];
+    let said = expanded.pipeline.statements.iter().filter_map(|statement| match statement {
+        Statement::Operation(one) => Some((one.node.clone(), one.meets.clone().filter(|meets| !meets.is_empty())?)),
+        _ => None,
+    });
+    for (operation, meets) in said.collect::<Vec<_>>() {
+        for meeting in meets {
+            let refused = match found.get(&operation) {
+                None => {
+                    Some(format!("some of its parts meet at {}, and it is no aggregation over sites", meeting.site))
+                }
+                Some(reduce) => refusal(fed, expanded, &operation, &meeting, reduce.commutative),
+            };
+            match refused {
+                None => put_together(expanded, &operation, &meeting),
+                Some(message) => {
+                    let help = Some("plan the pipeline that this was saved from again".to_owned());
+                    problems.push(Problem::new("plan-meets", Some(&operation), message, help));
+                    break;
+                }
+            }
+        }
+    }
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
+}
+
+/// Puts parts together on their way where the pipeline leaves that open and `judge` finds it better. That says how good
+/// a plan is, and what else could be tried with it.
+pub(crate) fn where_sooner(
+    mut expanded: Expanded,
+    judge: impl Fn(&Expanded) -> Result<(Score, Vec<(NodeId, Meeting)>), Vec<Problem>>,
+) -> Result<Expanded, Vec<Problem>> {
+    if expanded.meets.is_empty() {
+        return Ok(expanded);
+    }
+    let (mut best, mut offered) = judge(&expanded)?;
+    let mut refused: HashSet<NodeId> = HashSet::new();
+    for _ in 0..TRIES {
+        offered.retain(|(operation, _)| !refused.contains(operation));
+        let Some(operation) = offered.first().map(|(operation, _)| operation.clone()) else { break };
+        let mut next = expanded.clone();
+        for (_, meeting) in offered.iter().filter(|(of, _)| *of == operation) {
+            put_together(&mut next, &operation, meeting);
+        }
+        let (score, more) = judge(&next)?;
+        if score.beats(best) {
+            (expanded, best, offered) = (next, score, more);
+        } else {
+            refused.insert(operation);
+        }
+    }
+    Ok(expanded)
+}
+
+/// For each aggregation that is left open, which parts to put together where, if it alone would end sooner by that.
+pub(crate) fn worth_trying(
+    fed: &FedInfo,
+    expanded: &Expanded,
+    graph: &Graph<'_>,
+    costs: &Costs,
+    placed: &Placed,
+    allowed: Option<&[String]>,
+) -> Vec<(NodeId, Meeting)> {
+    let mut found = vec![];
+    for (at, node) in graph.nodes.iter().enumerate() {
+        let Known::Operation(operation) = node.statement else { continue };
+        if operation.meets.is_some() || !expanded.meets.contains_key(&operation.node) {
+            continue;
+        }
+        let gather = &graph.nodes[node.inputs[0].node];
+        let Known::Gather(gathered) = gather.statement else { continue };
+        let parts = gathered.parts.iter().zip(&gather.inputs).map(|((name, _), input)| {
+            let run = placed.runs[input.node];
+            Part { name, site: placed.site(graph, input.node), finish: run.finish, size: run.size }
+        });
+        let to = &node.candidates[placed.choice[at]];
+        let hubs = fed.sites.iter().enumerate().filter_map(|(site, (name, info))| {
+            let is_allowed = allowed.is_none_or(|allowed| allowed.contains(name));
+            let fits = |offer: &&Offer| {
+                offer.operation == operation.operation
+                    && offer.provider == operation.provider
+                    && misfit(operation, offer).is_none()
+            };
+            let offer = info.offers.iter().find(fits).filter(|_| is_allowed && site != to.site)?;
+            Some(Hub { name, site, cost: &offer.compute_cost })
+        });
+        let tree = Tree {
+            costs,
+            node: at,
+            to: to.site,
+            cost: to.offer.map_or_else(ComputeCost::default, |offer| offer.compute_cost.clone()),
+            parts: parts.collect(),
+            hubs: hubs.collect(),
+            commutative: fed.operations[&operation.operation].reduce.is_some_and(|reduce| reduce.commutative),
+        };
+        found.extend(tree.best().into_iter().map(|meeting| (operation.node.clone(), meeting)));
+    }
+    found
+}
+
+/// The operations that put together what sites made and may do so on the way, with what is declared of them.
+fn aggregations<'f>(fed: &'f FedInfo, expanded: &Expanded) -> IndexMap<NodeId, &'f Reduce> {
+    let statements = &expanded.pipeline.statements;
+    let mut blocks: HashMap<&NodeId, Option<&NodeId>> = HashMap::new();
+    let mut uses: HashMap<&NodeId, usize> = HashMap::new();
+    let mut gathered: HashMap<&NodeId, &GatheredStatement> = HashMap::new();
+    for statement in statements {
+        blocks.extend(statement.node().map(|node| (node, statement.block())));
+        let (values, after): (Vec<&Argument>, &[NodeId]) = match statement {
+            Statement::Collect(one) => (one.value.parts(), &[]),
+            Statement::Gathered(one) => {
+                gathered.insert(&one.node, one);
+                (one.parts.iter().flat_map(|(_, part)| part.parts()).collect(), &[])
+            }
+            _ => Known::giving(statement).map_or((vec![], &[]), |known| (known.arguments().collect(), known.after())),
+        };
+        let nodes = values.into_iter().filter_map(|value| match value {
+            Argument::Node { node, .. } => Some(node),
+            _ => None,
+        });
+        nodes.chain(after).for_each(|node| *uses.entry(node).or_default() += 1);
+    }
+    let reduces = |one: &OperationStatement| {
+        let reduce = fed.operations.get(&one.operation)?.reduce.as_ref()?;
+        let Some(Argument::Node { node, path }) = one.arguments.values().next() else { return None };
+        let whole = one.arguments.len() == 1 && path.is_empty() && uses[node] == 1;
+        let gather = gathered.get(node).filter(|gather| whole && gather.block == one.block)?;
+        let all = !gather.at_home && !gather.missing && !gather.keep && gather.at_least as usize == gather.parts.len();
+        let always = |(_, part): &(String, Argument)| match part {
+            Argument::Node { node, .. } => blocks.get(node) == Some(&gather.block.as_ref()),
+            _ => false,
+        };
+        (all && gather.parts.iter().all(always)).then_some((one.node.clone(), reduce))
+    };
+    let operations = statements.iter().filter_map(|statement| match statement {
+        Statement::Operation(one) => Some(one),
+        _ => None,
+    });
+    operations.filter_map(reduces).collect()
+}
+
+/// The statement of an aggregation, and of what it puts together.
+fn statements_of(expanded: &Expanded, operation: &NodeId) -> (usize, usize) {
+    let at = |node: &NodeId| {
+        let found = expanded.pipeline.statements.iter().position(|statement| statement.node() == Some(node));
+        found.expect("an aggregation is in its pipeline")
+    };
+    let own = at(operation);
+    let Statement::Operation(one) = &expanded.pipeline.statements[own] else { unreachable!("it is an operation") };
+    let Some(Argument::Node { node, .. }) = one.arguments.values().next() else { unreachable!("it has an argument") };
+    (own, at(node))
+}
+
+/// Why these parts cannot meet there.
+fn refusal(
+    fed: &FedInfo,
+    expanded: &Expanded,
+    operation: &NodeId,
+    meeting: &Meeting,
+    commutative: bool,
+) -> Option<String> {
+    let (own, gather) = statements_of(expanded, operation);
+    let (Statement::Operation(own), Statement::Gathered(gather)) =
+        (&expanded.pipeline.statements[own], &expanded.pipeline.statements[gather])
+    else {
+        unreachable!("an aggregation puts together what is gathered")
+    };
+    let site = &meeting.site;
+    let offers = fed.sites.get(site).map(|info| &info.offers[..]).unwrap_or_default();
+    let of: HashSet<&String> = meeting.of.iter().collect();
+    let at: Vec<usize> = (0..gather.parts.len()).filter(|at| of.contains(&gather.parts[*at].0)).collect();
+    if !offers.iter().any(|offer| offer.operation == own.operation) {
+        return Some(format!("some of its parts meet at {site}, which does not offer '{}'", own.operation));
+    }
+    if at.len() < meeting.of.len() || at.len() < 2 {
+        let of = meeting.of.join(", ");
+        return Some(format!("the parts of {of} meet at {site}, and these are not two or more that it has"));
+    }
+    if gather.parts.iter().any(|(name, _)| name == site) && !of.contains(site) {
+        return Some(format!("some of its parts meet at {site}, and that of {site} is not among them"));
+    }
+    if !commutative && at[at.len() - 1] - at[0] + 1 > at.len() {
+        let of = meeting.of.join(", ");
+        return Some(format!("the parts of {of} meet at {site}, others lie between them, and their order counts"));
+    }
+    None
+}
+
+/// Has some parts of an aggregation put together at a site.
+fn put_together(expanded: &mut Expanded, operation: &NodeId, meeting: &Meeting) {
+    let (own, gather) = statements_of(expanded, operation);
+    let Statement::Operation(mut inner) = expanded.pipeline.statements[own].clone() else {
+        unreachable!("it is an operation")
+    };
+    let name = |node: &NodeId| {
+        let name = format!("{}@{}", shown_name(node), meeting.site);
+        let names = std::iter::once(name.clone()).chain((2..).map(|level| format!("{name}.{level}")));
+        names.into_iter().find(|name| !expanded.copies.contains_key(name)).expect("there is always one more")
+    };
+    let gathered_node = expanded.pipeline.statements[gather].node().expect("a collection has a node").clone();
+    let (own_name, gathered_name) = (name(operation), name(&gathered_node));
+    let Statement::Gathered(outer) = &mut expanded.pipeline.statements[gather] else {
+        unreachable!("an aggregation puts together what is gathered")
+    };
+    let first = outer.parts.iter().position(|(name, _)| meeting.of.contains(name)).expect("they are its parts");
+    let (parts, mut rest): (Vec<_>, Vec<_>) =
+        std::mem::take(&mut outer.parts).into_iter().partition(|(name, _)| meeting.of.contains(name));
+    let made = Argument::Node { node: NodeId::Name(own_name.clone()), path: vec![] };
+    rest.insert(first, (meeting.site.clone(), made));
+    outer.at_least = rest.len() as u32;
+    outer.parts = rest;
+    let mut gathered = outer.clone();
+    (gathered.node, gathered.at_least) = (NodeId::Name(gathered_name.clone()), parts.len() as u32);
+    gathered.parts = parts;
+    inner.node = NodeId::Name(own_name.clone());
+    inner.site = SiteChoice::Name(meeting.site.clone());
+    inner.meets = None;
+    for argument in inner.arguments.values_mut() {
+        *argument = Argument::Node { node: gathered.node.clone(), path: vec![] };
+    }
+    let made = [Statement::Gathered(gathered), Statement::Operation(inner)];
+    expanded.pipeline.statements.splice(gather..gather, made);
+    expanded.copies.insert(own_name, operation.clone());
+    expanded.copies.insert(gathered_name, gathered_node);
+    expanded.meets.entry(operation.clone()).or_default().push(meeting.clone());
+}
+
+/// For people: where an aggregation's parts meet.
+pub(crate) fn told(meets: &[(NodeId, Vec<Meeting>)]) -> impl Iterator<Item = String> {
+    meets.iter().map(|(operation, meets)| {
+        let of: Vec<String> =
+            meets.iter().map(|meeting| format!("{} at {}", meeting.of.join(", "), meeting.site)).collect();
+        let id = shown(operation);
+        match &of[..] {
+            [] => format!("{id:>4}  its parts go straight to it: none of its trees ends sooner"),
+            of => format!("{id:>4}  its parts are put together on their way: {}", of.join("; ")),
+        }
+    })
+}
+
+/// What one site gives to an aggregation.
+struct Part<'a> {
+    name: &'a str,
+    /// Where it is made.
+    site: usize,
+    /// When it is there.
+    finish: f64,
+    size: f64,
+}
+
+/// A site that could put parts together.
+#[derive(Clone, Copy)]
+struct Hub<'a> {
+    name: &'a str,
+    site: usize,
+    cost: &'a ComputeCost,
+}
+
+/// An aggregation as it is placed, and what could be done on the way to it.
+struct Tree<'a> {
+    costs: &'a Costs,
+    /// Its node.
+    node: usize,
+    /// Where it is.
+    to: usize,
+    cost: ComputeCost,
+    parts: Vec<Part<'a>>,
+    hubs: Vec<Hub<'a>>,
+    commutative: bool,
+}
+
+/// What has come to a site.
+#[derive(Clone, Copy, Default)]
+struct Load {
+    ready: f64,
+    bytes: f64,
+}
+
+impl Tree<'_> {
+    /// The best of the trees that are looked at; nothing if it ends no sooner by them. Hubs that are near to many are
+    /// tried first: one of them, two, four, up to the root of how many parts there are.
+    fn best(&self) -> Vec<Meeting> {
+        let mut near = vec![0; self.hubs.len()];
+        for part in &self.parts {
+            let others = (0..self.hubs.len()).filter(|hub| self.hubs[*hub].name != part.name);
+            let way = |hub: &usize| {
+                let site = self.hubs[*hub].site;
+                self.costs.send(part.site, site, part.size) + self.costs.send(site, self.to, part.size)
+            };
+            if let Some(hub) = others.min_by(|a, b| way(a).total_cmp(&way(b))) {
+                near[hub] += 1;
+            }
+        }
+        let mut order: Vec<usize> = (0..self.hubs.len()).collect();
+        order.sort_by_key(|hub| std::cmp::Reverse(near[*hub]));
+        let most = (self.parts.len() as f64).sqrt().ceil() as usize;
+        let mut best = (self.score(&vec![None; self.parts.len()]), vec![]);
+        let mut count = 1;
+        while count <= most.min(order.len()) {
+            for shorter in [false, true] {
+                let to = self.assigned(&order[..count], shorter);
+                let score = self.score(&to);
+                if score.beats(best.0) {
+                    best = (score, to);
+                }
+            }
+            count *= 2;
+        }
+        let (_, to) = best;
+        let meeting = |hub: usize| {
+            let of = (0..to.len()).filter(|part| to[*part] == Some(hub)).map(|part| self.parts[part].name.to_owned());
+            Meeting { site: self.hubs[hub].name.to_owned(), of: of.collect() }
+        };
+        let used = (0..self.hubs.len()).filter(|hub| to.contains(&Some(*hub)));
+        used.map(meeting).collect()
+    }
+
+    /// Part → the hub where it is put together with others: each where it is done soonest after those before it. What
+    /// is at the end of the way stays there, and where `shorter`, all that would not come there sooner through a hub.
+    fn assigned(&self, hubs: &[usize], shorter: bool) -> Vec<Option<usize>> {
+        let mut loads = vec![Load::default(); self.hubs.len()];
+        let mut to = vec![None; self.parts.len()];
+        for (part, to) in self.parts.iter().zip(&mut to).filter(|(part, _)| part.site != self.to) {
+            let own = hubs.iter().find(|hub| self.hubs[**hub].name == part.name).copied();
+            let straight = self.costs.send(part.site, self.to, part.size);
+            let through = hubs.iter().copied().filter(|hub| own.is_none_or(|own| own == *hub)).filter_map(|hub| {
+                let Hub { site, cost, .. } = self.hubs[hub];
+                let sending = self.costs.send(part.site, site, part.size);
+                let load =
+                    Load { ready: loads[hub].ready.max(part.finish + sending), bytes: loads[hub].bytes + part.size };
+                let (compute, size) = self.costs.computing(self.node, cost, load.bytes);
+                let last = self.costs.send(site, self.to, size);
+                let is_shorter = own.is_some() || sending + last < straight;
+                (!shorter || is_shorter).then_some((hub, load, load.ready + compute + last))
+            });
+            if let Some((hub, load, _)) = through.min_by(|a, b| a.2.total_cmp(&b.2)) {
+                (loads[hub], *to) = (load, Some(hub));
+            }
+        }
+        for &hub in hubs {
+            self.keep_what_can_meet(&mut to, hub);
+        }
+        to
+    }
+
+    /// Sends straight what is alone at a hub, and, where order counts, what does not lie beside the others.
+    fn keep_what_can_meet(&self, to: &mut [Option<usize>], hub: usize) {
+        let mut runs: Vec<Vec<usize>> = vec![];
+        for part in (0..to.len()).filter(|part| to[*part] == Some(hub)) {
+            match runs.last_mut().filter(|run| self.commutative || run.last() == Some(&(part - 1))) {
+                Some(run) => run.push(part),
+                None => runs.push(vec![part]),
+            }
+        }
+        let own = |run: &&Vec<usize>| run.iter().any(|part| self.parts[*part].name == self.hubs[hub].name);
+        let has_own = self.parts.iter().any(|part| part.name == self.hubs[hub].name);
+        let kept = if has_own { runs.iter().find(own) } else { runs.iter().max_by_key(|run| run.len()) };
+        let kept = kept.filter(|run| run.len() > 1).cloned().unwrap_or_default();
+        for (part, at) in to.iter_mut().enumerate() {
+            if *at == Some(hub) && !kept.contains(&part) {
+                *at = None;
+            }
+        }
+    }
+
+    /// When the aggregation ends, with each part at its hub.
+    fn score(&self, to: &[Option<usize>]) -> Score {
+        let mut loads = vec![Load::default(); self.hubs.len()];
+        let mut last = Load::default();
+        let mut work = 0.0;
+        for (part, hub) in self.parts.iter().zip(to) {
+            let site = hub.map_or(self.to, |hub| self.hubs[hub].site);
+            let sending = self.costs.send(part.site, site, part.size);
+            let load = hub.map_or(&mut last, |hub| &mut loads[hub]);
+            (load.ready, load.bytes) = (load.ready.max(part.finish + sending), load.bytes + part.size);
+            work += sending;
+        }
+        for (hub, load) in self.hubs.iter().zip(&loads).filter(|(_, load)| load.ready > 0.0 || load.bytes > 0.0) {
+            let (compute, size) = self.costs.computing(self.node, hub.cost, load.bytes);
+            let sending = self.costs.send(hub.site, self.to, size);
+            (last.ready, last.bytes) = (last.ready.max(load.ready + compute + sending), last.bytes + size);
+            work += compute + sending;
+        }
+        let (compute, _) = self.costs.computing(self.node, &self.cost, last.bytes);
+        Score { end: last.ready + compute, work: work + compute }
+    }
+}
