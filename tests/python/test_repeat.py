@@ -160,7 +160,7 @@ def test_what_cannot_be_written_is_refused_with_both_lines(fed):
         (after_the_body, "has a current round only in its body; after it, result('n')"),
         (twice, "has its next() already, at"),
         (in_a_block, "is called outside of its body, or in a block inside it"),
-        (out_of_its_body, "outside of that body"),
+        (out_of_its_body, "outside of that body; what is given to its next(…) can be had after it, as its result(…)"),
     ]:
         told = refusal(build)
         assert said in told

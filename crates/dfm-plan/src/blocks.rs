@@ -214,9 +214,12 @@ impl<'a> Blocks<'a> {
             return None;
         }
         let made_in = self.result_of(to);
-        let around = self.blocks[made_in].node.filter(|around| *around != to);
+        let has_body = self.blocks[made_in].node;
+        let kind =
+            if has_body.is_some_and(|node| matches!(self.known[node].0, Known::Repeat(_))) { "Repeat" } else { "" };
+        let around = has_body.filter(|around| *around != to);
         let around = around.map(|around| format!("the block {}", shown(self.known[around].0.node())));
-        let broken = out_of_block(&format!("the node {named}"), around.as_deref(), false);
+        let broken = out_of_block(&format!("the node {named}"), around.as_deref(), kind);
         Some(Problem::of(known.node(), broken))
     }
 

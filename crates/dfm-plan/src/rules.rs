@@ -57,17 +57,19 @@ pub fn place_conflict(place: &str, first: &PlaceUse, next: &PlaceUse) -> Option<
     })
 }
 
-/// That a node is used outside of the body that makes it, which is `around`'s, or of its own body, if it is a loop.
-pub fn out_of_block(node: &str, around: Option<&str>, by_sites: bool) -> Broken {
+/// That a node is used outside of the body that makes it, which is `around`'s, or of its own body, if it is a loop. `kind`
+/// is what has the body: `EachSite`, `Repeat`, or any other.
+pub fn out_of_block(node: &str, around: Option<&str>, kind: &str) -> Broken {
     Broken {
         code: "plan-out-of-block",
         message: match around {
             None => format!("{node} stands for its current element, which only its body has"),
             Some(around) => format!("this uses {node} in the body of {around}, outside of that body"),
         },
-        help: match by_sites {
-            true => "its collect(node) puts its results together",
-            false => "a ForEach's collect(node) puts its results together",
+        help: match kind {
+            "EachSite" => "its collect(node) puts its results together",
+            "Repeat" => "what is given to its next(…) can be had after it, as its result(…)",
+            _ => "a ForEach's collect(node) puts its results together",
         },
     }
 }

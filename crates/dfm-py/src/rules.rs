@@ -34,8 +34,9 @@ pub fn place_conflict(place: &str, first: &PlaceUse, next: &PlaceUse) -> Option<
     dfm_plan::place_conflict(place, &first.planners(), &next.planners()).map(|broken| broken.to_string())
 }
 
-/// That a node is used outside of the body that makes it, which is `around`'s, or of its own body, if it is a loop.
+/// That a node is used outside of the body that makes it, which is `around`'s, or of its own body, if it is a loop. `kind`
+/// is what has the body.
 #[pyfunction]
-pub fn out_of_block(node: &str, around: Option<&str>, by_sites: bool) -> String {
-    dfm_plan::out_of_block(node, around, by_sites).to_string()
+pub fn out_of_block(node: &str, around: Option<&str>, kind: &str) -> String {
+    dfm_plan::out_of_block(node, around, kind).to_string()
 }

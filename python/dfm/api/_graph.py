@@ -79,7 +79,7 @@ class Graph:
         named, around = f"the {node.dfm_title} made at {line_of(node)}", None
         if block != node.dfm_node_id:
             around = f"the {self.statements[block].dfm_title} at {self.lines[block]}"
-        raise PipelineError(_native.out_of_block(named, around, block in self.each_sites), line)
+        raise PipelineError(_native.out_of_block(named, around, self.statements[block].dfm_title), line)
 
     def repeated_by(self, block: NodeId | None, beside: NodeId) -> NodeId | None:
         """Outwards from a block, the first of it, `beside` and all loops: whose body makes it once each time."""
