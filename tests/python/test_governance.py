@@ -13,7 +13,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from dfm.api import Advise, ErrorToken, ForEach, Pipeline, PlaceParam, Retry, TryFromCache, Yield
+from dfm.api import Advise, EachSite, ErrorToken, ForEach, Pipeline, PlaceParam, Retry, TryFromCache, Yield
 from dfm.api.discovery import ErrorFieldAdvice
 from dfm.errors import RefusedError, SessionError
 from dfm.exec import Release
@@ -662,6 +662,33 @@ def test_what_a_site_publishes_is_held_against_a_pipeline_before_anything_runs(s
         ("call", "work.Echo"),
         ("call", "work.Total"),
     ]
+
+
+def test_parts_go_straight_where_the_site_at_which_they_would_meet_refuses_that(small, file, fed):
+    def build():
+        with EachSite(sites=["east", "west"]) as here:
+            one = fed.Add(site=here, a=1, b=1)
+        Yield(value=fed.Sum(site="home", parts=here.collect(one)))
+
+    with Federation("small", homesite="home", policies={"west": file}, asker=ADA) as running:
+        info = json.loads(running.session._fed_info)
+        near, far = {"fixed_time": 0.001}, {"fixed_time": 9}
+        info["sites"]["east"]["send_cost"] = {"west": near, "home": far}
+        info["sites"]["west"]["send_cost"] = {"home": near}
+        running.session._fed_info = json.dumps(info)
+        for policy, is_tree in (
+            ("", True),
+            ("rules: {never: {decision: deny, operations: [work.Sum]}}\n", False),
+            ("leaves: {disclosures: [aggregate]}\npublish: [disclosures]\n", None),
+        ):
+            file.write_text(f"default: allow\n{policy}")
+            if is_tree is None:
+                with pytest.raises(SessionError, match="cannot go to site 'home'"):
+                    running.session.prepare(written(build))
+                continue
+            told = running.session.prepare(written(build)).explain()
+            assert ("put together on their way: east, west at west" in told) == is_tree
+            assert answer(running, build) == ([4], [])
 
 
 def test_items_of_a_stream_are_judged_as_what_they_are_and_measuring_sends_nothing(small, file, fed, command, tmp_path):

@@ -265,7 +265,7 @@ pub(crate) fn told(meets: &[(NodeId, Vec<Meeting>)]) -> impl Iterator<Item = Str
             meets.iter().map(|meeting| format!("{} at {}", meeting.of.join(", "), meeting.site)).collect();
         let id = shown(operation);
         match &of[..] {
-            [] => format!("{id:>4}  its parts go straight to it: none of its trees ends sooner"),
+            [] => format!("{id:>4}  its parts go straight to it: no tree that may be ends sooner"),
             of => format!("{id:>4}  its parts are put together on their way: {}", of.join("; ")),
         }
     })

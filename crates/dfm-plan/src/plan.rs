@@ -83,11 +83,13 @@ pub struct Options<'a> {
     pub allowed: Option<&'a [String]>,
     /// How many elements a sequence has whose length only the run tells.
     pub elements: f64,
+    /// Whether the parts of each aggregation go straight to it, but for those of a saved plan.
+    pub straight: bool,
 }
 
 impl Default for Options<'_> {
     fn default() -> Self {
-        Self { allowed: None, elements: 10.0 }
+        Self { allowed: None, elements: 10.0, straight: false }
     }
 }
 
@@ -118,11 +120,13 @@ pub fn plan_and_estimate(
     let mut expanded = expand(fed, pipeline, home, options.allowed)?;
     let fed = &expanded.offered(fed);
     settle(fed, &mut expanded)?;
-    let expanded = where_sooner(expanded, |expanded| {
-        let (graph, costs, placed) = place(fed, expanded, home, options)?;
-        let more = worth_trying(fed, expanded, &graph, &costs, &placed, options.allowed);
-        Ok((placed.runs.iter().fold(Score::default(), Score::with), more))
-    })?;
+    if !options.straight {
+        expanded = where_sooner(expanded, |expanded| {
+            let (graph, costs, placed) = place(fed, expanded, home, options)?;
+            let more = worth_trying(fed, expanded, &graph, &costs, &placed, options.allowed);
+            Ok((placed.runs.iter().fold(Score::default(), Score::with), more))
+        })?;
+    }
     let (graph, costs, placed) = place(fed, &expanded, home, options)?;
     let home_index = fed.sites.get_index_of(home).expect("it was checked");
     let nets = cut_at_borders(fed, &graph, &placed, home_index);

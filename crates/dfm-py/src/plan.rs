@@ -79,6 +79,11 @@ impl Plan {
         found.map(|one| Ok((one.from, one.to, crate::events::named(py, one.node)?, one.operations))).collect()
     }
 
+    /// Whether parts of an aggregation meet on their way to it.
+    fn has_trees(&self) -> bool {
+        self.plan.meets.iter().any(|(_, meets)| !meets.is_empty())
+    }
+
     /// Each site and how many calls it makes for each parameter set, but those in blocks.
     fn calls(&self) -> Vec<(&str, usize)> {
         let in_body = |step: &&dfm_net::Transition| step.block == 0 && step.step.operation().is_some();
@@ -111,18 +116,19 @@ impl Plan {
 
 /// Plans a pipeline for an application at `homesite`. A `ValueError` has the problems as JSON.
 #[pyfunction]
-#[pyo3(signature = (fed_info, pipeline, homesite, restrict_to_sites))]
+#[pyo3(signature = (fed_info, pipeline, homesite, restrict_to_sites, straight = false))]
 pub fn plan(
     py: Python<'_>,
     fed_info: &str,
     pipeline: &str,
     homesite: &str,
     restrict_to_sites: Option<Vec<String>>,
+    straight: bool,
 ) -> PyResult<Plan> {
     let made = py.detach(|| {
         let fed_info = FedInfo::from_json(fed_info).map_err(|problem| vec![problem])?;
         let pipeline = Pipeline::from_json(pipeline).map_err(|problem| vec![problem])?;
-        let options = dfm_plan::Options { allowed: restrict_to_sites.as_deref(), ..Default::default() };
+        let options = dfm_plan::Options { allowed: restrict_to_sites.as_deref(), straight, ..Default::default() };
         if pipeline.mode == DISCOVERY_MODE {
             return dfm_plan::discover(&fed_info, &pipeline, homesite, options.allowed).map(|plan| (plan, None));
         }

@@ -287,34 +287,48 @@ class Session:
             allowed = [self.homesite]
         else:
             allowed = list(restrict_to_sites)
-        began = time.time()
-        try:
-            document, literals = hoisted(pipeline)
-            plan = _native.plan(self._fed_info, document, self.homesite, allowed)
-        except ValueError as error:
-            raise PlanError(str(error), pipeline.dfm_lines()) from None
-        except _native.Panic as error:
-            raise SessionError(f"dfm's own planner fails at this pipeline, which is a fault of dfm: {error}") from error
-        prepared = PreparedPipeline(pipeline, plan, literals)
-        prepared.planned = began, time.time()
-        if self._check_sites is not None:
-            self._check_sites(prepared.operations())
-        # What is wrong at a site that is only asked is its answer.
-        begin = time.perf_counter()
-        is_run = prepared.patience is None
-        wrong, refused = home.check(prepared.operations(), plan.crossings()) if is_run else ([], [])
-        if self._made == 0 and self._reached is None:
-            self._reached = time.perf_counter() - begin
-        if wrong:
-            raise SessionError("\n".join(dict.fromkeys(wrong)))
-        if refused:
-            raise SessionError("\n".join(dict.fromkeys(_refused(prepared, *one) for one in refused)))
+        prepared = self._planned(pipeline, allowed)
+        problems = self._problems(home, prepared)
+        if problems and prepared.plan.has_trees():
+            # A site may let its values go home, and not to where they would meet others, or not be where they may.
+            straight = self._planned(pipeline, allowed, straight=True)
+            if not self._problems(home, straight):
+                prepared, problems = straight, []
+        if problems:
+            raise SessionError("\n".join(problems))
         logger = self._settings.logger
         for warning in prepared.warnings:
             logger.warning("%s", warning)
         if debug:
             logger.info("%s", prepared.explain())
         return prepared
+
+    def _planned(self, pipeline: Pipeline, allowed: list[str] | None, *, straight: bool = False) -> PreparedPipeline:
+        """The plan of a pipeline; one that is `straight` has no trees but those that it was saved with."""
+        began = time.time()
+        try:
+            document, literals = hoisted(pipeline)
+            plan = _native.plan(self._fed_info, document, self.homesite, allowed, straight)
+        except ValueError as error:
+            raise PlanError(str(error), pipeline.dfm_lines()) from None
+        except _native.Panic as error:
+            raise SessionError(f"dfm's own planner fails at this pipeline, which is a fault of dfm: {error}") from error
+        prepared = PreparedPipeline(pipeline, plan, literals)
+        prepared.planned = began, time.time()
+        return prepared
+
+    def _problems(self, home: Home, prepared: PreparedPipeline) -> list[str]:
+        """Why its sites cannot run a plan, as far as they say; each once."""
+        if self._check_sites is not None:
+            self._check_sites(prepared.operations())
+        # What is wrong at a site that is only asked is its answer.
+        if prepared.patience is not None:
+            return []
+        begin = time.perf_counter()
+        wrong, refused = home.check(prepared.operations(), prepared.plan.crossings())
+        if self._made == 0 and self._reached is None:
+            self._reached = time.perf_counter() - begin
+        return list(dict.fromkeys(wrong or [_refused(prepared, *one) for one in refused]))
 
     def execute(
         self,
