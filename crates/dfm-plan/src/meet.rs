@@ -310,8 +310,8 @@ struct Load {
 }
 
 impl Tree<'_> {
-    /// The best of the trees that are looked at; nothing if it ends no sooner by them. Hubs that are near to many are
-    /// tried first: one of them, two, four, up to the root of how many parts there are.
+    /// The best of the trees that are looked at; nothing if it ends no sooner by them. Each hub is
+    /// tried alone, and those that are near to many together: two, four, up to the root of how many parts there are.
     fn best(&self) -> Vec<Meeting> {
         let mut near = vec![0; self.hubs.len()];
         for part in &self.parts {
@@ -327,17 +327,17 @@ impl Tree<'_> {
         let mut order: Vec<usize> = (0..self.hubs.len()).collect();
         order.sort_by_key(|hub| std::cmp::Reverse(near[*hub]));
         let most = (self.parts.len() as f64).sqrt().ceil() as usize;
+        let counts = (1..).map(|power| 1 << power).take_while(|count| *count <= most.min(order.len()));
+        let several = counts.map(|count| &order[..count]);
         let mut best = (self.score(&vec![None; self.parts.len()]), vec![]);
-        let mut count = 1;
-        while count <= most.min(order.len()) {
+        for hubs in order.chunks(1).chain(several) {
             for shorter in [false, true] {
-                let to = self.assigned(&order[..count], shorter);
+                let to = self.assigned(hubs, shorter);
                 let score = self.score(&to);
                 if score.beats(best.0) {
                     best = (score, to);
                 }
             }
-            count *= 2;
         }
         let (_, to) = best;
         let meeting = |hub: usize| {
