@@ -9,7 +9,7 @@ FUZZ_SECONDS ?= 1800
 FUZZ_TARGETS ?= configuration pipeline settings packet net session record \
 	value rebuild table statement told batch kit audit receipt events sums
 
-.PHONY: docs docs-serve reference release fuzz growth soak demo test test-rust test-python test-deploy test-containers test-shells test-network test-threads test-memory tools lint advisories bench wheel generated test-other
+.PHONY: docs docs-serve test-ui reference release fuzz growth soak demo test test-rust test-python test-deploy test-containers test-shells test-network test-threads test-memory tools lint advisories bench wheel generated test-other
 
 # The main job on real data: three sites greet, three cities are compared.
 demo: generated
@@ -119,6 +119,12 @@ compare-peer: generated
 # The site of docs/, into site/: what is not understood and what leads nowhere is an error. It asks nobody else for anything.
 docs: .venv/dfm .venv/docs-tools
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --fresh-env --doctree-dir target/docs docs site
+
+# The page of `dfm ui` in a real browser. Needs chromium, and playwright in the environment that runs it; nothing else here does.
+test-ui: generated
+	@$(BIN)/python -c "import playwright" 2>/dev/null || { echo "make test-ui needs playwright: $(BIN)/pip install playwright"; exit 1; }
+	@command -v chromium google-chrome >/dev/null || { echo "make test-ui needs a browser: apt-get install chromium"; exit 1; }
+	$(BIN)/python -m pytest -q -p no:xdist tests/ui
 
 # The pages of docs/reference, from the format's table, the command line's definition and the codes.
 reference:

@@ -70,6 +70,8 @@ pub enum Command {
     /// Find the jobs of a running federation again, also those whose application is gone.
     #[command(subcommand)]
     Jobs(Jobs),
+    /// Show federations and jobs on a page in the browser, on this machine alone, until Ctrl-C.
+    Ui(Ui),
     /// Look after a site of your own.
     #[command(subcommand)]
     Site(Site),
@@ -89,6 +91,16 @@ pub enum Command {
     /// Run a program for another dfm, and end it with that.
     #[command(hide = true)]
     Supervise(Supervise),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Ui {
+    /// Print the page's address without opening a browser.
+    #[arg(long)]
+    pub no_open: bool,
+    /// Listen on this port of 127.0.0.1 [default: one that is free].
+    #[arg(long, value_name = "PORT", default_value_t = 0, hide_default_value = true)]
+    pub port: u16,
 }
 
 #[derive(Debug, clap::Args)]

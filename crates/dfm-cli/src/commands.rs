@@ -18,11 +18,12 @@ mod migrate;
 mod network;
 mod plan;
 mod planned;
-mod poc;
+pub mod poc;
 mod simulate;
 mod site;
 mod submit;
-mod supervise;
+pub mod supervise;
+mod ui;
 
 use std::path::{Path, PathBuf};
 
@@ -146,6 +147,7 @@ pub fn run(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Fed(Fed::Submit(args)) => submit::run(context, &args),
         Command::Site(command) => site::run(context, &command),
         Command::Jobs(command) => jobs::run(context, command),
+        Command::Ui(args) => ui::run(context, &args),
         Command::Completion(command) => completion::run(context, command),
         Command::Explain { code } => explain::run(context, &code),
         Command::Doctor => doctor::run(context),

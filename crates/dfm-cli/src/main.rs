@@ -14,6 +14,7 @@ mod processes;
 mod python;
 #[cfg(test)]
 mod reference;
+mod ui;
 mod working;
 
 use std::process::ExitCode;

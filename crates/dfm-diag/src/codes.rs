@@ -1192,6 +1192,18 @@ pub static CODES: &[Code] = &[
         "`returns: numpy.ndaray`",
         "Correct the path, or install its package into the environment beside `dfm`.",
     ),
+    code(
+        "ui-failed",
+        "The page of `dfm ui` cannot be served, as the system refuses what it needs.",
+        "no more files can be opened",
+        "Do what the message says.",
+    ),
+    code(
+        "ui-port",
+        "The page of `dfm ui` cannot be served at this port.",
+        "`--port 8080`, where something else listens",
+        "Leave `--port` out, and a free one is taken.",
+    ),
 ];
 
 #[cfg(test)]

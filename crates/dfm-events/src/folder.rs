@@ -97,7 +97,7 @@ impl Folder {
 }
 
 /// Whether an application has this record open, so that its job is not at its end.
-pub(crate) fn is_written(path: &Path) -> bool {
+pub fn is_written(path: &Path) -> bool {
     File::open(path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
 }
 

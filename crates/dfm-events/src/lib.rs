@@ -10,7 +10,7 @@ mod write;
 
 pub use compare::{Comparison, Pair, compare};
 pub use dfm_net::{Frame, Line, NodeId};
-pub use folder::{Folder, MOST_BYTES, MOST_RECORDS};
+pub use folder::{Folder, MOST_BYTES, MOST_RECORDS, is_written};
 pub use format::{Entry, Header, Node, Told, VERSION};
 pub use read::{Cut, Record, Unreadable, parse, read, usual_reach};
 pub use summary::{NodeSummary, Summary};

@@ -65,6 +65,11 @@ pub fn running(context: &Context, name: &str) -> usize {
     Place::of(context, name).processes().len()
 }
 
+/// Each site of a federation's POC, as far as this machine knows without asking NVFlare; none where there is no POC.
+pub fn health(context: &Context, name: &str) -> Vec<(String, String)> {
+    wait::health(&Place::of(context, name))
+}
+
 /// A federation's POC.
 pub struct Place {
     /// The federation.

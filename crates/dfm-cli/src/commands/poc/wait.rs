@@ -139,6 +139,18 @@ pub fn status(context: &Context, place: &Place) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Each site and what this machine knows of it: whether its process runs, and why it does not.
+pub fn health(place: &Place) -> Vec<(String, String)> {
+    let kits = place.kits();
+    let sites: Vec<&Kit> = kits.iter().filter(|kit| kit.kind != Kind::Admin).collect();
+    let word = |state: &State| match state {
+        State::Starting(None) => "runs".to_owned(),
+        State::Starting(Some(problem)) => format!("runs: {problem}"),
+        state => [state.word(), state.reason().unwrap_or_default()].join(" ").trim_end().to_owned(),
+    };
+    states(place, &sites, &BTreeSet::new()).iter().map(|(kit, state)| (kit.name.clone(), word(state))).collect()
+}
+
 fn states<'a>(place: &Place, sites: &[&'a Kit], connected: &BTreeSet<String>) -> Vec<(&'a Kit, State)> {
     let state = |kit: &Kit, record: Option<Record>| match record {
         None => State::Stopped,

@@ -1,0 +1,110 @@
+//! What does `dfm ui` do?
+
+use std::io::{self, ErrorKind, Write};
+use std::net::{Ipv4Addr, TcpListener};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use dfm_diag::Diagnostic;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use tempfile::NamedTempFile;
+
+use super::{Context, Failure};
+use crate::args::Ui;
+use crate::ui::{Guard, Page, http};
+
+/// The most requests that are answered at the same time.
+const MOST_CONNECTIONS: usize = 32;
+
+/// Serves the page until a signal ends it.
+///
+/// # Errors
+/// The port is taken, or the system refuses what is needed.
+pub fn run(context: &Context, args: &Ui) -> Result<(), Failure> {
+    let failed = |error: io::Error| Failure::failed(Diagnostic::error("ui-failed", format!("no page: {error}")));
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(failed)?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port)).map_err(|error| taken(args.port, &error))?;
+    let guard = Guard::new(listener.local_addr().map_err(failed)?.port()).map_err(failed)?;
+    let address = guard.address();
+    let page = Arc::new(Page::new(context.clone(), guard));
+    let serving = Arc::clone(&page);
+    thread::spawn(move || serve(&listener, &serving));
+    if context.output.json {
+        context.output.document(&serde_json::json!({"address": address}));
+    } else {
+        context.output.result(&address);
+    }
+    context.output.status("whoever knows this address can see and do here what you can; Ctrl-C ends the page");
+    // Both are there until the page ends.
+    let _opened = if args.no_open { None } else { open(context, &address) };
+    signals.forever().next();
+    page.end();
+    Ok(())
+}
+
+fn taken(port: u16, error: &io::Error) -> Failure {
+    let message = format!("no page at 127.0.0.1:{port}: {error}");
+    let help = match error.kind() {
+        ErrorKind::AddrInUse => "something else listens there; leave `--port` out, and a free one is taken",
+        _ => "leave `--port` out, and a free one is taken",
+    };
+    Failure::failed(Diagnostic::error("ui-port", message).help(help))
+}
+
+fn serve(listener: &TcpListener, page: &Arc<Page>) {
+    let open = Arc::new(AtomicUsize::new(0));
+    for stream in listener.incoming().flatten() {
+        let one = One::of(&open);
+        if open.load(Ordering::Relaxed) > MOST_CONNECTIONS {
+            continue;
+        }
+        let page = Arc::clone(page);
+        thread::spawn(move || {
+            let _one = one;
+            let answer = match http::read(&stream) {
+                Ok(request) => Some(page.answer(&request)),
+                Err(refused) => refused,
+            };
+            if let Some(answer) = answer {
+                http::write(&stream, &answer);
+            }
+        });
+    }
+}
+
+/// One of the connections that are counted, until it is over.
+struct One(Arc<AtomicUsize>);
+
+impl One {
+    fn of(all: &Arc<AtomicUsize>) -> Self {
+        all.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(all))
+    }
+}
+
+impl Drop for One {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Has the user's browser open the page, by a file of the user's own that leads there: every user of a machine can see
+/// what a program is started with.
+fn open(context: &Context, address: &str) -> Option<(NamedTempFile, Child)> {
+    let told =
+        |error: &io::Error| context.output.status(&format!("no browser was opened ({error}); open the address above"));
+    let file = || {
+        let folder = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, Into::into);
+        let mut file = tempfile::Builder::new().prefix("dfm-ui-").suffix(".html").tempfile_in(folder)?;
+        writeln!(file, "<!doctype html><meta http-equiv=\"refresh\" content=\"0;url={address}\">")?;
+        Ok(file)
+    };
+    let file = file().inspect_err(told).ok()?;
+    let mut command = Command::new("xdg-open");
+    command.arg(file.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let child = command.spawn().inspect_err(told).ok()?;
+    Some((file, child))
+}

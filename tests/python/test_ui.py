@@ -1,0 +1,231 @@
+"""Does `dfm ui` show federations and jobs to who has its address, and nothing to anybody else?"""
+# pyright: basic
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from eventually import until
+from small_federation import Small
+
+pytestmark = pytest.mark.timeout(60)
+
+PIPELINE = """\
+from dfm.api import Pipeline, Yield
+from small.fed.api import fail, text
+
+def get_pipeline(args):
+    with Pipeline(name=args[0]) as p:
+        if args[0] == "joining":
+            first = text.Join(site="left", first="a", second="b")
+            Yield(value=text.Join(site="right", first=first), place="out")
+        else:
+            Yield(value=fail.Raise(message="<script>alert(1)</script>"), place="out")
+    return p
+"""
+
+
+class Page:
+    """The page of a running `dfm ui`."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        self.process = process
+        self.address = json.loads(process.stdout.readline())["address"]
+        where, _, self.token = self.address.partition("/#")
+        self.host = where.removeprefix("http://")
+
+    def ask(
+        self, path: str, headers: dict[str, str] | None = None, method: str = "GET", body: str = ""
+    ) -> tuple[int, bytes]:
+        known = {"Host": self.host, "Authorization": f"Bearer {self.token}"} | (headers or {})
+        connection = http.client.HTTPConnection(self.host, timeout=30)
+        connection.putrequest(method, path, skip_host=True)
+        for name, value in known.items():
+            if value:
+                connection.putheader(name, value)
+        if body:
+            connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders(body.encode())
+        answer = connection.getresponse()
+        self.headers = dict(answer.getheaders())
+        try:
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+    def get(self, path: str) -> Any:
+        status, body = self.ask(path)
+        assert status == 200, body
+        return json.loads(body)
+
+
+@pytest.fixture(scope="module")
+def state(own: Small, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Records of a job that worked and of one that failed."""
+    state = tmp_path_factory.mktemp("state")
+    pipeline = str(own.write("pages.py", PIPELINE))
+    for name in ("joining", "failing"):
+        line = ["fed", "submit", "small", "--target", "local", "pipeline", pipeline, "--", name]
+        own.run(*line, more={"XDG_STATE_HOME": str(state)})
+    return state
+
+
+def start(own: Small, state: Path, *words: str) -> subprocess.Popen[str]:
+    line = own.command("--json", "ui", "--no-open", *words)
+    environment = own.environment({"XDG_STATE_HOME": str(state)})
+    return subprocess.Popen(
+        line, cwd=own.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+@pytest.fixture(scope="module")
+def page(own: Small, state: Path) -> Iterator[Page]:
+    process = start(own, state)
+    yield Page(process)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+
+
+def test_federations_are_shown_with_their_sites_and_operations(page: Page) -> None:
+    (federation,) = page.get("/api/federations")["federations"]
+    assert federation["name"] == "small" and not federation["poc"]
+    sites = {site["name"]: [one["name"] for one in site["operations"]] for site in federation["sites"]}
+    assert "text.Join" in sites["left"] and "text.Join" in sites["right"]
+
+
+def test_jobs_are_shown_with_how_they_ended_and_why(page: Page) -> None:
+    failed, worked = page.get("/api/jobs")["jobs"]
+    assert (worked["name"], worked["status"], worked["federation"]) == ("joining", "FINISHED", "small")
+    assert (failed["name"], failed["status"], failed["errors"]) == ("failing", "FAILED", 1)
+    whole = page.get(f"/api/jobs/small/{failed['id']}")
+    assert whole["summary"]["failures"][0]["operation"] == "fail.Raise"
+    # A text that a site made is no markup in a drawing either.
+    assert "<script" not in whole["timeline"] and "&lt;script" in whole["timeline"]
+    whole = page.get(f"/api/jobs/small/{worked['id']}")
+    assert next((move["from"], move["to"], move["count"]) for move in whole["moves"]) == ("left", "right", 1)
+    # What was seen is not told again.
+    assert page.ask(f"/api/jobs/small/{worked['id']}?seen={whole['seen']}")[0] == 204
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Authorization": ""},
+        {"Authorization": "Bearer " + "0" * 64},
+        {"Host": "evil.example"},
+        {"Host": ""},
+        {"Origin": "http://evil.example"},
+        {"Sec-Fetch-Site": "cross-site"},
+    ],
+)
+def test_who_has_not_the_address_or_comes_from_another_page_is_refused(page: Page, headers: dict[str, str]) -> None:
+    for path in ("/api/jobs", "/api/federations", "/api/nothing"):
+        status, body = page.ask(path, headers)
+        assert status == 403 and list(json.loads(body)) == ["error"]
+
+
+def test_the_page_asks_nobody_else_and_runs_nothing_else(page: Page) -> None:
+    for path, kind in (("/", "text/html"), ("/page.css", "text/css"), ("/page.js", "text/javascript")):
+        status, body = page.ask(path, {"Authorization": ""})
+        assert status == 200 and page.headers["Content-Type"].startswith(kind)
+        policy = page.headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy and "frame-ancestors 'none'" in policy and "unsafe" not in policy
+        assert page.headers["Cache-Control"] == "no-store" and page.token.encode() not in body
+        assert b"//" not in body.replace(b"http://www.w3.org/2000/svg", b"") or kind == "text/javascript"
+    assert page.ask("/", {"Host": "evil.example"})[0] == 403
+    assert page.ask("/../page.js")[0] == 404
+
+
+def test_jobs_are_not_found_outside_of_the_records(page: Page) -> None:
+    for path in ("/api/jobs/small/..%2f..%2fx", "/api/jobs/small/..", "/api/jobs/none/x", "/api/jobs/small/x"):
+        assert page.ask(path)[0] == 404
+
+
+def test_a_record_that_is_cut_short_or_newer_is_told(own: Small, page: Page, state: Path) -> None:
+    folder = state / "dfm" / "history" / "small"
+    whole = next(folder.glob("*.jsonl")).read_bytes()
+    newer, cut = folder / "newer-1.jsonl", folder / "cut-1.jsonl"
+    newer.write_text('{"dfm_events": 2}\n')
+    cut.write_bytes(whole[: len(whole) - 20])
+    try:
+        jobs = page.get("/api/jobs")["jobs"]
+        (told,) = [job["problem"] for job in jobs if job["id"] == "newer-1"]
+        assert "version 2" in told
+        status, body = page.ask("/api/jobs/small/newer-1")
+        assert status == 404 and b"version 2" in body
+        assert not page.get("/api/jobs/small/cut-1")["summary"]["whole"]
+    finally:
+        newer.unlink()
+        cut.unlink()
+
+
+def test_only_a_saved_pipeline_is_submitted(own: Small, page: Page) -> None:
+    arguments = {"first": {"param": "word"}}
+    join = {
+        "kind": "operation",
+        "node": 0,
+        "operation": "text.Join",
+        "site": "left",
+        "arguments": arguments,
+        "after": [],
+    }
+    out = {"kind": "yield", "node": 1, "place": "out", "value": {"node": 0}}
+    own.write(
+        "join.json", json.dumps({"dfm_pipeline": 1, "mode": "execute", "package": "small", "statements": [join, out]})
+    )
+    (saved,) = page.get("/api/pipelines")["pipelines"]
+    assert saved["params"]["word"]["schema"] == {"type": "string"}
+    wanted = {"federation": "small", "file": saved["file"], "target": "local", "params": {"word": "--json"}}
+    for wrong, status in (
+        ({"file": str(own.folder / "pages.py")}, 404),
+        ({"params": {"other": 1}}, 400),
+        ({"target": "elsewhere"}, 400),
+        ({"more": 1}, 400),
+    ):
+        assert page.ask("/api/submit", method="POST", body=json.dumps(wanted | wrong))[0] == status
+    assert page.ask("/api/submit", {"Authorization": ""}, "POST", json.dumps(wanted))[0] == 403
+    assert page.get("/api/submitted")["submitted"] == []
+    assert page.ask("/api/submit", method="POST", body=json.dumps(wanted))[0] == 200
+    until(lambda: page.get("/api/submitted")["submitted"][0]["ended"] is not None)
+    (done,) = page.get("/api/submitted")["submitted"]
+    assert done["ended"] == 0 and "--json" in done["said"]
+
+
+def test_a_port_that_is_taken_is_told(own: Small, state: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        process = start(own, state, "--port", str(taken.getsockname()[1]))
+        out, _ = process.communicate(timeout=30)
+    (problem,) = json.loads(out)["problems"]
+    assert process.returncode == 1 and problem["code"] == "ui-port" and "--port" in problem["help"]
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_it_ends_when_it_is_asked_to_and_leaves_nothing(own: Small, state: Path, tmp_path: Path, sign: int) -> None:
+    opener = tmp_path / "xdg-open"
+    opener.write_text(f"#!/bin/sh\nmkdir {tmp_path}/opened\n")
+    opener.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    environment = own.environment({"XDG_STATE_HOME": str(state), "XDG_RUNTIME_DIR": str(tmp_path), "PATH": path})
+    process = subprocess.Popen(
+        own.command("--json", "ui"), cwd=own.folder, env=environment, stdout=subprocess.PIPE, text=True
+    )
+    page = Page(process)
+    # The browser gets a file that only the user can read, and not the address, which all would see among its arguments.
+    until((tmp_path / "opened").exists)
+    (left,) = list(tmp_path.glob("dfm-ui-*.html"))
+    assert left.stat().st_mode & 0o777 == 0o600 and page.address in left.read_text()
+    process.send_signal(sign)
+    process.communicate(timeout=30)
+    assert process.returncode == 0 and not list(tmp_path.glob("dfm-ui-*"))
+    with pytest.raises(ConnectionRefusedError):
+        page.ask("/")
