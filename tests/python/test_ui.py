@@ -168,19 +168,19 @@ def test_a_record_that_is_cut_short_or_newer_is_told(own: Small, page: Page, sta
 
 
 def test_only_a_saved_pipeline_is_submitted(own: Small, page: Page) -> None:
-    arguments = {"first": {"param": "word"}}
+    common = {"block": None, "after": []}
     join = {
         "kind": "operation",
         "node": 0,
         "operation": "text.Join",
+        "class": "small.fed.api.text.Join",
         "site": "left",
-        "arguments": arguments,
-        "after": [],
     }
-    out = {"kind": "yield", "node": 1, "place": "out", "value": {"node": 0}}
-    own.write(
-        "join.json", json.dumps({"dfm_pipeline": 1, "mode": "execute", "package": "small", "statements": [join, out]})
-    )
+    join |= common | {"provider": None, "retry": None, "timeout": None}
+    join["arguments"] = {"first": {"param": "word", "multiuse": False}}
+    out = {"kind": "yield", "node": 1, "place": "out", "multiuse": False, "value": {"node": 0, "path": []}} | common
+    document = {"dfm_pipeline": 1, "name": "join", "mode": "execute", "package": "small", "api_version": "1.0.0"}
+    own.write("join.json", json.dumps(document | {"statements": [join, out]}))
     (saved,) = page.get("/api/pipelines")["pipelines"]
     assert saved["params"]["word"]["schema"] == {"type": "string"}
     wanted = {"federation": "small", "file": saved["file"], "target": "local", "params": {"word": "--json"}}
@@ -196,7 +196,7 @@ def test_only_a_saved_pipeline_is_submitted(own: Small, page: Page) -> None:
     assert page.ask("/api/submit", method="POST", body=json.dumps(wanted))[0] == 200
     until(lambda: page.get("/api/submitted")["submitted"][0]["ended"] is not None)
     (done,) = page.get("/api/submitted")["submitted"]
-    assert done["ended"] == 0 and "--json" in done["said"]
+    assert done["ended"] == 0 and "--json" in done["said"], done["said"]
 
 
 def test_a_port_that_is_taken_is_told(own: Small, state: Path) -> None:
