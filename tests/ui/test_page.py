@@ -38,12 +38,24 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, subp
     small.create()
     more = {"XDG_STATE_HOME": str(folder / "state")}
     records(folder / "state" / "dfm" / "history" / "small")
-    joins = [
-        {"node": 0, "operation": "text.Join", "site": "left", "arguments": {"first": {"param": "word"}}, "after": []}
-    ]
-    out = {"kind": "yield", "node": 1, "place": "out", "value": {"node": 0}}
-    saved = {"dfm_pipeline": 1, "name": "join", "mode": "execute", "package": "small", "statements": [*joins, out]}
-    saved["statements"][0]["kind"] = "operation"
+    common = {"block": None, "after": []}
+    join: dict[str, Any] = {
+        "kind": "operation",
+        "node": 0,
+        "operation": "text.Join",
+        "class": "small.fed.api.text.Join",
+    }
+    join |= common | {"site": "left", "provider": None, "retry": None, "timeout": None}
+    join["arguments"] = {"first": {"param": "word", "multiuse": False}}
+    out = {"kind": "yield", "node": 1, "place": "out", "multiuse": False, "value": {"node": 0, "path": []}} | common
+    saved: dict[str, Any] = {
+        "dfm_pipeline": 1,
+        "name": "join",
+        "mode": "execute",
+        "package": "small",
+        "api_version": "1.0.0",
+    }
+    saved["statements"] = [join, out]
     small.write("join.json", json.dumps(saved))
     process = subprocess.Popen(
         small.command("--json", "ui", "--no-open"),
