@@ -3,6 +3,7 @@
 
 import importlib
 import logging
+import shutil
 import subprocess
 import sys
 import urllib.request
@@ -44,6 +45,8 @@ def runtime(small, command):
     """The federation `small` once more, with the caches of two sites in a bucket."""
     folder = small / "clouded"
     folder.mkdir()
+    for of_example in (small / "small").glob("*.dfm.yaml"):
+        shutil.copy(of_example, folder)
     text = (small / "small" / "federation.dfm.yaml").read_text().replace("code-package: small", "code-package: clouded")
     for site in ("home", "east"):
         before = f"\n  {site}:\n"
