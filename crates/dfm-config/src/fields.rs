@@ -107,21 +107,7 @@ impl<'n> Fields<'n> {
     /// A number of at least 0, or above it, as the key wants it, when the key is there.
     pub fn amount(&self, key: &'static str, faults: &mut Faults) -> Option<f64> {
         let above_zero = matches!(self.kind(key), Some(Kind::Rate));
-        let node = &self.get(key)?.value;
-        let number = match &node.data {
-            Data::Number(number) => number.as_f64(),
-            _ => None,
-        };
-        let good = number.filter(|number| if above_zero { *number > 0.0 } else { *number >= 0.0 });
-        if good.is_none() {
-            let wanted = if above_zero { "a number above 0" } else { "a number of at least 0" };
-            let mut fault = wrong_type(node, &format!("`{key}`"), wanted);
-            if let Data::Number(number) = &node.data {
-                fault.label = format!("this is {number}");
-            }
-            faults.push(fault);
-        }
-        good
+        amount(&self.get(key)?.value, key, above_zero, faults)
     }
 
     /// A whole number of at least `least`, when the key is there.
@@ -169,6 +155,24 @@ pub fn text<'n>(node: &'n Node, key: &str, faults: &mut Faults) -> Option<&'n st
         faults.push(wrong_type(node, &format!("`{key}`"), "a text"));
     }
     node.text()
+}
+
+/// The number of a node that must be one of at least 0, or above it.
+pub fn amount(node: &Node, key: &str, above_zero: bool, faults: &mut Faults) -> Option<f64> {
+    let number = match &node.data {
+        Data::Number(number) => number.as_f64(),
+        _ => None,
+    };
+    let good = number.filter(|number| if above_zero { *number > 0.0 } else { *number >= 0.0 });
+    if good.is_none() {
+        let wanted = if above_zero { "a number above 0" } else { "a number of at least 0" };
+        let mut fault = wrong_type(node, &format!("`{key}`"), wanted);
+        if let Data::Number(number) = &node.data {
+            fault.label = format!("this is {number}");
+        }
+        faults.push(fault);
+    }
+    good
 }
 
 /// The entries of a node that must be a dictionary.

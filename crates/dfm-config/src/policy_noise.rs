@@ -3,9 +3,9 @@
 use dfm_diag::Diagnostic;
 use serde::{Deserialize, Serialize};
 
-use crate::fields::{Faults, Fields, wrong_type};
+use crate::fields::{Faults, Fields, amount, wrong_type};
 use crate::format::{Form, Kind, Others, Shape, key, needed};
-use crate::tree::{Data, Entry};
+use crate::tree::Entry;
 
 /// `leaves.noise`.
 pub static NOISE: Shape = Shape {
@@ -70,14 +70,7 @@ pub fn noise(entry: &Entry, faults: &mut Faults) -> Option<Noise> {
     let mut sensitivities = vec![];
     let named: Vec<_> = fields.named("sensitivities", faults).collect();
     for (pattern, entry) in named {
-        let number = match &entry.value.data {
-            Data::Number(number) => number.as_f64().filter(|number| *number >= 0.0),
-            _ => None,
-        };
-        match number {
-            Some(number) => sensitivities.push((pattern.clone(), number)),
-            None => faults.push(wrong_type(&entry.value, &format!("`{pattern}`"), "a number of at least 0")),
-        }
+        sensitivities.extend(amount(&entry.value, pattern, false, faults).map(|by| (pattern.clone(), by)));
     }
     let of = fields.get("budget")?;
     let budget = Fields::of(&BUDGET, &of.value, of.key, faults)?;
