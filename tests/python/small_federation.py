@@ -4,10 +4,12 @@
 `right` have processes of their own. It runs wherever dfm is installed, with no other package.
 """
 
+import json
 import os
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 CONFIG = """\
 dfm: 1.0.0
@@ -141,6 +143,36 @@ class Small:
     def __init__(self, folder: Path, dfm: Path) -> None:
         self.folder = folder
         self.dfm = dfm
+
+    def save_join(self) -> None:
+        """Writes `join.json`, a pipeline as the library saves it, with a parameter `word` for `text.Join`."""
+        common: dict[str, Any] = {"block": None, "after": []}
+        join: dict[str, Any] = {
+            "kind": "operation",
+            "node": 0,
+            "operation": "text.Join",
+            "class": "small.fed.api.text.Join",
+            "site": "left",
+            "provider": None,
+            "retry": None,
+            "timeout": None,
+            "arguments": {"first": {"param": "word", "multiuse": False}},
+        } | common
+        out: dict[str, Any] = {
+            "kind": "yield",
+            "node": 1,
+            "place": "out",
+            "multiuse": False,
+            "value": {"node": 0, "path": []},
+        } | common
+        document: dict[str, Any] = {
+            "dfm_pipeline": 1,
+            "name": "join",
+            "mode": "execute",
+            "package": "small",
+            "api_version": "1.0.0",
+        }
+        self.write("join.json", json.dumps(document | {"statements": [join, out]}))
 
     def create(self) -> None:
         """Writes its files, and makes its package with the command."""

@@ -168,19 +168,7 @@ def test_a_record_that_is_cut_short_or_newer_is_told(own: Small, page: Page, sta
 
 
 def test_only_a_saved_pipeline_is_submitted(own: Small, page: Page) -> None:
-    common = {"block": None, "after": []}
-    join = {
-        "kind": "operation",
-        "node": 0,
-        "operation": "text.Join",
-        "class": "small.fed.api.text.Join",
-        "site": "left",
-    }
-    join |= common | {"provider": None, "retry": None, "timeout": None}
-    join["arguments"] = {"first": {"param": "word", "multiuse": False}}
-    out = {"kind": "yield", "node": 1, "place": "out", "multiuse": False, "value": {"node": 0, "path": []}} | common
-    document = {"dfm_pipeline": 1, "name": "join", "mode": "execute", "package": "small", "api_version": "1.0.0"}
-    own.write("join.json", json.dumps(document | {"statements": [join, out]}))
+    own.save_join()
     (saved,) = page.get("/api/pipelines")["pipelines"]
     assert saved["params"]["word"]["schema"] == {"type": "string"}
     wanted = {"federation": "small", "file": saved["file"], "target": "local", "params": {"word": "--json"}}

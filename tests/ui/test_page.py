@@ -38,25 +38,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, subp
     small.create()
     more = {"XDG_STATE_HOME": str(folder / "state")}
     records(folder / "state" / "dfm" / "history" / "small")
-    common = {"block": None, "after": []}
-    join: dict[str, Any] = {
-        "kind": "operation",
-        "node": 0,
-        "operation": "text.Join",
-        "class": "small.fed.api.text.Join",
-    }
-    join |= common | {"site": "left", "provider": None, "retry": None, "timeout": None}
-    join["arguments"] = {"first": {"param": "word", "multiuse": False}}
-    out = {"kind": "yield", "node": 1, "place": "out", "multiuse": False, "value": {"node": 0, "path": []}} | common
-    saved: dict[str, Any] = {
-        "dfm_pipeline": 1,
-        "name": "join",
-        "mode": "execute",
-        "package": "small",
-        "api_version": "1.0.0",
-    }
-    saved["statements"] = [join, out]
-    small.write("join.json", json.dumps(saved))
+    small.save_join()
     process = subprocess.Popen(
         small.command("--json", "ui", "--no-open"),
         cwd=small.folder,
