@@ -158,13 +158,8 @@ class Small:
             "timeout": None,
             "arguments": {"first": {"param": "word", "multiuse": False}},
         } | common
-        out: dict[str, Any] = {
-            "kind": "yield",
-            "node": 1,
-            "place": "out",
-            "multiuse": False,
-            "value": {"node": 0, "path": []},
-        } | common
+        value = {"node": 0, "path": list[int]()}
+        out = {"kind": "yield", "node": 1, "place": "out", "multiuse": False, "value": value, **common}
         document: dict[str, Any] = {
             "dfm_pipeline": 1,
             "name": "join",
