@@ -7,12 +7,13 @@ All tests share one federation that runs; each leaves it as it found it.
 import contextlib
 import json
 import os
+import queue
 import signal
 import sys
 import threading
 
 import pytest
-from dfm.api import ForEach, PlaceParam, Yield
+from dfm.api import ErrorToken, ForEach, PlaceParam, Yield
 from dfm.errors import SessionError
 from dfm.session import JobStatus
 from eventually import until
@@ -81,13 +82,19 @@ def test_a_process_that_is_killed_before_it_joins_is_told_and_replaced(session, 
 
 
 def test_a_process_that_is_killed_before_its_step_is_told_and_replaced(session, federation, fed):
-    assert works(session, fed)
+    """The job runs, as one that begins after the loss was told would get a new process."""
+    had = queue.SimpleQueue()
     prepared = session.prepare(written(lambda: chain(fed)))
+    job = session.execute(
+        prepared, {"start": 0}, autostop=False, place_callbacks={"yield": lambda *token: had.put(token[-1])}
+    )
+    assert had.get(timeout=60) == 24
     os.kill(federation.process("west", job_of(session)), signal.SIGKILL)
-    job = session.execute(prepared, {"start": 0})
+    job.send_input_params({"start": 1})
+    job.send_stop_frame()
     assert job.wait_until_finished()
-    assert job.get_status() is JobStatus.FAILED and lost(job) == [("west", "SiteLostError")]
-    assert works(session, fed)
+    assert job.get_status() is JobStatus.FAILED and set(lost(job)) == {("west", "SiteLostError")}
+    assert isinstance(had.get(), ErrorToken) and works(session, fed)
 
 
 def test_a_process_that_is_killed_after_its_step_takes_nothing_away(session, federation, fed):
