@@ -9,7 +9,7 @@ FUZZ_SECONDS ?= 1800
 FUZZ_TARGETS ?= configuration pipeline settings packet net session record \
 	value rebuild table statement told batch kit audit receipt events sums
 
-.PHONY: docs docs-serve test-ui reference release fuzz growth soak demo test test-rust test-python test-deploy test-containers test-shells test-network test-threads test-memory tools lint advisories bench wheel generated test-other
+.PHONY: docs docs-serve test-ui reference release fuzz growth many soak demo test test-rust test-python test-deploy test-containers test-shells test-network test-threads test-memory tools lint advisories bench wheel generated test-other
 
 # The main job on real data: three sites greet, three cities are compared.
 demo: generated
@@ -111,6 +111,10 @@ soak: generated
 # Whether memory follows what is live: `make growth GROWTH="--frames 1000000 --jobs 200000"`. Takes long.
 growth: generated
 	$(BIN)/python -B benches/growth.py $(GROWTH)
+
+# What each further site costs: `make many CLIENTS="3 12 50"`. Takes minutes, and 60 MB of memory a client.
+many: generated
+	$(BIN)/python -B benches/many.py $(CLIENTS)
 
 # Whether the tutorials of nv-dfm-core run here, which are fetched into a folder outside: `make compare-peer FOLDER=/tmp/peer`.
 compare-peer: generated

@@ -35,12 +35,12 @@ class Side:
         """A connected session of the homesite, on this machine's processes."""
         return self._connected(target="local", **options)
 
-    def flare_session(self, kits: Path) -> Any:
+    def flare_session(self, kits: Path, **options: Any) -> Any:
         """The same, in the federation whose startup kits are in that folder."""
         jobs = kits.parent / "jobs"
         jobs.mkdir(exist_ok=True)
         kit = kits / "prod_00" / "home@bench.org"
-        return self._connected(target="flare", user=kit.name, admin_package=kit, job_workspace=jobs)
+        return self._connected(target="flare", user=kit.name, admin_package=kit, job_workspace=jobs, **options)
 
     def _connected(self, **options: Any) -> Any:
         session = importlib.import_module("benchfed.fed.runtime.home").get_session(**options)

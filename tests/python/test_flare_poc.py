@@ -320,7 +320,9 @@ def test_the_next_submit_finds_its_job_started(running: World) -> None:
     assert next_one["job"] != left["job"] and next_one["session"] != left["session"]
 
 
-@pytest.mark.parametrize("note", ["no JSON", "[]", "{}", '{"job": "no such job", "session": "1234abcd"}', None])
+@pytest.mark.parametrize(
+    "note", ["no JSON", "[]", "{}", '{"job": "no such job", "session": "1234abcd", "clients": []}', None]
+)
 def test_a_job_that_is_not_there_any_more_is_made_anew(running: World, note: str | None) -> None:
     """`None` stands for a job whose client's process was killed."""
     pipeline = running.folder / "greet" / "examplefed" / "apps" / "pipeline.py"
@@ -339,6 +341,17 @@ def test_a_job_that_is_not_there_any_more_is_made_anew(running: World, note: str
     assert done.returncode == 0 and "Welcome" in done.stdout, done.stderr
     assert "was started for this session before" not in done.stderr
     assert path.exists() and len(list(path.parent.glob("standby*"))) == 1
+
+
+def test_a_job_without_a_client_that_is_needed_is_ended_and_made_anew(running: World) -> None:
+    pipeline = running.folder / "greet" / "examplefed" / "apps" / "pipeline.py"
+    path = running.kits("greet") / "concierge@examplefed.com" / "dfm" / "standby.json"
+    left = json.loads(path.read_text())
+    path.write_text(json.dumps(left | {"clients": ["elsewhere"]}))
+    done = running.submit("pipeline", str(pipeline))
+    assert done.returncode == 0 and "Welcome" in done.stdout, done.stderr
+    assert "was started for this session before" not in done.stderr
+    until(lambda: not running.job_processes("greet", left["job"]), 60)
 
 
 def test_a_new_site_joins_what_runs(running: World) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from dfm.api import Advise, ErrorToken, PickledObject, Pipeline, PlaceParam, Yield
-from dfm.errors import JobError, SessionError
+from dfm.errors import JobError, PlanError, SessionError
 from dfm.session import JobStatus, Running
 from eventually import until
 from flare_federation import as_home, opened, read, written
@@ -245,9 +245,28 @@ def test_submit_runs_a_pipeline_on_the_running_federation(federation, tmp_path):
     )
     words = ["fed", "submit", "small", "--poc", "pipeline", str(file), "--", "5"]
     command = [federation.command, "--config", federation.registry, *words]
+
+    def jobs(site):
+        return {path.name for path in federation.kit(site).iterdir()}
+
+    before = {site: jobs(site) for site in ("east", "west")}
     done = subprocess.run(command, env=as_home(), capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "yield [0]: 7\n")
     assert "waiting for the server to start it" in done.stderr and "nvflare" not in done.stderr.lower()
+    # A site that it does not need starts no process for it.
+    assert jobs("west") == before["west"] and len(jobs("east") - before["east"]) == 1
+
+
+def test_a_session_for_some_sites_has_no_others(federation, fed):
+    with opened(federation, sites=["west"]) as session:
+        build = lambda site: written(lambda: Yield(value=fed.Add(a=1, site=site)))  # noqa: E731
+        assert session.run(build("west")) == {"yield": [2]}
+        with pytest.raises(PlanError, match="east"):
+            session.prepare(build("east"))
+        with pytest.raises(SessionError, match="site 'east' has no part in the session, .* for west alone; name it in"):
+            session.prepare(build("east"), restrict_to_sites=["east"])
+        with pytest.raises(AssertionError, match="east has no such process"):
+            federation.process("east", session._home._links._connection.job)
 
 
 def test_a_kit_that_is_none_is_told(tmp_path, small):

@@ -116,6 +116,7 @@ def _submit(
     if given:
         parameters = _with(given, pipeline, parameters)
     printer.prepare()
+    session.narrow(pipeline)
     with session:
         if pipeline.mode == "discovery":
             return 0 if printer.discovered(session.discover(pipeline)) and printer.saved_all else FAILED

@@ -77,6 +77,7 @@ class Connection:
         self._folder = folder
         self._homesite = settings.homesite
         self._session = settings.session
+        self._clients = sorted((settings.sites or frozenset()) - {SERVER, settings.homesite})
         self._keep = keep
         self._logger = settings.logger
         self._lost = lost
@@ -123,7 +124,12 @@ class Connection:
         return self._enter({"execution": execution})
 
     def _take_up(self, standby: Standby) -> bool:
-        """Whether a job that was left for this session is there, with all that it began with; waits while it starts."""
+        """Whether a job that was left for this session is there, with all that it began with; waits while it starts.
+        One that does not run at all clients that this needs is ended."""
+        if standby.clients and not (self._clients and set(standby.clients).issuperset(self._clients)):
+            with contextlib.suppress(Exception):
+                self._flare.abort_job(standby.job)
+            return False
         self.job, deadline = standby.job, time.monotonic() + _STANDBY
         while (status := self.status()) in (*_COMING, _RUNNING):
             self._check_closing()
@@ -139,10 +145,10 @@ class Connection:
         return False
 
     def _leave_standby(self) -> None:
-        """Has the server start the job of this kit's next session."""
+        """Has the server start the job of this kit's next session, as if that needed the clients of this one."""
         session = secrets.token_hex(4)
         try:
-            leave(self._kit, Standby(job=self._submit(name_of(session), standby=True), session=session))
+            leave(self._kit, Standby(self._submit(name_of(session), standby=True), session, self._clients))
         except (OSError, SessionError) as error:
             self._logger.debug("no job was left for the next session: %s", error)
 
@@ -287,7 +293,8 @@ class Connection:
 
     def _submit(self, name: str, standby: bool = False) -> str:
         with tempfile.TemporaryDirectory(prefix="dfm-", dir=self._folder) as folder:
-            job = write_job(Path(folder), name, "" if standby else self._flare.api.get_cell().get_fqcn())
+            application = "" if standby else self._flare.api.get_cell().get_fqcn()
+            job = write_job(Path(folder), name, application, self._clients)
             try:
                 return str(self._flare.submit_job(str(job), submit_token=secrets.token_hex(16)))
             except api_spec.AuthorizationError as error:

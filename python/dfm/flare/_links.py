@@ -143,6 +143,12 @@ class FlareLinks:
         wanted = list(sites)
         if not wanted:
             return
+        may = self._home.settings.sites
+        if may is not None and (others := [site for site in wanted if site not in may]):
+            raise SessionError(
+                f"site '{others[0]}' has no part in the session, which was opened for "
+                f"{', '.join(sorted(may)) or 'none'} alone; name it in `sites` of a session"
+            )
         async with self._replacing:
             if not self._home.has_jobs() and (self._failed() or await self._is_stale(wanted)):
                 await self._replace()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,13 @@ def name_of(session: str) -> str:
     return NAME + session
 
 
-def write_job(folder: Path, name: str, application: str) -> Path:
+def write_job(folder: Path, name: str, application: str, clients: Sequence[str] = ()) -> Path:
     """Writes the job into a folder of its own below `folder`; it tells the application's cell when it can be asked, or,
-    without one, waits longer for the application that will open it."""
+    without one, waits longer for the application that will open it.
+
+    It runs at the server and at these `clients`. NVFlare starts no job without one: where there are none, it runs at
+    all that are there.
+    """
     job = folder / name
     config = job / "app" / "config"
     config.mkdir(parents=True)
@@ -40,7 +45,8 @@ def write_job(folder: Path, name: str, application: str) -> Path:
         "workflows": [{"id": "session", "path": "dfm.flare.server.SessionController", "args": args}],
         "components": [],
     }
-    meta = {"name": name, "resource_spec": {}, "min_clients": 1, "deploy_map": {"app": ["@ALL"]}}
+    where = ["server", *clients] if clients else ["@ALL"]
+    meta = {"name": name, "resource_spec": {}, "min_clients": 1, "deploy_map": {"app": where}}
     for path, content in (
         (job / "meta.json", meta),
         (config / "config_fed_server.json", server),

@@ -1,8 +1,8 @@
 """How does the next `dfm fed submit` to a POC come to a job that has started before it asks for one?
 
 NVFlare takes seconds to start a job's processes. As a session of the command ends, it submits the job of the next one,
-and notes it in the user's kit, where the next session takes it. It is a session's job like any other that no
-application has opened yet: nothing is left in it of the session before.
+and notes it in the user's kit, where the next session takes it if it runs at all clients that this needs. It is a
+session's job like any other that no application has opened yet: nothing is left in it of the session before.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ class Standby:
     """NVFlare's id of it."""
     session: str
     """The session that it is to be the job of."""
+    clients: list[str]
+    """Those that it runs at; none for all."""
 
 
 def allowed(kit: Kit) -> bool:
@@ -44,7 +46,7 @@ def claim(kit: Kit) -> Standby | None:
     try:
         _path(kit).rename(mine)
         found = json.loads(read_own(mine))
-        return Standby(job=str(found["job"]), session=str(found["session"]))
+        return Standby(str(found["job"]), str(found["session"]), [str(client) for client in found["clients"]])
     except (OSError, ValueError, KeyError, TypeError):
         return None
     finally:

@@ -51,6 +51,8 @@ class Settings:
     logger: logging.Logger
     at_once: int | None = None
     """How many jobs run at the same time; more wait. `None` for any number."""
+    sites: frozenset[str] | None = None
+    """Those that may take part; `None` for all."""
 
 
 @dataclasses.dataclass(frozen=True)

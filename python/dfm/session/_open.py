@@ -53,7 +53,8 @@ class SessionOptions(TypedDict, total=False):
     strict: bool
     """For the local target: whether what Flare would refuse is an error, not only a warning."""
     sites: Sequence[str]
-    """For the local target: the only sites that pipelines may use, unless `prepare` names others."""
+    """The only sites that pipelines may use. For the local target, `prepare` may name others; on Flare no other takes
+    part in the session."""
     policies: Mapping[str, str | Path]
     """For the local target: files with the policies that sites are to have, as they would on Flare."""
     max_concurrent_jobs: int
@@ -96,6 +97,7 @@ def parts_of(
         raise SessionError(f"get_session takes no '{unknown[0]}'")
     if target not in ("local", "flare"):
         raise SessionError(f"there is no target '{target}'; choose 'local' or 'flare'")
+    sites = options.get("sites")
     at_once, strict, policies = options.get("max_concurrent_jobs"), options.get("strict"), options.get("policies")
     if at_once is not None and at_once < 1:
         raise SessionError(f"max_concurrent_jobs is a number from 1 on, not {at_once!r}")
@@ -121,6 +123,7 @@ def parts_of(
         session=secrets.token_hex(4) if standby is None else standby.session,
         logger=logger,
         at_once=at_once if target == "local" else None,
+        sites=None if sites is None or target == "local" else frozenset(sites),
     )
     check_sites = None
     if flare_links is not None:
@@ -138,7 +141,7 @@ def parts_of(
         dispatcher=options.get("callback_dispatcher"),
         come_back=flare_links,
         check_sites=check_sites,
-        sites=options.get("sites") if target == "local" else None,
+        sites=sites,
         history=_native.History.of(code.package),
     )
 

@@ -228,6 +228,24 @@ class Session:
             self._home = Home(self._settings, self._make_links, self._new_loop)
             _open.add(self)
 
+    def narrow(self, pipeline: Pipeline) -> None:
+        """Has a session that is not connected take on no sites but those that a pipeline needs: on Flare, all others
+        would start a process that does nothing.
+
+        Raises:
+            PlanError: the federation cannot run it; has every reason.
+            SessionError: it was written for another federation, or for another version of it.
+        """
+        if self._target == "local":
+            return
+        self._check_version(pipeline)
+        allowed = None if self._sites is None else list(self._sites)
+        prepared = self._planned(pipeline, allowed)
+        sites = {*prepared.operations()}
+        if prepared.plan.has_trees():
+            sites |= {*self._planned(pipeline, allowed, straight=True).operations()}
+        self._settings = dataclasses.replace(self._settings, sites=frozenset(sites))
+
     def usual_start(self) -> float | None:
         """How many seconds it usually takes until the first sites of such a session can be reached, as the records of
         earlier ones have it; `None` where there are none."""
