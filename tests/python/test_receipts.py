@@ -4,7 +4,7 @@
 import json
 
 import pytest
-from dfm.api import ForEach, Pipeline, PlaceParam, Yield
+from dfm.api import EachSite, ForEach, Pipeline, PlaceParam, SecureSum, Yield
 from dfm.errors import JobError
 from dfm.exec._policy import read_file
 from dfm.testing import Asker, Federation
@@ -64,6 +64,23 @@ def test_each_value_is_in_a_receipt_whatever_way_it_takes(shared, fed):
         assert len(left) == many and left == passed(other, "came", "from", one)
     assert sites["east"]["calls"] == [{"operation": "work.Count", "calls": 2}]
     assert sites["west"]["calls"] == [{"operation": "work.Echo", "calls": 5}]
+
+
+def test_a_receipt_says_who_is_in_a_secure_sum_and_nothing_of_their_parts(shared, fed):
+    sites = ["server", "east", "west"]
+
+    def build():
+        with EachSite(sites=sites) as here:
+            own = fed.Add(site=here, a=PlaceParam("value"))
+        Yield(value=SecureSum(here, own, bound=1000))
+
+    job = shared.execute(written(build), {"value": 41}, receipt=True)
+    assert job.results() == [126]
+    parts = said(job.receipt())
+    for site in sites:
+        assert {"operation": "work.Add", "calls": 1} in parts[site]["calls"]
+        left = [one["operation"] for one in parts[site]["left"]]
+        assert left.count("secure-sum.masked") == 1 and "work.Add" not in left
 
 
 def test_a_receipt_names_the_policy_in_force(small, fed, tmp_path):
