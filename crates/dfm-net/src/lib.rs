@@ -18,7 +18,7 @@ mod whole;
 
 pub use engine::{Action, Engine, Move, State, Steps, WaitingFiring};
 pub use frame::Frame;
-pub use hostile::{Kind, MOST_ELEMENTS, MOST_ROUNDS};
+pub use hostile::{Kind, MOST_ELEMENTS, MOST_LEVELS, MOST_ROUNDS};
 pub use makers::Makers;
 pub use measured::Measured;
 pub use net::{

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use dfm_net::{MOST_ROUNDS, NodeId};
+use dfm_net::{MOST_LEVELS, MOST_ROUNDS, NodeId};
 use indexmap::IndexMap;
 
 use crate::check::shown;
@@ -15,6 +15,8 @@ pub(crate) struct Blocks<'a> {
     pub blocks: Vec<Block>,
     /// The statements that become nodes, in the pipeline's order, each with its block.
     pub known: Vec<(Known<'a>, usize)>,
+    /// Block → how deep it lies; the pipeline's own body at 1.
+    levels: Vec<usize>,
     /// The blocks' own ids.
     by_id: HashMap<&'a NodeId, usize>,
     /// `Repeat` → what ends its rounds.
@@ -25,7 +27,8 @@ impl<'a> Blocks<'a> {
     /// Sorts statements into blocks, and refuses kinds that this planner does not know.
     pub fn new(pipeline: &'a Pipeline, problems: &mut Vec<Problem>) -> Self {
         let body = Block { parent: 0, node: None, each: false, when: true };
-        let mut sorted = Self { blocks: vec![body], known: vec![], by_id: HashMap::new(), ends: HashMap::new() };
+        let (by_id, ends) = (HashMap::new(), HashMap::new());
+        let mut sorted = Self { blocks: vec![body], known: vec![], levels: vec![1], by_id, ends };
         let mut ifs: HashMap<&NodeId, usize> = HashMap::new();
         let mut caches: IndexMap<&NodeId, usize> = IndexMap::new();
         let mut repeats: IndexMap<&NodeId, usize> = IndexMap::new();
@@ -169,6 +172,14 @@ impl<'a> Blocks<'a> {
             let message = format!("two blocks have the node id {}", shown(id));
             problems.push(Problem::new("plan-duplicate-node", Some(id), message, None));
         }
+        let level = self.levels[block.parent] + 1;
+        // Those that lie in it are not told too.
+        if level == MOST_LEVELS + 1 {
+            let message = format!("it lies in {} blocks, and at most {} lie in each other", level - 2, MOST_LEVELS - 1);
+            let help = Some("collect what an inner block makes, and go on outside of it".to_owned());
+            problems.push(Problem::new("plan-block", Some(id), message, help));
+        }
+        self.levels.push(level);
         self.blocks.push(block);
     }
 

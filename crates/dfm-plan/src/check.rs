@@ -11,6 +11,7 @@ use crate::blocks::Blocks;
 use crate::connections::check_connections;
 use crate::cut::limits_of;
 use crate::graph::{Candidate, Graph, Input, Known, Limits, Node};
+use crate::lead::{gather_where_used, lead};
 use crate::offers::{Offers, site_index};
 use crate::{
     Argument, DISCOVERY_MODE, FedInfo, OperationStatement, Pipeline, PlaceUse, Problem, SiteChoice, Statement,
@@ -107,74 +108,6 @@ pub(crate) fn check<'a>(
     gather_where_used(&mut nodes, &order, home);
     lead(&mut nodes, &order, home);
     Ok(Graph { nodes, order, blocks: blocks.blocks })
-}
-
-/// Has what sites made put together where it is used: at the site of the first operation that does, else at home.
-fn gather_where_used(nodes: &mut [Node<'_>], order: &[usize], home: Candidate<'_>) {
-    let mut at = vec![0; nodes.len()];
-    for (index, &node) in order.iter().enumerate() {
-        at[node] = index;
-    }
-    for &node in order.iter().filter(|node| matches!(nodes[**node].statement, Known::Gather(_))).collect::<Vec<_>>() {
-        let at_home = matches!(nodes[node].statement, Known::Gather(gather) if gather.at_home);
-        let is_operation = |to: &&Input| !to.signal && matches!(nodes[to.node].statement, Known::Operation(_));
-        let user = nodes[node].outputs.iter().find(is_operation).map(|output| output.node).filter(|_| !at_home);
-        match user.map(|user| (user, nodes[user].follows)) {
-            Some((_, Some(leader))) if at[leader] < at[node] => nodes[node].follows = Some(leader),
-            Some((user, None)) => {
-                nodes[user].follows = Some(node);
-                nodes[node].candidates = stripped(&nodes[user].candidates);
-            }
-            _ => nodes[node].candidates = vec![Candidate { site: home.site, offer: None }],
-        }
-    }
-}
-
-/// Gives each node that follows another, or is followed because it uses a cache or decides on rounds, the candidates of
-/// that one.
-fn lead<'a>(nodes: &mut [Node<'a>], order: &[usize], home: Candidate<'a>) {
-    let mut at = vec![0; nodes.len()];
-    for (index, &node) in order.iter().enumerate() {
-        at[node] = index;
-    }
-    let decisive = |node: usize| {
-        let begins =
-            nodes[node].follows.filter(|_| matches!(nodes[node].statement, Known::Store(_) | Known::Again(_)))?;
-        let input = nodes[node].inputs.iter().find(|input| !input.signal && input.node != begins)?;
-        Some((begins, input.node))
-    };
-    let stores: HashMap<usize, usize> = (0..nodes.len()).filter_map(decisive).collect();
-    for &node in order {
-        if nodes[node].candidates.is_empty()
-            && let Some(&stored) = stores.get(&node)
-        {
-            // A cache is at the site that makes its value, so that one goes where the cache is looked into; rounds are
-            // where what decides on them is.
-            let mut maker = stored;
-            while at[maker] > at[node] {
-                let inner = stores.get(&maker).filter(|_| nodes[maker].candidates.is_empty());
-                let Some(leader) = nodes[maker].follows.or(inner.copied()) else { break };
-                maker = leader;
-            }
-            if at[maker] > at[node] {
-                nodes[maker].follows = Some(node);
-                nodes[node].candidates = stripped(&nodes[maker].candidates);
-            } else if maker != node {
-                nodes[node].follows = Some(maker);
-            }
-        }
-        if nodes[node].candidates.is_empty() && nodes[node].follows.is_none() {
-            nodes[node].candidates = vec![Candidate { site: home.site, offer: None }];
-        }
-        if let Some(leader) = nodes[node].follows.filter(|_| !matches!(nodes[node].statement, Known::Operation(_))) {
-            nodes[node].candidates = stripped(&nodes[leader].candidates);
-        }
-    }
-}
-
-/// The same sites, for what is no operation.
-fn stripped<'a>(candidates: &[Candidate<'a>]) -> Vec<Candidate<'a>> {
-    candidates.iter().map(|candidate| Candidate { site: candidate.site, offer: None }).collect()
 }
 
 /// Refuses dictionaries whose keys the run has to tell.

@@ -15,6 +15,7 @@ mod estimate;
 mod explain;
 mod fed_info;
 mod graph;
+mod lead;
 mod measure;
 mod meet;
 mod mermaid;

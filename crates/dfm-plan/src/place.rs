@@ -285,11 +285,3 @@ fn save_work(graph: &Graph<'_>, costs: &Costs, nodes: &[usize], placed: &mut Pla
         }
     }
 }
-
-/// The node whose choice a node has.
-pub(crate) fn leader(graph: &Graph<'_>, mut node: usize) -> usize {
-    while let Some(next) = graph.nodes[node].follows {
-        node = next;
-    }
-    node
-}

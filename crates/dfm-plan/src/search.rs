@@ -7,7 +7,7 @@
 
 use crate::cost::{Costs, Run};
 use crate::graph::{Graph, Input};
-use crate::place::{Placed, Score, leader};
+use crate::place::{Placed, Score};
 
 /// How many nodes near each other are searched together.
 const NEAR: usize = 8;
@@ -20,6 +20,8 @@ pub(crate) struct Search<'g> {
     budget: usize,
     /// Node → whether it keeps its place.
     kept: Vec<bool>,
+    /// Node → the one whose choice it has, itself if it has its own.
+    leader: Vec<usize>,
     /// Node → where its candidates begin in the lists below.
     first: Vec<usize>,
     /// Candidate → how long it computes at least.
@@ -46,15 +48,19 @@ impl<'g> Search<'g> {
             candidates - node.candidates.len()
         });
         let first = first.collect();
+        let mut leader: Vec<usize> = (0..graph.nodes.len()).collect();
+        for &node in &graph.order {
+            leader[node] = graph.nodes[node].follows.map_or(node, |next| leader[next]);
+        }
         let (each, nodes) = (vec![0.0; candidates], graph.nodes.len());
         let (compute, soonest) = (each.clone(), each.clone());
         let (kept, size) = (vec![false; nodes], vec![0.0; nodes]);
-        Self { graph, costs, budget, kept, first, compute, soonest, rest: each, size }
+        Self { graph, costs, budget, kept, leader, first, compute, soonest, rest: each, size }
     }
 
     /// The candidates that a node may have.
     fn candidates(&self, placed: &Placed, node: usize) -> std::ops::Range<usize> {
-        if self.kept[leader(self.graph, node)] {
+        if self.kept[self.leader[node]] {
             placed.choice[node]..placed.choice[node] + 1
         } else {
             0..self.graph.nodes[node].candidates.len()
@@ -174,7 +180,7 @@ impl<'g> Search<'g> {
         let mut open = vec![];
         while open.len() < NEAR && at < seen.len() {
             let near = &self.graph.nodes[seen[at]];
-            let leader = leader(self.graph, seen[at]);
+            let leader = self.leader[seen[at]];
             if self.graph.nodes[leader].candidates.len() > 1 && !open.contains(&leader) {
                 open.push(leader);
             }
@@ -244,7 +250,7 @@ impl<'g> Search<'g> {
     fn undecided(&self, placed: &Placed, nodes: &[usize]) -> Option<usize> {
         let is_open = |node: &usize| !self.kept[*node] && self.graph.nodes[*node].candidates.len() > 1;
         let way = placed.longest_way(self.graph, self.costs, nodes);
-        let mut way = way.into_iter().map(|node| leader(self.graph, node));
-        way.find(is_open).or_else(|| nodes.iter().map(|node| leader(self.graph, *node)).find(is_open))
+        let mut way = way.into_iter().map(|node| self.leader[node]);
+        way.find(is_open).or_else(|| nodes.iter().map(|node| self.leader[*node]).find(is_open))
     }
 }
