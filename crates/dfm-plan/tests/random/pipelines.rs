@@ -26,8 +26,8 @@ struct Writer {
     next: usize,
     /// The `EachSite` whose body is being written.
     each: Option<usize>,
-    /// Whether some collections are put together.
-    sums: bool,
+    /// Whether rounds lie in blocks and in each other, and some collections are put together.
+    newer: bool,
     statements: Vec<Json>,
 }
 
@@ -83,6 +83,11 @@ impl Writer {
         }
         let path = if self.pick(6) == 0 { json!([{"index": self.pick(2)}]) } else { json!([]) };
         json!({"node": self.one_of(scope), "path": path})
+    }
+
+    /// What a round hands to the next one: in blocks what an operation makes, which does not grow from round to round.
+    fn handed_on(&mut self, depth: usize, scope: &Scope, made: usize) -> Json {
+        if depth > 2 { self.argument(scope) } else { json!({"node": made, "path": []}) }
     }
 
     fn after(&mut self, scope: &Scope) -> Json {
@@ -232,12 +237,12 @@ impl Writer {
                         let missing = self.pick(4) == 0;
                         self.statements.push(json!({"kind": "gather", "node": gather, "block": block, "after": [],
                             "each_site": node, "value": value, "missing": missing}));
-                        let made = if self.sums && self.pick(2) == 0 { self.sum(block, gather) } else { gather };
+                        let made = if self.newer && self.pick(2) == 0 { self.sum(block, gather) } else { gather };
                         scope.push(made);
                         own.push(made);
                     }
                 }
-                14 if depth > 2 => {
+                14 if depth > if self.newer { 0 } else { 2 } => {
                     let start = json!({"a": self.argument(&scope), "b": self.argument(&scope)});
                     let at_most = 1 + self.pick(2);
                     self.statements.push(json!({"kind": "repeat", "node": node, "block": block, "after": after,
@@ -251,8 +256,8 @@ impl Writer {
                     made.push(carried);
                     let again = self.node();
                     let one = |node: usize, name: &str| json!({"node": node, "path": [{"key": name}]});
-                    let b = if self.pick(2) == 0 { one(node, "b") } else { self.argument(&inner) };
-                    let next = json!({"a": self.argument(&inner), "b": b});
+                    let b = if self.pick(2) == 0 { one(node, "b") } else { self.handed_on(depth, &inner, carried) };
+                    let next = json!({"a": self.handed_on(depth, &inner, carried), "b": b});
                     let until = if self.pick(3) == 0 { Json::Null } else { self.condition(&inner, 1) };
                     self.statements.push(json!({"kind": "again", "node": again, "block": node, "after": [],
                         "repeat": node, "next": next, "until": until}));
@@ -301,15 +306,15 @@ pub fn pipeline(seed: u64, size: usize) -> Pipeline {
     written(seed, size, true)
 }
 
-/// What a seed meant that found something before there were collections that are put together.
+/// What a seed meant that found something before there were rounds in blocks, and collections that are put together.
 pub fn earlier_pipeline(seed: u64, size: usize) -> Pipeline {
     written(seed, size, false)
 }
 
-fn written(seed: u64, size: usize, sums: bool) -> Pipeline {
+fn written(seed: u64, size: usize, newer: bool) -> Pipeline {
     let mut picks = Picks(seed);
     let sites = if picks.pick(5) == 0 { 1 } else { SITES };
-    let mut writer = Writer { picks, sites, left: size, next: 0, each: None, sums, statements: vec![] };
+    let mut writer = Writer { picks, sites, left: size, next: 0, each: None, newer, statements: vec![] };
     while writer.left > 0 {
         writer.block(&Json::Null, &vec![], 3);
     }
