@@ -190,6 +190,10 @@ struct PythonHost {
 impl Host for PythonHost {
     type Value = Object;
 
+    fn is_same(&self, one: &Object, other: &Object) -> bool {
+        one.0.is(&other.0)
+    }
+
     fn encode(&mut self, value: &Object, leaving: Option<&Leaving>) -> Result<Outgoing, TransferError> {
         Python::attach(|py| {
             let value = value.0.bind(py);

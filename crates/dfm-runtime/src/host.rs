@@ -21,6 +21,12 @@ pub trait Host {
     /// What cannot travel, and what to do.
     fn encode(&mut self, value: &Self::Value, leaving: Option<&Leaving>) -> Result<Outgoing, TransferError>;
 
+    /// Whether two values are one object, which only its user could change. What is one need not be written anew for
+    /// each of its receivers.
+    fn is_same(&self, _one: &Self::Value, _other: &Self::Value) -> bool {
+        false
+    }
+
     /// Whether it has to know of each value that leaves.
     fn is_guarded(&self) -> bool {
         false

@@ -21,7 +21,7 @@ use crate::released::Released;
 /// Buffers shorter than this travel in the packet: a descriptor and a mapping cost more than their copy.
 pub const SEGMENT_FROM: usize = 64 * 1024;
 
-/// Released segments are kept up to this many bytes in all.
+/// Released segments are kept up to this many bytes in all; while jobs run, one that is larger is kept as well.
 const KEPT_BYTES: usize = 512 << 20;
 
 /// At most so many segments are open in a process, whatever the system allows: each is also a mapping.
@@ -56,7 +56,7 @@ fn most_segments() -> usize {
 #[derive(Default)]
 pub struct Pool {
     free: Vec<Segment>,
-    sent: HashMap<u64, Segment>,
+    sent: HashMap<u64, Arc<Segment>>,
     next: u64,
 }
 
@@ -80,20 +80,43 @@ impl Pool {
             }
         };
         segment.map[..bytes.len()].copy_from_slice(bytes);
+        Some(self.lend(Arc::new(segment)))
+    }
+
+    /// Another number for what was sent under this one, for one more receiver; `None` where it was released.
+    pub fn send_again(&mut self, id: u64) -> Option<(u64, Arc<OwnedFd>)> {
+        let segment = self.sent.get(&id)?.clone();
+        Some(self.lend(segment))
+    }
+
+    fn lend(&mut self, segment: Arc<Segment>) -> (u64, Arc<OwnedFd>) {
         let (id, file) = (self.next, segment.file.clone());
         self.next += 1;
         self.sent.insert(id, segment);
-        Some((id, file))
+        (id, file)
     }
 
-    /// Takes back a segment that its receiver, or the receiver's whole process, does not read any more.
+    /// Takes back a segment that its receiver, or the receiver's whole process, does not read any more. The last of its
+    /// receivers frees it.
     pub fn release(&mut self, id: u64) {
-        if let Some(segment) = self.sent.remove(&id) {
-            let kept: usize = self.free.iter().map(|segment| segment.map.len()).sum();
-            if kept + segment.map.len() <= KEPT_BYTES {
-                self.free.push(segment);
+        if let Some(segment) = self.sent.remove(&id).and_then(Arc::into_inner) {
+            self.free.push(segment);
+            // What was released last is what comes next, if anything of its size does.
+            while self.free.len() > 1 && self.kept() > KEPT_BYTES {
+                self.free.remove(0);
             }
         }
+    }
+
+    /// No job runs here any more.
+    pub fn rest(&mut self) {
+        if self.kept() > KEPT_BYTES {
+            self.free.clear();
+        }
+    }
+
+    fn kept(&self) -> usize {
+        self.free.iter().map(|segment| segment.map.len()).sum()
     }
 }
 
@@ -181,6 +204,32 @@ mod tests {
         assert_eq!(pool.free[0].map[0], 7, "a receiver's changes are its own");
         let (_, again) = pool.send(&bytes[1..]).unwrap();
         assert!(Arc::ptr_eq(&file, &again));
+        assert!(pool.free.is_empty());
+    }
+
+    #[test]
+    fn what_has_two_receivers_is_used_again_when_both_have_released_it() {
+        let mut pool = Pool::default();
+        let (one, file) = pool.send(&[7; 10]).unwrap();
+        let (other, same) = pool.send_again(one).unwrap();
+        assert!(one != other && Arc::ptr_eq(&file, &same));
+        pool.release(one);
+        assert!(pool.free.is_empty());
+        assert!(pool.send_again(one).is_none());
+        pool.release(other);
+        assert!(Arc::ptr_eq(&pool.free[0].file, &file));
+    }
+
+    #[test]
+    fn one_that_is_larger_than_what_is_kept_is_used_again_until_no_job_runs() {
+        let mut pool = Pool::default();
+        let (small, _) = pool.send(&[1; 10]).unwrap();
+        let large = Segment::new(KEPT_BYTES + 1).unwrap();
+        let (large, file) = pool.lend(Arc::new(large));
+        pool.release(small);
+        pool.release(large);
+        assert!(pool.free.len() == 1 && Arc::ptr_eq(&pool.free[0].file, &file));
+        pool.rest();
         assert!(pool.free.is_empty());
     }
 

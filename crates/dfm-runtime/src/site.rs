@@ -36,7 +36,7 @@ use home::HomeSide;
 use links::Peer;
 pub use streams::STREAM_WINDOW;
 pub use unfinished::read_answer;
-use values::size;
+use values::{Written, size};
 pub(crate) use values::{in_packet, received};
 
 /// What comes for a job that home has not opened here yet is kept if so many jobs at most begin before it.
@@ -68,6 +68,8 @@ pub struct Site<H: Host> {
     notes_all: bool,
     pub(crate) events: Vec<Event<H::Value>>,
     pool: Pool,
+    /// What was written last, until whoever made it can have changed it.
+    written: Option<Written<H::Value>>,
     released: Released,
     /// What is to be kept of this home's doings, where a keeper is there for it.
     pub(crate) record: Option<Vec<Vec<u8>>>,
@@ -141,6 +143,7 @@ impl<H: Host> Site<H> {
             notes_all: false,
             events: Vec::new(),
             pool: Pool::default(),
+            written: None,
             released: Released::new(),
             record: None,
         }
@@ -613,6 +616,9 @@ impl<H: Host> Site<H> {
             self.tell_rest(id);
         }
         let job = self.jobs.remove(&id)?;
+        if self.jobs.is_empty() {
+            self.pool.rest();
+        }
         self.events.push(Event::Over(id));
         self.ahead -= job.ahead.values().sum::<u64>();
         self.due.forget(id);
@@ -747,6 +753,11 @@ impl<H: Host> Site<H> {
 
     /// Does what a job's engine asks for.
     fn act(&mut self, id: JobId) {
+        self.act_on(id);
+        self.written = None;
+    }
+
+    fn act_on(&mut self, id: JobId) {
         while let Some(action) = self.jobs.get_mut(&id).and_then(|job| job.engine.next_action()) {
             match action {
                 Action::Call { .. } if !self.count_call(id) => {}

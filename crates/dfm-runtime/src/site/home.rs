@@ -1,11 +1,11 @@
 //! What does the homesite do for its application, that no other site does?
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use dfm_net::{Counts, Frame, Net, NodeId, Noted, Source, Trace, TransitionId};
-use dfm_wire::{JobId, Message};
+use dfm_net::{Counts, Failure, Frame, Net, NodeId, Noted, Source, Trace, TransitionId};
+use dfm_wire::{Encoded, JobId, Message};
 
 use super::unfinished::{Nets, node_at};
 use super::values::{Packed, in_packet};
@@ -51,6 +51,24 @@ struct Told {
     at: f64,
     /// Whether none has had the latest.
     due: bool,
+}
+
+/// What a frame of a job begins with at another site.
+struct Start {
+    site: String,
+    needs: HashSet<String>,
+    encoded: Vec<(String, Encoded)>,
+    lost: Vec<(String, Failure)>,
+    files: Vec<Arc<OwnedFd>>,
+    /// How many bytes of its packet the parameters take.
+    taken: usize,
+}
+
+impl Start {
+    fn new(site: &str, needs: &HashSet<String>) -> Self {
+        let (site, needs) = (site.to_owned(), needs.clone());
+        Self { site, needs, encoded: vec![], lost: vec![], files: vec![], taken: 0 }
+    }
 }
 
 impl HomeSide {
@@ -229,33 +247,31 @@ impl<H: Host> Site<H> {
             let at = self.host.now();
             noting.note(|| Noted::Started { frame: frame.clone(), at });
         }
-        let needs: Vec<(String, Vec<String>)> = home
-            .params
-            .iter()
-            .filter(|(site, _)| **site != self.name)
-            .map(|(site, names)| (site.clone(), names.iter().cloned().collect()))
-            .collect();
-        for (site, mut names) in needs {
-            names.sort();
-            let mut files = vec![];
-            let (mut encoded, mut lost) = (vec![], vec![]);
-            let mut taken = 0;
-            for name in names {
-                let Some(value) = params.get(&name) else { continue };
-                match self.encode(&site, value, &mut files, taken, None) {
+        let others = home.params.iter().filter(|(site, _)| **site != self.name);
+        let mut starts: Vec<Start> = others.map(|(site, needs)| Start::new(site, needs)).collect();
+        let names: BTreeSet<String> = starts.iter().flat_map(|start| start.needs.iter().cloned()).collect();
+        // One value to all its sites after another, so that it is written once.
+        for name in names {
+            let Some(value) = params.get(&name) else { continue };
+            for start in starts.iter_mut().filter(|start| start.needs.contains(&name)) {
+                let site = &start.site;
+                match self.encode(site, value, &mut start.files, start.taken, None) {
                     Ok(Packed { value, warning, .. }) => {
-                        taken += in_packet(&value);
-                        encoded.push((name.clone(), value));
-                        self.warn(&format!("the parameter place '{name}'"), &site, warning);
+                        start.taken += in_packet(&value);
+                        start.encoded.push((name.clone(), value));
+                        self.warn(&format!("the parameter place '{name}'"), site, warning);
                     }
                     Err(why) => {
                         let to = format!("the value for the parameter place '{name}' cannot be sent to site '{site}'");
                         let failure = self.failure(Some(&frame), None, why.kind(), format!("{to}: {why}"));
                         self.report(id, failure.clone());
-                        lost.push((name, failure));
+                        start.lost.push((name.clone(), failure));
                     }
                 }
             }
+        }
+        self.written = None;
+        for Start { site, files, encoded, lost, .. } in starts {
             self.push(&site, &Message::Start(id, frame.clone(), encoded, lost), files);
         }
         if let Some(job) = self.jobs.get_mut(&id) {

@@ -12,7 +12,15 @@ use super::{Job, Site, described};
 use crate::host::{Event, Host, Incoming, Leaving, Part, TransferError};
 use crate::link::{MAX_FILES, MAX_PACKET};
 use crate::receipt::{Goal, Passed};
-use crate::segment::{Received, SEGMENT_FROM};
+use crate::segment::{Pool, Received, SEGMENT_FROM};
+
+/// A value of which segments hold the large parts, for the next receiver of the same one.
+pub(super) struct Written<V> {
+    value: V,
+    /// The parts as they were encoded, which are held so that no others come to be where they are, each with the number
+    /// of its segment.
+    parts: Vec<(Bytes, u64)>,
+}
 
 /// A value as it travels.
 pub(super) struct Packed {
@@ -241,6 +249,9 @@ impl<H: Host> Site<H> {
         taken: usize,
         leaving: Option<&Leaving>,
     ) -> Result<Packed, TransferError> {
+        if !self.written.as_ref().is_some_and(|written| self.host.is_same(&written.value, value)) {
+            self.written = Some(Written { value: value.clone(), parts: vec![] });
+        }
         let outgoing = self.host.encode(value, leaving)?;
         let (before, mut lent) = (files.len(), vec![]);
         match self.lay_out(site, outgoing.buffers, files, &mut lent, outgoing.head.len() + taken) {
@@ -278,7 +289,8 @@ impl<H: Host> Site<H> {
                 matches!(peer.carrier, Carrier::Socket(_)) && bytes.len() >= SEGMENT_FROM && files.len() < MAX_FILES
             });
             let segment = peer.and_then(|peer| {
-                let (id, file) = self.pool.send(&bytes)?;
+                let parts = self.written.as_mut().map(|written| &mut written.parts);
+                let (id, file) = write(&mut self.pool, &bytes, parts)?;
                 peer.lent.insert(id);
                 lent.push(id);
                 files.push(file);
@@ -316,6 +328,21 @@ pub(crate) fn received(value: Encoded, shared: &mut impl Iterator<Item = Receive
     };
     let buffers = value.buffers.into_iter().map(part).collect::<Result<_, _>>()?;
     Ok(Incoming { head: value.head.into(), buffers })
+}
+
+/// A segment with these bytes, which may be in one that was `written`.
+fn write(
+    pool: &mut Pool,
+    bytes: &Bytes,
+    written: Option<&mut Vec<(Bytes, u64)>>,
+) -> Option<(u64, Arc<OwnedFd>)> {
+    let Some(written) = written else { return pool.send(bytes) };
+    let is_same = |one: &Bytes| (one.as_ptr(), one.len()) == (bytes.as_ptr(), bytes.len());
+    let at = written.iter().position(|(one, _)| is_same(one));
+    let again = at.and_then(|at| pool.send_again(written.swap_remove(at).1));
+    let sent = again.or_else(|| pool.send(bytes))?;
+    written.push((bytes.clone(), sent.0));
+    Some(sent)
 }
 
 /// Whether so many bytes of values can go in one packet.
