@@ -331,11 +331,7 @@ pub(crate) fn received(value: Encoded, shared: &mut impl Iterator<Item = Receive
 }
 
 /// A segment with these bytes, which may be in one that was `written`.
-fn write(
-    pool: &mut Pool,
-    bytes: &Bytes,
-    written: Option<&mut Vec<(Bytes, u64)>>,
-) -> Option<(u64, Arc<OwnedFd>)> {
+fn write(pool: &mut Pool, bytes: &Bytes, written: Option<&mut Vec<(Bytes, u64)>>) -> Option<(u64, Arc<OwnedFd>)> {
     let Some(written) = written else { return pool.send(bytes) };
     let is_same = |one: &Bytes| (one.as_ptr(), one.len()) == (bytes.as_ptr(), bytes.len());
     let at = written.iter().position(|(one, _)| is_same(one));
