@@ -8,6 +8,9 @@ use dfm_plan::{FedInfo, Options, Pipeline, plan_and_estimate};
 use dfm_runtime::{Call, Host, Incoming, Leaving, Outgoing, Site, TransferError};
 
 const FEDERATION: &str = include_str!("../../tests/python/small/federation.dfm.yaml");
+/// The configurations that it refers to.
+const CLINICS: &str = include_str!("../../examples/clinics/clinics/configs/federation.dfm.yaml");
+const OFFICES: &str = include_str!("../../examples/offices/offices/configs/federation.dfm.yaml");
 /// Where the seeds are that the honest encoders write.
 const SEEDS: &str = "target/fuzz/seeds";
 /// The application's site, in what is planned here.
@@ -21,8 +24,15 @@ pub static FED: LazyLock<FedInfo> = LazyLock::new(|| {
 
 /// The configuration of the tests.
 pub fn federation() -> dfm_config::Federation {
-    let options =
-        dfm_config::Options { patch: None, fetch: Some(|_| Ok(FEDERATION.as_bytes().to_vec())), ..Default::default() };
+    let fetch = |address: &str| {
+        let text = match address {
+            "http://f/clinics.dfm.yaml" => CLINICS,
+            "http://f/offices.dfm.yaml" => OFFICES,
+            _ => FEDERATION,
+        };
+        Ok(text.as_bytes().to_vec())
+    };
+    let options = dfm_config::Options { patch: None, fetch: Some(fetch), ..Default::default() };
     dfm_config::load(Path::new("http://f/f.dfm.yaml"), &options).expect("the tests load it too").federation
 }
 
