@@ -80,9 +80,9 @@ def jobs(federation: Federation, *words: str) -> Any:
 
 
 def wait_for(federation: Federation, job: str, status: str) -> dict[str, Any]:
-    """Waits until a job is so far."""
+    """Waits until a job is so far. Of one that has just begun, the server may not have heard."""
     deadline = time.monotonic() + 60
-    while (shown := jobs(federation, "show", job))["status"] != status:
+    while (shown := {one["id"]: one for one in jobs(federation, "list")["jobs"]}.get(job, {})).get("status") != status:
         assert time.monotonic() < deadline, shown
     return shown
 
@@ -245,7 +245,7 @@ def test_the_sites_of_a_federation_tell_what_happened_in_a_job(
     assert calls == {("work.Count", "east"): (2, True), ("work.Add", "west"): (2, True)}
 
 
-def test_what_cannot_be_found_again_is_told(flare: Any, shared: Any, fed: ModuleType) -> None:
+def test_what_cannot_be_found_again_is_told(federation: Federation, flare: Any, shared: Any, fed: ModuleType) -> None:
     with pytest.raises(SessionError, match="knows no job '00000000-1'"):
         flare.reattach("00000000-1")
     with pytest.raises(SessionError, match="is not a job's id"):
@@ -254,6 +254,10 @@ def test_what_cannot_be_found_again_is_told(flare: Any, shared: Any, fed: Module
     with pytest.raises(SessionError, match="receives the tokens of job .* already"):
         flare.reattach(job.job_id)
     job.cancel()
+    with pytest.raises(
+        AssertionError, match=r"its session is not over \(NVFlare's job [^,]*, RUNNING\): the server has not"
+    ):
+        jobs(federation, "show", f"{job.job_id}999")
     with pytest.raises(SessionError, match="jobs of the local target do not outlive their session"):
         shared.reattach("00000000-1")
 

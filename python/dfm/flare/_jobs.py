@@ -183,13 +183,26 @@ def _find(flare: Any, kit: Kit, job_id: str) -> tuple[_Session, dict[str, Any]]:
         for job in session.jobs:
             if job["id"] == job_id:
                 return session, job
-    over = [f"{job['job_id']}, {job['status']}" for job in _named(flare, name)] if name else []
-    if over:
-        raise SessionError(
-            f"nothing is kept of the job '{job_id}': its session is over (NVFlare's job {over[-1]}); `dfm jobs logs` "
-            "may have its logs"
+    jobs = _named(flare, name) if name else []
+    raise SessionError(_why_unknown(job_id, [(str(job["job_id"]), str(job["status"])) for job in jobs]))
+
+
+def _why_unknown(job_id: str, sessions: list[tuple[str, str]]) -> str:
+    """Why nobody tells of an execution; `sessions` are NVFlare's jobs of its session, the latest last, each with its
+    status."""
+    if not sessions:
+        return f"the federation knows no job '{job_id}'; `dfm jobs list` shows those that there are"
+    open_ones = [one for one in sessions if not one[1].startswith("FINISHED")]
+    nvflare, status = (open_ones or sessions)[-1]
+    if not open_ones:
+        return (
+            f"nothing is kept of the job '{job_id}': its session is over (NVFlare's job {nvflare}, {status}); "
+            "`dfm jobs logs` may have its logs"
         )
-    raise SessionError(f"the federation knows no job '{job_id}'; `dfm jobs list` shows those that there are")
+    return (
+        f"nothing is known of the job '{job_id}', though its session is not over (NVFlare's job {nvflare}, {status}): "
+        "the server has not heard of it so far, does not answer, or may not tell you; ask again"
+    )
 
 
 def _sessions(flare: Any, kit: Kit, name: str = "") -> Iterator[_Session]:
