@@ -18,6 +18,7 @@ import os
 import pickle
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, cast
@@ -41,6 +42,11 @@ _MOST_PLACES = 8
 """Of the way to a part of a value so many steps are told."""
 _LONG_KEY = 60
 """Characters of a key that are told there."""
+_PLAINER = (
+    "return plain data, an array, a table, an image, a dataclass or a pydantic model, or have dfm.values.register say "
+    "how its type travels (docs/values.md)"
+)
+_SMALLER = f"send less at once, or set the environment variable {MAX_VALUE} of the sites that pass it to more"
 
 
 class Policy(threading.local):
@@ -117,15 +123,15 @@ def sent(value: object, size: int) -> str | None:
     """Judges a value that was encoded: what its user should hear of it, once for each type.
 
     Raises:
-        ValueError: it is too large.
+        TypeError: it is too large.
     """
     doubts, policy.doubts = policy.doubts, {}
     if size > policy.max_value:
-        kind = _name(type(value))
-        too_large = _too_large(f"this value, of type {kind}, has {size} bytes")
+        kind: type[Any] = type(value)
+        why = Unsent(f"it has {size} bytes, and this site sends no more than {policy.max_value}", _SMALLER)
         if not policy.lenient:
-            raise harmless(ValueError(too_large))
-        doubts[f"size of {kind}"] = too_large
+            raise _refused(kind, why)
+        doubts[f"size of {_name(kind)}"] = f"a value of type {_name(kind)} is too large: {why}; {why.remedy}"
     return _told(doubts)
 
 
@@ -149,7 +155,7 @@ def received(size: int) -> int | None:
     if policy.lenient:
         return None
     if size > policy.max_value:
-        raise harmless(ValueError(_too_large(f"a value of {size} bytes came")))
+        raise _too_large(f"a value of {size} bytes came")
     return _BECOMES * policy.max_value
 
 
@@ -160,11 +166,11 @@ def check_growth(size: int) -> None:
         ValueError: it would become too large.
     """
     if size > _BECOMES * policy.max_value and not policy.lenient:
-        raise harmless(ValueError(_too_large(f"a value came that would become {size} bytes")))
+        raise _too_large(f"a value came that would become {size} bytes")
 
 
-def _too_large(what: str) -> str:
-    return f"{what}, and this site takes no more than {policy.max_value}; the environment variable {MAX_VALUE} says so"
+def _too_large(what: str) -> ValueError:
+    return harmless(ValueError(f"{what}, and this site takes no more than {policy.max_value}; {_SMALLER}"))
 
 
 def _doubt(kind: type[Any], why: str) -> None:
@@ -306,27 +312,32 @@ def reduce(value: Any) -> tuple[str, Any]:
     """
     kind = cast("type[Any]", type(value))
     if kind.__module__ == "dfm.api._references" and kind.__name__ == "PickledObject":
-        return _pickled(value.value)  # its user asked for it; the receiver still may refuse
-    why: Unsent | None = None
+        # The receiver still may refuse what its user asks for.
+        return _pickled(value.value, Unsent("it was given as a PickledObject", _PLAINER))
+    why = Unsent("it has no encoding that is safe to send", _PLAINER)
     try:
         if (found := _builtin.reduced(value) or _files.reduced(value) or _classes.reduced(value, _path)) is not None:
             return found
     except Unsent as unsent:
         why = unsent
+    except Exception as error:
+        why = Unsent("taking it apart failed", _PLAINER, error)
     if policy.lenient:
         return _pickled(value, why)
-    raise _refused(kind, why) from (why and why.cause)
+    raise _refused(kind, why) from why.cause
 
 
-def _refused(kind: type[Any], why: Unsent | None) -> TypeError:
-    if why is None:
-        text = (
-            "has no encoding that is safe to send; return plain data, an array, a table, an image, a dataclass or a "
-            "pydantic model, or register one (docs/values.md)"
-        )
-        return harmless(TypeError(f"a value of type {_name(kind)} {text}"))
-    error = TypeError(f"a value of type {_name(kind)} cannot be sent: {why}" + (f": {why.cause}" if why.cause else ""))
-    return error if why.cause else harmless(error)
+def refused(value: object, why: str, remedy: str) -> TypeError:
+    """The error for plain data that cannot be sent, for the native module."""
+    return _refused(type(value), Unsent(why, remedy))
+
+
+def _refused(kind: type[Any], why: Unsent) -> TypeError:
+    """The error for a value that cannot be sent: of which type it is, why that is, and what to do."""
+    if why.cause is None:
+        return harmless(TypeError(f"a value of type {_name(kind)} cannot be sent: {why}; {why.remedy}"))
+    cause = "".join(traceback.format_exception_only(why.cause)).strip()
+    return TypeError(f"a value of type {_name(kind)} cannot be sent: {why}: {cause}; {why.remedy}")
 
 
 def model_of(path: str, fields: dict[str, Any], *, validated: bool = True) -> Any:
@@ -441,15 +452,17 @@ def _path(kind: type[Any]) -> str:
         if not policy.lenient:
             package = module.partition(".")[0]
             raise Unsent(
-                f"sites rebuild classes of {_known_packages()}, and this is one of package '{package}'; name that in "
-                "`values: {packages: […]}` of the federation's configuration"
+                f"sites rebuild classes of {_known_packages()}, and this is one of package '{package}'",
+                "name that in `values: {packages: […]}` of the federation's configuration, or return plain data",
             )
         _doubt(kind, "is of a package that is not the federation's")
     found: Any = sys.modules.get(module)
     for part in name.split("."):
         found = getattr(found, part, None)
     if not isinstance(found, type):
-        raise Unsent(f"there is no class {name} in module {module}; a class that travels is one of a module's own")
+        raise Unsent(
+            f"there is no class {name} in module {module}", "define its class in a module, outside of functions"
+        )
     return f"{module}:{name}"
 
 
@@ -468,7 +481,7 @@ def _class(path: str) -> type[Any]:
         raise harmless(
             TypeError(
                 f"this site does not rebuild objects of package '{package}' ({path[:200]}); its federation names only "
-                f"{_known_packages()}"
+                f"{_known_packages()}: name it in `values: {{packages: […]}}` of its configuration"
             )
         )
     found: Any = _module(module)
@@ -481,7 +494,10 @@ def _class(path: str) -> type[Any]:
                 "module that can be imported there"
             )
         if found.__module__ != module and not policy.lenient:
-            raise TypeError(f"this site does not rebuild {path}, which is defined in another module")
+            raise TypeError(
+                f"this site does not rebuild {path}, which is defined in another module; send an object of a class of "
+                "that module's own"
+            )
     return cast("type[Any]", found)
 
 
@@ -540,15 +556,15 @@ def _classes_in(schema: Any) -> Iterator[str]:
             yield from _classes_in(keys.get(key))
 
 
-def _pickled(value: Any, why: Unsent | None = None) -> tuple[str, Any]:
+def _pickled(value: Any, why: Unsent) -> tuple[str, Any]:
     buffers: list[pickle.PickleBuffer] = []
     kind = cast("type[Any]", type(value))
-    _doubt(kind, f"has no encoding but as a pickle ({why})" if why else "has no encoding but as a pickle")
+    _doubt(kind, f"goes as a pickle, as {why}; {why.remedy}")
     try:
         data = pickle.dumps(value, protocol=5, buffer_callback=buffers.append)
+        return "pickle", [data, [memoryview(buffer.raw()) for buffer in buffers]]
     except Exception as error:
-        raise TypeError(f"a value of type {_name(kind)} cannot be sent: {error}") from None
-    return "pickle", [data, [memoryview(buffer.raw()) for buffer in buffers]]
+        raise _refused(kind, Unsent(f"{why}, and pickling it fails", why.remedy, error)) from None
 
 
 def _restore_pickle(state: Any) -> Any:

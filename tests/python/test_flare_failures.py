@@ -166,7 +166,7 @@ def test_a_value_that_is_too_large_is_an_error_where_it_is_sent_or_taken(federat
     monkeypatch.setenv("DFM_MAX_VALUE", str(1 << 20))
     with opened(federation) as session:
         for size, message in (
-            (1 << 21, "'x' cannot be sent to site 'east': this value, of type builtins.bytes, has 2097"),
+            (1 << 21, "'x' cannot be sent to site 'east': a value of type builtins.bytes cannot be sent: it has 2097"),
             (700_000, "a value of 1400"),
         ):
             job = session.execute(written(big), {"x": bytes(size)})

@@ -240,7 +240,7 @@ def test_a_scalar_of_pandas_comes_back_equal(value):
 
 def test_a_cell_that_does_not_travel_is_named():
     frame = pandas.DataFrame({"n": [1, 2], "m": pandas.Series([1, open], dtype=object)})
-    with pytest.raises(TypeError, match=r"^value\['df'\]\['m'\]\[1\]: a value of type builtins.*has no encoding"):
+    with pytest.raises(TypeError, match=r"^value\['df'\]\['m'\]\[1\]: a value of type builtins.*it has no encoding"):
         _values.dumps({"df": frame})
 
 

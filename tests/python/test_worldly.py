@@ -40,5 +40,5 @@ def test_every_value_arrives_as_it_left(local, fed):
 
 
 def test_a_value_without_an_encoding_is_told_where_it_is(local, fed):
-    with pytest.raises(JobError, match=r"value\['rows'\]\[1\]: a value of type types.SimpleNamespace has no encoding"):
+    with pytest.raises(JobError, match=r"value\['rows'\]\[1\]: a value of type types.SimpleNamespace cannot be sent"):
         passed_on(local, fed, {"rows": [1, types.SimpleNamespace()]})

@@ -139,9 +139,8 @@ struct Writer {
 impl Writer {
     fn write(&mut self, object: &Bound<'_, PyAny>, depth: usize) -> Result<(), Unsent> {
         if depth > MAX_DEPTH {
-            return Err(Unsent::from(PyValueError::new_err(format!(
-                "a value that is nested more than {MAX_DEPTH} levels deep, or contains itself, cannot be sent"
-            ))));
+            let why = format!("it is nested more than {MAX_DEPTH} levels deep, or contains itself");
+            return Err(refused(object, &why, "return data of fewer levels, such as a list of its parts"));
         }
         let out = &mut self.head;
         if object.is_none() {
@@ -163,7 +162,10 @@ impl Writer {
             } else {
                 let digits = object.call_method1(intern!(object.py(), "__format__"), ("x",))?;
                 let digits = digits.cast::<PyString>().map_err(PyErr::from)?;
-                fits_digits(digits.len()?)?;
+                if digits.len()? > MOST_DIGITS {
+                    let why = format!("an integer of more than {MOST_DIGITS} hexadecimal digits does not travel");
+                    return Err(refused(object, &why, "return its bytes, as value.to_bytes gives them"));
+                }
                 self.extension(BIG_INTEGER, digits.to_str()?.as_bytes())?;
             }
         } else if let Ok(number) = object.cast_exact::<PyFloat>() {
@@ -201,8 +203,8 @@ impl Writer {
             let flat = object.getattr(intern!(py, "ndim"))?.extract::<usize>()? == 1
                 && object.getattr(intern!(py, "contiguous"))?.is_truthy()?;
             if !flat || object.getattr(intern!(py, "format"))?.extract::<String>()? != "B" {
-                let what = "a memoryview travels if it is of bytes that follow each other; return bytes, or an array";
-                return Err(Unsent::from(PyTypeError::new_err(what)));
+                let why = "a memoryview travels if it is of bytes that follow each other";
+                return Err(refused(object, why, "return value.tobytes(), or an array"));
             }
             self.buffer(object, Kind::View)?;
         } else {
@@ -379,7 +381,9 @@ impl<'py> Reader<'py> {
         let object = match tag {
             TUPLE => self.read(&mut payload, depth)?.cast_into::<PyList>()?.to_tuple().into_any(),
             BIG_INTEGER => {
-                fits_digits(payload.len())?;
+                if payload.len() > MOST_DIGITS {
+                    return Err(broken("an integer with too many digits"));
+                }
                 let digits = str::from_utf8(payload).map_err(|_| broken("an integer that is none"))?;
                 payload = &[];
                 py.get_type::<PyInt>().call1((digits, 16))?
@@ -437,15 +441,16 @@ fn take<'a>(rest: &mut &'a [u8], len: usize) -> PyResult<&'a [u8]> {
     Ok(taken)
 }
 
-fn fits_digits(count: usize) -> PyResult<()> {
-    if count <= MOST_DIGITS {
-        return Ok(());
-    }
-    Err(PyValueError::new_err(format!("an integer of more than {MOST_DIGITS} hexadecimal digits does not travel")))
+/// What is wrong with plain data, as all that cannot be sent is told.
+fn refused(object: &Bound<'_, PyAny>, why: &str, remedy: &str) -> Unsent {
+    let py = object.py();
+    let told = python_side(py).and_then(|side| side.call_method1(intern!(py, "refused"), (object, why, remedy)));
+    Unsent::from(told.map_or_else(|error| error, PyErr::from_value))
 }
 
 fn length(len: usize) -> PyResult<u32> {
-    u32::try_from(len).map_err(|_| PyValueError::new_err("a value with more than 2³² parts cannot be sent"))
+    u32::try_from(len)
+        .map_err(|_| PyValueError::new_err("a value of more than 2³² parts cannot be sent; send some of them at once"))
 }
 
 fn short<E>(_: E) -> PyErr {

@@ -102,9 +102,16 @@ impl fmt::Display for TransferError {
         match self {
             Self::Value(sentence) | Self::Refused(sentence) => f.write_str(sentence),
             Self::Packet(bytes) => {
-                write!(f, "{bytes} bytes fit into no shared memory, and a packet takes {MAX_PACKET}")
+                write!(
+                    f,
+                    "{bytes} bytes fit into no shared memory, and a packet takes {MAX_PACKET}; give /dev/shm more \
+                     room, or send less at once"
+                )
             }
-            Self::Unmapped => write!(f, "a shared segment could not be mapped: out of memory or files?"),
+            Self::Unmapped => write!(
+                f,
+                "a shared segment could not be mapped: out of memory or of files; raise `ulimit -n` or `ulimit -v`"
+            ),
             Self::Room { bytes, most } => write!(
                 f,
                 "{bytes} bytes more of values that wait here are more than this site holds, {most} in all: \

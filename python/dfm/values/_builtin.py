@@ -48,36 +48,45 @@ def _set(kind: Callable[[list[Any]], Any]) -> Callable[[Any], Any]:
     return rebuild
 
 
-def _check_digits(*of: int) -> None:
-    if any(number.bit_length() > 4 * _MOST_DIGITS for number in of):
-        raise malformed(why=f"a fraction or a decimal number of more than {_MOST_DIGITS} digits does not travel")
+_TOO_LONG = f"a fraction or a decimal number of more than {_MOST_DIGITS} digits does not travel"
+
+
+def _is_long_fraction(*of: int) -> bool:
+    return any(number.bit_length() > 4 * _MOST_DIGITS for number in of)
+
+
+def _is_long_decimal(value: decimal.Decimal) -> bool:
+    return value.is_finite() and max(abs(value.adjusted()), len(value.as_tuple().digits)) > _MOST_DIGITS
 
 
 def _of_fraction(value: fractions.Fraction) -> list[int]:
-    _check_digits(value.numerator, value.denominator)
+    if _is_long_fraction(value.numerator, value.denominator):
+        raise Unsent(_TOO_LONG, "return value.limit_denominator(), or float(value)")
     return [value.numerator, value.denominator]
 
 
 def _fraction(state: Any) -> fractions.Fraction:
     found = numbers(state, 2)
-    _check_digits(*found)
+    if _is_long_fraction(*found):
+        raise malformed(why=_TOO_LONG)
     return fractions.Fraction(*found)
 
 
 def _of_decimal(value: decimal.Decimal) -> str:
-    if value.is_finite() and (abs(value.adjusted()) > _MOST_DIGITS or len(value.as_tuple().digits) > _MOST_DIGITS):
-        _check_digits(1 << (4 * _MOST_DIGITS))
+    if _is_long_decimal(value):
+        raise Unsent(_TOO_LONG, "round it, or return str(value)")
     return str(value)
 
 
 def _decimal(state: Any) -> decimal.Decimal:
     if len(text(state)) > _MOST_DIGITS + 32:
-        _check_digits(1 << (4 * _MOST_DIGITS))
+        raise malformed(why=_TOO_LONG)
     try:
         value = decimal.Decimal(state)
     except decimal.InvalidOperation:
         raise malformed() from None
-    _of_decimal(value)
+    if _is_long_decimal(value):
+        raise malformed(why=_TOO_LONG)
     return value
 
 
@@ -104,7 +113,8 @@ def _of_default_dict(value: collections.defaultdict[Any, Any]) -> list[Any]:
     if factory is not None and _FACTORIES.get(name) is not factory:
         raise Unsent(
             f"a defaultdict travels with one of {', '.join(sorted(_FACTORIES))} or None as its factory, as others are "
-            "code; return dict(value)"
+            "code",
+            "return dict(value)",
         )
     return [None if factory is None else name, dict(value)]
 

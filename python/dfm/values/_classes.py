@@ -37,7 +37,7 @@ def reduced(value: Any, path: Named) -> Reduced | None:
         return "model", [path(kind), *_of_model(value)]
     if issubclass(kind, tuple) and _is_named_tuple(cast("type[Any]", kind)):
         if getattr(value, "__dict__", None):
-            raise Unsent("a named tuple travels without attributes beside its fields; return a dataclass")
+            raise Unsent("a named tuple travels without attributes beside its fields", "return a dataclass")
         return "named-tuple", [path(cast("type[Any]", kind)), dict(zip(cast(Any, kind)._fields, value, strict=True))]
     if issubclass(kind, BaseException):
         return "exception", _of_exception(cast(BaseException, value), path)
@@ -141,10 +141,10 @@ def _of_enum(value: enum.Enum, path: Named) -> Reduced:
     kind = type(value)
     if isinstance(value, enum.Flag):
         if not 0 <= value.value < 1 << _MOST_FLAGS:
-            raise Unsent(f"flags with more than {_MOST_FLAGS} bits do not travel; return their value")
+            raise Unsent(f"flags with more than {_MOST_FLAGS} bits do not travel", "return their value")
         return "flags", [path(kind), value.value]
     if kind.__members__.get(value.name) is not value:
-        raise Unsent("it is no member of its enumeration; return its value")
+        raise Unsent("it is no member of its enumeration", "return its value")
     return "enum", [path(kind), value.name]
 
 
@@ -202,7 +202,7 @@ _PUBLIC = "dfm_public"
 def _of_exception(value: BaseException, path: Named) -> list[Any]:
     kind = type(value)
     if not isinstance(value, Exception):
-        raise Unsent("it is an exception that ends a program; return an Exception")
+        raise Unsent("it is an exception that ends a program", "return an Exception")
     own = {name: getattr(value, name) for base in _OWN if isinstance(value, base) for name in _OWN[base]}
     return [
         f"builtins:{kind.__name__}" if _is_pythons(kind) else path(kind),

@@ -71,7 +71,8 @@ def reduced(value: Any) -> Reduced | None:
         try:
             return name, _by_name[name].encode(value)
         except Exception as error:
-            raise Unsent(f"the encoding {name!r}, which is registered for it, failed", error) from error
+            remedy = "have what dfm.values.register was given encode it"
+            raise Unsent(f"the encoding {name!r}, which is registered for it, failed", remedy, error) from error
     if (word := _FILES.get(kind.__module__.partition(".")[0])) is None:
         return None
     return _file(word).reduce(value)
@@ -94,7 +95,7 @@ def restorer(name: str) -> Callable[[Any], Any] | None:
             importlib.import_module(package)
         except ImportError:
             raise malformed(
-                TypeError, f"a value of the package '{package}' came, which cannot be imported here"
+                TypeError, f"a value of the package '{package}' came, which cannot be imported here; install it"
             ) from None
     return _file(word).RESTORE.get(name)
 

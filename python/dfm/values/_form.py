@@ -14,11 +14,12 @@ E = TypeVar("E", bound=Exception)
 
 
 class Unsent(Exception):
-    """Why a value has no exact encoding, and what its owner can do. Nothing of the value is in the text."""
+    """Why a value has no exact encoding, and what its owner can do. Nothing of the value is in either text."""
 
-    def __init__(self, why: str, cause: Exception | None = None) -> None:
-        """With a `cause`, its text is added where all may be told."""
+    def __init__(self, why: str, remedy: str, cause: Exception | None = None) -> None:
+        """The `remedy` says what to do, as an order. The text of a `cause` is added where all may be told."""
         super().__init__(why)
+        self.remedy = remedy
         self.cause = cause
 
 

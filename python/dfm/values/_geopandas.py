@@ -53,7 +53,7 @@ def _plain(frame: Any) -> list[Any]:
 def of_geometries(geometries: Any) -> Any:
     """Geometries as well-known binary, each with its system's number."""
     if numpy.isin(shapely.get_type_id(geometries), (2, 7)).any():
-        raise Unsent("rings and collections of geometries do not travel; use explode()")
+        raise Unsent("rings and collections of geometries do not travel", "use explode()")
     return shapely.to_wkb(
         geometries, output_dimension=4 if hasattr(shapely, "has_m") else 3, byte_order=1, include_srid=True
     )

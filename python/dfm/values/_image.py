@@ -39,7 +39,7 @@ def reduce(value: Any) -> Reduced | None:
     if not isinstance(value, Image.Image):
         return None
     if value.mode not in _BITS:
-        raise Unsent(f"an image of mode {value.mode!r} does not travel; use value.convert('RGBA')")
+        raise Unsent(f"an image of mode {value.mode!r} does not travel", "return value.convert('RGBA')")
     palette = None
     if value.palette is not None and value.mode in ("P", "PA"):
         mode = value.palette.mode if value.palette.mode in _PALETTES else "RGB"

@@ -23,9 +23,9 @@ def reduce(value: Any) -> Reduced | None:
     if not isinstance(value, jax.Array):
         return None
     if isinstance(value, jax.core.Tracer) or not value.is_fully_addressable:
-        raise Unsent("it is being traced, or is spread over other processes; return a value that is there")
+        raise Unsent("it is being traced, or is spread over other processes", "return a value that is there")
     if jax.dtypes.issubdtype(value.dtype, jax.dtypes.extended):
-        raise Unsent(f"an array of {value.dtype} does not travel; use jax.random.key_data(value)")
+        raise Unsent(f"an array of {value.dtype} does not travel", "return jax.random.key_data(value)")
     name, array = value.dtype.name, numpy.asarray(value)
     return "jax", [name, array.view(_AS[name]) if name in _AS else array]
 

@@ -27,7 +27,7 @@ def reduce(value: Any) -> Reduced | None:
         return _of_array(value)
     if isinstance(value, numpy.generic):
         if value.dtype.hasobject:
-            raise Unsent("a scalar with objects in it does not travel; return value.item()")
+            raise Unsent("a scalar with objects in it does not travel", "return value.item()")
         if kind is numpy.record:
             return "numpy-record", numpy.asarray(value).view(_plain_dtype(value.dtype))
         # Of an empty text, NumPy gives the bytes of a character.
@@ -62,7 +62,7 @@ def of_dtype(dtype: Any) -> Any:
 @functools.lru_cache(256)
 def _text_of(dtype: Any) -> str:
     if not _DTYPE.fullmatch(dtype.str):
-        raise Unsent(f"an array of {dtype} does not travel; use value.astype of a type that others know")
+        raise Unsent(f"an array of {dtype} does not travel", "use value.astype of a type that others know")
     return dtype.str
 
 
@@ -114,7 +114,7 @@ def _of_array(value: Any) -> Reduced:
         return "numpy-texts", _of_texts(value)
     if value.dtype.hasobject:
         if value.dtype.names is not None:
-            raise Unsent("an array with objects in fields does not travel; return its fields one by one")
+            raise Unsent("an array with objects in fields does not travel", "return its fields one by one")
         return "numpy-objects", [list(value.shape), value.reshape(-1).tolist()]
     order = "F" if value.flags.f_contiguous and not value.flags.c_contiguous else "C"
     flat = numpy.ascontiguousarray(value.T if order == "F" else value)
@@ -181,7 +181,7 @@ def _where_object(value: Any, steps: Sequence[Any]) -> str:
 def _of_texts(value: Any) -> list[Any]:
     missing = getattr(value.dtype, "na_object", "")
     if missing != "" and missing is not None and not (isinstance(missing, float) and math.isnan(missing)):
-        raise Unsent("an array of texts travels whose missing ones are None or nan; use value.astype")
+        raise Unsent("an array of texts travels whose missing ones are None or nan", "use value.astype")
     return [list(value.shape), value.dtype.coerce, missing, value.reshape(-1).tolist()]
 
 

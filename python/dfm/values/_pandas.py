@@ -84,7 +84,8 @@ def _of_group(frame: Any, positions: list[int]) -> Any:
         try:
             return _of_column(frame.iloc[:, at].array)
         except Unsent as why:
-            raise Unsent(f"the column [{_values.shown_key(frame.columns[at])}]: {why}") from None
+            column = f"the column [{_values.shown_key(frame.columns[at])}]"
+            raise Unsent(f"{column}: {why}", why.remedy, why.cause) from None
     made = numpy.empty((len(positions), len(frame)), frame.dtypes.iloc[positions[0]])
     for row, at in enumerate(positions):
         made[row] = frame.iloc[:, at].to_numpy()
@@ -182,10 +183,7 @@ def _of_column(array: Any) -> Any:
         case pandas.IntervalDtype():
             return ["intervals", _of_index(array.left), _of_index(array.right), array.closed]
         case pandas.SparseDtype():
-            indices = array.sp_index.indices if hasattr(array.sp_index, "indices") else None
-            if indices is None:
-                raise Unsent("it is sparse in blocks; use pandas.arrays.SparseArray(…, kind='integer')")
-            return ["sparse", array.sp_values, indices, len(array), array.fill_value]
+            return ["sparse", array.sp_values, array.sp_index.indices, len(array), array.fill_value]
         case pandas.ArrowDtype():
             return ["arrow", array.__arrow_array__()]
         case _ if type(dtype).__name__ in _MASKED and type(dtype).__module__.partition(".")[0] == "pandas":
@@ -193,7 +191,7 @@ def _of_column(array: Any) -> Any:
             return ["masked", dtype.name, values, array.isna()]
         case _:
             raise Unsent(
-                f"it has the type {type(dtype).__name__}; use astype with one of NumPy's, Arrow's or pandas' own"
+                f"it has the type {type(dtype).__name__}", "use astype with one of NumPy's, Arrow's or pandas' own"
             )
 
 
@@ -345,13 +343,13 @@ def _of_index(index: Any) -> list[Any]:
         try:
             fair(index)
         except TypeError:
-            raise Unsent("an index has members that have no hash; use reset_index()") from None
+            raise Unsent("an index has members that have no hash", "use reset_index()") from None
     frequency = (
         getattr(index, "freq", None) if isinstance(index, pandas.DatetimeIndex | pandas.TimedeltaIndex) else None
     )
     if frequency is not None and to_offset(frequency.freqstr) != frequency:
         raise Unsent(
-            f"an index has a frequency of type {type(frequency).__name__}, which has no name; set its freq to None"
+            f"an index has a frequency of type {type(frequency).__name__}, which has no name", "set its freq to None"
         )
     return ["of", index.name, _of_column(index.array), frequency and frequency.freqstr]
 

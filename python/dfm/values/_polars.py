@@ -24,13 +24,13 @@ def reduce(value: Any) -> Reduced | None:
         _check(value.dtype, "it")
         return "polars-series", [value.name, value.to_frame("").to_arrow()]
     if type(value) is polars.LazyFrame:
-        raise Unsent("it is not computed yet; return value.collect()")
+        raise Unsent("it is not computed yet", "return value.collect()")
     return None
 
 
 def _check(kind: Any, what: str) -> None:
     if kind == polars.Object:
-        raise Unsent(f"{what} has objects of Python's, which Arrow has not; use value.to_dicts()")
+        raise Unsent(f"{what} has objects of Python's, which Arrow has not", "return value.to_dicts()")
 
 
 def _frame(state: Any) -> Any:

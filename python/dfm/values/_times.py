@@ -28,7 +28,10 @@ def of_zone(value: datetime.tzinfo | None) -> Any:
         named = name != datetime.timezone(offset).tzname(None)
         return [offset.days, offset.seconds, offset.microseconds, name if named else None]
     kind: type[Any] = type(value)
-    raise Unsent(f"a time zone of type {kind.__module__}.{kind.__qualname__} is not known elsewhere; use zoneinfo")
+    raise Unsent(
+        f"a time zone of type {kind.__module__}.{kind.__qualname__} is not known elsewhere",
+        "use zoneinfo.ZoneInfo or datetime.timezone",
+    )
 
 
 def zone(state: Any) -> datetime.tzinfo | None:

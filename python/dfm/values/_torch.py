@@ -36,13 +36,13 @@ def reduce(value: Any) -> Reduced | None:
     if kind not in (torch.Tensor, torch.nn.Parameter):
         return None
     if value.device.type != "cpu":
-        raise Unsent(f"it is on the device {value.device.type}; return value.cpu()")
+        raise Unsent(f"it is on the device {value.device.type}", "return value.cpu()")
     if value.grad_fn is not None:
-        raise Unsent("its gradient's graph does not travel; return value.detach()")
+        raise Unsent("its gradient's graph does not travel", "return value.detach()")
     name = _name(value.dtype)
     if value.layout is not torch.strided or name not in _TYPES:
         raise Unsent(
-            f"a tensor of {value.dtype} and {value.layout} does not travel; use value.to_dense() or value.to()"
+            f"a tensor of {value.dtype} and {value.layout} does not travel", "return value.to_dense() or value.to(…)"
         )
     plain = value.detach().resolve_conj().resolve_neg().contiguous()
     if name in _AS:

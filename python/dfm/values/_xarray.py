@@ -42,7 +42,7 @@ def _of_variables(of: Any, names: Any) -> dict[Any, Any]:
 
 def _of_variable(variable: Any, what: str) -> list[Any]:
     if variable.chunks is not None:
-        raise Unsent(f"{what} is not computed yet (dask); return value.compute()")
+        raise Unsent(f"{what} is not computed yet (dask)", "return value.compute()")
     data = variable.data
     if not isinstance(data, numpy.ndarray):
         data = variable.to_numpy() if isinstance(variable, xarray.IndexVariable) else data
@@ -66,7 +66,8 @@ def _of_coords(of: Any) -> list[Any]:
             done.add(name)
         else:
             raise Unsent(
-                f"the coordinate [{_values.shown_key(name)}] has an index of type {type(index).__name__}; drop it"
+                f"the coordinate [{_values.shown_key(name)}] has an index of type {type(index).__name__}",
+                "return value.drop_indexes of it",
             )
     variables: dict[Any, Any] = {}
     for name in of.coords:
