@@ -5,6 +5,9 @@ use std::fmt;
 use crate::hostile::{LONGEST_BACKOFF, MOST_LEVELS, MOST_PARTS, MOST_RETRIES};
 use crate::{BlockId, Frame, Kind, MOST_ROUNDS, NodeId, PlaceId, TransitionId};
 
+/// How many steps of a circle are named.
+const MOST_TOLD: usize = 10;
+
 /// Why a net, or the nets of a plan together, must not run.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Unsound {
@@ -205,10 +208,15 @@ impl fmt::Display for Unsound {
                 [only] => write!(f, "{only} waits for itself"),
                 [first, rest @ ..] => {
                     write!(f, "{first}")?;
-                    for (at, step) in rest.iter().enumerate() {
+                    let (told, others) = rest.split_at(rest.len().min(MOST_TOLD - 1));
+                    for (at, step) in told.iter().enumerate() {
                         write!(f, "{} waits for {step}", if at == 0 { "" } else { ", which" })?;
                     }
-                    write!(f, ", which waits for the first")
+                    match others.len() {
+                        0 => write!(f, ", which waits for the first"),
+                        1 => write!(f, ", which waits for another, which waits for the first"),
+                        count => write!(f, ", which waits for {count} others, which wait for the first"),
+                    }
                 }
             },
         }

@@ -365,13 +365,13 @@ impl Precedence {
             }
         }
         let mut event = self.missing.iter().position(|missing| *missing > 0)?;
-        let mut seen = vec![];
-        while !seen.contains(&event) {
-            seen.push(event);
+        let (mut way, mut seen) = (vec![], vec![false; self.missing.len()]);
+        while !std::mem::replace(&mut seen[event], true) {
+            way.push(event);
             event = waits_for[event]?;
         }
-        let start = seen.iter().position(|one| *one == event)?;
-        let mut firings: Vec<Firing> = seen[start..].iter().map(|event| self.firing(event / 3)).collect();
+        let start = way.iter().position(|one| *one == event)?;
+        let mut firings: Vec<Firing> = way[start..].iter().map(|event| self.firing(event / 3)).collect();
         firings.dedup();
         if firings.len() > 1 && firings.first() == firings.last() {
             firings.pop();
@@ -436,6 +436,18 @@ mod tests {
             check_whole(&nets(true)).unwrap_err().to_string(),
             "node 1 (t.Op) at site 'a' waits for node 2 (t.Op) at site 'b', which waits for the first"
         );
+    }
+
+    /// A site that looked along the whole way at each of its steps would still be at it tomorrow.
+    #[test]
+    fn a_circle_may_be_as_long_as_a_net() {
+        let count = 1 << 16;
+        let to_next = |at| (step(at, 1), 0, vec![arc(None, (at as PlaceId + 1) % count, value())]);
+        let places = (0..count).map(|at| place(at, 0, Source::Here)).collect();
+        let circle = net("a", places, (0..u64::from(count)).map(to_next).collect());
+        let problem = check_alone(&circle, true).unwrap_err();
+        assert!(matches!(&problem, Unsound::Circle(firings) if firings.len() == count as usize));
+        assert!(problem.to_string().ends_with("which waits for 65526 others, which wait for the first"), "{problem}");
     }
 
     #[test]
