@@ -208,3 +208,40 @@ fn a_thousand_sites_and_a_hundred_thousand_firings_are_simulated() {
     assert!(firings > 99_800 && simulated.sites.len() == SITES, "{firings}");
     assert_eq!((simulated.values, simulated.errors.len()), (50, 1));
 }
+
+/// What three sites make meets at the one that has a fast way home; where it is said to fail, the whole of it is lost.
+#[test]
+fn parts_that_meet_on_their_way_take_what_the_tree_says() {
+    let offer = |operation: &str, parameters: Value| {
+        json!({"operation": operation, "provider": null, "parameters": parameters, "required": parameters,
+            "compute_cost": {"fixed_time": 1, "fixed_size": 1000}})
+    };
+    let offers = json!([offer("t.Fit", json!([])), offer("t.Sum", json!(["parts"]))]);
+    let (near, far) = (json!({"fixed_time": 0.5, "bandwidth": 1000}), json!({"fixed_time": 0.5, "bandwidth": 1}));
+    let info = json!({"format": 1, "code_package": "t", "api_version": "1.0.0",
+        "operations": {"t.Fit": {"parameters": {}},
+            "t.Sum": {"parameters": {"parts": {"required": true}}, "reduce": {"commutative": true}}},
+        "sites": {
+            "s0": {"offers": [offers[1]]},
+            "s1": {"offers": offers, "send_cost": {"s0": near}},
+            "s2": {"offers": offers, "send_cost": {"s0": far, "s1": near}},
+            "s3": {"offers": offers, "send_cost": {"s0": far, "s1": near}}}});
+    let fed = FedInfo::from_json(&info.to_string()).expect("it is written here");
+    let statements = [
+        json!({"kind": "each_site", "node": 0, "offers": ["t.Fit"], "sites": null, "at_least": null, "errors": "fail"}),
+        json!({"kind": "operation", "node": 1, "block": 0, "operation": "t.Fit", "site": {"each_site": 0}, "arguments": {}}),
+        json!({"kind": "gather", "node": 2, "each_site": 0, "value": {"node": 1}, "missing": false}),
+        json!({"kind": "operation", "node": 3, "operation": "t.Sum", "site": "s0", "arguments": {"parts": {"node": 2}}}),
+        json!({"kind": "yield", "node": 4, "place": "sum", "value": {"node": 3}}),
+    ];
+    let scenario = Scenario { frames: 1, ..Scenario::default() };
+    let (estimate, simulated) = run(&fed, &statements, &scenario);
+    let expected = estimate.nodes.iter().map(|node| node.finish).fold(0.0, f64::max);
+    assert_eq!((simulated.seconds, simulated.values), (expected, 1), "three calls and two ways of 1.5 s each");
+    assert_eq!(expected, 6.0);
+    let links: Vec<(&str, &str)> = simulated.links.iter().map(|link| (link.from.as_str(), link.to.as_str())).collect();
+    assert_eq!(links, [("s1", "s0"), ("s2", "s1"), ("s3", "s1")]);
+    let at = Failing { site: "s1".into(), operation: "t.Sum".into(), provider: None, share: 1.0 };
+    let (_, simulated) = run(&fed, &statements, &Scenario { failing: vec![at], ..scenario });
+    assert_eq!((simulated.values, simulated.lost_values, simulated.errors[0].site.as_str()), (0, 1, "s1"));
+}
