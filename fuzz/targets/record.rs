@@ -16,7 +16,7 @@ fuzz_target!(init: write_seeds("record", seeds()), |bytes: &[u8]| {
     let mut keeper = Keeper::default();
     let packet = |from: &str, packet: &[u8]| {
         let outline = Outline::of(HOME, packet).to_bytes();
-        (outline.clone(), Packet { from: from.to_owned(), head: outline, body: Some(packet.to_vec()) })
+        (outline.clone(), Packet { from: from.to_owned(), head: outline, body: Some(packet.to_vec().into()) })
     };
     for said in messages(bytes) {
         match said.how % 6 {
@@ -53,7 +53,7 @@ fuzz_target!(init: write_seeds("record", seeds()), |bytes: &[u8]| {
         for told in keeper.told(job) {
             read_answer(&plan, &told.from, told.body.as_deref().unwrap_or_default());
         }
-        let history = keeper.history(job).map(|kept| (kept.from.clone(), kept.head.clone(), kept.body.clone()));
+        let history = keeper.history(job).map(|kept| (kept.from.clone(), kept.head.clone(), kept.body.as_ref().map(|body| body.to_vec())));
         if let Some((packets, _)) = unfold(HOME, history.collect()) {
             home.replay(packets.iter().map(|(from, packet)| (from.as_str(), packet.as_slice())));
         }

@@ -1,5 +1,6 @@
 //! What does Python see of what is kept for an application that may come back?
 
+use bytes::Bytes;
 use dfm_runtime::{Outline, Packet};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
@@ -124,8 +125,14 @@ impl Keeper {
     }
 }
 
+/// From so many bytes on, a body is kept as the memory that it came in: it is nearly all of that.
+const HELD_FROM: usize = 1 << 20;
+
 fn packet(from: String, head: &[u8], body: &Bound<'_, PyAny>) -> PyResult<Packet> {
-    Ok(Packet { from, head: head.to_vec(), body: Some(Held::new(body)?.as_ref().to_vec()) })
+    let held = Held::new(body)?;
+    let size = held.as_ref().len();
+    let body = if size < HELD_FROM { Bytes::copy_from_slice(held.as_ref()) } else { Bytes::from_owner(held) };
+    Ok(Packet { from, head: head.to_vec(), body: Some(body) })
 }
 
 fn kept<'py>(py: Python<'py>, packet: &Packet) -> KeptPacket<'py> {

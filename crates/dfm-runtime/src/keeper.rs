@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
+use bytes::Bytes;
 use dfm_net::{Frame, PlaceId, TransitionId};
 use dfm_wire::{ASKED, JobId, Message, Outline, Series};
 
@@ -40,7 +41,7 @@ pub struct Packet {
     /// Its outline, as its sender has sealed it.
     pub head: Vec<u8>,
     /// The rest; `None` once its value was had.
-    pub body: Option<Vec<u8>>,
+    pub body: Option<Bytes>,
 }
 
 #[derive(Default)]

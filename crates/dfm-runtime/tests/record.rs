@@ -55,7 +55,7 @@ fn outline(packet: &[u8]) -> Vec<u8> {
 
 /// A packet as it is kept; here nobody seals it.
 fn kept(from: &str, packet: Vec<u8>) -> Packet {
-    Packet { from: from.to_owned(), head: outline(&packet), body: Some(packet) }
+    Packet { from: from.to_owned(), head: outline(&packet), body: Some(packet.into()) }
 }
 
 impl World {
@@ -227,7 +227,10 @@ impl World {
     }
 
     fn recalled(&self) -> Unfolded {
-        let history = self.keeper.history(JOB).map(|one| (one.from.clone(), one.head.clone(), one.body.clone()));
+        let history = self
+            .keeper
+            .history(JOB)
+            .map(|one| (one.from.clone(), one.head.clone(), one.body.as_ref().map(|body| body.to_vec())));
         unfold("home", history.collect()).unwrap()
     }
 
@@ -377,10 +380,13 @@ fn the_keeper_learns_what_a_job_waits_for_whether_home_is_there_or_not() {
         assert_eq!(world.keeper.told(JOB).count(), 0, "earlier answers are of an earlier moment");
         world.others.values_mut().for_each(|site| site.receive_packet("home", &question));
         while world.step(5) {}
-        let plan = world.keeper.history(JOB).next().unwrap().body.clone().unwrap();
-        let read = |site: &str, packet: &Option<Vec<u8>>| read_answer(&plan, site, packet.as_ref().unwrap()).unwrap();
-        let told: BTreeMap<String, (Vec<Wait>, u64)> =
-            world.keeper.told(JOB).map(|told| (told.from.clone(), read(&told.from, &told.body))).collect();
+        let plan = world.keeper.history(JOB).next().unwrap().body.clone().unwrap().to_vec();
+        let read = |site: &str, body: &[u8]| read_answer(&plan, site, body).unwrap();
+        let told: BTreeMap<String, (Vec<Wait>, u64)> = world
+            .keeper
+            .told(JOB)
+            .map(|told| (told.from.clone(), read(&told.from, told.body.as_ref().unwrap())))
+            .collect();
         assert!(read_answer(&question, "a", &plan).is_none() && read_answer(&plan, "a", &question).is_none());
         let frames = usize::from(FRAMES);
         let (at_a, at_b) = (&told["a"], &told["b"]);
