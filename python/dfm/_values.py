@@ -46,7 +46,11 @@ _PLAINER = (
     "return plain data, an array, a table, an image, a dataclass or a pydantic model, or have dfm.values.register say "
     "how its type travels (docs/values.md)"
 )
-_SMALLER = f"send less at once, or set the environment variable {MAX_VALUE} of the sites that pass it to more"
+_BY_VARIABLE = f"send less at once, or set the environment variable {MAX_VALUE} of the sites that pass it to more"
+_BY_POLICY = (
+    "send less at once, or have the owners of the sites that pass it raise `limits.value-bytes` of their policies "
+    "(local/policy.yaml in a kit)"
+)
 
 
 class Policy(threading.local):
@@ -65,6 +69,8 @@ class Policy(threading.local):
         """Modules of these packages that may be imported for that, beside those that are imported already."""
         self.max_value = max_value
         """The most bytes of a value."""
+        self.smaller = _BY_VARIABLE
+        """What to do about a value that is larger."""
         self.opens_pickles = False
         """Whether what is being decoded is from somebody whose pickles this site opens all the same."""
         self.opens_users = False
@@ -85,7 +91,8 @@ def set_policy(
     lenient: bool, packages: Iterable[str], modules: Iterable[str] = (), most_bytes: int | None = None
 ) -> None:
     """Says what the site of this thread takes. `modules` may be imported for a value, as the site's configuration names
-    them, and so may the generated ones. No value is larger than `most_bytes`, whatever the environment says.
+    them, and so may the generated ones. No value is larger than `most_bytes`, which its owner says, or than the
+    environment says; without either, than what is usual.
 
     Raises:
         ValueError: the environment does not say how large values may be.
@@ -93,7 +100,11 @@ def set_policy(
     policy.lenient = lenient
     policy.packages = tuple(packages)
     policy.modules = tuple(modules)
-    policy.max_value = max_value() if most_bytes is None else min(max_value(), most_bytes)
+    said = max_value()
+    if most_bytes is None or (MAX_VALUE in os.environ and said < most_bytes):
+        policy.max_value, policy.smaller = said, _BY_VARIABLE
+    else:
+        policy.max_value, policy.smaller = most_bytes, _BY_POLICY
 
 
 @contextlib.contextmanager
@@ -128,7 +139,7 @@ def sent(value: object, size: int) -> str | None:
     doubts, policy.doubts = policy.doubts, {}
     if size > policy.max_value:
         kind: type[Any] = type(value)
-        why = Unsent(f"it has {size} bytes, and this site sends no more than {policy.max_value}", _SMALLER)
+        why = Unsent(f"it has {size} bytes, and this site sends no more than {policy.max_value}", policy.smaller)
         if not policy.lenient:
             raise _refused(kind, why)
         doubts[f"size of {_name(kind)}"] = f"a value of type {_name(kind)} is too large: {why}; {why.remedy}"
@@ -170,7 +181,7 @@ def check_growth(size: int) -> None:
 
 
 def _too_large(what: str) -> ValueError:
-    return harmless(ValueError(f"{what}, and this site takes no more than {policy.max_value}; {_SMALLER}"))
+    return harmless(ValueError(f"{what}, and this site takes no more than {policy.max_value}; {policy.smaller}"))
 
 
 def _doubt(kind: type[Any], why: str) -> None:

@@ -200,7 +200,7 @@ most = 16 ** 100_000 - 1
 assert _values.loads(_values.dumps(most)) == most and _values.loads(_values.dumps(-(most // 16))) == -(most // 16)
 try:
     _values.dumps(most + 1)
-except ValueError as error:
+except TypeError as error:
     print("refused:", error)
 refused(framed(b"\\xc9" + struct.pack(">I", 5_000_000) + b"\\x02" + b"f" * 5_000_000))
 """

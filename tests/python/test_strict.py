@@ -6,6 +6,7 @@ import logging
 import types
 
 import pytest
+from dfm import _values
 from dfm.api import ForEach, PickledObject, Pipeline, PlaceParam, Yield
 from dfm.errors import JobError, PipelineError, SessionError
 from dfm.session import JobStatus, Session
@@ -121,6 +122,30 @@ def test_a_result_that_is_too_large_names_its_operation_and_site(small, fed, mon
         assert error.message.startswith(
             "the result cannot be sent to site 'home': a value of type builtins.list cannot"
         )
+
+
+@pytest.mark.parametrize(
+    ("variable", "policy", "holds", "named"),
+    [
+        (None, 1 << 20, 1 << 20, "limits.value-bytes"),
+        (1 << 17, 1 << 20, 1 << 17, "DFM_MAX_VALUE"),
+        (1 << 33, 1 << 20, 1 << 20, "limits.value-bytes"),
+        (None, 1 << 33, 1 << 33, "limits.value-bytes"),
+        (1 << 33, None, 1 << 33, "DFM_MAX_VALUE"),
+        (None, None, 1 << 30, "DFM_MAX_VALUE"),
+    ],
+)
+def test_the_lower_of_the_owners_limit_and_the_variables_holds_and_is_named(
+    monkeypatch, variable, policy, holds, named
+):
+    monkeypatch.delenv("DFM_MAX_VALUE", raising=False)
+    if variable is not None:
+        monkeypatch.setenv("DFM_MAX_VALUE", str(variable))
+    with _values.acting_for(False, (), ()):
+        _values.set_policy(False, (), (), policy)
+        assert _values.received(holds) == 4 * holds
+        with pytest.raises(ValueError, match=f"no more than {holds}; .*{named}"):
+            _values.received(holds + 1)
 
 
 def test_a_limit_that_is_none_is_told(small, monkeypatch):
