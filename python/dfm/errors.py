@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import TypedDict, cast
+from typing import NotRequired, TypedDict, cast
 
 from dfm._shown import shown
 
@@ -34,6 +34,15 @@ class MissingPipelineError(PipelineError, FileNotFoundError):
     __str__ = DfmError.__str__
 
 
+class Also(TypedDict):
+    """Another statement that a problem is about."""
+
+    node: int | str
+    """The pipeline's node."""
+    message: str
+    """What it has to do with it."""
+
+
 class Problem(TypedDict):
     """One reason why a federation cannot run a pipeline."""
 
@@ -45,6 +54,8 @@ class Problem(TypedDict):
     """What is wrong."""
     help: str | None
     """What to do."""
+    also: NotRequired[list[Also]]
+    """The other statements that it is about, if there are any."""
 
 
 class PlanError(DfmError):
@@ -61,10 +72,13 @@ class PlanError(DfmError):
 
     def _text(self, problem: Problem) -> str:
         node = problem["node"]
-        line = None if node is None else self.locations.get(node)
-        text = f"{line}: " if line else "" if node is None else f"node {node}: "
-        text += problem["message"]
+        text = ("" if node is None else f"{self._place(node)}: ") + problem["message"]
+        for also in problem.get("also", []):
+            text += f"\n  {self._place(also['node'])}: {also['message']}"
         return f"{text}\n  help: {problem['help']}" if problem["help"] else text
+
+    def _place(self, node: int | str) -> str:
+        return self.locations.get(node) or f"node {node}"
 
 
 class Public(DfmError):

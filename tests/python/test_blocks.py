@@ -300,7 +300,7 @@ def test_what_the_blocks_forbid_is_refused_with_both_lines(fed):
     cases = {
         outside: (2, 3, "outside of that body"),
         element: (1, 3, "only its body has"),
-        condition: (2, 3, "outside of that body"),
+        condition: (2, 3, "outside of that body; use it in that body"),
         inside: (1, 2, "call it after that"),
         too_deep: (2, 3, "inner loops one by one"),
         twice: (1, 3, "has its otherwise() already"),

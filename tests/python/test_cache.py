@@ -337,7 +337,9 @@ def test_what_breaks_the_rules_is_refused(fed, session):
     assert "in a block inside it" in refusal(written_in_a_branch)
     assert "has its value already" in refusal(written_outside)
     assert "has no value in its own body" in refusal(used_inside)
-    assert "in the body of the TryFromCache" in refusal(body_used_outside)
+    assert "outside of that body; what the body gives to cache(…) is the value of the TryFromCache itself" in refusal(
+        body_used_outside
+    )
     with pytest.raises(PlanError, match="'nowhere', is not a site"):
         session.prepare(written(lambda: _cached(fed, "nowhere")))
     with pytest.raises(PlanError, match="its cache is at west, which the session's restriction excludes"):

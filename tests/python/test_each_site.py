@@ -2,6 +2,7 @@
 # pyright: basic, reportMissingImports=false
 
 import json
+import re
 
 import pytest
 from dfm import _native
@@ -165,20 +166,26 @@ def test_sites_that_do_not_fit_are_told_when_it_is_planned(session, fed):
     told = planned(session, nobody)
     assert "no site offers all that it asks for: 'work.Fork', 'work.Die', 'work.Add'" in told
     assert "'work.Fork' is offered by home, server, east; 'work.Die' is offered by west" in told
+    asks = r"\n  .*test_each_site.py:\d+: asks for 'work.{}'\n"
+    assert re.search(asks.format("Add"), told) and told.count(HERE) == 2, told
 
     def too_few():
         with EachSite(offers=[fed.AddOnThread], at_least=4) as here:
             n = fed.Add(site=here, a=1)
         Yield(value=here.collect(n))
 
-    assert "only 3 of the 4 sites that it needs at least (home, server, east)" in planned(session, too_few)
+    told = planned(session, too_few)
+    assert "only home, server, east offer all that it asks for, and it needs at least 4 sites: 'work.AddO" in told
+    assert re.search(asks.format("Add"), told), told
 
     def lacks():
         with EachSite(sites=["west", "east"]) as here:
             n = fed.AddOnThread(site=here, a=1)
         Yield(value=here.collect(n))
 
-    assert "'west', one of its sites, does not offer 'work.AddOnThread'" in planned(session, lacks)
+    told = planned(session, lacks)
+    assert "'west', one of its sites, does not offer 'work.AddOnThread'" in told
+    assert re.search(asks.format("AddOnThread"), told), told
 
     def parameters():
         with EachSite(sites=["east", "west"]) as here:
@@ -189,7 +196,9 @@ def test_sites_that_do_not_fit_are_told_when_it_is_planned(session, fed):
     document["statements"][1]["arguments"]["language"] = {"literal": "no"}
     with pytest.raises(ValueError, match="the sites need other parameters") as caught:
         _native.plan(session._fed_info, json.dumps(document), "home", None)
-    assert "for 'work.Report': 'west' does not take 'language'" in str(caught.value)
+    (problem,) = json.loads(str(caught.value))["problems"]
+    assert "for 'work.Report': 'west' does not take 'language'" in problem["message"]
+    assert (problem["node"], problem["also"]) == (1, [{"node": 0, "message": "its sites are found here"}])
 
 
 def refusal(build) -> str:

@@ -226,8 +226,12 @@ impl<'a> Blocks<'a> {
         }
         let made_in = self.result_of(to);
         let has_body = self.blocks[made_in].node;
-        let kind =
-            if has_body.is_some_and(|node| matches!(self.known[node].0, Known::Repeat(_))) { "Repeat" } else { "" };
+        let kind = match has_body.map(|node| self.known[node].0) {
+            Some(Known::Repeat(_)) => "Repeat",
+            Some(Known::If(_)) => "If",
+            Some(Known::LookUp(_)) => "TryFromCache",
+            _ => "ForEach",
+        };
         let around = has_body.filter(|around| *around != to);
         let around = around.map(|around| format!("the block {}", shown(self.known[around].0.node())));
         let broken = out_of_block(&format!("the node {named}"), around.as_deref(), kind);

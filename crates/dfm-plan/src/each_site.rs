@@ -307,7 +307,7 @@ fn choose(
     allowed: Option<&[String]>,
 ) -> Result<Vec<String>, Vec<Problem>> {
     let problem =
-        |message: String, help: Option<String>| vec![Problem::new("plan-each-site", Some(&each.node), message, help)];
+        |message: String, help: Option<String>| Problem::new("plan-each-site", Some(&each.node), message, help);
     let placed: Vec<&OperationStatement> = body
         .iter()
         .filter_map(|statement| match statement {
@@ -316,43 +316,55 @@ fn choose(
         })
         .collect();
     let wanted: IndexSet<&String> = each.offers.iter().chain(placed.iter().map(|one| &one.operation)).collect();
+    // Where the body asks for operations, each at its first line.
+    let with_lines = |problem: Problem, names: &[&String]| {
+        let asking = names.iter().filter(|name| !each.offers.contains(name));
+        let asking = asking.filter_map(|name| placed.iter().find(|one| one.operation == ***name));
+        vec![asking.fold(problem, |problem, one| problem.also(&one.node, format!("asks for '{}'", one.operation)))]
+    };
     if let Some(name) = wanted.iter().find(|name| !fed.operations.contains_key(**name)) {
         let near = nearest(name, fed.operations.keys().map(String::as_str));
         let help = near.map(|near| format!("did you mean '{near}'?"));
-        return Err(problem(format!("there is no operation '{name}' in {}", fed.code_package), help));
+        let problem = problem(format!("there is no operation '{name}' in {}", fed.code_package), help);
+        return Err(with_lines(problem, &[name]));
     }
     if wanted.is_empty() {
         let help = Some("give it offers=[…], or place operations by it".to_owned());
-        return Err(problem("it asks for no operation, so every site would do".to_owned(), help));
+        return Err(vec![problem("it asks for no operation, so every site would do".to_owned(), help)]);
     }
     for name in each.sites.iter().flatten() {
         if !fed.sites.contains_key(name) {
             let near = nearest(name, fed.sites.keys().map(String::as_str));
             let help = near.map(|near| format!("did you mean '{near}'?"));
-            return Err(problem(format!("one of its sites, '{name}', is not a site of {}", fed.code_package), help));
+            let message = format!("one of its sites, '{name}', is not a site of {}", fed.code_package);
+            return Err(vec![problem(message, help)]);
         }
     }
     let lacks = |site: &str| {
         let offers = &fed.sites[site].offers;
-        wanted.iter().find(|name| !offers.iter().any(|offer| offer.operation == ***name)).map(|name| name.as_str())
+        wanted.iter().copied().find(|name| !offers.iter().any(|offer| offer.operation == **name))
     };
     let is_listed = |site: &&String| each.sites.as_ref().is_none_or(|sites| sites.contains(*site));
     let is_allowed = |site: &&String| allowed.is_none_or(|allowed| allowed.contains(*site));
     if let Some((site, name)) = each.sites.iter().flatten().find_map(|site| lacks(site).map(|name| (site, name))) {
         let message = format!("'{site}', one of its sites, does not offer '{name}'");
-        return Err(problem(message, Some("leave it out of sites=[…]".to_owned())));
+        let problem = problem(message, Some("leave it out of sites=[…]".to_owned()));
+        return Err(with_lines(problem, &[name]));
     }
     let offering: Vec<&String> = fed.sites.keys().filter(is_listed).filter(|site| lacks(site).is_none()).collect();
     let sites: Vec<&String> = offering.iter().copied().filter(is_allowed).collect();
     let least = each.at_least.unwrap_or(1).max(1) as usize;
     if sites.len() < least {
         let names = |sites: &[&String]| sites.iter().map(|site| site.as_str()).collect::<Vec<_>>().join(", ");
-        let found = match sites.len() {
-            0 => "no site".to_owned(),
-            _ => format!("only {} of the {least} sites that it needs at least ({})", sites.len(), names(&sites)),
-        };
         let asked: Vec<String> = wanted.iter().map(|name| format!("'{name}'")).collect();
-        let message = format!("{found} offers all that it asks for: {}", asked.join(", "));
+        let asked = asked.join(", ");
+        let message = match sites.len() {
+            0 => format!("no site offers all that it asks for: {asked}"),
+            count => {
+                let (offer, names) = (if count == 1 { "offers" } else { "offer" }, names(&sites));
+                format!("only {names} {offer} all that it asks for, and it needs at least {least} sites: {asked}")
+            }
+        };
         let help = if offering.len() > sites.len() {
             format!("the session's restriction excludes others that do: {}", names(&offering))
         } else {
@@ -367,7 +379,8 @@ fn choose(
             };
             wanted.iter().map(|name| of(name)).collect::<Vec<_>>().join("; ")
         };
-        return Err(problem(message, Some(help)));
+        let all: Vec<&String> = wanted.into_iter().collect();
+        return Err(with_lines(problem(message, Some(help)), &all));
     }
     let mut problems = vec![];
     for operation in placed {
@@ -386,7 +399,8 @@ fn choose(
             let message =
                 format!("the sites need other parameters for '{}': {}", operation.operation, wrong.join(", "));
             let help = "give what all of them take, or say the sites that do: sites=[…]".to_owned();
-            problems.push(Problem::new("plan-each-site", Some(&operation.node), message, Some(help)));
+            let problem = Problem::new("plan-each-site", Some(&operation.node), message, Some(help));
+            problems.push(problem.also(&each.node, "its sites are found here".to_owned()));
         }
     }
     if problems.is_empty() { Ok(sites.into_iter().cloned().collect()) } else { Err(problems) }

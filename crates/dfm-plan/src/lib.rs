@@ -46,7 +46,7 @@ pub use pipeline::{
     YieldStatement,
 };
 pub use plan::{Alternative, Options, Placement, Plan, plan, plan_and_estimate};
-pub use problem::Problem;
+pub use problem::{Also, Problem};
 pub use rules::{Broken, PlaceUse, out_of_block, place_conflict, same_api};
 pub use saved::saved;
 pub use suggest::suggested_costs;

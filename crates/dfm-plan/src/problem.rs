@@ -16,12 +16,30 @@ pub struct Problem {
     pub message: String,
     /// What to do.
     pub help: Option<String>,
+    /// The other statements that it is about.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Also>,
+}
+
+/// Another statement that a problem is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Also {
+    /// Its node.
+    pub node: NodeId,
+    /// What it has to do with it.
+    pub message: String,
 }
 
 impl Problem {
     /// A problem of a node, or of the whole.
     pub fn new(code: &str, node: Option<&NodeId>, message: String, help: Option<String>) -> Self {
-        Self { code: code.to_owned(), node: node.cloned(), message, help }
+        Self { code: code.to_owned(), node: node.cloned(), message, help, also: vec![] }
+    }
+
+    /// The problem with another statement that it is about.
+    pub(crate) fn also(mut self, node: &NodeId, message: String) -> Self {
+        self.also.push(Also { node: node.clone(), message });
+        self
     }
 
     /// That a node breaks a rule.

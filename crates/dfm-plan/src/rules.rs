@@ -58,7 +58,7 @@ pub fn place_conflict(place: &str, first: &PlaceUse, next: &PlaceUse) -> Option<
 }
 
 /// That a node is used outside of the body that makes it, which is `around`'s, or of its own body, if it is a loop. `kind`
-/// is what has the body: `EachSite`, `Repeat`, or any other.
+/// is what has the body, such as `ForEach`.
 pub fn out_of_block(node: &str, around: Option<&str>, kind: &str) -> Broken {
     Broken {
         code: "plan-out-of-block",
@@ -67,6 +67,10 @@ pub fn out_of_block(node: &str, around: Option<&str>, kind: &str) -> Broken {
             Some(around) => format!("this uses {node} in the body of {around}, outside of that body"),
         },
         help: match kind {
+            "If" | "otherwise" => "use it in that body, as where that does not run it has no value",
+            "TryFromCache" => {
+                "what the body gives to cache(…) is the value of the TryFromCache itself, which can be used here"
+            }
             "EachSite" => "its collect(node) puts its results together",
             "Repeat" => "what is given to its next(…) can be had after it, as its result(…)",
             _ => "a ForEach's collect(node) puts its results together",

@@ -227,3 +227,23 @@ fn an_empty_pipeline_has_an_empty_net_at_home() {
     assert_eq!(plan.nets.len(), 1);
     assert!(plan.nets[0].site == "concierge" && plan.nets[0].transitions.is_empty());
 }
+
+#[test]
+fn what_no_site_or_too_few_offer_is_told_with_what_asks_for_it() {
+    let each = |at_least: Value, sites: Value| {
+        json!({"kind": "each_site", "node": 0, "offers": ["users.GreetMe"], "sites": sites, "at_least": at_least,
+            "errors": "fail"})
+    };
+    let body = |operation: &str, arguments: Value| {
+        json!({"kind": "operation", "node": 1, "block": 0, "operation": operation, "site": {"each_site": 0},
+            "provider": null, "after": [], "arguments": arguments})
+    };
+    let meet = || body("users.Meet", json!({"name": {"literal": "World"}}));
+    let refused = |each, body| planned(json!([each, body])).expect_err("it cannot be planned");
+    insta::assert_json_snapshot!([
+        refused(each(json!(null), json!(null)), body("users.Forget", json!({}))),
+        refused(each(json!(2), json!(null)), meet()),
+        refused(each(json!(null), json!(["reception", "server"])), meet()),
+        refused(each(json!(null), json!(null)), body("users.GreetMe", json!({"greeting": {"literal": "Hi"}}))),
+    ]);
+}

@@ -8,6 +8,7 @@ use std::process::Stdio;
 
 use dfm_diag::{Diagnostic, Report};
 use dfm_plan::{Estimate, FedInfo, Options, Pipeline, Plan, Problem};
+use serde::Serialize;
 use serde_json::Value;
 
 use super::submit::{interpreter, set_environment};
@@ -90,13 +91,21 @@ fn read(context: &Context, chosen: &Chosen, source: &Source<'_>) -> Result<(Stri
     Ok((document["pipeline"].to_string(), lines))
 }
 
+/// The user's line of a node.
+fn place(node: &impl Serialize, lines: &Lines) -> String {
+    let node = serde_json::to_string(node).unwrap_or_default();
+    lines.get(&node).cloned().unwrap_or_else(|| format!("node {node}"))
+}
+
 /// Problems with the user's lines.
 pub fn report(problems: Vec<Problem>, lines: &Lines) -> Report {
     let mut report = Report::default();
     for problem in problems {
-        let node = problem.node.as_ref().and_then(|node| serde_json::to_string(node).ok());
-        let place = node.map(|node| lines.get(&node).cloned().unwrap_or(format!("node {node}")));
-        let message = place.map(|place| format!("{place}: ")).unwrap_or_default() + &problem.message;
+        let at = problem.node.map(|node| format!("{}: ", place(&node, lines)));
+        let mut message = at.unwrap_or_default() + &problem.message;
+        for also in problem.also {
+            message += &format!("\n  {}: {}", place(&also.node, lines), also.message);
+        }
         // A diagnostic's code is static, the command's end is near, and problems are few.
         let diagnostic = Diagnostic::error(problem.code.leak(), message);
         report.diagnostics.push(match problem.help {
