@@ -146,28 +146,32 @@ class Small:
 
     def save_join(self) -> None:
         """Writes `join.json`, a pipeline as the library saves it, with a parameter `word` for `text.Join`."""
+        self.save("join.json", "text.Join", {"first": {"param": "word", "multiuse": False}})
+
+    def save(self, file: str, operation: str, arguments: dict[str, Any]) -> None:
+        """Writes a pipeline as the library saves it, with one operation at `left`."""
         common: dict[str, Any] = {"block": None, "after": []}
-        join: dict[str, Any] = {
+        call: dict[str, Any] = {
             "kind": "operation",
             "node": 0,
-            "operation": "text.Join",
-            "class": "small.fed.api.text.Join",
+            "operation": operation,
+            "class": f"small.fed.api.{operation}",
             "site": "left",
             "provider": None,
             "retry": None,
             "timeout": None,
-            "arguments": {"first": {"param": "word", "multiuse": False}},
+            "arguments": arguments,
         } | common
         value = {"node": 0, "path": list[int]()}
         out = {"kind": "yield", "node": 1, "place": "out", "multiuse": False, "value": value, **common}
         document: dict[str, Any] = {
             "dfm_pipeline": 1,
-            "name": "join",
+            "name": file.removesuffix(".json"),
             "mode": "execute",
             "package": "small",
             "api_version": "1.0.0",
         }
-        self.write("join.json", json.dumps(document | {"statements": [join, out]}))
+        self.write(file, json.dumps(document | {"statements": [call, out]}))
 
     def create(self) -> None:
         """Writes its files, and makes its package with the command."""

@@ -1,7 +1,6 @@
 """Does `dfm ui` show federations and jobs to who has its address, and nothing to anybody else?"""
 # pyright: basic
 
-import http.client
 import json
 import os
 import signal
@@ -9,10 +8,10 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from eventually import until
+from served_page import Page, served, start
 from small_federation import Small
 
 pytestmark = pytest.mark.timeout(60)
@@ -32,41 +31,6 @@ def get_pipeline(args):
 """
 
 
-class Page:
-    """The page of a running `dfm ui`."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        assert process.stdout is not None
-        self.process = process
-        self.address = json.loads(process.stdout.readline())["address"]
-        where, _, self.token = self.address.partition("/#")
-        self.host = where.removeprefix("http://")
-
-    def ask(
-        self, path: str, headers: dict[str, str] | None = None, method: str = "GET", body: str = ""
-    ) -> tuple[int, bytes]:
-        known = {"Host": self.host, "Authorization": f"Bearer {self.token}"} | (headers or {})
-        connection = http.client.HTTPConnection(self.host, timeout=30)
-        connection.putrequest(method, path, skip_host=True)
-        for name, value in known.items():
-            if value:
-                connection.putheader(name, value)
-        if body:
-            connection.putheader("Content-Length", str(len(body)))
-        connection.endheaders(body.encode())
-        answer = connection.getresponse()
-        self.headers = dict(answer.getheaders())
-        try:
-            return answer.status, answer.read()
-        finally:
-            connection.close()
-
-    def get(self, path: str) -> Any:
-        status, body = self.ask(path)
-        assert status == 200, body
-        return json.loads(body)
-
-
 @pytest.fixture(scope="module")
 def state(own: Small, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Records of a job that worked and of one that failed."""
@@ -78,20 +42,10 @@ def state(own: Small, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return state
 
 
-def start(own: Small, state: Path, *words: str) -> subprocess.Popen[str]:
-    line = own.command("--json", "ui", "--no-open", *words)
-    environment = own.environment({"XDG_STATE_HOME": str(state)})
-    return subprocess.Popen(
-        line, cwd=own.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-
-
 @pytest.fixture(scope="module")
 def page(own: Small, state: Path) -> Iterator[Page]:
-    process = start(own, state)
-    yield Page(process)
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
+    with served(own, state) as page:
+        yield page
 
 
 def test_federations_are_shown_with_their_sites_and_operations(page: Page) -> None:
@@ -108,11 +62,23 @@ def test_jobs_are_shown_with_how_they_ended_and_why(page: Page) -> None:
     whole = page.get(f"/api/jobs/small/{failed['id']}")
     assert whole["summary"]["failures"][0]["operation"] == "fail.Raise"
     # A text that a site made is no markup in a drawing either.
-    assert "<script" not in whole["timeline"] and "&lt;script" in whole["timeline"]
-    whole = page.get(f"/api/jobs/small/{worked['id']}")
-    assert next((move["from"], move["to"], move["count"]) for move in whole["moves"]) == ("left", "right", 1)
+    timeline = page.get(f"/api/jobs/small/{failed['id']}/drawings")["timeline"]
+    assert "<script" not in timeline and "&lt;script" in timeline
     # What was seen is not told again.
-    assert page.ask(f"/api/jobs/small/{worked['id']}?seen={whole['seen']}")[0] == 204
+    assert page.ask(f"/api/jobs/small/{failed['id']}?seen={whole['seen']}")[0] == 204
+
+
+def test_a_jobs_plan_is_drawn_and_told_how_far_it_is(page: Page) -> None:
+    failed, worked = page.get("/api/jobs")["jobs"]
+    whole = page.get(f"/api/jobs/small/{worked['id']}")
+    steps = [(step["label"], step["site"], step["kind"]) for step in whole["plan"]["steps"]]
+    assert steps == [("text.Join", "left", "call"), ("text.Join", "right", "call"), ("yield out", "home", "yield")]
+    assert [step["done"] for step in whole["flow"]["steps"]] == [1, 1, 1]
+    assert [(edge["moved"], edge["bytes"] > 0) for edge in whole["flow"]["edges"]] == [(1, True), (1, True)]
+    svg = page.get(f"/api/jobs/small/{worked['id']}/drawings")["plan"]
+    assert svg.count("data-step") == 3 and "text.Join at right" in svg
+    lost = page.get(f"/api/jobs/small/{failed['id']}")["flow"]["steps"]
+    assert [(step["done"], step["failed"], step["without"]) for step in lost] == [(0, 1, 0), (0, 0, 1)]
 
 
 @pytest.mark.parametrize(
@@ -185,6 +151,30 @@ def test_only_a_saved_pipeline_is_submitted(own: Small, page: Page) -> None:
     until(lambda: page.get("/api/submitted")["submitted"][0]["ended"] is not None)
     (done,) = page.get("/api/submitted")["submitted"]
     assert done["ended"] == 0 and "--json" in done["said"], done["said"]
+
+
+def test_what_was_submitted_is_cancelled_with_its_job(own: Small, page: Page, tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    own.save("wait.json", "fail.Wait", {"fifo": {"param": "fifo", "multiuse": False}})
+    try:
+        (saved,) = [one for one in page.get("/api/pipelines")["pipelines"] if one["name"] == "wait"]
+        wanted = {"federation": "small", "file": saved["file"], "target": "local", "params": {"fifo": str(fifo)}}
+        status, body = page.ask("/api/submit", method="POST", body=json.dumps(wanted))
+        assert status == 200, body
+        begun = json.loads(body)["id"]
+        # It runs, and does not end by itself.
+        worker = int(fifo.read_text())
+        until(lambda: page.get("/api/jobs")["jobs"][0]["status"] == "RUNNING")
+        assert page.ask("/api/submitted/99/cancel", method="POST")[0] == 404
+        assert page.ask(f"/api/submitted/{begun}/cancel", {"Authorization": ""}, "POST")[0] == 403
+        assert page.ask(f"/api/submitted/{begun}/cancel", method="POST")[0] == 200
+        until(lambda: page.get("/api/submitted")["submitted"][0]["ended"] is not None)
+        assert page.get("/api/submitted")["submitted"][0]["ended"] != 0
+        assert page.get("/api/jobs")["jobs"][0]["status"] in ("ABORTED", "UNKNOWN")
+        until(lambda: not Path(f"/proc/{worker}").exists())
+    finally:
+        (own.folder / "wait.json").unlink()
 
 
 def test_a_port_that_is_taken_is_told(own: Small, state: Path) -> None:

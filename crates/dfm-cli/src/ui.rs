@@ -47,6 +47,7 @@ impl Page {
             ("GET", ["api", "federations"]) => shown::federations(&self.context),
             ("GET", ["api", "jobs"]) => shown::jobs(&self.context, &self.seen),
             ("GET", ["api", "jobs", federation, job]) => shown::job(&self.context, federation, job, &request.query),
+            ("GET", ["api", "jobs", federation, job, "drawings"]) => shown::drawings(&self.context, federation, job),
             ("GET", ["api", "pipelines"]) => pipelines::all(&self.context),
             ("GET", ["api", "submitted"]) => self.submitted.shown(),
             ("POST", ["api", "submit"]) => self.submitted.submit(&self.context, &request.body),

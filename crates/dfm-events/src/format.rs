@@ -11,6 +11,14 @@ pub const VERSION: u32 = 1;
 /// The most characters of a text in an entry; the rest is cut.
 const MOST_TEXT: usize = 1000;
 
+/// The most characters of a traceback, the last ones, where the error itself is.
+const MOST_TRACE: usize = 4000;
+
+/// The largest plan that a record has: its steps, what goes between them, and the bytes of all names in it.
+const MOST_STEPS: usize = 1000;
+const MOST_EDGES: usize = 5000;
+const MOST_NAMES: usize = 128 << 10;
+
 /// The first line of a record: what was planned. Moments are, here and below, seconds since 1970.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Header {
@@ -35,6 +43,9 @@ pub struct Header {
     pub reached: Option<f64>,
     /// Its operations.
     pub nodes: Arc<[Node]>,
+    /// All that it has to do, as it can be drawn; `None` where that is too large.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Arc<Outline>>,
 }
 
 /// An operation of the plan.
@@ -50,7 +61,93 @@ pub struct Node {
     pub provider: Option<String>,
 }
 
-/// An error that the application was told, without the adapter's traceback.
+/// What there is to do in a plan, where, and what goes between. It has no values.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Outline {
+    /// Everything that is done, operations among it.
+    pub steps: Vec<Step>,
+    /// What one step has from another.
+    pub edges: Vec<Edge>,
+}
+
+/// Something to do in a plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// The pipeline's node. The steps of a cache have one together.
+    pub node: NodeId,
+    /// `namespace.Name` of an operation; else what is done.
+    pub label: String,
+    /// Where.
+    pub site: String,
+    /// What is told of it while the job runs.
+    pub kind: Kind,
+    /// How many numbers its frames have: one more for each loop around it.
+    pub levels: usize,
+}
+
+/// What is told of a step while a job runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// An operation: each call, and each result that is sent.
+    Call,
+    /// Something for the application: each value that comes.
+    Yield,
+    /// What parts and puts together: nothing.
+    Other,
+}
+
+/// What one step has from another, by their indices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Edge {
+    /// What sends.
+    pub from: usize,
+    /// What receives.
+    pub to: usize,
+    /// Whether it is order without a value.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub signal: bool,
+}
+
+impl Outline {
+    /// Whether it is no larger than a record may have it, and can be followed from its beginning to its end.
+    pub fn is_sound(&self) -> bool {
+        let name = |step: &Step| {
+            let node = if let NodeId::Name(name) = &step.node { name.len() } else { 0 };
+            step.label.len() + step.site.len() + node
+        };
+        let is_edge = |edge: &Edge| edge.from < self.steps.len() && edge.to < self.steps.len();
+        self.steps.len() <= MOST_STEPS
+            && self.edges.len() <= MOST_EDGES
+            && self.steps.iter().map(name).sum::<usize>() <= MOST_NAMES
+            && self.edges.iter().all(is_edge)
+            && self.order().len() == self.steps.len()
+    }
+
+    /// The steps' indices, each after those that it has something from; without those that stand in a circle.
+    pub(crate) fn order(&self) -> Vec<usize> {
+        let mut missing = vec![0; self.steps.len()];
+        let mut outputs = vec![vec![]; self.steps.len()];
+        for edge in &self.edges {
+            missing[edge.to] += 1;
+            outputs[edge.from].push(edge.to);
+        }
+        let mut order: Vec<usize> = (0..missing.len()).filter(|step| missing[*step] == 0).collect();
+        let mut at = 0;
+        while let Some(step) = order.get(at).copied() {
+            at += 1;
+            for &to in &outputs[step] {
+                missing[to] -= 1;
+                if missing[to] == 0 {
+                    order.push(to);
+                }
+            }
+        }
+        order
+    }
+}
+
+/// An error that the application was told.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Told {
     /// Where it arose, or the site that was lost.
@@ -65,6 +162,12 @@ pub struct Told {
     pub kind: String,
     /// What happened, as the application was told.
     pub message: String,
+    /// The line of the user's own code that made the node, as `file:line`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<String>,
+    /// The adapter's traceback, where its site has told it and it is among the first ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<String>,
 }
 
 /// Any other line: something that happened.
@@ -196,11 +299,19 @@ impl Entry {
         }
     }
 
-    /// An error that was told.
-    pub fn error(failure: Failure, at: f64) -> Self {
-        let Failure { site, node, operation, frame, kind, message, .. } = failure;
-        Self::Error { error: Told { site, node, operation, frame, kind: cut(kind), message: cut(message) }, at }
+    /// An error that was told, of a node that a line of the user's code has made; with its traceback if it is `traced`.
+    pub fn error(failure: Failure, line: Option<String>, traced: bool, at: f64) -> Self {
+        let Failure { site, node, operation, frame, kind, message, stack_trace } = failure;
+        let trace = (traced && !stack_trace.is_empty()).then(|| end_of(stack_trace));
+        let (kind, message, line) = (cut(kind), cut(message), line.map(cut));
+        Self::Error { error: Told { site, node, operation, frame, kind, message, line, trace }, at }
     }
+}
+
+/// The end of a text that is too long.
+fn end_of(text: String) -> String {
+    let more = text.chars().count().saturating_sub(MOST_TRACE);
+    if more == 0 { text } else { format!("…{}", text.chars().skip(more).collect::<String>()) }
 }
 
 fn cut(mut text: String) -> String {

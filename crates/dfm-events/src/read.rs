@@ -126,7 +126,8 @@ fn header(text: &mut impl BufRead, line: &mut Vec<u8>, cut: &mut Cut) -> Result<
         None => return Err(Unreadable::NoRecord),
     }
     let header: Header = serde_json::from_value(first).map_err(|_| Unreadable::NoRecord)?;
-    if !is_time(header.at) || !header.reached.is_none_or(is_time) {
+    let sound = header.plan.as_ref().is_none_or(|plan| plan.is_sound());
+    if !sound || !is_time(header.at) || !header.reached.is_none_or(is_time) {
         return Err(Unreadable::NoRecord);
     }
     Ok(header)

@@ -10,7 +10,7 @@ use crate::format::{Entry, Told};
 use crate::read::Record;
 
 /// The most errors that are told with their texts.
-const MOST_FAILURES: usize = 20;
+pub const MOST_FAILURES: usize = 20;
 
 /// A job, as its record has it. Moments are seconds since 1970.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use dfm_events::{
-    Entry, Folder, Header, MOST_ENTRIES, MOST_RECORDS, Node, Record, Summary, Told, Unreadable, VERSION, Writer,
-    compare, read, timeline_chrome, timeline_svg, timeline_text,
+    Edge, Entry, Flow, Folder, Header, Kind, MOST_ENTRIES, MOST_RECORDS, Node, Outline, Record, Step, Summary, Told,
+    Unreadable, VERSION, Writer, compare, made_fail, parse, read, timeline_chrome, timeline_svg, timeline_text,
 };
 use dfm_net::{Failure, Frame, NodeId};
 use proptest::prelude::*;
@@ -59,6 +59,22 @@ fn header(job: &str) -> Header {
         reached: None,
         params: vec!["name".into()],
         nodes: [node(0, "work.Greet", "east"), node(1, "work.Sign", "west")].into(),
+        plan: Some(Arc::new(outline())),
+    }
+}
+
+/// One greets, one signs that, and the application gets it.
+fn outline() -> Outline {
+    let step =
+        |node, label: &str, site: &str, kind| Step { node, label: label.into(), site: site.into(), kind, levels: 1 };
+    let edge = |from, to, signal| Edge { from, to, signal };
+    Outline {
+        steps: vec![
+            step(NodeId::Number(0), "work.Greet", "east", Kind::Call),
+            step(NodeId::Number(1), "work.Sign", "west", Kind::Call),
+            step(NodeId::Name("out".into()), "yield out", "home", Kind::Yield),
+        ],
+        edges: vec![edge(0, 1, false), edge(1, 2, false), edge(0, 2, true)],
     }
 }
 
@@ -94,7 +110,7 @@ fn entries() -> Vec<Entry> {
             at: 1001.25,
             bytes: 17,
         },
-        Entry::error(failure, 1001.5),
+        Entry::error(failure, Some("greet.py:7".into()), true, 1001.5),
         Entry::LeftOut { site: Some("west".into()), count: 3 },
         Entry::Came { node: NodeId::Name("out".into()), frame, at: 1001.75 },
     ]
@@ -271,12 +287,120 @@ fn a_long_message_is_cut() {
         frame: None,
         kind: "é".repeat(5000),
         message: "ü".repeat(1_000_000),
-        stack_trace: String::new(),
+        stack_trace: "ö".repeat(100_000) + "the end",
     };
-    let Entry::Error { error: Told { kind, message, .. }, .. } = Entry::error(failure, 1.0) else {
+    let Entry::Error { error: Told { kind, message, trace, .. }, .. } = Entry::error(failure, None, true, 1.0) else {
         panic!("it is an error")
     };
     assert_eq!((kind.chars().count(), message.chars().count()), (1001, 1001));
+    let trace = trace.unwrap();
+    assert!(trace.chars().count() == 4001 && trace.ends_with("the end"));
+}
+
+/// How far a job of that plan is, by what has happened.
+fn flow(entries: Vec<Entry>) -> Flow {
+    let mut record =
+        parse(serde_json::to_vec(&header("a-1")).map(|text| [text, b"\n".to_vec()].concat()).unwrap().as_slice());
+    let record = record.as_mut().unwrap();
+    record.entries = entries;
+    Flow::new(record).unwrap()
+}
+
+fn started(frame: u32) -> Entry {
+    Entry::Started { frame: Frame::of_param_set(frame), at: 1000.0 }
+}
+
+fn call(site: &str, node: u64, frame: u32, failed: bool) -> Entry {
+    let (site, node, frame) = (site.into(), NodeId::Number(node), Frame::of_param_set(frame));
+    Entry::Fired { site, node, frame, at: 1000.0, seconds: 0.0, waited: 0.0, failed }
+}
+
+fn sent(site: &str, node: u64, frame: u32, to: &str) -> Entry {
+    let (site, node, frame) = (site.into(), NodeId::Number(node), Frame::of_param_set(frame));
+    Entry::Sent { site, node, frame, to: to.into(), at: 1000.0, bytes: 10 }
+}
+
+/// Of each step how often it was done, how often it could be done now, and what it waits for.
+fn told(flow: &Flow) -> Vec<(u64, Option<u64>, &[usize])> {
+    flow.steps.iter().map(|step| (step.done, step.ready, step.waits_for.as_slice())).collect()
+}
+
+#[test]
+fn a_token_is_followed_from_step_to_step() {
+    let mut entries = vec![];
+    assert_eq!(told(&flow(entries.clone())), [(0, Some(0), &[][..]), (0, Some(0), &[]), (0, Some(0), &[])]);
+    entries.extend([started(0), started(1)]);
+    assert_eq!(told(&flow(entries.clone())), [(0, Some(2), &[][..]), (0, Some(0), &[0]), (0, Some(0), &[1, 2])]);
+    entries.extend([call("east", 0, 0, false), sent("east", 0, 0, "west")]);
+    let now = flow(entries.clone());
+    assert_eq!(told(&now), [(1, Some(1), &[][..]), (0, Some(1), &[]), (0, Some(0), &[1])]);
+    assert_eq!((now.edges[0].moved, now.edges[0].bytes, now.edges[0].rest), (Some(1), 10, Some(1)));
+    entries.extend([call("west", 1, 0, false), sent("west", 1, 0, "home")]);
+    entries.push(Entry::Came { node: NodeId::Name("out".into()), frame: Frame::of_param_set(0), at: 1000.0 });
+    let now = flow(entries.clone());
+    assert_eq!(told(&now), [(1, Some(1), &[][..]), (1, Some(0), &[0]), (1, Some(0), &[1, 2])]);
+    assert_eq!(now.edges[0].rest, Some(0));
+}
+
+#[test]
+fn what_an_error_has_made_impossible_is_not_waited_for() {
+    let now = flow(vec![started(0), started(1), call("east", 0, 0, true), call("east", 0, 1, false)]);
+    let lost: Vec<(u64, u64)> = now.steps.iter().map(|step| (step.failed, step.without)).collect();
+    assert_eq!(lost, [(1, 0), (0, 1), (0, 1)]);
+    assert_eq!(told(&now), [(1, Some(0), &[][..]), (0, Some(0), &[0]), (0, Some(0), &[1])]);
+}
+
+#[test]
+fn an_error_is_told_with_what_it_made_fail() {
+    let error = |site: &str, node, frame| Told {
+        site: site.into(),
+        node: Some(NodeId::Number(node)),
+        operation: None,
+        frame: Some(Frame::of_param_set(frame)),
+        kind: String::new(),
+        message: String::new(),
+        line: None,
+        trace: None,
+    };
+    let place = Place::new();
+    let mut record = place.with("a-1", lines()).unwrap();
+    record.entries = vec![started(0), started(1), call("east", 0, 0, true), call("east", 0, 1, false)];
+    record.entries.push(call("west", 1, 1, true));
+    let errors = [error("east", 0, 0), error("west", 1, 1), error("west", 0, 0), error("east", 7, 0)];
+    assert_eq!(made_fail(&record, &errors), [vec![1, 2], vec![2], vec![], vec![]]);
+    // What comes then is the error.
+    record.entries.push(Entry::Came { node: NodeId::Name("out".into()), frame: Frame::of_param_set(0), at: 1.0 });
+    assert_eq!(made_fail(&record, &errors[..1]), [vec![1, 2]]);
+    assert_eq!(Flow::new(&record).unwrap().steps[2].done, 0);
+}
+
+#[test]
+fn nothing_is_said_to_be_missing_where_the_record_has_left_something_out() {
+    let now = flow(vec![started(0), Entry::LeftOut { site: None, count: 1 }]);
+    assert!(now.steps.iter().all(|step| step.waits_for.is_empty() && step.ready.is_none()));
+}
+
+#[test]
+fn a_plan_that_leads_back_or_nowhere_or_is_too_large_is_no_plan() {
+    let place = Place::new();
+    let with = |plan: Outline| {
+        let text = serde_json::to_string(&Header { plan: Some(Arc::new(plan)), ..header("a-1") }).unwrap();
+        place.with("a-1", text + "\n")
+    };
+    assert!(with(outline()).is_ok());
+    let edge = |from, to| Edge { from, to, signal: false };
+    let one = outline().steps.remove(0);
+    for (steps, edges) in [
+        (outline().steps, vec![edge(0, 1), edge(1, 0)]),
+        (outline().steps, vec![edge(1, 1)]),
+        (outline().steps, vec![edge(0, 3)]),
+        (outline().steps, vec![edge(usize::MAX, 0)]),
+        (outline().steps, vec![edge(0, 1); 5001]),
+        (vec![one.clone(); 1001], vec![]),
+        (vec![Step { label: "x".repeat(200_000), ..one }], vec![]),
+    ] {
+        assert!(matches!(with(Outline { steps, edges }), Err(Unreadable::NoRecord)));
+    }
 }
 
 /// Four calls at two sites, two of them at the same time.

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::mem::take;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
-use dfm_events::{Entry, Folder, Header, VERSION, Writer};
+use dfm_events::{Entry, Folder, Header, MOST_FAILURES, VERSION, Writer};
 use dfm_net::{Counts, Frame, Line, NodeId, Noted};
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
@@ -148,6 +148,7 @@ impl History {
         plan: &Plan,
         reached: Option<f64>,
     ) -> JobRecord {
+        let (nodes, plan) = plan.recorded();
         self.writer.begin(Header {
             dfm_events: VERSION,
             job: job.to_owned(),
@@ -158,7 +159,8 @@ impl History {
             at: now(),
             params,
             reached,
-            nodes: plan.recorded(),
+            nodes,
+            plan,
         });
         JobRecord::new(&self.writer, job)
     }
@@ -182,13 +184,16 @@ pub struct JobRecord {
     writer: Arc<Writer>,
     job: String,
     dropped: Arc<AtomicU64>,
+    /// How many errors were told.
+    errors: AtomicUsize,
     /// Site → how much it has only counted.
     left_out: Mutex<BTreeMap<String, u64>>,
 }
 
 impl JobRecord {
     fn new(writer: &Arc<Writer>, job: &str) -> Self {
-        Self { writer: Arc::clone(writer), job: job.to_owned(), dropped: Arc::default(), left_out: Mutex::default() }
+        let (dropped, errors, left_out) = Default::default();
+        Self { writer: Arc::clone(writer), job: job.to_owned(), dropped, errors, left_out }
     }
 }
 
@@ -203,9 +208,10 @@ impl JobRecord {
         }
     }
 
-    /// Adds an error that the application is told.
-    fn failed(&self, py: Python<'_>, failure: &Failure) -> PyResult<()> {
-        self.writer.add(&self.job, vec![Entry::error(failure.told(py)?, now())], &self.dropped);
+    /// Adds an error that the application is told, and the line of the user's code that made its node.
+    fn failed(&self, py: Python<'_>, failure: &Failure, line: Option<String>) -> PyResult<()> {
+        let traced = self.errors.fetch_add(1, Ordering::Relaxed) < MOST_FAILURES;
+        self.writer.add(&self.job, vec![Entry::error(failure.told(py)?, line, traced, now())], &self.dropped);
         Ok(())
     }
 

@@ -1,9 +1,10 @@
 //! How does Python have a pipeline planned?
 
+use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
-use dfm_events::Node;
-use dfm_net::Net;
+use dfm_events::{Edge, Kind, Node, Outline};
+use dfm_net::{Net, NodeId, Step};
 use dfm_plan::{DISCOVERY_MODE, FedInfo, Pipeline};
 use indexmap::{IndexMap, IndexSet};
 use pyo3::exceptions::PyValueError;
@@ -18,6 +19,9 @@ type Operation<'p> = (&'p str, Option<&'p str>);
 /// something in it.
 type Crossing = (String, String, Py<PyAny>, Vec<String>);
 
+/// A plan's operations, and all of it where that is not too large, as records have them.
+type Recorded = (Arc<[Node]>, Option<Arc<Outline>>);
+
 /// A pipeline as one net per site.
 #[pyclass(frozen, module = "dfm._native")]
 pub struct Plan {
@@ -25,7 +29,7 @@ pub struct Plan {
     pub plan: dfm_plan::Plan,
     /// `None` where the plan is to ask for values.
     pub estimate: Option<dfm_plan::Estimate>,
-    recorded: OnceLock<Arc<[Node]>>,
+    recorded: OnceLock<Recorded>,
 }
 
 impl Plan {
@@ -34,15 +38,40 @@ impl Plan {
         &self.plan.nets
     }
 
-    /// Its operations, as records have them.
-    pub fn recorded(&self) -> Arc<[Node]> {
+    /// What records have of it.
+    pub fn recorded(&self) -> Recorded {
         let node = |placement: &dfm_plan::Placement| Node {
             node: placement.node.clone(),
             operation: placement.operation.clone(),
             site: placement.site.clone(),
             provider: placement.provider.clone(),
         };
-        Arc::clone(self.recorded.get_or_init(|| self.plan.placements.iter().map(node).collect()))
+        let made = || (self.plan.placements.iter().map(node).collect(), self.outline().map(Arc::new));
+        self.recorded.get_or_init(made).clone()
+    }
+
+    fn outline(&self) -> Option<Outline> {
+        let estimate = self.estimate.as_ref()?;
+        let yielded =
+            self.nets().iter().flat_map(|net| &net.transitions).filter_map(|transition| match &transition.step {
+                Step::Yield { node, .. } => Some(node),
+                _ => None,
+            });
+        let yielded: HashSet<&NodeId> = yielded.collect();
+        let step = |node: &dfm_plan::EstimatedNode| dfm_events::Step {
+            node: node.node.clone(),
+            label: node.label.clone(),
+            site: node.site.clone(),
+            kind: match node.operation {
+                true => Kind::Call,
+                false if yielded.contains(&node.node) => Kind::Yield,
+                false => Kind::Other,
+            },
+            levels: node.levels,
+        };
+        let edge = |edge: &dfm_plan::EstimatedEdge| Edge { from: edge.from, to: edge.to, signal: edge.signal };
+        let steps = estimate.nodes.iter().map(step).collect();
+        Some(Outline { steps, edges: estimate.edges.iter().map(edge).collect() }).filter(Outline::is_sound)
     }
 }
 

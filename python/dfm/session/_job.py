@@ -447,8 +447,7 @@ class Job:
             case _native.Reported(_, failure):
                 error = error_token([failure], self._interface.lines)
                 self._errors.append(error)
-                if self._record is not None:
-                    self._record.failed(failure)
+                self._note_failed(failure)
                 frame = Frame(failure.frame or (0,))
                 self._deliver(failure.site, failure.node, frame, STATUS_PLACE, [error], error_key(failure))
             case _native.Measured(_, measurement):
@@ -480,6 +479,11 @@ class Job:
         else:
             self._asked.pop(call, None)
 
+    def _note_failed(self, failure: _native.Failure) -> None:
+        if self._record is not None:
+            line = None if failure.node is None else self._interface.lines.get(failure.node)
+            self._record.failed(failure, line)
+
     def end(self, status: JobStatus) -> None:
         """Says the job's end, once."""
         if self._status not in OPEN:
@@ -496,8 +500,7 @@ class Job:
     def break_off(self, failure: _native.Failure) -> None:
         """Says the job's end when one of its events cannot be handed on: the last resort, which calls nothing back."""
         self._errors.append(error_token([failure], self._interface.lines))
-        if self._record is not None:
-            self._record.failed(failure)
+        self._note_failed(failure)
         self._input_open = False
         self._status = JobStatus.FAILED
         self._say_finished()

@@ -75,6 +75,9 @@ fn told(failure: &Told) -> String {
     if let Some(frame) = &failure.frame {
         place.push_str(&format!(", frame {frame}"));
     }
+    if let Some(line) = &failure.line {
+        place.push_str(&format!(", from {line}"));
+    }
     format!("{place}: {}: {}", failure.kind, failure.message)
 }
 

@@ -85,8 +85,23 @@ impl Answer {
 ///
 /// # Errors
 /// What to answer to one that cannot be read; or nothing, if nobody is there any more.
-pub fn read(stream: &TcpStream) -> Result<Request, Option<Answer>> {
+pub fn read(mut stream: &TcpStream) -> Result<Request, Option<Answer>> {
     let deadline = Instant::now() + PATIENCE;
+    read_from(|part| {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        stream.set_read_timeout(Some(left))?;
+        stream.read(part)
+    })
+}
+
+/// Reads a request from what each call of `next` puts into a buffer, as `Read::read` does.
+///
+/// # Errors
+/// As `read`.
+pub fn read_from(mut next: impl FnMut(&mut [u8]) -> io::Result<usize>) -> Result<Request, Option<Answer>> {
     let mut text = vec![];
     let (mut request, head) = loop {
         if let Some(read) = parse(&text).map_err(|why| Some(Answer::refused(400, &why)))? {
@@ -95,7 +110,7 @@ pub fn read(stream: &TcpStream) -> Result<Request, Option<Answer>> {
         if text.len() >= MOST_HEAD {
             return Err(Some(Answer::refused(431, "the request's head is too long")));
         }
-        more(stream, &mut text, MOST_HEAD, deadline).map_err(|_| None)?;
+        more(&mut next, &mut text, MOST_HEAD).map_err(|_| None)?;
     };
     if request.has("transfer-encoding") {
         return Err(Some(Answer::refused(501, "a request has to say how long it is")));
@@ -108,7 +123,7 @@ pub fn read(stream: &TcpStream) -> Result<Request, Option<Answer>> {
     };
     let mut body = text.split_off(head);
     while body.len() < length {
-        more(stream, &mut body, length, deadline).map_err(|_| None)?;
+        more(&mut next, &mut body, length).map_err(|_| None)?;
     }
     body.truncate(length);
     request.body = body;
@@ -143,15 +158,10 @@ fn parse(text: &[u8]) -> Result<Option<(Request, usize)>, String> {
 }
 
 /// Reads what is there, up to so many bytes in all.
-fn more(mut stream: &TcpStream, text: &mut Vec<u8>, most: usize, deadline: Instant) -> io::Result<()> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    if left.is_zero() {
-        return Err(io::ErrorKind::TimedOut.into());
-    }
-    stream.set_read_timeout(Some(left))?;
+fn more(next: &mut impl FnMut(&mut [u8]) -> io::Result<usize>, text: &mut Vec<u8>, most: usize) -> io::Result<()> {
     let mut part = [0; 8 << 10];
     let room = part.len().min(most - text.len());
-    match stream.read(&mut part[..room])? {
+    match next(&mut part[..room])? {
         0 => Err(io::ErrorKind::UnexpectedEof.into()),
         count => {
             text.extend_from_slice(&part[..count]);

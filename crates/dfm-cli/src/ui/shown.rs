@@ -10,7 +10,8 @@ use std::time::SystemTime;
 use dfm_config::registry::{Paths, Registry};
 use dfm_config::{Binding, Federation};
 use dfm_diag::{Report, render};
-use dfm_events::{Entry, Folder, NodeId, Record, Summary};
+use dfm_events::{Entry, Flow, Folder, Kind, Outline, Record, Step, Summary};
+use dfm_plan::Followed;
 use indexmap::IndexMap;
 use serde_json::{Value, json};
 
@@ -128,39 +129,56 @@ fn facts(path: &Path) -> (u64, Option<SystemTime>) {
 
 /// A job as its record has it, or nothing if that is what has been `seen` already.
 pub fn job(context: &Context, federation: &str, job: &str, query: &str) -> Answer {
-    let folder = folders(context).into_iter().find(|(name, _)| name == federation);
-    let Some(path) = folder.and_then(|(_, folder)| folder.record(job)) else {
-        return Answer::refused(404, "there is no such federation, or no such job");
+    let path = match record(context, federation, job) {
+        Ok(path) => path,
+        Err(refused) => return refused,
     };
     let seen = format!("{}-{}", facts(&path).0, dfm_events::is_written(&path));
     if query.strip_prefix("seen=") == Some(&seen) {
         return Answer { status: 204, kind: "application/json", body: vec![] };
     }
-    match dfm_events::read(&path) {
-        Ok(record) => Answer::json(&whole(&record, &seen)),
+    shown(&path, |record| {
+        let summary = Summary::new(record);
+        let made_fail = dfm_events::made_fail(record, &summary.failures);
+        json!({
+            "seen": seen, "summary": summary, "made_fail": made_fail, "version": record.header.dfm_events,
+            "lines": lines(record), "flow": Flow::new(record), "plan": record.header.plan,
+        })
+    })
+}
+
+/// The drawings of a job: its plan, if its record has it, and when what was done.
+pub fn drawings(context: &Context, federation: &str, job: &str) -> Answer {
+    match record(context, federation, job) {
+        Ok(path) => shown(&path, |record| {
+            let plan = record.header.plan.as_deref().map(drawn);
+            json!({"plan": plan, "timeline": dfm_events::timeline_svg(record)})
+        }),
+        Err(refused) => refused,
+    }
+}
+
+fn record(context: &Context, federation: &str, job: &str) -> Result<PathBuf, Answer> {
+    let folder = folders(context).into_iter().find(|(name, _)| name == federation);
+    let path = folder.and_then(|(_, folder)| folder.record(job));
+    path.ok_or_else(|| Answer::refused(404, "there is no such federation, or no such job"))
+}
+
+fn shown(path: &Path, show: impl FnOnce(&Record) -> Value) -> Answer {
+    match dfm_events::read(path) {
+        Ok(record) => Answer::json(&show(&record)),
         Err(why) => Answer::refused(404, &format!("the job cannot be shown: {why}")),
     }
 }
 
-fn whole(record: &Record, seen: &str) -> Value {
-    json!({
-        "seen": seen, "summary": Summary::new(record), "version": record.header.dfm_events,
-        "timeline": dfm_events::timeline_svg(record), "moves": moves(record), "lines": lines(record),
-    })
-}
-
-/// How many values went from each operation to each other site, and how large they were.
-fn moves(record: &Record) -> Vec<Value> {
-    let mut moves: IndexMap<(&NodeId, &str, &str), (u64, u64)> = IndexMap::new();
-    for entry in &record.entries {
-        if let Entry::Sent { site, node, to, bytes, .. } = entry {
-            let (count, all) = moves.entry((node, site, to)).or_default();
-            *count += 1;
-            *all = all.saturating_add(*bytes);
-        }
+fn drawn(plan: &Outline) -> String {
+    fn followed(step: &Step) -> Followed<'_> {
+        let operation = step.kind == Kind::Call;
+        Followed { node: &step.node, label: &step.label, site: &step.site, operation }
     }
-    let one = |((node, from, to), (count, bytes))| json!({"node": node, "from": from, "to": to, "count": count, "bytes": bytes});
-    moves.into_iter().map(one).collect()
+    let steps: Vec<Followed<'_>> = plan.steps.iter().map(followed).collect();
+    let edges: Vec<(usize, usize, bool)> = plan.edges.iter().map(|edge| (edge.from, edge.to, edge.signal)).collect();
+    dfm_plan::followed(&steps, &edges)
 }
 
 fn lines(record: &Record) -> Vec<Value> {

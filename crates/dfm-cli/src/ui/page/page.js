@@ -5,6 +5,8 @@
 
 const PAUSE = 1000;
 const LONGEST_PAUSE = 15000;
+const DRAWINGS_PAUSE = 5000;
+const MOST_LOST = 8;
 const main = document.getElementById("main");
 const banner = document.getElementById("banner");
 const opened = new Set();
@@ -32,14 +34,14 @@ function element(name, about = {}, ...within) {
   for (const [key, value] of Object.entries(about)) {
     if (value !== null && value !== undefined) made.setAttribute(key, value);
   }
-  made.append(...within.flat().filter((one) => one !== null && one !== undefined && one !== false));
+  made.append(...within.flat(2).filter((one) => one !== null && one !== undefined && one !== false));
   return made;
 }
 
 const DRAWN = new Set(["svg", "g", "rect", "path", "text", "title", "defs", "marker"]);
 const SAYS = new Set(["width", "height", "viewBox", "x", "y", "rx", "d", "fill", "stroke", "stroke-width", "stroke-opacity",
   "stroke-dasharray", "font-family", "font-size", "font-weight", "text-anchor", "pointer-events", "id", "refX", "refY",
-  "markerWidth", "markerHeight", "orient", "marker-end", "data-node", "data-from", "data-to"]);
+  "markerWidth", "markerHeight", "orient", "marker-end", "data-step", "data-told", "data-moving", "data-moved"]);
 
 /** A drawing of dfm's own kinds of pieces, and of no others. */
 function drawing(text, label) {
@@ -198,14 +200,21 @@ function submit({ pipelines }) {
     : empty("There is no saved pipeline in the federations' folders, nor where dfm ui was started. Pipeline.save_to_file, or dfm fed plan --save, makes one.")];
 }
 
-function story(error, lines) {
+/** What failed, where, by which line of the user's, with the adapter's own words, and what came of it. */
+function story(error, lost, plan, lines) {
   const same = (line) => line.site === error.site && line.operation === error.operation && JSON.stringify(line.frame) === JSON.stringify(error.frame);
-  const trace = lines.filter((line) => same(line) && line.level === "ERROR").map((line) => line.text).at(-1);
-  const place = error.operation || (error.node === null ? "the site" : `node ${error.node}`);
+  const said = lines.filter((line) => same(line) && line.level === "ERROR").map((line) => line.text).at(-1);
+  const place = error.operation || (error.node === null ? "The site" : `Node ${error.node}`);
+  const key = JSON.stringify([error.site, error.node, error.frame]);
+  const step = (at) => element("li", {}, plan.steps[at].label, ` at ${plan.steps[at].site}`);
   return element("section", { class: "panel story" },
-    element("p", {}, element("strong", {}, place), ` failed at ${error.site}`, error.frame ? `, in frame ${error.frame}` : ""),
+    element("p", {}, element("strong", {}, place), ` failed at ${error.site}`, error.frame ? `, in frame ${error.frame.join(".")}` : ""),
+    error.line && element("p", {}, "It was asked for by ", element("code", {}, error.line)),
     element("pre", {}, `${error.kind}: ${error.message}`),
-    trace && element("details", {}, element("summary", {}, "What the site logged of it"), element("pre", {}, trace)));
+    error.trace ? folded(`trace ${key}`, "The adapter's traceback", element("pre", { class: "log", tabindex: "0" }, error.trace))
+      : said && folded(`said ${key}`, "What the site logged of it", element("pre", { class: "log", tabindex: "0" }, said)),
+    lost.length > 0 && [element("p", {}, `So ${counted(lost.length, "step")} could not be done:`), element("ul", {}, lost.slice(0, MOST_LOST).map(step)),
+      lost.length > MOST_LOST && element("p", { class: "dim" }, `and ${lost.length - MOST_LOST} more`)]);
 }
 
 function operations(nodes) {
@@ -219,7 +228,138 @@ function operations(nodes) {
     element("tbody", {}, nodes.map(row))));
 }
 
-function job({ summary, timeline, lines }, federation) {
+const short = (count) => {
+  if (count < 10000) return String(count);
+  const at = count < 1e6 ? [1e3, "k"] : count < 1e9 ? [1e6, "M"] : [1e9, "G"];
+  return `${(count / at[0]).toFixed(1)}${at[1]}`;
+};
+
+/** A plan that is drawn once, and told from then on how far it is. */
+function followed(text) {
+  const shown = drawing(text, "The plan: its steps by site, and what goes between them");
+  const svg = shown.querySelector("svg");
+  if (!svg) return { shown, tell: () => {}, calm: () => {} };
+  svg.setAttribute("role", "group");
+  const by = (name) => new Map([...svg.querySelectorAll(`[data-${name}]`)].map((one) => [Number(one.getAttribute(`data-${name}`)), one]));
+  const [steps, told, moving, moved] = ["step", "told", "moving", "moved"].map(by);
+  const about = element("div", { class: "about", "aria-live": "polite" });
+  const waits = element("div", {});
+  const frame = element("section", { class: "plan" }, shown, about, waits);
+  let now = null;
+  let before = [];
+  let chosen = null;
+
+  const named = (at) => {
+    const { label, site, node } = now.plan.steps[at];
+    return [element("strong", {}, label), ` at ${site} `, element("small", {}, `(${node})`), " "];
+  };
+  const state = (at) => {
+    const flow = now.flow.steps[at];
+    if (now.plan.steps[at].kind === "other") return [];
+    const parts = [];
+    if (flow.done) parts.push(`${short(flow.done)} ${now.plan.steps[at].kind === "yield" ? "came" : "done"}`);
+    if (flow.failed) parts.push(`${short(flow.failed)} failed`);
+    else if (flow.without) parts.push(`${short(flow.without)} without input`);
+    if (!now.over && flow.waits_for.length) parts.push("waits");
+    else if (!now.over && flow.ready) parts.push(`${short(flow.ready)} at work`);
+    return parts;
+  };
+  const look = (at) => {
+    const flow = now.flow.steps[at];
+    if (flow.failed) return "failed";
+    if (flow.without && !flow.done) return "without";
+    if (!now.over && flow.waits_for.length) return "waiting";
+    if (!now.over && flow.ready) return "busy";
+    return flow.done ? "done" : "";
+  };
+  const place = (edge, from) => {
+    const { moved: count, bytes: size, rest } = now.flow.edges[edge];
+    const signal = now.plan.edges[edge].signal;
+    const facts = [];
+    if (count) facts.push(signal ? `${short(count)} times over` : counted(count, "value"));
+    if (size) facts.push(bytes(size));
+    if (rest && !now.over) facts.push(`${short(rest)} not used yet`);
+    const missing = !now.over && now.flow.steps[now.plan.edges[edge].to].waits_for.includes(edge);
+    if (missing) facts.unshift("waited for");
+    return element("li", { class: missing ? "missing" : null }, named(from), facts.join(", "));
+  };
+  const tellOf = (at) => {
+    chosen = at;
+    const edges = (mine, other) => now.plan.edges.flatMap((edge, index) => (edge[mine] === at ? [place(index, edge[other])] : []));
+    const [needs, gives] = [edges("to", "from"), edges("from", "to")];
+    about.replaceChildren(element("p", {}, named(at), state(at).join(", ")),
+      ...(needs.length ? [element("p", { class: "dim" }, "It needs"), element("ul", {}, needs)] : []),
+      ...(gives.length ? [element("p", { class: "dim" }, "It gives to"), element("ul", {}, gives)] : []));
+  };
+  /** What others wait for and that waits for nothing itself. */
+  const causes = () => {
+    const needed = new Map();
+    now.flow.steps.forEach(({ waits_for }) => waits_for.forEach((edge) => {
+      const from = now.plan.edges[edge].from;
+      if (!now.flow.steps[from].waits_for.length) needed.set(from, (needed.get(from) || 0) + 1);
+    }));
+    return [...needed].sort((one, other) => other[1] - one[1]);
+  };
+  const middle = (group) => {
+    const box = group.querySelector("rect");
+    return [Number(box.getAttribute("x")), Number(box.getAttribute("y"))];
+  };
+  const focus = (at) => {
+    for (const [index, group] of steps) group.setAttribute("tabindex", index === at ? "0" : "-1");
+    steps.get(at).focus();
+    steps.get(at).scrollIntoView({ block: "nearest", inline: "nearest" });
+  };
+  const WAYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+  for (const [at, group] of steps) {
+    group.setAttribute("tabindex", at === 0 ? "0" : "-1");
+    group.setAttribute("role", "button");
+    group.addEventListener("focus", () => now && tellOf(at));
+    group.addEventListener("click", () => focus(at));
+    group.addEventListener("keydown", (event) => {
+      const way = WAYS[event.key];
+      if (!way) return;
+      event.preventDefault();
+      const [x, y] = middle(group);
+      // The nearest one on that side, and of those the one that is least beside the way.
+      const far = [...steps].map(([index, other]) => {
+        const [dx, dy] = [middle(other)[0] - x, middle(other)[1] - y];
+        const [along, beside] = way[0] ? [dx * way[0], Math.abs(dy)] : [dy * way[1], Math.abs(dx)];
+        return [along > 0 ? along + 2 * beside : Infinity, index];
+      });
+      const [how, index] = far.reduce((best, one) => (one[0] < best[0] ? one : best));
+      if (how < Infinity) focus(index);
+    });
+  }
+
+  const tell = (answer) => {
+    now = { ...answer, over: answer.summary.status === "FINISHED" };
+    const running = answer.summary.status === "RUNNING";
+    for (const [at, group] of steps) {
+      const text = state(at).join(", ");
+      if (told.get(at).textContent !== text) told.get(at).textContent = text;
+      group.setAttribute("class", look(at));
+      const { label, site } = now.plan.steps[at];
+      group.setAttribute("aria-label", [`${label} at ${site}`, text].filter(Boolean).join(": "));
+    }
+    now.flow.edges.forEach((edge, at) => {
+      const count = edge.moved === null ? now.flow.steps[now.plan.edges[at].to].done : edge.moved;
+      moving.get(at)?.setAttribute("class", running && count > (before[at] || 0) ? "moving" : "");
+      before[at] = count;
+      if (moved.has(at)) moved.get(at).textContent = edge.moved && !now.plan.edges[at].signal ? short(edge.moved) : "";
+    });
+    const all = now.over ? [] : causes();
+    const one = ([from, count]) => {
+      return element("li", {}, named(from), [...state(from), `waited for by ${counted(count, "step")}`].join(", "));
+    };
+    waits.replaceChildren(...(all.length ? [element("p", { class: "dim" }, running ? "What is waited for" : "What was waited for at its end"),
+      element("ul", {}, all.slice(0, 10).map(one)), all.length > 10 ? element("p", { class: "dim" }, `and ${counted(all.length - 10, "more step")}`) : ""] : []));
+    if (chosen !== null) tellOf(chosen);
+  };
+  const calm = () => moving.forEach((path) => path.setAttribute("class", ""));
+  return { shown: frame, tell, calm };
+}
+
+function job({ summary, timeline, lines, plan, made_fail, follow }, federation) {
   const facts = [["Federation", federation], ["Target", summary.target], ["Began", moment(summary.since)],
     ["Took", summary.ended ? lasted(Math.max(0, summary.ended - summary.since)) : null], ["Frames", summary.frames.toLocaleString("en")],
     ["Values", summary.tokens.toLocaleString("en")], ["Errors", summary.errors.toLocaleString("en")],
@@ -234,8 +374,9 @@ function job({ summary, timeline, lines }, federation) {
     !summary.whole && summary.status !== "RUNNING" && element("p", { class: "dim" },
       "The record is not whole: it was cut short, or has lines that this dfm does not know. What it has is shown."),
     summary.left_out > 0 && element("p", { class: "dim" }, `${counted(summary.left_out, "event")} more than a record holds.`),
-    summary.failures.length > 0 && [element("h2", {}, "What went wrong"), summary.failures.map((failure) => story(failure, lines)),
+    summary.failures.length > 0 && [element("h2", {}, "What went wrong"), summary.failures.map((failure, at) => story(failure, made_fail[at], plan, lines)),
       more > 0 && element("p", { class: "dim" }, `${counted(more, "more error")}.`)],
+    element("h2", {}, "The plan"), follow ? follow.shown : element("p", { class: "dim" }, "The record does not have it: it is of an older dfm, or the plan is too large to be drawn."),
     element("h2", {}, "Operations"), operations(summary.nodes),
     element("h2", {}, "When what was done"), drawing(timeline, "Timeline of the job's calls, by site"),
     lines.length > 0 && [element("h2", {}, "What adapters said"), element("pre", { class: "panel log", tabindex: "0" },
@@ -249,13 +390,30 @@ function page() {
   if (what === "federations") return { title: "Federations", ask: () => ask("/api/federations"), show: federations, again: () => 10 * PAUSE };
   if (what === "job") {
     let seen = "";
+    let follow = null;
+    let drawn = null;
+    let until = 0;
     const path = `/api/jobs/${encodeURIComponent(federation)}/${encodeURIComponent(id)}`;
-    const follow = async () => {
+    const look = async () => {
       const answer = await ask(`${path}?seen=${seen}`);
-      if (answer) seen = answer.seen;
-      return answer;
+      if (!answer) {
+        if (follow) follow.calm();
+        return null;
+      }
+      seen = answer.seen;
+      // Large, and of no hurry: while a job runs, its numbers are asked for more often than its drawings.
+      if (answer.summary.status !== "RUNNING" || Date.now() >= until) {
+        drawn = await ask(`${path}/drawings`);
+        until = Date.now() + DRAWINGS_PAUSE;
+        if (!follow && drawn.plan) follow = followed(drawn.plan);
+      }
+      return { ...answer, timeline: drawn.timeline };
     };
-    return { title: id, ask: follow, show: (answer) => job(answer, federation), again: () => PAUSE };
+    const show = (answer) => {
+      if (follow) follow.tell(answer);
+      return job({ ...answer, follow }, federation);
+    };
+    return { title: id, ask: look, show, again: () => PAUSE };
   }
   if (what === "submit") return { title: "Submit", ask: () => ask("/api/pipelines"), show: submit, again: null };
   const all = async () => Object.assign({}, ...(await Promise.all([ask("/api/jobs"), ask("/api/submitted")])));
@@ -313,7 +471,15 @@ async function go() {
 function draw(within, first) {
   const focused = document.activeElement?.dataset?.key;
   const places = [...main.querySelectorAll("[tabindex]")].map((one) => [one.scrollLeft, one.scrollTop]);
-  main.replaceChildren(...within.flat(2).filter(Boolean));
+  const next = within.flat(2).filter(Boolean);
+  const kept = new Set(next);
+  for (const one of [...main.childNodes]) if (!kept.has(one)) one.remove();
+  // What is there already stays where it is, with what moves in it and where it was scrolled to.
+  let at = main.firstChild;
+  for (const one of next) {
+    if (one === at) at = at.nextSibling;
+    else main.insertBefore(one, at);
+  }
   if (first) return;
   [...main.querySelectorAll("[tabindex]")].forEach((one, at) => places[at] && one.scrollTo(...places[at]));
   if (focused) [...main.querySelectorAll("[data-key]")].find((one) => one.dataset.key === focused)?.focus();
