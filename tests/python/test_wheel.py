@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from served_page import served
 from small_federation import Small
 
 ROOT = Path(__file__).parents[2]
@@ -72,3 +73,12 @@ def get_pipeline(args=None):
     )
     done = small.run("fed", "submit", "small", "--target", "local", "pipeline", "two.py", "--", "hello")
     assert (done.returncode, done.stdout) == (0, "yield [0]: hello+nothing@left+x@right\n"), done.stderr
+
+
+def test_its_page_is_within_it(small: Small, tmp_path: Path) -> None:
+    with served(small, tmp_path) as page:
+        for path in ("/", "/page.css", "/page.js"):
+            status, body = page.ask(path)
+            assert status == 200 and body
+        (federation,) = page.get("/api/federations")["federations"]
+        assert [site["name"] for site in federation["sites"]] == ["home", "left", "right"]
