@@ -172,10 +172,7 @@ def test_a_value_that_is_too_large_is_an_error_where_it_is_sent_or_taken(federat
             job = session.execute(written(big), {"x": bytes(size)})
             assert job.wait_until_finished() and job.get_status() is JobStatus.FAILED
             text = job.errors[0].errors[0].message
-            assert (
-                message in text
-                and "no more than 1048576; send less at once, or set the env" in text
-            )
+            assert message in text and "no more than 1048576; send less at once, or set the env" in text
             assert job.results("other") == [2]
 
 
