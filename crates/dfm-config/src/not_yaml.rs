@@ -2,29 +2,42 @@
 
 use dfm_diag::{Diagnostic, Span, nearest};
 
+use crate::tree::too_deep;
+
 /// What the reader says is wrong at a byte of a text, with what the user probably did.
 pub fn not_yaml(says: &str, text: &str, file: u32, at: usize) -> Diagnostic {
     let fault = Diagnostic::error("config-not-yaml", format!("this is not YAML: {says}"));
     let here = Place { text, file, at };
     let speaks = |words: &[&str]| words.iter().any(|word| says.contains(word));
-    let known = if speaks(&["printable"]) {
-        let help = "a configuration is text in UTF-8; is this another kind of file?";
-        Some(fault.clone().at(here.character(), "").help(help))
-    } else if speaks(&["tabs", "a tab"]) || here.before().ends_with('\t') || here.rest().starts_with('\t') {
-        Some(tab(&fault, &here))
-    } else if speaks(&["unknown anchor"]) {
-        Some(alias(&fault, &here))
-    } else if speaks(&["mapping values are not allowed"]) {
-        colon(&fault, &here)
-    } else if speaks(&["quoted scalar"]) {
-        quote(&fault, &here)
-    } else if speaks(&["unexpected character"]) {
-        let help = "put the text in quotes: YAML keeps this character for itself where a value begins";
-        Some(fault.clone().at(here.character(), "").help(help))
-    } else {
-        None
-    };
-    known.or_else(|| bracket(&fault, &here)).or_else(|| indentation(&fault, &here)).unwrap_or_else(|| {
+    let known =
+        if speaks(&["recursion limit"]) {
+            Some(too_deep(here.character(), "far more than that by here"))
+        } else if speaks(&["printable"]) {
+            let help = "a configuration is text in UTF-8; is this another kind of file?";
+            Some(fault.clone().at(here.character(), "").help(help))
+        } else if speaks(&["tabs", "a tab"]) || here.before().ends_with('\t') || here.rest().starts_with('\t') {
+            Some(tab(&fault, &here))
+        } else if speaks(&["unknown anchor"]) {
+            Some(alias(&fault, &here))
+        } else if speaks(&["mapping values are not allowed"]) {
+            colon(&fault, &here)
+        } else if speaks(&["hexadecimal", "escape character", "escape code"]) {
+            escape(&fault, &here)
+        } else if speaks(&["trailing content after"]) {
+            let fault = fault.clone().at(here.character(), "the text in quotes ended before this");
+            Some(fault.help(
+                "put all of the text in one pair of quotes; within '…' write ' twice, within \"…\" write \" as \\\"",
+            ))
+        } else if speaks(&["quoted scalar"]) {
+            quote(&fault, &here)
+        } else if speaks(&["unexpected character"]) {
+            let help = "put the text in quotes: YAML keeps this character for itself where a value begins";
+            Some(fault.clone().at(here.character(), "").help(help))
+        } else {
+            None
+        };
+    let in_brackets = || if speaks(&["tag", "TAG", "anchor", "directive"]) { None } else { bracket(&fault, &here) };
+    known.or_else(in_brackets).or_else(|| indentation(&fault, &here)).unwrap_or_else(|| {
         fault
             .at(here.character(), "")
             .help("look for a missing colon, quote or bracket here or in the line above, and at the indentation")
@@ -130,6 +143,37 @@ fn quote(fault: &Diagnostic, here: &Place<'_>) -> Option<Diagnostic> {
         "close it with {mark}; within the text, write it {}",
         if mark == '"' { "as \\\"" } else { "twice" }
     )))
+}
+
+/// A backslash within "…" with what no escape begins with; the reader stops at the quote.
+fn escape(fault: &Diagnostic, here: &Place<'_>) -> Option<Diagnostic> {
+    let mut rest = here.rest().char_indices().skip(1);
+    while let Some((at, c)) = rest.next() {
+        let Some((_, kind)) = (c == '\\').then(|| rest.next()).flatten() else { continue };
+        let after = &here.rest()[at + 1 + kind.len_utf8()..];
+        let digits = match kind {
+            'x' => 2,
+            'u' => 4,
+            'U' => 8,
+            '0' | 'a' | 'b' | 't' | '\t' | 'n' | 'v' | 'f' | 'r' | 'e' | ' ' | '"' | '/' | '\\' | 'N' | '_' | 'L'
+            | 'P' | '\n' | '\r' => continue,
+            _ => 0,
+        };
+        let given = after.bytes().take(digits).take_while(u8::is_ascii_hexdigit).count();
+        let number = (digits > 0 && given == digits).then(|| u32::from_str_radix(&after[..digits], 16).ok()).flatten();
+        if number.and_then(char::from_u32).is_some() {
+            continue;
+        }
+        let label = match (digits, number) {
+            (0, _) => format!("YAML has no `\\{kind}`"),
+            (_, None) => format!("`\\{kind}` takes {digits} hexadecimal digits"),
+            (_, Some(_)) => "there is no such character".to_owned(),
+        };
+        let start = here.at + at;
+        let fault = fault.clone().at(here.span(start, start + 1 + kind.len_utf8() + given), label);
+        return Some(fault.help("write a backslash twice, or the text in '…', where a backslash is one"));
+    }
+    None
 }
 
 /// A list or dictionary in brackets that is still open.
