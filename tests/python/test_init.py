@@ -33,3 +33,32 @@ def test_a_new_federation_runs_and_passes_its_tests(template: str, result: str, 
     ruff = str(Path(sys.executable).parent / "ruff")
     run([ruff, "check", "--extend-select", "I,UP,B", "my-shop"])
     run([ruff, "format", "--check", "my-shop"])
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "remedy"),
+    [
+        ("json", "its Python package would be `json`", "choose another name"),
+        ("numpy", "its package would hide the `numpy` of Python's", "has that installed; choose another name"),
+        ("x" * 101, "cannot be the name of a federation", "use at most 100 letters"),
+    ],
+)
+def test_a_name_that_cannot_be_a_new_federations_is_refused(
+    name: str, message: str, remedy: str, command: Path, tmp_path: Path
+) -> None:
+    words = [str(command), "--config", "federations.yaml", "fed", "init", name]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert message in done.stderr and remedy in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_path_that_is_too_long_is_told_as_that(command: Path, tmp_path: Path) -> None:
+    deep = tmp_path
+    while len(str(deep)) < 3900:
+        deep /= "d" * 40
+    deep.mkdir(parents=True)
+    words = [str(command), "--config", str(tmp_path / "federations.yaml"), "fed", "init", "x" * 100]
+    done = subprocess.run(words, cwd=deep, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "choose shorter names, or a folder with a shorter path" in done.stderr

@@ -177,8 +177,5 @@ fn run_by_all(path: &Path) -> io::Result<()> {
 
 fn refused(context: &Context, what: &str, path: &Path, error: &io::Error) -> Failure {
     let message = format!("cannot {what} `{}`: {error}", context.shown(path).display());
-    Failure::failed(
-        Diagnostic::error("deploy-files", message)
-            .help("mend what is there, or its permissions; then run the command again"),
-    )
+    Failure::failed(Diagnostic::error("deploy-files", message).help(dfm_config::file_remedy(error)))
 }

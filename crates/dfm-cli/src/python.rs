@@ -2,6 +2,7 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use dfm_diag::Diagnostic;
 
@@ -18,6 +19,15 @@ pub fn find() -> Result<PathBuf, Diagnostic> {
         Diagnostic::error("python-not-found", "there is no Python beside this command, in VIRTUAL_ENV or on the PATH")
             .help("install Python 3.11 or newer, and dfm into an environment of it")
     })
+}
+
+/// The interpreter that finds a top-level module or package of this name, whatever the current folder has; `None` too
+/// where there is no interpreter to ask.
+pub fn that_has(name: &str) -> Option<PathBuf> {
+    const ASK: &str = "import importlib.util, sys; sys.exit(importlib.util.find_spec(sys.argv[1]) is None)";
+    let python = find().ok()?;
+    let asked = Command::new(&python).args(["-P", "-c", ASK, name]).stdin(Stdio::null()).output().ok()?;
+    asked.status.success().then_some(python)
 }
 
 /// That the active environment has another Python, so that a package which is installed there is missing here.

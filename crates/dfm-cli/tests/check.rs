@@ -52,6 +52,10 @@ fn names_that_nvflare_refuses_and_participants_without_names_are_shown() {
         ),
     );
     insta::assert_snapshot!(world.dfm(".", "fed check fed").all());
+    let long = format!("- name: {}\n    type: client", "r".repeat(65));
+    let world = greeting(("", ""), ("- name: reception\n    type: client", &long));
+    let told = world.dfm(".", "fed check fed").all();
+    assert!(told.contains("NVFlare takes no client named") && told.contains("at most 64 of them"), "{told}");
     let admins = "- {name: \"app@my_fed.com\", type: admin, org: my-org, role: \"the lead\"}\n  - {name: me, type: admin, org: o}";
     let world = greeting(("", ""), ("  - name: server", &format!("  {admins}\n  - name: my_server")));
     insta::assert_snapshot!("names_of_users", world.dfm(".", "fed check fed").all());

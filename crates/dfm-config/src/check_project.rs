@@ -250,9 +250,13 @@ fn check_names(participants: &[Participant<'_>], faults: &mut Faults) {
             );
         }
         let expected = match one.kind {
-            "client" | "relay" if !is_client(one.name) => "the letters a to z, digits, `-` and `_`",
-            "server" if !is_host(one.name) => "a host's name: letters, digits, `-`, and dots between these",
-            "admin" if !is_user(one.name) => "the form of an address of e-mail, without `_` after the `@`",
+            "client" | "relay" if !is_client(one.name) => "the letters a to z, digits, `-` and `_`, at most 64 of them",
+            "server" if !is_host(one.name) => {
+                "a host's name of at most 64 letters, digits, `-`, and dots between these"
+            }
+            "admin" if !is_user(one.name) => {
+                "the form of an address of e-mail, of at most 64 characters and without `_` after the `@`"
+            }
             _ => continue,
         };
         let message = format!("NVFlare takes no {} named `{}`", one.kind, one.name);
@@ -270,7 +274,7 @@ fn check_names(participants: &[Participant<'_>], faults: &mut Faults) {
     let words = participants.iter().flat_map(|one| [("organisation", one.org), ("role", one.role)]);
     for (what, word) in words.filter_map(|(what, word)| Some((what, word?))).filter(|(_, word)| !is_word(word.0)) {
         let fault = Diagnostic::warning("project-invalid-name", format!("NVFlare takes no {what} named `{}`", word.0))
-            .at(word.1, "expected the letters a to z, digits and `_`");
+            .at(word.1, "expected the letters a to z, digits and `_`, at most 64 of them");
         let near = word.0.replace(['-', '.', ' '], "_");
         faults.push(if is_word(&near) { fault.help(format!("write `{near}`")) } else { fault });
     }
@@ -326,7 +330,7 @@ fn check_sites(sites: &IndexMap<String, Site>, participants: &[Participant<'_>],
     for name in sites.keys().filter(|name| !is_client(name)) {
         faults.push(
             Diagnostic::error("project-invalid-name", format!("NVFlare takes no site named `{name}`"))
-                .at(sites[name].span, "expected the letters a to z, digits and `_`"),
+                .at(sites[name].span, "expected the letters a to z, digits and `_`, at most 64 of them"),
         );
     }
 }

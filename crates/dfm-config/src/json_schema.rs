@@ -157,8 +157,8 @@ fn kind(kind: &'static Kind, made: &mut Made) -> Value {
     }
 }
 
-/// The letters and digits of Python names, as far as JSON Schema's patterns can say it everywhere.
-const WORD: &str = r"[^\W\d]\w*";
+/// The letters and digits of Python names, as far as JSON Schema's patterns can say it everywhere, and how many there can be.
+const WORD: &str = r"[^\W\d]\w{0,99}";
 
 fn text(form: Form) -> Value {
     let pattern = |pattern: String| json!({"pattern": format!("^{pattern}$")});

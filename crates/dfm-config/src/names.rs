@@ -2,6 +2,10 @@
 
 use dfm_diag::{Diagnostic, Span};
 
+/// The longest name, in bytes. It becomes a part of files' names, of which file systems take 255, and `.py` or the folder's
+/// draft is added to it.
+pub const LONGEST: usize = 100;
+
 /// Words that Python keeps for itself.
 pub const KEYWORDS: [&str; 35] = [
     "False", "None", "True", "and", "as", "assert", "async", "await", "break", "class", "continue", "def", "del",
@@ -236,9 +240,11 @@ pub fn is_taken(text: &str) -> bool {
     TAKEN.contains(&text)
 }
 
-/// Whether a text has the form of a Python name, which a keyword has too.
+/// Whether a text has the form of a Python name, which a keyword has too, and is no longer than one may be.
 pub fn is_identifier(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_alphabetic() || c == '_') && text.chars().all(|c| c.is_alphanumeric() || c == '_')
+    text.len() <= LONGEST
+        && text.starts_with(|c: char| c.is_alphabetic() || c == '_')
+        && text.chars().all(|c| c.is_alphanumeric() || c == '_')
 }
 
 /// Whether a text can name a Python module or class: Python gives names such as `__init__` a meaning of their own.
@@ -269,6 +275,9 @@ pub fn advice(text: &str) -> String {
     }
     if is_pythons_own(text) {
         return "names between `__` and `__` are Python's own; leave these out".to_owned();
+    }
+    if text.len() > LONGEST {
+        return format!("use at most {LONGEST} letters and digits; these are {} bytes", text.len());
     }
     let mut good: String = text.chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect();
     if good.starts_with(|c: char| c.is_numeric()) || good.is_empty() {

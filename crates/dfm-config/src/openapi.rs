@@ -9,7 +9,7 @@ use dfm_diag::{Diagnostic, Report, Sources, Span, nearest};
 use indexmap::IndexSet;
 
 use crate::fields::{Faults, listed};
-use crate::names::{is_identifier, is_name};
+use crate::names::{self, is_identifier, is_name};
 use crate::tree::{self, Data, Node};
 
 /// What is said of the description and of what to take from it.
@@ -97,6 +97,9 @@ const MOST_SECRETS: usize = 16;
 const MOST_PARAMETERS: usize = 200;
 /// What a description and each text of it may be long at most where it is shown, in characters.
 const LONGEST: usize = 200;
+
+/// The longest name that is made of a description's, which leaves room for a number.
+const LONGEST_NAME: usize = names::LONGEST - 10;
 
 /// Reads a description, whose text is among the sources, and says what of it is left out and why.
 ///
@@ -550,14 +553,15 @@ fn one_line(text: Option<&str>) -> String {
 fn class_name(text: &str) -> String {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     let name: String = words.map(|word| word[..1].to_uppercase() + &word[1..]).collect();
+    let name: String = name.chars().take(LONGEST_NAME).collect();
     if name.starts_with(|c: char| c.is_ascii_alphabetic()) && is_name(&name) { name } else { format!("Call{name}") }
 }
 
 /// A name that Python takes for an argument.
 fn python_name(text: &str) -> String {
     let name: String = text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-    let name = name.trim_matches('_');
-    if is_identifier(name) { name.to_owned() } else { format!("p_{name}") }
+    let name: String = name.trim_matches('_').chars().take(LONGEST_NAME).collect();
+    if is_identifier(&name) { name } else { format!("p_{name}") }
 }
 
 /// Names, of which none is given twice.

@@ -1,5 +1,8 @@
 //! Which names does NVFlare take in a project? Its `format_check.py` has the rules.
 
+/// The longest name that a certificate takes.
+const LONGEST: usize = 64;
+
 /// Whether a client or a site can have this name.
 pub fn is_client(name: &str) -> bool {
     is_of(name, b"-_")
@@ -12,7 +15,8 @@ pub fn is_word(name: &str) -> bool {
 
 /// Whether a server can have this name, which is the name of its host.
 pub fn is_host(name: &str) -> bool {
-    name.split('.').all(|part| is_of(part, b"-") && !part.starts_with('-') && !part.ends_with('-'))
+    name.len() <= LONGEST
+        && name.split('.').all(|part| is_of(part, b"-") && !part.starts_with('-') && !part.ends_with('-'))
 }
 
 /// Whether a user can have this name, which has the form of an address of e-mail.
@@ -20,7 +24,7 @@ pub fn is_user(name: &str) -> bool {
     let Some((local, domain)) = name.split_once('@') else { return false };
     let Some((rest, last)) = domain.rsplit_once('.') else { return false };
     let letters = |text: &str| text.len() > 1 && text.bytes().all(|byte| byte.is_ascii_alphabetic());
-    is_of(local, b"._%+-") && is_of(rest, b".-") && letters(last)
+    name.len() <= LONGEST && is_of(local, b"._%+-") && is_of(rest, b".-") && letters(last)
 }
 
 /// The nearest name of a user that NVFlare takes, if there is one.
@@ -31,7 +35,8 @@ pub fn as_user(name: &str) -> Option<String> {
 }
 
 fn is_of(text: &str, others: &[u8]) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || others.contains(&byte))
+    (1..=LONGEST).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || others.contains(&byte))
 }
 
 #[cfg(test)]

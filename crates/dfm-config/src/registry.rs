@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use crate::registry_edit;
 use crate::tree::{self, Entries, Entry, Node};
 pub use crate::write::lock;
-use crate::write::write_alone;
+use crate::write::{file_remedy, write_alone};
 
 /// The file `federations.yaml`, as it was read.
 #[derive(Clone, Debug)]
@@ -156,7 +156,7 @@ impl Registry {
 pub fn write(path: &Path, text: &str) -> Result<(), Diagnostic> {
     write_alone(path, text).map_err(|error| {
         Diagnostic::error("registry-not-written", format!("cannot write `{}`: {error}", path.display()))
-            .help("nothing has changed; check the folder's permissions, or name another file with --config")
+            .help(format!("nothing has changed; {}, or name another file with --config", file_remedy(&error)))
     })
 }
 

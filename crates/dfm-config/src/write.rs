@@ -1,7 +1,7 @@
 //! How is a file written as a whole or not at all?
 
 use std::fs::File;
-use std::io::{Result, Write};
+use std::io::{Error, ErrorKind, Result, Write};
 use std::path::{Path, PathBuf};
 
 /// Writes a file as a whole or not at all, making its folder where needed, and keeps the permissions it had.
@@ -10,6 +10,18 @@ use std::path::{Path, PathBuf};
 /// Whatever the file system says; the file is then as it was.
 pub fn write_file(path: &Path, text: &str) -> Result<()> {
     write(&followed(path), text, ".dfm-")
+}
+
+/// What to do where the file system does not write, or read, what it is asked for.
+pub fn file_remedy(error: &Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::InvalidFilename => "choose shorter names, or a folder with a shorter path",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make room there, or choose a folder on another disk",
+        ErrorKind::ReadOnlyFilesystem => "choose a folder that is not mounted to be read only",
+        ErrorKind::PermissionDenied => "mend the folder's permissions, or choose another one",
+        ErrorKind::NotADirectory | ErrorKind::IsADirectory => "move what stands in the way of it",
+        _ => "see whether the folder is there and can be written to",
+    }
 }
 
 /// Waits until no other process that asks for this edits what is in a file's folder; none will until this is dropped.

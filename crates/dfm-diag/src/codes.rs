@@ -513,7 +513,7 @@ pub static CODES: &[Code] = &[
         "init-invalid-name",
         "The name cannot be that of a Python package, or hides one.",
         "`dfm fed init json`",
-        "Choose a name that begins with a letter and is neither a word nor a module of Python's.",
+        "Choose a name that begins with a letter and is neither a word of Python's nor a module that is installed.",
     ),
     code(
         "init-known-federation",

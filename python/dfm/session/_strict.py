@@ -13,7 +13,7 @@ KITS = "DFM_FLARE_SITES"
 """The environment variable with the sites that the NVFlare project has a startup kit for, parted by spaces;
 `dfm fed submit` sets it. Where it is missing, nobody knows."""
 
-_NAME = re.compile(r"[A-Za-z0-9_-]+")
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class SiteCheck:
@@ -40,7 +40,9 @@ class SiteCheck:
 
     def _problem(self, site: str) -> str | None:
         if not _NAME.fullmatch(site):
-            return f"Flare would refuse site '{site}': NVFlare takes only letters a to z, digits, '-' and '_'"
+            return (
+                f"Flare would refuse site '{site}': NVFlare takes only letters a to z, digits, '-' and '_', at most 64"
+            )
         if self._kits is not None and site not in self._kits and site != self._homesite:
             return (
                 f"Flare would refuse site '{site}': the NVFlare project has no client of that name, so it has no "

@@ -162,7 +162,7 @@ fn foreign(context: &Context, folder: &Path, paths: &[PathBuf]) -> Diagnostic {
 
 fn refused(context: &Context, what: &str, (path, error): (PathBuf, io::Error)) -> Failure {
     let message = format!("cannot {what} `{}`: {error}", context.shown(&path).display());
-    let help = "mend the folder's permissions, or use --output-dir; then run it again";
+    let help = format!("{}; --output-dir names one", dfm_config::file_remedy(&error));
     Failure::failed(Diagnostic::error("gen-code-files", message).help(help))
 }
 

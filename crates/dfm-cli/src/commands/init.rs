@@ -10,6 +10,7 @@ use serde_json::json;
 use super::config::check_name;
 use super::{Context, Failure, config, gen_code};
 use crate::args::{Config, GenCode, Init, Set, Template};
+use crate::python;
 
 macro_rules! file {
     ($path:literal, $of:literal) => {
@@ -62,9 +63,7 @@ pub fn run(context: &Context, args: &Init) -> Result<(), Failure> {
     check(context, name, &package, &folder)?;
     write(&folder, args.template, name, &package).map_err(|error| {
         let message = format!("cannot write `{}`: {error}", context.shown(&folder).display());
-        Failure::failed(
-            Diagnostic::error("init-files", message).help("mend the folder's permissions, then run it again"),
-        )
+        Failure::failed(Diagnostic::error("init-files", message).help(dfm_config::file_remedy(&error)))
     })?;
     let quietly = Context { output: context.output.muted(), ..context.clone() };
     let federation_dir = folder.join(&package);
@@ -102,6 +101,12 @@ fn check(context: &Context, name: &str, package: &str, folder: &Path) -> Result<
         let help = "choose another name, or run this in another folder; for a configuration that is there, use \
             `dfm fed config set`";
         return Err(Failure::wrong(Diagnostic::error("init-exists", message).help(help)));
+    }
+    if let Some(python) = python::that_has(package) {
+        let message =
+            format!("`{name}` cannot be a new federation: its package would hide the `{package}` of Python's");
+        let help = format!("{} has that installed; choose another name", python.display());
+        return Err(Failure::wrong(Diagnostic::error("init-invalid-name", message).help(help)));
     }
     Ok(())
 }
