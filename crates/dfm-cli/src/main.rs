@@ -3,6 +3,7 @@
 mod args;
 mod candidates;
 mod child;
+mod closed_stdout;
 mod commands;
 mod deployment;
 mod fetch;
@@ -28,8 +29,10 @@ fn main() -> ExitCode {
     // Ends the process where a shell asks.
     CompleteEnv::with_factory(args::Args::command).var(commands::completion::VARIABLE).bin("dfm").complete();
     let args = args::Args::try_parse().unwrap_or_else(|told| {
-        if let Err(error) = told.print() {
-            output::end_unwritten(&error);
+        if told.use_stderr() {
+            let _ = told.print();
+        } else {
+            output::written(|| told.print());
         }
         std::process::exit(told.exit_code());
     });

@@ -1,7 +1,7 @@
 //! What goes to stdout, what to stderr, and how does it look?
 
 use std::fmt::Display;
-use std::io::{ErrorKind, IsTerminal, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use dfm_diag::{Report, render, shown, shown_json, to_json};
 use serde_json::{Value, json};
@@ -32,7 +32,7 @@ impl Output {
         let colour = match global.color {
             When::Always => true,
             When::Never => false,
-            When::Auto => std::io::stderr().is_terminal() && !unwanted(),
+            When::Auto => io::stderr().is_terminal() && !unwanted(),
         };
         Self { json: global.json, quiet: global.quiet, verbose: global.verbose, colour }
     }
@@ -111,24 +111,30 @@ impl Output {
 
 /// Writes a line to stderr, where it can be written to.
 fn tell(line: impl Display) {
-    let _ = above(|| writeln!(std::io::stderr(), "{line}"));
+    let _ = above(|| writeln!(io::stderr(), "{line}"));
 }
 
-/// Writes a line to stdout, or ends the process: whoever closed the pipe has read enough, and is not told; what is lost
-/// for any other reason was not what the user asked for.
+/// Writes a line to stdout, or ends the process.
 pub fn print(line: impl Display) {
-    let mut stdout = std::io::stdout();
-    if let Err(error) = above(|| writeln!(stdout, "{line}").and_then(|()| stdout.flush())) {
-        end_unwritten(&error);
-    }
+    let mut stdout = io::stdout();
+    written(|| above(|| writeln!(stdout, "{line}").and_then(|()| stdout.flush())));
 }
 
-/// Ends the process because stdout does not take what it is for.
-pub fn end_unwritten(error: &std::io::Error) -> ! {
+/// Does what writes to stdout, or ends the process: whoever closed the pipe has read enough, and is not told; what is
+/// lost for any other reason was not what the user asked for.
+pub fn written(write: impl FnOnce() -> io::Result<()>) {
+    // Rust's stdout counts as written what goes to one that is not open for it. To write nothing tells.
+    let Err(error) = rustix::io::write(io::stdout(), &[]).map_err(io::Error::from).and_then(|_| write()) else {
+        return;
+    };
     if error.kind() == ErrorKind::BrokenPipe {
         std::process::exit(NOBODY_READS);
     }
-    let _ = writeln!(std::io::stderr(), "error: the output cannot be written: {error}");
+    let why = match error.raw_os_error() == Some(rustix::io::Errno::BADF.raw_os_error()) {
+        true => "stdout is closed".to_owned(),
+        false => error.to_string(),
+    };
+    let _ = writeln!(io::stderr(), "error: the output cannot be written: {why}");
     std::process::exit(1);
 }
 

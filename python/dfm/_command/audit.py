@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dfm._command.screen import put, tell
 from dfm._shown import one_line
 from dfm.exec._audit_log import BEGINNING, LOG, older_logs, record_of, signed_text
 from dfm.exec._session_key import PURPOSE, key_in
@@ -58,14 +59,12 @@ def main() -> None:
             sys.exit(_tell(verify(folder, credentials, head or None), credentials is not None, form == "json"))
         for line in _lines(folder):
             if what == "export" or form == "json":
-                sys.stdout.buffer.write(line + b"\n")
+                put(line)
             else:
-                print(_shown(line))
+                put(_shown(line))
     except NoLogError as error:
-        print(f"error: {error}", file=sys.stderr)
+        tell(f"error: {error}")
         sys.exit(2)
-    except BrokenPipeError:
-        sys.stderr.close()
 
 
 def _log_of(kit: Path) -> tuple[Path, Credentials | None]:
@@ -182,17 +181,17 @@ def _is_signed(key: Ed25519PublicKey | None, signature: str, number: int, digest
 def _tell(found: Verdict, by_key: bool, as_json: bool) -> int:
     unsigned = found.records - found.signed
     if as_json:
-        print(json.dumps(dataclasses.asdict(found)))
+        put(json.dumps(dataclasses.asdict(found)))
     else:
-        print(f"{found.records} records; the last one is {found.head}")
+        put(f"{found.records} records; the last one is {found.head}")
         if not by_key:
-            print("this is no kit, so no signature was checked")
+            put("this is no kit, so no signature was checked")
         elif unsigned:
-            print(f"the last {unsigned} are signed by nobody yet, and may have been changed or cut")
+            put(f"the last {unsigned} are signed by nobody yet, and may have been changed or cut")
         for fault in found.faults:
-            print(f"fault: {one_line(fault)}")
+            put(f"fault: {one_line(fault)}")
         if not found.faults:
-            print("each record follows from the one before")
+            put("each record follows from the one before")
     return 1 if found.faults else 0
 
 

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from dfm._command.screen import put, tell
 from dfm._shown import one_line
 from dfm.exec._contributions import FORMAT, signed_text
 from dfm.exec._session_key import PURPOSE, key_in
@@ -91,7 +92,7 @@ def main() -> None:
     try:
         found = verify(_receipt(Path(file)), read_trusted(Path(trusted), server))
     except NoReceiptError as error:
-        print(f"error: {error}", file=sys.stderr)
+        tell(f"error: {error}")
         sys.exit(2)
     _tell(found, form == "json")
     sys.exit(1 if found.faults else 0)
@@ -281,10 +282,10 @@ def _check_signature(site: str, part: dict[str, Any], session: str, at: str, tru
 
 def _tell(found: Verdict, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(dataclasses.asdict(found)))
+        put(json.dumps(dataclasses.asdict(found)))
         return
     for line in _lines(found):
-        print(one_line(line))
+        put(one_line(line))
 
 
 def _lines(found: Verdict) -> Iterator[str]:

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
+from dfm._command.screen import put, tell
 from dfm._shown import one_line
 from dfm.exec._approvals import decide, decisions, requests, today
 
@@ -39,7 +40,7 @@ def main() -> None:
         else:
             _decide(folder, _one(folder, name), what == "approve", until, bool(like), why, as_json)
     except (WrongRequestError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        tell(f"error: {error}")
         sys.exit(2)
 
 
@@ -54,26 +55,26 @@ def _list(folder: Path, as_json: bool) -> None:
     found = requests(folder)
     if as_json:
         decided = {one.request: one.approve for one in reversed(decisions(folder)) if one.until >= today()}
-        print(json.dumps({"requests": [one | {"approved": decided.get(one["request"])} for one in found]}))
+        put(json.dumps({"requests": [one | {"approved": decided.get(one["request"])} for one in found]}))
         return
     waiting = [one for one in found if not one["decided"]]
     for one in waiting:
-        print(one_line(f"{one['request']}  {_time(one)}  {one['user']}  {one['operation']}  {one['name']}"))
+        put(one_line(f"{one['request']}  {_time(one)}  {one['user']}  {one['operation']}  {one['name']}"))
     if not waiting:
-        print("nothing waits for a decision", file=sys.stderr)
+        tell("nothing waits for a decision")
 
 
 def _show(request: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
-        print(json.dumps(request))
+        put(json.dumps(request))
         return
-    print(one_line(f"{'asked':<14} {_time(request)}"))
+    put(one_line(f"{'asked':<14} {_time(request)}"))
     for key, value in request.items():
         if key not in _HIDDEN and value not in (None, ""):
-            print(one_line(f"{key:<14} {value}"))
-    print(one_line(f"{'with':<14} {request['given']}"))
+            put(one_line(f"{key:<14} {value}"))
+    put(one_line(f"{'with':<14} {request['given']}"))
     for line in drawn(str(request["net"])):
-        print(one_line(line))
+        put(one_line(line))
 
 
 def _decide(
@@ -87,11 +88,11 @@ def _decide(
         raise WrongRequestError(f"--until takes a day from today on, such as {today()}, not '{until}'") from None
     decision = decide(folder, request, approve, until, like, why)
     if as_json:
-        print(json.dumps({"request": decision.request, "approved": approve, "until": until, "like_this": like}))
+        put(json.dumps({"request": decision.request, "approved": approve, "until": until, "like_this": like}))
         return
     of = "all calls like it" if like else "calls with these parameters"
     verb = "approved" if approve else "denied"
-    print(one_line(f"{decision.request} is {verb} until {until}: of {decision.user}, in this pipeline, {of}"))
+    put(one_line(f"{decision.request} is {verb} until {until}: of {decision.user}, in this pipeline, {of}"))
 
 
 def _time(request: Mapping[str, Any]) -> str:

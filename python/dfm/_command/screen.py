@@ -7,6 +7,7 @@ now and then.
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import logging
 import os
@@ -30,17 +31,22 @@ _lock = threading.RLock()
 _drawn = False
 
 
-def put(line: str) -> None:
-    """Writes to stdout, or ends the process, and the other sites' with it: whoever closed the pipe has read enough, and
-    what is lost for any other reason was not what the user asked for."""
+def put(line: str | bytes) -> None:
+    """Writes a line to stdout, bytes as they are, or ends the process, and the other sites' with it: whoever closed the
+    pipe has read enough, and what is lost for any other reason was not what the user asked for."""
     with _lock:
         _erase()
         try:
-            print(line, flush=True)
+            if isinstance(line, str):
+                print(line, flush=True)
+            else:
+                sys.stdout.buffer.write(line + b"\n")
+                sys.stdout.buffer.flush()
         except BrokenPipeError:
             os._exit(NOBODY_READS)
         except OSError as error:
-            tell(f"error: the output cannot be written: {error.strerror}")
+            why = "stdout is closed" if error.errno == errno.EBADF else error.strerror
+            tell(f"error: the output cannot be written: {why}")
             os._exit(FAILED)
 
 
@@ -65,7 +71,9 @@ def showing(wanted: bool, text: Callable[[float], str]) -> Generator[None]:
         yield
         return
     over = threading.Event()
-    threading.Thread(target=_show, args=(text, over), name="dfm-progress", daemon=True).start()
+    # What is not shown is no failure.
+    with contextlib.suppress(RuntimeError):
+        threading.Thread(target=_show, args=(text, over), name="dfm-progress", daemon=True).start()
     try:
         yield
     finally:
