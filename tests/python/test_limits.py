@@ -1,11 +1,16 @@
 """Does a site end what takes too long, and say what never began?"""
 # pyright: basic
 
+import importlib
 import os
+import subprocess
+import sys
 import threading
 
 import pytest
+from dfm._running.ended import how_ended
 from dfm.api import Retry, Yield
+from dfm.errors import SessionError
 from dfm.exec._policy import Limits, SitePolicy
 from dfm.exec._telling import Telling
 from eventually import until
@@ -21,9 +26,13 @@ def error_of(session, build):
 
 
 @pytest.fixture
-def home(small):
+def runtime(small):
+    return importlib.import_module("small.fed.runtime.home")
+
+
+@pytest.fixture
+def home(runtime):
     """A session whose own site is looked into."""
-    runtime = __import__("small.fed.runtime.home", fromlist=["get_session"])
     with runtime.get_session(target="local") as session:
         yield session
 
@@ -126,7 +135,7 @@ def test_a_body_whose_thread_cannot_start_is_an_error_that_says_so(home, fed, mo
     )
     kind, message = error_of(home, lambda: Yield(value=fed.AddOnThread(a=1, site="home")))
     assert kind == "RuntimeError"
-    assert message.startswith("this site cannot start a thread for it: can't start new thread; the system")
+    assert message.startswith("this site cannot start a thread for it: the system")
 
 
 def test_a_coroutine_that_does_not_wait_is_late_all_the_same(home, fed):
@@ -185,3 +194,37 @@ def test_the_check_of_an_operation_tells_what_any_error_tells(home):
     vars(adapters.site())["_vault"] = Vault()
     problem = adapters.problem("work.WhoAmI", None)
     assert problem.startswith("ConnectionError: this site tells no more")
+
+
+@pytest.mark.parametrize("name", ["dfm-home", "dfm-callbacks"])
+def test_an_application_that_gets_no_thread_is_told_so(runtime, fed, monkeypatch, name):
+    started = threading.Thread.start
+
+    def start(self):
+        if self.name == name:
+            raise RuntimeError("can't start new thread")
+        started(self)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    pipeline = written(lambda: Yield(value=fed.Add(a=1, site="home")))
+    told = "^dfm cannot start a thread: the system, or its container, allows no more"
+    with pytest.raises(SessionError, match=told), runtime.get_session(target="local") as session:
+        session.execute(pipeline, default_callback=lambda *token: None)
+
+
+WITHOUT_THREADS = """
+import sys
+from dfm import _native
+def end_with_parent(fd):
+    raise BlockingIOError(11, "Resource temporarily unavailable")
+_native.end_with_parent = end_with_parent
+from dfm._running.worker import main
+sys.argv[1:] = ["east", "home"]
+main()
+"""
+
+
+def test_a_site_that_gets_no_thread_says_so_by_its_exit_code():
+    done = subprocess.run([sys.executable, "-c", WITHOUT_THREADS], stdin=subprocess.DEVNULL, capture_output=True)
+    assert done.stderr == b""
+    assert "(it could start no thread: the system, or its container, allows no more" in how_ended(done.returncode)

@@ -13,6 +13,7 @@ use std::process::{Child, Command, ExitStatus};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use dfm_diag::Diagnostic;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{
     Pid, PidfdFlags, Signal, getpgid, getpgrp, getpid, getppid, kill_process, kill_process_group, pidfd_open,
@@ -35,6 +36,23 @@ pub enum End {
     TimeIsUp,
 }
 
+/// What to do where the system starts no process or thread.
+pub fn remedy(error: &io::Error) -> Option<&'static str> {
+    (error.kind() == io::ErrorKind::WouldBlock).then_some(
+        "the system, or its container, allows no more processes and threads; raise `ulimit -u`, or the number of \
+         processes that the container may have (pids)",
+    )
+}
+
+/// That dfm cannot start a process, told with the `code`.
+pub fn not_started(code: &'static str, error: &io::Error) -> Diagnostic {
+    let diagnostic = Diagnostic::error(code, format!("dfm cannot start a process: {error}"));
+    match remedy(error) {
+        Some(help) => diagnostic.help(help),
+        None => diagnostic,
+    }
+}
+
 /// Runs `supervisor`, a command line of this `dfm` that calls `supervise`, to its end; returns its exit code.
 ///
 /// # Errors
@@ -48,12 +66,17 @@ pub fn run(supervisor: &mut Command) -> io::Result<u8> {
     }
     let mut child = supervisor.spawn()?;
     if let Some(supervisor) = pid(&child) {
-        thread::spawn(move || {
+        let passing_on = thread::Builder::new().spawn(move || {
             // A terminal sends its Ctrl-C to the supervisor too.
             for signal in signals.forever().filter(|signal| !(shared && *signal == SIGINT)) {
                 let _ = kill_process(supervisor, named(signal));
             }
         });
+        if let Err(error) = passing_on {
+            child.kill()?;
+            child.wait()?;
+            return Err(error);
+        }
     }
     let status = child.wait()?;
     processes::end(GRACE, processes::descendants);

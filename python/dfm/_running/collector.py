@@ -33,6 +33,8 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
+from dfm._running.threads import started
+
 _SCOPE = "dfm"
 _BATCH = 128
 """So many spans or records go in one request at most."""
@@ -134,7 +136,7 @@ class Collector:
         self._meter.create_observable_gauge(
             "process.memory.usage", [_memory], unit="By", description="Memory that this process has"
         )
-        threading.Thread(target=self._run, name="dfm-collector", daemon=True).start()
+        started(self._run, "dfm-collector")
 
     # From any thread.
 

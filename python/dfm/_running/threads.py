@@ -1,12 +1,36 @@
-"""Where do bodies run that are not coroutines?"""
+"""Where does run what is no coroutine: bodies, and what dfm itself does beside its loops?"""
 
 import contextlib
 import queue
 import threading
 from collections.abc import Callable, Generator
+from typing import Any
+
+from dfm.errors import SessionError
+
+NO_MORE = (
+    "the system, or its container, allows no more; raise `ulimit -u`, or the number of processes that the container "
+    "may have (pids)"
+)
 
 _MOST_GIVEN_UP = 1024
 """So many bodies may go on that were given up, beside the others; each keeps a thread."""
+
+NO_THREAD = f"dfm cannot start a thread: {NO_MORE}"
+
+
+def started(work: Callable[..., object], name: str, args: tuple[Any, ...] = ()) -> threading.Thread:
+    """A daemon thread of this name that does the work.
+
+    Raises:
+        SessionError: the system gives none.
+    """
+    thread = threading.Thread(target=work, args=args, name=name, daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:
+        raise SessionError(NO_THREAD) from None
+    return thread
 
 
 class Body:
@@ -91,15 +115,12 @@ class Threads:
     def _start_if_allowed(self) -> None:
         if self._threads >= self._limit + self._beside:
             return
-        name = f"dfm-body-{self._threads + 1}"
         try:
-            threading.Thread(target=self._serve, name=name, daemon=True).start()
-        except RuntimeError as error:
-            if self._threads > 0:
-                return
-            raise RuntimeError(
-                f"this site cannot start a thread for it: {error}; the system, or its container, allows no more"
-            ) from None
+            started(self._serve, f"dfm-body-{self._threads + 1}")
+        except SessionError:
+            if self._threads == 0:
+                raise RuntimeError(f"this site cannot start a thread for it: {NO_MORE}") from None
+            return
         self._threads += 1
         self._idle += 1
 

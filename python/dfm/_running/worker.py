@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dfm import _native, _values
+from dfm._running.ended import BROKEN, UNSTARTED
 from dfm._running.forks import end_without, keep_from_forks
 from dfm._running.loop import SiteLoop
 from dfm._running.output import lines_to
@@ -22,9 +23,6 @@ from dfm._running.said import Said
 from dfm._shown import clean_logger, log_filter
 from dfm.exec._adapters import Adapters
 from dfm.exec._policy import OWN, PolicyError, SitePolicy, read_file
-
-_BROKEN = 70
-"""The exit code of a site that is broken."""
 
 
 def main() -> None:
@@ -35,7 +33,11 @@ def main() -> None:
     control = os.dup(0)
     with open(os.devnull, "rb") as nothing:
         os.dup2(nothing.fileno(), 0)
-    watched = _native.end_with_parent(control)
+    try:
+        watched = _native.end_with_parent(control)
+    except OSError:
+        # The homesite tells why, by the code.
+        os._exit(UNSTARTED)
     watcher = _Watcher(watched)
     keep_from_forks(watcher)
     end_without(watched)
@@ -79,7 +81,7 @@ class _Watcher:
 def _end_broken(_: str) -> None:
     """What was wrong is in the log. The end of its process is what all others are told of."""
     sys.stderr.flush()
-    os._exit(_BROKEN)
+    os._exit(BROKEN)
 
 
 async def _serve(site: str, home: str, control: int) -> None:

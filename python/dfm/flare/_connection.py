@@ -19,6 +19,7 @@ from typing import Any
 from nvflare.fuel.flare_api import api_spec
 from nvflare.fuel.hci.proto import MetaStatusValue
 
+from dfm._running.threads import started
 from dfm.errors import SessionError
 from dfm.flare import _told
 from dfm.flare._cells import CellTransport, NotYet, job_cell, serve_batches, serve_nothing, serve_started
@@ -178,7 +179,7 @@ class Connection:
         except Untrusted as error:
             raise SessionError(f"the session's job {self.job} is not trusted: {error}") from None
         self._lane = Lane("server", channel, CellTransport(cell, self._cell), self._take, self._lane_lost)
-        threading.Thread(target=self._keep_alive, name="dfm-flare-alive", daemon=True).start()
+        started(self._keep_alive, "dfm-flare-alive")
         return answer
 
     def _find(self, execution: int) -> str:

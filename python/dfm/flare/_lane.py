@@ -16,6 +16,7 @@ from typing import NamedTuple, Protocol
 
 from typing_extensions import Buffer
 
+from dfm._running.threads import started
 from dfm.flare import _order
 from dfm.flare._channel import Channel, Forged, Piece
 from dfm.flare._coming import Coming
@@ -187,8 +188,7 @@ class Lane:
 
     def _start(self) -> None:
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name=f"dfm-to-{self._name}", daemon=True)
-            self._thread.start()
+            self._thread = started(self._run, f"dfm-to-{self._name}")
 
     def _is_busy(self) -> bool:
         return bool(self._queue or self._held or self._picked or self._sending or self._large is not None)
@@ -308,8 +308,7 @@ class Lane:
     def _begin_large(self, packet: Packet) -> None:
         self._large = {_order.job(packet)}
         self._early = packet.coming
-        work = self._carry_large, (packet, self._sending.number)
-        threading.Thread(target=work[0], args=work[1], name=f"dfm-large-to-{self._name}", daemon=True).start()
+        started(self._carry_large, f"dfm-large-to-{self._name}", (packet, self._sending.number))
 
     def _carry_large(self, packet: Packet, after: int) -> None:
         begun, is_void = time.monotonic(), False

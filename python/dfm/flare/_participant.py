@@ -13,7 +13,6 @@ import concurrent.futures
 import functools
 import json
 import logging
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -25,6 +24,7 @@ from typing_extensions import Buffer
 
 from dfm import _native, _values
 from dfm._running.loop import TEARDOWN, SiteLoop
+from dfm._running.threads import started
 from dfm._shown import clean_logger
 from dfm.exec._adapters import Adapters
 from dfm.exec._policy import SitePolicy
@@ -86,8 +86,7 @@ class Participant:
         self._gone: set[str] = set()
         """Sites whose links were closed because they are gone."""
         ready: concurrent.futures.Future[None] = concurrent.futures.Future()
-        self._thread = threading.Thread(target=self._run, args=(ready,), name="dfm-site", daemon=True)
-        self._thread.start()
+        self._thread = started(self._run, "dfm-site", (ready,))
         ready.result()
 
     def receive(self, packets: list[Packet]) -> None:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 
 from typing_extensions import Buffer
 
+from dfm._running.threads import started
 from dfm.flare._channel import Piece
 from dfm.flare._coming import Coming
 from dfm.flare._pace import MOST_AT_ONCE, Pace
@@ -66,7 +67,7 @@ def send(
     if coming is not None:
         coming.watch(lambda: answers.put(None))
     for _ in range(MOST_AT_ONCE):
-        threading.Thread(target=carry, name="dfm-piece", daemon=True).start()
+        started(carry, "dfm-piece")
     try:
         since, offset, under_way = time.monotonic(), 0, 0
         while under_way or offset < ends[-1]:

@@ -17,6 +17,7 @@ from nvflare.apis.fl_context import FLContext
 from nvflare.apis.shareable import Shareable
 from nvflare.apis.signal import Signal
 
+from dfm._running.threads import started
 from dfm.flare import _told
 from dfm.flare._admission import admit
 from dfm.flare._cells import JOIN, CellTransport, NotYet, ask, job_cell, serve_batches
@@ -64,7 +65,7 @@ class SessionExecutor(Executor):
         self._settings = read_settings(self._kit)
         self._server = job_cell(_SERVER, self._job)
         serve_batches(self._cell, self._lane_of)
-        threading.Thread(target=self._join, name="dfm-join", daemon=True).start()
+        started(self._join, "dfm-join")
 
     def _join(self) -> None:
         about = description(self._settings)

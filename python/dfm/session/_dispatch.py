@@ -14,6 +14,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
+from dfm._running.threads import started
 from dfm._shown import clean_logger
 
 Work = Callable[[], Awaitable[None] | None]
@@ -111,7 +112,7 @@ class _DirectRunner:
 
     def __init__(self) -> None:
         self._work: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
-        threading.Thread(target=self._serve, name="dfm-callbacks", daemon=True).start()
+        started(self._serve, "dfm-callbacks")
 
     def submit(self, work: Work) -> None:
         self._work.put(work)

@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar, assert_never
 from dfm import _native, _values
 from dfm._running.forks import keep_from_forks
 from dfm._running.loop import SiteLoop
+from dfm._running.threads import started
 from dfm._shown import clean_logger
 from dfm.errors import SessionError
 from dfm.exec._adapters import Adapters, Operation
@@ -170,8 +171,7 @@ class Home:
         self.forked = False
         """Whether this process was forked from the one that the homesite runs in."""
         keep_from_forks(self)
-        self._thread = threading.Thread(target=self._run, args=(ready,), name="dfm-home", daemon=True)
-        self._thread.start()
+        self._thread = started(self._run, "dfm-home", (ready,))
         ready.result()
 
     def leave_to_parent(self) -> list[int]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, cast
 
 from dfm import _native, _values
+from dfm._running.threads import NO_THREAD
 from dfm._shown import clean_logger
 from dfm.errors import SessionError
 from dfm.session._dispatch import Dispatcher
@@ -142,8 +143,15 @@ def parts_of(
         come_back=flare_links,
         check_sites=check_sites,
         sites=sites,
-        history=_native.History.of(code.package),
+        history=_history(code.package),
     )
+
+
+def _history(package: str) -> _native.History | None:
+    try:
+        return _native.History.of(package)
+    except OSError:
+        raise SessionError(NO_THREAD) from None
 
 
 def _flare_links(options: Mapping[str, Any]) -> tuple[Callable[..., Links], Standby | None]:

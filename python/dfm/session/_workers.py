@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import functools
 import json
 import os
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dfm._running.ended import how_ended
+from dfm._running.threads import NO_MORE
 from dfm.errors import SessionError
 from dfm.exec._policy import SitePolicy
 from dfm.session._home import Home
@@ -170,4 +172,5 @@ class Workers:
 
 
 def _not_started(site: str, error: OSError) -> SessionError:
-    return SessionError(f"the process of site '{site}' could not be started: {error}")
+    why = NO_MORE if error.errno == errno.EAGAIN else str(error)
+    return SessionError(f"the process of site '{site}' could not be started: {why}")

@@ -235,9 +235,7 @@ fn verify(context: &Context, of: &Verify) -> Result<(), Failure> {
     let format = if context.output.json { "json" } else { "text" };
     let mut command = submit::interpreter(context)?;
     command.args(["-P", "-m", "dfm._command.receipts"]).arg(&of.file).arg(trusted).args([&of.server, format]);
-    let ended = command.status().map_err(|error| {
-        Failure::failed(Diagnostic::error("jobs-not-started", format!("dfm cannot start a process: {error}")))
-    })?;
+    let ended = command.status().map_err(|error| Failure::failed(child::not_started("jobs-not-started", &error)))?;
     match ended.code() {
         Some(0) => Ok(()),
         code => {
@@ -261,9 +259,8 @@ fn results(context: &Context, job: &OneJob, output: Option<&Path>, timeout: f64)
     command.args(["-P", "-c", RESULTS, &job.job, context.output.format()]).arg(output.unwrap_or(Path::new("")));
     submit::set_environment(&mut command, &chosen, about["homesite"].as_str().unwrap_or_default())?;
     submit::set_flare(&mut command, context, &submit::startup_kits(context, &chosen.name, job.of.poc, "")?);
-    let code = child::run(&mut supervise::command(context, &command, timeout)).map_err(|error| {
-        Failure::failed(Diagnostic::error("jobs-not-started", format!("dfm cannot start a process: {error}")))
-    })?;
+    let code = child::run(&mut supervise::command(context, &command, timeout))
+        .map_err(|error| Failure::failed(child::not_started("jobs-not-started", &error)))?;
     if code == 0 { Ok(()) } else { Err(Failure { exit: code, report: Default::default() }) }
 }
 

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Context, Failure};
 use crate::args::{Audit, Policy, Requests, Site};
+use crate::child;
 
 /// Does what a command says.
 ///
@@ -55,10 +56,7 @@ fn python(module: &str, what: &str) -> Result<Command, Failure> {
 }
 
 fn ran(mut command: Command) -> Result<(), Failure> {
-    let ended = command.status().map_err(|error| {
-        let message = format!("dfm cannot start a process: {error}");
-        Failure::failed(Diagnostic::error("site-not-started", message))
-    })?;
+    let ended = command.status().map_err(|error| Failure::failed(child::not_started("site-not-started", &error)))?;
     match ended.code() {
         Some(0) => Ok(()),
         code => {

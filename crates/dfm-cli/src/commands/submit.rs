@@ -76,9 +76,8 @@ pub fn run(context: &Context, args: &Submit) -> Result<(), Failure> {
     set_environment(&mut command, &chosen, &homesite)?;
     set_target(&mut command, context, &chosen, args)?;
     context.output.detail(&format!("homesite: {homesite}"));
-    let code = child::run(&mut supervise::command(context, &command, args.timeout)).map_err(|error| {
-        Failure::failed(Diagnostic::error("submit-not-started", format!("dfm cannot start a process: {error}")))
-    })?;
+    let code = child::run(&mut supervise::command(context, &command, args.timeout))
+        .map_err(|error| Failure::failed(child::not_started("submit-not-started", &error)))?;
     if code == 0 { Ok(()) } else { Err(Failure { exit: code, report: Default::default() }) }
 }
 

@@ -52,8 +52,11 @@ pub fn run(context: &Context, args: &Supervise) -> Result<(), Failure> {
     }
 }
 
-/// What the system does not say of a script that it refuses to start.
+/// What the system does not say of a program that it refuses to start.
 fn why_not(program: &Path, error: &io::Error) -> Option<String> {
+    if let Some(help) = child::remedy(error) {
+        return Some(help.to_owned());
+    }
     let mut line = String::new();
     BufReader::new(File::open(program).ok()?).read_line(&mut line).ok()?;
     let line = line.trim_end();
