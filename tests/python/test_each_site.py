@@ -152,8 +152,11 @@ def test_it_stands_in_loops_and_branches_and_has_them_in_its_body(session, fed):
 
 
 def planned(session, build) -> str:
+    """What is told of it, with the lines here."""
+    with Pipeline() as pipeline:
+        build()
     with pytest.raises(PlanError) as caught:
-        session.prepare(written(build))
+        session.prepare(pipeline)
     return str(caught.value)
 
 
