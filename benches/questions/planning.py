@@ -1,7 +1,9 @@
 """How long does it take to plan many operations, and does it grow with their number?"""
 
+import json
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from rows import Row
@@ -70,6 +72,8 @@ ROWS = [
         for name, (what, _) in _SHAPES.items()
     ),
     Row("building", "writing the pipeline of 10,000", beside=""),
+    Row("each site", "planning an `EachSite` of one operation at 200 sites", beside="200 operations", slower=1.5),
+    Row("tree", "the same, put together in a tree of the best of some forms", beside="200 operations"),
 ]
 
 
@@ -84,7 +88,37 @@ def measure(side: Side) -> Iterator[tuple[str, float]]:
         for name, (_, write) in _SHAPES.items():
             yield f"ten times 1,000, {name}", 10 * _planning(side, session, write, 1000)
             yield name, _planning(side, session, write, 10000)
+        yield from _at_sites()
     session.close()
+
+
+def _at_sites() -> Iterator[tuple[str, float]]:
+    """At 200 sites: an operation at each by its name, by an `EachSite`, and with what they make put together."""
+    from dfm import _native
+
+    fed = json.loads(Path("benchfed/fed/fed_info.json").read_text())
+    same = {"operation": "bench.Same", "provider": None, "parameters": ["value"], "required": ["value"]}
+    slow = same | {"operation": "bench.Sum", "compute_cost": {"compute_throughput": 1.0, "fixed_size": 1}}
+    names = [f"site{number}" for number in range(200)]
+    costs = fed["sites"]["home"]["send_cost"]["a"]
+    fed["sites"] |= {name: {"offers": [same, slow], "send_cost": {"home": costs}} for name in names}
+    fed["sites"]["home"]["offers"].append(slow)
+    fed["operations"]["bench.Sum"] = {"parameters": {"value": {"required": True}}, "reduce": {"commutative": True}}
+
+    def operation(node: int, name: str, site: Any, value: Any) -> dict[str, Any]:
+        return {"kind": "operation", "node": node, "operation": name, "site": site, "arguments": {"value": value}}
+
+    text = {"literal": "some text"}
+    apart = [operation(node, "bench.Same", name, text) for node, name in enumerate(names)]
+    each = [
+        {"kind": "each_site", "node": 0, "sites": names, "errors": "fail"},
+        operation(1, "bench.Same", {"each_site": 0}, text) | {"block": 0},
+        {"kind": "gather", "node": 2, "each_site": 0, "value": {"node": 1}},
+    ]
+    together = [*each, operation(3, "bench.Sum", "home", {"node": 2})]
+    for figure, statements in [("200 operations", apart), ("each site", each), ("tree", together)]:
+        document = json.dumps({"dfm_pipeline": 1, "mode": "execute", "statements": statements})
+        yield figure, timed(lambda document=document: _native.plan(json.dumps(fed), document, "home", None), 15)
 
 
 def _planning(side: Side, session: Any, write: Callable[[Side, int], None], count: int) -> float:
