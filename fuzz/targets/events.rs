@@ -21,8 +21,7 @@ fuzz_target!(init: write_seeds("events", [SEED.as_bytes().to_vec()]), |text: &[u
     assert_eq!((flow.steps.len(), flow.edges.len()), (plan.steps.len(), plan.edges.len()));
     let steps: Vec<Followed<'_>> = plan.steps.iter().map(step).collect();
     let edges: Vec<(usize, usize, bool)> = plan.edges.iter().map(|edge| (edge.from, edge.to, edge.signal)).collect();
-    let svg = followed(&steps, &edges);
-    assert!(!svg.contains("NaN") && !svg.contains("inf"), "each place is a number");
+    followed(&steps, &edges);
 });
 
 fn step(step: &Step) -> Followed<'_> {
