@@ -253,8 +253,8 @@ def test_submit_runs_a_pipeline_on_the_running_federation(federation, tmp_path):
     done = subprocess.run(command, env=as_home(), capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "yield [0]: 7\n")
     assert "waiting for the server to start it" in done.stderr and "nvflare" not in done.stderr.lower()
-    # A site that it does not need starts no process for it.
-    assert jobs("west") == before["west"] and len(jobs("east") - before["east"]) == 1
+    # A site that it does not need starts no process for it, nor for the session that may follow.
+    assert jobs("west") == before["west"] and jobs("east") > before["east"]
 
 
 def test_a_session_for_some_sites_has_no_others(federation, fed):
