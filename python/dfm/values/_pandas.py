@@ -31,6 +31,10 @@ def reduce(value: Any) -> Reduced | None:
     if kind is pandas.DataFrame:
         return "pandas-frame", of_frame(value)
     if kind is pandas.Series:
+        try:
+            hash(value.name)
+        except TypeError:
+            raise Unsent("its name has no hash", "use rename(None)") from None
         return "pandas-series", [_of_column(value.array), _of_index(value.index), value.name, *_beside(value)]
     if isinstance(value, pandas.Index) and kind.__module__.partition(".")[0] == "pandas":
         return "pandas-index", _of_index(value)
