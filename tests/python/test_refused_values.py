@@ -16,6 +16,7 @@ import types
 
 import numpy
 import pandas
+import pyarrow
 import pytest
 import xarray
 from dfm import _values, values
@@ -125,6 +126,13 @@ def of_mode(mode):
     return made
 
 
+def unnamed():
+    """A column whose name has no hash, which a frame may have."""
+    frame = pandas.DataFrame([[1]])
+    frame.columns = pandas.Index(pandas.array([[1]], pandas.ArrowDtype(pyarrow.list_(pyarrow.int8()))))
+    return frame.iloc[:, 0]
+
+
 def with_holidays():
     return pandas.date_range("2020-01-01", periods=3, freq=pandas.offsets.CustomBusinessDay(holidays=["2020-01-02"]))
 
@@ -196,6 +204,7 @@ REFUSED = {
     ),
     "a column's type": (pandas.DataFrame({"m": OwnArray()}), "", "pandas.DataFrame", "use astype"),
     "an index of lists": (pandas.Index(pandas.Series([[1], [2]])), "", "pandas.Index", r"use reset_index\(\)"),
+    "a name of a list": (unnamed(), "", "pandas.Series", r"use rename\(None\)"),
     "a frequency": (with_holidays(), "", "pandas.*DatetimeIndex", "set its freq to None"),
     "what is not computed": (
         xarray.Dataset({"t": ("x", [1, 2])}).chunk(),

@@ -158,7 +158,10 @@ def _pandas_column(column: Any) -> list[Any]:
     categories = getattr(kind, "categories", None)
     names = list(column.names) if hasattr(column, "names") else column.name
     kept = None if categories is None else [categories.tolist(), kind.ordered]
-    return [names, str(kind), kept, _cells(column.tolist)]
+    storage = getattr(kind, "storage", None)
+    # What texts are held in is no part of their type's name, and of what an operation makes of them.
+    told = f"{kind}[{storage}]" if storage == "python" else str(kind)
+    return [names, told, kept, _cells(column.tolist)]
 
 
 def _polars(value: Any) -> tuple[Any, ...] | None:
