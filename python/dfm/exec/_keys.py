@@ -159,7 +159,7 @@ def _pandas_column(column: Any) -> list[Any]:
     names = list(column.names) if hasattr(column, "names") else column.name
     kept = None if categories is None else [categories.tolist(), kind.ordered]
     storage = getattr(kind, "storage", None)
-    # What texts are held in is no part of their type's name, and of what an operation makes of them.
+    # pandas' name of a type of texts does not say how they are held, which what is made of them may have as well.
     told = f"{kind}[{storage}]" if storage == "python" else str(kind)
     return [names, told, kept, _cells(column.tolist)]
 
