@@ -104,6 +104,7 @@ def test_the_tutorial_does_on_flare_what_it_says(reader: Reader) -> None:
 
 
 def test_the_readme_does_what_it_says(command: Path, tmp_path: Path) -> None:
-    shutil.copytree(ROOT / "examples" / "examplefed", tmp_path / "examples" / "examplefed")
+    for name in ("examplefed", "clinics"):
+        shutil.copytree(ROOT / "examples" / name, tmp_path / "examples" / name, ignore=shutil.ignore_patterns("data"))
     shutil.copy(ROOT / "examples" / "federations.yaml", tmp_path / "examples")
     Reader(tmp_path).follow(blocks(ROOT / "README.md"))
