@@ -61,7 +61,7 @@ fn rounds_are_where_their_innermost_decision_is() {
 fn what_lies_deeper_is_refused_once() {
     let problems = planned(&nested(120)).expect_err("no site runs that");
     let told: Vec<(&str, &str)> = problems.iter().map(|one| (one.code.as_str(), one.message.as_str())).collect();
-    assert_eq!(told, [("plan-block", "it lies in 99 blocks, and at most 99 lie in each other")]);
+    assert_eq!(told, [("plan-block", "it lies in 99 blocks already, and at most 99 lie in each other")]);
     assert_eq!(problems[0].node, Some(dfm_net::NodeId::Number(99)));
 }
 
