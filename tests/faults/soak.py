@@ -72,7 +72,7 @@ def sessions(begin: Begin, seed: str, count: int) -> tuple[Counter[str], list[st
                     broken.append(str(error))
                     tell(str(error))
             processes = sites.workers()
-        until(lambda processes=processes: all(map(rounds.is_gone, processes)))
+        until(lambda processes=processes: all(map(rounds.is_gone, processes)), rounds.PATIENCE)
         if before is None:
             # What the first session leaves open is kept for the next one.
             before = {f"{fd} {link}" for fd, link in rounds.descriptors().items()}
@@ -98,7 +98,7 @@ def sessions(begin: Begin, seed: str, count: int) -> tuple[Counter[str], list[st
 def left_after_a_while(before: set[str]) -> list[str]:
     """Which descriptors stay that were not there before: NVFlare closes its own a little later."""
     with contextlib.suppress(AssertionError):
-        until(lambda: not rounds.left(before))
+        until(lambda: not rounds.left(before), rounds.PATIENCE)
     return rounds.left(before)
 
 
@@ -155,12 +155,12 @@ def victims(folder: Path, seed: str, count: int) -> list[str]:
         with subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         ) as application:
-            until(lambda pid=application.pid: children(pid) or rounds.is_gone(pid), 60)
+            until(lambda pid=application.pid: children(pid) or rounds.is_gone(pid), rounds.PATIENCE)
             time.sleep(chance.random())
             of = children(application.pid)
             application.kill()
         try:
-            until(lambda of=of: all(map(rounds.is_gone, of)))
+            until(lambda of=of: all(map(rounds.is_gone, of)), rounds.PATIENCE)
         except AssertionError:
             broken.append(f"processes of a killed application go on: {[pid for pid in of if not rounds.is_gone(pid)]}")
             tell(broken[-1])
