@@ -99,7 +99,13 @@ def test_who_has_not_the_address_or_comes_from_another_page_is_refused(page: Pag
 
 
 def test_the_page_asks_nobody_else_and_runs_nothing_else(page: Page) -> None:
-    for path, kind in (("/", "text/html"), ("/page.css", "text/css"), ("/page.js", "text/javascript")):
+    for path, kind in (
+        ("/", "text/html"),
+        ("/page.css", "text/css"),
+        ("/page.js", "text/javascript"),
+        ("/drawing.js", "text/javascript"),
+        ("/form.js", "text/javascript"),
+    ):
         status, body = page.ask(path, {"Authorization": ""})
         assert status == 200 and page.headers["Content-Type"].startswith(kind)
         policy = page.headers["Content-Security-Policy"]

@@ -10,17 +10,53 @@ import json
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import time
+import xml.etree.ElementTree
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright  # pyright: ignore[reportMissingImports]
-from small_federation import Small
+from small_federation import ADAPTERS, CONFIG, Small
 
+# An operation whose parameters are objects and lists within each other.
+NESTED = """\
+schemas:
+  Stop:
+    type: object
+    properties:
+      name: {type: string, maxLength: 8}
+      minutes: {type: integer, minimum: 0, default: 5}
+      next: {type: array, items: {$ref: "#/schemas/Stop"}}
+    required: [name]
+operations:
+  text.Route:
+    description: A way and its stops
+    parameters:
+      way:
+        type: object
+        description: The way and all its stops
+        properties:
+          title: {type: string}
+          by: {type: string, enum: [foot, train]}
+          stops: {type: array, minItems: 2, items: {$ref: "#/schemas/Stop"}}
+          note: {type: [string, "null"]}
+        required: [title, stops]
+      odd: {type: string, not: {enum: [x]}, default: y}
+    required: [way]
+    returns: string
+"""
+ROUTE = """
+
+class Route(Adapter):
+    def body(self, way: Any, odd: str) -> str:
+        return odd
+"""
+OFFER = '      "#/operations/text.Route": {adapter: small.lib.Route, is-async: false, args: from-operation}\n'
 HOSTILE = "<img src=x onerror=\"document.title='run'\"><script>document.title='run'</script>"
 
 
@@ -39,6 +75,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
     folder = tmp_path_factory.mktemp("ui")
     small = Small(folder, Path(sys.executable).parent / "dfm")
     small.create()
+    small.write("small/lib.py", ADAPTERS + ROUTE)
+    first = '      "#/operations/text.Count"'
+    config = CONFIG.replace("operations:\n", NESTED, 1).replace(first, OFFER + first, 1)
+    small.write("small/configs/federation.dfm.yaml", config)
+    small.run("fed", "gen", "code", "small").check_returncode()
+    params = {name: {"param": name, "multiuse": False} for name in ("way", "odd")}
+    small.save("route.json", "text.Route", params)
     more = {"XDG_STATE_HOME": str(folder / "state")}
     records(folder / "state" / "dfm" / "history" / "small")
     small.save_join()
@@ -191,6 +234,34 @@ def test_pages_fit_and_run_nothing_that_a_site_wrote(browser: Browser, served: A
     context.close()
 
 
+@pytest.mark.parametrize("name", ["large-1", "hostile-1"])
+def test_drawings_are_saved_as_they_look(browser: Browser, served: Any, name: str) -> None:
+    context = browser.new_context(color_scheme="dark")
+    page = context.new_page()
+    page.goto(served[0])
+    page.goto(f"{served[0].partition('#')[0]}#/job/small/{name}")
+    for kind, drawn in [("plan", 0), ("timeline", 1)]:
+        saved: dict[str, bytes] = {}
+        for how in ("SVG", "PNG"):
+            button = page.get_by_role("button", name=f"Save as {how}").nth(drawn)
+            with page.expect_download() as download:
+                button.click()
+            assert download.value.suggested_filename == f"{name}-{kind}.{how.lower()}"
+            saved[how] = Path(download.value.path()).read_bytes()
+            expect(button).to_be_enabled()
+        svg = xml.etree.ElementTree.fromstring(saved["SVG"])
+        looks = {one.get("fill") for one in svg.iter()}
+        assert svg.tag == "{http://www.w3.org/2000/svg}svg" and not any("script" in one.tag for one in svg.iter())
+        # A step that was done is green on the page, by its style.
+        assert "rgb(233, 246, 236)" in looks or kind == "timeline"
+        assert saved["PNG"].startswith(b"\x89PNG")
+        width, height = struct.unpack(">II", saved["PNG"][16:24])
+        assert width / height == pytest.approx(float(svg.get("width", 0)) / float(svg.get("height", 1)), rel=0.02)
+        if "SCREENSHOTS" in os.environ:
+            Path(os.environ["SCREENSHOTS"], f"saved-{name}-{kind}.png").write_bytes(saved["PNG"])
+    context.close()
+
+
 def test_a_job_is_submitted_and_found_by_keyboard_alone(browser: Browser, served: Any) -> None:
     context = browser.new_context()
     page = context.new_page()
@@ -207,6 +278,73 @@ def test_a_job_is_submitted_and_found_by_keyboard_alone(browser: Browser, served
     page.locator("a.row").first.focus()
     page.keyboard.press("Enter")
     expect(page.locator("h1")).to_contain_text("join")
+    context.close()
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1200), ("dark", 360)])
+def test_what_is_nested_is_typed_in_by_its_schema_and_checked_before_it_is_sent(
+    browser: Browser, served: Any, scheme: Any, width: int
+) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page = context.new_page()
+    asked: list[Any] = []
+    page.on("request", lambda request: asked.append(request.post_data_json) if request.method == "POST" else None)
+    page.goto(served[0])
+    page.get_by_role("link", name="Submit").click()
+    page.locator("summary", has_text="route").focus()
+    page.keyboard.press("Enter")
+    form = page.locator("details[open] form")
+    amiss = form.get_by_role("alert")
+    keys = page.keyboard
+
+    def refused(why: str, types: str) -> None:
+        """Submitting from anywhere says what is wrong where that is, and there something else is typed."""
+        keys.press("Enter")
+        expect(amiss).to_have_text(why)
+        assert page.evaluate("document.activeElement.getAttribute('aria-invalid')") == "true"
+        keys.press("ControlOrMeta+A")
+        keys.type(types)
+
+    # With nothing but keys, and no field is named by a test: one leads to the next.
+    form.get_by_label("title").focus()
+    refused("way.title: a value is needed", "home")
+    refused("stops 1.name: a value is needed", "far beyond")
+    refused("stops 1.name: at most 8 characters", "a")
+    keys.press("Tab")
+    keys.type("1.5")
+    refused("stops 1.minutes: a whole number", "-1")
+    refused("stops 1.minutes: at least 0", "7")
+    refused("stops 2.name: a value is needed", "b")
+    keys.press("Tab")
+    keys.press("Tab")
+    keys.press("Space")
+    keys.press("Tab")
+    keys.press("Enter")
+    keys.type("c")
+    third = form.get_by_role("group", name="stops 2").get_by_role("group", name="next 1")
+    expect(third.get_by_label("name")).to_have_value("c")
+    form.locator("label", has_text=re.compile("^by")).locator("select").select_option("train")
+    form.get_by_label("note, which kind").select_option("string")
+    form.get_by_label("note string").fill("late")
+    form.get_by_role("button", name="Add to stops").press("Enter")
+    form.get_by_role("button", name="Remove stops 3").press("Enter")
+    expect(form.get_by_role("button", name="Add to stops")).to_be_focused()
+    # What no field is made for is JSON.
+    form.get_by_label("odd").fill("{")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    if "SCREENSHOTS" in os.environ:
+        page.screenshot(path=f"{os.environ['SCREENSHOTS']}/form-{scheme}-{width}.png", full_page=True)
+    form.get_by_label("title").focus()
+    refused('odd: write a value as JSON, such as 7, "text" or [1, 2]', '"z"')
+    assert not asked
+    form.get_by_label("title").focus()
+    keys.press("Enter")
+    expect(page.locator("a.row").first).to_contain_text("route", timeout=30_000)
+    (sent,) = asked
+    stops = [{"name": "a", "minutes": 7}, {"name": "b", "next": [{"name": "c"}]}]
+    way = {"title": "home", "by": "train", "stops": stops, "note": "late"}
+    assert sent["params"] == {"way": way, "odd": "z"}
+    expect(page.locator("a.row .status").first).to_have_text("finished", timeout=30_000)
     context.close()
 
 

@@ -19,6 +19,8 @@ use crate::commands::Context;
 const HTML: &str = include_str!("ui/page/index.html");
 const CSS: &str = include_str!("ui/page/page.css");
 const JS: &str = include_str!("ui/page/page.js");
+const DRAWING: &str = include_str!("ui/page/drawing.js");
+const FORM: &str = include_str!("ui/page/form.js");
 
 /// The page of one run of `dfm ui`.
 pub struct Page {
@@ -44,6 +46,8 @@ impl Page {
             ("GET", [""]) => Answer::file("text/html", HTML),
             ("GET", ["page.css"]) => Answer::file("text/css", CSS),
             ("GET", ["page.js"]) => Answer::file("text/javascript", JS),
+            ("GET", ["drawing.js"]) => Answer::file("text/javascript", DRAWING),
+            ("GET", ["form.js"]) => Answer::file("text/javascript", FORM),
             ("GET", ["api", "federations"]) => shown::federations(&self.context),
             ("GET", ["api", "jobs"]) => shown::jobs(&self.context, &self.seen),
             ("GET", ["api", "jobs", federation, job]) => shown::job(&self.context, federation, job, &request.query),

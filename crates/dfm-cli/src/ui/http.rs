@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// What nobody on the page may do, in every answer: ask another place for anything, run what is not of dfm's own files,
 /// be shown within another page.
 const HEADERS: &str = "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; \
-connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n\
+connect-src 'self'; img-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n\
 X-Content-Type-Options: nosniff\r\n\
 X-Frame-Options: DENY\r\n\
 Referrer-Policy: no-referrer\r\n\

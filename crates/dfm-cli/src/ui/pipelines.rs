@@ -31,24 +31,26 @@ pub struct Saved {
 
 /// Those of all federations, for the page.
 pub fn all(context: &Context) -> Answer {
-    let Ok(registry) = Registry::read(&context.registry) else { return Answer::json(&json!({"pipelines": []})) };
-    let mut pipelines = vec![];
-    for federation in registry.records.keys() {
-        for Saved { file, name, params } in of(context, federation) {
+    let (mut pipelines, mut schemas) = (vec![], serde_json::Map::new());
+    for federation in Registry::read(&context.registry).iter().flat_map(|registry| registry.records.keys()) {
+        let (all, named) = of(context, federation);
+        schemas.insert(federation.clone(), json!(named));
+        for Saved { file, name, params } in all {
             let shown = context.shown(&file);
             let about = json!({"federation": federation, "shown": shown, "file": file, "name": name, "params": params});
             pipelines.push(about);
         }
     }
-    Answer::json(&json!({"pipelines": pipelines}))
+    Answer::json(&json!({"pipelines": pipelines, "schemas": schemas}))
 }
 
-/// Those of a federation: in its folder, and in the one where `dfm ui` was started.
-pub fn of(context: &Context, federation: &str) -> Vec<Saved> {
+/// Those of a federation, in its folder and in the one where `dfm ui` was started; and the schemas that those of their
+/// parameters may refer to, by name.
+pub fn of(context: &Context, federation: &str) -> (Vec<Saved>, IndexMap<String, Value>) {
     let paths = Registry::read(&context.registry).ok().and_then(|registry| registry.paths(federation));
     let Some((paths, loaded)) = paths.and_then(|paths| load(context, federation, &paths).ok().map(|is| (paths, is)))
     else {
-        return vec![];
+        return Default::default();
     };
     let mut files = vec![];
     let mut left = MOST_FILES;
@@ -57,7 +59,8 @@ pub fn of(context: &Context, federation: &str) -> Vec<Saved> {
     }
     files.sort();
     files.dedup();
-    files.into_iter().filter_map(|file| read(file, &loaded.federation)).collect()
+    let saved = files.into_iter().filter_map(|file| read(file, &loaded.federation)).collect();
+    (saved, loaded.federation.schemas)
 }
 
 fn find(folder: &Path, depth: usize, left: &mut usize, files: &mut Vec<PathBuf>) {

@@ -69,7 +69,7 @@ impl Submitted {
             Err(error) => return Answer::refused(400, &format!("this says not what to submit: {error}")),
         };
         // Only what the page was offered: whatever else there is on this machine is not its matter.
-        let saved = pipelines::of(context, &wanted.federation);
+        let (saved, _) = pipelines::of(context, &wanted.federation);
         let Some(saved) = saved.into_iter().find(|saved| saved.file.to_str() == Some(&wanted.file)) else {
             return Answer::refused(404, "there is no such saved pipeline any more");
         };

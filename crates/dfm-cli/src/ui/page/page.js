@@ -38,30 +38,6 @@ function element(name, about = {}, ...within) {
   return made;
 }
 
-const DRAWN = new Set(["svg", "g", "rect", "path", "text", "title", "defs", "marker"]);
-const SAYS = new Set(["width", "height", "viewBox", "x", "y", "rx", "d", "fill", "stroke", "stroke-width", "stroke-opacity",
-  "stroke-dasharray", "font-family", "font-size", "font-weight", "text-anchor", "pointer-events", "id", "refX", "refY",
-  "markerWidth", "markerHeight", "orient", "marker-end", "data-step", "data-told", "data-moving", "data-moved"]);
-
-/** A drawing of dfm's own kinds of pieces, and of no others. */
-function drawing(text, label) {
-  const parsed = new DOMParser().parseFromString(text, "image/svg+xml").documentElement;
-  const copy = (from) => {
-    if (from.nodeType === Node.TEXT_NODE) return document.createTextNode(from.data);
-    if (from.nodeType !== Node.ELEMENT_NODE || !DRAWN.has(from.localName)) return null;
-    const made = document.createElementNS("http://www.w3.org/2000/svg", from.localName);
-    for (const { name, value } of from.attributes) if (SAYS.has(name)) made.setAttribute(name, value);
-    made.append(...[...from.childNodes].map(copy).filter(Boolean));
-    return made;
-  };
-  const made = copy(parsed) || document.createTextNode("this cannot be drawn");
-  if (made.setAttribute) {
-    made.setAttribute("role", "img");
-    made.setAttribute("aria-label", label);
-  }
-  return element("div", { class: "panel wide drawing", tabindex: "0" }, made);
-}
-
 const counted = (count, word) => `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
 const bytes = (count) => {
   const step = ["bytes", "kB", "MB", "GB", "TB"].findIndex((_, at) => count < 1000 ** (at + 1));
@@ -92,13 +68,14 @@ function folded(key, summary, within, open = false) {
   return made;
 }
 
-/** Does something, and says what went wrong. */
-function button(label, act) {
+/** Does something, once unless it may be done `again`, and says what went wrong. */
+function button(label, act, again = false) {
   const made = element("button", { type: "button" }, label);
   made.addEventListener("click", async () => {
     made.disabled = true;
     try {
       await act();
+      made.disabled = !again;
     } catch (error) {
       tell(error.message, true);
       made.disabled = false;
@@ -150,47 +127,32 @@ function federations({ federations, registry }) {
     : empty(`${registry} has no federation yet. dfm fed init begins one.`)];
 }
 
-/** A field for a parameter, by its JSON Schema; what it gives is read with `value`. */
-function field(name, { schema, description, default: usual }) {
-  const kind = schema?.enum ? "enum" : [schema?.type].flat()[0];
-  const choices = kind === "enum" ? schema.enum : kind === "boolean" ? [true, false] : null;
-  const optional = usual !== null;
-  const input = choices
-    ? element("select", { name }, optional && element("option", { value: "" }, "(as usual)"), choices.map((one) => element("option", { value: JSON.stringify(one) }, String(one))))
-    : element("input", { name, required: optional ? null : "", placeholder: optional ? JSON.stringify(usual) : null,
-      type: kind === "integer" || kind === "number" ? "number" : "text", step: kind === "integer" ? "1" : "any" });
-  const value = () => {
-    const text = input.value;
-    if (text === "" && (optional || kind !== "string")) return undefined;
-    if (kind === "string" && !choices) return text;
-    try {
-      return JSON.parse(text);
-    } catch {
-      throw new Error(`${name}: write a value as JSON, such as 7, "text" or [1, 2]`);
-    }
-  };
-  const about = [choices ? null : kind || "JSON", description].filter(Boolean).join(": ");
-  return { name, value, shown: element("label", {}, name, " ", element("small", {}, about), input) };
-}
-
 const TARGETS = { local: "this machine, a process for each site", poc: "the federation that dfm poc runs here", flare: "its sites, by its startup kits" };
 
-function submit({ pipelines }) {
+function submit({ pipelines, schemas }) {
   const one = (pipeline) => {
-    const fields = Object.entries(pipeline.params).map(([name, about]) => field(name, about));
+    const fields = Object.entries(pipeline.params).map(([name, { schema, description, default: usual }]) => {
+      const about = { name, description, needed: usual === null, usual: usual ?? undefined, schemas: schemas[pipeline.federation] };
+      return { name, ...field(schema, about) };
+    });
     const target = element("select", { name: "target" }, Object.entries(TARGETS).map(([value, text]) => element("option", { value }, text)));
-    const form = element("form", {}, fields.map((one) => one.shown), element("label", {}, "Where it runs", target), element("button", {}, "Submit"));
+    const amiss = element("p", { class: "bad", role: "alert" });
+    const form = element("form", { novalidate: "" }, fields.map((one) => one.shown), element("label", {}, "Where it runs", target), amiss, element("button", {}, "Submit"));
+    form.addEventListener("input", ({ target }) => target.removeAttribute("aria-invalid"));
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
-      const send = form.querySelector("button");
+      const send = form.querySelector("button:not([type])");
       send.disabled = true;
+      amiss.textContent = "";
       try {
         const params = Object.fromEntries(fields.map(({ name, value }) => [name, value()]).filter(([, value]) => value !== undefined));
         await post("/api/submit", { federation: pipeline.federation, file: pipeline.file, target: target.value, params });
         location.hash = "#/";
       } catch (error) {
-        tell(error.message, true);
+        amiss.textContent = error.message;
         send.disabled = false;
+        error.input?.setAttribute("aria-invalid", "true");
+        (error.input || send).focus();
       }
     });
     return element("section", { class: "panel" }, folded(`pipeline ${pipeline.file} ${pipeline.federation}`,
@@ -235,7 +197,7 @@ const short = (count) => {
 };
 
 /** A plan that is drawn once, and told from then on how far it is. */
-function followed(text) {
+function followed(text, name) {
   const shown = drawing(text, "The plan: its steps by site, and what goes between them");
   const svg = shown.querySelector("svg");
   if (!svg) return { shown, tell: () => {}, calm: () => {} };
@@ -244,7 +206,7 @@ function followed(text) {
   const [steps, told, moving, moved] = ["step", "told", "moving", "moved"].map(by);
   const about = element("div", { class: "about", "aria-live": "polite" });
   const waits = element("div", {});
-  const frame = element("section", { class: "plan" }, shown, about, waits);
+  const frame = element("section", { class: "plan" }, shown, saves(shown, `${name}-plan`), about, waits);
   let now = null;
   let before = [];
   let chosen = null;
@@ -366,6 +328,7 @@ function job({ summary, timeline, lines, plan, made_fail, follow }, federation) 
     ["Sent between sites", bytes(summary.nodes.reduce((sum, node) => sum + node.sent, 0))],
     ["Parameters", summary.params.join(", ") || null]];
   const more = summary.errors - summary.failures.length;
+  const times = drawing(timeline, "Timeline of the job's calls, by site");
   return [
     element("h1", {}, summary.name, " ", status(summary.status), " ", summary.status === "RUNNING" && summary.target === "flare" &&
       button("Cancel", () => post(`/api/jobs/${encodeURIComponent(federation)}/${encodeURIComponent(summary.id)}/cancel`))),
@@ -378,7 +341,7 @@ function job({ summary, timeline, lines, plan, made_fail, follow }, federation) 
       more > 0 && element("p", { class: "dim" }, `${counted(more, "more error")}.`)],
     element("h2", {}, "The plan"), follow ? follow.shown : element("p", { class: "dim" }, "The record does not have it: it is of an older dfm, or the plan is too large to be drawn."),
     element("h2", {}, "Operations"), operations(summary.nodes),
-    element("h2", {}, "When what was done"), drawing(timeline, "Timeline of the job's calls, by site"),
+    element("h2", {}, "When what was done"), times, saves(times, `${summary.id}-timeline`),
     lines.length > 0 && [element("h2", {}, "What adapters said"), element("pre", { class: "panel log", tabindex: "0" },
       lines.map((line) => `${clock(line.at)} ${line.site} ${line.operation || ""} ${line.level} ${line.logger}: ${line.text}\n`))],
   ];
@@ -405,7 +368,7 @@ function page() {
       if (answer.summary.status !== "RUNNING" || Date.now() >= until) {
         drawn = await ask(`${path}/drawings`);
         until = Date.now() + DRAWINGS_PAUSE;
-        if (!follow && drawn.plan) follow = followed(drawn.plan);
+        if (!follow && drawn.plan) follow = followed(drawn.plan, id);
       }
       return { ...answer, timeline: drawn.timeline };
     };
