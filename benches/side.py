@@ -53,8 +53,8 @@ class Side:
             self.api.Yield(value=build(self.operations))
         return pipeline
 
-    def run(self, session: Any, prepared: Any, want: int = 1) -> tuple[Times, list[Any]]:
-        """Executes once; the times, the result's after `want` values, and the values.
+    def run(self, session: Any, prepared: Any, want: int = 1, sets: int = 1) -> tuple[Times, list[Any]]:
+        """Executes once, with so many sets of no parameters; the times, the result's after `want` values, and these.
 
         Raises:
             RuntimeError: something else arrived, or too little.
@@ -70,7 +70,9 @@ class Side:
                 arrived.set()
 
         begin = time.perf_counter()
-        job = session.execute(prepared, input_params={}, default_callback=ignore, place_callbacks={"yield": take})
+        none: dict[str, Any] = {}
+        params = none if sets == 1 else [none] * sets
+        job = session.execute(prepared, input_params=params, default_callback=ignore, place_callbacks={"yield": take})
         if not arrived.wait(60):
             raise RuntimeError(f"{len(values)} of {want} values arrived")
         job.wait_until_finished(timeout=60)
@@ -80,16 +82,17 @@ class Side:
                 raise RuntimeError(str(value))
         return Times(last[0] - begin, end - begin), values
 
-    def median(self, session: Any, prepared: Any, runs: int, want: int = 1) -> Times:
+    def median(self, session: Any, prepared: Any, runs: int, want: int = 1, sets: int = 1) -> Times:
         """The medians of several runs, after one that is not counted."""
-        self.run(session, prepared, want)
-        times = [self.run(session, prepared, want)[0] for _ in range(runs)]
+        self.run(session, prepared, want, sets)
+        times = [self.run(session, prepared, want, sets)[0] for _ in range(runs)]
         return Times(statistics.median(one.result for one in times), statistics.median(one.end for one in times))
 
-    def in_turns(self, sessions: Sequence[Any], pipeline: Any, turns: int, runs: int) -> list[Times]:
-        """The medians for each session, which take turns, so that all have the same machine."""
+    def in_turns(self, sessions: Sequence[Any], pipeline: Any, turns: int, runs: int, sets: int = 1) -> list[Times]:
+        """The medians for each session, which take turns, so that all have the same machine. Each run has so many
+        sets of no parameters, and its result is the last one's."""
         asked = [(session, session.prepare(pipeline)) for session in sessions]
-        times = [[self.median(*one, runs) for one in asked] for _ in range(turns)]
+        times = [[self.median(*one, runs, sets, sets) for one in asked] for _ in range(turns)]
         return [
             Times(statistics.median(one.result for one in of_one), statistics.median(one.end for one in of_one))
             for of_one in zip(*times, strict=True)
