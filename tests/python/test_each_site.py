@@ -242,7 +242,26 @@ def test_what_cannot_be_written_is_refused_with_both_lines(fed):
             fed.Add(site=here, a=1)
         here.collect(fed.Add(a=1, site="home"))
 
+    def a_value():
+        with EachSite() as here:
+            fed.Add(site=here, a=1)
+        fed.Echo(value=[1, {"x": here}], site="home")
+
+    def a_sequence():
+        with EachSite() as here:
+            fed.Add(site=here, a=1)
+        with ForEach(seq=here):
+            pass
+
+    def a_branch():
+        with If(cond=Equal(1, 1)) as test:
+            pass
+        Yield(value=test)
+
     for build, said in [
+        (a_value, "work.Echo: value is or contains the EachSite made at"),
+        (a_sequence, "ForEach: seq is or contains the EachSite made at"),
+        (a_branch, "Yield: value is or contains the If made at"),
         (out_of_block, "outside of that body; its collect(node) puts its results together"),
         (placed_outside, "its site is that of the EachSite made at"),
         (nested, "stands in the body of another one, made at"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from pydantic import BaseModel
 
 from dfm import _native
-from dfm.api._references import Advise, Node, NodeId, PlaceParam
+from dfm.api._references import Advise, Line, Node, NodeId, PlaceParam
 from dfm.errors import PipelineError
 
 if TYPE_CHECKING:
@@ -113,6 +113,9 @@ class Graph:
             found = list(inside(value))
         except RecursionError:
             raise PipelineError(f"{title}: {name} contains itself, or is nested too deep", line) from None
+        for one in found:
+            if isinstance(one, Line) and not isinstance(one, Node):
+                check_no_line(cast("Statement", one), title, name, line)
         if found:
             check_made(value, title, name, line)
         for node in found:
@@ -164,12 +167,12 @@ MOST_LEVELS = 20
 
 
 def inside(value: object) -> Iterator[Any]:
-    """The nodes, places and requests for advice that a value is or contains, at any depth, in its order.
+    """The nodes, places, requests for advice and lines that a value is or contains, at any depth, in its order.
 
     Raises:
         RecursionError: it contains itself.
     """
-    if isinstance(value, Node | PlaceParam | Advise):
+    if isinstance(value, Node | PlaceParam | Advise | Line):
         yield value
     else:
         for part in parts_of(value):
@@ -185,6 +188,20 @@ def parts_of(value: object) -> Iterable[Any]:
     if isinstance(value, BaseModel):
         return vars(value).values()
     return ()
+
+
+def check_no_line(statement: "Statement", title: str, name: str, line: str) -> None:
+    """Refuses a line of the pipeline that is no value, such as a block.
+
+    Raises:
+        PipelineError: which one.
+    """
+    collected = "; its collect(node) puts its results together" if hasattr(statement, "collect") else ""
+    raise PipelineError(
+        f"{title}: {name} is or contains the {statement.dfm_title} made at {line_of(statement)}, which is no value"
+        f"{collected}",
+        line,
+    )
 
 
 def check_made(value: object, title: str, name: str, line: str, levels: int = MOST_LEVELS) -> None:

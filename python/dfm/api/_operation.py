@@ -12,7 +12,7 @@ from pydantic import BaseModel, PrivateAttr, ValidationError
 from dfm.api._explain import explain
 from dfm.api._graph import Graph, current, inside, line_of
 from dfm.api._lines import user_line
-from dfm.api._references import Advise, Node, NodeId, Part, PlaceParam, Retry, Step, T_co, check_place
+from dfm.api._references import Advise, Line, Node, NodeId, Part, PlaceParam, Retry, Step, T_co, check_place
 from dfm.api._sites import BestOf, Here, Site
 from dfm.errors import PipelineError, ValuePipelineError
 
@@ -34,6 +34,7 @@ class Parameter(NamedTuple):
 
 
 class Statement(
+    Line,
     BaseModel,
     frozen=True,
     extra="forbid",

@@ -43,6 +43,12 @@ class Instance:
         return handler(source) if issubclass(cls, BaseModel) else core_schema.is_instance_schema(cls)
 
 
+class Line(Instance):
+    """What a line of a pipeline makes: a value that others can use only where it is a `Node`, too."""
+
+    __slots__ = ()
+
+
 T_co = TypeVar("T_co", covariant=True, default=Any)
 
 
