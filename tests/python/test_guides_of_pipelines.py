@@ -182,8 +182,9 @@ def test_rounds_until_done(command: Path, tmp_path: Path) -> None:
 def test_rounds_at_each_site(command: Path, tmp_path: Path) -> None:
     learners = Guide(tmp_path, command, "learn", ROUNDS.replace("RETURNS", STEP), LEARNERS)
     block = shown("iterating.md", 'with Pipeline(name="learn")')
-    program = f"from learn.fed.api import model\n{block}print(round(session.run(pipeline, start=1.0)['w'][0], 3))\n"
-    assert learners.tried(program) == "3.0\n"
+    jobs = shown("iterating.md", "while count == 50")
+    program = f"from learn.fed.api import model\n{block}w = 1.0\n{jobs}print(round(w, 3), count < 50)\n"
+    assert learners.tried(program) == "3.0 True\n"
 
 
 def test_at_each_site(command: Path, tmp_path: Path) -> None:

@@ -19,23 +19,6 @@ found = learn(make_pipeline(**json.loads(sys.argv[1])), "local")
 net = {name: part.tolist() for name, part in found["net"][0].items()}
 print(json.dumps({"net": net, "loss": found["loss"], "missing": found["missing"]}))
 """
-# A job of seven rounds, in which the process of an office is killed, and one that goes on from there.
-TWO_JOBS = """
-import json, sys
-from dfm.api import Pipeline, PlaceParam
-from offices.apps.learn import make_pipeline
-from offices.fed.runtime.home import get_session
-document = make_pipeline(drill={"office2": [5, 5]}).model_dump()
-(rounds,) = (one for one in document["statements"] if one["kind"] == "repeat")
-rounds["at_most"] = 7
-with get_session(target="local") as session:
-    found = session.run(Pipeline.model_validate(document))
-    rounds["start"] = {"net": {"param": "begin", "multiuse": False}, "number": {"literal": 8}}
-    rounds["at_most"] = 3
-    after = session.run(Pipeline.model_validate(document), begin=found["net"][0])
-net = {name: part.tolist() for name, part in after["net"][0].items()}
-print(json.dumps({"net": net} | {name: found[name] + after[name] for name in ("loss", "missing")}))
-"""
 OFFICES = 4
 
 
@@ -116,23 +99,3 @@ def test_an_office_that_is_away_for_three_rounds_is_left_out_and_comes_back_with
     np.testing.assert_allclose(found["loss"], losses, rtol=1e-9)
     same(found, pooled)
     assert pooled.accuracy() > 0.97
-
-
-def test_an_office_whose_process_is_killed_in_round_5_is_left_out_and_back_in_the_next_job(
-    folder: Path, tmp_path: Path
-) -> None:
-    killed = tmp_path / "offices"
-    shutil.copytree(folder, killed, ignore=shutil.ignore_patterns("state"))
-    adapter = killed / "offices" / "lib" / "images.py"
-    (failing,) = (line for line in adapter.read_text().splitlines() if "raise ConnectionError" in line)
-    dying = failing.split("raise")[0] + "os.kill(os.getpid(), signal.SIGKILL)"
-    adapter.write_text("import os\nimport signal\n" + adapter.read_text().replace(failing, dying))
-    found = json.loads(run([sys.executable, "-c", TWO_JOBS], killed, {}))
-    assert found["missing"] == [["office2"] if 5 <= number <= 7 else [] for number in range(1, 11)]
-    pooled = Pooled(parts=OFFICES)
-    losses = [pooled.round(5, (1,) if number >= 5 else ()) for number in range(1, 8)]
-    # Its state was in its process's memory alone.
-    pooled.velocities[1] = [np.zeros_like(part) for part in pooled.net]
-    losses += [pooled.round(5) for _ in range(8, 11)]
-    np.testing.assert_allclose(found["loss"], losses, rtol=1e-9)
-    same(found, pooled)

@@ -19,8 +19,13 @@ def flare(federation):
 
 
 @pytest.fixture(params=["local", pytest.param("flare", marks=pytest.mark.flare)])
-def session(request):
-    return request.getfixturevalue("shared" if request.param == "local" else "flare")
+def target(request):
+    return request.param
+
+
+@pytest.fixture
+def session(request, target):
+    return request.getfixturevalue("shared" if target == "local" else "flare")
 
 
 @pytest.fixture(scope="module")
@@ -60,18 +65,41 @@ def test_a_summary_of_a_column(session, tumours):
     assert summary["bins"].tolist() == counts.tolist()
 
 
-def test_averaging_with_a_site_that_is_away_and_comes_back_with_what_it_kept(session, small):
-    from offices.apps.learn import make_pipeline
+@pytest.fixture(scope="module")
+def images(small):
+    """Those of all sites; what one computer with all of them does."""
     from offices.apps.prepare import DATA
 
-    pooled = Pooled(parts=len(SITES))
-    DATA.mkdir(exist_ok=True)
-    for site, (images, wanted) in zip(SITES, pooled.parts, strict=True):
+    DATA.mkdir()
+    for site, (images, wanted) in zip(SITES, Pooled(parts=len(SITES)).parts, strict=True):
         np.savez(DATA / f"{site}.npz", images=images, digits=wanted.argmax(1))
+
+
+def test_averaging_with_a_site_that_is_away_and_comes_back_with_what_it_kept(session, images):
+    from offices.apps.learn import make_pipeline
+
     found = session.run(make_pipeline(drill={"east": [5, 7]}))
     rounds = len(found["loss"])
     assert 8 < rounds <= 40 and found["loss"][-1] < 0.1, "it ends once it is good"
     away = [5 <= number <= 7 for number in range(1, rounds + 1)]
     assert found["missing"] == [["east"] if gone else [] for gone in away]
+    pooled = Pooled(parts=len(SITES))
     np.testing.assert_allclose(found["loss"], [pooled.round(5, (1,) if gone else ()) for gone in away], rtol=1e-9)
     same({"net": found["net"][0]}, pooled)
+
+
+def test_averaging_without_a_site_that_is_killed_in_round_5_until_the_next_job(session, images, target):
+    from offices.apps.learn import make_pipeline
+
+    found = session.run(make_pipeline(at_most=7, drill={"west": [5, 0]}))
+    after = session.run(make_pipeline(at_most=3, after=7), begin=found["net"][0])
+    missing = [["west"] if 5 <= number <= 7 else [] for number in range(1, 11)]
+    assert found["missing"] + after["missing"] == missing
+    pooled = Pooled(parts=len(SITES))
+    losses = [pooled.round(5, (2,) if gone else ()) for gone in missing[:7]]
+    # What a process had in its memory is gone. On Flare, a session that has lost a site gets new ones at all.
+    for part in range(len(SITES)) if target == "flare" else [2]:
+        pooled.velocities[part] = [np.zeros_like(one) for one in pooled.net]
+    losses += [pooled.round(5) for _ in range(8, 11)]
+    np.testing.assert_allclose(found["loss"] + after["loss"], losses, rtol=1e-9)
+    same({"net": after["net"][0]}, pooled)

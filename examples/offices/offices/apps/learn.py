@@ -4,7 +4,7 @@ import argparse
 import sys
 from typing import Any, Literal
 
-from dfm.api import EachSite, Pipeline, Repeat, Yield
+from dfm.api import EachSite, Pipeline, PlaceParam, Repeat, Yield
 from dfm.errors import DfmError
 
 from offices.fed.api.images import Train
@@ -12,10 +12,16 @@ from offices.fed.api.models import Average, Start
 from offices.fed.runtime.home import get_session
 
 
-def make_pipeline(steps: int = 5, at_most: int = 40, drill: dict[str, list[int]] | None = None) -> Pipeline:
-    """Federated averaging; the steps' velocity stays at the offices."""
+def make_pipeline(
+    steps: int = 5, at_most: int = 40, drill: dict[str, list[int]] | None = None, after: int = 0
+) -> Pipeline:
+    """Federated averaging; the steps' velocity stays at the offices.
+
+    It begins `after` so many rounds of other jobs, with the network that they left, its parameter `begin`.
+    """
     with Pipeline(name="learn") as pipeline:
-        with Repeat(start={"net": Start(site="home"), "number": 1}, at_most=at_most) as rounds:
+        net = PlaceParam("begin") if after else Start(site="home")
+        with Repeat(start={"net": net, "number": after + 1}, at_most=at_most) as rounds:
             with EachSite(at_least=2) as office:
                 trained = Train(site=office, net=rounds["net"], number=rounds["number"], steps=steps, drill=drill or {})
             mean = Average(trained=office.collect(trained), number=rounds["number"])
