@@ -85,6 +85,7 @@ pub fn discover(
         copies: vec![],
         optional: vec![],
         meets: vec![],
+        straight: vec![],
         warnings: vec![],
     })
 }

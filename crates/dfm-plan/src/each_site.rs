@@ -32,6 +32,8 @@ pub(crate) struct Expanded {
     adds: bool,
     /// Each aggregation over sites whose parts may meet on their way, and where they do.
     pub meets: IndexMap<NodeId, Vec<Meeting>>,
+    /// Each other one that is declared to put parts together, and why they go straight to it.
+    pub straight: Vec<(NodeId, String)>,
 }
 
 impl Expanded {
@@ -60,8 +62,8 @@ pub(crate) fn expand(
     allowed: Option<&[String]>,
 ) -> Result<Expanded, Vec<Problem>> {
     let bodies = Bodies::new(pipeline);
-    let (copies, optional, each, meets) = Default::default();
-    let mut made = Expanded { pipeline: pipeline.clone(), copies, optional, each, adds: false, meets };
+    let (copies, optional, each, meets, straight) = Default::default();
+    let mut made = Expanded { pipeline: pipeline.clone(), copies, optional, each, adds: false, meets, straight };
     let mut problems = bodies.misplaced(pipeline);
     if pipeline.statements.iter().any(|statement| matches!(statement, Statement::EachSite(_))) {
         problems.extend(check_written(pipeline));

@@ -138,7 +138,7 @@ pub fn explain(plan: &Plan, estimate: &Estimate) -> String {
         let count = if sites.len() == 1 { "1 site".to_owned() } else { format!("{} sites", sites.len()) };
         lines.push(format!("{:>4}  the body of this EachSite runs at {count}: {}", shown_node(node), sites.join(", ")));
     }
-    lines.extend(told(&plan.meets));
+    lines.extend(told(plan));
     for (placement, node) in plan.placements.iter().zip(operations) {
         let place = at(&placement.site, &placement.provider);
         let id = shown_node(&placement.node);

@@ -17,8 +17,8 @@ use crate::graph::{Graph, Known};
 use crate::offers::misfit;
 use crate::place::{Placed, Score};
 use crate::{
-    Argument, ComputeCost, FedInfo, GatheredStatement, Meeting, Offer, OperationStatement, Problem, Reduce, SiteChoice,
-    Statement,
+    Argument, ComputeCost, FedInfo, GatheredStatement, Meeting, Offer, OperationStatement, Plan, Problem, Reduce,
+    SiteChoice, Statement,
 };
 
 /// How many trees a pipeline is planned with, to see whether it ends sooner.
@@ -29,8 +29,16 @@ const TRIES: usize = 8;
 /// # Errors
 /// It says so of what cannot be done.
 pub(crate) fn settle(fed: &FedInfo, expanded: &mut Expanded) -> Result<(), Vec<Problem>> {
-    let found = aggregations(fed, expanded);
-    expanded.meets = found.keys().map(|operation| (operation.clone(), vec![])).collect();
+    let mut found = IndexMap::new();
+    for (operation, may) in aggregations(fed, expanded) {
+        match may {
+            Ok(reduce) => {
+                expanded.meets.insert(operation.clone(), vec![]);
+                found.insert(operation, reduce);
+            }
+            Err(why) => expanded.straight.push((operation, why.to_owned())),
+        }
+    }
     let mut problems = vec![];
     let said = expanded.pipeline.statements.iter().filter_map(|statement| match statement {
         Statement::Operation(one) => Some((one.node.clone(), one.meets.clone().filter(|meets| !meets.is_empty())?)),
@@ -131,8 +139,9 @@ pub(crate) fn worth_trying(
     found
 }
 
-/// The operations that put together what sites made and may do so on the way, with what is declared of them.
-fn aggregations<'f>(fed: &'f FedInfo, expanded: &Expanded) -> IndexMap<NodeId, &'f Reduce> {
+/// The operations that put together what sites made and are declared to do so on the way: what is declared of them, or
+/// why nothing may be put together there.
+fn aggregations<'f>(fed: &'f FedInfo, expanded: &Expanded) -> Vec<(NodeId, Result<&'f Reduce, &'static str>)> {
     let statements = &expanded.pipeline.statements;
     let mut blocks: HashMap<&NodeId, Option<&NodeId>> = HashMap::new();
     let mut uses: HashMap<&NodeId, usize> = HashMap::new();
@@ -156,14 +165,28 @@ fn aggregations<'f>(fed: &'f FedInfo, expanded: &Expanded) -> IndexMap<NodeId, &
     let reduces = |one: &OperationStatement| {
         let reduce = fed.operations.get(&one.operation)?.reduce.as_ref()?;
         let Some(Argument::Node { node, path }) = one.arguments.values().next() else { return None };
-        let whole = one.arguments.len() == 1 && path.is_empty() && uses[node] == 1;
-        let gather = gathered.get(node).filter(|gather| whole && gather.block == one.block)?;
-        let all = !gather.at_home && !gather.missing && !gather.keep && gather.at_least as usize == gather.parts.len();
+        let is_whole = one.arguments.len() == 1 && path.is_empty();
+        let gather = gathered.get(node).filter(|gather| is_whole && !gather.at_home && !gather.missing)?;
         let always = |(_, part): &(String, Argument)| match part {
             Argument::Node { node, .. } => blocks.get(node) == Some(&gather.block.as_ref()),
             _ => false,
         };
-        (all && gather.parts.iter().all(always)).then_some((one.node.clone(), reduce))
+        let may = if gather.keep {
+            Err("`errors=\"keep\"` puts errors into their collection")
+        } else if gather.at_least == 0 {
+            Err("`errors=\"skip\"` may leave some out")
+        } else if (gather.at_least as usize) < gather.parts.len() {
+            Err("`at_least` may leave some out")
+        } else if !gather.parts.iter().all(always) {
+            Err("a condition may leave one out at a site")
+        } else if uses[node] > 1 {
+            Err("something else uses their collection too")
+        } else if gather.block != one.block {
+            Err("it is in another block than their collection")
+        } else {
+            Ok(reduce)
+        };
+        Some((one.node.clone(), may))
     };
     let operations = statements.iter().filter_map(|statement| match statement {
         Statement::Operation(one) => Some(one),
@@ -258,17 +281,18 @@ fn put_together(expanded: &mut Expanded, operation: &NodeId, meeting: &Meeting) 
     expanded.meets.entry(operation.clone()).or_default().push(meeting.clone());
 }
 
-/// For people: where an aggregation's parts meet.
-pub(crate) fn told(meets: &[(NodeId, Vec<Meeting>)]) -> impl Iterator<Item = String> {
-    meets.iter().map(|(operation, meets)| {
+/// For people: where an aggregation's parts meet, or why they do not.
+pub(crate) fn told(plan: &Plan) -> impl Iterator<Item = String> {
+    let straight = |id: &NodeId, why: &str| format!("{:>4}  its parts go straight to it: {why}", shown(id));
+    let open = plan.meets.iter().map(move |(operation, meets)| {
         let of: Vec<String> =
             meets.iter().map(|meeting| format!("{} at {}", meeting.of.join(", "), meeting.site)).collect();
-        let id = shown(operation);
         match &of[..] {
-            [] => format!("{id:>4}  its parts go straight to it: no tree that may be ends sooner"),
-            of => format!("{id:>4}  its parts are put together on their way: {}", of.join("; ")),
+            [] => straight(operation, "no tree that may be ends sooner"),
+            of => format!("{:>4}  its parts are put together on their way: {}", shown(operation), of.join("; ")),
         }
-    })
+    });
+    open.chain(plan.straight.iter().map(move |(operation, why)| straight(operation, why)))
 }
 
 /// What one site gives to an aggregation.

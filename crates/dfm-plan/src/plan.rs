@@ -43,6 +43,9 @@ pub struct Plan {
     /// Each aggregation over sites whose parts may meet on their way, and where they do.
     #[serde(default)]
     pub meets: Vec<(NodeId, Vec<Meeting>)>,
+    /// Each other one that is declared to put parts together, and why they go straight to it.
+    #[serde(default)]
+    pub straight: Vec<(NodeId, String)>,
     /// What the user should know, although the plan stands.
     pub warnings: Vec<String>,
 }
@@ -150,6 +153,7 @@ pub fn plan_and_estimate(
         copies: expanded.copies.into_iter().collect(),
         optional: expanded.optional,
         meets: expanded.meets.into_iter().collect(),
+        straight: expanded.straight,
         warnings,
     };
     Ok((plan, estimate))

@@ -98,19 +98,32 @@ fn a_saved_plan_leaves_nothing_open() {
 #[test]
 fn nothing_meets_where_a_result_could_change() {
     let fed = federation(false);
-    let with = |change: &dyn Fn(&mut Vec<Value>)| {
+    let with = |why: &str, change: &dyn Fn(&mut Vec<Value>)| {
         let mut statements = statements().as_array().expect("it is a list").clone();
         change(&mut statements);
-        let plan = planned(&fed, &json!(statements)).unwrap_or_else(|problems| panic!("{problems:?}"));
+        let pipeline = Pipeline::from_json(&document(&json!(statements))).expect("it is written here");
+        let (plan, estimate) = plan_and_estimate(&fed, &pipeline, "home", &Options::default())
+            .unwrap_or_else(|problems| panic!("{problems:?}"));
         assert_eq!(plan.meets, [], "{statements:?}");
+        let told = explain(&plan, &estimate);
+        let told: Vec<&str> =
+            told.lines().filter_map(|line| line.split("its parts go straight to it: ").nth(1)).collect();
+        assert_eq!(told.join("; "), why, "{statements:?}");
     };
-    with(&|statements| statements[0]["at_least"] = json!(3));
-    with(&|statements| statements[0]["errors"] = json!("keep"));
-    with(&|statements| statements[2]["missing"] = json!(true));
-    with(&|statements| statements[3]["arguments"]["parts"]["path"] = json!([{"key": "a1"}]));
-    with(&|statements| statements[4]["value"] = json!({"list": [{"node": 3}, {"node": 2}]}));
-    // A condition may leave the part out at a site.
-    with(&|statements| {
+    with("`at_least` may leave some out", &|statements| statements[0]["at_least"] = json!(3));
+    with("`errors=\"skip\"` may leave some out", &|statements| statements[0]["errors"] = json!("skip"));
+    with("`errors=\"keep\"` puts errors into their collection", &|statements| statements[0]["errors"] = json!("keep"));
+    with("", &|statements| statements[2]["missing"] = json!(true));
+    with("", &|statements| statements[3]["arguments"]["parts"]["path"] = json!([{"key": "a1"}]));
+    with("something else uses their collection too", &|statements| {
+        statements[4]["value"] = json!({"list": [{"node": 3}, {"node": 2}]});
+    });
+    with("it is in another block than their collection", &|statements| {
+        statements[3]["block"] = json!(9);
+        statements.insert(3, json!({"kind": "if", "node": 9, "condition": {"truth": {"literal": 1}}}));
+        statements[5]["block"] = json!(9);
+    });
+    with("a condition may leave one out at a site", &|statements| {
         statements[1]["block"] = json!(9);
         statements.insert(1, json!({"kind": "if", "node": 9, "block": 0, "condition": {"truth": {"literal": 1}}}));
     });
