@@ -250,7 +250,7 @@ def test_what_cannot_be_written_is_refused_with_both_lines(fed):
     def a_sequence():
         with EachSite() as here:
             fed.Add(site=here, a=1)
-        with ForEach(seq=here):
+        with ForEach(seq=here):  # pyright: ignore
             pass
 
     def a_branch():

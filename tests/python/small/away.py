@@ -1,4 +1,5 @@
 """What is an office whose process is killed while it learns?"""
+# pyright: basic, reportMissingImports=false
 
 import os
 import signal
