@@ -22,18 +22,21 @@ PACKAGES = {"ours": "dfm", "peer": "nv_dfm_core"}
 
 
 def python(side: str) -> Path:
-    """The interpreter of `ours` or `peer`; the peer is installed when it is first asked for."""
-    if side == "ours":
-        return Path(sys.executable)
-    folder = TARGET / "peer-venv"
+    """The interpreter of `ours` or `peer`."""
+    return Path(sys.executable) if side == "ours" else installed("peer", [PEER])
+
+
+def installed(name: str, packages: list[str]) -> Path:
+    """The interpreter of an environment that has these; they are installed when it is first asked for."""
+    folder, wanted = TARGET / f"{name}-venv", "\n".join(packages)
     done = folder / ".installed"
-    if not (done.exists() and done.read_text() == PEER):
-        print(f"installing {PEER} into {folder} (once; some minutes) …", file=sys.stderr)
+    if not (done.exists() and done.read_text() == wanted):
+        print(f"installing {', '.join(packages)} into {folder} (once; some minutes) …", file=sys.stderr)
         shutil.rmtree(folder, ignore_errors=True)
         venv.create(folder, with_pip=True)
-        pip = [str(folder / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", PEER]
+        pip = [str(folder / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", *packages]
         subprocess.run(pip, check=True, stdout=sys.stderr)
-        done.write_text(PEER)
+        done.write_text(wanted)
     return folder / "bin" / "python"
 
 

@@ -12,7 +12,7 @@ class Row:
     """Its name among what the question's `measure` yields."""
     what: str
     """For the reader."""
-    unit: Literal["s", "MB", "%", "threads"] = "s"
+    unit: Literal["s", "MB", "%", "threads", "lines"] = "s"
     beside: str = "peer"
     """`peer`: the peer's figure of the same name; `peer's NAME`: its figure NAME; else the name of a figure of our own
     run; empty for none."""

@@ -33,11 +33,12 @@ QUESTIONS = [
     "exporting",
     "hop",
     "idle",
+    "learning",
     "flare",
 ]
 _LIMIT = {"ours": 90.0, "peer": 60.0}
 """Seconds for one question."""
-_LIMIT_OF_FLARE = 240.0
+_LIMIT_OF_OTHERS = {"flare": 240.0, "learning": 600.0}
 """The same, where a federation is started for it."""
 _END = 30.0
 """Seconds that a question has to end its federation when its time is over."""
@@ -59,7 +60,7 @@ def ask(question: str, side: str) -> dict[str, float]:
             start_new_session=True,
         )
         try:
-            out, _ = process.communicate(timeout=_LIMIT_OF_FLARE if question == "flare" else _LIMIT[side])
+            out, _ = process.communicate(timeout=_LIMIT_OF_OTHERS.get(question, _LIMIT[side]))
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGINT)
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -144,9 +145,12 @@ def main() -> None:
     table = [["what", "dfm", "beside", "ratio", "goal", "met"]]
     for question in args.questions or QUESTIONS:
         print(f"{question} …", file=sys.stderr)
+        module = importlib.import_module(f"questions.{question}")
+        for name, packages in getattr(module, "ELSEWHERE", {}).items():
+            environments.installed(name, packages)
         figures = {side: ask(question, side) for side in sides}
         (environments.TARGET / "benches" / f"{question}.json").write_text(json.dumps(figures))
-        rows: list[Row] = importlib.import_module(f"questions.{question}").ROWS
+        rows: list[Row] = module.ROWS
         table += [line(row, figures["ours"], figures.get("peer", {}), not args.no_peer) for row in rows]
     widths = [max(len(row[column]) for row in table) for column in range(6)]
     table.insert(1, ["-" * width for width in widths])

@@ -5,10 +5,7 @@ from typing import Any
 import numpy as np
 from dfm.exec import Provider, Site
 
-from clinics.lib.rows import Array
-
-RIDGE = 1.0
-"""How much large weights cost; without it, clinics that tell the tumours apart without fail would never be done."""
+from clinics.lib.logistic import Array, newton, spread
 
 
 class Adapter:
@@ -23,7 +20,7 @@ class Scale(Adapter):
 
     def body(self, moments: dict[str, dict[str, Any]]) -> dict[str, Array]:
         """Mean and standard deviation."""
-        mean, deviation = spread(moments)
+        mean, deviation = spread(list(moments.values()))
         return {"mean": mean, "deviation": deviation}
 
 
@@ -33,16 +30,6 @@ class Newton(Adapter):
     def body(self, terms: dict[str, dict[str, Any]], weights: Array) -> dict[str, Any]:
         """By Newton's method."""
         return newton(list(terms.values()), np.asarray(weights))
-
-
-def newton(terms: list[dict[str, Any]], weights: Array) -> dict[str, Any]:
-    """The step that these terms, added up, tell."""
-    cost = np.full(len(weights), RIDGE)
-    cost[-1] = 0  # The intercept is as large as it has to be.
-    gradient = sum(one["gradient"] for one in terms) + cost * weights
-    step = np.linalg.solve(sum(one["hessian"] for one in terms) + np.diag(cost), gradient)
-    loss = sum(one["loss"] for one in terms) + float(cost @ weights**2) / 2
-    return {"weights": weights - step, "change": float(np.abs(step).max()), "loss": loss}
 
 
 class Edges(Adapter):
@@ -61,14 +48,7 @@ class Summary(Adapter):
     def body(self, histograms: dict[str, dict[str, Any]]) -> dict[str, Any]:
         """Over all clinics."""
         all_of = list(histograms.values())
-        mean, deviation = spread(histograms)
+        mean, deviation = spread(all_of)
         bins = sum(one["bins"] for one in all_of)
         count = sum(one["count"] for one in all_of)
         return {"count": count, "mean": mean, "deviation": deviation, "bins": bins, "edges": all_of[0]["edges"]}
-
-
-def spread(told: dict[str, dict[str, Any]]) -> tuple[Any, Any]:
-    """Mean and standard deviation, of counts, sums and sums of squares."""
-    count = sum(one["count"] for one in told.values())
-    mean = sum(one["sum"] for one in told.values()) / count
-    return mean, np.sqrt(sum(one["squares"] for one in told.values()) / count - mean**2)

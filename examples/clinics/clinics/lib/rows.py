@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from dfm.exec import Provider, Site
 
+from clinics.lib.logistic import Array, moments, terms
+
 DATA = Path(__file__).parents[1] / "data"
 LABEL = "benign"
-Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
 class Rows:
@@ -35,7 +36,7 @@ class Moments(Rows):
 
     def body(self) -> dict[str, Any]:
         """Count, sums and sums of squares."""
-        return {"count": len(self.labels), "sum": self.measures.sum(0), "squares": (self.measures**2).sum(0)}
+        return moments(self.measures)
 
 
 class Terms(Rows):
@@ -44,18 +45,6 @@ class Terms(Rows):
     def body(self, scale: dict[str, Array], weights: Array) -> dict[str, Any]:
         """Gradient, Hessian and loss at these weights."""
         return terms(self.measures, self.labels, scale, np.asarray(weights))
-
-
-def terms(measures: Array, labels: Array, scale: dict[str, Array], weights: Array) -> dict[str, Any]:
-    """Gradient, Hessian and loss of so many rows."""
-    inputs = np.column_stack([(measures - scale["mean"]) / scale["deviation"], np.ones(len(labels))])
-    logits = inputs @ weights
-    chances = 1 / (1 + np.exp(-logits))
-    return {
-        "gradient": inputs.T @ (chances - labels),
-        "hessian": (inputs * (chances * (1 - chances))[:, None]).T @ inputs,
-        "loss": float(np.logaddexp(0, logits).sum() - labels @ logits),
-    }
 
 
 class Range(Rows):
@@ -74,4 +63,4 @@ class Histogram(Rows):
         """What adds up over clinics."""
         values = self.column(column)
         counts = np.histogram(values, edges)[0]
-        return {"count": len(values), "sum": values.sum(), "squares": (values**2).sum(), "bins": counts, "edges": edges}
+        return moments(values) | {"bins": counts, "edges": edges}
