@@ -35,6 +35,7 @@ const SEED: &str = r#"{"dfm_events":1,"job":"a-1","federation":"small","pipeline
 {"what":"error","site":"east","node":0,"operation":"work.Greet","frame":[0],"kind":"ValueError","message":"no name","at":1001.5}
 {"what":"left-out","site":"west","count":3}
 {"what":"came","node":"out","frame":[0],"at":1001.75}
+{"what":"more","site":"east","of":"sent","node":0,"to":"west","bytes":9,"count":18446744073709551615}
 {"what":"resumed","at":1001.75}
 {"what":"ended","at":1002.0,"status":"FAILED","frames":1,"tokens":1,"errors":0}
 "#;

@@ -3,7 +3,7 @@
 #![no_main]
 
 use dfm_fuzz::{HOME, PLANS, write_seeds};
-use dfm_net::{Counts, Failure, Frame, Measured, NodeId, Noted, Trace, WaitingFiring};
+use dfm_net::{Counted, Counts, Failure, Frame, Measured, NodeId, Noted, Trace, WaitingFiring};
 use dfm_wire::{Buffer, Encoded, Ending, Message, Order, Outline, Payload, Running, Unfinished};
 use libfuzzer_sys::fuzz_target;
 
@@ -93,6 +93,7 @@ fn seeds() -> Vec<Message> {
         more: 1 << 40,
     };
     let noted = Noted::Sent { node: NodeId::Number(3), frame: frame(), to: "b".to_owned(), at: 1.0, bytes: 5 };
+    let more = Noted::More { of: Counted::Sent(NodeId::Number(3), "b".to_owned()), count: 7, bytes: 5 };
     let measured = Measured { node: NodeId::Number(3), frame: frame(), begin: 1.0, seconds: 2.0, bytes: Some(5) };
     let mut seeds = vec![
         Message::Setup("{}".into()),
@@ -108,7 +109,7 @@ fn seeds() -> Vec<Message> {
         Message::Asks(1, 2, frame(), "0f".into()),
         Message::Note(1, Some(Trace { id: (7, 8), span: 9, sampled: true })),
         Message::Note(2, None),
-        Message::Noted(1, vec![noted], Counts { known: 2, left_out: 3, ..Counts::default() }),
+        Message::Noted(1, vec![noted, more], Counts { known: 2, left_out: 3, ..Counts::default() }),
         Message::Start(1, Frame::of_param_set(0), vec![("x".into(), value())], vec![]),
         Message::Stop(1, 2),
         Message::Cancel(1),

@@ -121,3 +121,25 @@ def test_the_traces_of_a_job_are_told_by_home_alone(job):
         other.receive_packet("home", packed({"Note": [1, wrong]}))
         assert "Closed" in [type(event).__name__ for event in other.events()], wrong
     assert not any(isinstance(event, _native.Traced) for event in east.events())
+
+
+def test_what_a_site_counts_is_its_own_and_breaks_no_record(job, command, small):
+    east, west = job.nodes["east"], job.nodes["west"]
+    numbers = [1, 0, 0, 0, 0, 0]
+    mine = [{"More": [{"Done": east}, MOST, 0]}, {"More": [{"Sent": [east, "home"]}, MOST, MOST]}]
+    others = [{"More": [of, 5, 0]} for of in ("Started", {"Done": west}, {"Came": east}, {"Sent": [east, "nowhere"]})]
+    assert "east" in job.says("east", mine + others, numbers)
+    assert "failed" not in job.logs(command, small)
+    (path,) = (job.state / "dfm" / "history" / "small").glob("*.jsonl")
+    more = [line for line in map(json.loads, path.read_text().splitlines()) if line.get("what") == "more"]
+    assert sorted((one["site"], one["of"], one["node"]) for one in more) == [
+        ("east", "done", east),
+        ("east", "sent", east),
+    ]
+
+
+@pytest.mark.parametrize("wrong", [{"Done": []}, "Nothing", {"Sent": 1}, ["Done", 1]])
+def test_what_is_no_kind_of_number_is_no_message(job, wrong):
+    job.site.receive_packet("east", packed({"Noted": [1, [{"More": [wrong, 1, 0]}], [0] * 6]}))
+    kinds = [type(event).__name__ for event in job.site.events()]
+    assert "Closed" in kinds and "Noted" not in kinds

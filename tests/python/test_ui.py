@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +29,20 @@ def get_pipeline(args):
         else:
             Yield(value=fail.Raise(message="<script>alert(1)</script>"), place="out")
     return p
+"""
+
+
+STREAM = """\
+from dfm.api import Pipeline, PlaceParam, Yield
+from small.fed.api import text
+from small.fed.runtime.home import get_session
+
+with Pipeline(name="streaming") as pipeline:
+    first = text.Join(site="left", first=PlaceParam(place="word"), second="b")
+    Yield(value=text.Join(site="right", first=first), place="out")
+with get_session(target="local") as session:
+    job = session.execute(pipeline, [{"word": "a"}] * 20_000)
+    assert job.wait_until_finished(150)
 """
 
 
@@ -79,6 +94,33 @@ def test_a_jobs_plan_is_drawn_and_told_how_far_it_is(page: Page) -> None:
     assert svg.count("data-step") == 3 and "text.Join at right" in svg
     lost = page.get(f"/api/jobs/small/{failed['id']}")["flow"]["steps"]
     assert [(step["done"], step["failed"], step["without"]) for step in lost] == [(0, 1, 0), (0, 0, 1)]
+
+
+@pytest.mark.timeout(180)
+def test_the_counts_of_a_stream_stay_exact_beyond_what_a_record_tells_one_by_one(
+    own: Small, page: Page, state: Path
+) -> None:
+    own.write("stream.py", STREAM)
+    environment = own.environment({"XDG_STATE_HOME": str(state), "PYTHONPATH": str(own.folder)})
+    subprocess.run([sys.executable, "stream.py"], cwd=own.folder, env=environment, check=True)
+    (job,) = [job for job in page.get("/api/jobs")["jobs"] if job["name"] == "streaming"]
+    assert (job["status"], job["frames"], job["tokens"]) == ("FINISHED", 20_000, 20_000)
+    whole = page.get(f"/api/jobs/small/{job['id']}")
+    assert whole["summary"]["left_out"] > 0 and whole["summary"]["whole"]
+    assert [step["done"] for step in whole["flow"]["steps"]] == [20_000] * 3
+    left, right = whole["summary"]["nodes"]
+    assert [(edge["moved"], edge["bytes"]) for edge in whole["flow"]["edges"]] == [
+        (20_000, left["sent"]),
+        (20_000, right["sent"]),
+    ]
+    assert left["calls"] == right["calls"] == 20_000 > left["timed"] > 1000
+    # Each value is as long as the others.
+    assert left["sent"] % 20_000 == 0 < left["sent"]
+    record = state / "dfm" / "history" / "small" / f"{job['id']}.jsonl"
+    more = [line for line in map(json.loads, record.read_text().splitlines()) if line.get("what") == "more"]
+    keys = [(one["site"], one["of"], one.get("node"), one.get("to")) for one in more]
+    assert len(set(keys)) == len(keys) and {one["of"] for one in more} >= {"started", "done", "sent", "came"}
+    record.unlink()
 
 
 @pytest.mark.parametrize(

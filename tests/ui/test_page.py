@@ -190,6 +190,13 @@ def test_a_plan_is_followed_by_keyboard_while_its_job_runs(
     expect(page.locator("[data-told='2']")).to_have_text("1 done, 2999 at work")
     assert page.evaluate("Number(document.activeElement.dataset.step)") == chosen
     assert page.evaluate("document.querySelector('.drawing').scrollLeft") == before
+    # However many values there are, the numbers go on.
+    more: dict[str, Any] = {"what": "more", "count": 997_000}
+    add(more | {"site": "home", "of": "started"})
+    add(*(more | {"site": site, "of": "done", "node": n, "count": 900_000} for n, site in enumerate(sites)))
+    expect(page.locator("[data-told='1']")).to_have_text("903.0k done, 97.0k at work")
+    page.locator("[data-step='1']").focus()
+    expect(page.locator(".about")).to_contain_text("903,000 done, 97,000 at work")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     if "SCREENSHOTS" in os.environ:
         page.screenshot(path=f"{os.environ['SCREENSHOTS']}/runs-{scheme}-{width}.png")

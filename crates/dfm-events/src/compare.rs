@@ -43,8 +43,9 @@ pub fn compare(a: Summary, b: Summary) -> Comparison {
 
 /// A node that several sites have told of.
 fn together(mut one: NodeSummary, other: &NodeSummary) -> NodeSummary {
-    one.calls += other.calls;
-    one.failed += other.failed;
+    one.calls = one.calls.saturating_add(other.calls);
+    one.failed = one.failed.saturating_add(other.failed);
+    one.timed += other.timed;
     one.seconds += other.seconds;
     one.longest = one.longest.max(other.longest);
     one.waited += other.waited;

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use dfm_net::{Frame, NodeId};
 use serde::Serialize;
 
-use crate::format::{Edge, Entry, Kind, Outline, Step, Told};
+use crate::format::{Edge, Entry, Kind, More, Outline, Step, Told};
 use crate::read::Record;
 
 /// How far a job is in its plan.
@@ -52,8 +52,9 @@ impl Flow {
         let plan = record.header.plan.as_deref()?;
         let mut flow = Self { steps: vec![StepFlow::default(); plan.steps.len()], edges: vec![] };
         let begun = flow.count(plan, record);
-        // What the record has no room for is not known to be missing.
-        if !record.entries.iter().any(|entry| matches!(entry, Entry::LeftOut { .. })) {
+        // What was left out and not even counted is not known to be missing.
+        let has = |is: fn(&Entry) -> bool| record.entries.iter().any(is);
+        if has(|entry| matches!(entry, Entry::More { .. })) || !has(|entry| matches!(entry, Entry::LeftOut { .. })) {
             flow.wait(plan, begun);
         }
         Some(flow)
@@ -66,29 +67,28 @@ impl Flow {
             index(Kind::Call).map(|(at, step)| ((&step.node, step.site.as_str()), at)).collect();
         let yields: HashMap<&NodeId, usize> = index(Kind::Yield).map(|(at, step)| (&step.node, at)).collect();
         let mut sent: HashMap<(usize, &str), (u64, u64)> = HashMap::new();
-        let mut begun = 0;
+        let mut begun = 0_u64;
         for entry in &record.entries {
+            let call = |node, site: &String| calls.get(&(node, site.as_str())).copied();
             match entry {
-                Entry::Started { .. } => begun += 1,
-                Entry::Fired { site, node, failed, .. } => {
-                    if let Some(at) = calls.get(&(node, site.as_str())) {
-                        let step = &mut self.steps[*at];
-                        *(if *failed { &mut step.failed } else { &mut step.done }) += 1;
-                    }
-                }
-                Entry::Sent { site, node, to, bytes, .. } => {
-                    if let Some(at) = calls.get(&(node, site.as_str())) {
-                        let (count, all) = sent.entry((*at, to)).or_default();
-                        *count += 1;
-                        *all = all.saturating_add(*bytes);
-                    }
-                }
-                Entry::Came { node, .. } => {
-                    if let Some(at) = yields.get(node) {
-                        self.steps[*at].done += 1;
-                    }
-                }
+                Entry::Started { .. } => begun = begun.saturating_add(1),
+                Entry::More { of: More::Started, count, .. } => begun = begun.saturating_add(*count),
+                Entry::Fired { site, node, failed: false, .. } => add(self.done(call(node, site)), 1),
+                Entry::More { site, of: More::Done { node }, count } => add(self.done(call(node, site)), *count),
+                Entry::Fired { site, node, .. } => add(self.failed(call(node, site)), 1),
+                Entry::More { site, of: More::Failed { node }, count } => add(self.failed(call(node, site)), *count),
+                Entry::Came { node, .. } => add(self.done(yields.get(node).copied()), 1),
+                Entry::More { of: More::Came { node }, count, .. } => add(self.done(yields.get(node).copied()), *count),
                 _ => {}
+            }
+            let (site, node, to, count, bytes) = match entry {
+                Entry::Sent { site, node, to, bytes, .. } => (site, node, to, 1, *bytes),
+                Entry::More { site, of: More::Sent { node, to, bytes }, count } => (site, node, to, *count, *bytes),
+                _ => continue,
+            };
+            if let Some(at) = call(node, site) {
+                let (times, all) = sent.entry((at, to)).or_default();
+                (*times, *all) = (times.saturating_add(count), all.saturating_add(bytes));
             }
         }
         let edge = |edge: &Edge| {
@@ -106,6 +106,14 @@ impl Flow {
         begun
     }
 
+    fn done(&mut self, step: Option<usize>) -> Option<&mut u64> {
+        Some(&mut self.steps.get_mut(step?)?.done)
+    }
+
+    fn failed(&mut self, step: Option<usize>) -> Option<&mut u64> {
+        Some(&mut self.steps.get_mut(step?)?.failed)
+    }
+
     /// Says what rests where, and what is missing, if so many frames have begun.
     fn wait(&mut self, plan: &Outline, begun: u64) {
         let mut inputs = vec![vec![]; plan.steps.len()];
@@ -116,18 +124,18 @@ impl Flow {
             let (levels, kind) = (plan.steps[to].levels, plan.steps[to].kind);
             let lost = |edge: usize| {
                 let from = &self.steps[plan.edges[edge].from];
-                from.failed + from.without
+                from.failed.saturating_add(from.without)
             };
             let without = inputs[to].iter().map(|edge| lost(*edge)).max().unwrap_or(0);
             let is_beside = |edge: usize| plan.steps[plan.edges[edge].from].levels == levels;
             // How often an input has been settled; what comes from around a loop serves all of its elements.
             let settled = |edge: usize| {
                 let moved = self.edges[edge].moved?;
-                Some(if is_beside(edge) || moved == 0 { moved + lost(edge) } else { u64::MAX })
+                Some(if is_beside(edge) || moved == 0 { moved.saturating_add(lost(edge)) } else { u64::MAX })
             };
             let beside = inputs[to].iter().filter(|edge| is_beside(**edge)).filter_map(|edge| settled(*edge));
             let expected = if levels == 1 { begun } else { beside.max().unwrap_or(0) };
-            let over = self.steps[to].done + self.steps[to].failed + without;
+            let over = self.steps[to].done.saturating_add(self.steps[to].failed).saturating_add(without);
             let (mut waits_for, mut ready, mut rest) = (vec![], Some(expected.saturating_sub(over)), vec![]);
             for &edge in &inputs[to] {
                 let settled = settled(edge);
@@ -156,6 +164,12 @@ impl Flow {
     }
 }
 
+fn add(sum: Option<&mut u64>, more: u64) {
+    if let Some(sum) = sum {
+        *sum = sum.saturating_add(more);
+    }
+}
+
 /// Of each of the errors, the indices of the steps that were not done because of it, where the record has its plan. While a
 /// job runs, that is only what surely will not be.
 pub fn made_fail(record: &Record, errors: &[Told]) -> Vec<Vec<usize>> {
@@ -164,11 +178,19 @@ pub fn made_fail(record: &Record, errors: &[Told]) -> Vec<Vec<usize>> {
     for edge in &plan.edges {
         outputs[edge.from].push(edge.to);
     }
-    // Each node, and the frames in which it was done.
-    let mut done: HashMap<&NodeId, Vec<&Frame>> = HashMap::new();
+    // Each node, and the frames in which it was done; none where it was done in others that nobody knows.
+    let mut done: HashMap<&NodeId, Option<Vec<&Frame>>> = HashMap::new();
     for entry in &record.entries {
-        if let Entry::Fired { node, frame, failed: false, .. } | Entry::Came { node, frame, .. } = entry {
-            done.entry(node).or_default().push(frame);
+        match entry {
+            Entry::Fired { node, frame, failed: false, .. } | Entry::Came { node, frame, .. } => {
+                if let Some(frames) = done.entry(node).or_insert_with(|| Some(vec![])) {
+                    frames.push(frame);
+                }
+            }
+            Entry::More { of: More::Done { node } | More::Came { node }, .. } => {
+                done.insert(node, None);
+            }
+            _ => {}
         }
     }
     let fails = |error: &Told| {
@@ -181,7 +203,8 @@ pub fn made_fail(record: &Record, errors: &[Told]) -> Vec<Vec<usize>> {
             for &to in &outputs[at] {
                 let step = &plan.steps[to];
                 let spared = spared || step.kind == Kind::Other;
-                let ran = done.get(&step.node).is_some_and(|frames| frames.iter().any(|frame| concern(error, frame)));
+                let is_one = |frames: &Vec<&Frame>| frames.iter().any(|frame| concern(error, frame));
+                let ran = done.get(&step.node).is_some_and(|frames| frames.as_ref().is_none_or(is_one));
                 // An error comes to the application as a value does.
                 let ran = ran && (spared || step.kind != Kind::Yield);
                 if !(ran || seen[to] || record.running && spared) {

@@ -50,7 +50,7 @@ impl Folder {
         self.files().into_iter().map(|(job, ..)| job).collect()
     }
 
-    /// Opens a record to write at its end; a new one only if there is none. Nobody else can read it.
+    /// Opens a record to write it; a new one only if there is none. Nobody else can read it.
     pub(crate) fn open(&self, job: &str, new: bool) -> io::Result<File> {
         let path = self.record(job).ok_or(io::ErrorKind::InvalidInput)?;
         let is_own = || fs::metadata(&self.0).is_ok_and(|facts| facts.mode() & 0o777 == 0o700);
@@ -59,7 +59,7 @@ impl Folder {
             // Whatever the process's mask has left, and whoever made it.
             fs::set_permissions(&self.0, Permissions::from_mode(0o700))?;
         }
-        let how = OFlags::WRONLY | OFlags::APPEND | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let how = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let how = if new { how | OFlags::CREATE | OFlags::EXCL } else { how };
         // A process's mask can only take from this.
         Ok(File::from(openat(CWD, &path, how, Mode::from_raw_mode(OWN))?))

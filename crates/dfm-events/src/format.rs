@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dfm_net::{Failure, Frame, Line, NodeId, Noted, is_time};
+use dfm_net::{Counted, Failure, Frame, Line, NodeId, Noted, is_time};
 use serde::{Deserialize, Serialize};
 
 /// The version of the format: a reader takes what has its own and no other.
@@ -242,6 +242,16 @@ pub enum Entry {
         /// When it was told.
         at: f64,
     },
+    /// So often in all has something happened that is not told one by one, as there was so much of it.
+    More {
+        /// Where it was.
+        site: String,
+        /// What.
+        #[serde(flatten)]
+        of: More,
+        /// How often.
+        count: u64,
+    },
     /// There was more than is told of one job.
     LeftOut {
         /// The site that has only counted it; `None` where the record had no room for it.
@@ -269,6 +279,51 @@ pub enum Entry {
     },
 }
 
+/// What is told by its number.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "of", rename_all = "kebab-case")]
+pub enum More {
+    /// Frames that began.
+    Started,
+    /// Calls that have ended well.
+    Done {
+        /// The node.
+        node: NodeId,
+    },
+    /// Calls that have ended with an error.
+    Failed {
+        /// The node.
+        node: NodeId,
+    },
+    /// Values that were handed to the link to another site.
+    Sent {
+        /// The node whose results they are.
+        node: NodeId,
+        /// The other site.
+        to: String,
+        /// Bytes of all of them, encoded.
+        bytes: u64,
+    },
+    /// Tokens that came to the application.
+    Came {
+        /// The `Yield`.
+        node: NodeId,
+    },
+}
+
+impl More {
+    /// What a site has counted.
+    pub(crate) fn new(of: Counted, bytes: u64) -> Self {
+        match of {
+            Counted::Started => Self::Started,
+            Counted::Done(node) => Self::Done { node },
+            Counted::Failed(node) => Self::Failed { node },
+            Counted::Sent(node, to) => Self::Sent { node, to, bytes },
+            Counted::Came(node) => Self::Came { node },
+        }
+    }
+}
+
 impl Entry {
     /// What a site has noted.
     pub fn noted(site: &str, noted: Noted) -> Self {
@@ -281,6 +336,7 @@ impl Entry {
             Noted::Sent { node, frame, to, at, bytes } => Self::Sent { site, node, frame, to, at, bytes },
             Noted::Said { node, frame, line } => Self::Said { site, node, frame, line },
             Noted::Came { node, frame, at } => Self::Came { node, frame, at },
+            Noted::More { of, count, bytes } => Self::More { site, of: More::new(of, bytes), count },
         }
     }
 
@@ -295,7 +351,7 @@ impl Entry {
             | Self::Resumed { at }
             | Self::Ended { at, .. } => is_time(*at),
             Self::Said { line, .. } => is_time(line.at),
-            Self::LeftOut { .. } => true,
+            Self::More { .. } | Self::LeftOut { .. } => true,
         }
     }
 

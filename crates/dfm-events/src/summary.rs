@@ -6,7 +6,7 @@ use dfm_net::NodeId;
 use indexmap::IndexMap;
 use serde::Serialize;
 
-use crate::format::{Entry, Told};
+use crate::format::{Entry, More, Told};
 use crate::read::Record;
 
 /// The most errors that are told with their texts.
@@ -64,6 +64,8 @@ pub struct NodeSummary {
     pub calls: u64,
     /// How many of them with an error.
     pub failed: u64,
+    /// How many of them are told one by one; the times are of these.
+    pub timed: u64,
     /// What they took together.
     pub seconds: f64,
     /// What the longest took.
@@ -106,12 +108,13 @@ impl Summary {
         let (mut frames, mut tokens, mut errors) = (0_u64, 0_u64, 0_u64);
         for entry in &record.entries {
             match entry {
-                Entry::Started { .. } => frames += 1,
-                Entry::Came { .. } => tokens += 1,
+                Entry::Started { .. } => frames = frames.saturating_add(1),
+                Entry::Came { .. } => tokens = tokens.saturating_add(1),
                 Entry::Fired { site, node, seconds, waited, failed, .. } => {
                     let of = nodes.entry((node, site)).or_default();
-                    of.calls += 1;
-                    of.failed += u64::from(*failed);
+                    of.calls = of.calls.saturating_add(1);
+                    of.failed = of.failed.saturating_add(u64::from(*failed));
+                    of.timed += 1;
                     of.seconds += seconds;
                     of.longest = of.longest.max(*seconds);
                     of.waited += waited;
@@ -126,6 +129,20 @@ impl Summary {
                         summary.failures.push(error.clone());
                     }
                 }
+                Entry::More { site, of, count } => match of {
+                    More::Started => frames = frames.saturating_add(*count),
+                    More::Came { .. } => tokens = tokens.saturating_add(*count),
+                    More::Done { node } | More::Failed { node } => {
+                        let failed = matches!(of, More::Failed { .. });
+                        let of = nodes.entry((node, site)).or_default();
+                        of.calls = of.calls.saturating_add(*count);
+                        of.failed = of.failed.saturating_add(if failed { *count } else { 0 });
+                    }
+                    More::Sent { node, bytes, .. } => {
+                        let of = nodes.entry((node, site)).or_default();
+                        of.sent = of.sent.saturating_add(*bytes);
+                    }
+                },
                 Entry::Said { .. } => {}
                 Entry::LeftOut { count, .. } => summary.left_out = summary.left_out.saturating_add(*count),
                 Entry::Resumed { .. } => {

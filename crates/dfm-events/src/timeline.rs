@@ -72,7 +72,7 @@ impl<'r> Timeline<'r> {
         for entry in &record.entries {
             let (from, to) = match entry {
                 Entry::Fired { at, seconds, waited, .. } => (at - waited, at + seconds),
-                Entry::LeftOut { .. } | Entry::Said { .. } => continue,
+                Entry::LeftOut { .. } | Entry::Said { .. } | Entry::More { .. } => continue,
                 Entry::Started { at, .. }
                 | Entry::Sent { at, .. }
                 | Entry::Came { at, .. }
@@ -110,7 +110,7 @@ impl<'r> Timeline<'r> {
             }
             Entry::Resumed { at } => (home, at, "resumed", "another application went on".to_owned()),
             Entry::Ended { at, status, .. } => (home, at, "ended", format!("the job was over: {status}")),
-            Entry::LeftOut { .. } | Entry::Said { .. } => return,
+            Entry::LeftOut { .. } | Entry::Said { .. } | Entry::More { .. } => return,
         };
         let mark = (at - self.begin, kind, text);
         self.lanes.entry(site).or_default().marks.push(mark);

@@ -2,18 +2,19 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Write};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dfm_net::Noted;
 use serde::Serialize;
 
 use crate::folder::{Folder, MOST_BYTES, MOST_RECORDS};
 use crate::format::{Entry, Header};
+use crate::left_out::LeftOut;
 
 /// The most entries of one job that are written; what is more is counted.
 pub const MOST_ENTRIES: usize = 20_000;
@@ -25,16 +26,19 @@ const MOST_WAITING: usize = 65_536;
 /// its work when a short job is over.
 const GATHER: Duration = Duration::from_millis(50);
 
+/// A record that has numbers at its end is written no more often than that.
+const REWRITE: Duration = Duration::from_millis(500);
+
 /// After so many new records the old ones are looked at again.
 const PRUNE_AFTER: usize = 16;
 
 enum Order {
-    Begin(Header),
-    Resume(String, f64),
-    Add(String, Vec<Entry>, Arc<AtomicU64>),
+    Begin(Header, Arc<LeftOut>),
+    Resume(String, f64, Arc<LeftOut>),
+    Add(String, Vec<Entry>),
     /// What that site has noted: it becomes entries where no job waits for it.
-    AddNoted(String, String, Arc<Vec<Noted>>, Arc<AtomicU64>),
-    End(String, Vec<Entry>, Arc<AtomicU64>),
+    AddNoted(String, String, Arc<Vec<Noted>>),
+    End(String, Vec<Entry>),
     /// Answers when all before it is written.
     Reached(Sender<()>),
 }
@@ -66,16 +70,19 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for orders, gathers them, and takes them. `None` when there will be none.
-    fn take(&self) -> Option<Vec<Order>> {
+    /// Waits for orders, where something is `due` no longer than until that can be written; gathers them, and takes them.
+    /// `None` when there will be none.
+    fn take(&self, due: bool) -> Option<Vec<Order>> {
         let idle = |queue: &mut Queue| queue.orders.is_empty() && !queue.over;
-        let queue = self.wake.wait_while(self.queue(), idle).unwrap_or_else(PoisonError::into_inner);
+        let wait = if due { REWRITE } else { Duration::MAX };
+        let waited = self.wake.wait_timeout_while(self.queue(), wait, idle).unwrap_or_else(PoisonError::into_inner);
+        let queue = waited.0;
         let calm = |queue: &mut Queue| !queue.hurry && !queue.over;
         let gathered = self.wake.wait_timeout_while(queue, GATHER, calm).unwrap_or_else(PoisonError::into_inner);
         let mut queue = gathered.0;
         (queue.entries, queue.hurry) = (0, false);
         let orders = std::mem::take(&mut queue.orders);
-        (!orders.is_empty()).then_some(orders)
+        (!orders.is_empty() || !queue.over).then_some(orders)
     }
 }
 
@@ -98,31 +105,36 @@ impl Writer {
         Ok(Self(shared))
     }
 
-    /// Begins the record of a new job.
-    pub fn begin(&self, header: Header) {
-        self.say(self.0.queue(), Order::Begin(header));
+    /// Begins the record of a new job, of which what it has no room for goes to `left_out`.
+    pub fn begin(&self, header: Header, left_out: &Arc<LeftOut>) {
+        self.say(self.0.queue(), Order::Begin(header, Arc::clone(left_out)));
     }
 
     /// Goes on with the record of a job that another application has left, if there is one.
-    pub fn resume(&self, job: &str, at: f64) {
-        self.say(self.0.queue(), Order::Resume(job.to_owned(), at));
+    pub fn resume(&self, job: &str, at: f64, left_out: &Arc<LeftOut>) {
+        self.say(self.0.queue(), Order::Resume(job.to_owned(), at, Arc::clone(left_out)));
     }
 
-    /// Adds to a job's record. If too much waits to be written, these are added to `dropped` instead.
-    pub fn add(&self, job: &str, entries: Vec<Entry>, dropped: &Arc<AtomicU64>) {
+    /// Adds to a job's record. If too much waits to be written, these are left out.
+    pub fn add(&self, job: &str, entries: Vec<Entry>, left_out: &LeftOut) {
         let count = entries.len();
-        self.say_many(count, dropped, Order::Add(job.to_owned(), entries, Arc::clone(dropped)));
+        if !self.say_many(count, Order::Add(job.to_owned(), entries)) {
+            left_out.add(count as u64);
+        }
     }
 
     /// Adds what a site has noted of a job, as `add`.
-    pub fn add_noted(&self, job: &str, site: &str, noted: Arc<Vec<Noted>>, dropped: &Arc<AtomicU64>) {
-        let count = noted.len();
-        self.say_many(count, dropped, Order::AddNoted(job.to_owned(), site.to_owned(), noted, Arc::clone(dropped)));
+    pub fn add_noted(&self, job: &str, site: &str, noted: Arc<Vec<Noted>>, left_out: &LeftOut) {
+        left_out.hear(site, &noted);
+        let order = Order::AddNoted(job.to_owned(), site.to_owned(), Arc::clone(&noted));
+        if !self.say_many(noted.len(), order) {
+            noted.iter().for_each(|one| left_out.add_noted(site, one));
+        }
     }
 
-    /// Ends a job's record with these; `dropped` is how much is not in it.
-    pub fn end(&self, job: &str, entries: Vec<Entry>, dropped: &Arc<AtomicU64>) {
-        self.say(self.0.queue(), Order::End(job.to_owned(), entries, Arc::clone(dropped)));
+    /// Ends a job's record with these.
+    pub fn end(&self, job: &str, entries: Vec<Entry>) {
+        self.say(self.0.queue(), Order::End(job.to_owned(), entries));
     }
 
     /// Waits until all that was said is written, or no longer than this.
@@ -141,14 +153,15 @@ impl Writer {
         self.0.problem.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    fn say_many(&self, count: usize, dropped: &AtomicU64, order: Order) {
+    /// Whether there is room for so many entries to wait.
+    fn say_many(&self, count: usize, order: Order) -> bool {
         let mut queue = self.0.queue();
-        if queue.entries + count > MOST_WAITING {
-            dropped.fetch_add(count as u64, Ordering::Relaxed);
-            return;
+        let room = queue.entries + count <= MOST_WAITING;
+        if room {
+            queue.entries += count;
+            self.say(queue, order);
         }
-        queue.entries += count;
-        self.say(queue, order);
+        room
     }
 
     fn say(&self, mut queue: MutexGuard<'_, Queue>, order: Order) {
@@ -168,13 +181,19 @@ struct Open {
     entries: usize,
     /// What is not in the file yet.
     text: Vec<u8>,
+    left_out: Arc<LeftOut>,
+    /// Where the file goes on. What is there are the numbers of what was left out, which grow: they are written over.
+    at: u64,
+    /// When they were written.
+    numbers: Option<Instant>,
 }
 
 impl Open {
-    fn new(folder: &Folder, job: &str, new: bool) -> io::Result<Self> {
+    fn new(folder: &Folder, job: &str, new: bool, left_out: Arc<LeftOut>) -> io::Result<Self> {
         let file = folder.open(job, new)?;
         file.try_lock()?;
-        Ok(Self { file, entries: 0, text: vec![] })
+        let at = file.metadata()?.len();
+        Ok(Self { file, entries: 0, text: vec![], left_out, at, numbers: None })
     }
 
     fn add<T: Serialize>(&mut self, lines: &[T]) -> io::Result<()> {
@@ -185,8 +204,51 @@ impl Open {
         Ok(())
     }
 
-    fn write(&mut self) -> io::Result<()> {
-        self.file.write_all(&std::mem::take(&mut self.text))
+    /// Adds entries as far as there is room; how many.
+    fn add_some(&mut self, entries: &[Entry]) -> io::Result<usize> {
+        let room = entries.len().min(MOST_ENTRIES - self.entries);
+        self.entries += room;
+        self.add(&entries[..room])?;
+        Ok(room)
+    }
+
+    fn is_due(&self) -> bool {
+        !self.text.is_empty() || self.left_out.has_news()
+    }
+
+    /// Writes what is not in the file yet, if it is time for that or somebody waits for it.
+    fn write(&mut self, hurry: bool) -> io::Result<()> {
+        let is_early = self.numbers.is_some_and(|at| at.elapsed() < REWRITE);
+        if !self.is_due() || is_early && !hurry {
+            return Ok(());
+        }
+        let kept = self.text.len();
+        let numbers = self.left_out.take();
+        if !numbers.is_empty() {
+            self.numbers = Some(Instant::now());
+            self.add(&numbers)?;
+        }
+        self.write_text(kept)
+    }
+
+    /// Writes all that is left, and these behind it.
+    fn end(&mut self, entries: &[Entry]) -> io::Result<()> {
+        let numbers = self.left_out.take();
+        self.add(&numbers)?;
+        let count = self.left_out.count();
+        if count > 0 {
+            self.add(&[Entry::LeftOut { site: None, count }])?;
+        }
+        self.add(entries)?;
+        self.write_text(self.text.len())
+    }
+
+    /// Writes the text, of which so many bytes stay as they are.
+    fn write_text(&mut self, kept: usize) -> io::Result<()> {
+        let text = std::mem::take(&mut self.text);
+        self.file.write_all_at(&text, self.at)?;
+        self.at += kept as u64;
+        Ok(())
     }
 }
 
@@ -207,7 +269,8 @@ fn serve(folder: &Folder, shared: &Shared) {
             problem.get_or_insert_with(|| error.to_string());
         }
     };
-    while let Some(orders) = shared.take() {
+    let mut due = false;
+    while let Some(orders) = shared.take(due) {
         let mut reached = vec![];
         for order in orders {
             match order {
@@ -215,7 +278,8 @@ fn serve(folder: &Folder, shared: &Shared) {
                 order => note(records.obey(order)),
             }
         }
-        records.open.values_mut().for_each(|record| note(record.write()));
+        records.open.values_mut().for_each(|record| note(record.write(!reached.is_empty())));
+        due = records.open.values().any(Open::is_due);
         for whom in reached {
             // Nobody has to be there any more.
             let _ = whom.send(());
@@ -224,28 +288,18 @@ fn serve(folder: &Folder, shared: &Shared) {
 }
 
 impl Records<'_> {
-    fn add(&mut self, job: &str, mut entries: Vec<Entry>, dropped: &AtomicU64) -> io::Result<()> {
-        let record = self.open.get_mut(job);
-        let room = record.as_ref().map_or(0, |record| MOST_ENTRIES - record.entries);
-        dropped.fetch_add(entries.len().saturating_sub(room) as u64, Ordering::Relaxed);
-        entries.truncate(room);
-        let Some(record) = record else { return Ok(()) };
-        record.entries += entries.len();
-        record.add(&entries)
-    }
-
     fn obey(&mut self, order: Order) -> io::Result<()> {
         match order {
-            Order::Begin(header) => {
+            Order::Begin(header, left_out) => {
                 if self.new.is_multiple_of(PRUNE_AFTER) {
                     self.folder.prune(MOST_RECORDS - PRUNE_AFTER, MOST_BYTES);
                 }
                 self.new += 1;
-                let mut record = Open::new(self.folder, &header.job, true)?;
+                let mut record = Open::new(self.folder, &header.job, true, left_out)?;
                 record.add(std::slice::from_ref(&header))?;
                 self.open.insert(header.job, record);
             }
-            Order::Resume(job, at) => match Open::new(self.folder, &job, false) {
+            Order::Resume(job, at, left_out) => match Open::new(self.folder, &job, false, left_out) {
                 Ok(mut record) => {
                     record.add(&[Entry::Resumed { at }])?;
                     self.open.insert(job, record);
@@ -253,19 +307,22 @@ impl Records<'_> {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             },
-            Order::Add(job, entries, dropped) => self.add(&job, entries, &dropped)?,
-            Order::AddNoted(job, site, noted, dropped) => {
-                let entries = noted.iter().map(|noted| Entry::noted(&site, noted.clone())).collect();
-                self.add(&job, entries, &dropped)?;
+            Order::Add(job, entries) => {
+                let Some(record) = self.open.get_mut(&job) else { return Ok(()) };
+                let room = record.add_some(&entries)?;
+                record.left_out.add((entries.len() - room) as u64);
             }
-            Order::End(job, entries, dropped) => {
-                let Some(mut record) = self.open.remove(&job) else { return Ok(()) };
-                let count = dropped.load(Ordering::Relaxed);
-                if count > 0 {
-                    record.add(&[Entry::LeftOut { site: None, count }])?;
+            Order::AddNoted(job, site, noted) => {
+                let Some(record) = self.open.get_mut(&job) else { return Ok(()) };
+                let one_by_one = || noted.iter().filter(|noted| !matches!(noted, Noted::More { .. }));
+                let entries: Vec<Entry> = one_by_one().map(|noted| Entry::noted(&site, noted.clone())).collect();
+                let room = record.add_some(&entries)?;
+                one_by_one().skip(room).for_each(|noted| record.left_out.add_noted(&site, noted));
+            }
+            Order::End(job, entries) => {
+                if let Some(mut record) = self.open.remove(&job) {
+                    record.end(&entries)?;
                 }
-                record.add(&entries)?;
-                record.write()?;
             }
             Order::Reached(_) => {}
         }

@@ -4,14 +4,14 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use dfm_events::{
-    Edge, Entry, Flow, Folder, Header, Kind, MOST_ENTRIES, MOST_RECORDS, Node, Outline, Record, Step, Summary, Told,
-    Unreadable, VERSION, Writer, compare, made_fail, parse, read, timeline_chrome, timeline_svg, timeline_text,
+    Edge, Entry, Flow, Folder, Header, Kind, LeftOut, MOST_ENTRIES, MOST_RECORDS, More, Node, Outline, Record, Step,
+    Summary, Told, Unreadable, VERSION, Writer, compare, made_fail, parse, read, timeline_chrome, timeline_svg,
+    timeline_text,
 };
-use dfm_net::{Failure, Frame, NodeId};
+use dfm_net::{Counted, Failure, Frame, NodeId, Noted};
 use proptest::prelude::*;
 
 const SOON: Duration = Duration::from_secs(60);
@@ -117,11 +117,11 @@ fn entries() -> Vec<Entry> {
 }
 
 fn written(place: &Place, job: &str, entries: Vec<Entry>, end: Option<Entry>) {
-    let (writer, dropped) = (Writer::new(place.folder()).unwrap(), Arc::new(AtomicU64::new(0)));
-    writer.begin(header(job));
-    writer.add(job, entries, &dropped);
+    let (writer, left_out) = (Writer::new(place.folder()).unwrap(), Arc::new(LeftOut::default()));
+    writer.begin(header(job), &left_out);
+    writer.add(job, entries, &left_out);
     if let Some(end) = end {
-        writer.end(job, vec![end], &dropped);
+        writer.end(job, vec![end]);
     }
     writer.flush(SOON);
     assert_eq!(writer.problem(), None);
@@ -158,11 +158,11 @@ fn a_record_is_written_through_no_link_and_over_no_file() {
     fs::write(&other, "mine").unwrap();
     std::os::unix::fs::symlink(&other, place.path("a-1")).unwrap();
     fs::write(place.path("a-2"), "mine").unwrap();
-    let (writer, dropped) = (Writer::new(place.folder()).unwrap(), Arc::new(AtomicU64::new(0)));
+    let (writer, left_out) = (Writer::new(place.folder()).unwrap(), Arc::new(LeftOut::default()));
     for job in ["a-1", "a-2", "../up", ""] {
-        writer.begin(header(job));
-        writer.add(job, entries(), &dropped);
-        writer.resume(job, 1.0);
+        writer.begin(header(job), &left_out);
+        writer.add(job, entries(), &left_out);
+        writer.resume(job, 1.0, &left_out);
     }
     writer.flush(SOON);
     assert!(writer.problem().is_some());
@@ -174,16 +174,16 @@ fn a_record_is_written_through_no_link_and_over_no_file() {
 #[test]
 fn a_job_runs_as_long_as_its_record_is_open_and_is_unknown_if_that_was_all() {
     let place = Place::new();
-    let (writer, dropped) = (Writer::new(place.folder()).unwrap(), Arc::new(AtomicU64::new(0)));
+    let (writer, left_out) = (Writer::new(place.folder()).unwrap(), Arc::new(LeftOut::default()));
     let status = |job: &str| Summary::new(&read(&place.path(job)).unwrap()).status;
-    writer.begin(header("a-1"));
-    writer.begin(header("a-2"));
+    writer.begin(header("a-1"), &left_out);
+    writer.begin(header("a-2"), &left_out);
     writer.flush(SOON);
     assert_eq!(status("a-1"), "RUNNING");
-    writer.end("a-1", vec![ended("FINISHED")], &dropped);
+    writer.end("a-1", vec![ended("FINISHED")]);
     writer.flush(SOON);
     assert_eq!((status("a-1"), status("a-2")), ("FINISHED".into(), "RUNNING".into()));
-    writer.resume("a-1", 1003.0);
+    writer.resume("a-1", 1003.0, &left_out);
     writer.flush(SOON);
     assert_eq!(status("a-1"), "RUNNING");
     // As if the application were killed: its thread ends with the writer.
@@ -208,14 +208,79 @@ fn what_is_more_than_a_record_holds_is_counted_in_it() {
 }
 
 #[test]
+fn what_is_only_counted_is_told_once_however_often_it_is_written() {
+    let place = Place::new();
+    let (writer, left_out) = (Writer::new(place.folder()).unwrap(), Arc::new(LeftOut::default()));
+    writer.begin(header("a-1"), &left_out);
+    let node = || NodeId::Number(0);
+    let lines = || fs::read_to_string(place.path("a-1")).unwrap().lines().count();
+    for count in 1..4 {
+        let more = Noted::More { of: Counted::Done(node()), count, bytes: 0 };
+        let sent = Noted::More { of: Counted::Sent(node(), "west".into()), count, bytes: 10 * count };
+        writer.add_noted("a-1", "east", Arc::new(vec![more, sent]), &left_out);
+        writer.add("a-1", vec![started(count as u32)], &left_out);
+        writer.flush(SOON);
+        let flow = Flow::new(&read(&place.path("a-1")).unwrap()).unwrap();
+        assert_eq!((flow.steps[0].done, flow.edges[0].moved, flow.edges[0].bytes), (count, Some(count), 10 * count));
+        assert_eq!(lines(), 3 + count as usize);
+    }
+    // Nor where another application goes on.
+    writer.end("a-1", vec![ended("UNKNOWN")]);
+    let left_out = Arc::new(LeftOut::default());
+    writer.resume("a-1", 1003.0, &left_out);
+    for count in 1..4 {
+        let more = Noted::More { of: Counted::Done(node()), count, bytes: 0 };
+        writer.add_noted("a-1", "east", Arc::new(vec![more]), &left_out);
+        writer.flush(SOON);
+    }
+    writer.end("a-1", vec![ended("FINISHED")]);
+    writer.flush(SOON);
+    let record = read(&place.path("a-1")).unwrap();
+    assert_eq!((lines(), Flow::new(&record).unwrap().steps[0].done), (10, 6));
+    let summary = Summary::new(&record);
+    assert_eq!((summary.nodes[0].calls, summary.nodes[0].timed, summary.nodes[0].sent), (6, 0, 30));
+    assert!(summary.whole && summary.status == "FINISHED");
+}
+
+#[test]
+fn what_a_record_has_no_room_for_is_counted_by_its_kind_and_node() {
+    let place = Place::new();
+    let (writer, left_out) = (Writer::new(place.folder()).unwrap(), Arc::new(LeftOut::default()));
+    let fired = |failed| Noted::Fired {
+        node: NodeId::Number(0),
+        frame: Frame::of_param_set(0),
+        waited: 0.0,
+        begin: 1.0,
+        seconds: 1.0,
+        failed,
+    };
+    let noted = |lots: usize| Arc::new([vec![fired(false); 900 * lots], vec![fired(true); 100 * lots]].concat());
+    writer.begin(header("a-1"), &left_out);
+    // More at once than may wait, and then more than it holds.
+    writer.add_noted("a-1", "east", noted(70), &left_out);
+    assert_eq!(left_out.count(), 70_000);
+    for _ in 0..30 {
+        writer.add_noted("a-1", "east", noted(1), &left_out);
+    }
+    writer.end("a-1", vec![ended("FINISHED")]);
+    writer.flush(SOON);
+    let record = read(&place.path("a-1")).unwrap();
+    let flow = Flow::new(&record).unwrap();
+    assert_eq!((flow.steps[0].done, flow.steps[0].failed), (90_000, 10_000));
+    let summary = Summary::new(&record);
+    assert_eq!((summary.nodes[0].calls, summary.nodes[0].failed, summary.nodes[0].timed), (100_000, 10_000, 20_000));
+    assert_eq!(summary.left_out, 80_000);
+}
+
+#[test]
 fn who_adds_never_waits_and_what_is_too_much_is_counted() {
     let place = Place::new();
-    let (writer, dropped) = (Writer::new(place.folder()).unwrap(), Arc::new(AtomicU64::new(0)));
-    writer.begin(header("a-1"));
+    let (writer, left_out) = (Writer::new(place.folder()).unwrap(), Arc::new(LeftOut::default()));
+    writer.begin(header("a-1"), &left_out);
     // More at once than may wait is not taken, whether the thread is quick or not.
-    writer.add("a-1", vec![fired(1001.0, false); 70_000], &dropped);
-    assert_eq!(dropped.load(Ordering::Relaxed), 70_000);
-    writer.end("a-1", vec![ended("FINISHED")], &dropped);
+    writer.add("a-1", vec![fired(1001.0, false); 70_000], &left_out);
+    assert_eq!(left_out.count(), 70_000);
+    writer.end("a-1", vec![ended("FINISHED")]);
     writer.flush(SOON);
     let summary = Summary::new(&read(&place.path("a-1")).unwrap());
     assert_eq!((summary.left_out, summary.status.as_str()), (70_000, "FINISHED"));
@@ -224,12 +289,12 @@ fn who_adds_never_waits_and_what_is_too_much_is_counted() {
 #[test]
 fn the_oldest_records_go_first_and_none_of_a_job_that_runs() {
     let place = Place::new();
-    let (writer, dropped) = (Writer::new(place.folder()).unwrap(), Arc::new(AtomicU64::new(0)));
-    writer.begin(header("runs-0"));
+    let (writer, left_out) = (Writer::new(place.folder()).unwrap(), Arc::new(LeftOut::default()));
+    writer.begin(header("runs-0"), &left_out);
     for number in 0..MOST_RECORDS * 2 {
         let job = format!("a-{number}");
-        writer.begin(header(&job));
-        writer.end(&job, vec![ended("FINISHED")], &dropped);
+        writer.begin(header(&job), &left_out);
+        writer.end(&job, vec![ended("FINISHED")]);
     }
     writer.flush(SOON);
     let jobs = place.folder().jobs();
@@ -372,6 +437,31 @@ fn an_error_is_told_with_what_it_made_fail() {
     record.entries.push(Entry::Came { node: NodeId::Name("out".into()), frame: Frame::of_param_set(0), at: 1.0 });
     assert_eq!(made_fail(&record, &errors[..1]), [vec![1, 2]]);
     assert_eq!(Flow::new(&record).unwrap().steps[2].done, 0);
+}
+
+#[test]
+fn a_step_that_is_only_counted_may_have_been_done_whatever_failed() {
+    let error = Told {
+        site: "east".into(),
+        node: Some(NodeId::Number(0)),
+        operation: None,
+        frame: Some(Frame::of_param_set(7)),
+        kind: String::new(),
+        message: String::new(),
+        line: None,
+        trace: None,
+    };
+    let place = Place::new();
+    let mut record = place.with("a-1", lines()).unwrap();
+    let more = |of| Entry::More { site: "west".into(), of, count: u64::MAX };
+    record.entries = vec![call("east", 0, 7, true), more(More::Done { node: NodeId::Number(1) })];
+    assert_eq!(made_fail(&record, std::slice::from_ref(&error)), [vec![2]]);
+    // No number breaks anything, and of what is counted it is known what waits.
+    record.entries.extend([more(More::Started), more(More::Started), started(0)]);
+    record.entries.push(Entry::LeftOut { site: Some("west".into()), count: 9 });
+    let flow = Flow::new(&record).unwrap();
+    assert_eq!((flow.steps[1].done, flow.steps[0].failed, flow.steps[0].ready), (u64::MAX, 1, Some(u64::MAX - 1)));
+    assert_eq!(flow.steps[2].waits_for, [1, 2]);
 }
 
 #[test]

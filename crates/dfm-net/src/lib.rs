@@ -25,7 +25,7 @@ pub use net::{
     Arc, Argument, Block, BlockId, Carry, Comparison, Condition, Form, Limits, Net, NodeId, OnError, Place, PlaceId,
     Selector, Source, Step, Transition, TransitionId,
 };
-pub use noted::{Counts, Line, Noted, Trace, is_time};
+pub use noted::{Counted, Counts, Line, Noted, Trace, is_time};
 pub use token::{Failure, Outcome, Token, Value, Wrong};
 pub use unsound::{Excess, Named, Refusal, Unlimited, Unsound};
 pub use whole::{check_alone, check_whole};

@@ -61,6 +61,43 @@ pub enum Noted {
         /// When.
         at: f64,
     },
+    /// There was more than is noted one by one: so often in all has this happened beyond that, with so many bytes.
+    More {
+        /// What.
+        of: Counted,
+        /// How often.
+        count: u64,
+        /// Bytes of all that was sent.
+        bytes: u64,
+    },
+}
+
+/// What is counted where there is more of it than is noted one by one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Counted {
+    /// Frames that began.
+    Started,
+    /// Calls of this node that have ended well.
+    Done(NodeId),
+    /// Calls of this node that have ended with an error.
+    Failed(NodeId),
+    /// Results of this node that were sent to that site.
+    Sent(NodeId, String),
+    /// Tokens of this `Yield` that came.
+    Came(NodeId),
+}
+
+impl Counted {
+    /// What is counted instead of this, and its bytes; `None` of what a body says.
+    pub fn instead_of(noted: Noted) -> Option<(Self, u64)> {
+        match noted {
+            Noted::Started { .. } => Some((Self::Started, 0)),
+            Noted::Fired { node, failed, .. } => Some((if failed { Self::Failed(node) } else { Self::Done(node) }, 0)),
+            Noted::Sent { node, to, bytes, .. } => Some((Self::Sent(node, to), bytes)),
+            Noted::Came { node, .. } => Some((Self::Came(node), 0)),
+            Noted::Said { .. } | Noted::More { .. } => None,
+        }
+    }
 }
 
 /// An entry of a log.
@@ -99,21 +136,12 @@ impl Noted {
     /// The node that it is of, if it is of one.
     pub fn node(&self) -> Option<&NodeId> {
         match self {
-            Self::Started { .. } => None,
+            Self::Started { .. } | Self::More { of: Counted::Started, .. } => None,
             Self::Fired { node, .. } | Self::Sent { node, .. } | Self::Said { node, .. } | Self::Came { node, .. } => {
                 Some(node)
             }
-        }
-    }
-
-    /// Its frame.
-    pub fn frame(&self) -> &Frame {
-        match self {
-            Self::Started { frame, .. }
-            | Self::Fired { frame, .. }
-            | Self::Sent { frame, .. }
-            | Self::Said { frame, .. }
-            | Self::Came { frame, .. } => frame,
+            Self::More { of: Counted::Done(node) | Counted::Failed(node), .. }
+            | Self::More { of: Counted::Sent(node, _) | Counted::Came(node), .. } => Some(node),
         }
     }
 
@@ -123,6 +151,7 @@ impl Noted {
             Self::Started { at, .. } | Self::Sent { at, .. } | Self::Came { at, .. } => is_time(*at),
             Self::Said { line, .. } => is_time(line.at),
             Self::Fired { waited, begin, seconds, .. } => is_time(*begin) && is_time(*seconds) && is_time(*waited),
+            Self::More { .. } => true,
         }
     }
 }

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::mem::take;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
-use dfm_events::{Entry, Folder, Header, MOST_FAILURES, VERSION, Writer};
+use dfm_events::{Entry, Folder, Header, LeftOut, MOST_FAILURES, VERSION, Writer};
 use dfm_net::{Counts, Frame, Line, NodeId, Noted};
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
@@ -149,7 +149,7 @@ impl History {
         reached: Option<f64>,
     ) -> JobRecord {
         let (nodes, plan) = plan.recorded();
-        self.writer.begin(Header {
+        let header = Header {
             dfm_events: VERSION,
             job: job.to_owned(),
             federation: self.package.clone(),
@@ -161,14 +161,17 @@ impl History {
             reached,
             nodes,
             plan,
-        });
-        JobRecord::new(&self.writer, job)
+        };
+        let record = JobRecord::new(&self.writer, job);
+        self.writer.begin(header, &record.left_out);
+        record
     }
 
     /// Goes on with the record of a job that was left.
     fn resume(&self, job: &str) -> JobRecord {
-        self.writer.resume(job, now());
-        JobRecord::new(&self.writer, job)
+        let record = JobRecord::new(&self.writer, job);
+        self.writer.resume(job, now(), &record.left_out);
+        record
     }
 
     /// Waits until all is written, if that is soon; why something could not be, the first time that it is asked.
@@ -183,17 +186,17 @@ impl History {
 pub struct JobRecord {
     writer: Arc<Writer>,
     job: String,
-    dropped: Arc<AtomicU64>,
+    left_out: Arc<LeftOut>,
     /// How many errors were told.
     errors: AtomicUsize,
     /// Site → how much it has only counted.
-    left_out: Mutex<BTreeMap<String, u64>>,
+    counted: Mutex<BTreeMap<String, u64>>,
 }
 
 impl JobRecord {
     fn new(writer: &Arc<Writer>, job: &str) -> Self {
-        let (dropped, errors, left_out) = Default::default();
-        Self { writer: Arc::clone(writer), job: job.to_owned(), dropped, errors, left_out }
+        let (left_out, errors, counted) = Default::default();
+        Self { writer: Arc::clone(writer), job: job.to_owned(), left_out, errors, counted }
     }
 }
 
@@ -201,26 +204,26 @@ impl JobRecord {
 impl JobRecord {
     /// Adds what a site has noted.
     fn add(&self, notes: &Notes, happened: &Happened) {
-        self.writer.add_noted(&self.job, &notes.site, Arc::clone(&happened.0), &self.dropped);
+        self.writer.add_noted(&self.job, &notes.site, Arc::clone(&happened.0), &self.left_out);
         if notes.counts.left_out > 0 {
-            let mut left_out = self.left_out.lock().unwrap_or_else(PoisonError::into_inner);
-            left_out.insert(notes.site.clone(), notes.counts.left_out);
+            let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+            counted.insert(notes.site.clone(), notes.counts.left_out);
         }
     }
 
     /// Adds an error that the application is told, and the line of the user's code that made its node.
     fn failed(&self, py: Python<'_>, failure: &Failure, line: Option<String>) -> PyResult<()> {
         let traced = self.errors.fetch_add(1, Ordering::Relaxed) < MOST_FAILURES;
-        self.writer.add(&self.job, vec![Entry::error(failure.told(py)?, line, traced, now())], &self.dropped);
+        self.writer.add(&self.job, vec![Entry::error(failure.told(py)?, line, traced, now())], &self.left_out);
         Ok(())
     }
 
     /// Ends it.
     fn end(&self, status: String, frames: u64, tokens: u64, errors: u64) {
-        let left_out = take(&mut *self.left_out.lock().unwrap_or_else(PoisonError::into_inner));
-        let left_out = left_out.into_iter().map(|(site, count)| Entry::LeftOut { site: Some(site), count });
+        let counted = take(&mut *self.counted.lock().unwrap_or_else(PoisonError::into_inner));
+        let left_out = counted.into_iter().map(|(site, count)| Entry::LeftOut { site: Some(site), count });
         let ended = Entry::Ended { at: now(), status, frames, tokens, errors };
-        self.writer.end(&self.job, left_out.chain([ended]).collect(), &self.dropped);
+        self.writer.end(&self.job, left_out.chain([ended]).collect());
     }
 }
 

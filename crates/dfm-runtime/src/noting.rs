@@ -1,8 +1,9 @@
 //! What does a site note of a job, for home to hear while it runs?
 
+use std::collections::HashMap;
 use std::mem::take;
 
-use dfm_net::{Counts, Frame, Line, NodeId, Noted, Steps};
+use dfm_net::{Counted, Counts, Frame, Line, NodeId, Noted, Steps};
 
 /// The most that a site notes of a job; what is more is only counted.
 pub const MOST_NOTED: usize = 4096;
@@ -26,6 +27,22 @@ pub(crate) struct Told {
     pub counts: Counts,
 }
 
+/// How often something has happened that is only counted.
+#[derive(Default)]
+pub(crate) struct Number {
+    pub count: u64,
+    pub bytes: u64,
+    pub is_told: bool,
+}
+
+impl Number {
+    /// What is to be told of it, if anything is new.
+    pub fn tell(&mut self, of: &Counted) -> Option<Noted> {
+        let is_told = std::mem::replace(&mut self.is_told, true);
+        (!is_told).then(|| Noted::More { of: of.clone(), count: self.count, bytes: self.bytes })
+    }
+}
+
 /// What is noted of one job at one site.
 pub(crate) struct Noting {
     /// Whether home wants to hear of it.
@@ -34,6 +51,8 @@ pub(crate) struct Noting {
     /// What of it is not for home.
     own: Vec<Noted>,
     left: usize,
+    /// What is only counted.
+    more: HashMap<Counted, Number>,
     lines: usize,
     said: usize,
     /// But for what the engine counts.
@@ -46,8 +65,8 @@ pub(crate) struct Noting {
 impl Noting {
     /// From now on.
     pub fn new(now: f64) -> Self {
-        let (wanted, fresh, own, counts, known) = Default::default();
-        Self { wanted, fresh, own, left: MOST_NOTED, lines: 0, said: 0, counts, told: now, known }
+        let (wanted, fresh, own, more, counts, known) = Default::default();
+        Self { wanted, fresh, own, left: MOST_NOTED, more, lines: 0, said: 0, counts, told: now, known }
     }
 
     /// A call has failed.
@@ -55,13 +74,9 @@ impl Noting {
         self.counts.failed += 1;
     }
 
-    /// A result was sent to another site; `node` says whose, and is not asked where nothing more is noted.
+    /// A result was sent to another site; `node` says whose.
     pub fn sent(&mut self, node: impl FnOnce() -> Option<NodeId>, to: &str, frame: &Frame, at: f64, bytes: u64) {
         self.counts.sent = self.counts.sent.saturating_add(bytes);
-        if self.left == 0 {
-            self.counts.left_out += 1;
-            return;
-        }
         let Some(node) = node() else { return };
         self.note(|| Noted::Sent { node, frame: frame.clone(), to: to.to_owned(), at, bytes });
     }
@@ -81,11 +96,15 @@ impl Noting {
 
     /// Something happened.
     pub fn note(&mut self, noted: impl FnOnce() -> Noted) {
-        if self.left == 0 {
-            self.counts.left_out += 1;
-        } else {
+        if self.left > 0 {
             self.left -= 1;
             self.fresh.push(noted());
+            return;
+        }
+        self.counts.left_out += 1;
+        if let Some((of, bytes)) = Counted::instead_of(noted()) {
+            let number = self.more.entry(of).or_default();
+            *number = Number { count: number.count + 1, bytes: number.bytes.saturating_add(bytes), is_told: false };
         }
     }
 
@@ -104,6 +123,7 @@ impl Noting {
         let counts = Counts { known, done, elements, ..self.counts };
         let is_new = !self.fresh.is_empty() || !self.own.is_empty() || counts != self.known;
         self.known = counts;
+        self.fresh.extend(self.more.iter_mut().filter_map(|(of, number)| number.tell(of)));
         let wanted = self.wanted;
         is_new.then(|| Told { wanted, noted: take(&mut self.fresh), own: take(&mut self.own), counts })
     }

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 
 use bytes::{Bytes, Plain};
 use dfm_net::{
-    Arc, Argument, Block, Carry, Counts, Failure, Frame, Limits, Line, Measured, Net, NodeId, Noted, Outcome, Place,
-    Source, Step, Token, Trace, Transition, WaitingFiring,
+    Arc, Argument, Block, Carry, Counted, Counts, Failure, Frame, Limits, Line, Measured, Net, NodeId, Noted, Outcome,
+    Place, Source, Step, Token, Trace, Transition, WaitingFiring,
 };
 use dfm_runtime::{Call, CallId, Event, Link, NodeAt, Room, STREAM_WINDOW, Site, Wait, Why};
 use dfm_wire::{Buffer, Encoded, Message, Payload, Running, Unfinished};
@@ -339,6 +339,7 @@ fn noted(session: &Session) -> Vec<String> {
                 Noted::Sent { node, to, bytes, .. } => format!("{site}: {node:?} sent {bytes} bytes to {to}"),
                 Noted::Said { node, line, .. } => format!("{site}: {node:?} said {}", line.text),
                 Noted::Came { node, .. } => format!("{site}: {node:?} came"),
+                Noted::More { of, count, bytes } => format!("more at {site}: {of:?} {count} times, {bytes} bytes"),
             });
         }
     }
@@ -407,6 +408,48 @@ fn what_a_site_notes_of_a_job_is_bounded_and_the_rest_counted() {
     }
     let Counts { known, done, failed, sent, .. } = counts(&session, "b");
     assert_eq!((known, done, failed, sent), (5000, 5000, 0, 15_000));
+    // What is not noted one by one is counted by its kind and node.
+    for kind in ["fired", "sent"] {
+        let of_kind = noted.iter().filter(|word| word.starts_with("b: ") && word.contains(kind)).count();
+        let more = most(&noted, "more at b: ", if kind == "fired" { "Done" } else { "Sent" });
+        assert_eq!(of_kind + more, 5000);
+    }
+    let began = noted.iter().filter(|word| word.starts_with("home: ") && word.contains("began")).count();
+    assert_eq!(began + most(&noted, "more at home: ", "Started"), 5000);
+}
+
+/// The largest count of a kind that was told.
+fn most(noted: &[String], site: &str, kind: &str) -> usize {
+    let of_kind = noted.iter().filter_map(|word| word.strip_prefix(site)).filter(|word| word.starts_with(kind));
+    let count = |word: &str| word.split(" times").next()?.rsplit(' ').next()?.parse().ok();
+    of_kind.filter_map(count).max().unwrap_or(0)
+}
+
+#[test]
+fn a_site_counts_its_own_only_and_is_heard_no_more_often_than_it_tells() {
+    let mut session = Session::piped();
+    session.site("home").open(1, "job", chain(Carry::Value(vec![])), &HashMap::new());
+    session.site("home").note(1, None);
+    session.site("home").start(1, &param(b"1"));
+    let node = NodeId::Number;
+    for count in (0..1000).rev() {
+        let forged = vec![
+            Noted::More { of: Counted::Done(node(0)), count: 7, bytes: 0 },
+            Noted::More { of: Counted::Done(NodeId::Name(count.to_string())), count: 7, bytes: 0 },
+            Noted::More { of: Counted::Sent(node(1), "nowhere".into()), count: 7, bytes: u64::MAX },
+            Noted::More { of: Counted::Started, count: 7, bytes: 0 },
+            Noted::More { of: Counted::Came(node(1)), count: 7, bytes: 0 },
+            Noted::More { of: Counted::Done(node(1)), count, bytes: 0 },
+        ];
+        session.site("home").receive_packet("b", &Message::Noted(1, forged, Counts::default()).to_bytes());
+    }
+    session.settle();
+    let expected = ["more at b: Done(Number(1)) 999 times, 0 bytes"];
+    assert!(noted(&session).iter().all(|word| word == expected[0]), "{:?}", noted(&session));
+    session.site("home").stop(1);
+    session.run(append);
+    let more: Vec<String> = noted(&session).into_iter().filter(|word| word.starts_with("more")).collect();
+    assert_eq!(more, expected);
 }
 
 #[test]

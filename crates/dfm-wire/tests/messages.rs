@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use dfm_net::{Block, Counts, Failure, Frame, Line, Measured, Net, NodeId, Noted, Trace, WaitingFiring};
+use dfm_net::{Block, Counted, Counts, Failure, Frame, Line, Measured, Net, NodeId, Noted, Trace, WaitingFiring};
 use dfm_wire::{Buffer, Encoded, Ending, Message, Payload, Running, Unfinished};
 
 fn messages() -> Vec<Message> {
@@ -38,6 +38,14 @@ fn messages() -> Vec<Message> {
         Noted::Said { node: node.clone(), frame: at.clone(), line },
         Noted::Came { node, frame: at, at: 1.5 },
     ];
+    let counted = [
+        Counted::Started,
+        Counted::Done(NodeId::Number(2)),
+        Counted::Failed(NodeId::Number(2)),
+        Counted::Sent(NodeId::Number(2), "home".into()),
+        Counted::Came(NodeId::Name("out".into())),
+    ];
+    let more = counted.map(|of| Noted::More { of, count: 7, bytes: 9 }).into();
     let payloads = [
         Payload::Signal,
         Payload::Value(value.clone()),
@@ -70,6 +78,7 @@ fn messages() -> Vec<Message> {
         Message::Note(2, None),
         Message::Note(2, Some(Trace { id: (7, 8), span: 9, sampled: true })),
         Message::Noted(2, noted, Counts { known: 3, done: 2, failed: 1, elements: 5, sent: 9, left_out: 4 }),
+        Message::Noted(2, more, Counts::default()),
         Message::Start(2, frame.clone(), vec![("age".into(), value.clone())], vec![("kind".into(), failure.clone())]),
         Message::Stop(2, 3),
         Message::Cancel(2),

@@ -87,10 +87,10 @@ fn took(node: &NodeSummary) -> String {
     if node.failed > 0 {
         parts.push(format!("{} failed", node.failed));
     }
-    if node.calls > 0 {
-        parts.push(format!("{} each", shown_seconds(node.seconds / node.calls as f64)));
+    if node.timed > 0 {
+        parts.push(format!("{} each", shown_seconds(node.seconds / node.timed as f64)));
         parts.push(format!("longest {}", shown_seconds(node.longest)));
-        parts.push(format!("waited {} each", shown_seconds(node.waited / node.calls as f64)));
+        parts.push(format!("waited {} each", shown_seconds(node.waited / node.timed as f64)));
     }
     if node.sent > 0 {
         parts.push(format!("sent {}", shown_bytes(node.sent as f64)));

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use dfm_config::registry::{Paths, Registry};
 use dfm_config::{Binding, Federation};
@@ -133,7 +133,9 @@ pub fn job(context: &Context, federation: &str, job: &str, query: &str) -> Answe
         Ok(path) => path,
         Err(refused) => return refused,
     };
-    let seen = format!("{}-{}", facts(&path).0, dfm_events::is_written(&path));
+    let (size, time) = facts(&path);
+    let time = time.and_then(|time| time.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
+    let seen = format!("{size}-{}-{}", time.as_nanos(), dfm_events::is_written(&path));
     if query.strip_prefix("seen=") == Some(&seen) {
         return Answer { status: 204, kind: "application/json", body: vec![] };
     }

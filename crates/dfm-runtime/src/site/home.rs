@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use dfm_net::{Counts, Failure, Frame, Net, NodeId, Noted, Source, Trace, TransitionId};
+use dfm_net::{Counted, Counts, Failure, Frame, Net, NodeId, Noted, Source, Trace, TransitionId};
 use dfm_wire::{Encoded, JobId, Message};
 
 use super::unfinished::{Nets, node_at};
@@ -12,7 +12,7 @@ use super::values::{Packed, in_packet};
 use super::{Job, Site};
 use crate::host::{Event, Host};
 use crate::measure::Measuring;
-use crate::noting::{MOST_LINES, MOST_NOTED, MOST_SAID, TELL};
+use crate::noting::{MOST_LINES, MOST_NOTED, MOST_SAID, Number, TELL};
 use crate::receipt::{Contribution, MOST_TEXT};
 use crate::record::encoded_params;
 
@@ -47,10 +47,34 @@ struct Told {
     /// Bytes of what bodies have said there.
     said: usize,
     counts: Counts,
+    /// What was only counted there.
+    more: HashMap<Counted, Number>,
     /// When an event last had these; earlier ones are not told of again.
     at: f64,
     /// Whether none has had the latest.
     due: bool,
+}
+
+impl Told {
+    /// Takes what was counted out of what was noted: numbers only grow, and there are no more than `most` of them.
+    fn take_more(&mut self, noted: &mut Vec<Noted>, most: usize, is_own: impl Fn(&Counted) -> bool) {
+        noted.retain(|one| {
+            let Noted::More { of, count, bytes } = one else { return true };
+            if is_own(of) && (self.more.len() < most || self.more.contains_key(of)) {
+                let known = self.more.entry(of.clone()).or_default();
+                if *count > known.count || *bytes > known.bytes {
+                    let (count, bytes) = (known.count.max(*count), known.bytes.max(*bytes));
+                    *known = Number { count, bytes, is_told: false };
+                }
+            }
+            false
+        });
+    }
+
+    /// What was counted and no event has had.
+    fn take_untold(&mut self) -> Vec<Noted> {
+        self.more.iter_mut().filter_map(|(of, number)| number.tell(of)).collect()
+    }
 }
 
 /// What a frame of a job begins with at another site.
@@ -205,10 +229,17 @@ impl<H: Host> Site<H> {
         let Some(home) = &mut job.home else { return };
         let Some(net) = home.nets.get(from) else { return };
         let told = home.told.entry(from.to_owned()).or_default();
-        noted.truncate(MOST_NOTED + MOST_LINES - told.noted);
-        told.noted += noted.len();
         let own: HashSet<&NodeId> = net.transitions.iter().map(|transition| transition.step.node()).collect();
         let nets = &home.nets;
+        // It cannot have more to count than each node's calls, good and failed, and each way to another site.
+        let ways = net.transitions.iter().flat_map(|transition| &transition.outputs).filter(|arc| arc.site.is_some());
+        told.take_more(&mut noted, 2 * own.len() + ways.count(), |of| match of {
+            Counted::Done(node) | Counted::Failed(node) => own.contains(node),
+            Counted::Sent(node, to) => own.contains(node) && nets.contains_key(to),
+            Counted::Started | Counted::Came(_) => false,
+        });
+        noted.truncate(MOST_NOTED + MOST_LINES - told.noted);
+        told.noted += noted.len();
         noted.retain_mut(|one| {
             let is_own = one.node().is_some_and(|node| own.contains(node));
             let sound = match one {
@@ -219,7 +250,7 @@ impl<H: Host> Site<H> {
                     told.said <= MOST_SAID
                 }
                 Noted::Sent { to, .. } => nets.contains_key(to),
-                Noted::Started { .. } | Noted::Came { .. } => false,
+                Noted::Started { .. } | Noted::Came { .. } | Noted::More { .. } => false,
             };
             is_own && sound && one.has_times()
         });
@@ -227,6 +258,7 @@ impl<H: Host> Site<H> {
         told.due = noted.is_empty() && now - told.at < TELL;
         if !told.due {
             told.at = now;
+            noted.extend(told.take_untold());
             self.events.push(Event::Noted(id, from.to_owned(), noted, told.counts));
         }
     }
@@ -339,7 +371,7 @@ impl<H: Host> Site<H> {
         if self.jobs.get(&id).is_some_and(done) {
             if let Some(home) = self.jobs.get_mut(&id).and_then(|job| job.home.as_mut()) {
                 let due = home.told.drain().filter(|(_, told)| told.due);
-                self.events.extend(due.map(|(site, told)| Event::Noted(id, site, vec![], told.counts)));
+                self.events.extend(due.map(|(site, mut told)| Event::Noted(id, site, told.take_untold(), told.counts)));
             }
             self.tell_rest(id);
             let mut job = self.remove_job(id);

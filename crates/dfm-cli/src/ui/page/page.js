@@ -183,8 +183,8 @@ function operations(nodes) {
   const head = ["operation", "site", "calls", "failed", "each", "longest", "waited", "sent"];
   const cell = (text, at) => element("td", { class: at > 1 ? "number" : null }, text);
   const row = (node) => element("tr", {}, [node.operation || "(none)", node.provider ? `${node.site}/${node.provider}` : node.site,
-    node.calls.toLocaleString("en"), node.failed.toLocaleString("en"), node.calls ? lasted(node.seconds / node.calls) : "",
-    node.calls ? lasted(node.longest) : "", node.calls ? lasted(node.waited / node.calls) : "", node.sent ? bytes(node.sent) : ""].map(cell));
+    node.calls.toLocaleString("en"), node.failed.toLocaleString("en"), node.timed ? lasted(node.seconds / node.timed) : "",
+    node.timed ? lasted(node.longest) : "", node.timed ? lasted(node.waited / node.timed) : "", node.sent ? bytes(node.sent) : ""].map(cell));
   return element("div", { class: "panel wide", tabindex: "0" }, element("table", {},
     element("thead", {}, element("tr", {}, head.map((text, at) => element("th", { class: at > 1 ? "number" : null, scope: "col" }, text)))),
     element("tbody", {}, nodes.map(row))));
@@ -195,6 +195,8 @@ const short = (count) => {
   const at = count < 1e6 ? [1e3, "k"] : count < 1e9 ? [1e6, "M"] : [1e9, "G"];
   return `${(count / at[0]).toFixed(1)}${at[1]}`;
 };
+
+const exactly = (count) => count.toLocaleString("en");
 
 /** A plan that is drawn once, and told from then on how far it is. */
 function followed(text, name) {
@@ -215,15 +217,15 @@ function followed(text, name) {
     const { label, site, node } = now.plan.steps[at];
     return [element("strong", {}, label), ` at ${site} `, element("small", {}, `(${node})`), " "];
   };
-  const state = (at) => {
+  const state = (at, number = short) => {
     const flow = now.flow.steps[at];
     if (now.plan.steps[at].kind === "other") return [];
     const parts = [];
-    if (flow.done) parts.push(`${short(flow.done)} ${now.plan.steps[at].kind === "yield" ? "came" : "done"}`);
-    if (flow.failed) parts.push(`${short(flow.failed)} failed`);
-    else if (flow.without) parts.push(`${short(flow.without)} without input`);
+    if (flow.done) parts.push(`${number(flow.done)} ${now.plan.steps[at].kind === "yield" ? "came" : "done"}`);
+    if (flow.failed) parts.push(`${number(flow.failed)} failed`);
+    else if (flow.without) parts.push(`${number(flow.without)} without input`);
     if (!now.over && flow.waits_for.length) parts.push("waits");
-    else if (!now.over && flow.ready) parts.push(`${short(flow.ready)} at work`);
+    else if (!now.over && flow.ready) parts.push(`${number(flow.ready)} at work`);
     return parts;
   };
   const look = (at) => {
@@ -249,7 +251,7 @@ function followed(text, name) {
     chosen = at;
     const edges = (mine, other) => now.plan.edges.flatMap((edge, index) => (edge[mine] === at ? [place(index, edge[other])] : []));
     const [needs, gives] = [edges("to", "from"), edges("from", "to")];
-    about.replaceChildren(element("p", {}, named(at), state(at).join(", ")),
+    about.replaceChildren(element("p", {}, named(at), state(at, exactly).join(", ")),
       ...(needs.length ? [element("p", { class: "dim" }, "It needs"), element("ul", {}, needs)] : []),
       ...(gives.length ? [element("p", { class: "dim" }, "It gives to"), element("ul", {}, gives)] : []));
   };
@@ -336,7 +338,7 @@ function job({ summary, timeline, lines, plan, made_fail, follow }, federation) 
       .map(([what, value]) => element("div", {}, element("dt", {}, what), element("dd", {}, value)))),
     !summary.whole && summary.status !== "RUNNING" && element("p", { class: "dim" },
       "The record is not whole: it was cut short, or has lines that this dfm does not know. What it has is shown."),
-    summary.left_out > 0 && element("p", { class: "dim" }, `${counted(summary.left_out, "event")} more than a record holds.`),
+    summary.left_out > 0 && element("p", { class: "dim" }, `${counted(summary.left_out, "event")} more than a record holds: they are counted, and times are of the others.`),
     summary.failures.length > 0 && [element("h2", {}, "What went wrong"), summary.failures.map((failure, at) => story(failure, made_fail[at], plan, lines)),
       more > 0 && element("p", { class: "dim" }, `${counted(more, "more error")}.`)],
     element("h2", {}, "The plan"), follow ? follow.shown : element("p", { class: "dim" }, "The record does not have it: it is of an older dfm, or the plan is too large to be drawn."),
