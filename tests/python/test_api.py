@@ -435,7 +435,7 @@ def test_a_node_costs_the_same_however_many_there_are() -> None:
 def test_a_part_that_a_schemas_model_cannot_have_is_refused_where_it_is_written() -> None:
     with Pipeline():
         found = Find()
-        Compute(value=[found.fieldref("north"), found.fieldref("south").fieldref("anything"), found[0]])
+        Compute(value=[found.fieldref("north"), found.fieldref("south").fieldref("real"), found[0]])
         with pytest.raises(PipelineError) as caught:
             found.fieldref("nort")
         told = str(caught.value)
@@ -445,3 +445,9 @@ def test_a_part_that_a_schemas_model_cannot_have_is_refused_where_it_is_written(
             found.fieldref("x")
         with pytest.raises(PipelineError, match=r"whose fields are attributes: write fieldref\('north'\)"):
             found["north"]
+        with pytest.raises(PipelineError, match=r"the part \.north of the result .* is a number, which has no parts"):
+            found.fieldref("north")["x"]
+        with pytest.raises(PipelineError, match=r"the part \[0\]\.north of the result .* is a number, which has no"):
+            found[0].fieldref("north").fieldref("x")
+        with pytest.raises(PipelineError, match=r"the part \[0\] of the result .* is of the schema Area, which has no"):
+            found[0].fieldref("x")

@@ -18,6 +18,7 @@ from dfm.errors import PipelineError, ValuePipelineError
 
 _NO_DISCOVERY = "asks which values are possible, which only a Pipeline(mode='discovery') does"
 _SCALARS = frozenset((str, int, float, bool, NoneType))
+_NUMBERS = (int, float, bool)
 
 
 class Parameter(NamedTuple):
@@ -74,8 +75,8 @@ class Statement(
             raise PipelineError(f"this {self.dfm_title} belongs to no pipeline", user_line())
         return graph, node
 
-    def dfm_check_part(self, step: Step) -> None:
-        """Refuses a part that its result cannot have; of most results nothing is known.
+    def dfm_check_part(self, path: tuple[Step, ...], step: Step) -> None:
+        """Refuses a part that its result, or the part of it at `path`, cannot have; of most nothing is known.
 
         Raises:
             PipelineError: it cannot.
@@ -217,22 +218,43 @@ class Operation(ResultNode[T_co], frozen=True):
     def dfm_title(self) -> str:
         return self.dfm_operation
 
-    def dfm_check_part(self, step: Step) -> None:
-        """Refuses a part of its result that no value of the schema's class has."""
-        model, (kind, name) = self.dfm_returns, step
+    def dfm_check_part(self, path: tuple[Step, ...], step: Step) -> None:
+        """Refuses a part of its result that no value of the schema's class has, or of one of its fields."""
         # A generator's result is a list of such.
-        if model is None or kind == "index" or model.model_config.get("extra") == "allow":
+        if step[0] == "index" and not path:
             return
-        fields = list(model.model_fields)
-        if kind == "attribute" and (name in fields or hasattr(model, str(name))):
-            return
-        result = f"the result of the {self.dfm_operation} made at {line_of(self)} is of the schema {model.__name__}"
-        if name in fields:
-            raise PipelineError(f"{result}, whose fields are attributes: write fieldref({name!r})", user_line())
-        near = difflib.get_close_matches(str(name), fields, 1)
-        there = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(map(repr, fields)) or 'no fields'}"
-        what = f"attribute {name!r}" if kind == "attribute" else f"element [{name!r}]"
-        raise PipelineError(f"{result}, which has no {what}; {there}", user_line())
+        of: Any = self.dfm_returns
+        for how, field in path[1:] if path and path[0][0] == "index" else path:
+            of = _type_of(of, field) if how == "attribute" else None
+        if (wrong := _refused(of, step)) is not None:
+            way = "".join(f".{field}" if how == "attribute" else f"[{field!r}]" for how, field in path)
+            part = f"the part {way} of " if way else ""
+            result = f"{part}the result of the {self.dfm_operation} made at {line_of(self)}"
+            raise PipelineError(f"{result} is {wrong}", user_line())
+
+
+def _refused(of: Any, step: Step) -> str | None:
+    """Why no value of a type has such a part; nothing where one may."""
+    kind, name = step
+    if kind == "attribute" and hasattr(of, str(name)):
+        return None
+    if of in _NUMBERS:
+        return "a number, which has no parts"
+    if not (isinstance(of, type) and issubclass(of, BaseModel)) or of.model_config.get("extra") == "allow":
+        return None
+    schema, fields = f"of the schema {of.__name__}", list(of.model_fields)
+    if name in fields:
+        return None if kind == "attribute" else f"{schema}, whose fields are attributes: write fieldref({name!r})"
+    near = difflib.get_close_matches(str(name), fields, 1)
+    there = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(map(repr, fields)) or 'no fields'}"
+    what = f"attribute {name!r}" if kind == "attribute" else f"element [{name!r}]"
+    return f"{schema}, which has no {what}; {there}"
+
+
+def _type_of(model: Any, field: int | str) -> Any:
+    """The type that a schema's class gives one of its fields; nothing, where it leaves that open."""
+    known = model.model_fields.get(str(field)) if isinstance(model, type) and issubclass(model, BaseModel) else None
+    return known and known.annotation
 
 
 @cache

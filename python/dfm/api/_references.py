@@ -78,8 +78,7 @@ class Node(Instance, Generic[T_co]):
             step: Step = ("index", sel)
         else:
             step = ("key" if issubs else "attribute", sel)
-        if not path:
-            node.dfm_check_part(step)
+        node.dfm_check_part(path, step)
         return NodeRef(node, (*path, step))
 
     def __getitem__(self, key: int | str) -> "NodeRef":
