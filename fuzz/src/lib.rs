@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use dfm_net::{Comparison, Failure, Form, Net, Outcome, Selector, Step, Value, Wrong};
 use dfm_plan::{FedInfo, Options, Pipeline, plan_and_estimate};
-use dfm_runtime::{Call, Host, Incoming, Leaving, Outgoing, Site, TransferError};
+use dfm_runtime::{Call, Event, Host, Incoming, Leaving, Outgoing, Site, TransferError};
 
 const FEDERATION: &str = include_str!("../../tests/python/small/federation.dfm.yaml");
 /// The configurations that it refers to.
@@ -154,12 +154,12 @@ impl Host for Plainly {
 }
 
 /// Has some of the calls that are due end in ways of which `how` chooses, and forgets what happened.
-pub fn turn(site: &mut Site<Plainly>, how: u8) {
+pub fn turn(site: &mut Site<Plainly>, how: u8) -> Vec<Event<Plain>> {
     for _ in 0..16 {
         let Some(call) = site.next_call() else { break };
         run(site, &call, how);
     }
-    site.take_events();
+    site.take_events()
 }
 
 fn run(site: &mut Site<Plainly>, call: &Call<Plain>, how: u8) {

@@ -2,6 +2,7 @@
 
 import enum
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Final, Self, final
 
 from typing_extensions import Buffer
@@ -101,6 +102,68 @@ class JobRecord:
     def add(self, notes: Notes, happened: Happened) -> None: ...
     def failed(self, failure: Failure, line: str | None) -> None: ...
     def end(self, status: str, frames: int, tokens: int, errors: int) -> None: ...
+
+@final
+class CameTo:
+    """What has come of a call at home."""
+
+    __match_args__: Final = ("transition", "frame", "kind", "value", "failure")
+    def __new__(
+        cls, transition: int, frame: tuple[int, ...], kind: str, value: Any, failure: Failure | None
+    ) -> Self: ...
+    @property
+    def transition(self) -> int:
+        """The number of what has fired."""
+    @property
+    def frame(self) -> tuple[int, ...]:
+        """The frame's numbers."""
+    @property
+    def kind(self) -> str:
+        """`item`, `value`, `streamed`, `failed`, `found` or `not-found`."""
+    @property
+    def value(self) -> Any:
+        """The value, a generator's items where they are needed as a list, or a cache's key."""
+    @property
+    def failure(self) -> Failure | None:
+        """The error."""
+
+@final
+class Recorder:
+    """Writes what happens in a job to a file."""
+
+    def __new__(
+        cls,
+        path: str | Path,
+        values: str,
+        api_version: str,
+        package: str,
+        job: str,
+        pipeline: str,
+        target: str,
+        homesite: str,
+        params: list[str],
+        plan: Plan,
+    ) -> Self: ...
+    def packet(self, site: str, packet: bytes) -> None: ...
+    def add_noted(self, notes: Notes, happened: Happened) -> None: ...
+    def failed(self, failure: Failure, line: str | None) -> None: ...
+    def end(self, status: str, frames: int, tokens: int, errors: int) -> None: ...
+
+@final
+class Recording:
+    """A recording that somebody has made."""
+
+    def __new__(cls, path: str | Path) -> Self: ...
+    @property
+    def beginning(self) -> str:
+        """Its first line, as JSON."""
+    @property
+    def only_told(self) -> str | None:
+        """Why it cannot be run but only told."""
+    @property
+    def whole(self) -> bool:
+        """Whether it goes on to the job's end."""
+    def lines(self) -> list[tuple[str, bytes | None]]: ...
 
 @final
 class Setup:
@@ -298,6 +361,22 @@ class Noted:
     @property
     def happened(self) -> Happened:
         """What it has noted."""
+
+@final
+class Kept:
+    """At home, of a job that is kept: a packet that began it or came from elsewhere, or what a call has come to."""
+
+    __match_args__: Final = ("job", "site", "packet")
+    def __new__(cls, job: int, site: str, packet: bytes) -> Self: ...
+    @property
+    def job(self) -> int:
+        """The job's number."""
+    @property
+    def site(self) -> str:
+        """The site that said it."""
+    @property
+    def packet(self) -> bytes:
+        """What it said, with what came beside it."""
 
 @final
 class Traced:
@@ -539,7 +618,7 @@ class NodeAt:
     def label(self) -> str:
         """Its operation, or what else it is."""
 
-JobEvent = Opened | Yielded | Items | Failed | StreamEnded | Reported | Measured | Receipt | Asks | Noted | Ended
+JobEvent = Opened | Yielded | Items | Failed | StreamEnded | Reported | Measured | Receipt | Asks | Noted | Kept | Ended
 """What the application may hear of a job."""
 HomeEvent = JobEvent | Checked | Answered | Cancelled
 """What only the homesite acts on."""
@@ -743,6 +822,12 @@ class Site:
     def consumed(self, job: int, transition: int, frame: list[int], count: int) -> None: ...
     def keep_record(self) -> None: ...
     def replay(self, history: list[tuple[str, bytes]]) -> list[str]: ...
+    def keep_job(self, job: int) -> None: ...
+    def repeat(self, site: str, packet: bytes) -> None: ...
+    def came_to(self, packet: bytes) -> CameTo | None: ...
+    def parameters(self, packet: bytes) -> dict[str, Any] | None: ...
+    def firing(self, call: int) -> tuple[int, tuple[int, ...]] | None: ...
+    def node(self, job: int, transition: int) -> tuple[int | str, str | None] | None: ...
     def leave(self, job: int) -> None: ...
     def say_bye(self, site: str) -> None: ...
 

@@ -9,6 +9,7 @@ import gc
 import json
 import os
 import subprocess
+import sys
 import weakref
 from pathlib import Path
 
@@ -54,6 +55,20 @@ def test_flare_gives_the_tokens_that_local_gives(shared, flare, fed, case):
     expected = tokens(shared, fed, case)
     assert len(expected[1]) > 1
     assert tokens(flare, fed, case) == expected
+
+
+def test_a_job_is_recorded_and_run_again_without_its_federation(flare, fed, small, tmp_path):
+    def pipeline():
+        Yield(value=fed.Echo(value=fed.Add(a=PlaceParam(place="a"), site="east"), site="home"), place="out")
+
+    job = flare.execute(written(pipeline), {"a": 1}, record=tmp_path / "job.jsonl")
+    assert job.results("out") == [2]
+    job.check_recorded()
+    line = [sys.executable, "-m", "dfm._command.replay", str(tmp_path / "job.jsonl"), "text", ""]
+    done = subprocess.run(line, cwd=small, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "out [0] from home: 2" in done.stdout.splitlines()
+    assert done.stdout.splitlines()[-1].startswith("as then: 1 call at home, 1 came to what it had come to")
 
 
 def test_discovery_finds_what_it_finds_on_local(shared, flare, fed):

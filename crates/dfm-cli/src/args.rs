@@ -259,6 +259,8 @@ pub enum Fed {
     Import(Import),
     /// Run a pipeline or a script on a federation.
     Submit(Submit),
+    /// Run a job again that `submit --record` has kept: the application's site really, the others by what they answered.
+    Replay(Replay),
     /// Say where each node of a pipeline would run, why, and what else it could cost; nothing runs.
     Plan(Plan),
     /// Say what a run of a pipeline would be like, on a network of any size; nothing runs.
@@ -726,6 +728,12 @@ pub struct Submit {
     /// Have the sites account for what they contribute, and save that receipt in this file, for `dfm jobs verify`.
     #[arg(long, value_name = "FILE")]
     pub receipt: Option<PathBuf>,
+    /// Keep what the job is given, what the sites answer and what happens in this file, for `dfm fed replay`.
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+    /// What of the values is kept there: themselves, their digests and sizes, or their sizes alone.
+    #[arg(long, value_name = "VALUES", default_value = "full", requires = "record")]
+    pub record_values: RecordValues,
     /// With `--target local`: make an error of what Flare would refuse, which is only warned about otherwise.
     #[arg(long)]
     pub strict: bool,
@@ -739,6 +747,35 @@ pub struct Submit {
     /// Passed on untouched.
     #[arg(last = true)]
     pub args: Vec<OsString>,
+}
+
+/// What of a job's values is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RecordValues {
+    /// The values, so that it can be run again.
+    Full,
+    /// Their digests and sizes.
+    Hash,
+    /// Their sizes alone.
+    None,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Replay {
+    /// What `dfm fed submit --record` has written.
+    pub file: PathBuf,
+    /// The federation [default: the one with the code package of which the file is].
+    #[arg(long, short, value_name = "NAME", add = ArgValueCandidates::new(federations))]
+    pub federation: Option<String>,
+    /// On a terminal, ask before each step.
+    #[arg(long, conflicts_with = "tell")]
+    pub step: bool,
+    /// Stop in Python's debugger where an operation of the application's site begins, and where one fails.
+    #[arg(long, conflicts_with = "tell")]
+    pub pdb: bool,
+    /// Only tell what happened; nothing runs, and no federation is needed.
+    #[arg(long)]
+    pub tell: bool,
 }
 
 fn parameter(text: &str) -> Result<(String, Value), &'static str> {

@@ -19,6 +19,7 @@ mod network;
 mod plan;
 mod planned;
 pub mod poc;
+mod replay;
 mod simulate;
 mod site;
 mod submit;
@@ -145,6 +146,7 @@ pub fn run(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Fed(Fed::Plan(args)) => plan::run(context, &args),
         Command::Fed(Fed::Simulate(args)) => simulate::run(context, &args),
         Command::Fed(Fed::Submit(args)) => submit::run(context, &args),
+        Command::Fed(Fed::Replay(args)) => replay::run(context, &args),
         Command::Site(command) => site::run(context, &command),
         Command::Jobs(command) => jobs::run(context, command),
         Command::Ui(args) => ui::run(context, &args),

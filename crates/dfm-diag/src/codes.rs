@@ -1078,6 +1078,30 @@ pub static CODES: &[Code] = &[
     code("registry-unknown-key", "A federation's entry has no such key.", "`config_pat: …`", "Correct the spelling."),
     code("registry-wrong-type", "A value of the registry is no path.", "`config_path: 3`", "Write it in quotes."),
     code(
+        "replay-no-recording",
+        "The file is none that `dfm fed submit --record` has written, or it was damaged.",
+        "`dfm fed replay results.json`",
+        "Name the recording; have one that was damaged on its way sent again.",
+    ),
+    code(
+        "replay-other-federation",
+        "The recording is of a job of another federation, or of one whose application's site is not there any more.",
+        "`dfm fed replay bug.jsonl --federation shop`, where the job ran in `weather`",
+        "Replay it where its federation is configured; `--tell` needs none.",
+    ),
+    code(
+        "replay-unreadable",
+        "The file to be replayed is not there, or cannot be read.",
+        "`dfm fed replay nowhere.jsonl`",
+        "Correct the path.",
+    ),
+    code(
+        "replay-version",
+        "The recording has a version of the format that this dfm does not read.",
+        "a file from a newer dfm",
+        "Replay it with the version of dfm that has recorded it.",
+    ),
+    code(
         "simulate-lost-home",
         "The application's own site is lost in a simulation, which would be its end.",
         "`lost_at: 3` at the homesite",
@@ -1161,6 +1185,12 @@ pub static CODES: &[Code] = &[
         "A script was to have a receipt, and only a pipeline has one.",
         "`dfm fed submit shop --receipt r.json script a.sh`",
         "Leave `--receipt` out; use `execute(…, receipt=True)` in the script.",
+    ),
+    code(
+        "submit-record-script",
+        "A script was to be recorded, and only a pipeline can be.",
+        "`dfm fed submit shop --record bug.jsonl script a.sh`",
+        "Leave `--record` out; use `execute(…, record=FILE)` in the script.",
     ),
     code(
         "submit-save",

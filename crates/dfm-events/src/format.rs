@@ -340,18 +340,26 @@ impl Entry {
         }
     }
 
-    /// Whether its times are such as a clock gives.
-    pub fn has_times(&self) -> bool {
+    /// When it happened; 0 for what has no time.
+    pub fn at(&self) -> f64 {
         match self {
-            Self::Fired { at, seconds, waited, .. } => is_time(*at) && is_time(*seconds) && is_time(*waited),
             Self::Started { at, .. }
+            | Self::Fired { at, .. }
             | Self::Sent { at, .. }
             | Self::Came { at, .. }
             | Self::Error { at, .. }
             | Self::Resumed { at }
-            | Self::Ended { at, .. } => is_time(*at),
-            Self::Said { line, .. } => is_time(line.at),
-            Self::More { .. } | Self::LeftOut { .. } => true,
+            | Self::Ended { at, .. } => *at,
+            Self::Said { line, .. } => line.at,
+            Self::More { .. } | Self::LeftOut { .. } => 0.0,
+        }
+    }
+
+    /// Whether its times are such as a clock gives.
+    pub fn has_times(&self) -> bool {
+        match self {
+            Self::Fired { seconds, waited, .. } => is_time(self.at()) && is_time(*seconds) && is_time(*waited),
+            _ => is_time(self.at()),
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use dfm_net::{NodeId, Token};
 use dfm_runtime::{Event, Wait, Why};
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 use pyo3::{IntoPyObjectExt, PyTypeInfo};
 
 use crate::classes::{any_of, classes};
@@ -135,6 +135,16 @@ classes! {
         notes: Py<Notes>,
         /// What it has noted.
         happened: Py<Happened>,
+    }
+
+    /// At home, of a job that is kept: a packet that began it or came from elsewhere, or what a call has come to.
+    Kept {
+        /// The job's number.
+        job: u64,
+        /// The site that said it.
+        site: String,
+        /// What it said, with what came beside it.
+        packet: Py<PyBytes>,
     }
 
     /// At a site that notes all jobs: its application has this job in a trace.
@@ -293,6 +303,7 @@ pub fn choices(py: Python<'_>) -> PyResult<[(&'static str, Bound<'_, PyAny>); 5]
         Receipt::type_object(py),
         Asks::type_object(py),
         Noted::type_object(py),
+        Kept::type_object(py),
         Ended::type_object(py),
     ])?;
     let home =
@@ -373,6 +384,9 @@ fn one(py: Python<'_>, event: Event<Object>) -> PyResult<Bound<'_, PyAny>> {
         Event::Noted(job, site, noted, counts) => {
             let notes = Py::new(py, Notes { site, counts })?;
             Noted { job, notes, happened: Py::new(py, Happened(Arc::new(noted)))? }.into_bound_py_any(py)
+        }
+        Event::Kept(job, site, packet) => {
+            Kept { job, site, packet: PyBytes::new(py, &packet).unbind() }.into_bound_py_any(py)
         }
         Event::Ended(job) => Ended { job }.into_bound_py_any(py),
         Event::Traced(job, dfm_net::Trace { id, span, sampled }) => {

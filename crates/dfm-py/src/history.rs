@@ -227,6 +227,7 @@ impl JobRecord {
     }
 }
 
-fn now() -> f64 {
+/// Seconds since 1970.
+pub fn now() -> f64 {
     UNIX_EPOCH.elapsed().map_or(0.0, |since| since.as_secs_f64())
 }

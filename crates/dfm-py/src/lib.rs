@@ -9,6 +9,7 @@ mod keeper;
 mod measurement;
 mod plan;
 mod policy;
+mod recording;
 mod rules;
 mod site;
 mod sums;
@@ -33,7 +34,7 @@ mod _native {
     use crate::calls::{Call, Found, NotFound, Tries};
     #[pymodule_export]
     use crate::events::{
-        Abandoned, Answered, Asks, Bye, Cancelled, Check, Checked, Closed, Ended, Failed, Failure, GoOn, Items,
+        Abandoned, Answered, Asks, Bye, Cancelled, Check, Checked, Closed, Ended, Failed, Failure, GoOn, Items, Kept,
         Measured, Needs, NodeAt, Noted, Opened, Over, Receipt, Reported, Runs, Series, Setup, StreamEnded, Trace,
         Traced, Unfinished, Warned, Yielded,
     };
@@ -47,6 +48,8 @@ mod _native {
     use crate::plan::{Plan, plan};
     #[pymodule_export]
     use crate::policy::{deciding_rules, is_like, read_policy};
+    #[pymodule_export]
+    use crate::recording::{CameTo, Recorder, Recording};
     #[pymodule_export]
     use crate::rules::{PlaceUse, out_of_block, place_conflict, same_api};
     #[pymodule_export]

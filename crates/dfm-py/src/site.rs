@@ -22,6 +22,7 @@ use crate::buffers::{Held as HeldBytes, Memory};
 use crate::calls::{self, Call};
 use crate::events::{self, Trace, Unfinished};
 use crate::plan::Plan;
+use crate::recording::{self, CameTo};
 use crate::values;
 
 /// What tokens carry: the Python object itself, and of one that came from another site the room that it takes here.
@@ -130,7 +131,7 @@ fn uncarried(py: Python<'_>, error: &PyErr) -> TransferError {
 }
 
 /// The SHA-256 of a value's bytes, in hexadecimal digits.
-fn digest<'a>(py: Python<'_>, parts: impl Iterator<Item = &'a [u8]>) -> PyResult<String> {
+pub fn digest<'a>(py: Python<'_>, parts: impl Iterator<Item = &'a [u8]>) -> PyResult<String> {
     let sum = py.import(intern!(py, "hashlib"))?.call_method0(intern!(py, "sha256"))?;
     for part in parts {
         // A copy of a piece at a time takes little memory.
@@ -275,6 +276,12 @@ type StreamsTo = (Py<PyAny>, Vec<u32>, Vec<Option<String>>);
 
 /// A node, its operation and its provider.
 type Called = (Py<PyAny>, String, Option<String>);
+
+/// A transition and a frame.
+type Firing = (u32, Py<PyTuple>);
+
+/// A node, and its operation if it has one.
+type Named = (Py<PyAny>, Option<String>);
 
 /// A job, a node and a frame.
 type Origin = (u64, Py<PyAny>, Py<PyTuple>);
@@ -621,6 +628,42 @@ impl Site {
             .map(|(from, packet)| Ok((from.as_str(), HeldBytes::new(packet)?)))
             .collect::<PyResult<_>>()?;
         Ok(self.site.replay(history.iter().map(|(from, packet)| (*from, packet.as_ref()))))
+    }
+
+    /// At home: has a job kept, before it is opened: `Kept` events have what `repeat` needs of it.
+    fn keep_job(&mut self, job: u64) {
+        self.site.keep_job(job);
+    }
+
+    /// At home: does what a packet says that was kept: begins its job, or takes what another site has sent. Calls of this
+    /// site are due again.
+    fn repeat(&mut self, site: &str, packet: &[u8]) {
+        self.site.repeat(site, packet);
+    }
+
+    /// At home: what a call here had come to, if that is what a packet says that was kept.
+    fn came_to(&mut self, py: Python<'_>, packet: &[u8]) -> PyResult<Option<CameTo>> {
+        let came = self.site.came_to(packet).map_err(|why| PyValueError::new_err(why.to_string()))?;
+        came.map(|came| recording::came_to(py, came)).transpose()
+    }
+
+    /// At home: the parameters of a frame, if that is what a packet says that was kept.
+    fn parameters(&mut self, packet: &[u8]) -> PyResult<Option<HashMap<String, Py<PyAny>>>> {
+        let params = self.site.parameters(packet).map_err(|why| PyValueError::new_err(why.to_string()))?;
+        Ok(params.map(|params| params.into_iter().map(|(name, value)| (name, value.0)).collect()))
+    }
+
+    /// What a running call is of: its transition and its frame.
+    fn firing(&self, py: Python<'_>, call: u64) -> PyResult<Option<Firing>> {
+        let Some((transition, frame)) = self.site.firing(call) else { return Ok(None) };
+        Ok(Some((transition, events::levels(py, frame)?)))
+    }
+
+    /// Which node a transition of a job here is of, if it has one, with its operation.
+    fn node(&self, py: Python<'_>, job: u64, transition: u32) -> PyResult<Option<Named>> {
+        let net = self.site.net(job);
+        let Some(of) = net.and_then(|net| net.transitions.get(transition as usize)) else { return Ok(None) };
+        Ok(Some((events::named(py, of.step.node().clone())?, of.step.operation().map(str::to_owned))))
     }
 
     /// At home: forgets a job here, and lets the other sites go on with it.

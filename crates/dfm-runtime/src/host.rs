@@ -226,6 +226,9 @@ pub enum Event<V> {
     Noted(JobId, String, Vec<Noted>, Counts),
     /// At a site that notes all jobs: its application has this job in a trace.
     Traced(JobId, Trace),
+    /// At home, of a job that is [kept](crate::Site::keep_job): a packet that began it or that another site has sent, or
+    /// what a call here has come to, with the site that said it.
+    Kept(JobId, String, Vec<u8>),
     /// At home: every site has done what there was to do.
     Ended(JobId),
     /// Nothing of this job is called here any more.

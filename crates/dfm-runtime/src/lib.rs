@@ -9,6 +9,7 @@ mod due;
 mod held;
 mod host;
 mod keeper;
+mod kept;
 mod limits;
 mod link;
 mod measure;
@@ -28,10 +29,12 @@ pub use host::{
     Call, CallId, Event, Host, Incoming, Leaving, NodeAt, Outgoing, Part, Room, TransferError, Wait, Why, Yielded,
 };
 pub use keeper::{Keeper, Packet, Progress};
+pub use kept::{KeptPacket, kept_packet};
 pub use limits::Limits;
 pub use link::Link;
 pub use memory_pool::MemoryPool;
 pub use receipt::{Contribution, Goal, Passed};
+pub use record::{Came, CameTo, Parameters};
 pub use segment::{Received, raise_descriptors};
 pub use site::{STREAM_WINDOW, Site, read_answer};
 

@@ -7,10 +7,12 @@
 use std::collections::{HashMap, HashSet};
 use std::mem;
 
-use dfm_net::{Net, Outcome, Unsound, check_alone, check_whole};
-use dfm_wire::{Buffer, Encoded, Ending, JobId, Message};
+use bytes::Bytes;
+use dfm_net::{Frame, Net, Outcome, TransitionId, Unsound, check_alone, check_whole};
+use dfm_wire::{Buffer, Encoded, Ending, JobId, Message, Payload};
 
-use crate::host::{Event, Host};
+use crate::host::{CallId, Event, Host, TransferError};
+use crate::segment::Received;
 use crate::site::{Arrived, Running, Site, in_packet, received};
 
 /// Parameters of fewer bytes are kept in any case.
@@ -22,12 +24,46 @@ impl<H: Host> Site<H> {
         self.record = Some(vec![]);
     }
 
+    /// At home: from now on [`Event::Kept`] has what [`Site::repeat`] needs of a job. Said before it is opened.
+    pub fn keep_job(&mut self, id: JobId) {
+        self.kept.insert(id);
+    }
+
+    /// Whether anybody keeps what happens in a job.
+    pub(crate) fn is_kept(&self, id: JobId) -> bool {
+        self.record.is_some() || self.kept.contains(&id)
+    }
+
     /// Notes what happens, if anybody keeps it. What cannot be encoded is not noted.
-    pub(crate) fn keep(&mut self, what: impl FnOnce(&mut H) -> Option<Message>) {
-        if let Some(record) = &mut self.record
-            && let Some(message) = what(&mut self.host)
-        {
-            record.push(message.to_bytes());
+    pub(crate) fn keep(&mut self, id: JobId, what: impl FnOnce(&mut H) -> Option<Message>) {
+        if !self.is_kept(id) {
+            return;
+        }
+        let Some(message) = what(&mut self.host) else { return };
+        let packet = message.to_bytes();
+        if self.kept.contains(&id) {
+            self.events.push(Event::Kept(id, self.name().to_owned(), packet.clone()));
+        }
+        if let Some(record) = &mut self.record {
+            record.push(packet);
+        }
+    }
+
+    /// Notes what another site has said of a job, if that is kept; what came beside its packet is in it then.
+    pub(crate) fn keep_arrived(&mut self, from: &str, message: &Message, beside: &[Received]) {
+        if self.kept.is_empty() {
+            return;
+        }
+        let id = match message {
+            Message::Token(job, ..)
+            | Message::Item(job, ..)
+            | Message::Done(job)
+            | Message::Report(job, _)
+            | Message::Refused(job, _) => *job,
+            _ => return,
+        };
+        if self.kept.contains(&id) {
+            self.events.push(Event::Kept(id, from.to_owned(), whole(message, beside).to_bytes()));
         }
     }
 
@@ -50,35 +86,21 @@ impl<H: Host> Site<H> {
                 continue;
             }
             match message {
-                Message::Plan(job, name, nets) => match refused(&nets) {
-                    None => gone = self.open_at_all(job, &name, nets, &HashMap::new()),
-                    Some(wrong) => {
-                        let message = format!("what was kept of this job is no plan: {wrong}");
-                        self.fail(job, None, None, "PlanRefusedError", message);
-                        self.events.push(Event::Ended(job));
-                    }
-                },
-                Message::Input(job, params) => {
-                    let params: HashMap<String, H::Value> =
-                        params.into_iter().filter_map(|(name, value)| Some((name, self.recorded(value)?))).collect();
-                    self.start(job, &params);
-                }
-                Message::Stop(job, _) => self.stop(job),
                 Message::Made(job, transition, frame, value) => {
                     let call = self.due.find(job, transition, &frame);
-                    if let (Some(call), Some(value)) = (call, self.recorded(value)) {
+                    if let (Some(call), Ok(value)) = (call, self.recorded(value)) {
                         self.item(call, &value);
                     }
                 }
                 Message::Ended(job, transition, frame, ending) => {
                     if let Some(call) = self.due.find(job, transition, &frame)
-                        && let Some(outcome) = self.recorded_outcome(ending)
+                        && let Ok(outcome) = self.recorded_outcome(ending)
                     {
                         self.due.remove(job, call);
                         self.complete(call, outcome);
                     }
                 }
-                _ => {}
+                message => gone.extend(self.begin_again(message)),
             }
         }
         for call in self.due.waiting() {
@@ -90,18 +112,96 @@ impl<H: Host> Site<H> {
         gone
     }
 
+    /// At home: does what a packet says that was kept of a job: begins it, or takes what another site has sent, which
+    /// need not be there. Calls of this site are due again, and nothing waits for those that take their results. What they
+    /// had come to is not done: [`Site::came_to`] reads it.
+    pub fn repeat(&mut self, from: &str, packet: &[u8]) {
+        self.repeats = true;
+        let Ok(message) = Message::from_bytes(packet) else { return };
+        if from != self.name() {
+            if self.may_say(from, &message) {
+                self.handle(Arrived { from: from.to_owned(), message, buffers: vec![] });
+            }
+            return;
+        }
+        if let Message::Plan(job, _, nets) = &message {
+            // Calls that run are of the first plan.
+            if !self.kept.insert(*job) {
+                return;
+            }
+            for net in nets.iter().filter(|net| net.site != from) {
+                self.add_pipe(&net.site);
+            }
+        }
+        self.begin_again(message);
+    }
+
+    /// At home: what a call here had come to, if that is what a packet says that was kept.
+    ///
+    /// # Errors
+    /// Why a value in it cannot be had here.
+    pub fn came_to(&mut self, packet: &[u8]) -> Result<Option<CameTo<H::Value>>, TransferError> {
+        let Ok(message) = Message::from_bytes(packet) else { return Ok(None) };
+        let (transition, frame, ending) = match message {
+            Message::Made(_, transition, frame, value) => (transition, frame, Err(value)),
+            Message::Ended(_, transition, frame, ending) => (transition, frame, Ok(ending)),
+            _ => return Ok(None),
+        };
+        let came = match ending {
+            Ok(ending) => Came::End(self.recorded_outcome(ending)?),
+            Err(item) => Came::Item(self.recorded(item)?),
+        };
+        Ok(Some(CameTo { transition, frame, came }))
+    }
+
+    /// At home: the parameters of a frame, if that is what a packet says that was kept.
+    ///
+    /// # Errors
+    /// Why one of them cannot be had here.
+    pub fn parameters(&mut self, packet: &[u8]) -> Result<Option<Parameters<H::Value>>, TransferError> {
+        let Ok(Message::Input(_, params)) = Message::from_bytes(packet) else { return Ok(None) };
+        params.into_iter().map(|(name, value)| Ok((name, self.recorded(value)?))).collect::<Result<_, _>>().map(Some)
+    }
+
+    /// What a running call is of: a transition, in a frame.
+    pub fn firing(&self, call: CallId) -> Option<(TransitionId, &Frame)> {
+        self.running.get(&call).map(|running| (running.transition, &running.frame))
+    }
+
+    /// Does what home's own record says but for its calls. Returns the sites that have no link.
+    fn begin_again(&mut self, message: Message) -> Vec<String> {
+        match message {
+            Message::Plan(job, name, nets) => match refused(&nets) {
+                None => return self.open_at_all(job, &name, nets, &HashMap::new()),
+                Some(wrong) => {
+                    let message = format!("what was kept of this job is no plan: {wrong}");
+                    self.fail(job, None, None, "PlanRefusedError", message);
+                    self.events.push(Event::Ended(job));
+                }
+            },
+            Message::Input(job, params) => {
+                let params: HashMap<String, H::Value> =
+                    params.into_iter().filter_map(|(name, value)| Some((name, self.recorded(value).ok()?))).collect();
+                self.start(job, &params);
+            }
+            Message::Stop(job, _) => self.stop(job),
+            _ => {}
+        }
+        vec![]
+    }
+
     /// At home: forgets a job here, and lets the other sites go on with it.
     pub fn leave(&mut self, id: JobId) {
         self.abandon(id);
     }
 
-    fn recorded(&mut self, value: Encoded) -> Option<H::Value> {
-        let value = received(value, &mut std::iter::empty()).ok()?;
-        self.host.decode(value, "").ok()
+    fn recorded(&mut self, value: Encoded) -> Result<H::Value, TransferError> {
+        let value = received(value, &mut std::iter::empty())?;
+        self.host.decode(value, "")
     }
 
-    fn recorded_outcome(&mut self, ending: Ending) -> Option<Outcome<H::Value>> {
-        Some(match ending {
+    fn recorded_outcome(&mut self, ending: Ending) -> Result<Outcome<H::Value>, TransferError> {
+        Ok(match ending {
             Ending::Value(value) => Outcome::Value(self.recorded(value)?),
             Ending::Streamed(None) => Outcome::Streamed(None),
             Ending::Streamed(Some(list)) => Outcome::Streamed(Some(self.recorded(list)?)),
@@ -110,6 +210,27 @@ impl<H: Host> Site<H> {
             Ending::NotFound(key) => Outcome::NotFound(self.recorded(key)?),
         })
     }
+}
+
+/// Values by the names of their parameters.
+pub type Parameters<V> = Vec<(String, V)>;
+
+/// What a call at home has come to, or an item that it has made.
+pub struct CameTo<V> {
+    /// What has fired.
+    pub transition: TransitionId,
+    /// In which frame.
+    pub frame: Frame,
+    /// What it has come to.
+    pub came: Came<V>,
+}
+
+/// What has come of a call.
+pub enum Came<V> {
+    /// One of its items.
+    Item(V),
+    /// Its end.
+    End(Outcome<V>),
 }
 
 /// Why nets that somebody else has kept are none that this home can have begun a job with.
@@ -154,6 +275,22 @@ pub(crate) fn ended<H: Host>(host: &mut H, call: &Running, outcome: &Outcome<H::
         Outcome::NotFound(key) => Ending::NotFound(encoded(host, key)?),
     };
     Some(Message::Ended(call.job, call.transition, call.frame.clone(), ending))
+}
+
+/// A message with what came beside its packet, as far as that came.
+fn whole(message: &Message, beside: &[Received]) -> Message {
+    let mut message = message.clone();
+    let mut beside = beside.iter();
+    if let Message::Token(_, _, _, Payload::Value(value)) | Message::Item(_, _, _, value) = &mut message {
+        for buffer in &mut value.buffers {
+            if matches!(buffer, Buffer::Segment { .. })
+                && let Some(segment) = beside.next()
+            {
+                *buffer = Buffer::Inline(Bytes::copy_from_slice(segment.bytes()));
+            }
+        }
+    }
+    message
 }
 
 fn encoded<H: Host>(host: &mut H, value: &H::Value) -> Option<Encoded> {

@@ -73,6 +73,10 @@ pub struct Site<H: Host> {
     released: Released,
     /// What is to be kept of this home's doings, where a keeper is there for it.
     pub(crate) record: Option<Vec<Vec<u8>>>,
+    /// At home: the jobs of which [`Event::Kept`] tells, until they are over.
+    pub(crate) kept: HashSet<JobId>,
+    /// Whether it repeats what was kept, so that no other site takes what it sends.
+    pub(crate) repeats: bool,
 }
 
 struct Job<V> {
@@ -146,6 +150,8 @@ impl<H: Host> Site<H> {
             written: None,
             released: Released::new(),
             record: None,
+            kept: HashSet::new(),
+            repeats: false,
         }
     }
 
@@ -238,7 +244,9 @@ impl<H: Host> Site<H> {
     pub fn lose(&mut self, site: &str, message: &str) {
         let jobs: Vec<JobId> = self.jobs.keys().copied().collect();
         for id in jobs {
-            self.refused(site, id, lost(site, message));
+            let failure = lost(site, message);
+            self.keep_arrived(site, &Message::Refused(id, failure.clone()), &[]);
+            self.refused(site, id, failure);
         }
     }
 
@@ -386,6 +394,7 @@ impl<H: Host> Site<H> {
             return;
         }
         let Arrived { from, message, buffers } = arrived;
+        self.keep_arrived(&from, &message, &buffers);
         let sent = match &message {
             Message::Token(job, place, frame, payload) => Some((*job, *place, frame, kind_of(payload))),
             Message::Item(job, place, frame, _) => Some((*job, *place, frame, Kind::Item)),
@@ -616,6 +625,7 @@ impl<H: Host> Site<H> {
             self.tell_rest(id);
         }
         let job = self.jobs.remove(&id)?;
+        self.kept.remove(&id);
         if self.jobs.is_empty() {
             self.pool.rest();
         }
@@ -647,7 +657,7 @@ impl<H: Host> Site<H> {
         let Some(running) = self.running.remove(&call) else { return };
         self.due.end(call);
         if running.recorded {
-            self.keep(|host| ended(host, &running, &outcome));
+            self.keep(running.job, |host| ended(host, &running, &outcome));
         }
         let Some(job) = self.jobs.get_mut(&running.job) else { return };
         job.streams.retain(|_, stream| *stream != call);

@@ -1,9 +1,10 @@
 """What does `dfm fed submit NAME pipeline PATH` run?
 
-The command calls `main` in a process of its own with everything decided: PATH FORMAT OUTPUT MEASURE RECEIPT PARAMS
-[ARGUMENT…] in `sys.argv`, FORMAT being `text`, `quiet` for text without what is about progress, or `json`, OUTPUT the
-folder for results or empty, MEASURE empty or, for a job that is measured, JSON with the files for its picture and its
-costs, or null, RECEIPT the file for its receipt or empty, and PARAMS a JSON object.
+The command calls `main` in a process of its own with everything decided: PATH FORMAT OUTPUT MEASURE RECEIPT RECORD
+PARAMS [ARGUMENT…] in `sys.argv`, FORMAT being `text`, `quiet` for text without what is about progress, or `json`,
+OUTPUT the folder for results or empty, MEASURE empty or, for a job that is measured, JSON with the files for its
+picture and its costs, or null, RECEIPT the file for its receipt or empty, RECORD empty or JSON with the file for its
+recording and what of the values is in that, and PARAMS a JSON object.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import FrameType, ModuleType
-from typing import Any, cast
+from typing import Any, Literal, NamedTuple, cast
 
 from dfm import _results
 from dfm._command.screen import FAILED, Telling, put, showing, tell
@@ -48,16 +49,33 @@ class WrongInput(Exception):
     """What is wrong with what the user gave."""
 
 
+class Wanted(NamedTuple):
+    """What is wanted of a job beside its results."""
+
+    measure: dict[str, str | None] | None
+    """The files for its picture and its costs, if it is measured."""
+    receipt: Path | None
+    """The file for its receipt."""
+    file: str | None = None
+    """The file for its recording."""
+    values: Literal["full", "hash", "none"] = "full"
+    """What of the values is in that."""
+
+
 def main() -> None:
     """Runs the pipeline and exits with what came of it."""
-    path, format, output, measure, receipt, params, *arguments = sys.argv[1:]
+    path, format, output, measure, receipt, record, params, *arguments = sys.argv[1:]
     # As if the user's file were run by itself.
     sys.argv = [path, *arguments]
     set_up(format)
     printer = Printer(format, Path(output) if output else None)
     try:
-        measured = json.loads(measure) if measure else None
-        sys.exit(_submit(Path(path), arguments, printer, measured, receipt, json.loads(params)))
+        wanted = Wanted(
+            json.loads(measure) if measure else None,
+            Path(receipt) if receipt else None,
+            **(json.loads(record) if record else {}),
+        )
+        sys.exit(_submit(Path(path), arguments, printer, wanted, json.loads(params)))
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except (WrongInput, DfmError) as error:
@@ -107,8 +125,7 @@ def _submit(
     path: Path,
     arguments: list[str],
     printer: Printer,
-    measure: dict[str, str | None] | None,
-    receipt: str,
+    wanted: Wanted,
     given: dict[str, Any],
 ) -> int:
     session = from_env()
@@ -119,22 +136,33 @@ def _submit(
     session.narrow(pipeline)
     with session:
         if pipeline.mode == "discovery":
+            if wanted.file is not None:
+                raise WrongInput("a discovery is not recorded, as it runs no operation; leave `--record` out")
             return 0 if printer.discovered(session.discover(pipeline)) and printer.saved_all else FAILED
         with printer.starting(session):
             prepared = session.prepare(pipeline)
         begin = time.perf_counter()
         job = session.execute(
-            prepared, parameters, default_callback=printer, measure=measure is not None, receipt=bool(receipt)
+            prepared,
+            parameters,
+            default_callback=printer,
+            measure=wanted.measure is not None,
+            receipt=wanted.receipt is not None,
+            record=wanted.file,
+            record_values=wanted.values,
         )
         if os.environ["DFM_TARGET"] == "flare":
             printer.name(job.job_id)
         wait(job, printer)
         status = job.get_status()
         printer.summary(status, time.perf_counter() - begin)
-        if measure is not None:
-            printer.measured(job.measured(), measure)
-        if receipt and status in (JobStatus.FINISHED, JobStatus.FAILED):
-            _save_receipt(Path(receipt), job)
+        if wanted.measure is not None:
+            printer.measured(job.measured(), wanted.measure)
+        if wanted.receipt is not None and status in (JobStatus.FINISHED, JobStatus.FAILED):
+            _save_receipt(wanted.receipt, job)
+        if wanted.file is not None:
+            job.check_recorded()
+            printer.recorded(wanted.file, wanted.values)
     return 0 if status is JobStatus.FINISHED and printer.saved_all else FAILED
 
 
@@ -407,6 +435,14 @@ class Printer:
                 tell(
                     one_line(f"{_counted(len(frames), 'more error')} like it at site '{site}', frames {which}: {text}")
                 )
+
+    def recorded(self, file: str, values: str) -> None:
+        """Where the job is recorded, and who may have that."""
+        if self._shows:
+            private = (
+                ", with all values that came here: keep it from whoever may not see them" if values == "full" else ""
+            )
+            tell(one_line(f"recorded in {file}{private}; `dfm fed replay {file}` runs it again"))
 
     def measured(self, run: Measured, files: Mapping[str, str | None]) -> None:
         """What the run took, also into the files that are wanted."""

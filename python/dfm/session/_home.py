@@ -82,6 +82,8 @@ class Execution:
     """In which trace the job is."""
     receipt: bool = False
     """Whether they account for what they contribute."""
+    keep: bool = False
+    """Whether the homesite tells what it would take to run it again."""
 
 
 class Links(Protocol):
@@ -379,6 +381,8 @@ class Home:
                 self._unsure[job] = []
             if execution.receipt:
                 self.site.want_receipt(job)
+            if execution.keep:
+                self.site.keep_job(job)
             self.site.open(job, execution.name, execution.plan, reached.result())
             if patience is not None:
                 self._patience[job] = self.loop.call_later(patience, self._run_out, job, patience)
@@ -516,6 +520,7 @@ class Home:
                 | _native.Receipt(job)
                 | _native.Asks(job)
                 | _native.Noted(job)
+                | _native.Kept(job)
                 | _native.Ended(job)
             ):
                 self._take(job, event)

@@ -97,8 +97,10 @@ class Job:
         kept: KeptJob | None = None,
         plan: _native.Plan | None = None,
         record: _native.JobRecord | None = None,
+        recorder: _native.Recorder | None = None,
     ) -> None:
-        """`plan` is for `measured`; `record` is where it is written what happens in it."""
+        """`plan` is for `measured`; `record` is where it is written what happens in it, and `recorder` also what it
+        takes to run it again."""
         self.job_id = home.job_id(number)
         """Its name, unique among all jobs; with it `Session.reattach` finds the job again, where it can."""
         self._home = home
@@ -113,6 +115,8 @@ class Job:
         self._asked: dict[tuple[str, NodeId, tuple[int, ...]], str] = {}
         """Site, node and frame of each call that waits for a person → the request that they have to decide of."""
         self._record = record
+        self._recorder = recorder
+        self._unrecorded = ""
         self._received = 0  # tokens, had or not
         self._told: dict[str, _native.Notes] = {}  # what each site has told last of how far it is
         self._begun, self._over = time.monotonic(), 0.0
@@ -176,7 +180,8 @@ class Job:
     @property
     def progress(self) -> Progress:
         """How far it is now, by what its sites have told; they do so twice a second, and nobody is asked."""
-        calls = self._plan.calls() if self._plan is not None and self._record is not None else ()
+        noted = self._record is not None or self._recorder is not None
+        calls = self._plan.calls() if self._plan is not None and noted else ()
         return Progress(
             job_id=self.job_id,
             status=self._status,
@@ -308,6 +313,16 @@ class Job:
                 "began it"
             )
         return whole_receipt(self.job_id, self._homesite, self._parts)
+
+    def check_recorded(self) -> None:
+        """Waits for the end of the job, whose recording is whole then.
+
+        Raises:
+            JobError: it could not be written.
+        """
+        self.wait_until_finished()
+        if self._unrecorded:
+            raise JobError(f"the job was not recorded: {self._unrecorded}")
 
     async def __aiter__(self) -> AsyncIterator[Token]:
         """The tokens that no callback takes, as they come, errors included, from the first one on."""
@@ -460,6 +475,11 @@ class Job:
                 self._told[notes.site] = notes
                 if self._record is not None:
                     self._record.add(notes, happened)
+                if self._recorder is not None:
+                    self._recorder.add_noted(notes, happened)
+            case _native.Kept(_, site, packet):
+                if self._recorder is not None:
+                    self._recorder.packet(site, packet)
             case _native.Ended():
                 self.end(JobStatus.FAILED if self._errors else JobStatus.FINISHED)
             case _:
@@ -480,9 +500,10 @@ class Job:
             self._asked.pop(call, None)
 
     def _note_failed(self, failure: _native.Failure) -> None:
-        if self._record is not None:
-            line = None if failure.node is None else self._interface.lines.get(failure.node)
-            self._record.failed(failure, line)
+        line = None if failure.node is None else self._interface.lines.get(failure.node)
+        for record in (self._record, self._recorder):
+            if record is not None:
+                record.failed(failure, line)
 
     def end(self, status: JobStatus) -> None:
         """Says the job's end, once."""
@@ -509,6 +530,11 @@ class Job:
         self._over = time.monotonic()
         if self._record is not None:
             self._record.end(self._status.value, self._frames, self._received, len(self._errors))
+        if self._recorder is not None:
+            try:
+                self._recorder.end(self._status.value, self._frames, self._received, len(self._errors))
+            except OSError as error:
+                self._unrecorded = str(error)
         if (exports := self._home.driver.exports) is not None:
             exports.end_root(self._number, self._status.value, self._frames, self._received, len(self._errors))
 

@@ -24,7 +24,7 @@ from dfm._html import table, titled
 from dfm.api import ErrorInfo, ErrorToken, Pipeline
 from dfm.api._pipeline import save
 from dfm.api.discovery import Discovery
-from dfm.errors import PipelineError, PlanError, SessionError
+from dfm.errors import JobError, PipelineError, PlanError, SessionError
 from dfm.exec._adapters import Operation
 from dfm.session._dispatch import CallbackRunner, DirectDispatcher, Dispatcher
 from dfm.session._home import Crossing, Execution, Home, Links, Settings
@@ -358,6 +358,8 @@ class Session:
         measure: bool = False,
         receipt: bool = False,
         *,
+        record: str | Path | None = None,
+        record_values: Literal["full", "hash", "none"] = "full",
         debug: bool = False,
         options: Any = None,
         force_modgen: bool = False,
@@ -372,12 +374,14 @@ class Session:
             place_callbacks: a yield place's name, or the status or the discovery place's → the callback for its tokens.
             measure: whether the sites note how long each call takes and how big its result is, for `Job.measured`.
             receipt: whether the sites account for what they contribute, for `Job.receipt`.
+            record: the file that is to have, at the job's end, all that `dfm fed replay` needs to run it again.
+            record_values: what of the values is kept there: themselves, their digests and sizes, or their sizes alone.
             debug: log where each node runs.
             options, force_modgen: without effect; programs that were written for another engine give them.
 
         Raises:
             PlanError, SessionError: as `prepare`.
-            JobError: the parameter sets are not what the pipeline wants.
+            JobError: the parameter sets are not what the pipeline wants, or the recording cannot be begun.
         """
         began = time.time()
         prepared = pipeline if isinstance(pipeline, PreparedPipeline) else self.prepare(pipeline)
@@ -392,17 +396,21 @@ class Session:
         self._made += 1
         number, job_id = self._made, home.job_id(self._made)
         keeping = home.keeps.keeping(number, job_id) if home.keeps is not None else None
-        name, record = prepared.pipeline.name or job_id, None
+        name, history = prepared.pipeline.name or job_id, None
+        recorder = None
+        if record is not None:
+            recorder = self._recorder(record, record_values, job_id, name, prepared)
         if self._history is not None:
             params = sorted(prepared.params)
             reached, self._reached = self._reached, None
-            record = self._history.begin(job_id, name, self._target, self.homesite, params, prepared.plan, reached)
+            history = self._history.begin(job_id, name, self._target, self.homesite, params, prepared.plan, reached)
         exports, trace = home.driver.exports, None
         if exports is not None:
             planned, prepared.planned = prepared.planned, None
             trace = exports.root(number, job_id, name, began, planned)
         callbacks = Callbacks(default_callback, by_place, self._runner(default_callback, by_place))
-        job = Job(home, number, interface, callbacks, KeptJob(keeping) if keeping else None, prepared.plan, record)
+        kept = KeptJob(keeping) if keeping else None
+        job = Job(home, number, interface, callbacks, kept, prepared.plan, history, recorder)
         job.opened(len(frames), autostop)
         self._jobs.add(job)
         execution = Execution(
@@ -414,12 +422,23 @@ class Session:
             about={"id": job_id, "name": name, **interface.about()},
             patience=prepared.patience,
             measure=measure,
-            note=record is not None or exports is not None,
+            note=history is not None or recorder is not None or exports is not None,
             trace=trace,
             receipt=receipt,
+            keep=recorder is not None,
         )
         home.soon(lambda: home.open(number, job, execution))
         return job
+
+    def _recorder(
+        self, path: str | Path, values: str, job_id: str, name: str, prepared: PreparedPipeline
+    ) -> _native.Recorder:
+        settings = self._settings
+        of = settings.api_version, settings.package, job_id, name, self._target, self.homesite
+        try:
+            return _native.Recorder(path, values, *of, sorted(prepared.params), prepared.plan)
+        except (OSError, ValueError) as error:
+            raise JobError(f"the job cannot be recorded in {path}: {error}") from None
 
     def _runner(self, default: Callback | None, by_place: Mapping[str, Callback]) -> CallbackRunner | None:
         return self._dispatcher.runner() if default is not None or by_place else None

@@ -14,7 +14,7 @@ use dfm_diag::{Diagnostic, Sources, nearest};
 use serde_json::{Map, Value, json};
 
 use super::{Chosen, Context, Failure, federation, supervise};
-use crate::args::{Kind, Submit, Target};
+use crate::args::{Kind, RecordValues, Submit, Target};
 use crate::package::compare;
 use crate::{child, python};
 
@@ -52,6 +52,11 @@ pub fn run(context: &Context, args: &Submit) -> Result<(), Failure> {
         let message = "only a pipeline has a receipt: a script runs what it likes";
         let help = "leave `--receipt` out, and use execute(…, receipt=True) in the script";
         return Err(Failure::wrong(Diagnostic::error("submit-receipt-script", message).help(help)));
+    }
+    if args.record.is_some() && args.kind == Kind::Script {
+        let message = "only a pipeline can be recorded: a script runs what it likes";
+        let help = "leave `--record` out, and use execute(…, record=FILE) in the script";
+        return Err(Failure::wrong(Diagnostic::error("submit-record-script", message).help(help)));
     }
     if !args.params.is_empty() && args.kind == Kind::Script {
         let message = "a script has no parameters that dfm knows of";
@@ -120,8 +125,20 @@ fn pipeline(context: &Context, args: &Submit) -> Result<Command, Failure> {
         .arg(context.output.format())
         .arg(output)
         .arg(measure.unwrap_or_default());
-    command.arg(args.receipt.as_deref().unwrap_or(Path::new(""))).arg(params(&args.params)?);
+    let record =
+        args.record.as_ref().map(|file| json!({"file": file, "values": named(args.record_values)}).to_string());
+    command.arg(args.receipt.as_deref().unwrap_or(Path::new(""))).arg(record.unwrap_or_default());
+    command.arg(params(&args.params)?);
     Ok(command)
+}
+
+/// As the format has it.
+fn named(values: RecordValues) -> &'static str {
+    match values {
+        RecordValues::Full => "full",
+        RecordValues::Hash => "hash",
+        RecordValues::None => "none",
+    }
 }
 
 /// The parameters of the command line as one JSON object.

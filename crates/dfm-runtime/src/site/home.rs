@@ -120,7 +120,7 @@ impl<H: Host> Site<H> {
     /// At home: begins a job with the nets of all its sites. Sites without a link count as lost, and so do those in
     /// `absent`, which has reasons.
     pub fn open(&mut self, id: JobId, name: &str, nets: Vec<Net>, absent: &HashMap<String, String>) {
-        self.keep(|_| Some(Message::Plan(id, name.to_owned(), nets.clone())));
+        self.keep(id, |_| Some(Message::Plan(id, name.to_owned(), nets.clone())));
         for site in self.open_at_all(id, name, nets, absent) {
             let otherwise = format!("the process of site '{site}' is not running");
             self.lose(&site, absent.get(&site).unwrap_or(&otherwise));
@@ -267,7 +267,7 @@ impl<H: Host> Site<H> {
     pub fn start(&mut self, id: JobId, params: &HashMap<String, H::Value>) {
         let Some(home) = self.jobs.get(&id).and_then(|job| job.home.as_ref()) else { return };
         let own = home.params.get(&self.name).cloned().unwrap_or_default();
-        self.keep(|host| Some(Message::Input(id, encoded_params(host, params, &own))));
+        self.keep(id, |host| Some(Message::Input(id, encoded_params(host, params, &own))));
         let Some(job) = self.jobs.get_mut(&id) else { return };
         let Some(home) = job.home.as_mut() else { return };
         let frame = Frame::of_param_set(home.frames);
@@ -319,7 +319,7 @@ impl<H: Host> Site<H> {
         let frames = u64::from(home.frames);
         let sites = home.others(&self.name);
         job.engine.stop(frames);
-        self.keep(|_| Some(Message::Stop(id, frames)));
+        self.keep(id, |_| Some(Message::Stop(id, frames)));
         for site in sites {
             self.push(&site, &Message::Stop(id, frames), vec![]);
         }

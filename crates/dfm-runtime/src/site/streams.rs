@@ -20,18 +20,19 @@ impl<H: Host> Site<H> {
             running.repeats -= 1;
             return Room::More;
         }
-        if let Some(record) = self.record.as_mut().filter(|_| running.recorded) {
-            match made(&mut self.host, running, value) {
-                Some(message) => record.push(message.to_bytes()),
-                None => running.recorded = false,
-            }
+        let id = running.job;
+        if running.recorded && (self.record.is_some() || self.kept.contains(&id)) {
+            let message = made(&mut self.host, running, value);
+            running.recorded = message.is_some();
+            self.keep(id, |_| message);
         }
+        let Some(running) = self.running.get_mut(&call) else { return Room::Gone };
         if running.sent >= self.limits.items_per_call {
             let message = beyond(&self.name, "items of a call", self.limits.items_per_call, "items-per-call");
             self.fail_call(call, BEYOND.to_owned(), message, String::new());
             return Room::Gone;
         }
-        let Some(job) = self.jobs.get_mut(&running.job) else { return Room::Gone };
+        let Some(job) = self.jobs.get_mut(&id) else { return Room::Gone };
         if !job.engine.item(running.transition, &running.frame, value) {
             return Room::Gone;
         }
@@ -47,8 +48,8 @@ impl<H: Host> Site<H> {
         }
         running.sent += 1;
         let behind = running.sent.saturating_sub(running.consumed.values().min().copied().unwrap_or(running.sent));
-        running.waits = behind >= STREAM_WINDOW;
-        let (id, waits) = (running.job, running.waits);
+        running.waits = behind >= STREAM_WINDOW && !self.repeats;
+        let waits = running.waits;
         if waits {
             self.due.rest(call);
         }
