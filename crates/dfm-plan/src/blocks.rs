@@ -175,7 +175,8 @@ impl<'a> Blocks<'a> {
         let level = self.levels[block.parent] + 1;
         // Those that lie in it are not told too.
         if level == MOST_LEVELS + 1 {
-            let message = format!("it lies in {} blocks already, and at most {} lie in each other", level - 2, MOST_LEVELS - 1);
+            let message =
+                format!("it lies in {} blocks already, and at most {} lie in each other", level - 2, MOST_LEVELS - 1);
             let help = Some("collect what an inner block makes, and go on outside of it".to_owned());
             problems.push(Problem::new("plan-block", Some(id), message, help));
         }
