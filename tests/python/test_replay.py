@@ -105,6 +105,14 @@ def test_what_goes_otherwise_is_told(recorded: Recorded) -> None:
         library.write_text(ADAPTERS)
 
 
+def test_no_code_that_lies_beside_a_recording_is_imported(recorded: Recorded, tmp_path: Path) -> None:
+    # As where somebody unpacks what a stranger has sent.
+    (tmp_path / "small").mkdir()
+    (tmp_path / "small" / "__init__.py").write_text("raise SystemExit('planted')")
+    done = recorded.small.run("fed", "replay", str(recorded.path("joining.jsonl")), cwd=tmp_path, config=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_a_failure_comes_again(recorded: Recorded) -> None:
     done = recorded.replay("failing.jsonl")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -11,7 +11,6 @@ import bdb
 import contextlib
 import datetime
 import json
-import os
 import pdb
 import sys
 from collections.abc import Generator, Mapping
@@ -57,8 +56,6 @@ def _tell(recording: _native.Recording, teller: Teller) -> int:
 
 def _run(recording: _native.Recording, teller: Teller, debugs: bool) -> int:
     beginning = json.loads(recording.beginning)
-    # An adapter may be found from where the user is, as by `python -m pdb`.
-    sys.path.insert(0, os.getcwd())
     code = read_generated(f"{beginning['federation']}.fed")
     if not _native.same_api(beginning["api_version"], code.api_version):
         raise SessionError(
