@@ -5,6 +5,7 @@ The attacker writes the file, and the user replays it where their own adapters a
 # pyright: basic, reportMissingImports=false
 
 import base64
+import contextlib
 import json
 import pickle
 
@@ -53,6 +54,12 @@ def honest(shared, fed, tmp_path_factory):
     return file
 
 
+def packed(message) -> bytes:
+    data = msgpack.packb(message)
+    assert data is not None
+    return data
+
+
 def replayed(file, tmp_path, change):
     """What is seen of a replay of the recording in which `change` has its will with each message, as plain data."""
     lines = [json.loads(line) for line in file.read_text().splitlines()]
@@ -61,13 +68,11 @@ def replayed(file, tmp_path, change):
             message = msgpack.unpackb(base64.b64decode(line["data"]), raw=False, strict_map_key=False)
             forged = change(line, message)
             if forged is not None:
-                packet = forged if isinstance(forged, bytes) else msgpack.packb(forged)
+                packet = forged if isinstance(forged, bytes) else packed(forged)
                 line["data"] = base64.b64encode(packet).decode()
     forged = tmp_path / "forged.jsonl"
     forged.write_text("".join(json.dumps(line) + "\n" for line in lines))
     seen = Seen()
-    import contextlib
-
     replay = Replay(_native.Recording(forged), read_generated("small.fed").site("home"), seen, contextlib.nullcontext)
     replay.run()
     assert replay.broken == ""
@@ -141,8 +146,7 @@ def test_an_operation_that_the_site_does_not_bind_is_not_called(honest, tmp_path
     def change(line, message):
         if line["kind"] != "plan":
             return None
-        text = msgpack.packb(message)
-        return text.replace(b"work.Echo", b"os.system")
+        return packed(message).replace(b"work.Echo", b"os.system")
 
     seen = replayed(honest, tmp_path, change)
     assert seen.called == [] and seen.values == []
