@@ -118,8 +118,8 @@ def test_nothing_of_a_session_lives_when_it_is_closed(federation, fed):
         assert session.run(written(lambda: chain(fed)), start=1) == {"yield": [25]}
         home = weakref.ref(session._home)
     del session
-    gc.collect()
-    assert home() is None
+    # A thread that has closed it may be at its last step.
+    until(lambda: gc.collect() >= 0 and home() is None)
 
 
 def test_a_session_that_is_closed_while_it_logs_in_is_logged_out(federation, monkeypatch):
