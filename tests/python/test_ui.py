@@ -213,7 +213,7 @@ def test_what_was_submitted_is_cancelled_with_its_job(own: Small, page: Page, tm
         begun = json.loads(body)["id"]
         # It runs, and does not end by itself.
         worker = int(fifo.read_text())
-        until(lambda: page.get("/api/jobs")["jobs"][0]["status"] == "RUNNING")
+        until(lambda: [job["status"] for job in page.get("/api/jobs")["jobs"]] == ["RUNNING"])
         assert page.ask("/api/submitted/99/cancel", method="POST")[0] == 404
         assert page.ask(f"/api/submitted/{begun}/cancel", {"Authorization": ""}, "POST")[0] == 403
         assert page.ask(f"/api/submitted/{begun}/cancel", method="POST")[0] == 200
@@ -230,7 +230,7 @@ def test_a_port_that_is_taken_is_told(own: Small, state: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         process = start(own, state, "--port", str(taken.getsockname()[1]))
-        out, _ = process.communicate(timeout=30)
+        out, _ = process.communicate(timeout=120)
     (problem,) = json.loads(out)["problems"]
     assert process.returncode == 1 and problem["code"] == "ui-port" and "--port" in problem["help"]
 
@@ -251,7 +251,7 @@ def test_it_ends_when_it_is_asked_to_and_leaves_nothing(own: Small, state: Path,
     (left,) = list(tmp_path.glob("dfm-ui-*.html"))
     assert left.stat().st_mode & 0o777 == 0o600 and page.address in left.read_text()
     process.send_signal(sign)
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
     assert process.returncode == 0 and not list(tmp_path.glob("dfm-ui-*"))
     with pytest.raises(ConnectionRefusedError):
         page.ask("/")

@@ -45,9 +45,9 @@ impl Folder {
         is_name(job).then(|| self.0.join(format!("{job}.jsonl")))
     }
 
-    /// All that are there: their jobs, those that began first to the front.
+    /// All that are there: their jobs, those that began first to the front. One without a byte has not been begun yet.
     pub fn jobs(&self) -> Vec<String> {
-        self.files().into_iter().map(|(job, ..)| job).collect()
+        self.files().into_iter().filter(|(_, bytes, _)| *bytes > 0).map(|(job, ..)| job).collect()
     }
 
     /// Opens a record to write it; a new one only if there is none. Nobody else can read it.

@@ -302,6 +302,15 @@ fn the_oldest_records_go_first_and_none_of_a_job_that_runs() {
     assert!(jobs.contains(&"runs-0".to_owned()) && jobs.contains(&format!("a-{}", MOST_RECORDS * 2 - 1)));
 }
 
+#[test]
+fn a_record_is_there_once_something_is_in_it() {
+    let place = Place::new();
+    let _ = place.with("a-1", "");
+    assert!(place.folder().jobs().is_empty());
+    place.with("a-1", &lines()).unwrap();
+    assert_eq!(place.folder().jobs(), ["a-1"]);
+}
+
 fn lines() -> String {
     let mut lines = serde_json::to_string(&header("a-1")).unwrap();
     for entry in entries() {
