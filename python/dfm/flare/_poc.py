@@ -30,7 +30,8 @@ _BETWEEN = 0.1
 _LATE = 2.0
 """Seconds after the end of a request's time until its process ends, whatever it waits for."""
 _LOGIN = 2.0
-"""Seconds; an attempt that begins too early fails only when this is over."""
+"""Seconds for the first attempt, and twice as many for each further one: one that begins too early fails only when this
+is over, and a busy machine needs longer for any."""
 
 _SILENT = (MetaStatusValue.NO_REPLY, MetaStatusValue.ERROR)
 
@@ -100,11 +101,13 @@ class _Federation:
         return time.monotonic() < self._deadline
 
     def _login(self) -> Session | None:
+        patience = _LOGIN
         while self._has_time():
             if self._listens():
                 try:
-                    return connected(self._user, self._kit, _LOGIN)
+                    return connected(self._user, self._kit, patience)
                 except (NoConnection, InternalError):
+                    patience *= 2
                     continue
             time.sleep(_BETWEEN)
         return None
