@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 
-def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
+def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
     """Returns as soon as the condition holds; one that does not in time is a failure."""
     end = time.monotonic() + seconds
     while not condition():

@@ -27,7 +27,7 @@ class Page:
         self, path: str, headers: dict[str, str] | None = None, method: str = "GET", body: str = ""
     ) -> tuple[int, bytes]:
         known = {"Host": self.host, "Authorization": f"Bearer {self.token}"} | (headers or {})
-        connection = http.client.HTTPConnection(self.host, timeout=30)
+        connection = http.client.HTTPConnection(self.host, timeout=120)
         connection.putrequest(method, path, skip_host=True)
         for name, value in known.items():
             if value:
@@ -65,4 +65,4 @@ def served(own: Small, state: Path) -> Iterator[Page]:
         yield Page(process)
     finally:
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=30)
+        process.communicate(timeout=120)

@@ -395,7 +395,7 @@ def test_a_policy_is_read_where_its_owner_changes_it_and_the_log_outlives_the_co
     in_force = root / "local/policy.yaml"
 
     def start(**more: str) -> str:
-        return site_process(folder, tmp_path, **env, **more).communicate(timeout=20)[0]
+        return site_process(folder, tmp_path, **env, **more).communicate(timeout=120)[0]
 
     start()
     assert not in_force.exists()
@@ -433,7 +433,7 @@ def test_a_site_that_cannot_start_says_why(
 ) -> None:
     other = str(kit("other"))
     site = site_process(folder, tmp_path, **{name: value.replace("{other}", other) for name, value in env.items()})
-    output = site.communicate(timeout=20)[0]
+    output = site.communicate(timeout=120)[0]
     assert site.returncode == 2 and said in output, output
 
 

@@ -180,7 +180,7 @@ def test_what_comes_right_behind_all_that_was_kept_is_not_lost(
         answered(keeps, job, told)
         os.kill(east, signal.SIGCONT)
         # Until it is here, this thread does nothing else.
-        assert came.wait(20)
+        assert came.wait(60)
 
     def see(loop: SiteLoop, work: Any) -> None:
         soon(loop, work)

@@ -189,7 +189,7 @@ def running(world: World) -> World:
     """With the federation `greet` that is ready."""
     assert "`greet` is not running" in world.dfm("poc", "wait", "-f", "greet", exit=1)
     world.dfm("poc", "start", "-f", "greet")
-    answer = json.loads(world.dfm("--json", "poc", "wait", "-f", "greet", "--timeout", "30").splitlines()[0])
+    answer = json.loads(world.dfm("--json", "poc", "wait", "-f", "greet", "--timeout", "90").splitlines()[0])
     assert answer["ready"]
     return world
 
@@ -251,7 +251,7 @@ def test_the_logs_are_shown(running: World) -> None:
 
 def test_two_federations_do_not_meet(running: World) -> None:
     running.dfm("poc", "start", "-f", "other")
-    running.dfm("poc", "wait", "-f", "other", "--timeout", "30")
+    running.dfm("poc", "wait", "-f", "other", "--timeout", "90")
     assert not running.listens("greet") & running.listens("other")
     assert "add `-f NAME`" in running.dfm("poc", "status", exit=2)
     running.dfm("poc", "stop", "-f", "other")
@@ -370,7 +370,7 @@ def test_a_new_site_joins_what_runs(running: World) -> None:
     assert new != local and {name: (new / name).read_text() for name in own} == own
     for name, text in provisioned.items():
         (new / name).write_text(text)
-    running.dfm("poc", "wait", "-f", "greet", "--timeout", "30")
+    running.dfm("poc", "wait", "-f", "greet", "--timeout", "90")
     assert running.states("greet")["lounge"] == "connected"
     assert [running.record("greet", site) for site in ("server", "reception")] == before
 
@@ -382,7 +382,7 @@ def test_a_client_that_was_killed_is_told_and_comes_back(running: World) -> None
     assert "`reception` failed: it was ended by signal 9" in refusal
     assert running.states("greet")["reception"] == "failed: it was ended by signal 9"
     running.dfm("poc", "start", "-f", "greet")
-    running.dfm("poc", "wait", "-f", "greet", "--timeout", "30")
+    running.dfm("poc", "wait", "-f", "greet", "--timeout", "90")
 
 
 def test_a_server_that_cannot_start_says_why(running: World) -> None:
@@ -390,7 +390,7 @@ def test_a_server_that_cannot_start_says_why(running: World) -> None:
     kits = Path((running.poc("other") / "run" / "kits").read_text().strip())
     (kits / "server" / "startup" / "server.key").unlink()
     running.dfm("poc", "start", "-f", "other", "--skip-prepare")
-    refusal = running.dfm("poc", "wait", "-f", "other", "--timeout", "20", exit=1)
+    refusal = running.dfm("poc", "wait", "-f", "other", "--timeout", "120", exit=1)
     assert "`server` failed: it ended with exit code" in refusal
     assert "server.key" in refusal
 

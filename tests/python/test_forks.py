@@ -102,7 +102,7 @@ print(session.run(one(4)), flush=True)
 
 def test_an_application_that_forks_keeps_its_session_and_its_child_is_told(small):
     done = subprocess.run(
-        [sys.executable, "-c", CHILD], cwd=small, capture_output=True, text=True, timeout=50, env=os.environ
+        [sys.executable, "-c", CHILD], cwd=small, capture_output=True, text=True, timeout=120, env=os.environ
     )
     assert done.stdout.splitlines() == [
         "{'yield': [1]}",

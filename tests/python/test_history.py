@@ -70,7 +70,7 @@ def recorded(own: Small, tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     states = ["FINISHED", "FAILED", "RUNNING"]
     until(lambda: [job["status"] for job in recorded.jobs("list")["jobs"]] == states)
     running.send_signal(signal.SIGINT)
-    running.communicate(timeout=30)
+    running.communicate(timeout=120)
     return recorded
 
 

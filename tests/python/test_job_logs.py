@@ -181,7 +181,7 @@ def test_a_job_is_followed_while_it_runs(talking: Talking, tmp_path: Path) -> No
     )
     until(lambda: len(talking.lines(talking.ids()[-1])) == 3)
     submitted.send_signal(signal.SIGINT)
-    submitted.wait(30)
-    stdout, _ = follows.communicate(timeout=30)
+    submitted.wait(60)
+    stdout, _ = follows.communicate(timeout=120)
     assert follows.returncode == 0
     assert [json.loads(line)["logger"] for line in stdout.splitlines()] == ["small.talks", "stdout", "dfm.site.left"]

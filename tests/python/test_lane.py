@@ -321,7 +321,7 @@ class Nobody:
     def ask(self, kind: str, number: int, message: bytes, seconds: float) -> bytes:
         self.sent.append(kind)
         self.sending.set()
-        self.go_on.wait(30)
+        self.go_on.wait(60)
         raise Unreachable("nobody is there", refused=self._refused)
 
 
@@ -351,7 +351,7 @@ def test_a_closed_lane_sends_no_more_and_tells_no_loss(channels: Pairs) -> None:
     nobody = Nobody(refused=True)
     lane = Lane("there", channels()[0], nobody, print, told.append, heartbeat=False)
     lane.push(of_job(1))
-    assert nobody.sending.wait(30)
+    assert nobody.sending.wait(60)
     lane.push(of_job(2))
     lane.close()
     nobody.go_on.set()
@@ -368,7 +368,7 @@ def test_what_waits_to_be_sent_is_bounded_and_its_excess_ends_the_lane(
     lost: list[str] = []
     lane = Lane("there", channels()[0], nobody, print, lost.append, heartbeat=False)
     lane.push(of_job(1))
-    assert nobody.sending.wait(30)
+    assert nobody.sending.wait(60)
     held = [bytearray(1000) for _ in range(1000)]
     for at in range(len(held)):
         lane.push(Packet("a", "b", held[at]))

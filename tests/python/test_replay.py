@@ -178,7 +178,7 @@ def test_a_job_that_was_cancelled_is_recorded_as_far_as_it_came(recorded: Record
     running = subprocess.Popen(small.command(*line), cwd=small.folder, env=small.environment(), stderr=subprocess.PIPE)
     fifo.read_text()
     running.send_signal(signal.SIGINT)
-    running.communicate(timeout=30)
+    running.communicate(timeout=120)
     assert recorded.lines("cancelled.jsonl")[-1]["status"] == "ABORTED"
     done = recorded.replay("cancelled.jsonl")
     assert done.returncode == 0, done.stdout + done.stderr

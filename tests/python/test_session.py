@@ -534,7 +534,7 @@ def test_an_application_leaves_no_process_behind(small, end):
         pid = int(app.stdout.readline())
         if end == "input()":
             app.kill()
-        app.wait(30)
+        app.wait(60)
     until(lambda: gone(pid))
 
 
@@ -549,22 +549,45 @@ def test_a_plain_script_finds_its_package_and_needs_no_main_guard(small, tmp_pat
         "with Pipeline() as p:\n    Yield(value=Add(a=1, site='east'))\n"
         "with get_session(target='local') as session:\n    print(session.run(p))\n"
     )
-    run = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=30)
+    run = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert (run.stdout, run.stderr) == ("{'yield': [2]}\n", "")
 
 
-def test_an_idle_session_uses_no_processor_time(session, fed):
-    session.run(written(lambda: Yield(value=fed.Add(a=1, site="east"))))
-    pids = [os.getpid(), *workers(session).values()]
+IDLE = """
+import os
+import threading
+from pathlib import Path
 
-    def used():
-        return sum(
-            sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13])) for pid in pids
-        )
+from dfm.api import Pipeline, Yield
+from small.fed.api.work import Add
+from small.fed.runtime.home import get_session
 
-    before = used()
+with Pipeline() as pipeline:
+    Yield(value=Add(a=1, site="east"))
+
+
+def woken():
+    children = [int(pid) for one in Path("/proc/self/task").glob("*/children") for pid in one.read_text().split()]
+    processes = [os.getpid(), *children]
+    said = [one.read_text() for pid in processes for one in Path(f"/proc/{pid}/task").glob("*/status")]
+    return len(processes), sum(int(one.rpartition("voluntary_ctxt_switches:")[0].split()[-2]) for one in said)
+
+
+with get_session(target="local") as session:
+    session.run(pipeline)
+    before = woken()
     threading.Event().wait(1.0)
-    assert used() - before <= 2  # ticks of 10 ms, of which this test itself takes some
+    print(*before, *woken())
+"""
+
+
+def test_an_idle_session_uses_no_processor_time(small):
+    """Seen in how often a thread of its processes was woken, which nothing else on the machine changes."""
+    run = subprocess.run([sys.executable, "-c", IDLE], cwd=small, capture_output=True, text=True, timeout=120)
+    assert run.returncode == 0, run.stderr
+    processes, before, same, after = map(int, run.stdout.split())
+    # The waiting itself, and the job's record being written; what looks ten times a second is more.
+    assert (processes, same) == (2, 2) and after - before < 8
 
 
 def test_a_native_module_of_other_sources_is_told_at_import(tmp_path):

@@ -111,10 +111,10 @@ def test_a_thread_that_waits_for_room_leaves_its_place_to_others():
 
     def wait():
         with threads.waiting():
-            assert over.wait(20)
+            assert over.wait(60)
         done.set()
 
     threads.run(wait)
     threads.run(over.set)
-    assert done.wait(20)
+    assert done.wait(60)
     threads.close()

@@ -125,7 +125,7 @@ def test_a_generator_that_nobody_follows_rests(session, fed, tmp_path):
 
     pipeline = written(lambda: Yield(value=fed.CountInto(to=5000, path=str(tmp_path / "made"), site="east")))
     job = session.execute(pipeline, place_callbacks={"yield": callback})
-    assert seen.wait(20)
+    assert seen.wait(60)
     until(lambda: any(isinstance(wait, Running) and wait.rests for wait in job.waiting(PATIENCE)))
     running, yields = job.waiting(PATIENCE)
     assert "(work.CountInto) at site 'east' rests until its items are taken, after" in str(running)
