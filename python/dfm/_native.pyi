@@ -161,8 +161,8 @@ class Recording:
     def only_told(self) -> str | None:
         """Why it cannot be run but only told."""
     @property
-    def whole(self) -> bool:
-        """Whether it goes on to the job's end."""
+    def status(self) -> str | None:
+        """How the job ended; `None` where the recording is cut short."""
     def lines(self) -> list[tuple[str, bytes | None]]: ...
 
 @final

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::ArgValueCandidates;
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::candidates::{codes, federations, jobs, participants, sites};
@@ -750,7 +751,8 @@ pub struct Submit {
 }
 
 /// What of a job's values is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum RecordValues {
     /// The values, so that it can be run again.
     Full,

@@ -96,6 +96,11 @@ impl Folder {
     }
 }
 
+/// Opens what is to be read. Who would write to a pipe is not waited for.
+pub(crate) fn open_to_read(path: &Path) -> io::Result<File> {
+    Ok(File::from(openat(CWD, path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?))
+}
+
 /// Whether an application has this record open, so that its job is not at its end.
 pub fn is_written(path: &Path) -> bool {
     File::open(path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))

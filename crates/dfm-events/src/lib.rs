@@ -1,6 +1,5 @@
 //! What happened in a job, as it is written while it runs and read when it is over: see `docs/events.md`.
 
-mod base64;
 mod compare;
 mod flow;
 mod folder;

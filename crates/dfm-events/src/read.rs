@@ -7,7 +7,7 @@ use std::path::Path;
 
 use dfm_net::is_time;
 
-use crate::folder::{Folder, is_written};
+use crate::folder::{Folder, is_written, open_to_read};
 use crate::format::{Entry, Header, VERSION};
 
 /// The most bytes of a record that are read.
@@ -72,7 +72,7 @@ impl fmt::Display for Unreadable {
 /// # Errors
 /// There is none, or it is none that this version reads.
 pub fn read(path: &Path) -> Result<Record, Unreadable> {
-    let file = File::open(path).map_err(|error| match error.kind() {
+    let file = open_to_read(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => Unreadable::Missing,
         _ => Unreadable::Io(error),
     })?;

@@ -9,7 +9,7 @@ use dfm_net::{Frame, NodeId, is_time};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use serde::{Deserialize, Serialize};
 
-use crate::base64;
+use crate::folder::open_to_read;
 use crate::format::{Entry, Header, VERSION};
 
 /// The version of the format: a reader takes what has its own and no other.
@@ -109,18 +109,20 @@ impl Packet {
 }
 
 mod in_base64 {
+    use base64::prelude::{BASE64_STANDARD, Engine as _};
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    use super::base64;
-
     pub fn serialize<S: Serializer>(bytes: &Option<Vec<u8>>, serializer: S) -> Result<S::Ok, S::Error> {
-        bytes.as_deref().map(base64::to_text).serialize(serializer)
+        bytes.as_deref().map(|bytes| BASE64_STANDARD.encode(bytes)).serialize(serializer)
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<u8>>, D::Error> {
         let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
-        base64::from_text(&text).map(Some).ok_or_else(|| D::Error::custom("`data` is no base64"))
+        BASE64_STANDARD
+            .decode(text)
+            .map(Some)
+            .map_err(|error| D::Error::custom(format!("`data` is no base64: {error}")))
     }
 }
 
@@ -131,8 +133,8 @@ pub struct Recording {
     pub beginning: Beginning,
     /// The others: packets in the order in which home had them, and what happened, by the time.
     pub lines: Vec<Recorded>,
-    /// Whether it goes on to the job's end.
-    pub whole: bool,
+    /// How the job ended; `None` where the recording is cut short.
+    pub status: Option<String>,
 }
 
 impl Recording {
@@ -189,7 +191,7 @@ impl fmt::Display for Fault {
 /// # Errors
 /// It is none, or none that this version reads.
 pub fn read_recording(path: &Path) -> Result<Recording, Fault> {
-    let file = File::open(path).map_err(Fault::Io)?;
+    let file = open_to_read(path).map_err(Fault::Io)?;
     let facts = file.metadata().map_err(Fault::Io)?;
     if !facts.is_file() {
         return Err(Fault::Io(io::Error::other("it is no file")));
@@ -209,7 +211,7 @@ pub fn parse_recording(text: impl BufRead) -> Result<Recording, Fault> {
     next(&mut text, &mut line)?;
     let beginning = beginning(&line)?;
     let (mut lines, mut number) = (vec![], 1);
-    let (mut whole, mut cut) = (false, false);
+    let (mut status, mut cut) = (None, false);
     while !cut {
         let ends = next(&mut text, &mut line)?;
         number += 1;
@@ -218,7 +220,9 @@ pub fn parse_recording(text: impl BufRead) -> Result<Recording, Fault> {
         }
         match serde_json::from_slice::<Recorded>(&line) {
             Ok(recorded) if has_time(&recorded) => {
-                whole |= matches!(recorded, Recorded::Event(Entry::Ended { .. }));
+                if let Recorded::Event(Entry::Ended { status: ended, .. }) = &recorded {
+                    status = Some(ended.clone());
+                }
                 lines.push(recorded);
             }
             // Whoever wrote it was killed.
@@ -228,7 +232,7 @@ pub fn parse_recording(text: impl BufRead) -> Result<Recording, Fault> {
         }
     }
     in_order(&mut lines);
-    Ok(Recording { beginning, lines, whole: whole && !cut })
+    Ok(Recording { beginning, lines, status: status.filter(|_| !cut) })
 }
 
 fn beginning(line: &[u8]) -> Result<Beginning, Fault> {
@@ -412,13 +416,24 @@ mod tests {
             recorder.add(line);
         }
         let part = read_recording(&folder.path().join("job.jsonl.a-1.part")).expect("it is one as far as it goes");
-        assert!(!part.whole && !path.exists());
+        assert!(part.status.is_none() && !path.exists());
         recorder.finish(ended(4.0)).expect("it can be written");
         let recording = read_recording(&path).expect("it is one");
-        assert!(recording.whole && recording.only_told().is_none());
+        assert_eq!((recording.status.as_deref(), recording.only_told()), (Some("FINISHED"), None));
         assert_eq!(recording.lines, [packet(2.0), started, packet(3.0), Recorded::Event(ended(4.0))]);
         assert_eq!(recording.beginning, beginning());
         assert_eq!(fs::read_dir(folder.path()).expect("it is there").count(), 1);
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused_and_a_pipe_not_waited_for() {
+        let folder = tempfile::tempdir().expect("there is room");
+        let pipe = folder.path().join("pipe");
+        rustix::fs::mkfifoat(CWD, &pipe, Mode::from_raw_mode(0o600)).expect("it can be made");
+        for path in [pipe.as_path(), folder.path()] {
+            assert!(matches!(read_recording(path), Err(Fault::Io(_))));
+            assert!(crate::read(path).is_err());
+        }
     }
 
     #[test]

@@ -175,10 +175,10 @@ impl Recording {
         self.0.only_told()
     }
 
-    /// Whether it goes on to the job's end.
+    /// How the job ended.
     #[getter]
-    fn whole(&self) -> bool {
-        self.0.whole
+    fn status(&self) -> Option<&str> {
+        self.0.status.as_deref()
     }
 
     /// Its other lines, as JSON; those of packets without what was sent, which is beside them.

@@ -96,7 +96,8 @@ class Teller:
         self._same = 0
         self._differs = ""
         """The first difference."""
-        self._status = ""
+        self._status: str | None = None
+        """How the job ended."""
         self._errors: list[str] = []
 
     def begin(self, recording: _native.Recording) -> None:
@@ -104,17 +105,13 @@ class Teller:
         beginning: dict[str, Any] = json.loads(recording.beginning)
         self._home = beginning["homesite"]
         self._operations = {(one["site"], one["node"]): one["operation"] for one in beginning["nodes"]}
-        for text, _ in recording.lines():
-            if (line := json.loads(text))["what"] == "ended":
-                self._status = line["status"]
+        self._status = recording.status
         if self._json:
             told = ("job", "pipeline", "federation", "homesite", "target", "at", "values", "api_version")
-            put(json.dumps({name: beginning[name] for name in told} | {"status": self._status or None}))
+            put(json.dumps({name: beginning[name] for name in told} | {"status": self._status}))
             return
         at = datetime.datetime.fromtimestamp(beginning["at"], datetime.UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-        ended = (
-            self._status.lower() if recording.whole else "cut short: its application was killed, or the file was cut"
-        )
+        ended = self._status.lower() if self._status else "cut short: its application was killed, or the file was cut"
         self._say(
             f"job {beginning['job']}, {beginning['pipeline']} of {beginning['federation']}, recorded {at} at "
             f"{self._home} on {beginning['target']}: {ended}"

@@ -14,7 +14,7 @@ use dfm_diag::{Diagnostic, Sources, nearest};
 use serde_json::{Map, Value, json};
 
 use super::{Chosen, Context, Failure, federation, supervise};
-use crate::args::{Kind, RecordValues, Submit, Target};
+use crate::args::{Kind, Submit, Target};
 use crate::package::compare;
 use crate::{child, python};
 
@@ -125,20 +125,10 @@ fn pipeline(context: &Context, args: &Submit) -> Result<Command, Failure> {
         .arg(context.output.format())
         .arg(output)
         .arg(measure.unwrap_or_default());
-    let record =
-        args.record.as_ref().map(|file| json!({"file": file, "values": named(args.record_values)}).to_string());
+    let record = args.record.as_ref().map(|file| json!({"file": file, "values": args.record_values}).to_string());
     command.arg(args.receipt.as_deref().unwrap_or(Path::new(""))).arg(record.unwrap_or_default());
     command.arg(params(&args.params)?);
     Ok(command)
-}
-
-/// As the format has it.
-fn named(values: RecordValues) -> &'static str {
-    match values {
-        RecordValues::Full => "full",
-        RecordValues::Hash => "hash",
-        RecordValues::None => "none",
-    }
 }
 
 /// The parameters of the command line as one JSON object.
