@@ -59,6 +59,29 @@ class Find(Operation[Area], frozen=True):
     dfm_returns: ClassVar[type[Area]] = Area
 
 
+class Count(Operation[int], frozen=True):
+    """Returns a number."""
+
+    dfm_operation: ClassVar[str] = "math.Count"
+    dfm_package: ClassVar[str] = "examplefed"
+    dfm_api_version: ClassVar[str] = "0.0.1"
+    dfm_returns: ClassVar[type[Any]] = int
+
+
+class Describe(Count, frozen=True):
+    """Returns a dictionary."""
+
+    dfm_operation: ClassVar[str] = "math.Describe"
+    dfm_returns: ClassVar[type[Any]] = dict
+
+
+class Title(Count, frozen=True):
+    """Returns a text."""
+
+    dfm_operation: ClassVar[str] = "math.Title"
+    dfm_returns: ClassVar[type[Any]] = str
+
+
 class Compute(Operation, frozen=True):
     """Takes anything."""
 
@@ -451,3 +474,19 @@ def test_a_part_that_a_schemas_model_cannot_have_is_refused_where_it_is_written(
             found[0].fieldref("north").fieldref("x")
         with pytest.raises(PipelineError, match=r"the part \[0\] of the result .* is of the schema Area, which has no"):
             found[0].fieldref("x")
+
+
+def test_a_part_that_a_plain_result_cannot_have_is_refused_where_it_is_written() -> None:
+    with Pipeline():
+        count, title, described = Count(), Title(), Describe()
+        # What an operation sends item by item is a list of such.
+        Compute(value=[count[3], title[0], title[0][1], described["mean"], described[0]["mean"].fieldref("real")])
+        for refused in (lambda: count["x"], lambda: count.fieldref("mean"), lambda: count[0]["x"]):
+            with pytest.raises(
+                PipelineError, match=r"the result of the math\.Count made at .* a number, which has no parts"
+            ):
+                refused()
+        with pytest.raises(PipelineError, match="is a text, whose parts are numbered"):
+            title["x"]
+        with pytest.raises(PipelineError, match=r"is a dictionary, whose parts have keys: write \['mean'\]"):
+            described.fieldref("mean")

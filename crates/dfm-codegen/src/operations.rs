@@ -217,11 +217,9 @@ fn whole_class(federation: &Federation, source: &Source<'_>, name: &str, types: 
         let value = Expr::Atom(string(value));
         out += &field(4, &format!("dfm_{fact}"), &text, Some(&value));
     }
-    let returned = returned_model(federation, source);
-    if let Some((schema, _)) = returned {
-        let model = types.schema(schema);
-        let of = Expr::Subscript(types.imports.name("builtins", "type"), vec![model.clone()]);
-        out += &field(4, "dfm_returns", &class_variable(of, types), Some(&model));
+    if let Some(class) = source.returns.and_then(|of| returned_class(federation, of, types)) {
+        let of = Expr::Subscript(types.imports.name("builtins", "type"), vec![class.clone()]);
+        out += &field(4, "dfm_returns", &class_variable(of, types), Some(&class));
     }
     out.push('\n');
     if let Some(site) = source.site {
@@ -232,12 +230,43 @@ fn whole_class(federation: &Federation, source: &Source<'_>, name: &str, types: 
         let Some(annotation) = accepted(federation, versions, types) else { continue };
         parameter_field(&mut out, parameter, &names[parameter], versions, annotation, types);
     }
-    if let Some((_, model)) = returned {
+    if let Some((_, model)) = returned_model(federation, source) {
         parts(&mut out, federation, model, &names, types);
     }
     out.truncate(out.trim_end().len());
     out.push('\n');
     out
+}
+
+/// The class that all values are of that a type has, if it says what parts they can have.
+fn returned_class(federation: &Federation, of: &dfm_config::Type, types: &mut Types<'_>) -> Option<Expr> {
+    let dfm_config::Type::Schema(schema) = of else { return None };
+    let (mut schema, mut seen) = (schema, vec![]);
+    while let Some(name) = referred(schema) {
+        let named = federation.schemas.get(name)?;
+        if is_model(named) {
+            return Some(types.schema(schema));
+        }
+        if seen.contains(&name) {
+            return None;
+        }
+        seen.push(name);
+        schema = named;
+    }
+    let has = |keys: &[&str]| keys.iter().any(|key| schema.get(*key).is_some());
+    // A text of some format, or one value of several, may be of another class.
+    if has(&["class", "const", "enum", "anyOf", "oneOf", "allOf", "format"]) {
+        return None;
+    }
+    let class = match schema.get("type")?.as_str()? {
+        "integer" => "int",
+        "number" => "float",
+        "boolean" => "bool",
+        "string" => "str",
+        "object" if has(&["properties", "additionalProperties", "minProperties", "maxProperties"]) => "dict",
+        _ => return None,
+    };
+    Some(types.symbol("builtins", class))
 }
 
 /// The schema's reference that an operation returns and the schema itself, if its values are models.

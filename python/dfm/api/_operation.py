@@ -159,8 +159,8 @@ class Operation(ResultNode[T_co], frozen=True):
     """The federation's `code-package`."""
     dfm_api_version: ClassVar[str]
     """The federation's `api-version` when the class was generated."""
-    dfm_returns: ClassVar[type[BaseModel] | None] = None
-    """The schema's class that its result is of, if that is one."""
+    dfm_returns: ClassVar[type[Any] | None] = None
+    """The schema's class that its result is of, or `int`, `float`, `bool`, `str` or `dict` where that is what it is."""
 
     site: Site = BestOf()
     """Where it runs: a site's name, or `BestOf` for the planner's choice."""
@@ -240,6 +240,10 @@ def _refused(of: Any, step: Step) -> str | None:
         return None
     if of in _NUMBERS:
         return "a number, which has no parts"
+    if of is str:
+        return None if kind == "index" else "a text, whose parts are numbered"
+    if of is dict:
+        return f"a dictionary, whose parts have keys: write [{name!r}]" if kind == "attribute" else None
     if not (isinstance(of, type) and issubclass(of, BaseModel)) or of.model_config.get("extra") == "allow":
         return None
     schema, fields = f"of the schema {of.__name__}", list(of.model_fields)
