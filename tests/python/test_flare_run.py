@@ -118,7 +118,7 @@ def test_nothing_of_a_session_lives_when_it_is_closed(federation, fed):
         assert session.run(written(lambda: chain(fed)), start=1) == {"yield": [25]}
         home = weakref.ref(session._home)
     del session
-    # A thread that has closed it may be at its last step.
+    # Threads that have been told to end, such as its lane's, may be at their last step.
     until(lambda: gc.collect() >= 0 and home() is None)
 
 
