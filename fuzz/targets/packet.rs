@@ -3,7 +3,7 @@
 #![no_main]
 
 use dfm_fuzz::{HOME, PLANS, write_seeds};
-use dfm_net::{Counted, Counts, Failure, Frame, Measured, NodeId, Noted, Trace, WaitingFiring};
+use dfm_net::{Asked, Counted, Counts, Failure, Frame, Measured, NodeId, Noted, Trace, WaitingFiring};
 use dfm_wire::{Buffer, Encoded, Ending, Message, Order, Outline, Payload, Running, Unfinished};
 use libfuzzer_sys::fuzz_target;
 
@@ -92,13 +92,14 @@ fn seeds() -> Vec<Message> {
         waiting: vec![WaitingFiring { transition: 2, frame: frame(), empty: vec![3], more: 4 }],
         more: 1 << 40,
     };
+    let asked = Asked { operation: "a.B".into(), provider: None, given: Some("{}".into()), open: vec!["c".into()] };
     let noted = Noted::Sent { node: NodeId::Number(3), frame: frame(), to: "b".to_owned(), at: 1.0, bytes: 5 };
     let more = Noted::More { of: Counted::Sent(NodeId::Number(3), "b".to_owned()), count: 7, bytes: 5 };
     let measured = Measured { node: NodeId::Number(3), frame: frame(), begin: 1.0, seconds: 2.0, bytes: Some(5) };
     let mut seeds = vec![
         Message::Setup("{}".into()),
         Message::Link("b".into()),
-        Message::Check(1, vec![("a.B".into(), None)], vec![vec!["a.B".into()]]),
+        Message::Check(1, vec![asked], vec![vec!["a.B".into()]]),
         Message::Checked(1, vec!["no".into()]),
         Message::Ask(1, 2),
         Message::Unfinished(1, 2, unfinished),

@@ -79,7 +79,7 @@ def test_jobs_are_those_that_applications_have_begun_to_read_or_that_have_a_reco
     records = tmp_path / ".local" / "state" / "dfm" / "history" / "small"
     records.mkdir(parents=True)
     for name in ("session-1.jsonl", "session-2.jsonl", "session-3.txt"):
-        (records / name).touch()
+        (records / name).write_text("{}\n")
     assert asked(command, tmp_path, ["dfm", *registry, "jobs", "show", "small", "sess"]) == ["session-1", "session-2"]
 
 

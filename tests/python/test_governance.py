@@ -92,6 +92,45 @@ def test_what_no_parameters_allow_is_told_before_anything_runs(federation, fed):
     assert answer(federation, lambda: Yield(value=fed.Wait(seconds=0, site="server")))[1] == []
 
 
+def test_a_call_that_published_rules_never_allow_is_refused_before_anything_runs(small, file, fed, command, tmp_path):
+    def prepared(**given):
+        build = lambda: Yield(value=fed.Add(site="east", **given))  # noqa: E731
+        return running.session.prepare(written(build))
+
+    open = PlaceParam(place="open")
+    file.write_text(f"{POLICY}publish: [rules]\naudit: {{folder: {tmp_path / 'log'}}}\n")
+    with Federation("small", homesite="home", policies={"east": file}, asker=ADA) as running:
+        for given, rule in (
+            ({"a": 6}, "rule 'small-sums' allows"),
+            ({"a": 9, "b": open}, "rule 'small-sums' allows"),
+            ({"a": open, "b": 3}, "rule 'small-sums' allows"),
+            ({"a": 0}, "by its rule 'not-zero'"),
+        ):
+            with pytest.raises(SessionError, match=rf"test_governance.py:\d+: site 'east' refuses 'work.Add' .*{rule}"):
+                prepared(**given)
+        for given in ({"a": 5}, {"a": open}, {"a": 1, "b": open}, {"a": 1, "b": 2}):
+            prepared(**given)
+        assert answer(running, lambda: Yield(value=fed.Add(a=5, site="east"))) == ([6], [])
+        file.write_text(POLICY)
+        prepared(a=6)
+    lines = dfm(command, "--json", "site", "audit", "show", tmp_path / "log").stdout.splitlines()
+    told = [one["what"] for one in map(json.loads, lines) if one.get("operation") == "work.Add"]
+    assert told == ["refused"] * 4 + ["call"]
+
+
+def test_rules_that_are_not_for_now_or_ask_refuse_nothing_beforehand(small, file, fed):
+    never = "default: allow\npublish: [rules]\nrules: {no: {decision: deny, operations: [work.Add], parameters: {a: {one-of: [1]}}"
+    for more, refused in ((", when: {until: 2000-01-01}}}", False), ("}}", True)):
+        file.write_text(never + more)
+        with Federation("small", homesite="home", policies={"east": file}, asker=ADA) as running:
+            build = written(lambda: Yield(value=fed.Add(a=1, site="east")))
+            if refused:
+                with pytest.raises(SessionError, match="by its rule 'no'"):
+                    running.session.prepare(build)
+            else:
+                running.session.prepare(build)
+
+
 def test_who_asks_decides(small, file, fed):
     for asker in (dataclasses.replace(ADA, role="member"), dataclasses.replace(ADA, organisation="company")):
         with (

@@ -201,7 +201,7 @@ def test_a_link_that_ends_while_it_takes_no_more_is_told():
 
         driver = SiteLoop(site, on_event, pytest.fail)
         driver.watch()
-        site.check("east", 1, [("work.Add", "a provider" * 100_000)], [])
+        site.check("east", 1, [("work.Add", "a provider" * 100_000, None, [])], [])
         driver.turn()
         assert site.flush() == ["east"], "it takes all of that"
         # A packet of three bytes without a descriptor, which is no message.

@@ -49,8 +49,9 @@ pub static POLICY: Shape = Shape {
         key(
             "publish",
             Kind::Texts,
-            "What applications are told before anything runs: `disclosures`, what of operations' results may leave; a \
-             pipeline that would have other values leave is refused then. Nothing if not given.",
+            "What applications are told before anything runs: `disclosures`, what of operations' results may leave, and \
+             `rules`, what is allowed with the parameters that a pipeline says; one that would have other values leave, or \
+             makes calls that are never allowed, is refused then. Nothing if not given.",
         ),
         key("leaves", Kind::Shape(&LEAVES), "What a value may be that leaves the site, in whatever direction."),
         key("per-day", Kind::Shape(&PER_DAY), "How much one user may ask for in a day; the site counts over restarts."),
@@ -60,7 +61,7 @@ pub static POLICY: Shape = Shape {
 };
 
 /// What `publish` may have.
-const PUBLISHED: &[&str] = &["disclosures"];
+const PUBLISHED: &[&str] = &["disclosures", "rules"];
 /// What `errors` may say, from the most that is told to the least.
 const ERRORS: &[&str] = &["full", "message", "type"];
 /// What a provisioned kit tells that says nothing of it: what is in an exception's text is data, as far as anybody knows.

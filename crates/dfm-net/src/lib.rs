@@ -4,6 +4,7 @@
 //! (a frame starts, a token arrives, a call ends), [`Action`]s come out (call this, send that). It does no I/O, knows no
 //! clock and no thread, so the same engine serves every target and can be tested over any order of events.
 
+mod asked;
 mod blocks;
 mod engine;
 mod frame;
@@ -16,6 +17,7 @@ mod token;
 mod unsound;
 mod whole;
 
+pub use asked::{Asked, asked};
 pub use engine::{Action, Engine, Move, State, Steps, WaitingFiring};
 pub use frame::Frame;
 pub use hostile::{Kind, MOST_ELEMENTS, MOST_LEVELS, MOST_ROUNDS};

@@ -3,7 +3,7 @@
 use std::iter::once;
 use std::sync::Arc;
 
-use dfm_net::{NodeId, Token};
+use dfm_net::{Asked, NodeId, Token};
 use dfm_runtime::{Event, Wait, Why};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
@@ -12,7 +12,7 @@ use pyo3::{IntoPyObjectExt, PyTypeInfo};
 use crate::classes::{any_of, classes};
 use crate::history::{Happened, Notes};
 use crate::measurement::Measurement;
-use crate::site::Object;
+use crate::site::{AskedOf, Object};
 
 classes! {
     /// First of all, at a site that is not home: what it is.
@@ -21,12 +21,12 @@ classes! {
         text: String,
     }
 
-    /// Home asks whether these operations can be called, each with its provider; `Site.checked` answers.
+    /// Home asks whether these calls can be made; `Site.checked` answers.
     Check {
         /// The question's number.
         request: u64,
-        /// The operations.
-        operations: Vec<(String, Option<String>)>,
+        /// The calls.
+        calls: Vec<AskedOf>,
         /// Values that would leave, each by the operations of whose results there may be something in it.
         leaving: Vec<Vec<String>>,
     }
@@ -37,7 +37,7 @@ classes! {
         site: String,
         /// The question's number.
         request: u64,
-        /// What is wrong with each operation, empty for nothing.
+        /// What is wrong with each call, empty for nothing.
         problems: Vec<String>,
     }
 
@@ -349,7 +349,11 @@ pub fn seen(py: Python<'_>, events: Vec<Event<Object>>) -> PyResult<Bound<'_, Py
 fn one(py: Python<'_>, event: Event<Object>) -> PyResult<Bound<'_, PyAny>> {
     match event {
         Event::Setup(text) => Setup { text }.into_bound_py_any(py),
-        Event::Check(request, operations, leaving) => Check { request, operations, leaving }.into_bound_py_any(py),
+        Event::Check(request, calls, leaving) => {
+            let calls =
+                calls.into_iter().map(|Asked { operation, provider, given, open }| (operation, provider, given, open));
+            Check { request, calls: calls.collect(), leaving }.into_bound_py_any(py)
+        }
         Event::Checked(site, request, problems) => Checked { site, request, problems }.into_bound_py_any(py),
         Event::Unfinished(site, request, waits, more) => {
             Answered { site, request, unfinished: unfinished(py, waits, more)? }.into_bound_py_any(py)

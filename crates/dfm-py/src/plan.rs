@@ -4,13 +4,15 @@ use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
 use dfm_events::{Edge, Kind, Node, Outline};
-use dfm_net::{Net, NodeId, Step};
+use dfm_net::{Asked, Net, NodeId, Step};
 use dfm_plan::{DISCOVERY_MODE, FedInfo, Pipeline};
 use indexmap::{IndexMap, IndexSet};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use serde::Serialize;
 use serde_json::json;
+
+use crate::site::AskedOf;
 
 /// An operation and its provider.
 type Operation<'p> = (&'p str, Option<&'p str>);
@@ -99,6 +101,30 @@ impl Plan {
             wanted.insert((&placement.operation, placement.provider.as_deref()));
         }
         sites.into_iter().map(|(site, wanted)| (site, wanted.into_iter().collect())).collect()
+    }
+
+    /// Each site and the calls that it makes, as far as the pipeline says them, each with its first node.
+    fn asked(&self, py: Python<'_>) -> PyResult<Vec<(&str, Vec<(AskedOf, Py<PyAny>)>)>> {
+        let mut sites: IndexMap<&str, Vec<(Asked, NodeId)>> = IndexMap::new();
+        let mut called = HashSet::new();
+        for net in self.nets() {
+            let calls = dfm_net::asked(net);
+            called.extend(calls.iter().map(|(one, _)| (&net.site[..], one.operation.clone(), one.provider.clone())));
+            sites.insert(&net.site, calls);
+        }
+        // Of what is placed and is no call of a net, as in discovery, only the operation is known.
+        for placement in &self.plan.placements {
+            let (operation, provider) = (placement.operation.clone(), placement.provider.clone());
+            if called.insert((&placement.site[..], operation.clone(), provider.clone())) {
+                let asked = Asked { operation, provider, given: None, open: vec![] };
+                sites.entry(&placement.site).or_default().push((asked, placement.node.clone()));
+            }
+        }
+        let told = |(asked, node): (Asked, NodeId)| {
+            Ok(((asked.operation, asked.provider, asked.given, asked.open), crate::events::named(py, node)?))
+        };
+        let calling = sites.into_iter().filter(|(_, calls)| !calls.is_empty());
+        calling.map(|(site, calls)| Ok((site, calls.into_iter().map(told).collect::<PyResult<_>>()?))).collect()
     }
 
     /// Each value that leaves a site: that site, who gets it, its node, and the operations at the site of whose results

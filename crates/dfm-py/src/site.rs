@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::sync::Arc;
 
-use dfm_net::{Argument, Comparison, Failure, Form, Frame, Line, Outcome, Selector, Step, Value, Wrong};
+use dfm_net::{Argument, Asked, Comparison, Failure, Form, Frame, Line, Outcome, Selector, Step, Value, Wrong};
 use dfm_runtime::{
     Contribution, Goal, Held, Holder, Host, Incoming, Leaving, Link, Outgoing, Part, Passed, TransferError,
 };
@@ -24,6 +24,10 @@ use crate::events::{self, Trace, Unfinished};
 use crate::plan::Plan;
 use crate::recording::{self, CameTo};
 use crate::values;
+
+/// A call as far as its pipeline says it: operation and provider, the parameters that it gives, as JSON, and those that
+/// are open.
+pub type AskedOf = (String, Option<String>, Option<String>, Vec<String>);
 
 /// What tokens carry: the Python object itself, and of one that came from another site the room that it takes here.
 #[derive(Clone)]
@@ -585,19 +589,14 @@ impl Site {
         self.site.set_up(site, text);
     }
 
-    /// At home: asks a site whether it can call these operations, and whether values may leave it in which there may be
-    /// something of the results of these.
-    fn check(
-        &mut self,
-        site: &str,
-        request: u64,
-        operations: Vec<(String, Option<String>)>,
-        leaving: Vec<Vec<String>>,
-    ) {
-        self.site.check(site, request, operations, leaving);
+    /// At home: asks a site whether these calls can be made, and whether values may leave it in which there may be
+    /// something of the results of these operations.
+    fn check(&mut self, site: &str, request: u64, calls: Vec<AskedOf>, leaving: Vec<Vec<String>>) {
+        let asked = |(operation, provider, given, open)| Asked { operation, provider, given, open };
+        self.site.check(site, request, calls.into_iter().map(asked).collect(), leaving);
     }
 
-    /// Answers `check`: what is wrong with each operation, empty for nothing.
+    /// Answers `check`: what is wrong with each call, empty for nothing.
     fn checked(&mut self, request: u64, problems: Vec<String>) {
         self.site.checked(request, problems);
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use dfm_net::{Counts, Frame, Measured, NodeId, Noted, Token, Trace, Value};
+use dfm_net::{Asked, Counts, Frame, Measured, NodeId, Noted, Token, Trace, Value};
 use dfm_wire::JobId;
 
 use crate::link::MAX_PACKET;
@@ -197,8 +197,9 @@ pub struct Call<V> {
 pub enum Event<V> {
     /// First of all, at a site that is not home: what it is.
     Setup(String),
-    /// Home asks whether these operations can be called, and whether values of the results of these may leave; answer with [`crate::Site::checked`].
-    Check(u64, Vec<(String, Option<String>)>, Vec<Vec<String>>),
+    /// Home asks whether these calls can be made, and whether values of the results of these operations may leave; answer
+    /// with [`crate::Site::checked`].
+    Check(u64, Vec<Asked>, Vec<Vec<String>>),
     /// At home: a site's answer.
     Checked(String, u64, Vec<String>),
     /// At home: a site's answer to [`crate::Site::ask`], and how much more is not done there.

@@ -408,8 +408,8 @@ impl<H: Host> Site<H> {
         let mut buffers = buffers.into_iter();
         match message {
             Message::Setup(text) => self.events.push(Event::Setup(text)),
-            Message::Check(request, operations, leaving) => {
-                self.events.push(Event::Check(request, operations, leaving));
+            Message::Check(request, calls, leaving) => {
+                self.events.push(Event::Check(request, calls, leaving));
             }
             Message::Checked(request, problems) => self.events.push(Event::Checked(from, request, problems)),
             Message::Ask(request, job) => {

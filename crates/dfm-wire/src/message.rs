@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use dfm_net::{Counts, Failure, Frame, Measured, Net, Noted, PlaceId, Trace, TransitionId, WaitingFiring};
+use dfm_net::{Asked, Counts, Failure, Frame, Measured, Net, Noted, PlaceId, Trace, TransitionId, WaitingFiring};
 use serde::{Deserialize, Serialize};
 
 use crate::shape::{Misshapen, misshapen};
@@ -22,10 +22,10 @@ pub enum Message {
     Setup(String),
     /// Home to a site: the descriptor beside this packet leads to that other site.
     Link(String),
-    /// Home to a site: are these operations (and providers) ready to be called, and may values leave in which there may be
-    /// something of the results of these ones?
-    Check(u64, Vec<(String, Option<String>)>, Vec<Vec<String>>),
-    /// A site to home: what is wrong with the operations of that check, and then with the values, in its order; empty texts
+    /// Home to a site: can these calls be made, as far as that can be told, and may values leave in which there may be
+    /// something of the results of these operations?
+    Check(u64, Vec<Asked>, Vec<Vec<String>>),
+    /// A site to home: what is wrong with the calls of that check, and then with the values, in its order; empty texts
     /// for those in order.
     Checked(u64, Vec<String>),
     /// Home to a site: what is it that this job has not done there?
@@ -230,6 +230,7 @@ mod tests {
             head: Bytes::from(vec![1, 2]),
             buffers: vec![Buffer::Inline(Bytes::from(vec![3])), Buffer::Segment { id: 7, len: 1 << 40 }],
         };
+        let asked = Asked { operation: "a.B".into(), provider: None, given: Some("{}".into()), open: vec!["c".into()] };
         let frame = Frame::of_param_set(1);
         let unfinished = Unfinished {
             running: vec![Running { transition: 1, frame: frame.clone(), seconds: 0.5, rests: true }],
@@ -241,7 +242,7 @@ mod tests {
             Message::Token(1, 2, Frame::of_param_set(0), Payload::Value(value)),
             Message::Token(1, 2, Frame::of_param_set(0), Payload::Errors(vec![failure.clone()])),
             Message::Report(4, failure),
-            Message::Check(1, vec![("a.B".into(), None)], vec![vec!["a.B".into()]]),
+            Message::Check(1, vec![asked], vec![vec!["a.B".into()]]),
             Message::Unfinished(1, 2, unfinished),
         ] {
             assert_eq!(Message::from_bytes(&message.to_bytes()).unwrap(), message);

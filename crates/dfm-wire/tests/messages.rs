@@ -6,7 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use dfm_net::{Block, Counted, Counts, Failure, Frame, Line, Measured, Net, NodeId, Noted, Trace, WaitingFiring};
+use dfm_net::{
+    Asked, Block, Counted, Counts, Failure, Frame, Line, Measured, Net, NodeId, Noted, Trace, WaitingFiring,
+};
 use dfm_wire::{Buffer, Encoded, Ending, Message, Payload, Running, Unfinished};
 
 fn messages() -> Vec<Message> {
@@ -62,10 +64,16 @@ fn messages() -> Vec<Message> {
         Ending::Found(value.clone()),
         Ending::NotFound(value.clone()),
     ];
+    let asked = Asked {
+        operation: "trees.Age".into(),
+        provider: Some("gardener".into()),
+        given: Some("{\"ring\":1}".into()),
+        open: vec!["tree".into()],
+    };
     let mut messages = vec![
         Message::Setup("{}".into()),
         Message::Link("store".into()),
-        Message::Check(1, vec![("trees.Age".into(), Some("gardener".into()))], vec![vec!["trees.Age".into()]]),
+        Message::Check(1, vec![asked], vec![vec!["trees.Age".into()]]),
         Message::Checked(1, vec![String::new()]),
         Message::Ask(1, 2),
         Message::Unfinished(1, 2, Unfinished { running: vec![running], waiting: vec![waiting], more: 6 }),

@@ -262,8 +262,8 @@ class SiteLoop:
                 self._leave(job)
             case _native.Traced():
                 pass  # it is for what is exported
-            case _native.Check(request, operations, leaving):
-                problems = [self.adapters.problem(name, provider) for name, provider in operations]
+            case _native.Check(request, calls, leaving):
+                problems = [self.adapters.problem(*asked) for asked in calls]
                 self.site.checked(request, [*problems, *(self.adapters.leaving.problem(one) for one in leaving)])
             case _:
                 assert_never(event)

@@ -142,6 +142,33 @@ class Deciding:
         by = self._unless(judge) if last is None or not last.is_final() else f"by its rule '{last.name}'"
         return str(self._refused(operation, by))
 
+    def publishes_rules(self) -> bool:
+        """Whether applications are told before anything runs what the rules refuse."""
+        try:
+            policy = self.policy()
+        except RefusedError:
+            return False
+        return "rules" in policy.publish and bool(policy.rules)
+
+    def problem_of(
+        self, operation: str, given: Mapping[str, Any], open: frozenset[str], defaults: Mapping[str, Any]
+    ) -> str:
+        """Why a call is not allowed whatever its `open` parameters become and whenever it is made; an empty text if it
+        may be."""
+        try:
+            judge = self._judge(operation)
+        except RefusedError as error:
+            return str(error)
+        for rule in judge.rules:
+            known = {name: one for name, one in rule.parameters.items() if name not in open}
+            if not _are(known, given, defaults, every=rule.decision == "allow"):
+                continue
+            if rule.decision != "deny":
+                return ""
+            if len(known) == len(rule.parameters) and rule.when is None:
+                return str(self._refused(operation, f"by its rule '{rule.name}'"))
+        return "" if judge.allow else str(self._refused(operation, self._unless(judge)))
+
     def _unless(self, judge: Judge) -> str:
         names = ", ".join(f"'{rule.name}'" for rule in judge.rules if rule.decision != "deny")
         if not names:

@@ -343,10 +343,16 @@ class Session:
         if prepared.patience is not None:
             return []
         begin = time.perf_counter()
-        wrong, refused = home.check(prepared.operations(), prepared.plan.crossings())
+        wrong, refused = home.check(dict(prepared.plan.asked()), prepared.plan.crossings())
         if self._made == 0 and self._reached is None:
             self._reached = time.perf_counter() - begin
-        return list(dict.fromkeys(wrong or [_refused(prepared, *one) for one in refused]))
+        if wrong:
+            # What is wrong with an operation is so at each of its nodes: the first is told.
+            first: dict[str, int | str] = {}
+            for node, text in wrong:
+                first.setdefault(text, node)
+            return [_at_line(prepared, node, text) for text, node in first.items()]
+        return list(dict.fromkeys(_refused(prepared, *one) for one in refused))
 
     def execute(
         self,
@@ -605,8 +611,13 @@ def _what_is_kept(home: Home, number: int, found: Recalled, keep: bool) -> KeptJ
 def _refused(prepared: PreparedPipeline, crossing: Crossing, why: str) -> str:
     """That a value may not leave a site, with the user's line."""
     _, to, node, _ = crossing
+    return _at_line(prepared, node, f"what node {node!r} gives cannot go to site '{to}': {why}")
+
+
+def _at_line(prepared: PreparedPipeline, node: int | str, text: str) -> str:
+    """A sentence about a node, with the user's line."""
     line = prepared.lines.get(node)
-    return f"{line + ': ' if line else ''}what node {node!r} gives cannot go to site '{to}': {why}"
+    return f"{line}: {text}" if line else text
 
 
 def checked_places(place_callbacks: Mapping[str, Callback] | None, yields: Sequence[str]) -> dict[str, Callback]:

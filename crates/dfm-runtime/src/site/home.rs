@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use dfm_net::{Counted, Counts, Failure, Frame, Net, NodeId, Noted, Source, Trace, TransitionId};
+use dfm_net::{Asked, Counted, Counts, Failure, Frame, Net, NodeId, Noted, Source, Trace, TransitionId};
 use dfm_wire::{Encoded, JobId, Message};
 
 use super::unfinished::{Nets, node_at};
@@ -348,16 +348,10 @@ impl<H: Host> Site<H> {
         self.push(site, &Message::Link(other.to_owned()), vec![Arc::new(socket)]);
     }
 
-    /// At home: asks a site whether it can call these operations, and whether values may leave it in which there may be
-    /// something of the results of these; [`Event::Checked`] has the answer.
-    pub fn check(
-        &mut self,
-        site: &str,
-        request: u64,
-        operations: Vec<(String, Option<String>)>,
-        leaving: Vec<Vec<String>>,
-    ) {
-        self.push(site, &Message::Check(request, operations, leaving), vec![]);
+    /// At home: asks a site whether these calls can be made, and whether values may leave it in which there may be
+    /// something of the results of these operations; [`Event::Checked`] has the answer.
+    pub fn check(&mut self, site: &str, request: u64, calls: Vec<Asked>, leaving: Vec<Vec<String>>) {
+        self.push(site, &Message::Check(request, calls, leaving), vec![]);
     }
 
     /// At home: ends the session at a site.
