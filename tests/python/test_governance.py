@@ -115,7 +115,7 @@ def test_a_call_that_published_rules_never_allow_is_refused_before_anything_runs
         prepared(a=6)
     lines = dfm(command, "--json", "site", "audit", "show", tmp_path / "log").stdout.splitlines()
     told = [one["what"] for one in map(json.loads, lines) if one.get("operation") == "work.Add"]
-    assert told == ["refused"] * 4 + ["call"]
+    assert told == ["refused"] * 4 + ["call", "left"]
 
 
 def test_rules_that_are_not_for_now_or_ask_refuse_nothing_beforehand(small, file, fed):
