@@ -118,17 +118,25 @@ def test_a_call_that_published_rules_never_allow_is_refused_before_anything_runs
     assert told == ["refused"] * 4 + ["call", "left"]
 
 
-def test_rules_that_are_not_for_now_or_ask_refuse_nothing_beforehand(small, file, fed):
-    never = "default: allow\npublish: [rules]\nrules: {no: {decision: deny, operations: [work.Add], parameters: {a: {one-of: [1]}}"
-    for more, refused in ((", when: {until: 2000-01-01}}}", False), ("}}", True)):
-        file.write_text(never + more)
-        with Federation("small", homesite="home", policies={"east": file}, asker=ADA) as running:
-            build = written(lambda: Yield(value=fed.Add(a=1, site="east")))
-            if refused:
-                with pytest.raises(SessionError, match="by its rule 'no'"):
-                    running.session.prepare(build)
-            else:
-                running.session.prepare(build)
+@pytest.mark.parametrize(
+    ("rule", "refused"),
+    [
+        ("decision: deny", True),
+        ("decision: deny, when: {until: 2000-01-01}", False),
+        ("decision: ask", False),
+        ("decision: allow", False),
+    ],
+)
+def test_only_what_can_never_be_allowed_is_refused_beforehand(small, file, fed, rule, refused):
+    rules = f"rules: {{one: {{operations: [work.Add], parameters: {{a: {{one-of: [1]}}}}, {rule}}}}}"
+    file.write_text(f"default: allow\npublish: [rules]\n{rules}\n")
+    with Federation("small", homesite="home", policies={"east": file}, asker=ADA) as running:
+        pipeline = written(lambda: Yield(value=fed.Add(a=1, site="east")))
+        if not refused:
+            running.session.prepare(pipeline)
+            return
+        with pytest.raises(SessionError, match="by its rule 'one'"):
+            running.session.prepare(pipeline)
 
 
 def test_who_asks_decides(small, file, fed):
