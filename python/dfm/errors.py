@@ -28,6 +28,10 @@ class ValuePipelineError(PipelineError, ValueError):
     """A value is not what a parameter, or a part of the API, takes."""
 
 
+class PartError(PipelineError, AttributeError):
+    """A node's result has no such part."""
+
+
 class MissingPipelineError(PipelineError, FileNotFoundError):
     """There is no file of this name that a pipeline could be read from."""
 

@@ -2,6 +2,7 @@
 # pyright: basic
 
 import base64
+import copy
 import datetime
 import importlib
 import json
@@ -474,6 +475,27 @@ def test_a_part_that_a_schemas_model_cannot_have_is_refused_where_it_is_written(
             found[0].fieldref("north").fieldref("x")
         with pytest.raises(PipelineError, match=r"the part \[0\] of the result .* is of the schema Area, which has no"):
             found[0].fieldref("x")
+
+
+def test_an_attribute_that_a_node_has_not_is_refused_with_what_there_is() -> None:
+    with Pipeline():
+        found, made = cast("Any", Find()), cast("Any", Compute(value=1))
+        with pytest.raises(PipelineError, match=r"schema Area, which has no attribute 'nort'; did you mean 'north'\?"):
+            _ = found.nort
+        with pytest.raises(PipelineError, match=r"Count made at .* is a number, which has no parts"):
+            _ = cast("Any", Count()).mean
+        with pytest.raises(
+            PipelineError, match=r"math.Compute made at .*'mean'; Of what .* fieldref\('mean'\) is that"
+        ) as caught:
+            _ = made.mean
+        assert str(caught.value).startswith(f"{HERE}:")
+        with pytest.raises(PipelineError, match=r"'aera'; did you mean 'area'\?"):
+            _ = made.aera
+        with pytest.raises(PipelineError, match=r"the part \.rows of the math.Compute made at .* no attribute 'mean'"):
+            _ = made.fieldref("rows").mean
+        # As Python asks.
+        assert not hasattr(made, "mean") and getattr(made, "mean", None) is None and not hasattr(made, "_mean")
+        assert copy.deepcopy(made.fieldref("rows")).path == (("attribute", "rows"),)
 
 
 def test_a_part_that_a_plain_result_cannot_have_is_refused_where_it_is_written() -> None:

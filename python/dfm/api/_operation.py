@@ -14,7 +14,7 @@ from dfm.api._graph import Graph, current, inside, line_of
 from dfm.api._lines import user_line
 from dfm.api._references import Advise, Line, Node, NodeId, Part, PlaceParam, Retry, Step, T_co, check_place
 from dfm.api._sites import BestOf, Here, Site
-from dfm.errors import PipelineError, ValuePipelineError
+from dfm.errors import PartError, PipelineError, ValuePipelineError
 
 _NO_DISCOVERY = "asks which values are possible, which only a Pipeline(mode='discovery') does"
 _SCALARS = frozenset((str, int, float, bool, NoneType))
@@ -79,8 +79,19 @@ class Statement(
         """Refuses a part that its result, or the part of it at `path`, cannot have; of most nothing is known.
 
         Raises:
-            PipelineError: it cannot.
+            PartError: it cannot.
         """
+
+    def dfm_no_attribute(self, path: tuple[Step, ...], name: str) -> PartError:
+        """That it has no such attribute; and how a part of its result is selected, of which nothing is known."""
+        own = {*type(self).model_fields, *dir(type(self))} - {*dir(BaseModel)} if not path else set[str]()
+        near = difflib.get_close_matches(name, [one for one in sorted(own) if not one.startswith(("_", "dfm_"))], 1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        return PartError(
+            f"{_part_of(path)}the {self.dfm_title} made at {line_of(self)} has no attribute {name!r}; {hint}Of what it "
+            f"becomes when it runs, fieldref({name!r}) is that attribute, and [{name!r}] the part with that key",
+            user_line(),
+        )
 
     def dfm_predecessors(self) -> Iterator["Statement"]:
         """The nodes it runs after without using their results."""
@@ -227,10 +238,13 @@ class Operation(ResultNode[T_co], frozen=True):
         for how, field in path[1:] if path and path[0][0] == "index" else path:
             of = _type_of(of, field) if how == "attribute" else None
         if (wrong := _refused(of, step)) is not None:
-            way = "".join(f".{field}" if how == "attribute" else f"[{field!r}]" for how, field in path)
-            part = f"the part {way} of " if way else ""
-            result = f"{part}the result of the {self.dfm_operation} made at {line_of(self)}"
-            raise PipelineError(f"{result} is {wrong}", user_line())
+            result = f"{_part_of(path)}the result of the {self.dfm_operation} made at {line_of(self)}"
+            raise PartError(f"{result} is {wrong}", user_line())
+
+
+def _part_of(path: tuple[Step, ...]) -> str:
+    way = "".join(f".{field}" if how == "attribute" else f"[{field!r}]" for how, field in path)
+    return f"the part {way} of " if way else ""
 
 
 def _refused(of: Any, step: Step) -> str | None:

@@ -31,6 +31,8 @@ else:
 NodeId: TypeAlias = int | str
 Step: TypeAlias = tuple[str, int | str]
 """One step of a path: `("attribute", name)`, `("index", number)` or `("key", key)`."""
+_NOT_THE_USERS = ("_", "dfm_", "model_")
+"""How attributes begin that are Python's own, dfm's or pydantic's."""
 
 
 class Instance:
@@ -94,6 +96,18 @@ class Node(Instance, Generic[T_co]):
     def dfm_target(self) -> "tuple[Statement, tuple[Step, ...]]":
         """The statement that makes it, and the way into its result."""
         raise NotImplementedError
+
+    if not TYPE_CHECKING:  # type checkers know the attributes that there are
+
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith(_NOT_THE_USERS):
+                inherited = getattr(super(), "__getattr__", None)
+                if inherited is None:
+                    raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+                return inherited(name)
+            made, path = self.dfm_target()
+            made.dfm_check_part(path, ("attribute", name))
+            raise made.dfm_no_attribute(path, name)
 
     def __eq__(self, other: object) -> "Condition":  # pyright: ignore
         return _conditions().Equal(self, other)
