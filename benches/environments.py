@@ -19,6 +19,24 @@ TARGET = REPOSITORY / "target"
 PEER = "nv-dfm-core==3.1.31"
 PACKAGES = {"ours": "dfm", "peer": "nv_dfm_core"}
 """What each side's package is called."""
+_LEAD_AND_ADMIN = """\
+    role: lead
+  - name: admin@bench.org
+    type: admin
+    org: bench
+    role: project_admin
+"""
+_OF_ANY_KIND = """\
+      value:
+        type: object
+"""
+_FOR_THE_PEER = [
+    # It takes one admin, and has its applications come as that.
+    ("project.yaml", _LEAD_AND_ADMIN, "    role: project_admin\n"),
+    # An object is a dictionary there, and what comes for a text from other nodes or with the job may be anything.
+    ("federation.dfm.yaml", _OF_ANY_KIND, _OF_ANY_KIND.replace("object", "string")),
+]
+"""What it has otherwise: the file, what stands there, and what does for it."""
 
 
 def python(side: str) -> Path:
@@ -51,6 +69,9 @@ def federation(side: str) -> Path:
     for path in (HERE / "federation").iterdir():
         if path.is_file():
             shutil.copy(path, package)
+    for name, ours, its in _FOR_THE_PEER if side == "peer" else ():
+        file = package / name
+        file.write_text(file.read_text().replace(ours, its))
     places = "--federation-dir benchfed --config-path federation.dfm.yaml --project-path project.yaml"
     for command in [
         f"fed config set benchfed {places}",
