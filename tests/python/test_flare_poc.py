@@ -3,6 +3,7 @@
 All tests share one federation that runs; those that break it come last.
 """
 
+import importlib
 import json
 import os
 import select
@@ -13,6 +14,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -383,6 +385,27 @@ def test_a_client_that_was_killed_is_told_and_comes_back(running: World) -> None
     assert running.states("greet")["reception"] == "failed: it was ended by signal 9"
     running.dfm("poc", "start", "-f", "greet")
     running.dfm("poc", "wait", "-f", "greet", "--timeout", "90")
+
+
+def test_a_busy_server_gets_ever_more_time_for_a_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from nvflare.fuel.flare_api.api_spec import NoConnection
+
+    poc: Any = importlib.import_module("dfm.flare._poc")
+    asked: list[float] = []
+
+    def connected(user: str, kit: Path, patience: float) -> str:
+        asked.append(patience)
+        if patience < 10:
+            raise NoConnection
+        return user
+
+    monkeypatch.setattr(poc, "connected", connected)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        (tmp_path / "startup").mkdir()
+        admin = {"host": "127.0.0.1", "port": server.getsockname()[1], "username": "ada"}
+        (tmp_path / "startup" / "fed_admin.json").write_text(json.dumps({"admin": admin}))
+        assert poc._Federation(tmp_path, [], time.monotonic() + 60)._login() == "ada"
+    assert asked == [2, 4, 8, 16]
 
 
 def test_a_server_that_cannot_start_says_why(running: World) -> None:
