@@ -234,4 +234,4 @@ def test_a_site_that_nvflare_lets_refuse_a_user_says_so(federation, fed):
     for site in ("east", "west"):
         os.kill(federation.process(site), signal.SIGKILL)
     federation.dfm("poc", "start", "-f", "small")
-    federation.dfm("poc", "wait", "-f", "small")
+    federation.wait()

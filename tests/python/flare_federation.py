@@ -29,6 +29,10 @@ class Federation:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+    def wait(self) -> None:
+        """Until its sites are connected, as long as a busy machine needs for that."""
+        self.dfm("poc", "wait", "-f", "small", "--timeout", "180")
+
     def kit(self, participant: str) -> Path:
         (kit,) = self.folder.glob(f"small/prod_00/{participant}")
         return kit
@@ -65,7 +69,7 @@ def running(command: Path, folder: Path) -> Generator[Federation]:
     federation = Federation(command, folder)
     federation.dfm("poc", "start", "-f", "small")
     try:
-        federation.dfm("poc", "wait", "-f", "small")
+        federation.wait()
         yield federation
     finally:
         federation.dfm("poc", "stop", "-f", "small")

@@ -153,4 +153,4 @@ def _restart(federation: Federation, change: Callable[[], object]) -> None:
     federation.dfm("poc", "stop", "-f", "small")
     change()
     federation.dfm("poc", "start", "-f", "small", "--skip-prepare")
-    federation.dfm("poc", "wait", "-f", "small")
+    federation.wait()

@@ -134,7 +134,7 @@ def test_a_client_that_is_killed_is_told_and_comes_back(session, federation, fed
         job = other.execute(written(lambda: Yield(value=fed.Add(a=1, site="west"))))
         assert job.wait_until_finished() and job.get_status() is JobStatus.FINISHED
     federation.dfm("poc", "start", "-f", "small")
-    federation.dfm("poc", "wait", "-f", "small")
+    federation.wait()
     assert works(session, fed)
 
 
@@ -239,7 +239,7 @@ def test_a_server_that_dies_is_told_and_a_restarted_one_serves_again(federation,
         with pytest.raises(SessionError, match="the federation's server does not answer"):
             session.prepare(written(lambda: chain(fed)))
         federation.dfm("poc", "start", "-f", "small")
-        federation.dfm("poc", "wait", "-f", "small")
+        federation.wait()
         assert works(session, fed)
     with opened(federation) as session:
         assert works(session, fed)

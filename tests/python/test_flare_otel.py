@@ -26,7 +26,7 @@ def get_pipeline(args=None):
 def start_again(federation, site):
     os.kill(federation.process(site), signal.SIGKILL)
     federation.dfm("poc", "start", "-f", "small")
-    federation.dfm("poc", "wait", "-f", "small")
+    federation.wait()
 
 
 def test_what_a_site_exports_is_in_the_applications_trace(federation, small, monkeypatch):

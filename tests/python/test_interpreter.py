@@ -99,7 +99,7 @@ def test_a_poc_runs_it_so(shop: Shop) -> None:
     shop.configure("../own/bin/python")
     shop.run("poc", "start", "-f", "shop")
     try:
-        shop.run("poc", "wait", "-f", "shop")
+        shop.run("poc", "wait", "-f", "shop", "--timeout", "180")
         assert f"greeting [0]: Hello World, {shop.own}" in shop.submit("--poc")
     finally:
         shop.run("poc", "stop", "-f", "shop")
