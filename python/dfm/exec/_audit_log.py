@@ -208,7 +208,7 @@ class Audit:
 
     def sign(self) -> None:
         """Writes what waits, and signs all that is there."""
-        if not self._later and not self._unsigned:
+        if not self._later and (self._key is None or not self._unsigned):
             return
         with contextlib.suppress(RefusedError):
             self._write([], signed=True)
