@@ -46,7 +46,7 @@ def told(session, build, *frames):
 
 
 def test_a_sites_policy_is_enforced_by_the_site(governed, fed):
-    federation, _ = governed
+    federation, path = governed
 
     def add():
         Yield(value=fed.Add(a=PlaceParam(place="a"), site="east"))
@@ -63,6 +63,10 @@ def test_a_sites_policy_is_enforced_by_the_site(governed, fed):
         assert values == [] and any("by `leaves.kinds` of its policy" in error for error in errors)
         with pytest.raises(SessionError, match="refuses 'work.Wait' to user"):
             session.run(written(lambda: Yield(value=fed.Wait(seconds=0, site="east"))))
+        path.write_text(f"{POLICY}publish: [rules]\n")
+        with pytest.raises(SessionError, match=r"calls.py:\d+: site 'east' refuses 'work.Add' .* rule 'small' allows"):
+            session.prepare(written(lambda: Yield(value=fed.Add(a=6, site="east"))))
+        path.write_text(POLICY)
         with Pipeline(mode="discovery") as pipeline:
             report = fed.Report(city=Advise(), month=Advise(), site="east")
         advice = session.discover(pipeline)[report]["east", None]
