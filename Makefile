@@ -1,3 +1,6 @@
+# What Python has compiled is kept: the tests start some thousand processes, each of which would do it again.
+unexport PYTHONDONTWRITEBYTECODE
+
 PYTHON ?= python3
 BIN := .venv/bin
 BUILT := $(or $(CARGO_TARGET_DIR),target)
