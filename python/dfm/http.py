@@ -244,7 +244,7 @@ async def _read(response: httpx.Response, most: int) -> _Answer:
     if kind == "application/json" or kind.endswith("+json"):
         try:
             value: Any = json.loads(data)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise HttpError(f"{what} says that it answers with JSON, and does not: {error}") from None
     elif kind.startswith("text/"):
         value = bytes(data).decode(response.charset_encoding or "utf-8", errors="replace")

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dfm.flare._kit import Kit
 from dfm.flare._session_job import write_job
 from eventually import until
 from small_federation import Small
@@ -322,9 +323,22 @@ def test_the_next_submit_finds_its_job_started(running: World) -> None:
     assert next_one["job"] != left["job"] and next_one["session"] != left["session"]
 
 
-@pytest.mark.parametrize(
-    "note", ["no JSON", "[]", "{}", '{"job": "no such job", "session": "1234abcd", "clients": []}', None]
-)
+@pytest.mark.parametrize("note", ["no JSON", "[]", "{}", '{"job": "a", "session": "b", "clients": 1}', "[" * 100_000])
+def test_what_is_no_note_of_a_job_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, note: str) -> None:
+    standby: Any = importlib.import_module("dfm.flare._standby")
+    monkeypatch.setenv(standby.SESSION, "1")
+    (tmp_path / "small_poc").mkdir()
+    (tmp_path / "small_poc" / ".poc").touch()
+    kit = Kit(tmp_path / "small_poc" / "small" / "prod_00" / "ada", "ada")
+    (kit.folder / "dfm").mkdir(parents=True)
+    standby.leave(kit, left := standby.Standby("a", "b", []))
+    assert standby.claim(kit) == left and standby.wanted(kit)
+    standby.leave(kit, left)
+    (kit.folder / "dfm" / "standby.json").write_text(note)
+    assert standby.claim(kit) is None and list((kit.folder / "dfm").iterdir()) == []
+
+
+@pytest.mark.parametrize("note", ['{"job": "no such job", "session": "1234abcd", "clients": []}', None])
 def test_a_job_that_is_not_there_any_more_is_made_anew(running: World, note: str | None) -> None:
     """`None` stands for a job whose client's process was killed."""
     pipeline = running.folder / "greet" / "examplefed" / "apps" / "pipeline.py"

@@ -134,6 +134,10 @@ class Shop(BaseHTTPRequestHandler):
                 self.say(200, b"\x89PNG", "image/png")
             case "GET", "/v1/pets/big":
                 self.say(200, b"x" * 5000, "text/plain")
+            case "GET", "/v1/pets/torn":
+                self.say(200, b"{")
+            case "GET", "/v1/pets/deep":
+                self.say(200, b"[" * 1500 + b"]" * 1500)
             case "GET", "/v1/pets/away":
                 self.say(302, b"", Location="http://127.0.0.1:1/")
             case _:
@@ -311,6 +315,9 @@ def test_answers_are_bounded_and_lead_nowhere_else(shop, seen, serving, monkeypa
     assert shop.call("store", "pets.Picture", "pets") == b"\x89PNG"
     with pytest.raises(HttpError, match="larger than the provider's `max_bytes`"):
         shop.call("store", "pets.Class", "pets", petId="big")
+    for wrong in ("torn", "deep"):
+        with pytest.raises(HttpError, match="says that it answers with JSON, and does not: "):
+            shop.call("store", "pets.Class", "pets", petId=wrong)
     with pytest.raises(HttpError, match="302"):
         shop.call("store", "pets.Class", "pets", petId="away")
     monkeypatch.setattr(serving, "next_page", "http://localhost:1/v1/pets?page=PAGE")

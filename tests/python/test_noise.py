@@ -96,7 +96,9 @@ def test_what_a_user_has_learnt_outlasts_a_process_and_is_of_that_user(tmp_path)
     assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"epsilon": -1, "delta": 0}', '{"epsilon": NaN, "delta": 0}', "{}"])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"epsilon": -1, "delta": 0}', '{"epsilon": NaN, "delta": 0}', "{}", "[" * 9999]
+)
 def test_nothing_leaves_where_nobody_can_say_what_was_learnt(tmp_path, text):
     noised(1, folder=tmp_path)
     (path,) = tmp_path.iterdir()

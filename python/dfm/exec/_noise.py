@@ -223,7 +223,7 @@ def _read(path: Path) -> _Spent | None:
         spent = _Spent(float(said["epsilon"]), float(said["delta"]))
     except FileNotFoundError:
         return _Spent()
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return spent if min(spent) >= 0 and all(map(math.isfinite, spent)) else None
 

@@ -47,7 +47,7 @@ def claim(kit: Kit) -> Standby | None:
         _path(kit).rename(mine)
         found = json.loads(read_own(mine))
         return Standby(str(found["job"]), str(found["session"]), [str(client) for client in found["clients"]])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     finally:
         with contextlib.suppress(OSError):
