@@ -32,6 +32,7 @@ from dfm._shown import clean_logger
 from dfm.errors import RefusedError, SessionError
 from dfm.exec._adapters import Adapters, Bound, kind_of
 from dfm.exec._approvals import WaitsForApproval
+from dfm.exec._asked import answers
 from dfm.exec._audit_log import Audit
 from dfm.exec._sending import current
 from dfm.exec._telling import speak_for_thread
@@ -263,8 +264,7 @@ class SiteLoop:
             case _native.Traced():
                 pass  # it is for what is exported
             case _native.Check(request, calls, leaving):
-                problems = [self.adapters.problem(*asked) for asked in calls]
-                self.site.checked(request, [*problems, *(self.adapters.leaving.problem(one) for one in leaving)])
+                self.site.checked(request, answers(self.adapters, calls, leaving))
             case _:
                 assert_never(event)
 

@@ -9,10 +9,9 @@ import copy
 import functools
 import importlib
 import inspect
-import json
 import logging
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, cast
 
@@ -56,10 +55,6 @@ Operation = tuple[str, str | None]
 """An operation's name, and the provider that is meant, if any."""
 Step = str | _native.CacheStep
 """What a call is of: an operation's name, or what is asked of the cache."""
-
-
-_MOST_SAID = 1 << 16
-"""Of a call of which more bytes of parameters are said, they are not looked at before it is made."""
 
 
 class Bound:
@@ -362,40 +357,21 @@ class Adapters:
             except Exception as error:
                 self.logger.error("the teardown of %s failed:\n%s", instance.what, user_traceback(error))
 
-    def problem(self, operation: str, provider: str | None, given: str | None, open: Sequence[str]) -> str:
-        """What is wrong with a call of which its pipeline gives these parameters, as JSON, and the job the `open` ones;
-        an empty text for nothing. Without `given`, of an operation whatever its parameters are."""
+    def problem(self, operation: str, provider: str | None) -> str:
+        """Why an operation cannot be called here; an empty text if it can."""
         try:
             self.bound(operation, provider)
         except Exception as error:
             return self.telling.text(error, f"'{operation}' at site '{self._settings['site']}'")
-        return self._refusal(operation) or self._refusal_of(operation, provider, given, open)
+        return ""
 
-    def _refusal(self, operation: str) -> str:
-        """Why no call of an operation is allowed, which is written down; an empty text if one may be."""
-        if self._sums.step(operation, None) is not None:
-            return ""
-        return self._written_down(operation, self.deciding.problem(operation))
+    def refusal(self, operation: str) -> str:
+        """Why no call of an operation is allowed; an empty text if one may be."""
+        return "" if self._sums.step(operation, None) is not None else self.deciding.problem(operation)
 
-    def _refusal_of(self, operation: str, provider: str | None, given: str | None, open: Sequence[str]) -> str:
-        """As `_refusal`, of a call, as far as the site publishes what it refuses."""
-        if given is None or len(given) > _MOST_SAID or not self.deciding.publishes_rules():
-            return ""
-        if (binding := self._bindings.get((operation, provider))) is None:
-            return ""
-        try:
-            said = json.loads(given)
-        except (ValueError, RecursionError):
-            return ""
-        if not isinstance(said, dict):
-            return ""
-        why = self.deciding.problem_of(operation, cast("dict[str, Any]", said), frozenset(open), binding["defaults"])
-        return self._written_down(operation, why)
-
-    def _written_down(self, operation: str, why: str) -> str:
-        if why and self.audit is not None:
-            self.audit.refused(None, operation, why)
-        return why
+    def defaults(self, operation: str, provider: str | None) -> dict[str, Any] | None:
+        """What holds for parameters that a call does not give; None for what is no operation of the federation's."""
+        return None if (binding := self._bindings.get((operation, provider))) is None else binding["defaults"]
 
     def opens_pickles_of(self) -> set[str]:
         """The sites in this session whose pickles it opens."""
@@ -418,7 +394,8 @@ class Adapters:
         else:
             by = f" by provider '{provider}'" if provider else ""
             what = f"'{operation}' at site '{site}'{by}"
-            refused = self._refusal(operation)
+            if (refused := self.refusal(operation)) and self.audit is not None:
+                self.audit.refused(None, operation, refused)
             try:
                 if bound.advisors and not refused:
                     await self.set_up(bound)

@@ -132,8 +132,6 @@ class Leaving:
             if policy.leaves is not None and "disclosures" in policy.publish and not _STEPS.issuperset(makers):
                 self._check_declared(policy.leaves, makers)
         except RefusedError as error:
-            if self._audit is not None:
-                self._audit.refused(None, makers[0] if makers else None, str(error))
             return str(error)
         return ""
 

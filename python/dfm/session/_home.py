@@ -20,14 +20,12 @@ from dfm._running.threads import started
 from dfm._shown import clean_logger
 from dfm.errors import SessionError
 from dfm.exec._adapters import Adapters
+from dfm.exec._asked import Asked, answers
 from dfm.session._keeping import Keeps, Recalled
 from dfm.session._opening import Opening
 from dfm.session._status import JobStatus
 
 T = TypeVar("T")
-Asked = tuple[tuple[str, str | None, str | None, list[str]], int | str]
-"""A call as far as its pipeline says it, and the first node that makes it: operation and provider, the parameters that
-are given, as JSON, and those that are open."""
 Crossing = tuple[str, str, int | str, list[str]]
 """A value that leaves a site: that site, who gets it, its node, and the operations of whose results there may be
 something in it."""
@@ -222,11 +220,11 @@ class Home:
         return asyncio.run_coroutine_threadsafe(work, self.loop)
 
     def check(
-        self, calls: Mapping[str, Sequence[Asked]], leaving: Sequence[Crossing]
+        self, calls: Mapping[str, Sequence[tuple[Asked, int | str]]], leaving: Sequence[Crossing]
     ) -> tuple[list[tuple[int | str, str]], list[tuple[Crossing, str]]]:
-        """What is wrong with nodes' calls, and with values that would leave their sites, as far as that is known now: a
-        site that is lost, or that an adapter holds up, says nothing of it, and what is wrong is then the error of
-        each job.
+        """What is wrong with calls, each with the first node that makes it, and with values that would leave their
+        sites, as far as that is known now: a site that is lost, or that an adapter holds up, says nothing of it, and
+        what is wrong is then the error of each job.
 
         Raises:
             SessionError: no site can be reached, and why; or it runs in another process.
@@ -296,7 +294,7 @@ class Home:
         return any(job not in self._opening for job in self._jobs)
 
     async def _check(
-        self, calls: Mapping[str, Sequence[Asked]], leaving: Sequence[Crossing]
+        self, calls: Mapping[str, Sequence[tuple[Asked, int | str]]], leaving: Sequence[Crossing]
     ) -> tuple[list[tuple[int | str, str]], list[tuple[Crossing, str]]]:
         """Makes the links that are missing and asks each site whether its calls can be made, and whether what would
         leave it may."""
@@ -304,14 +302,14 @@ class Home:
             raise SessionError(self._broken)
         await self._ensure(calls)
         asked: dict[str, asyncio.Future[list[str] | None]] = {}
-        answers: dict[str, list[str]] = {}
+        told: dict[str, list[str]] = {}
         # What leaves a site, by the operations of which there is something in it: as that is judged.
         crossings: dict[str, dict[tuple[str, ...], list[Crossing]]] = {site: {} for site in calls}
         for one in leaving:
             crossings.setdefault(one[0], {}).setdefault(tuple(one[3]), []).append(one)
         for site, wanted in calls.items():
             if site == self.settings.homesite:
-                answers[site] = [self.driver.adapters.problem(*one) for one, _ in wanted]
+                told[site] = answers(self.driver.adapters, [one for one, _ in wanted], [])
             elif self._links.linked(site):
                 self._numbers += 1
                 asked[site] = self._answers[site, self._numbers] = self.loop.create_future()
@@ -321,14 +319,14 @@ class Home:
         if asked:
             await asyncio.wait(asked.values(), timeout=_PATIENCE)
         for site, answered in asked.items():
-            answers[site] = (answered.result() if answered.done() else None) or []
+            told[site] = (answered.result() if answered.done() else None) or []
         wrong: list[tuple[int | str, str]] = []
         refused: list[tuple[Crossing, str]] = []
-        for site, answer in answers.items():
+        for site, answer in told.items():
             of_calls = len(calls[site])
             wrong += [(node, text) for (_, node), text in zip(calls[site], answer, strict=False) if text]
-            told = zip(crossings[site].values(), answer[of_calls:], strict=False)
-            refused += [(crossing, text) for judged, text in told if text for crossing in judged]
+            of_crossings = zip(crossings[site].values(), answer[of_calls:], strict=False)
+            refused += [(crossing, text) for judged, text in of_crossings if text for crossing in judged]
         return wrong, refused
 
     async def unfinished(self, job: int, patience: float) -> dict[str, _native.Unfinished | None]:
