@@ -25,10 +25,15 @@ def answers(adapters: Adapters, calls: Sequence[Asked], leaving: Sequence[list[s
     once for each reason."""
     told = [""] * (len(calls) + len(leaving))
     refused: dict[str, str | None] = {}
-    for place, asked in enumerate(calls[:_MOST]):
-        operation, provider, _, _ = asked
-        text = adapters.problem(operation, provider)
-        if not text and (text := adapters.refusal(operation) or _refusal_of(adapters, *asked)):
+    of_any: dict[tuple[str, str | None], str] = {}
+    rules = adapters.deciding.publishes_rules()
+    for place, (operation, provider, given, open) in enumerate(calls[:_MOST]):
+        if (text := of_any.get((operation, provider))) is None:
+            text = adapters.problem(operation, provider)
+            if not text and (text := adapters.refusal(operation)):
+                refused.setdefault(text, operation)
+            of_any[operation, provider] = text
+        if not text and rules and (text := _refusal_of(adapters, operation, provider, given, open)):
             refused.setdefault(text, operation)
         told[place] = text
     for place, makers in enumerate(leaving[: max(0, _MOST - len(calls))], len(calls)):
@@ -42,8 +47,8 @@ def answers(adapters: Adapters, calls: Sequence[Asked], leaving: Sequence[list[s
 
 
 def _refusal_of(adapters: Adapters, operation: str, provider: str | None, given: str | None, open: list[str]) -> str:
-    """Why no such call is allowed whatever its `open` parameters become, as far as the site publishes that."""
-    if given is None or len(given) > _MOST_GIVEN or not adapters.deciding.publishes_rules():
+    """Why no such call is allowed whatever its `open` parameters become."""
+    if given is None or len(given) > _MOST_GIVEN:
         return ""
     if (defaults := adapters.defaults(operation, provider)) is None:
         return ""
