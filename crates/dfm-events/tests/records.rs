@@ -307,7 +307,7 @@ fn a_record_is_there_once_something_is_in_it() {
     let place = Place::new();
     let _ = place.with("a-1", "");
     assert!(place.folder().jobs().is_empty());
-    place.with("a-1", &lines()).unwrap();
+    place.with("a-1", lines()).unwrap();
     assert_eq!(place.folder().jobs(), ["a-1"]);
 }
 

@@ -17,6 +17,9 @@ use crate::site::AskedOf;
 /// An operation and its provider.
 type Operation<'p> = (&'p str, Option<&'p str>);
 
+/// A call as far as its pipeline says it, and the first node that makes it.
+type AskedAt = (AskedOf, Py<PyAny>);
+
 /// A value that leaves a site: that site, who gets it, its node, and the operations of whose results there may be
 /// something in it.
 type Crossing = (String, String, Py<PyAny>, Vec<String>);
@@ -104,7 +107,7 @@ impl Plan {
     }
 
     /// Each site and the calls that it makes, as far as the pipeline says them, each with its first node.
-    fn asked(&self, py: Python<'_>) -> PyResult<Vec<(&str, Vec<(AskedOf, Py<PyAny>)>)>> {
+    fn asked(&self, py: Python<'_>) -> PyResult<Vec<(&str, Vec<AskedAt>)>> {
         let mut sites: IndexMap<&str, Vec<(Asked, NodeId)>> = IndexMap::new();
         let mut called = HashSet::new();
         for net in self.nets() {
