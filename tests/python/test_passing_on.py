@@ -99,21 +99,17 @@ def test_what_is_passed_on_comes_once_and_in_the_order_of_its_job(channels: Pair
 
 
 class Gate:
-    """Holds back the pieces of a road after the first ones."""
+    """Holds back the pieces of a lane's large values that begin at an offset or after it, whatever thread has them."""
 
-    def __init__(self, road: Road, first: int) -> None:
+    def __init__(self, lane: Lane, offset: int) -> None:
         self.opened = threading.Event()
-        self._left, self._ask, self._lock = first, road.ask, threading.Lock()
-        road.ask = self.ask
+        self._offset, self._ask_piece = offset, lane._ask_piece
+        lane._ask_piece = self._wait
 
-    def ask(self, kind, number, message, seconds):
-        if kind == "piece":
-            with self._lock:
-                self._left -= 1
-                waits = self._left < 0
-            if waits:
-                self.opened.wait()
-        return self._ask(kind, number, message, seconds)
+    def _wait(self, piece, content):
+        if piece.offset >= self._offset:
+            self.opened.wait()
+        return self._ask_piece(piece, content)
 
 
 def begun(channels):
@@ -122,7 +118,7 @@ def begun(channels):
     for lane in relay.senders:
         lane.push(small(9, 9))
     until(lambda: len(relay.came) == 2)
-    gate = Gate(relay.roads[2], 3)
+    gate = Gate(relay.senders[0], 3 * LARGEST)
     relay.came.clear()
     relay.senders[0].push(large(1, 1, 20 * LARGEST))
     until(lambda: relay.road_out.kinds["ask", "piece"] > 0)
