@@ -13,6 +13,7 @@ from typing import Any
 import environments
 import side as helpers
 from questions.alternating import chain
+from questions.governing import POLICY
 from rows import Row
 from side import Side
 
@@ -25,6 +26,7 @@ ROWS = [
     Row("first", "fresh process to its first result there", below=6),
     Row("result", "job of one operation in an open session, to its result", faster=50),
     Row("end", "the same, to its end", faster=50),
+    Row("governed", "the same at a site with a policy and an audit log, to its result", beside="free", slower=1.05),
     *(
         Row(size, f"array of {size} from one site to another, one hop", beside=f"raw {size}", slower=1.5)
         for size in _SIZES
@@ -53,6 +55,8 @@ def measure(side: Side) -> Iterator[tuple[str, float]]:
             yield "threads", _more_threads(side, session, kits)
         yield from _memory(kits)
         session.close()
+        if side.ours:
+            yield from _governed(side, kits)
 
 
 def _start(side: Side, kits: Path) -> float:
@@ -68,6 +72,20 @@ def _start(side: Side, kits: Path) -> float:
     if not answer:
         raise RuntimeError("the process did not answer")
     return seconds
+
+
+def _governed(side: Side, kits: Path) -> Iterator[tuple[str, float]]:
+    """The times at a site with a policy and at one without, taken in turns in one session."""
+    kits.joinpath("prod_00", "a", "local", "policy.yaml").write_text(POLICY + "audit: {}\n")
+    session = side.flare_session(kits)
+    at = [
+        session.prepare(side.pipeline(lambda operations, site=site: operations.Same(site=site, value="1")))
+        for site in ("a", "b")
+    ]
+    times = [[side.median(session, prepared, 10).result for prepared in at] for _ in range(20)]
+    session.close()
+    for name, of_one in zip(("governed", "free"), zip(*times, strict=True), strict=True):
+        yield name, statistics.median(of_one)
 
 
 def _arrays(side: Side, session: Any) -> Iterator[tuple[str, float]]:

@@ -15,7 +15,7 @@ ROWS = [
 ]
 
 _LENGTH = 1000
-_POLICY = """default: deny
+POLICY = """default: deny
 rules:
   never: {decision: deny, operations: [bench.Array]}
   values: {decision: allow, operations: ["bench.*"], parameters: {value: {one-of: ["1", "2"]}}}
@@ -29,7 +29,7 @@ def measure(side: Side) -> Iterator[tuple[str, float]]:
         return
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "policy.yaml")
-        file.write_text(_POLICY + f"audit: {{folder: {folder}/log}}\n")
+        file.write_text(POLICY + f"audit: {{folder: {folder}/log}}\n")
         sessions: list[Any] = [side.session(policies=policies) for policies in ({}, {"a": file})]
         one, many = (side.pipeline(lambda of, length=length: chain(of, ["a"] * length)) for length in (1, _LENGTH))
         free, governed = side.in_turns(sessions, one, turns=20, runs=10)

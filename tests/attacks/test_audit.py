@@ -1,18 +1,19 @@
 """Does whoever may write a site's log change, remove, add or move a record, and nobody sees it?"""
 # pyright: basic, reportMissingImports=false
 
-import errno
+import contextlib
 import hashlib
 import json
 import logging
 import os
+import resource
 import stat
 
 import pytest
 from dfm._command.audit import _shown, verify
 from dfm.errors import RefusedError
 from dfm.exec import _audit_log
-from dfm.exec._audit_log import LOG, Audit
+from dfm.exec._audit_log import LOG, opened
 from dfm.exec._session_key import PURPOSE, SessionKey
 from dfm.exec._site import Asker
 from dfm.flare._identity import sign
@@ -31,7 +32,7 @@ def kits(tmp_path_factory):
 
 def log(folder, credentials=None, session="s1", **more):
     key = credentials and SessionKey(lambda content: sign(credentials, PURPOSE, session, content), lambda *_: {})
-    return Audit(folder, "east", session, ANN, logging.getLogger("dfm.test"), key=key, **more)
+    return opened(folder, "east", session, ANN, logging.getLogger("dfm.test"), key=key, **more)
 
 
 def filled(folder, credentials=None, calls=5, session="s1"):
@@ -200,35 +201,53 @@ def test_processes_append_to_one_chain_over_logs_that_are_set_aside(kits, tmp_pa
     assert verify(tmp_path, kits["east"]).faults
 
 
-def test_a_full_disk_stops_the_work_unless_it_may_go_on(kits, tmp_path, monkeypatch):
-    whole = os.write
+@contextlib.contextmanager
+def full(path):
+    """No file can become larger than this one is but for some bytes, so that of what is written the rest fails."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 10, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
-    def full(file, data):
-        whole(file, data[:10])
-        raise OSError(errno.ENOSPC, "No space left on device")
 
-    for goes_on in (False, True):
-        audit = log(tmp_path / str(goes_on), kits["east"], goes_on=goes_on)
-        audit.call(1, "work.Add", None, _audit_log.encoded({"a": 1}))
-        audit.settle()
-        with monkeypatch.context() as patched:
-            patched.setattr(_audit_log.os, "write", full)
-            if goes_on:
-                audit.call(1, "work.Add", None, _audit_log.encoded({"a": 2}))
-                audit.left(1, "home", "work.Add", "number", 9, None)
-            else:
-                audit.call(1, "work.Add", None, _audit_log.encoded({"a": 2}))
-                with pytest.raises(RefusedError, match="site 'east' refuses everything"):
-                    audit.left(1, "home", "work.Add", "number", 9, None)
-                with pytest.raises(RefusedError, match="site 'east' refuses everything"):
-                    audit.call(1, "work.Add", None, _audit_log.encoded({"a": 2}))
-        audit.call(1, "work.Add", None, _audit_log.encoded({"a": 3}))
-        audit.close()
-        assert verify(tmp_path / str(goes_on), kits["east"]).faults == []
-        path = tmp_path / str(goes_on) / LOG
-        assert whats(path) == ["session", "call", "lost" if goes_on else "call", "call", "signed"]
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_a_full_disk_stops_the_work_unless_it_may_go_on(kits, tmp_path, caplog, goes_on):
+    audit, path = log(tmp_path, kits["east"], goes_on=goes_on), tmp_path / LOG
+
+    def call(number):
+        audit.call(1, "work.Add", None, _audit_log.encoded({"a": number}))
+
+    call(1)
+    audit.settle()
+    with full(path):
+        call(2)
         if goes_on:
-            assert json.loads(path.read_text().splitlines()[2])["records"] == 2
+            audit.left(1, "home", "work.Add", "number", 9, None)
+        else:
+            with pytest.raises(RefusedError, match="site 'east' refuses everything"):
+                audit.left(1, "home", "work.Add", "number", 9, None)
+            with pytest.raises(RefusedError, match="site 'east' refuses everything"):
+                call(2)
+    assert "cannot be written" in caplog.text and "File too large" in caplog.text
+    call(3)
+    audit.close()
+    assert verify(tmp_path, kits["east"]).faults == []
+    assert whats(path) == ["session", "call", "lost" if goes_on else "call", "call", "signed"]
+    if goes_on:
+        assert json.loads(path.read_text().splitlines()[2])["records"] == 2
+
+
+def test_what_no_key_signs_is_refused_and_not_written(tmp_path):
+    def vouch(content):
+        raise RefusedError("the kit's key is gone")
+
+    key = SessionKey(vouch, lambda *_: {})
+    audit = opened(tmp_path, "east", "s1", ANN, logging.getLogger("dfm.test"), key=key)
+    with pytest.raises(RefusedError, match="site 'east' refuses everything"):
+        audit.left(1, "home", "work.Add", "number", 9, None)
+    assert not (tmp_path / LOG).exists()
 
 
 def test_a_line_that_was_left_unfinished_is_said_to_be(kits, tmp_path):

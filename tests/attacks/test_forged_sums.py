@@ -42,7 +42,7 @@ def key(kit, session="s1"):
 def leaving(site, policy=OWN):
     logger = logging.getLogger("dfm.test")
     deciding = Deciding(policy, site, ANN, logger, lambda _: None)
-    counting = Counting(site, ANN.user, None, lambda: deciding.held().per_day)
+    counting = Counting(site, ANN.user, None, policy.per_day)
     noising = Noising(site, ANN.user, lambda: None)
     return Leaving(site, deciding, counting, Releasing(site, ANN, logger, {}), noising)
 

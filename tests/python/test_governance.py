@@ -317,7 +317,9 @@ RELEASING = Releasing("east", ADA, logging.getLogger("east"), {})
 
 def leaving(**leaves) -> Leaving:
     deciding = Deciding(SitePolicy(leaves=Leaves(**leaves)), "east", ADA, logging.getLogger("east"), lambda _: None)
-    return Leaving("east", deciding, Counting("east", "u", None, PerDay), RELEASING, Noising("east", "u", lambda: None))
+    return Leaving(
+        "east", deciding, Counting("east", "u", None, PerDay()), RELEASING, Noising("east", "u", lambda: None)
+    )
 
 
 def tables(columns):
@@ -434,91 +436,33 @@ def test_what_leaves_as_numbers_alone_has_nothing_else_in_it(value):
 # Counts of a day
 
 
-def test_what_is_counted_outlasts_a_process_and_ends_with_the_day(tmp_path):
-    now = [86_400.0 * 20_000 + 5]
-    most = PerDay(calls=2, values=3, bytes=100)
-
-    def counting(user="u"):
-        return Counting("east", user, tmp_path / "sessions", lambda: most, lambda: now[0])
-
-    counting().call()
-    one, two = counting(), counting()
+def test_what_there_is_no_more_of_today_is_told_with_the_rule(tmp_path):
+    """How it is counted, over processes and days, is tried beside the code that counts."""
+    most = PerDay(calls=2, values=2, bytes=100, questions=1)
+    counting = Counting("east", "u", tmp_path / "sessions", most)
+    counting.call()
+    counting.close()
+    one = Counting("east", "u", tmp_path / "sessions", most)
     one.call()
-    for each in (one, two, counting()):
-        with pytest.raises(RefusedError, match=r"user 'u' no more today: `per-day.calls` of its policy is 2"):
-            each.call()
-    counting("other").call()
     one.leave(60)
-    with pytest.raises(RefusedError, match=r"`per-day.bytes`"):
-        two.leave(60)
-    two.leave(40)
-    two.leave(0)
-    with pytest.raises(RefusedError, match=r"`per-day.values`"):
-        one.leave(0)
-    now[0] -= 86_400
-    with pytest.raises(RefusedError):
+    one.question("work.Add", None, '{"a":1}')
+    with pytest.raises(
+        RefusedError, match=r"site 'east' gives user 'u' no more today: `per-day.calls` of its policy is 2"
+    ):
         one.call()
-    now[0] += 2 * 86_400
+    with pytest.raises(RefusedError, match=r"gives user 'u' no more today: `per-day.bytes` of its policy is 100"):
+        one.leave(60)
+    one.leave(40)
+    with pytest.raises(RefusedError, match=r"gives user 'u' no more today: `per-day.values` of its policy is 2"):
+        one.leave(0)
+    with pytest.raises(
+        RefusedError, match=r"no other questions of user 'u' today: `per-day.questions` of its policy is 1"
+    ):
+        one.question("work.Add", None, '{"a":2}')
+    one.allow(PerDay())
     one.call()
+    one.close()
     assert {path.stat().st_mode & 0o777 for path in (tmp_path / "sessions").iterdir()} == {0o600}
-    for each in (one, two):
-        each.close()
-
-
-def test_calls_that_are_counted_ahead_are_never_too_many_and_given_back(tmp_path):
-    most = PerDay(calls=300)
-
-    def counting():
-        return Counting("east", "u", tmp_path / "sessions", lambda: most, lambda: 86_400.0 * 20_000)
-
-    def calls(of, wanted):
-        for made in range(wanted):
-            try:
-                of.call()
-            except RefusedError:
-                return made
-        return wanted
-
-    one, other, third = counting(), counting(), counting()
-    assert calls(one, 101) == 101
-    ahead = 199 - calls(third, 1000)
-    assert 0 < ahead <= 4, "what one process has ahead is kept from others, and is little"
-    one.rest()
-    assert calls(third, 1000) + calls(other, 1000) == ahead
-    for each in (one, other, third):
-        each.close()
-    assert calls(counting(), 1) == 0
-
-
-def test_different_questions_of_a_day_are_counted_over_processes(tmp_path):
-    now = [86_400.0 * 20_000]
-    most = PerDay(questions=2)
-
-    def counting(user="u", folder=tmp_path):
-        return Counting("east", user, folder, lambda: most, lambda: now[0])
-
-    for folder in (tmp_path, None):
-        one = counting(folder=folder)
-        another = counting() if folder else one
-        for _ in range(3):
-            one.question("work.Add", None, '{"a":1}')
-            another.question("work.Add", None, '{"a":2}')
-        another.question("work.Add", None, '{"a":1}')
-        for asked in (("work.Add", "p", '{"a":1}'), ("work.Echo", None, '{"a":1}'), ("work.Add", None, '{"a":3}')):
-            for each in (one, another):
-                with pytest.raises(RefusedError, match=r"no other questions of user 'u' today: `per-day.questions`"):
-                    each.question(*asked)
-        counting("other").question("work.Add", None, '{"a":3}')
-    one = counting()
-    now[0] += 86_400
-    one.question("work.Add", None, '{"a":3}')
-    counting().question("work.Add", None, '{"a":4}')
-    with pytest.raises(RefusedError):
-        one.question("work.Add", None, '{"a":1}')
-    now[0] -= 86_400
-    with pytest.raises(RefusedError):
-        counting().question("work.Add", None, '{"a":1}')
-    assert {path.stat().st_mode & 0o777 for path in tmp_path.glob(".*")} == {0o600}
 
 
 def test_the_same_question_with_other_filters_is_another_one(federation, file, fed):

@@ -6,6 +6,7 @@ mod classes;
 mod events;
 mod history;
 mod keeper;
+mod ledger;
 mod measurement;
 mod plan;
 mod policy;
@@ -42,6 +43,8 @@ mod _native {
     use crate::history::{Happened, History, JobRecord, Notes};
     #[pymodule_export]
     use crate::keeper::{Keeper, Order, Progress, order, outline, read_answer, unfold};
+    #[pymodule_export]
+    use crate::ledger::{Audit, Counting};
     #[pymodule_export]
     use crate::measurement::Measurement;
     #[pymodule_export]

@@ -33,7 +33,6 @@ from dfm.errors import RefusedError, SessionError
 from dfm.exec._adapters import Adapters, Bound, kind_of
 from dfm.exec._approvals import WaitsForApproval
 from dfm.exec._asked import answers
-from dfm.exec._audit_log import Audit
 from dfm.exec._sending import current
 from dfm.exec._telling import speak_for_thread
 from dfm.exec._turns import WAIT, Turns
@@ -147,7 +146,7 @@ class SiteLoop:
         return Said(self.site, self.adapters, self.turn, self.exports is not None)
 
     @property
-    def _audit(self) -> Audit | None:
+    def _audit(self) -> _native.Audit | None:
         """What is written down of what happens here; None for nothing, and before it is known what can be called."""
         return None if self._adapters is None else self._adapters.audit
 

@@ -20,7 +20,7 @@ from dfm._discovery.advice import DISCOVERY_PLACE, ErrorFieldAdvice, SiteAdvice
 from dfm._discovery.advisors import Advisor, advisors
 from dfm.errors import RefusedError, SecretError
 from dfm.exec._approvals import Asking
-from dfm.exec._audit_log import Audit, encoded
+from dfm.exec._audit_log import encoded, opened
 from dfm.exec._cache import Cache, digest
 from dfm.exec._cache_owners import owners_for
 from dfm.exec._contributions import Receipts
@@ -216,12 +216,12 @@ class Adapters:
         """Which calls its policy allows."""
         self.asking = Asking(policy.requests, self.name, self.asker, session, logger)
         """What a person has to approve."""
-        self._counting = Counting(self.name, self.asker.user, policy.counts, lambda: self.deciding.held().per_day)
-        self.audit: Audit | None = None
+        self._counting = Counting(self.name, self.asker.user, policy.counts, policy.per_day)
+        self.audit: _native.Audit | None = None
         """What the site writes down; None for nothing."""
         if (said := policy.audit) is not None:
             of = self.name, session, self.asker, logger
-            self.audit = Audit(said.folder, *of, full=said.full, goes_on=said.goes_on, key=key)
+            self.audit = opened(said.folder, *of, full=said.full, goes_on=said.goes_on, key=key)
         self.receipts = Receipts(settings, homesite, session, self.asker, self.deciding, key)
         """What it says of its contributions to jobs."""
         declared = {
@@ -263,6 +263,7 @@ class Adapters:
         self.telling.follow(changed.errors)
         self.hands_out_logs = changed.logs == "all"
         self.joins_traces = changed.traces == "joined"
+        self._counting.allow(changed.per_day)
 
     def rest(self) -> None:
         """No call begins for now."""

@@ -16,7 +16,6 @@ from typing import Any, cast
 
 from dfm import _native
 from dfm.errors import RefusedError
-from dfm.exec._audit_log import Audit
 from dfm.exec._coarse import CoarseError, rounded, without_small
 from dfm.exec._counting import Counting
 from dfm.exec._deciding import Deciding
@@ -65,7 +64,7 @@ class Leaving:
         counting: Counting,
         releasing: Releasing,
         noising: Noising,
-        audit: Audit | None = None,
+        audit: _native.Audit | None = None,
     ) -> None:
         """`deciding` has the policy; `counting` what the user has been given today; `releasing` the class that has the
         last word; `noising` what the user has learnt; `audit` gets what leaves."""

@@ -1,0 +1,360 @@
+//! How do all processes of a site append to one log, in which each line has the digest of the one before?
+//!
+//! The log is `log.jsonl` in its folder. One that has become too large is set aside as `log-` and the number of its last
+//! record, and the chain goes on in a new one.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use sha2::{Digest, Sha256};
+
+use crate::own_file::{Locked, facts, own_file, own_folder};
+use crate::text::Members;
+
+/// The log that is appended to.
+const LOG: &str = "log.jsonl";
+/// What keeps two processes from appending at once.
+const LOCK: &str = ".lock";
+/// Bytes from a log's end that have a whole line in them.
+const TAIL: u64 = 1 << 20;
+
+/// What a line says, and when that was.
+#[derive(Clone, Debug)]
+pub(crate) struct Record {
+    /// Seconds since 1970.
+    at: f64,
+    pub members: Members,
+}
+
+impl Record {
+    /// What has just happened.
+    pub fn now(members: Members) -> Self {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Self { at: since.as_secs_f64(), members }
+    }
+}
+
+/// Where a log ends.
+struct End {
+    number: u64,
+    /// Of the last line, in hexadecimal digits.
+    digest: String,
+    size: u64,
+    /// Which file that is, after its number in the file system.
+    file: u64,
+    /// Whether the last line is one that its process did not finish before it was killed.
+    torn: bool,
+}
+
+impl End {
+    /// Before the first line.
+    fn of_none() -> Self {
+        Self { number: 0, digest: hex(Sha256::digest(b"")), size: 0, file: 0, torn: false }
+    }
+}
+
+/// The lines that are about to be appended.
+pub(crate) struct Lines<'a> {
+    about: &'a Members,
+    /// Of the last one.
+    pub number: u64,
+    /// Of the last one.
+    pub digest: String,
+    text: Vec<u8>,
+}
+
+impl Lines<'_> {
+    /// One more record.
+    pub fn add(&mut self, record: &Record) {
+        self.number += 1;
+        let (at, about, said) = (record.at, self.about.text(), record.members.text());
+        let before = &self.digest;
+        let line = format!("{{\"n\":{},\"before\":\"{before}\",\"at\":{at:.6},{about},{said}}}", self.number);
+        self.digest = hex(Sha256::digest(line.as_bytes()));
+        self.text.extend_from_slice(line.as_bytes());
+        self.text.push(b'\n');
+    }
+}
+
+/// A log, for one process.
+pub(crate) struct Chain {
+    folder: PathBuf,
+    path: PathBuf,
+    about: Members,
+    /// Bytes of a log, from which on another one is begun.
+    largest: u64,
+    lock: Option<File>,
+    file: Option<File>,
+    /// Where it was when this process appended last.
+    end: Option<End>,
+}
+
+impl Chain {
+    /// In a folder that is made when something is appended; `about` is in each line, and of so many bytes no log grows.
+    pub fn new(folder: PathBuf, about: Members, largest: u64) -> Self {
+        let path = folder.join(LOG);
+        Self { folder, path, about, largest, lock: None, file: None, end: None }
+    }
+
+    /// Appends what `write` adds: all of it or, where that fails, nothing.
+    ///
+    /// # Errors
+    /// The system's, those of `write`, and that the log ends with what is no record.
+    pub fn append(&mut self, write: impl FnOnce(&mut Lines<'_>) -> io::Result<()>) -> io::Result<()> {
+        let lock = match self.lock.take() {
+            Some(lock) => lock,
+            None => {
+                own_folder(&self.folder)?;
+                own_file(&self.folder.join(LOCK), false)?
+            }
+        };
+        let done = Locked::new(&lock).and_then(|_locked| self.append_locked(write));
+        self.lock = Some(lock);
+        done
+    }
+
+    /// Closes the files, which are opened again when something is appended.
+    pub fn close(&mut self) {
+        (self.lock, self.file, self.end) = (None, None, None);
+    }
+
+    fn append_locked(&mut self, write: impl FnOnce(&mut Lines<'_>) -> io::Result<()>) -> io::Result<()> {
+        let (mut file, end) = self.open()?;
+        let mut lines = Lines { about: &self.about, number: end.number, digest: end.digest.clone(), text: vec![] };
+        if end.torn {
+            lines.add(&Record::now(Members::what("torn")));
+        }
+        let (size, inode) = (end.size, end.file);
+        let done = write(&mut lines).and_then(|()| {
+            file.write_all(&lines.text).inspect_err(|_| {
+                // Of some lines the first ones are no chain that anybody has signed.
+                let _ = file.set_len(size);
+            })
+        });
+        let Lines { number, digest, text, .. } = lines;
+        self.file = Some(file);
+        self.end = Some(match done {
+            Ok(()) => End { number, digest, size: size + text.len() as u64, file: inode, torn: false },
+            Err(_) => end,
+        });
+        done
+    }
+
+    /// The log and its end, which another process may have moved.
+    fn open(&mut self) -> io::Result<(File, End)> {
+        let found = facts(&self.path)?;
+        if let (Some(file), Some(end), Some(found)) = (self.file.take(), self.end.take(), &found)
+            && (found.ino(), found.size()) == (end.file, end.size)
+            && end.size < self.largest
+        {
+            return Ok((file, end));
+        }
+        let before = match &found {
+            // Of a log that was set aside just before its process was killed, the last one goes on.
+            None => last_of(&self.folder)?.map_or_else(|| Ok(End::of_none()), |older| end_of(&older))?,
+            Some(_) => end_of(&self.path)?,
+        };
+        if found.as_ref().is_some_and(|facts| facts.size() >= self.largest) {
+            fs::rename(&self.path, self.folder.join(format!("log-{:012}.jsonl", before.number)))?;
+        }
+        let file = own_file(&self.path, true)?;
+        let facts = file.metadata()?;
+        Ok((file, End { size: facts.size(), file: facts.ino(), ..before }))
+    }
+}
+
+/// The log that was set aside last.
+fn last_of(folder: &Path) -> io::Result<Option<PathBuf>> {
+    let mut last = None;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name().to_str().is_some_and(|name| name.starts_with("log-") && name.ends_with(".jsonl")) {
+            last = last.max(Some(entry.path()));
+        }
+    }
+    Ok(last)
+}
+
+/// Where a log ends. Of a line that was begun when its process was killed, a line is made.
+fn end_of(path: &Path) -> io::Result<End> {
+    let file = own_file(path, false)?;
+    let facts = file.metadata()?;
+    let mut size = facts.size();
+    let mut data = vec![0; usize::try_from(size.min(TAIL)).unwrap_or_default()];
+    file.read_exact_at(&mut data, size.saturating_sub(TAIL))?;
+    if data.is_empty() {
+        return Ok(End { file: facts.ino(), ..End::of_none() });
+    }
+    if !data.ends_with(b"\n") {
+        file.write_all_at(b"\n", size)?;
+        data.push(b'\n');
+        size += 1;
+    }
+    data.pop();
+    let mut lines = data.rsplit(|byte| *byte == b'\n');
+    let last = lines.next().unwrap_or_default();
+    let (number, torn) = match number_of(last) {
+        Some(number) => (Some(number), false),
+        None => (lines.next().and_then(number_of).map(|number| number + 1), true),
+    };
+    let Some(number) = number else {
+        let why = format!("{} ends with what is no record; `dfm site audit verify` says where", path.display());
+        return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+    };
+    Ok(End { number, digest: hex(Sha256::digest(last)), size, file: facts.ino(), torn })
+}
+
+/// The number of a line that is a whole record.
+fn number_of(line: &[u8]) -> Option<u64> {
+    let rest = line.strip_prefix(b"{\"n\":")?.trim_ascii_start();
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let number = std::str::from_utf8(&rest[..digits]).ok()?.parse().ok()?;
+    is_whole(line).then_some(number)
+}
+
+/// Whether what begins with a brace ends with the one that closes it, and not before.
+fn is_whole(line: &[u8]) -> bool {
+    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
+    for (at, byte) in line.iter().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b'{' | b'[' if !in_text => depth += 1,
+            b'}' | b']' if !in_text => {
+                if depth <= 1 {
+                    return depth == 1 && at + 1 == line.len();
+                }
+                depth -= 1;
+            }
+            _ => {}
+        }
+    }
+    false
+}
+
+fn hex(digest: impl AsRef<[u8]>) -> String {
+    use std::fmt::Write;
+    let mut text = String::with_capacity(64);
+    for byte in digest.as_ref() {
+        // Writing to a text cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+/// The SHA-256 of a text, in hexadecimal digits.
+pub(crate) fn digest_of(text: &str) -> String {
+    hex(Sha256::digest(text.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::text::quoted;
+
+    fn about() -> Members {
+        Members::default().and("session", quoted("s"))
+    }
+
+    fn add(chain: &mut Chain, what: &str) -> io::Result<()> {
+        chain.append(|lines| {
+            lines.add(&Record::now(Members::what(what)));
+            Ok(())
+        })
+    }
+
+    /// What each line says, of all logs; each has to follow from the one before.
+    fn told(folder: &Path) -> Vec<String> {
+        let mut paths: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        paths.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
+        paths.sort();
+        let text: String = paths.iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+        let mut before = End::of_none().digest;
+        let line = |(at, line): (usize, &str)| {
+            let digest = std::mem::replace(&mut before, digest_of(line));
+            let record: serde_json::Value = serde_json::from_str(line).ok()?;
+            assert_eq!((&record["n"], &record["before"]), (&(at + 1).into(), &digest.into()));
+            Some(record["what"].as_str()?.to_owned())
+        };
+        text.lines().enumerate().map(line).map(|what| what.unwrap_or_else(|| "?".to_owned())).collect()
+    }
+
+    #[test]
+    fn two_processes_append_to_one_chain_over_logs_that_are_set_aside() {
+        let folder = tempfile::tempdir().unwrap();
+        let of = || Chain::new(folder.path().join("audit"), about(), 1000);
+        let (mut one, mut other) = (of(), of());
+        for _ in 0..20 {
+            add(&mut one, "one").unwrap();
+            add(&mut other, "other").unwrap();
+        }
+        assert_eq!(told(&folder.path().join("audit")), ["one", "other"].repeat(20));
+        assert!(fs::read_dir(folder.path().join("audit")).unwrap().count() > 5);
+        fs::rename(folder.path().join("audit/log.jsonl"), folder.path().join("audit/log-000000000040.jsonl")).unwrap();
+        add(&mut of(), "a third").unwrap();
+        assert_eq!(told(&folder.path().join("audit")).len(), 41);
+    }
+
+    #[test]
+    fn what_cannot_be_written_whole_is_not_written_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut chain = Chain::new(folder.path().to_owned(), about(), 1 << 20);
+        add(&mut chain, "first").unwrap();
+        let failed = chain.append(|lines| {
+            lines.add(&Record::now(Members::what("second")));
+            Err(io::Error::other("no key"))
+        });
+        assert_eq!(failed.unwrap_err().to_string(), "no key");
+        add(&mut chain, "third").unwrap();
+        assert_eq!(told(folder.path()), ["first", "third"]);
+    }
+
+    proptest! {
+        #[test]
+        fn a_line_that_was_cut_anywhere_is_said_to_be_torn(text in any::<String>(), cut in any::<prop::sample::Index>()) {
+            let folder = tempfile::tempdir().unwrap();
+            let nested = format!("{{\"a\":[{},{{}}]}}", quoted(&text));
+            let members = Members::what("call").and("parameters", nested);
+            let append = |members: &Members| {
+                let mut chain = Chain::new(folder.path().to_owned(), about(), 1 << 20);
+                chain.append(|lines| {
+                    lines.add(&Record::now(members.clone()));
+                    Ok(())
+                })
+            };
+            append(&Members::what("first")).unwrap();
+            append(&members).unwrap();
+            let path = folder.path().join(LOG);
+            let written = fs::read(&path).unwrap();
+            let second = written.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+            let end = second + cut.index(written.len() - second);
+            File::options().write(true).open(&path).unwrap().set_len(end as u64).unwrap();
+            append(&Members::what("third")).unwrap();
+            let is_whole = end + 1 == written.len();
+            let expected = if end == second {
+                vec!["first", "third"]
+            } else if is_whole {
+                vec!["first", "call", "third"]
+            } else {
+                vec!["first", "?", "torn", "third"]
+            };
+            prop_assert_eq!(told(folder.path()), expected);
+        }
+
+        #[test]
+        fn any_end_of_a_log_is_one_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join(LOG);
+            own_file(&path, true).unwrap().write_all(&bytes).unwrap();
+            let mut chain = Chain::new(folder.path().to_owned(), about(), 1 << 20);
+            let is_one = add(&mut chain, "more").is_ok();
+            prop_assert_eq!(is_one, end_of(&path).is_ok());
+        }
+    }
+}
