@@ -20,6 +20,8 @@ from dfm._shown import clean_logger
 Work = Callable[[], Awaitable[None] | None]
 """One call of a callback, and what belongs to it."""
 
+_STAYS = 0.5
+"""Seconds for which a thread that has made a job's calls waits for another job."""
 _log = clean_logger("dfm.session")
 _RAISED = "a callback raised"
 
@@ -66,9 +68,14 @@ class Dispatcher(Protocol):
 class DirectDispatcher:
     """Calls callbacks on the thread that receives the job's tokens."""
 
+    def __init__(self) -> None:
+        self._serving = _Serving()
+
     def runner(self) -> CallbackRunner:
         """The runner of a new job."""
-        return _DirectRunner()
+        runner = _DirectRunner()
+        self._serving.begin(runner)
+        return runner
 
 
 class ManualDispatcher:
@@ -107,12 +114,47 @@ def runs_here(runner: CallbackRunner | None) -> bool:
     return runner is not None and _own.runner is runner
 
 
+class _Serving:
+    """Threads, each of which makes one job's calls at a time, and stays a while for a job that begins soon: to start one
+    takes a good part of the time of a short job."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._idle: list[queue.SimpleQueue[_DirectRunner]] = []
+        """Where the threads that stay get their next job."""
+
+    def begin(self, runner: _DirectRunner) -> None:
+        """Has a job's calls made."""
+        with self._lock:
+            place = self._idle.pop() if self._idle else None
+        if place is None:
+            started(self._serve, "dfm-callbacks", (runner,))
+        else:
+            place.put(runner)
+
+    def _serve(self, runner: _DirectRunner) -> None:
+        place: queue.SimpleQueue[_DirectRunner] = queue.SimpleQueue()
+        while True:
+            runner.serve()
+            # Nothing of a job is kept from its end on.
+            del runner
+            with self._lock:
+                self._idle.append(place)
+            try:
+                runner = place.get(timeout=_STAYS)
+            except queue.Empty:
+                with self._lock:
+                    if place in self._idle:
+                        self._idle.remove(place)
+                        return
+                runner = place.get()
+
+
 class _DirectRunner:
     waits_for_callbacks = True
 
     def __init__(self) -> None:
         self._work: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
-        started(self._serve, "dfm-callbacks")
 
     def submit(self, work: Work) -> None:
         self._work.put(work)
@@ -126,7 +168,8 @@ class _DirectRunner:
     def process_pending(self) -> int:
         return 0
 
-    def _serve(self) -> None:
+    def serve(self) -> None:
+        """Makes the calls, until the last one."""
         _own.runner = self
         while (work := self._work.get()) is not None:
             try:
@@ -139,6 +182,7 @@ class _DirectRunner:
                 _log.error("a callback is a coroutine; use get_session(callback_dispatcher=AsyncioDispatcher())")
                 if inspect.iscoroutine(waiting):
                     waiting.close()
+        _own.runner = None
 
 
 class _ManualRunner:
