@@ -7,13 +7,14 @@ import signal
 import subprocess
 import sys
 import threading
+import weakref
 from pathlib import Path
 
 import pytest
 from dfm.api import BestOf, ErrorToken, Pipeline, PlaceParam, StopToken, Yield, well_known_id
 from dfm.errors import JobError, PlanError, SessionError, UnknownPlaceError
 from dfm.exec import Frame
-from dfm.session import STATUS_PLACE, AsyncioDispatcher, JobStatus, ManualDispatcher
+from dfm.session import STATUS_PLACE, AsyncioDispatcher, JobStatus, ManualDispatcher, _dispatch
 from eventually import until
 
 pytestmark = pytest.mark.timeout(60)
@@ -406,6 +407,38 @@ def test_a_callback_that_raises_is_logged_and_stops_nothing(shared, fed, caplog)
     assert "RuntimeError: in the callback" in caplog.text
 
 
+def callback_threads():
+    return {thread for thread in threading.enumerate() if thread.name == "dfm-callbacks"}
+
+
+def test_a_thread_of_callbacks_stays_for_the_next_job_and_keeps_nothing_of_the_last(session, fed, monkeypatch):
+    """One that is busy is nobody else's: a callback may run a job of its own."""
+    monkeypatch.setattr(_dispatch, "_STAYS", 20.0)
+    pipeline = session.prepare(written(lambda: Yield(value=fed.Add(a=1, site="home"))))
+    threads, kept = set(), []
+
+    class Callback:
+        def __call__(self, site, node, frame, place, data):
+            threads.add(threading.current_thread())
+            if place == "yield":
+                inner = session.execute(pipeline, default_callback=lambda *_: threads.add(threading.current_thread()))
+                assert inner.wait_until_finished(30)
+
+    for _ in range(10):
+        callback = Callback()
+        kept.append(weakref.ref(callback))
+        assert session.execute(pipeline, default_callback=callback).wait_until_finished(30)
+    assert 2 <= len(threads) < 10
+    callback = None
+    until(lambda: not any(one() for one in kept))
+
+
+def test_a_thread_of_callbacks_ends_when_no_job_comes(session, fed):
+    before = callback_threads()
+    session.run(written(lambda: Yield(value=fed.Add(a=1, site="home"))))
+    until(lambda: not callback_threads() - before)
+
+
 def test_callbacks_on_the_applications_own_loop(small, fed):
     from small.fed.runtime.home import get_session
 
@@ -556,6 +589,7 @@ def test_a_plain_script_finds_its_package_and_needs_no_main_guard(small, tmp_pat
 IDLE = """
 import os
 import threading
+import weakref
 from pathlib import Path
 
 from dfm.api import Pipeline, Yield
