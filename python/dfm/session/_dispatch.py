@@ -11,9 +11,10 @@ import functools
 import inspect
 import queue
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol
 
+from dfm._running.forks import keep_from_forks
 from dfm._running.threads import started
 from dfm._shown import clean_logger
 
@@ -115,13 +116,19 @@ def runs_here(runner: CallbackRunner | None) -> bool:
 
 
 class _Serving:
-    """Threads, each of which makes one job's calls at a time, and stays a while for a job that begins soon: to start one
-    takes a good part of the time of a short job."""
+    """Threads, each of which makes one job's calls at a time, and stays a while for a job that begins soon: without,
+    half of a short job's time is the start of a thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._idle: list[queue.SimpleQueue[_DirectRunner]] = []
         """Where the threads that stay get their next job."""
+        keep_from_forks(self)
+
+    def leave_to_parent(self) -> Iterable[int]:
+        """The threads are not in a process that is forked."""
+        self._lock, self._idle = threading.Lock(), []
+        return ()
 
     def begin(self, runner: _DirectRunner) -> None:
         """Has a job's calls made."""
