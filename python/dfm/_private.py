@@ -11,6 +11,8 @@ def private_folder(path: Path) -> Path:
     Raises:
         OSError: it cannot be made.
     """
+    if path.is_dir():
+        return path
     for folder in [*reversed(path.parents), path]:
         try:
             folder.mkdir(0o700)
