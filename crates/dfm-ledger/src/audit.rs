@@ -306,3 +306,125 @@ fn add_signature(lines: &mut Lines<'_>, key: Option<&dyn Key>) -> io::Result<()>
 fn of_job(what: &str, job: Option<u64>, operation: Option<&str>) -> Members {
     Members::what(what).and("job", number_or_null(job)).and("operation", quoted_or_null(operation))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use serde_json::Value;
+
+    use super::*;
+
+    struct Signs;
+
+    impl Key for Signs {
+        fn statement(&self) -> io::Result<String> {
+            Ok("its kit's word".to_owned())
+        }
+
+        fn sign(&self, number: u64, _: &str) -> io::Result<String> {
+            Ok(format!("signed {number}"))
+        }
+    }
+
+    fn audit(folder: &Path, full: bool, goes_on: bool) -> Audit {
+        let text = str::to_owned;
+        let whose = Whose {
+            site: text("east"),
+            session: text("s"),
+            user: text("ada"),
+            organisation: text("x"),
+            role: text("lead"),
+        };
+        Audit::new(folder.to_owned(), 1 << 20, whose, full, goes_on, Some(Box::new(Signs)))
+    }
+
+    fn call(audit: &mut Audit) -> Outcome {
+        audit.call(Some(1), "work.Add", None, r#"{"a":1}"#)
+    }
+
+    fn records(folder: &Path) -> Vec<Value> {
+        let text = fs::read_to_string(folder.join("log.jsonl")).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    fn whats(folder: &Path) -> Vec<String> {
+        records(folder).iter().map(|record| record["what"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// A folder that cannot be made, as a file has its name, until that is removed.
+    fn blocked(scratch: &Path) -> PathBuf {
+        let folder = scratch.join("audit");
+        fs::write(&folder, "").unwrap();
+        folder
+    }
+
+    #[test]
+    fn nothing_is_allowed_that_cannot_be_written_down_and_what_was_told_is_written_once_it_can() {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = blocked(scratch.path());
+        let mut audit = audit(&folder, true, false);
+        assert!(matches!(call(&mut audit), Outcome::Fine), "it is written before anything leaves");
+        assert!(matches!(audit.left(1, "home", None, "number", 9, None), Outcome::Refuses(_)));
+        assert!(matches!(call(&mut audit), Outcome::Refuses(_)));
+        fs::remove_file(&folder).unwrap();
+        assert!(matches!(call(&mut audit), Outcome::Fine));
+        assert!(matches!(audit.close(), Outcome::Fine));
+        assert_eq!(whats(&folder), ["session", "call", "call", "signed"]);
+    }
+
+    #[test]
+    fn what_is_lost_is_counted_where_work_goes_on() {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = blocked(scratch.path());
+        let mut audit = audit(&folder, true, true);
+        call(&mut audit);
+        assert!(matches!(audit.left(1, "home", None, "number", 9, None), Outcome::Loses(_)));
+        call(&mut audit);
+        assert!(matches!(audit.settle(), Outcome::Fine), "it is said once");
+        fs::remove_file(&folder).unwrap();
+        audit.refused(None, Some("work.Add"), "no");
+        audit.close();
+        assert_eq!(whats(&folder), ["session", "lost", "refused", "signed"]);
+        assert_eq!(records(&folder)[1]["records"], 3);
+    }
+
+    #[test]
+    fn each_256th_record_of_a_process_is_signed() {
+        let scratch = tempfile::tempdir().unwrap();
+        let mut audit = audit(scratch.path(), false, false);
+        for _ in 0..600 {
+            audit.refused(None, None, "no");
+            audit.settle();
+        }
+        audit.sign();
+        audit.sign();
+        let told = records(scratch.path());
+        let signed = told.iter().enumerate().filter(|(_, record)| record["what"] == "signed");
+        let signed: Vec<(usize, String)> = signed.map(|(at, one)| (at, one["signature"].to_string())).collect();
+        let expected = [256, 513, 603].map(|at| (at, format!("\"signed {at}\"")));
+        assert_eq!(signed, expected);
+        assert_eq!(told.len(), 604);
+    }
+
+    #[test]
+    fn how_a_call_ended_is_with_it_or_after_it() {
+        let scratch = tempfile::tempdir().unwrap();
+        let mut audit = audit(scratch.path(), false, false);
+        call(&mut audit);
+        audit.runs(7);
+        audit.ended(7, "done");
+        call(&mut audit);
+        audit.runs(8);
+        audit.settle();
+        audit.ended(8, "ValueError");
+        audit.ended(8, "given up");
+        audit.settle();
+        let told = records(scratch.path());
+        let how = |at: usize| (told[at]["what"].as_str().unwrap(), told[at]["how"].as_str());
+        assert_eq!([1, 2, 3].map(how), [("call", Some("done")), ("call", None), ("ended", Some("ValueError"))]);
+        assert_eq!(told.len(), 4);
+        assert_eq!(told[1]["parameters-digest"].as_str().unwrap().len(), 64);
+    }
+}
