@@ -153,7 +153,7 @@ REFUSED = {
     "another package's": (types.SimpleNamespace(), "", "types.SimpleNamespace", PLAINER),
     "an unknown package's": (ast.Store, "", "builtins.type", PLAINER),
     "a class of an unknown package": (
-        dataclasses.make_dataclass("Made", ["x"], namespace={"__module__": "elsewhere"})(1),
+        dataclasses.dataclass(type("Made", (), {"__module__": "elsewhere"}))(),
         "",
         "elsewhere.Made",
         r"name that in `values: \{packages: \[…\]\}`",
