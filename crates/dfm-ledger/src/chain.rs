@@ -22,7 +22,6 @@ const LOCK: &str = ".lock";
 const TAIL: u64 = 1 << 20;
 
 /// What a line says, and when that was.
-#[derive(Clone, Debug)]
 pub(crate) struct Record {
     /// Seconds since 1970.
     at: f64,
@@ -52,7 +51,7 @@ struct End {
 impl End {
     /// Before the first line.
     fn of_none() -> Self {
-        Self { number: 0, digest: hex(Sha256::digest(b"")), size: 0, file: 0, torn: false }
+        Self { number: 0, digest: digest_of(""), size: 0, file: 0, torn: false }
     }
 }
 
@@ -215,7 +214,8 @@ fn number_of(line: &[u8]) -> Option<u64> {
     is_whole(line).then_some(number)
 }
 
-/// Whether what begins with a brace ends with the one that closes it, and not before.
+/// Whether what begins with a brace ends with the one that closes it, and not before. No more is asked of it: parameters
+/// may nest deeper than a reader of JSON goes, and Python writes numbers in them that are none there, as `NaN`.
 fn is_whole(line: &[u8]) -> bool {
     let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
     for (at, byte) in line.iter().enumerate() {

@@ -58,11 +58,7 @@ struct Counted {
 
 impl Counted {
     fn from_bytes(bytes: &[u8; 4 * NUMBER]) -> Self {
-        let mut numbers = bytes.chunks_exact(NUMBER).map(|number| {
-            let mut little = [0; NUMBER];
-            little.copy_from_slice(number);
-            u64::from_le_bytes(little)
-        });
+        let mut numbers = bytes.as_chunks().0.iter().copied().map(u64::from_le_bytes);
         let mut next = || numbers.next().unwrap_or_default();
         Self { day: next(), calls: next(), values: next(), bytes: next() }
     }
@@ -249,12 +245,7 @@ impl Counting {
         let mut data = vec![0; usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX)];
         file.read_exact_at(&mut data, 0)?;
         let Some((day, rest)) = data.split_first_chunk() else { return Ok(0) };
-        let digests = rest.chunks_exact(QUESTION).map(|chunk| {
-            let mut digest = [0; QUESTION];
-            digest.copy_from_slice(chunk);
-            digest
-        });
-        self.asked = digests.collect();
+        self.asked = rest.as_chunks().0.iter().copied().collect();
         Ok(u64::from_le_bytes(*day))
     }
 

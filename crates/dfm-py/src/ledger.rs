@@ -18,6 +18,10 @@ impl<'py> FromPyObject<'_, 'py> for Text {
     }
 }
 
+fn as_str(text: Option<&Text>) -> Option<&str> {
+    text.map(|text| text.0.as_str())
+}
+
 /// What signs: an object with `statement()` and `sign(number, digest)`.
 struct PythonKey(Py<PyAny>);
 
@@ -103,8 +107,7 @@ impl Audit {
         provider: Option<Text>,
         given: Text,
     ) -> PyResult<()> {
-        let provider = provider.as_ref().map(|provider| provider.0.as_str());
-        let outcome = self.audit.call(job, &operation.0, provider, &given.0);
+        let outcome = self.audit.call(job, &operation.0, as_str(provider.as_ref()), &given.0);
         self.tell(py, outcome)
     }
 
@@ -130,15 +133,14 @@ impl Audit {
         size: u64,
         digest: Option<Text>,
     ) -> PyResult<()> {
-        let operation = operation.as_ref().map(|operation| operation.0.as_str());
-        let digest = digest.as_ref().map(|digest| digest.0.as_str());
+        let (operation, digest) = (as_str(operation.as_ref()), as_str(digest.as_ref()));
         let outcome = self.audit.left(job, &to.0, operation, &kind.0, size, digest);
         self.tell(py, outcome)
     }
 
     /// Something was refused.
     fn refused(&mut self, job: Option<u64>, operation: Option<Text>, why: Text) {
-        self.audit.refused(job, operation.as_ref().map(|operation| operation.0.as_str()), &why.0);
+        self.audit.refused(job, as_str(operation.as_ref()), &why.0);
     }
 
     /// A call waits for a person to decide of this request.
@@ -221,8 +223,7 @@ impl Counting {
 
     /// Counts a question whose parameters are JSON, if nobody has asked it today, or says that it is one too many.
     fn question(&mut self, operation: Text, provider: Option<Text>, parameters: Text) -> PyResult<Told> {
-        let provider = provider.as_ref().map(|provider| provider.0.as_str());
-        Ok(told(self.0.question(&operation.0, provider, &parameters.0)?))
+        Ok(told(self.0.question(&operation.0, as_str(provider.as_ref()), &parameters.0)?))
     }
 
     /// Counts a value of so many bytes that leaves, or says that it is one too many.

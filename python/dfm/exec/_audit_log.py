@@ -19,7 +19,7 @@ from dfm.exec._session_key import SessionKey
 from dfm.exec._site import Asker
 
 LOG = "log.jsonl"
-"""The log that is appended to, in its folder; older ones are `log-` and the number of their first record."""
+"""The log that is appended to, in its folder; older ones are `log-` and the number of their last record."""
 BEGINNING = hashlib.sha256(b"").hexdigest()
 """Stands for the line before the first one."""
 _LARGEST = 64 << 20
