@@ -75,7 +75,7 @@ def _start(side: Side, kits: Path) -> float:
 
 
 def _governed(side: Side, kits: Path) -> Iterator[tuple[str, float]]:
-    """The times at a site with a policy and at one without, taken in turns in one session."""
+    """The times at a site with such a policy and at one with that of a new kit, taken in turns in one session."""
     file = kits.joinpath("prod_00", "a", "local", "policy.yaml")
     before = file.read_text()
     file.write_text(POLICY + "audit: {}\n")
