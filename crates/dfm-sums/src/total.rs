@@ -49,7 +49,7 @@ pub fn total(
     let told = terms.by_site(told)?;
     let mut sum = units(added)?;
     for (site, said) in told.iter().enumerate().filter_map(|(site, said)| Some((site, said.as_ref()?))) {
-        if said.len() != terms.sites.len() * TOLD {
+        if !is_last_message(said, &survivors) {
             return refused(format!("what the site '{}' tells in the end are no shares", terms.sites[site]));
         }
     }
@@ -87,6 +87,16 @@ pub fn total(
         }
     }
     Ok(sum.into_iter().map(|units| terms.number_of(units)).collect())
+}
+
+/// Whether a survivor's last message has a share of what each site's masks are taken off with; a lost site may have given
+/// it none.
+fn is_last_message(said: &[u8], survivors: &[Option<()>]) -> bool {
+    let fits = |(share, survives): (&[u8], &Option<()>)| match survives {
+        Some(()) => share[0] == OF_OWN_MASK,
+        None => share[0] == OF_KEY || share.iter().all(|byte| *byte == 0),
+    };
+    said.len() == survivors.len() * TOLD && said.chunks_exact(TOLD).zip(survivors).all(fits)
 }
 
 /// The shares of one secret of a site that were told, each with the place of who tells it.

@@ -112,7 +112,12 @@ proptest! {
 
     #[test]
     fn what_is_no_message_is_refused_and_nothing_else_happens(
-        junk in proptest::collection::vec(any::<u8>(), 0..300),
+        // The second are as long as some message is.
+        junk in prop_oneof![
+            proptest::collection::vec(any::<u8>(), 0..300),
+            prop_oneof![Just(8), Just(32), Just(80), Just(96), Just(99)]
+                .prop_flat_map(|length| proptest::collection::vec(any::<u8>(), length)),
+        ],
         step in 0usize..5,
     ) {
         let numbers = vec![vec![1.0]; 3];
@@ -147,7 +152,9 @@ proptest! {
                 total(&round.terms, keys, round.survivors(), &sum, told).map(|_| ())
             }
         };
-        prop_assert!(outcome.is_err());
+        // Any bytes of the right length are keys, or a masked number: what they were is found out by a later step.
+        let is_one = matches!((step, junk.len()), (0, 96) | (3, 8));
+        prop_assert_eq!(outcome.is_ok(), is_one, "step {} of {} bytes", step, junk.len());
     }
 }
 
@@ -191,6 +198,22 @@ fn fewer_sites_than_the_least_reveal_nothing() {
     let keys = round.keys[..3].to_vec();
     let outcome = total(&fewer, keys, round.survivors()[..3].to_vec(), &add(&round.masked[..3]).unwrap(), shorter);
     assert_eq!(why(outcome), "what sites tell of the masks of 'site0' does not fit its keys");
+}
+
+#[test]
+fn a_last_message_has_a_share_of_what_is_asked_for() {
+    let numbers = vec![vec![1.0]; 4];
+    let mut round = Round::new(terms(4, 3), &numbers, &[3, 3, 3, 1]).unwrap();
+    let told = round.told(|_| false).unwrap();
+    let sum = add(&round.masked).unwrap();
+    let total = |told: Said| total(&round.terms, round.keys.clone(), round.survivors(), &sum, told);
+    assert_eq!(total(told.clone()).unwrap(), [3.0]);
+    // Of nothing, or of the other secret: both of a site that has given its part, and of one that was lost.
+    for (at, kind) in [(0, 0), (0, 2), (3 * 33, 1), (3 * 33, 3)] {
+        let mut changed = told.clone();
+        changed[1].1[at] = kind;
+        assert_eq!(why(total(changed)), "what the site 'site1' tells in the end are no shares");
+    }
 }
 
 #[test]
