@@ -168,6 +168,7 @@ def get_pipeline(args=None):
     return pipeline
 END
 
+echo "audit: {parameters: digest}" >>workspace/examplefed/examplefed/prod_00/reception/local/policy.yaml
 # Kits belong to whom containers run as, who is not root.
 chown -R 1000:1000 workspace/examplefed/examplefed/prod_00
 compose up --detach --no-build
@@ -183,4 +184,8 @@ until [ "$(of_reception RestartCount)" -gt 0 ]; do
 done
 well reception
 submit
-echo "2 passed, 0 failed"
+# In the container, the site's admin has the kit's commands, whose log has outlived the container's process.
+compose exec -T reception dfm site requests list /workspace
+[ "$(compose exec -T reception dfm --json site audit show /workspace | grep -c '"call"')" = 2 ]
+compose exec -T reception dfm site audit verify /workspace
+echo "3 passed, 0 failed"

@@ -2,6 +2,8 @@
 # pyright: basic, reportMissingImports=false
 
 import contextlib
+import json
+import socket
 import threading
 
 import pytest
@@ -125,3 +127,27 @@ def test_a_refusal_with_a_reason_is_told_at_once(monkeypatch, tmp_path):
     with pytest.raises(SessionError, match="unknown user"):
         _login.log_in(Kit(tmp_path, "ann@small.example"))
     assert len(asked) == 1
+
+
+def test_nobody_waits_for_a_server_where_nothing_listens(tmp_path):
+    from dfm.flare import _login
+    from dfm.flare._kit import Kit
+
+    (tmp_path / "startup").mkdir()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        host, port = taken.getsockname()
+        (tmp_path / "startup" / "fed_admin.json").write_text(json.dumps({"admin": {"host": host, "port": port}}))
+        with pytest.raises(SessionError, match=f"nothing listens where the federation's server is, at {host}:{port};"):
+            _login.log_in_at_once(Kit(tmp_path, "ann@small.example"))
+
+
+@pytest.mark.parametrize("admin", ["", "[]", "{}", '{"admin": {"host": 1, "port": "x"}}'])
+def test_what_is_wrong_with_a_kit_nvflare_says(monkeypatch, tmp_path, admin):
+    from dfm.flare import _login
+    from dfm.flare._kit import Kit
+
+    (tmp_path / "startup").mkdir()
+    (tmp_path / "startup" / "fed_admin.json").write_text(admin)
+    monkeypatch.setattr(_login, "log_in", lambda kit: "NVFlare was asked")
+    assert _login.log_in_at_once(Kit(tmp_path, "ann@small.example")) == "NVFlare was asked"

@@ -4,16 +4,19 @@ The pages that somebody follows step by step are run as they are, by `test_tutor
 parts of something larger, and `test_guides_of_adapters.py` and `test_guides_of_pipelines.py` run them within it. Here
 all of them are held against what there is, so that a new one is too: YAML has to be what the formats' schemas allow at
 that place, Python has to import names that there are and to give dfm's own functions arguments that they take, and
-commands have to have words and options that there are. The values of charts are tried by `test_deploy.py`.
+commands, which `test_guides_of_commands.py` runs, have to be there where they are only named. The values of charts are
+tried by `test_deploy.py`.
 """
 
 import ast
 import importlib
 import inspect
 import json
+import os
 import re
 import shlex
 import subprocess
+import tomllib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -115,3 +118,25 @@ def test_commands_have_words_that_there_are(command: Path, line: str) -> None:
     # What is wrong before `--help` is told; nothing is run.
     done = subprocess.run([command, *shlex.split(line)[1:], "--help"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+PAGES = [*(ROOT / "docs").glob("*.md"), *ROOT.glob("*.md")]
+
+
+@pytest.mark.parametrize(
+    "line", sorted({one for page in PAGES for one in re.findall(r"`(make [^`]+)`", page.read_text())})
+)
+def test_what_make_is_asked_for_it_makes(line: str) -> None:
+    # What the `make` that runs the tests tells it is not meant for this one.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    done = subprocess.run(
+        [*shlex.split(line), "--dry-run"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_each_extra_that_a_page_names_is_one() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for page in PAGES:
+        for named in re.findall(rf"{project['name']}\[([\w,]+)\]", page.read_text()):
+            assert set(named.split(",")) <= project["optional-dependencies"].keys(), page.name

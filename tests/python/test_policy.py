@@ -119,3 +119,20 @@ def test_the_command_says_what_a_policy_decides(command: Path, tmp_path: Path) -
     assert done.returncode == 2
     assert "a policy has no key `error`" in done.stderr
     assert "did you mean `errors`?" in done.stderr
+
+
+def test_what_a_policy_decides_is_shown_in_its_own_words(command: Path, tmp_path: Path) -> None:
+    text = "errors: message\nlogs: all\naudit: {parameters: full, folder: elsewhere}\nlimits: {calls-at-once: 3}\n"
+    (tmp_path / "policy.yaml").write_text(text)
+    words = [command, "site", "policy", "check", tmp_path / "policy.yaml"]
+    shown = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert shown[:7] == [
+        "default: allow",
+        "errors: message",
+        "logs: all",
+        "traces: joined",
+        "audit parameters: full",
+        "audit when-full: stop",
+        "audit folder: elsewhere",
+    ]
+    assert "calls-at-once: 3" in shown

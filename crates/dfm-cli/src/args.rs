@@ -184,7 +184,7 @@ pub struct Decided {
 pub enum Audit {
     /// Say whether a record was changed, removed, added or put elsewhere.
     Verify {
-        /// The site's kit, or the folder of a log.
+        /// The site's kit, or the folder of a log or of a policy that is tried.
         #[arg(value_name = "KIT")]
         kit: PathBuf,
         /// A line that was once the last one, as this command told it; it has to be there.
@@ -193,13 +193,13 @@ pub enum Audit {
     },
     /// Show the records, one a line.
     Show {
-        /// The site's kit, or the folder of a log.
+        /// The site's kit, or the folder of a log or of a policy that is tried.
         #[arg(value_name = "KIT")]
         kit: PathBuf,
     },
     /// Write the log as it is, one JSON object a line.
     Export {
-        /// The site's kit, or the folder of a log.
+        /// The site's kit, or the folder of a log or of a policy that is tried.
         #[arg(value_name = "KIT")]
         kit: PathBuf,
     },
@@ -285,7 +285,8 @@ pub struct ImportOpenApi {
     /// The federation, where there is more than one.
     #[arg(long, short, value_name = "NAME", add = ArgValueCandidates::new(federations))]
     pub federation: Option<String>,
-    /// What the operations' namespace and the site's provider are called [default: as the description's file].
+    /// What the operations' namespace and the site's provider are called [default: as the description's file
+    /// or, where that is called `openapi`, as the folder or host that has it].
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
     /// Take this operation only, by its operationId; may be given several times.

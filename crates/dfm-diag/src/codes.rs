@@ -482,8 +482,8 @@ pub static CODES: &[Code] = &[
     code(
         "import-invalid-name",
         "What is imported cannot become a Python module of this name.",
-        "a description `my-api.yaml`, and no `--name`",
-        "Give a name with `--name`.",
+        "`--name my-pets`",
+        "Give a name of letters, digits and `_`.",
     ),
     code(
         "import-unknown-site",

@@ -1,7 +1,8 @@
 """What does `dfm site audit` run, and is a site's log what its processes have written?
 
 The command starts `python -m dfm._command.audit` with WHAT KIT FORMAT HEAD: `verify`, `show` or `export`; the site's
-kit, or the folder of a log; `json` or `text`; and a line that was once the log's end, as `verify` tells it, or nothing.
+kit, or the folder of a log or of a policy that is tried; `json` or `text`; and a line that was once the log's end, as
+`verify` tells it, or nothing.
 """
 
 from __future__ import annotations
@@ -68,9 +69,11 @@ def main() -> None:
 
 
 def _log_of(kit: Path) -> tuple[Path, Credentials | None]:
-    """The folder of a kit's log, and what its signatures are checked by; nothing for a folder that is no kit."""
+    """The folder of the log of a kit, or beside a policy that is tried, and what its signatures are checked by; nothing
+    for a folder that is no kit."""
     if not (kit / "startup").is_dir():
-        return _there(kit), None
+        tried = kit / "audit"
+        return _there(tried if tried.is_dir() else kit), None
     from dfm.exec._policy import PolicyError, read_policy
     from dfm.flare._identity import Untrusted, read_credentials
 

@@ -26,7 +26,7 @@ from dfm.errors import SessionError
 from dfm.flare._channel import Forged
 from dfm.flare._identity import Untrusted, read_credentials
 from dfm.flare._kit import Kit, find_kit
-from dfm.flare._login import log_in
+from dfm.flare._login import log_in_at_once
 from dfm.flare._sealing import Reader
 from dfm.flare._session_job import CANCEL, LIST, WAITS, name_of
 from dfm.session._waits import described, waits
@@ -58,11 +58,11 @@ def main() -> None:
 
 
 def _list(kit: Kit, request: dict[str, Any]) -> dict[str, Any]:
-    return {"jobs": [session.shown(job) for session in _sessions(log_in(kit), kit) for job in session.jobs]}
+    return {"jobs": [session.shown(job) for session in _sessions(log_in_at_once(kit), kit) for job in session.jobs]}
 
 
 def _show(kit: Kit, request: dict[str, Any]) -> dict[str, Any]:
-    flare = log_in(kit)
+    flare = log_in_at_once(kit)
     session, job = _find(flare, kit, request["job"])
     shown = session.shown(job)
     if job["status"] != "RUNNING" or (about := session.about(job)) is None:
@@ -76,7 +76,7 @@ def _show(kit: Kit, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _cancel(kit: Kit, request: dict[str, Any]) -> dict[str, Any]:
-    flare = log_in(kit)
+    flare = log_in_at_once(kit)
     session, job = _find(flare, kit, request["job"])
     if job["status"] != "RUNNING":
         raise SessionError(f"the job '{job['id']}' is at its end: {job['status']}")
@@ -94,7 +94,7 @@ def _cancel(kit: Kit, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _logs(kit: Kit, request: dict[str, Any]) -> dict[str, Any]:
-    flare, site = log_in(kit), request["site"]
+    flare, site = log_in_at_once(kit), request["site"]
     session = request["job"].rpartition("-")[0]
     jobs = [str(job["job_id"]) for job in _named(flare, session)]
     if not jobs:

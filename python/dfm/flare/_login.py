@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -61,6 +63,23 @@ def log_in(kit: Kit, check: Callable[[], None] = lambda: None) -> Any:
             raise SessionError(
                 f"the federation does not let user '{kit.user}' in, with the kit {kit.folder}: {error}"
             ) from None
+
+
+def log_in_at_once(kit: Kit) -> Any:
+    """As `log_in`, but no time is given to a server that may be about to start: it runs, or that is told.
+
+    Raises:
+        SessionError: as `log_in`, or nothing listens at the server's address.
+    """
+    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):  # NVFlare says what is wrong with a kit
+        admin = json.loads((kit.folder / "startup" / "fed_admin.json").read_text(encoding="utf-8"))["admin"]
+        address = (admin["host"], int(admin["port"]))
+        try:
+            socket.create_connection(address, 5.0).close()
+        except ConnectionRefusedError:
+            where = f"{address[0]}:{address[1]}"
+            raise SessionError(f"nothing listens where the federation's server is, at {where}; {kit.start()}") from None
+    return log_in(kit)
 
 
 def log_out(session: Any) -> None:

@@ -152,16 +152,27 @@ fn chosen(context: &Context, name: Option<&str>) -> Result<(String, dfm_config::
     Ok((name.to_owned(), paths))
 }
 
-/// A name for the operations, from that of their description.
+/// A name for the operations: that of their description's file or, where it says no more than what such a file is, that of
+/// the folder or host that has it.
 fn namespace(source: &str) -> String {
-    let last = source.rsplit('/').find(|part| !part.is_empty()).unwrap_or_default();
-    let stem = last.split('.').next().unwrap_or_default().to_lowercase();
-    let name: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-    if ["openapi", "swagger", ""].contains(&name.as_str()) { "http".to_owned() } else { name }
+    let path = source.split(['?', '#']).next().unwrap_or_default();
+    let (host, path) = match path.split_once("://") {
+        Some((_, rest)) => rest.split_once('/').unwrap_or((rest, "")),
+        None => ("", path),
+    };
+    let file_and_folders = path.rsplit('/').map(|part| part.split('.').next().unwrap_or_default());
+    let name = |text: &str| -> String {
+        text.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
+    };
+    let says_more = |name: &String| {
+        let is_version = name.strip_prefix('v').is_some_and(|rest| rest.chars().all(|c| c.is_ascii_digit() || c == '_'));
+        dfm_config::is_name(name) && !is_version && !["openapi", "swagger", "api", "www"].contains(&name.as_str())
+    };
+    file_and_folders.chain(host.split('.')).map(name).find(says_more).unwrap_or_else(|| "openapi".to_owned())
 }
 
 fn check_namespace(name: &str) -> Result<(), Failure> {
-    if dfm_config::is_name(name) && !dfm_config::is_taken(name) {
+    if dfm_config::is_name(name) {
         return Ok(());
     }
     let message = format!("`{name}` cannot be the name of the operations' namespace");
@@ -171,4 +182,24 @@ fn check_namespace(name: &str) -> Result<(), Failure> {
 
 fn refused(context: &Context, path: &Path, error: &std::io::Error) -> Failure {
     Failure::failed(Diagnostic::error("import-files", format!("`{}`: {error}", context.shown(path).display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::namespace;
+
+    #[test]
+    fn operations_are_named_as_what_has_their_description() {
+        for (source, name) in [
+            ("pets.yaml", "pets"),
+            ("descriptions/my-Pets.v2.yaml", "my_pets"),
+            ("https://pets.example/openapi.yaml", "pets"),
+            ("https://api.pets.example/v1/openapi.json?raw=1", "pets"),
+            ("https://hub.example/pets/v2_1/swagger.json", "pets"),
+            ("http://127.0.0.1:8000/openapi.yaml", "openapi"),
+            ("openapi.yaml", "openapi"),
+        ] {
+            assert_eq!(namespace(source), name, "{source}");
+        }
+    }
 }

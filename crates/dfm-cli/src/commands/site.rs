@@ -118,11 +118,18 @@ fn decided(context: &Context, file: &Path, policy: &SitePolicy) -> Result<(), Fa
     for rule in &policy.rules {
         say(format!("rule {}: {}", rule.name, whole(rule)));
     }
-    say(format!("errors: {}", policy.errors));
+    for (key, said) in [("errors", &policy.errors), ("logs", &policy.logs), ("traces", &policy.traces)] {
+        say(format!("{key}: {said}"));
+    }
     if !policy.publish.is_empty() {
         say(format!("publish: {}", policy.publish.join(", ")));
     }
-    for of in ["leaves", "per_day", "audit", "limits"] {
+    if let Some(audit) = &policy.audit {
+        say(format!("audit parameters: {}", if audit.full { "full" } else { "digest" }));
+        say(format!("audit when-full: {}", if audit.goes_on { "continue" } else { "stop" }));
+        audit.folder.iter().for_each(|folder| say(format!("audit folder: {folder}")));
+    }
+    for of in ["leaves", "per_day", "limits"] {
         for (key, value) in decided[of].as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()) {
             let of = if of == "limits" { String::new() } else { format!("{of} ") };
             say(format!("{of}{key}: {value}").replace('_', "-"));
