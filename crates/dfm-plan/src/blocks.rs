@@ -158,6 +158,12 @@ impl<'a> Blocks<'a> {
         }
     }
 
+    /// What ends the rounds from which something is collected: only then is it known how many there are.
+    pub fn ends_collected(&self, statement: Known<'_>) -> Option<usize> {
+        let Known::Collect(statement) = statement else { return None };
+        self.ends.get(&statement.for_each).copied()
+    }
+
     fn find(&self, node: &NodeId, around: Option<&NodeId>, problems: &mut Vec<Problem>) -> usize {
         let Some(around) = around else { return 0 };
         self.by_id.get(around).copied().unwrap_or_else(|| {

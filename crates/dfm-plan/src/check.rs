@@ -90,7 +90,9 @@ pub(crate) fn check<'a>(
         } else {
             blocks.blocks[block].node
         };
-        inputs.extend(enters.map(|node| Input { node, signal: true }));
+        inputs.extend(
+            enters.into_iter().chain(blocks.ends_collected(statement)).map(|node| Input { node, signal: true }),
+        );
         let result = blocks.result_of(index);
         nodes.push(Node { statement, block, result, follows, inputs, outputs: vec![], candidates, limits });
     }

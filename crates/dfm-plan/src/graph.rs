@@ -41,7 +41,7 @@ pub(crate) struct Node<'a> {
     /// The node at whose site it is, if it goes with another.
     pub follows: Option<usize>,
     /// The nodes it depends on, in the order of the arguments; a signal is only order. After those that it names, the
-    /// nodes that enter its blocks.
+    /// nodes that enter its blocks, and what ends the rounds from which it collects.
     pub inputs: Vec<Input>,
     /// The nodes that depend on it, once for each of their inputs.
     pub outputs: Vec<Input>,

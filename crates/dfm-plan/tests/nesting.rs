@@ -1,5 +1,6 @@
 //! Are pipelines planned whose blocks lie in each other, as deep as they may, and refused beyond that?
 
+use dfm_net::Carry;
 use dfm_plan::{FedInfo, Pipeline, Plan, Problem, plan};
 use serde_json::{Value, json};
 
@@ -36,6 +37,11 @@ fn outcome(node: usize, block: Option<usize>, rounds: usize) -> Value {
     json!({"kind": "outcome", "node": node, "block": block, "repeat": rounds})
 }
 
+fn collected(node: usize, block: Option<usize>, of_each: usize, value: usize) -> Value {
+    json!({"kind": "collect", "node": node, "block": block, "after": [], "for_each": of_each, "value": of(value),
+        "errors": "fail"})
+}
+
 /// So many rounds in each other, each done when the inner one has come to a result, the innermost when an operation at
 /// `other` says so.
 fn nested(depth: usize) -> Vec<Value> {
@@ -67,18 +73,39 @@ fn what_lies_deeper_is_refused_once() {
 
 #[test]
 fn rounds_whose_end_nothing_but_themselves_decides_are_at_home() {
-    let collected = |node: usize, of_each: usize, block: usize| {
-        json!({"kind": "collect", "node": node, "block": block, "after": [], "for_each": of_each, "value": of(of_each),
-            "errors": "fail"})
-    };
     let plan = planned(&[
         json!({"kind": "try_from_cache", "node": 0, "block": null, "after": [], "key": [{"literal": 1}], "site": null}),
         rounds(1, Some(0)),
         json!({"kind": "for_each", "node": 2, "block": 1, "after": [], "sequence": of(1)}),
-        collected(3, 2, 1),
+        collected(3, Some(1), 2, 2),
         again(4, 1, 3),
         outcome(5, Some(0), 1),
         json!({"kind": "write_to_cache", "node": 6, "block": 0, "after": [], "cache": 0, "value": of(5)}),
     ]);
     assert_eq!(plan.expect("it is valid").nets.len(), 1);
+}
+
+/// The loop's body waits for what rounds have made; how many there are is decided after the operation that makes the loop's
+/// elements. So it waits for that one's end, and must not take its elements as they come.
+#[test]
+fn a_loop_that_waits_for_rounds_waits_for_what_decides_on_them() {
+    let decides = json!({"kind": "operation", "node": 2, "block": 1, "operation": "t.Op", "class": "t.Op", "site": "home",
+        "provider": null, "after": [0], "arguments": {}});
+    let plan = planned(&[
+        operation(0, None, json!("home")),
+        rounds(1, None),
+        decides,
+        operation(3, Some(1), json!("home")),
+        again(4, 1, 2),
+        collected(5, None, 1, 3),
+        json!({"kind": "for_each", "node": 6, "block": null, "after": [], "sequence": of(0)}),
+        json!({"kind": "if", "node": 7, "block": 6, "after": [], "condition": {"truth": of(5)}}),
+    ]);
+    let plan = plan.unwrap_or_else(|problems| panic!("{problems:?}"));
+    let streams = plan.nets[0]
+        .transitions
+        .iter()
+        .flat_map(|one| &one.outputs)
+        .filter(|arc| matches!(arc.carry, Carry::Stream(_)));
+    assert_eq!(streams.count(), 0);
 }

@@ -165,7 +165,8 @@ fn namespace(source: &str) -> String {
         text.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
     };
     let says_more = |name: &String| {
-        let is_version = name.strip_prefix('v').is_some_and(|rest| rest.chars().all(|c| c.is_ascii_digit() || c == '_'));
+        let is_version =
+            name.strip_prefix('v').is_some_and(|rest| rest.chars().all(|c| c.is_ascii_digit() || c == '_'));
         dfm_config::is_name(name) && !is_version && !["openapi", "swagger", "api", "www"].contains(&name.as_str())
     };
     file_and_folders.chain(host.split('.')).map(name).find(says_more).unwrap_or_else(|| "openapi".to_owned())
