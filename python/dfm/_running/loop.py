@@ -7,26 +7,25 @@ in the name of a task that is kept at hand, and only if it really waits does tha
 from __future__ import annotations
 
 import asyncio
-import collections
 import contextlib
 import contextvars
 import functools
 import inspect
-import threading
-import types
 from asyncio.tasks import _enter_task as enter_task  # pyright: ignore[reportPrivateUsage]
 from asyncio.tasks import _leave_task as leave_task  # pyright: ignore[reportPrivateUsage]
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any, assert_never
 
 from typing_extensions import Buffer
 
 from dfm import _native, _values
+from dfm._running.body_task import BodyTask, continued
 from dfm._running.built import check_built
 from dfm._running.exports import Exports, exports_of
 from dfm._running.forks import end_if_closed, end_if_forked, keep_from_forks
 from dfm._running.said import Said, streaming
 from dfm._running.sent import Sending, Sent
+from dfm._running.stream import Stream
 from dfm._running.threads import Body, Threads
 from dfm._shown import clean_logger
 from dfm.errors import RefusedError, SessionError
@@ -42,10 +41,6 @@ check_built()
 _log = clean_logger("dfm.site")
 _CALLS_A_TURN = 200
 """After so many calls the loop serves its sockets again."""
-_ITEMS_A_TURN = 256
-"""After so many items of one stream, likewise."""
-_ITEMS_AHEAD = 1024
-"""So many items of a generator may wait for the loop."""
 TEARDOWN = 2.0
 """Seconds that adapters have at a session's end, in all."""
 _OWN = (_native.GoOn, _native.Abandoned, _native.Over, _native.Traced, _native.Check)
@@ -81,11 +76,11 @@ class SiteLoop:
         """Takes packets, each for a site, in their order, for links that are no sockets."""
         self._on_event = on_event
         self._loop = asyncio.get_running_loop()
-        self._helper: _Helper | None = None
+        self._body_task: BodyTask | None = None
         self._watched: dict[str, tuple[int, int]] = {}
         self._blocked: set[int] = set()
         self._carrying = False
-        self._calls: dict[int, asyncio.Task[None] | _Stream | Body] = {}
+        self._calls: dict[int, asyncio.Task[None] | Stream | Body] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._endings: set[asyncio.Task[None]] = set()
         self._adapters: Adapters | None = None
@@ -252,7 +247,7 @@ class SiteLoop:
     def _act_on(self, event: _native.OwnEvent) -> None:
         match event:
             case _native.GoOn(call):
-                if isinstance(stream := self._calls.get(call), _Stream):
+                if isinstance(stream := self._calls.get(call), Stream):
                     stream.go_on()
                 else:
                     self.sent.go_on(call)
@@ -287,7 +282,7 @@ class SiteLoop:
             match self._calls.pop(call, None):
                 case None:
                     pass
-                case _Stream() as stream:
+                case Stream() as stream:
                     stream.abandon()
                 case Body() as body:
                     self.threads.give_up(body)
@@ -358,7 +353,7 @@ class SiteLoop:
     def _carry(self, due: _native.Call | None) -> None:
         """Starts bodies, each in the name of a task of its own if it turns out to need one."""
         sent, made = self.sent, 0
-        helper = self._enter_helper()
+        body_task = self._enter_body_task()
         try:
             while due is not None and made < _CALLS_A_TURN:
                 call, given, tries = due.id, due.parameters, due.tries
@@ -376,11 +371,11 @@ class SiteLoop:
                     elif tries is not None:
                         self._spawn(self._persist(call, due.job, bound, given, tries))
                     elif bound.kind == "coroutine":
-                        helper.context.run(current.set, Sending(sent, call))
+                        body_task.context.run(current.set, Sending(sent, call))
                         body = bound.body(**arguments)
                         try:
                             try:
-                                waits_for = helper.context.run(body.send, None)
+                                waits_for = body_task.context.run(body.send, None)
                             finally:
                                 end_if_forked()
                         except StopIteration as done:
@@ -388,18 +383,18 @@ class SiteLoop:
                         except BaseException as error:
                             self._fail(call, error)
                         else:
-                            leave_task(self._loop, helper.task)
-                            if helper.task.cancelling():
+                            leave_task(self._loop, body_task.task)
+                            if body_task.task.cancelling():
                                 body.close()
                                 self._fail(call, asyncio.CancelledError("the adapter cancelled its own task"))
                             else:
-                                helper.go_on_with(call, body, waits_for)
-                            helper = self._enter_helper()
+                                body_task.go_on_with(call, body, waits_for)
+                            body_task = self._enter_body_task()
                     else:
                         self._start(call, bound, arguments)
                 due = self._next_call() if made < _CALLS_A_TURN else None
         finally:
-            leave_task(self._loop, helper.task)
+            leave_task(self._loop, body_task.task)
             if made < _CALLS_A_TURN:
                 self._carrying = False
             else:
@@ -412,12 +407,12 @@ class SiteLoop:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def _enter_helper(self) -> _Helper:
-        helper = self._helper
-        if helper is None or helper.taken is not None or helper.task.cancelling():
-            helper = self._helper = _Helper(self, self._loop)
-        enter_task(self._loop, helper.task)
-        return helper
+    def _enter_body_task(self) -> BodyTask:
+        body_task = self._body_task
+        if body_task is None or body_task.taken is not None or body_task.task.cancelling():
+            body_task = self._body_task = BodyTask(self, self._loop)
+        enter_task(self._loop, body_task.task)
+        return body_task
 
     def goes_on(self, call: int, task: asyncio.Task[None]) -> None:
         """Notes that a call has not ended at once, and which task is with it."""
@@ -427,7 +422,7 @@ class SiteLoop:
         """Goes on with a body that has been started, in the call's task."""
         try:
             try:
-                value = await _continued(body, waits_for)
+                value = await continued(body, waits_for)
             finally:
                 end_if_forked()
         except asyncio.CancelledError as error:
@@ -670,7 +665,7 @@ class SiteLoop:
     def _look_for_late_calls(self) -> None:
         for call in self.site.overdue(self._seconds):
             match self._calls.get(call):
-                case Body(begun=False) | _Stream(begun=False):
+                case Body(begun=False) | Stream(begun=False):
                     self.site.fail(call, "BusyError", f"{self.threads.busy()} ({self._patience()})", "")
                 case _:
                     self.site.fail(call, "TimeoutError", f"it took longer than {self._patience()}", "")
@@ -690,7 +685,7 @@ class SiteLoop:
             sending = Sending(self.sent, call)
             self._on_thread(call, lambda: self._run_body(call, bound.body, arguments, sending), body)
             return
-        stream = self._calls[call] = _Stream(self, call)
+        stream = self._calls[call] = Stream(self, call)
         if bound.kind == "generator":
             self._on_thread(call, lambda: stream.run(bound.body, arguments), stream.body)
         else:
@@ -751,7 +746,7 @@ class SiteLoop:
         done(call, outcome)
 
     def _start_stream(self, call: int, items: Iterator[Any]) -> None:
-        stream = self._calls[call] = _Stream(self, call)
+        stream = self._calls[call] = Stream(self, call)
         self._on_thread(call, lambda: stream.run(lambda: items, {}), stream.body)
 
     def _await(self, call: int, value: Any) -> None:
@@ -777,37 +772,6 @@ class SiteLoop:
             self._loop.call_soon_threadsafe(do)
 
 
-class _Helper:
-    """A task in whose name bodies are started, and which goes on with the first of them that really waits."""
-
-    def __init__(self, driver: SiteLoop, loop: asyncio.AbstractEventLoop) -> None:
-        self.context = contextvars.copy_context()
-        self.taken: tuple[int, Coroutine[Any, Any, Any], Any] | None = None
-        """The call, its body, and what that waits for."""
-        self._driver = driver
-        self._wanted: asyncio.Future[None] = loop.create_future()
-        self.task = loop.create_task(self._serve(), context=self.context)
-
-    def go_on_with(self, call: int, body: Coroutine[Any, Any, Any], waits_for: Any) -> None:
-        """Goes on with a body that waits."""
-        self.taken = call, body, waits_for
-        self._driver.goes_on(call, self.task)
-        if not self._wanted.done():
-            self._wanted.set_result(None)
-
-    async def _serve(self) -> None:
-        try:
-            await self._wanted
-        except asyncio.CancelledError:
-            if self.taken is None:
-                raise
-            # It is the body that was meant, where it waits.
-            self.task.uncancel()
-            self.task.cancel()
-        assert self.taken is not None
-        await self._driver.stay(*self.taken)
-
-
 def _keeps_loop(bound: Bound) -> bool:
     """Whether nobody can look at the time while the body does not wait."""
     return bound.kind in ("coroutine", "async generator")
@@ -824,149 +788,3 @@ def _until(most: int, state: Body, items: Iterator[Any]) -> Iterator[Any]:
         if number > most or state.given_up:
             return
         yield item
-
-
-@types.coroutine
-def _continued(body: Any, waits_for: Any) -> Generator[Any, Any, Any]:
-    """Goes on with a coroutine that has already been started and waits for `waits_for`."""
-    while True:
-        try:
-            sent = yield waits_for
-        except GeneratorExit:
-            body.close()
-            raise
-        except BaseException as error:
-            try:
-                waits_for = body.throw(error)
-            except StopIteration as done:
-                return done.value
-        else:
-            try:
-                waits_for = body.send(sent)
-            except StopIteration as done:
-                return done.value
-
-
-class _Stream:
-    """A generator's items on their way to the site."""
-
-    def __init__(self, driver: SiteLoop, call: int) -> None:
-        self.task: asyncio.Task[None] | None = None
-        """What takes an asynchronous generator's items."""
-        self.body = Body()
-        """What makes them."""
-        self._driver = driver
-        self._call = call
-        self._gathered: list[Any] | None = [] if driver.site.gathers(call) else None
-        self._gone = False
-        self._full = False
-        # An asynchronous generator waits for this; one on a thread for `_go`.
-        self._room = asyncio.Event()
-        self._go = threading.Event()
-        # What a thread's generator made and the loop has not seen yet; whether the loop was told; how it ended.
-        self._items: collections.deque[Any] = collections.deque()
-        self._told = False
-        self._ended: tuple[BaseException | None] | None = None
-
-    @property
-    def begun(self) -> bool:
-        """Whether anybody makes items."""
-        return self.body.begun
-
-    def go_on(self) -> None:
-        """The consumers have caught up."""
-        self._full = False
-        self._room.set()
-        self._take()
-
-    def abandon(self) -> None:
-        """Nobody wants the items any more."""
-        self._gone = True
-        if self.task is not None:
-            self.task.cancel()
-        else:
-            self._driver.threads.give_up(self.body)
-        self._go.set()
-
-    async def drain(self, generator: AsyncGenerator[Any, None]) -> None:
-        """Takes an asynchronous generator's items."""
-        streaming.set(self._call)
-        taken = 0
-        try:
-            async for item in generator:
-                if self._gone or not self._give(item):
-                    self._gone = True
-                    self._driver.forget(self._call)
-                    await generator.aclose()
-                    self._driver.turn()
-                    return
-                taken += 1
-                if self._full:
-                    self._driver.turn()
-                    await self._room.wait()
-                elif taken % _ITEMS_A_TURN == 0:
-                    self._driver.turn()
-                    await asyncio.sleep(0)
-        except BaseException as error:
-            self._end(error)
-        else:
-            self._end(None)
-
-    def run(self, body: Callable[..., Iterator[Any]], arguments: dict[str, Any]) -> None:
-        """On a thread: takes a generator's items."""
-        error: BaseException | None = None
-        streaming.set(self._call)
-        try:
-            items = body(**arguments)
-            for item in items:
-                end_if_forked()
-                if self._gone:
-                    break
-                self._items.append(item)
-                if not self._told:
-                    self._told = True
-                    self._driver.soon(self._take)
-                if self._full or len(self._items) >= _ITEMS_AHEAD:
-                    with self._driver.threads.waiting():
-                        self._wait()
-        except BaseException as raised:
-            error = raised
-        streaming.set(None)
-        end_if_forked()
-        self._driver.soon(lambda: self._finish(error))
-
-    def _wait(self) -> None:
-        while True:
-            self._go.clear()
-            if self._gone or not (self._full or len(self._items) >= _ITEMS_AHEAD):
-                return
-            self._go.wait()
-
-    def _take(self) -> None:
-        self._told = False
-        items = self._items
-        while items and not self._full and not self._gone:
-            if not self._give(items.popleft()):
-                self.abandon()
-                self._driver.forget(self._call)
-        self._go.set()
-        if self._ended is not None and not items:
-            self._end(*self._ended)
-
-    def _give(self, item: Any) -> bool:
-        if self._gathered is not None:
-            self._gathered.append(item)
-        room = self._driver.site.item(self._call, item)
-        if room is _WAIT:
-            self._full = True
-            self._room.clear()
-        return room is not _GONE
-
-    def _finish(self, error: BaseException | None) -> None:
-        self._ended = (error,)
-        self._take()
-
-    def _end(self, error: BaseException | None) -> None:
-        if not self._gone:
-            self._gone = True
-            self._driver.end_stream(self._call, self._gathered, error)
