@@ -6,6 +6,7 @@ use std::fmt::Write;
 use dfm_net::{Frame, Measured, NodeId};
 use serde::Serialize;
 
+use crate::cost::UNKNOWN;
 use crate::estimate::{Estimate, EstimatedNode, shown_bytes, shown_seconds};
 
 /// What was measured, beside an estimate.
@@ -167,6 +168,9 @@ fn mean(numbers: impl Iterator<Item = f64>) -> Option<f64> {
     (count > 0).then(|| sum / f64::from(count))
 }
 
+/// Of what has no cost in the configuration.
+const NOTHING_KNOWN: &str = "expected nothing known";
+
 /// For people: what each operation took and how long its values were on their way, beside what was expected.
 pub fn explain_run(estimate: &Estimate, run: &MeasuredRun) -> String {
     let mut text = match run.frames {
@@ -183,16 +187,15 @@ pub fn explain_run(estimate: &Estimate, run: &MeasuredRun) -> String {
         for (edge, seconds) in sent {
             let Some(seconds) = seconds else { continue };
             let from = &estimate.nodes[edge.from];
-            let expected = edge
-                .seconds
-                .map_or("expected nothing known".to_owned(), |one| format!("expected {}", shown_seconds(one)));
+            let expected =
+                edge.seconds.map_or(NOTHING_KNOWN.to_owned(), |one| format!("expected {}", shown_seconds(one)));
             let (label, site, to) = (&from.label, &from.site, &node.site);
             let took = shown_seconds(*seconds);
             let _ = write!(text, "\n        {label} from {site} to {to}: on its way for {took}, {expected}");
         }
     }
     let expected = estimate.nodes.iter().map(|node| node.finish).fold(0.0, f64::max);
-    let _ = write!(text, "\nthe last node was done after {}", beside(end, expected, shown_seconds));
+    let _ = write!(text, "\nthe last node was done after {}", finish(end, expected));
     text
 }
 
@@ -205,7 +208,7 @@ fn write_node(text: &mut String, node: &EstimatedNode, measured: Option<&Measure
     };
     let calls = if measured.calls == 1 { "1 call".to_owned() } else { format!("{} calls", measured.calls) };
     let compute = beside(measured.compute, node.compute, shown_seconds);
-    let finish = beside(measured.finish, node.finish, shown_seconds);
+    let finish = finish(measured.finish, node.finish);
     let _ = write!(text, "{calls}\n        computed for {compute}\n        done after {finish}");
     match measured.bytes {
         Some(bytes) => {
@@ -213,6 +216,14 @@ fn write_node(text: &mut String, node: &EstimatedNode, measured: Option<&Measure
         }
         None => *text += "\n        result of no known size",
     }
+}
+
+/// When something was done, beside when it was expected to be.
+fn finish(measured: f64, expected: f64) -> String {
+    if expected < UNKNOWN {
+        return beside(measured, expected, shown_seconds);
+    }
+    format!("{}, {NOTHING_KNOWN}", shown_seconds(measured))
 }
 
 /// A measured number, what was expected, and by how much the one is more or less.

@@ -127,6 +127,8 @@ fn text_stays_inside_its_box_whatever_the_names_and_costs() {
     let mut calls = calls(&estimate, |_| 1.0);
     calls.retain(|call| call.node != estimate.nodes[1].node && call.begin.is_finite());
     let run = compare(&estimate, &calls, &[1000.0, 1050.0]);
+    let told = explain_run(&estimate, &run);
+    assert!(!told.contains("unknown cost") && told.contains("expected nothing known"), "{told}");
     for svg in [picture(&estimate, None), picture(&estimate, Some(&run))] {
         assert!(!svg.contains("unknown cost") && svg.contains("no cost known"), "{svg}");
         for line in svg.lines().filter(|line| line.starts_with("<g>")) {
