@@ -203,6 +203,9 @@ def test_the_sites_admin_sees_what_is_asked_and_decides(site, fed, command):
 
     kit = str(site)
     assert "nothing waits" in dfm("site", "requests", "list", kit).stderr
+    for nowhere in (site / "none", site.parent):
+        done = dfm("site", "requests", "list", str(nowhere))
+        assert (done.returncode, "is no site's startup kit" in done.stderr) == (2, True), "no site would ask there"
     with opened(site) as running:
         job = running.session.execute(echo(fed, more=2, name="study\x1b[2J"), {"v": 5})
         (request,) = found(lambda: waiting(site))

@@ -33,6 +33,7 @@ def main() -> None:
     what, kit, name, until, like, why, form = sys.argv[1:]
     folder, as_json = Path(kit, "requests"), form == "json"
     try:
+        _check(Path(kit))
         if what == "list":
             _list(folder, as_json)
         elif what == "show":
@@ -42,6 +43,12 @@ def main() -> None:
     except (WrongRequestError, OSError) as error:
         tell(f"error: {error}")
         sys.exit(2)
+
+
+def _check(kit: Path) -> None:
+    """Whether a site may keep requests here: nobody is told that nothing waits at a place where nothing would."""
+    if not (kit / "startup").is_dir() and not (kit / "requests").is_dir() and not any(kit.glob("*.y*ml")):
+        raise WrongRequestError(f"'{kit}' is no site's startup kit, and no folder of a policy that is tried")
 
 
 def _one(folder: Path, name: str) -> dict[str, Any]:
