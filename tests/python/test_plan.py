@@ -113,3 +113,37 @@ def test_what_leaves_a_site_is_said_and_held_against_its_policy(small: Small, tm
     ]
     done = small.run("fed", "plan", "small", str(file), "--policy-of", f"lfet={policy}")
     assert done.returncode == 2 and "did you mean `left`?" in done.stderr
+
+
+RULES = """\
+default: deny
+rules:
+  never-secret: {decision: deny, operations: ["text.*"], parameters: {first: {like: ["secret*"]}}}
+  a-person: {decision: ask, users: [eve], operations: [text.Join]}
+  leads: {decision: allow, roles: [lead], operations: [text.Join], parameters: {second: {one-of: [b, nothing]}}}
+"""
+
+
+def test_what_sites_rules_say_of_a_users_calls_is_said_and_what_they_never_allow_is_refused(
+    small: Small, tmp_path: Path
+):
+    value = 'text.Join(first=text.Join(first="a", site="left"), site="right")'
+    file = str(small.write("calls.py", PIPELINE.format(value=value)))
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(RULES)
+    plan = ("fed", "plan", "small", file, "--policy-of", f"left={policy}")
+    assert "what the policies say" not in small.run(*plan).stdout, "nobody is said to call"
+    never = "rule `never-secret` refuses it if `first` is like secret*"
+    for user, rules in (
+        ("ada", f'{never}; rule `leads` allows it if `second` is one of "b", "nothing"; `default` refuses all others'),
+        ("eve", f"{never}; rule `a-person` has a person asked to approve it"),
+    ):
+        done = small.run(*plan, "--user", user)
+        told = f"what the policies say of calls by user '{user}':\n  text.Join at left: {rules}\n"
+        assert done.returncode == 0 and done.stdout.endswith(told), done.stdout + done.stderr
+        (call,) = json.loads(small.run("--json", *plan, "--user", user).stdout)["calls"]
+        assert (call["site"], call["operation"], "; ".join(call["rules"])) == ("left", "text.Join", rules)
+    done = small.run(*plan, "--user", "ada", "--role", "member")
+    assert done.returncode == 1 and "calls.py:7" in done.stderr
+    assert f"site 'left' would refuse 'text.Join' to user 'ada', by {policy}: {never}; `default` refuses" in done.stderr
+    assert small.run("fed", "plan", "small", file, "--user", "ada").returncode == 2, "there is no policy to ask"

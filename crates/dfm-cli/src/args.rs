@@ -818,6 +818,15 @@ pub struct Plan {
     /// The policy that a site has published: what it lets not leave is an error; may be repeated.
     #[arg(long, value_name = "SITE=FILE", value_parser = site_file)]
     pub policy_of: Vec<(String, PathBuf)>,
+    /// Whose calls are held against these policies: the user's name, as the certificate has it.
+    #[arg(long, requires = "policy_of")]
+    pub user: Option<String>,
+    /// The user's organisation.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub organisation: String,
+    /// The user's role.
+    #[arg(long, default_value = "lead")]
+    pub role: String,
     /// Passed on to get_pipeline.
     #[arg(last = true)]
     pub args: Vec<OsString>,

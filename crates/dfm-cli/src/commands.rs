@@ -1,5 +1,6 @@
 //! Which command does the work, and what do all commands share?
 
+mod calling;
 mod check;
 pub mod completion;
 mod config;
@@ -20,6 +21,7 @@ mod plan;
 mod planned;
 pub mod poc;
 mod replay;
+mod rules;
 mod simulate;
 mod site;
 mod submit;

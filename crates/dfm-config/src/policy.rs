@@ -11,7 +11,7 @@ use crate::fields::{Faults, Fields};
 use crate::format::{Form, Kind, Others, Shape, key};
 use crate::policy_audit::{AUDIT, Audit, audit};
 use crate::policy_leaves::{LEAVES, Leaves, PER_DAY, PerDay, among, leaves, per_day};
-use crate::policy_rules::{Caller, DEFAULTS, RULE, Rule, rules};
+use crate::policy_rules::{Caller, DEFAULTS, Decision, RULE, Rule, rules};
 use crate::tree;
 
 /// A site's policy.
@@ -187,6 +187,14 @@ impl SitePolicy {
             }
         }
         found
+    }
+
+    /// Whether there may be parameters and times with which such a call is allowed, at once or by a person.
+    pub fn allows_any(&self, caller: Caller<'_>, operation: &str) -> bool {
+        let deciding: Vec<&Rule> =
+            self.deciding(caller, operation).into_iter().filter_map(|place| self.rules.get(place)).collect();
+        let decides_all = deciding.last().is_some_and(|rule| rule.is_final());
+        deciding.iter().any(|rule| rule.decision != Decision::Deny) || self.allow && !decides_all
     }
 }
 

@@ -22,7 +22,8 @@ pub fn read_policy(path: Option<PathBuf>) -> PyResult<String> {
     to_json(&policy)
 }
 
-/// Where the rules of a policy, as [`read_policy`] gives it, stand that may decide of a user's call of an operation.
+/// Where the rules of a policy, as [`read_policy`] gives it, stand that may decide of a user's call of an operation, and
+/// whether there may be parameters and times with which it is allowed.
 #[pyfunction]
 pub fn deciding_rules(
     policy: &str,
@@ -30,9 +31,10 @@ pub fn deciding_rules(
     organisation: &str,
     role: &str,
     operation: &str,
-) -> PyResult<Vec<usize>> {
+) -> PyResult<(Vec<usize>, bool)> {
     let policy: SitePolicy = serde_json::from_str(policy).map_err(|error| PyValueError::new_err(error.to_string()))?;
-    Ok(policy.deciding(Caller { user, organisation, role }, operation))
+    let caller = Caller { user, organisation, role };
+    Ok((policy.deciding(caller, operation), policy.allows_any(caller, operation)))
 }
 
 /// Whether a text fits a pattern of a policy's.

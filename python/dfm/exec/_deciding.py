@@ -35,16 +35,8 @@ class Judge(NamedTuple):
     """Those that may decide of a call; the first that fits its parameters does."""
     allow: bool
     """What holds if none does."""
-
-    def allows_any(self) -> bool:
-        """Whether there may be parameters with which it is allowed."""
-        return self.allow_last() or any(rule.decision != "deny" for rule in self.rules)
-
-    def allow_last(self) -> bool:
-        """What holds for a call that no rule with parameters or times decides."""
-        if self.rules and self.rules[-1].is_final():
-            return self.rules[-1].decision != "deny"
-        return self.allow
+    allows_any: bool
+    """Whether there may be parameters and times with which it is allowed."""
 
 
 class Deciding:
@@ -136,7 +128,7 @@ class Deciding:
             judge = self._judge(operation)
         except RefusedError as error:
             return str(error)
-        if judge.allows_any():
+        if judge.allows_any:
             return ""
         last = judge.rules[-1] if judge.rules else None
         by = self._unless(judge) if last is None or not last.is_final() else f"by its rule '{last.name}'"
@@ -183,8 +175,11 @@ class Deciding:
         policy, asker = self.policy(), self._asker
         if (judge := self._judges.get(operation)) is None:
             caller = asker.user, asker.organisation, asker.role
-            places = _native.deciding_rules(policy.text, *caller, operation) if policy.rules else []
-            judge = self._judges[operation] = Judge([policy.rules[place] for place in places], policy.allow)
+            judge = Judge([], policy.allow, policy.allow)
+            if policy.rules:
+                places, any_allowed = _native.deciding_rules(policy.text, *caller, operation)
+                judge = Judge([policy.rules[place] for place in places], policy.allow, any_allowed)
+            self._judges[operation] = judge
         return judge
 
     def _look(self) -> None:

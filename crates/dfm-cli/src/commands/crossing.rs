@@ -27,11 +27,19 @@ pub struct Told {
     refused: Option<String>,
 }
 
+/// The policy of a site.
+pub struct PolicyOf {
+    pub site: String,
+    /// The file that it stands in, as it is told.
+    pub file: String,
+    pub policy: SitePolicy,
+}
+
 /// The policies of some sites.
 ///
 /// # Errors
 /// There is no such site, or its policy is broken.
-pub fn policies(chosen: &Chosen, given: &[(String, PathBuf)]) -> Result<Vec<(String, String, SitePolicy)>, Failure> {
+pub fn policies(chosen: &Chosen, given: &[(String, PathBuf)]) -> Result<Vec<PolicyOf>, Failure> {
     let mut found = vec![];
     for (site, file) in given {
         let sites = || chosen.federation.sites.keys().map(String::as_str);
@@ -43,13 +51,13 @@ pub fn policies(chosen: &Chosen, given: &[(String, PathBuf)]) -> Result<Vec<(Str
             })));
         }
         let policy = dfm_config::policy(file).map_err(Failure::wrong)?;
-        found.push((site.clone(), file.display().to_string(), policy));
+        found.push(PolicyOf { site: site.clone(), file: file.display().to_string(), policy });
     }
     Ok(found)
 }
 
 /// What each value is declared to tell, and what the policies say of that.
-pub fn told(crossings: Vec<Crossing>, federation: &Federation, policies: &[(String, String, SitePolicy)]) -> Vec<Told> {
+pub fn told(crossings: Vec<Crossing>, federation: &Federation, policies: &[PolicyOf]) -> Vec<Told> {
     let one = |crossing: Crossing| {
         let declared: Vec<(&'static str, Option<u64>)> = crossing
             .operations
@@ -65,8 +73,8 @@ pub fn told(crossings: Vec<Crossing>, federation: &Federation, policies: &[(Stri
         let groups: Option<Vec<u64>> =
             declared.iter().filter(|(kind, _)| *kind == "aggregate").map(|(_, least)| *least).collect();
         let min_group = groups.filter(|_| disclosure == "aggregate").and_then(|groups| groups.into_iter().min());
-        let policy = policies.iter().find(|(site, ..)| *site == crossing.from);
-        let allowed = policy.and_then(|(_, file, policy)| Some((file, policy.leaves.as_ref()?.disclosures.as_ref()?)));
+        let policy = policies.iter().find(|of| of.site == crossing.from);
+        let allowed = policy.and_then(|of| Some((&of.file, of.policy.leaves.as_ref()?.disclosures.as_ref()?)));
         let refused = allowed.and_then(|(file, allowed)| {
             let (name, (kind, _)) = crossing
                 .operations
@@ -83,7 +91,7 @@ pub fn told(crossings: Vec<Crossing>, federation: &Federation, policies: &[(Stri
         });
         let lets = match (&policy, &allowed) {
             (None, _) => None,
-            (Some((_, file, _)), None) => Some(format!("{file} bounds nothing of what results tell")),
+            (Some(of), None) => Some(format!("{}, which bounds nothing of what results tell", of.file)),
             (Some(_), Some((file, _))) => Some(format!("`leaves.disclosures` of {file}")),
         };
         Told { crossing, disclosure, min_group, lets, refused }

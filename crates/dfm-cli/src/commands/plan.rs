@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-use dfm_diag::Diagnostic;
+use dfm_config::Caller;
+use dfm_diag::{Diagnostic, one_line};
 use dfm_plan::Options;
 use serde_json::json;
 
 use super::planned::{Planned, Source, fed_info, planned, report};
 use super::submit::homesite;
-use super::{Context, Failure, crossing, federation, network};
+use super::{Context, Failure, calling, crossing, federation, network};
 use crate::args::Plan;
 
 /// Plans with what the configuration says now, whether its code was generated or not.
@@ -25,7 +26,11 @@ pub fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
     let Planned { pipeline, plan, estimate, lines } = planned(context, &chosen, &source, &fed, &options)?;
     let policies = crossing::policies(&chosen, &args.policy_of)?;
     let leaving = crossing::told(dfm_plan::crossings(&plan), &chosen.federation, &policies);
-    let refused = crossing::refused(&leaving);
+    let user = args.user.as_deref();
+    let caller = user.map(|user| Caller { user, organisation: &args.organisation, role: &args.role });
+    let calls = caller.map_or(vec![], |caller| calling::judged(&plan.placements, &policies, caller));
+    let mut refused = calling::refused(&calls, user.unwrap_or_default());
+    refused.extend(crossing::refused(&leaving));
     if !refused.is_empty() {
         return Err(Failure::failed(report(refused, &lines)));
     }
@@ -40,13 +45,19 @@ pub fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
     }
     if context.output.json {
         context.output.document(&json!({"homesite": home, "placements": plan.placements, "params": plan.params,
-            "yields": plan.yields, "warnings": plan.warnings, "estimate": estimate, "leaving": leaving}));
+            "yields": plan.yields, "warnings": plan.warnings, "estimate": estimate, "leaving": leaving, "calls": calling::documents(&calls)}));
     } else {
         context.output.result(&dfm_plan::explain(&plan, &estimate));
         if !leaving.is_empty() {
             context.output.result("what leaves a site, and what it is declared to tell:");
         }
         for line in crossing::lines(&leaving) {
+            context.output.result(&format!("  {line}"));
+        }
+        if let Some(user) = user.filter(|_| !calls.is_empty()) {
+            context.output.result(&one_line(&format!("what the policies say of calls by user '{user}':")));
+        }
+        for line in calling::lines(&calls) {
             context.output.result(&format!("  {line}"));
         }
     }

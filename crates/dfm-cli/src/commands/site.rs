@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use dfm_config::{Caller, Constraint, Decision, Rule, SitePolicy};
+use dfm_config::{Caller, Rule, SitePolicy};
 use dfm_diag::{Diagnostic, Report, one_line};
 use serde_json::{Value, json};
 
-use super::{Context, Failure};
+use super::{Context, Failure, rules};
 use crate::args::{Audit, Policy, Requests, Site};
 use crate::child;
 
@@ -114,9 +114,9 @@ fn decided(context: &Context, file: &Path, policy: &SitePolicy) -> Result<(), Fa
         return Ok(());
     }
     let say = |text: String| context.output.result(&one_line(&text));
-    say(format!("default: {}", decision(policy.allow)));
+    say(format!("default: {}", rules::decision(policy.allow)));
     for rule in &policy.rules {
-        say(format!("rule {}: {}", rule.name, whole(rule)));
+        say(format!("rule {}: {}", rule.name, rules::whole(rule)));
     }
     for (key, said) in [("errors", &policy.errors), ("logs", &policy.logs), ("traces", &policy.traces)] {
         say(format!("{key}: {said}"));
@@ -144,76 +144,10 @@ fn explain(context: &Context, file: &Path, policy: &SitePolicy, caller: Caller<'
     if context.output.json {
         let rules: Vec<Value> = rules.iter().map(|rule| json!(rule)).collect();
         context.output.document(&json!({"file": file, "operation": operation, "rules": rules,
-            "default": decision(policy.allow)}));
+            "default": rules::decision(policy.allow)}));
         return;
     }
-    let mut last = false;
-    for rule in rules {
-        let wants = wanted(rule);
-        last = rule.is_final();
-        let verb = match rule.decision {
-            Decision::Allow => "allows",
-            Decision::Deny => "refuses",
-            Decision::Ask => "has a person asked to approve",
-        };
-        let text =
-            format!("rule `{}` {verb} it{}", rule.name, if last { String::new() } else { format!(" if {wants}") });
-        context.output.result(&one_line(&text));
+    for line in rules::deciding(policy, &rules) {
+        context.output.result(&one_line(&line));
     }
-    if !last {
-        let verb = if policy.allow { "allows" } else { "refuses" };
-        context.output.result(&format!("`default` {verb} all others"));
-    }
-}
-
-fn decision(allow: bool) -> &'static str {
-    if allow { "allow" } else { "deny" }
-}
-
-fn whole(rule: &Rule) -> String {
-    let patterns = [
-        ("users", &rule.users),
-        ("organisations", &rule.organisations),
-        ("roles", &rule.roles),
-        ("operations", &rule.operations),
-    ];
-    let mut parts: Vec<String> = patterns
-        .iter()
-        .filter(|(_, patterns)| !patterns.is_empty())
-        .map(|(what, patterns)| format!("{what} {}", patterns.join(", ")))
-        .collect();
-    if !rule.is_final() {
-        parts.push(format!("if {}", wanted(rule)));
-    }
-    let of = if parts.is_empty() { "all".to_owned() } else { parts.join("; ") };
-    let decided = match rule.decision {
-        Decision::Allow => "allow",
-        Decision::Deny => "deny",
-        Decision::Ask => "ask for",
-    };
-    format!("{decided} {of}")
-}
-
-fn wanted(rule: &Rule) -> String {
-    let parameters = rule.parameters.iter().map(|(name, constraint)| one(name, constraint));
-    let time = rule.when.iter().map(|when| format!("it is {}", when.told()));
-    parameters.chain(time).collect::<Vec<_>>().join(" and ")
-}
-
-fn one(name: &str, constraint: &Constraint) -> String {
-    let mut parts = vec![];
-    if let Some(values) = &constraint.one_of {
-        let values: Vec<String> = values.iter().map(Value::to_string).collect();
-        parts.push(format!("is one of {}", values.join(", ")));
-    }
-    if let Some(least) = constraint.minimum {
-        parts.push(format!("is at least {least}"));
-    }
-    if let Some(most) = constraint.maximum {
-        parts.push(format!("is at most {most}"));
-    }
-    if let Some(patterns) = &constraint.like {
-        parts.push(format!("is like {}", patterns.join(" or ")));
-    }
-    format!("`{name}` {}", parts.join(" and "))
 }
