@@ -72,7 +72,7 @@ def on_flare(page: str) -> list[str]:
     return [line for line in shown(page) if ON_FLARE.match(line)]
 
 
-class Typing(Reader):
+class Typist(Reader):
     """Who types what a page shows, with some words for others."""
 
     def type(self, line: str, words: dict[str, str]) -> None:
@@ -197,20 +197,20 @@ FAILS = " || [ $? -eq 1 ]"
 
 
 @pytest.fixture(scope="module")
-def typing(command: Path, tmp_path_factory: pytest.TempPathFactory) -> Typing:
+def typist(command: Path, tmp_path_factory: pytest.TempPathFactory) -> Typist:
     """Somebody with the federations `weather` and `examplefed` in a registry of their own."""
-    typing = Typing(tmp_path_factory.mktemp("typing"))
-    typing.write("weather/__init__.py", "")
-    typing.write("weather/lib.py", LIBRARY)
-    typing.write("weather/federation.dfm.yaml", CONFIG)
+    typist = Typist(tmp_path_factory.mktemp("typist"))
+    typist.write("weather/__init__.py", "")
+    typist.write("weather/lib.py", LIBRARY)
+    typist.write("weather/federation.dfm.yaml", CONFIG)
     for name, differs in PIPELINES.items():
-        typing.write(f"{name}.py", PIPELINE.format(name=name, **differs))
-    typing.write("federations.yaml", (ROOT / "examples" / "federations.yaml").read_text().partition("  gradient:")[0])
-    shutil.copytree(ROOT / "examples" / "examplefed", typing.folder / "examplefed")
-    typing.dfm("fed config set weather --federation-dir weather --config-path federation.dfm.yaml")
-    typing.dfm("fed gen code weather")
-    typing.dfm("fed gen provision weather")
-    return typing
+        typist.write(f"{name}.py", PIPELINE.format(name=name, **differs))
+    typist.write("federations.yaml", (ROOT / "examples" / "federations.yaml").read_text().partition("  gradient:")[0])
+    shutil.copytree(ROOT / "examples" / "examplefed", typist.folder / "examplefed")
+    typist.dfm("fed config set weather --federation-dir weather --config-path federation.dfm.yaml")
+    typist.dfm("fed gen code weather")
+    typist.dfm("fed gen provision weather")
+    return typist
 
 
 def block(page: str, words: str) -> str:
@@ -220,53 +220,53 @@ def block(page: str, words: str) -> str:
     return one
 
 
-def submit(typing: Typing, pipeline: str, *words: str) -> str:
+def submit(typist: Typist, pipeline: str, *words: str) -> str:
     """The id of a job on the local target."""
-    typing.dfm("fed submit weather --target local", *words, "pipeline", pipeline)
-    return json.loads(typing.dfm("--json jobs list weather"))["jobs"][-1]["id"]
+    typist.dfm("fed submit weather --target local", *words, "pipeline", pipeline)
+    return json.loads(typist.dfm("--json jobs list weather"))["jobs"][-1]["id"]
 
 
 @contextmanager
-def nothing(typing: Typing) -> Generator[dict[str, str]]:
+def nothing(typist: Typist) -> Generator[dict[str, str]]:
     yield {"check --adapters": "check weather --adapters", "NAME": "weather"}
 
 
 @contextmanager
-def costs(typing: Typing) -> Generator[dict[str, str]]:
-    submit(typing, "slope.py", "--save-costs", "costs.yaml")
+def costs(typist: Typist) -> Generator[dict[str, str]]:
+    submit(typist, "slope.py", "--save-costs", "costs.yaml")
     yield {"NAME PIPELINE.py": "weather slope.py"}
 
 
 @contextmanager
-def deployed(typing: Typing) -> Generator[dict[str, str]]:
+def deployed(typist: Typist) -> Generator[dict[str, str]]:
     config = CONFIG.replace("weather", "orchard").replace("ocean:", "north:").replace("coast:", "server:")
-    typing.write("orchard/orchard/__init__.py", "")
-    typing.write("orchard/orchard/federation.dfm.yaml", config + block("deploy.md", "startup_package_source: env"))
-    typing.dfm("fed config set orchard --federation-dir orchard/orchard --config-path federation.dfm.yaml")
+    typist.write("orchard/orchard/__init__.py", "")
+    typist.write("orchard/orchard/federation.dfm.yaml", config + block("deploy.md", "startup_package_source: env"))
+    typist.dfm("fed config set orchard --federation-dir orchard/orchard --config-path federation.dfm.yaml")
     yield {}
 
 
 @contextmanager
-def discovered(typing: Typing) -> Generator[dict[str, str]]:
+def discovered(typist: Typist) -> Generator[dict[str, str]]:
     yield {"NAME": "weather --target local", "PATH": "slope.py"}
 
 
 @contextmanager
-def jobs(typing: Typing) -> Generator[dict[str, str]]:
-    first, second = submit(typing, "slope.py"), submit(typing, "slope.py")
+def jobs(typist: Typist) -> Generator[dict[str, str]]:
+    first, second = submit(typist, "slope.py"), submit(typist, "slope.py")
     yield {"NAME": "weather", "JOB": second, "A": first, "B": second, "a1b2c3d4-1": first}
 
 
 @contextmanager
-def governed(typing: Typing) -> Generator[dict[str, str]]:
+def governed(typist: Typist) -> Generator[dict[str, str]]:
     """While two jobs wait for a person at `coast`: one is approved, and one is not."""
-    typing.write("kit/policy.yaml", POLICY)
+    typist.write("kit/policy.yaml", POLICY)
     policy = "--policy-of coast=kit/policy.yaml"
-    submit(typing, "slope.py", policy, "--param", "city=Bergen")
+    submit(typist, "slope.py", policy, "--param", "city=Bergen")
     ended: list[str] = []
 
     def wait(name: str, *end: str) -> None:
-        ended.append(typing.run(f"dfm fed submit weather --target local {policy} pipeline {name}.py{''.join(end)}"))
+        ended.append(typist.run(f"dfm fed submit weather --target local {policy} pipeline {name}.py{''.join(end)}"))
 
     asking = [threading.Thread(target=wait, args=args) for args in (("slope",), ("means", FAILS))]
     for job in asking:
@@ -274,34 +274,41 @@ def governed(typing: Typing) -> Generator[dict[str, str]]:
     requests: dict[str, str] = {}
 
     def ask() -> bool:
-        waiting = json.loads(typing.dfm("--json site requests list kit"))["requests"]
+        waiting = json.loads(typist.dfm("--json site requests list kit"))["requests"]
         requests.update({one["name"]: one["request"] for one in waiting})
         return len(requests) == len(asking)
 
     until(ask)
-    yield {
-        "KIT ID --why TEXT": f"kit {requests['means']} --why no",
-        "KIT ID": f"kit {requests['slope']}",
-        "KIT": "kit",
-        "NAME PIPELINE": "weather slope.py",
-        "…": "weather --target local pipeline slope.py",
-        "SITE=FILE": "ocean=kit/policy.yaml",
-    }
-    for job in asking:
-        job.join()
+    try:
+        yield {
+            "KIT ID --why TEXT": f"kit {requests['means']} --why no",
+            "KIT ID": f"kit {requests['slope']}",
+            "KIT": "kit",
+            "NAME PIPELINE": "weather slope.py",
+            "…": "weather --target local pipeline slope.py",
+            "SITE=FILE": "ocean=kit/policy.yaml",
+        }
+    except BaseException:
+        # Else they would wait for an hour.
+        for request in requests.values():
+            typist.run(f"dfm site requests deny kit {request} --why over || true")
+        raise
+    finally:
+        for job in asking:
+            job.join()
     assert sorted(ended) == ["", "yield [0]: 12 rows\n"]
 
 
 @contextmanager
-def described(typing: Typing) -> Generator[dict[str, str]]:
-    typing.write("served/openapi.yaml", DESCRIPTION)
-    typing.write("shop/__init__.py", "")
-    typing.write(
+def described(typist: Typist) -> Generator[dict[str, str]]:
+    typist.write("served/openapi.yaml", DESCRIPTION)
+    typist.write("shop/__init__.py", "")
+    typist.write(
         "shop/federation.dfm.yaml", "dfm: 1.0.0\ninfo: {code-package: shop, api-version: 1.0.0}\nsites: {store: {}}\n"
     )
-    typing.dfm("fed config set shop --federation-dir shop --config-path federation.dfm.yaml")
+    typist.dfm("fed config set shop --federation-dir shop --config-path federation.dfm.yaml")
     served = ThreadingHTTPServer(
-        ("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(typing.folder / "served"))
+        ("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(typist.folder / "served"))
     )
     thread = threading.Thread(target=served.serve_forever, args=(0.01,))
     thread.start()
@@ -314,32 +321,32 @@ def described(typing: Typing) -> Generator[dict[str, str]]:
 
 
 @contextmanager
-def moved(typing: Typing) -> Generator[dict[str, str]]:
+def moved(typist: Typist) -> Generator[dict[str, str]]:
     """What an application of the other tool would have in a folder of its own."""
-    shutil.copytree(typing.folder / "weather", typing.folder / "old", ignore=shutil.ignore_patterns("fed"))
-    typing.write("old/app.py", PIPELINE.replace("dfm.api", "nv_dfm_core.api"))
+    shutil.copytree(typist.folder / "weather", typist.folder / "old", ignore=shutil.ignore_patterns("fed"))
+    typist.write("old/app.py", PIPELINE.replace("dfm.api", "nv_dfm_core.api"))
     yield {"FOLDER": "old", "NAME": "weather"}
-    assert "from dfm.api import" in (typing.folder / "old" / "app.py").read_text()
+    assert "from dfm.api import" in (typist.folder / "old" / "app.py").read_text()
 
 
 @contextmanager
-def collected(typing: Typing) -> Generator[dict[str, str]]:
+def collected(typist: Typist) -> Generator[dict[str, str]]:
     with receiving() as receiver:
         yield {"http://collector:4318": receiver.endpoint, "submit weather": "submit weather --target local"}
         assert {span.name for span in receiver.spans()} >= {"job slope", "plan", "climate.Means"}
 
 
 @contextmanager
-def planned(typing: Typing) -> Generator[dict[str, str]]:
-    shutil.copy(ROOT / "examples" / "examplefed" / "examplefed" / "apps" / "pipeline.py", typing.folder)
-    typing.write("network.yaml", block("planning.md", "dfm-network: "))
-    submit(typing, "slope.py", "--save-costs", "costs.yaml")
+def planned(typist: Typist) -> Generator[dict[str, str]]:
+    shutil.copy(ROOT / "examples" / "examplefed" / "examplefed" / "apps" / "pipeline.py", typist.folder)
+    typist.write("network.yaml", block("planning.md", "dfm-network: "))
+    submit(typist, "slope.py", "--save-costs", "costs.yaml")
     yield {"…": "weather slope.py", "plan --network": "plan weather slope.py --network"}
 
 
 @contextmanager
-def decided(typing: Typing) -> Generator[dict[str, str]]:
-    typing.write("kit/policy.yaml", POLICY)
+def decided(typist: Typist) -> Generator[dict[str, str]]:
+    typist.write("kit/policy.yaml", POLICY)
     yield {
         "FILE": "kit/policy.yaml",
         "KIT OPERATION --user NAME": "kit/policy.yaml climate.Means --user ada",
@@ -350,11 +357,11 @@ def decided(typing: Typing) -> Generator[dict[str, str]]:
 
 
 @contextmanager
-def failing(typing: Typing) -> Generator[dict[str, str]]:
+def failing(typist: Typist) -> Generator[dict[str, str]]:
     yield {"submit weather": "submit weather --target local", "means.py": f"means.py{FAILS}"}
 
 
-WORDS: dict[str, Callable[[Typing], AbstractContextManager[dict[str, str]]]] = {
+WORDS: dict[str, Callable[[Typist], AbstractContextManager[dict[str, str]]]] = {
     "adapters.md": nothing,
     "costs.md": costs,
     "deploy.md": deployed,
@@ -380,10 +387,10 @@ def test_each_page_is_typed() -> None:
 
 
 @pytest.mark.parametrize("page", sorted(WORDS))
-def test_the_commands_of_a_page_do_something(typing: Typing, page: str) -> None:
-    with WORDS[page](typing) as words:
+def test_the_commands_of_a_page_do_something(typist: Typist, page: str) -> None:
+    with WORDS[page](typist) as words:
         for line in on_local(page):
-            typing.type(line, words)
+            typist.type(line, words)
 
 
 SMALL = """\
@@ -399,21 +406,21 @@ def get_pipeline(args):
 
 
 @pytest.fixture(scope="module")
-def at_poc(federation: Federation) -> Typing:
+def at_poc(federation: Federation) -> Typist:
     """Somebody beside the federation that runs."""
-    typing = Typing(federation.registry.parent)
-    typing.environment |= as_home()
-    typing.write("pipeline.py", SMALL)
-    return typing
+    typist = Typist(federation.registry.parent)
+    typist.environment |= as_home()
+    typist.write("pipeline.py", SMALL)
+    return typist
 
 
 @contextmanager
-def submitted(typing: Typing, federation: Federation, fed: ModuleType) -> Generator[dict[str, str]]:
+def submitted(typist: Typist, federation: Federation, fed: ModuleType) -> Generator[dict[str, str]]:
     yield {"NAME": "small", "examplefed": "small", "PIPELINE.py": "pipeline.py"}
 
 
 @contextmanager
-def proved(typing: Typing, federation: Federation, fed: ModuleType) -> Generator[dict[str, str]]:
+def proved(typist: Typist, federation: Federation, fed: ModuleType) -> Generator[dict[str, str]]:
     yield {
         "submit --receipt": "submit small --poc pipeline pipeline.py --receipt",
         "FILE --federation NAME": "receipt.json --federation small --poc",
@@ -422,14 +429,14 @@ def proved(typing: Typing, federation: Federation, fed: ModuleType) -> Generator
 
 
 @contextmanager
-def detached(typing: Typing, federation: Federation, fed: ModuleType) -> Generator[dict[str, str]]:
+def detached(typist: Typist, federation: Federation, fed: ModuleType) -> Generator[dict[str, str]]:
     """While an application is there that has left two jobs, of which one is over."""
     with opened(federation) as session:
         over = session.execute(written(lambda: Yield(value=fed.Add(a=1, site="east"))))
         running = session.execute(written(lambda: Yield(value=fed.Wait(seconds=600, site="east"))))
         over.detach()
         running.detach()
-        typing.dfm("fed submit small --poc pipeline pipeline.py --receipt receipt.json")
+        typist.dfm("fed submit small --poc pipeline pipeline.py --receipt receipt.json")
         yield {
             "results NAME JOB": f"results small {over.job_id} --poc",
             "cancel NAME JOB": f"cancel small {running.job_id} --poc",
@@ -438,12 +445,12 @@ def detached(typing: Typing, federation: Federation, fed: ModuleType) -> Generat
 
 
 @contextmanager
-def made_anew(typing: Typing, federation: Federation, fed: ModuleType) -> Generator[dict[str, str]]:
+def made_anew(typist: Typist, federation: Federation, fed: ModuleType) -> Generator[dict[str, str]]:
     yield {}
     federation.wait()
 
 
-ON_POC: dict[str, Callable[[Typing, Federation, ModuleType], AbstractContextManager[dict[str, str]]]] = {
+ON_POC: dict[str, Callable[[Typist, Federation, ModuleType], AbstractContextManager[dict[str, str]]]] = {
     "costs.md": submitted,
     "governance.md": proved,
     "jobs.md": detached,
@@ -460,7 +467,7 @@ def test_each_page_is_typed_at_a_federation() -> None:
 @pytest.mark.flare
 @pytest.mark.parametrize("page", ON_POC)
 def test_the_commands_of_a_page_do_something_at_a_federation(
-    at_poc: Typing, federation: Federation, fed: ModuleType, page: str
+    at_poc: Typist, federation: Federation, fed: ModuleType, page: str
 ) -> None:
     with ON_POC[page](at_poc, federation, fed) as words:
         for line in on_flare(page):
