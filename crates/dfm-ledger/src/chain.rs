@@ -236,10 +236,11 @@ fn is_whole(line: &[u8]) -> bool {
     false
 }
 
-fn hex(digest: impl AsRef<[u8]>) -> String {
+/// Bytes as hexadecimal digits.
+pub fn hex(bytes: impl AsRef<[u8]>) -> String {
     use std::fmt::Write;
-    let mut text = String::with_capacity(64);
-    for byte in digest.as_ref() {
+    let mut text = String::new();
+    for byte in bytes.as_ref() {
         // Writing to a text cannot fail.
         let _ = write!(text, "{byte:02x}");
     }

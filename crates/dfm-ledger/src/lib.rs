@@ -8,4 +8,5 @@ mod own_file;
 mod text;
 
 pub use audit::{Audit, Key, Outcome, Whose};
+pub use chain::hex;
 pub use day::{Counting, Over, PerDay};

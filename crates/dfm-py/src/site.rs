@@ -15,8 +15,9 @@ use pyo3::basic::CompareOp;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
+use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 use serde_json::{Value as Json, json};
+use sha2::{Digest, Sha256};
 
 use crate::buffers::{Held as HeldBytes, Memory};
 use crate::calls::{self, Call};
@@ -24,6 +25,9 @@ use crate::events::{self, Trace, Unfinished};
 use crate::plan::Plan;
 use crate::recording::{self, CameTo};
 use crate::values;
+
+/// Of so many bytes and more, a digest is made while others run.
+const LONG: usize = 64 << 10;
 
 /// A call as far as its pipeline says it: operation and provider, the parameters that it gives, as JSON, and those that
 /// are open.
@@ -135,15 +139,18 @@ fn uncarried(py: Python<'_>, error: &PyErr) -> TransferError {
 }
 
 /// The SHA-256 of a value's bytes, in hexadecimal digits.
-pub fn digest<'a>(py: Python<'_>, parts: impl Iterator<Item = &'a [u8]>) -> PyResult<String> {
-    let sum = py.import(intern!(py, "hashlib"))?.call_method0(intern!(py, "sha256"))?;
-    for part in parts {
-        // A copy of a piece at a time takes little memory.
-        for piece in part.chunks(1 << 20) {
-            sum.call_method1(intern!(py, "update"), (PyBytes::new(py, piece),))?;
+pub fn digest<'a>(py: Python<'_>, parts: impl Iterator<Item = &'a [u8]>) -> String {
+    let mut sum = Sha256::new();
+    for piece in parts.flat_map(|part| part.chunks(1 << 20)) {
+        if piece.len() < LONG {
+            sum.update(piece);
+        } else {
+            // Its user may change what it lies in while others run. A copy of a piece at a time takes little memory.
+            let copy = piece.to_vec();
+            py.detach(|| sum.update(&copy));
         }
     }
-    sum.call_method0(intern!(py, "hexdigest"))?.extract()
+    dfm_ledger::hex(sum.finalize())
 }
 
 fn parts_of(outgoing: &Outgoing) -> impl Iterator<Item = &[u8]> {
@@ -206,13 +213,13 @@ impl Host for PythonHost {
                 let Some(leaving) = leaving else { return values::to_bytes(value) };
                 let Some(judge) = &self.judge else {
                     let mut outgoing = values::to_bytes(value)?;
-                    outgoing.digest = leaving.digest.then(|| digest(py, parts_of(&outgoing))).transpose()?;
+                    outgoing.digest = leaving.digest.then(|| digest(py, parts_of(&outgoing)));
                     return Ok(outgoing);
                 };
                 let Leaving { job, to, operation, makers, digest: wanted } = leaving;
                 let leaves = judge.bind(py).call1((value, job, to, operation, makers))?;
                 let mut outgoing = values::to_bytes(&leaves)?;
-                outgoing.digest = (self.digests || *wanted).then(|| digest(py, parts_of(&outgoing))).transpose()?;
+                outgoing.digest = (self.digests || *wanted).then(|| digest(py, parts_of(&outgoing)));
                 judge.call1(py, (leaves, job, to, operation, makers, outgoing.size(), outgoing.digest.as_deref()))?;
                 Ok(outgoing)
             };
@@ -233,7 +240,7 @@ impl Host for PythonHost {
 
     fn digest(&mut self, value: &Incoming) -> Option<String> {
         let parts = std::iter::once(&value.head[..]).chain(value.buffers.iter().map(Part::bytes));
-        Python::attach(|py| digest(py, parts).ok())
+        Some(Python::attach(|py| digest(py, parts)))
     }
 
     fn receipt(&mut self, job: u64, contribution: &Contribution) -> Option<String> {
