@@ -189,10 +189,14 @@ impl SitePolicy {
         found
     }
 
+    /// Those rules themselves.
+    pub fn deciding_rules(&self, caller: Caller<'_>, operation: &str) -> Vec<&Rule> {
+        self.deciding(caller, operation).into_iter().filter_map(|place| self.rules.get(place)).collect()
+    }
+
     /// Whether there may be parameters and times with which such a call is allowed, at once or by a person.
     pub fn allows_any(&self, caller: Caller<'_>, operation: &str) -> bool {
-        let deciding: Vec<&Rule> =
-            self.deciding(caller, operation).into_iter().filter_map(|place| self.rules.get(place)).collect();
+        let deciding = self.deciding_rules(caller, operation);
         let decides_all = deciding.last().is_some_and(|rule| rule.is_final());
         deciding.iter().any(|rule| rule.decision != Decision::Deny) || self.allow && !decides_all
     }

@@ -47,7 +47,7 @@ _OWN = (_native.GoOn, _native.Abandoned, _native.Over, _native.Traced, _native.C
 """The classes of a site's own events: to look for one of them at a time would take as long as to handle it."""
 _ESCAPED = (Exception, _native.Panic)
 """What must not have come out of anything that drives a site."""
-_WAIT, _GONE = _native.Room.WAIT, _native.Room.GONE
+_GONE = _native.Room.GONE
 """To look up an enum's member takes as long as to tell an item."""
 _GRACE = 1.0
 """Seconds that a body has to end by itself once its time is over and it was told so."""

@@ -78,6 +78,15 @@ def _applications(kits: dict[str, Path]) -> dict[str, Path]:
     return {user: kits[user] for user in (named if len(named) == 1 else chosen)}
 
 
+def settings_of(folder: Path) -> dict[str, Any]:
+    """What a user's kit says of its user and of the server, as NVFlare reads it.
+
+    Raises:
+        OSError, ValueError, LookupError, TypeError: the file is not there, or is none of NVFlare's.
+    """
+    return json.loads((folder / "startup" / "fed_admin.json").read_text(encoding="utf-8"))["admin"]
+
+
 def _age(path: Path) -> tuple[int, str]:
     number = path.parent.name.removeprefix("prod_")
     return (int(number) if number.isdigit() else -1, path.name)

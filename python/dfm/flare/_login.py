@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import socket
 import time
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from nvflare.fuel.flare_api import api_spec
 from nvflare.fuel.flare_api.flare_api import Session
 
 from dfm.errors import SessionError
-from dfm.flare._kit import Kit
+from dfm.flare._kit import Kit, settings_of
 from dfm.flare._mended import forget
 
 _PATIENCE = 15.0
@@ -72,8 +71,8 @@ def log_in_at_once(kit: Kit) -> Any:
         SessionError: as `log_in`, or nothing listens at the server's address.
     """
     with contextlib.suppress(OSError, ValueError, LookupError, TypeError):  # NVFlare says what is wrong with a kit
-        admin = json.loads((kit.folder / "startup" / "fed_admin.json").read_text(encoding="utf-8"))["admin"]
-        address = (admin["host"], int(admin["port"]))
+        settings = settings_of(kit.folder)
+        address = (settings["host"], int(settings["port"]))
         try:
             socket.create_connection(address, 5.0).close()
         except ConnectionRefusedError:

@@ -23,6 +23,7 @@ from nvflare.fuel.flare_api.api_spec import InternalError, NoConnection
 from nvflare.fuel.flare_api.flare_api import Session
 from nvflare.fuel.hci.proto import MetaStatusValue
 
+from dfm.flare._kit import settings_of
 from dfm.flare._login import connected
 
 _BETWEEN = 0.1
@@ -61,7 +62,7 @@ class _Federation:
         self._kit = kit
         self._sites = sites
         self._deadline = deadline
-        settings = json.loads((kit / "startup" / "fed_admin.json").read_text())["admin"]
+        settings = settings_of(kit)
         self._address = settings["host"], settings["port"]
         self._user = settings["username"]
 

@@ -1,6 +1,6 @@
 //! How does `dfm fed plan` say which calls the policies of sites allow to a user?
 
-use dfm_config::{Caller, Rule};
+use dfm_config::Caller;
 use dfm_diag::one_line;
 use dfm_plan::{Placement, Problem};
 use serde_json::{Value, json};
@@ -22,10 +22,9 @@ pub struct Judged<'a> {
 pub fn judged<'a>(calls: &'a [Placement], policies: &'a [PolicyOf], caller: Caller<'_>) -> Vec<Judged<'a>> {
     let one = |call: &'a Placement| {
         let of = policies.iter().find(|of| of.site == call.site)?;
-        let deciding = of.policy.deciding(caller, &call.operation).into_iter();
-        let deciding: Vec<&Rule> = deciding.filter_map(|place| of.policy.rules.get(place)).collect();
+        let rules = rules::deciding(&of.policy, &of.policy.deciding_rules(caller, &call.operation));
         let allowed = of.policy.allows_any(caller, &call.operation);
-        Some(Judged { call, of, rules: rules::deciding(&of.policy, &deciding), allowed })
+        Some(Judged { call, of, rules, allowed })
     };
     calls.iter().filter_map(one).collect()
 }

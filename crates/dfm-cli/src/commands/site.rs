@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use dfm_config::{Caller, Rule, SitePolicy};
+use dfm_config::{Caller, SitePolicy};
 use dfm_diag::{Diagnostic, Report, one_line};
 use serde_json::{Value, json};
 
@@ -139,8 +139,7 @@ fn decided(context: &Context, file: &Path, policy: &SitePolicy) -> Result<(), Fa
 }
 
 fn explain(context: &Context, file: &Path, policy: &SitePolicy, caller: Caller<'_>, operation: &str) {
-    let rules: Vec<&Rule> =
-        policy.deciding(caller, operation).into_iter().filter_map(|place| policy.rules.get(place)).collect();
+    let rules = policy.deciding_rules(caller, operation);
     if context.output.json {
         let rules: Vec<Value> = rules.iter().map(|rule| json!(rule)).collect();
         context.output.document(&json!({"file": file, "operation": operation, "rules": rules,
