@@ -3,7 +3,7 @@
 
 import pytest
 from eventually import until
-from flare_federation import read
+from processes import read
 
 pytest.importorskip("nvflare")
 pytestmark = pytest.mark.flare

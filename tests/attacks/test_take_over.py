@@ -25,10 +25,11 @@ from dfm.flare._login import connected, log_in
 from dfm.flare._packets import Packet, Unreachable, pack
 from dfm.flare._session_job import OPEN
 from eventually import until
-from flare_federation import opened, read, written
+from flare_federation import opened, written
 from nvflare.fuel.f3.cellnet.core_cell import CoreCell
 from nvflare.fuel.f3.cellnet.defs import MessageHeaderKey
 from pipelines import chain
+from processes import read
 
 pytestmark = pytest.mark.flare
 

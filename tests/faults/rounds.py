@@ -165,5 +165,5 @@ def is_gone(pid: int) -> bool:
     """Whether a process has ended; one whose parent has not taken note yet counts."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
+    except OSError:
         return True

@@ -173,7 +173,7 @@ def children(pid: int) -> list[int]:
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         try:
             found += map(int, task.read_text().split())
-        except FileNotFoundError:
+        except OSError:
             continue
     return found
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dfm.api import Pipeline
+from processes import marked, read
 
 
 def as_home() -> dict[str, str]:
@@ -49,10 +50,7 @@ class Federation:
             path.write_text(before)
 
     def processes(self) -> list[int]:
-        mark = f"DFM_POC={self.folder}".encode()
-        return [
-            int(path.parent.name) for path in Path("/proc").glob("[0-9]*/environ") if mark in read(path).split(b"\0")
-        ]
+        return marked(f"DFM_POC={self.folder}")
 
     def process(self, participant: str, job: str | None = None) -> int:
         """A participant's process, or that of one of its jobs."""
@@ -74,14 +72,6 @@ def running(command: Path, folder: Path) -> Generator[Federation]:
     finally:
         federation.dfm("poc", "stop", "-f", "small")
     assert not federation.processes()
-
-
-def read(path: Path) -> bytes:
-    """A file's content; nothing of one that is gone."""
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""
 
 
 def opened(federation: Federation, **options: Any) -> Any:

@@ -6,6 +6,7 @@ import logging
 import shutil
 import subprocess
 import sys
+import threading
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -23,10 +24,22 @@ pytestmark = pytest.mark.timeout(120)
 CACHE = "    cache_config: {protocol: s3, base_path: kept/%s}\n"
 
 
+def in_turns(app):
+    """The application, one request at a time: a store replaces an object at once, which moto's does in two steps."""
+    lock = threading.Lock()
+
+    def answer(*request):
+        with lock:
+            return app(*request)
+
+    return answer
+
+
 @pytest.fixture
 def server(monkeypatch):
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
+    server._server.app = in_turns(server._server.app)
     _, port = server.get_host_and_port()
     url = f"http://127.0.0.1:{port}"
     urllib.request.urlopen(f"{url}/moto-api/reset", data=b"").close()

@@ -1,6 +1,7 @@
 """Do large values come through where a process may have few descriptors, or none more?"""
 # pyright: basic
 
+import os
 import resource
 import subprocess
 import sys
@@ -70,11 +71,12 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from dfm.api import Pipeline, Yield
 from dfm.errors import SessionError
+from processes import read
 from small.fed.api import work
 from small.fed.runtime.home import get_session
 
 def state():
-    children = [each for task in Path("/proc/self/task").glob("*/children") for each in task.read_text().split()]
+    children = [each for task in Path("/proc/self/task").glob("*/children") for each in read(task).split()]
     links = [os.readlink(fd) for fd in Path("/proc/self/fd").iterdir() if os.path.lexists(fd)]
     return len(children), links.count("anon_inode:[pidfd]")
 
@@ -102,7 +104,9 @@ print("nothing was left")
 
 def test_a_site_that_cannot_be_started_whole_leaves_nothing(small: Path) -> None:
     """However far its start came: the process, its link, and those to each other site."""
-    done = subprocess.run([sys.executable, "-c", STARTED, small], capture_output=True, text=True, timeout=100)
+    helpers = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    command = [sys.executable, "-c", STARTED, small]
+    done = subprocess.run(command, env=helpers, capture_output=True, text=True, timeout=100)
     assert done.stdout.endswith("nothing was left\n"), done.stderr
 
 

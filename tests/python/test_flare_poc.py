@@ -23,6 +23,7 @@ import pytest
 from dfm.flare._kit import Kit
 from dfm.flare._session_job import write_job
 from eventually import until
+from processes import marked, read
 from small_federation import Small
 
 pytest.importorskip("nvflare")
@@ -126,19 +127,11 @@ class World:
 
     def processes(self, name: str) -> list[int]:
         """All that were started for a federation, by what is in their environment."""
-        mark = f"DFM_POC={self.poc(name)}".encode()
-        found: list[int] = []
-        for path in Path("/proc").glob("[0-9]*/environ"):
-            try:
-                if mark in path.read_bytes().split(b"\0"):
-                    found.append(int(path.parent.name))
-            except OSError:
-                continue
-        return found
+        return marked(f"DFM_POC={self.poc(name)}")
 
     def job_processes(self, name: str, job: str) -> dict[int, bytes]:
         """Those of NVFlare's job with this id, with their command lines."""
-        commands = {process: Path(f"/proc/{process}/cmdline").read_bytes() for process in self.processes(name)}
+        commands = {process: read(Path(f"/proc/{process}/cmdline")) for process in self.processes(name)}
         return {process: command for process, command in commands.items() if job.encode() in command}
 
     def start_job(self, name: str, processes: int) -> None:
@@ -437,7 +430,7 @@ def test_nothing_is_left_whatever_was_killed(running: World) -> None:
     addresses = running.listens("greet")
     sites = {running.record("greet", site)["process"] for site in ("server", "reception", "lounge")}
     for other in set(running.processes("greet")) - sites:
-        if b"poc\0supervise" in Path(f"/proc/{other}/cmdline").read_bytes():
+        if b"poc\0supervise" in read(Path(f"/proc/{other}/cmdline")):
             running.kill(other)
     for site in ("server", "lounge"):
         running.kill(running.record("greet", site)["process"])

@@ -18,8 +18,9 @@ from dfm.api import Advise, ErrorToken, PickledObject, Pipeline, PlaceParam, Yie
 from dfm.errors import JobError, PlanError, SessionError
 from dfm.session import JobStatus, Running
 from eventually import until
-from flare_federation import as_home, opened, read, written
+from flare_federation import as_home, opened, written
 from pipelines import CASES, chain, echoes
+from processes import read
 
 pytest.importorskip("nvflare")
 pytestmark = pytest.mark.flare

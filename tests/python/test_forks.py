@@ -11,6 +11,7 @@ from dfm.api import Pipeline, Yield
 from dfm.errors import SessionError
 from dfm.session import JobStatus
 from eventually import until
+from processes import gone
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -27,14 +28,6 @@ def one(operation, **arguments):
     with Pipeline() as pipeline:
         Yield(value=operation(site="east", **arguments))
     return pipeline
-
-
-def gone(pid):
-    try:
-        with open(f"/proc/{pid}/stat") as stat:
-            return stat.read().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return True
 
 
 @pytest.mark.parametrize("operation", ["Fork", "ForkOnThread"])

@@ -16,6 +16,7 @@ from dfm.errors import JobError, PlanError, SessionError, UnknownPlaceError
 from dfm.exec import Frame
 from dfm.session import STATUS_PLACE, AsyncioDispatcher, JobStatus, ManualDispatcher, _dispatch
 from eventually import until
+from processes import gone
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -37,15 +38,6 @@ def written(build):
 
 def workers(session) -> dict[str, int]:
     return {site: worker._process.pid for site, worker in session._home._links._workers.items()}
-
-
-def gone(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    stat = Path(f"/proc/{pid}/stat")
-    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z"
 
 
 def test_a_chain_over_all_sites(shared, fed):
@@ -593,6 +585,7 @@ import weakref
 from pathlib import Path
 
 from dfm.api import Pipeline, Yield
+from processes import read
 from small.fed.api.work import Add
 from small.fed.runtime.home import get_session
 
@@ -601,10 +594,10 @@ with Pipeline() as pipeline:
 
 
 def done():
-    children = [int(pid) for one in Path("/proc/self/task").glob("*/children") for pid in one.read_text().split()]
+    children = [int(pid) for path in Path("/proc/self/task").glob("*/children") for pid in read(path).split()]
     folders = [Path(f"/proc/{pid}") for pid in (os.getpid(), *children)]
     used = [folder.joinpath("stat").read_text().rpartition(")")[2].split()[11:13] for folder in folders]
-    said = [one.read_text() for folder in folders for one in folder.glob("task/*/status")]
+    said = [one for folder in folders for path in folder.glob("task/*/status") if (one := read(path).decode())]
     woken = sum(int(one.rpartition("voluntary_ctxt_switches:")[0].split()[-2]) for one in said)
     return len(folders), sum(int(ticks) for both in used for ticks in both), woken
 
@@ -619,7 +612,9 @@ with get_session(target="local") as session:
 
 def test_an_idle_session_uses_no_processor_time(small):
     """In processes of its own, as this one may have threads of what other tests have left."""
-    run = subprocess.run([sys.executable, "-c", IDLE], cwd=small, capture_output=True, text=True, timeout=120)
+    helpers = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    command = [sys.executable, "-c", IDLE]
+    run = subprocess.run(command, cwd=small, env=helpers, capture_output=True, text=True, timeout=120)
     assert run.returncode == 0, run.stderr
     processes, used, woken, same, used_then, woken_then = map(int, run.stdout.split())
     assert (processes, same) == (2, 2)
