@@ -39,6 +39,7 @@ def in_turns(app):
 def server(monkeypatch):
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
+    assert server._server is not None
     server._server.app = in_turns(server._server.app)
     _, port = server.get_host_and_port()
     url = f"http://127.0.0.1:{port}"
