@@ -36,6 +36,10 @@ _MAX_VALUE = 1 << 30
 _LEAST_MAX_VALUE = 1 << 16
 _BECOMES = 4
 """A value may become so many times as large in memory as the largest one that a site takes."""
+_PART = 64
+"""About what a part of a value takes in memory, in bytes."""
+_MOST_PARTS = 1 << 24
+"""Parts of a value: to send them takes a second or two. What has more is an array or a table."""
 MOST_ELEMENTS = 1 << 20
 """A loop goes through at most so many elements of one sequence, as the engine has it: each costs memory at once."""
 _MOST_PLACES = 8
@@ -152,6 +156,22 @@ def _told(doubts: dict[str, str]) -> str | None:
     if not new:
         return None
     return f"{'; '.join(new)}. Flare's sites refuse that; strict=True, or --strict, makes it an error here"
+
+
+def most_parts() -> tuple[int, int]:
+    """The most parts of a value that this site goes through, each counted as often as it is in it, and the most bytes
+    of texts in them."""
+    if policy.lenient:
+        return 4 * _MOST_PARTS, sys.maxsize
+    most = _BECOMES * policy.max_value
+    return min(_MOST_PARTS, most // _PART), most
+
+
+def too_many_parts(value: object) -> TypeError:
+    """The error for a value that has more, for the native module."""
+    parts, texts = most_parts()
+    why = f"it has more than {parts} parts, or {texts} bytes of texts, each counted as often as it is in it"
+    return harmless(TypeError(f"a value of type {_name(type(value))} is too large: {why}; {policy.smaller}"))
 
 
 def received(size: int) -> int | None:

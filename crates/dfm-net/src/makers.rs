@@ -1,8 +1,8 @@
 //! Of whose results may there be something in what leaves a site?
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-use crate::{Net, PlaceId, Step, TransitionId};
+use crate::{Arc, Carry, Net, PlaceId, Selector, Step, TransitionId};
 
 /// Which transitions of a site's net lead to other sites, and which to each other; made once for a net, as looking for
 /// them would take as long as the net is large.
@@ -48,6 +48,42 @@ impl Makers {
         self.operations_of(net, self.leading(place, site).to_vec())
     }
 
+    /// The names by which results were taken apart on their way to a place of another site: of what an operation says
+    /// beside a part of its result, the part itself shows nothing. `net` is the one that these were made of.
+    pub fn parts(&self, net: &Net, place: PlaceId, site: &str) -> Vec<String> {
+        let mut found = BTreeSet::new();
+        let mut seen = HashSet::new();
+        let leads = |arc: &&Arc| arc.site.as_deref() == Some(site) && arc.place == place;
+        for at in self.leading(place, site) {
+            let from = &net.transitions[*at as usize];
+            found.extend(from.outputs.iter().filter(leads).flat_map(names));
+            self.add_parts_before(net, *at, &mut seen, &mut found);
+        }
+        found.into_iter().map(str::to_owned).collect()
+    }
+
+    fn add_parts_before<'a>(
+        &self,
+        net: &'a Net,
+        to: TransitionId,
+        seen: &mut HashSet<TransitionId>,
+        found: &mut BTreeSet<&'a str>,
+    ) {
+        let mut next = vec![to];
+        while let Some(to) = next.pop() {
+            if net.transitions[to as usize].step.operation().is_some() || !seen.insert(to) {
+                continue;
+            }
+            let leads = |arc: &&Arc| {
+                arc.site.is_none() && net.places.get(arc.place as usize).is_some_and(|place| place.transition == to)
+            };
+            for before in &self.before[to as usize] {
+                found.extend(net.transitions[*before as usize].outputs.iter().filter(leads).flat_map(names));
+                next.push(*before);
+            }
+        }
+    }
+
     /// The operations whose results decide what is done, and so what is seen to leave: those of whose results there may be
     /// something in a condition, in a loop's sequence or in whether rounds go on. `net` is the one that these were made of.
     pub fn deciding(&self, net: &Net) -> Vec<String> {
@@ -72,10 +108,54 @@ impl Makers {
     }
 }
 
+/// The names on the path of what an arc carries; an index says of an element no more than where it stood.
+fn names(arc: &Arc) -> impl Iterator<Item = &str> {
+    let path: &[Selector] = if let Carry::Value(path) = &arc.carry { path } else { &[] };
+    path.iter().filter_map(|selector| match selector {
+        Selector::Attribute(name) | Selector::Key(name) => Some(name.as_str()),
+        Selector::Index(_) => None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Arc, Argument, Block, Carry, Condition, Limits, NodeId, Place, Source, Transition};
+    use crate::{Argument, Block, Condition, Limits, NodeId, Place, Source, Transition};
+
+    #[test]
+    fn a_part_is_known_by_every_name_on_its_way() {
+        let node = || NodeId::Number(0);
+        let call = Step::Call {
+            node: node(),
+            operation: "x.First".into(),
+            provider: None,
+            arguments: vec![],
+            limits: Limits::default(),
+        };
+        let arc = |site: Option<&str>, path: Vec<Selector>| Arc {
+            site: site.map(str::to_owned),
+            place: 0,
+            carry: Carry::Value(path),
+            inward: false,
+        };
+        let inner = vec![Selector::Key("groups".into()), Selector::Index(3)];
+        let step = |step, outputs| Transition { step, block: 0, outputs };
+        let collect = Step::Collect { node: node(), errors: crate::OnError::Fail };
+        let net = Net {
+            site: "a".into(),
+            blocks: vec![Block::body()],
+            places: vec![Place { transition: 1, slot: 0, block: 0, source: Source::Here }],
+            transitions: vec![
+                step(call.clone(), vec![arc(None, inner)]),
+                step(collect, vec![arc(Some("b"), vec![Selector::Attribute("mean".into())]), arc(Some("c"), vec![])]),
+            ],
+        };
+        let makers = Makers::new(&net);
+        assert_eq!(makers.parts(&net, 0, "b"), ["groups", "mean"]);
+        assert_eq!(makers.parts(&net, 0, "c"), ["groups"]);
+        let whole = Net { transitions: vec![step(call, vec![arc(Some("b"), vec![Selector::Index(0)])])], ..net };
+        assert_eq!(Makers::new(&whole).parts(&whole, 0, "b"), [""; 0]);
+    }
 
     #[test]
     fn what_decides_is_every_operation_that_leads_to_a_condition() {

@@ -8,6 +8,7 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 
 use crate::classes::{Members, classes};
 use crate::site::{Object, argument_of, literal};
+use crate::weight::{Into, weigh};
 
 classes! {
     /// A call that is due.
@@ -107,6 +108,8 @@ pub fn asked(
         }
         _ => return Err(PyRuntimeError::new_err("a call of what is none")),
     };
+    let into = if matches!(step, Step::LookUp { .. }) { Into::Models } else { Into::Containers };
+    weigh(&given, into)?;
     Ok(Call { id: call, job, operation, provider, parameters: given.unbind(), tries })
 }
 

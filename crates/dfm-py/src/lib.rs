@@ -16,6 +16,7 @@ mod site;
 mod sums;
 mod values;
 mod watch;
+mod weight;
 
 use dfm_runtime::{Incoming, Part};
 use pyo3::exceptions::PyValueError;

@@ -25,6 +25,7 @@ use crate::events::{self, Trace, Unfinished};
 use crate::plan::Plan;
 use crate::recording::{self, CameTo};
 use crate::values;
+use crate::weight::{Into, weigh};
 
 /// Of so many bytes and more, a digest is made while others run.
 const LONG: usize = 64 << 10;
@@ -42,12 +43,7 @@ impl Value for Object {
         Python::attach(|py| {
             let mut at = self.0.bind(py).clone();
             for selector in path {
-                let found = match selector {
-                    Selector::Attribute(name) => at.getattr(name.as_str()),
-                    Selector::Index(index) => at.get_item(index),
-                    Selector::Key(key) => at.get_item(key),
-                };
-                at = found.map_err(|error| not_found(&at, selector, &error))?;
+                at = part(&at, selector).map_err(|error| not_found(&at, selector, &error))?;
             }
             Ok(Self(at.unbind(), self.1.clone()))
         })
@@ -102,7 +98,11 @@ impl Value for Object {
             Comparison::LessOrEqual => CompareOp::Le,
         };
         Python::attach(|py| {
-            let outcome = self.0.bind(py).rich_compare(other.0.bind(py), how);
+            let (one, other) = (self.0.bind(py), other.0.bind(py));
+            let outcome = [one, other]
+                .iter()
+                .try_for_each(|value| weigh(value, Into::Models))
+                .and_then(|()| one.rich_compare(other, how));
             outcome.and_then(|outcome| outcome.is_truthy()).map_err(|error| wrong(py, &error))
         })
     }
@@ -119,6 +119,17 @@ fn wrong(py: Python<'_>, error: &PyErr) -> Wrong {
     match told.and_then(|told| told.extract()) {
         Ok((kind, message)) => Wrong { kind, message },
         Err(_) => Wrong::new("Exception", "this site cannot say what was wrong"),
+    }
+}
+
+/// What a value holds there. It never is what `getattr` finds, which leads from any value to all of the process.
+fn part<'py>(at: &Bound<'py, PyAny>, selector: &Selector) -> PyResult<Bound<'py, PyAny>> {
+    let py = at.py();
+    let parts = || py.import(intern!(py, "dfm._parts"));
+    match selector {
+        Selector::Attribute(name) => parts()?.call_method1(intern!(py, "attribute"), (at, name)),
+        Selector::Index(index) => parts()?.call_method1(intern!(py, "entry"), (at, index)),
+        Selector::Key(key) => parts()?.call_method1(intern!(py, "entry"), (at, key)),
     }
 }
 
@@ -216,8 +227,10 @@ impl Host for PythonHost {
                     outgoing.digest = leaving.digest.then(|| digest(py, parts_of(&outgoing)));
                     return Ok(outgoing);
                 };
-                let Leaving { job, to, operation, makers, digest: wanted } = leaving;
-                let leaves = judge.bind(py).call1((value, job, to, operation, makers))?;
+                let Leaving { job, to, operation, makers, parts, digest: wanted } = leaving;
+                weigh(value, Into::Models)?;
+                let (size, digested) = (py.None(), py.None());
+                let leaves = judge.bind(py).call1((value, job, to, operation, makers, size, digested, parts))?;
                 let mut outgoing = values::to_bytes(&leaves)?;
                 outgoing.digest = (self.digests || *wanted).then(|| digest(py, parts_of(&outgoing)));
                 judge.call1(py, (leaves, job, to, operation, makers, outgoing.size(), outgoing.digest.as_deref()))?;
@@ -460,7 +473,7 @@ impl Site {
             let net = self.site.net(call.job).ok_or_else(|| PyRuntimeError::new_err("a call without its job"))?;
             match calls::asked(py, call.id, call.job, &net.transitions[call.transition as usize].step, &call.inputs) {
                 Ok(call) => return Ok(Some(call)),
-                // A literal of the pipeline that this site does not accept.
+                // A literal of the pipeline that this site does not accept, or a value that nobody comes to the end of.
                 Err(error) => {
                     let Wrong { kind, message } = wrong(py, &error);
                     self.site.fail_call(call.id, kind, message, String::new());

@@ -17,6 +17,7 @@ use rmp::decode::RmpRead;
 use rmp::encode;
 
 use crate::buffers::{Held, Memory};
+use crate::weight::Budget;
 
 const TUPLE: i8 = 1;
 const BIG_INTEGER: i8 = 2;
@@ -53,7 +54,7 @@ enum Kind {
 /// # Errors
 /// A `TypeError` or `ValueError` that says what cannot travel, and what to do.
 pub fn to_bytes(object: &Bound<'_, PyAny>) -> PyResult<Outgoing> {
-    let mut writer = Writer { head: vec![], buffers: vec![], reduced: false };
+    let mut writer = Writer { head: vec![], buffers: vec![], reduced: false, budget: Budget::new() };
     writer.write(object, 0).map_err(|unsent| unsent.told(object.py()))?;
     let reduced = writer.reduced;
     let mut outgoing = Outgoing { head: writer.head, buffers: writer.buffers, warning: None, digest: None };
@@ -134,6 +135,7 @@ struct Writer {
     buffers: Vec<Bytes>,
     /// Whether Python's side has taken part of it apart.
     reduced: bool,
+    budget: Budget,
 }
 
 impl Writer {
@@ -142,11 +144,13 @@ impl Writer {
             let why = format!("it is nested more than {MAX_DEPTH} levels deep, or contains itself");
             return Err(refused(object, &why, "return data of fewer levels, such as a list of its parts"));
         }
+        self.budget.spend(object, 1, 0)?;
         let out = &mut self.head;
         if object.is_none() {
             encode::write_nil(out).map_err(unwritable)?;
         } else if let Ok(text) = object.cast_exact::<PyString>() {
             if let Ok(text) = text.to_str() {
+                self.budget.spend(object, 0, text.len())?;
                 encode::write_str(out, text).map_err(unwritable)?;
             } else {
                 let bytes = text.call_method1(intern!(text.py(), "encode"), SURROGATES)?;
@@ -192,6 +196,7 @@ impl Writer {
             self.extension(TUPLE, &inner)?;
         } else if let Ok(bytes) = object.cast_exact::<PyBytes>() {
             if bytes.as_bytes().len() < BESIDE_FROM {
+                self.budget.spend(object, 0, bytes.as_bytes().len())?;
                 encode::write_bin(out, bytes.as_bytes()).map_err(unwritable)?;
             } else {
                 self.buffer(object, Kind::Bytes)?;

@@ -63,6 +63,8 @@ pub struct Leaving {
     pub operation: Option<String>,
     /// The operations at this site of which there may be something in it.
     pub makers: Vec<String>,
+    /// The names by which it was taken out of their results.
+    pub parts: Vec<String>,
     /// Whether its digest is wanted.
     pub digest: bool,
 }

@@ -10,6 +10,9 @@ use bytes::Bytes;
 use dfm_net::{Frame, PlaceId, TransitionId};
 use dfm_wire::{ASKED, JobId, Message, Outline, Series};
 
+/// The most bytes of errors that a site tells of a job and that are kept.
+const MOST_REPORTED: usize = 64 << 20;
+
 /// What is kept of a session's jobs.
 #[derive(Default)]
 pub struct Keeper {
@@ -21,6 +24,8 @@ struct Job {
     home: String,
     history: Vec<Packet>,
     waiting: BTreeSet<String>,
+    /// Site → how many bytes of errors it has told.
+    reported: HashMap<String, usize>,
     frames: u32,
     stopped: bool,
     tokens: u64,
@@ -101,7 +106,8 @@ impl Keeper {
             return None;
         }
         let number = outline.kept()?;
-        let job = self.jobs.get_mut(&number)?;
+        // Nothing follows from a site that is done.
+        let job = self.jobs.get_mut(&number).filter(|job| job.waiting.contains(&packet.from))?;
         match outline {
             Outline::Token(_, place, frame, is_value) => {
                 if let Some(is_value) = is_value {
@@ -116,7 +122,14 @@ impl Keeper {
                 job.waiting.remove(&packet.from);
                 job.errors += 1;
             }
-            Outline::Report(_) => job.errors += 1,
+            Outline::Report(_) => {
+                job.errors += 1;
+                let reported = job.reported.entry(packet.from.clone()).or_default();
+                *reported += packet.head.len() + packet.body.as_ref().map_or(0, Bytes::len);
+                if *reported > MOST_REPORTED {
+                    return None;
+                }
+            }
             // Only home says so of itself.
             _ => return None,
         }
@@ -200,6 +213,7 @@ impl Job {
             home: home.to_owned(),
             history: vec![],
             waiting,
+            reported: HashMap::new(),
             frames: 0,
             stopped: false,
             tokens: 0,

@@ -36,7 +36,7 @@ use home::HomeSide;
 use links::Peer;
 pub use streams::STREAM_WINDOW;
 pub use unfinished::read_answer;
-use values::{Written, size};
+use values::{Written, measured};
 pub(crate) use values::{in_packet, received};
 
 /// One site of a session, in one process.
@@ -344,7 +344,7 @@ impl<H: Host> Site<H> {
             let (node, _) = described(job.engine.net(), running.transition);
             let now = self.host.now();
             let bytes = match &outcome {
-                Outcome::Value(value) => size(&mut self.host, value),
+                Outcome::Value(value) => measured(&mut self.host, value),
                 Outcome::Streamed(_) | Outcome::Failed(_) | Outcome::Found(_) | Outcome::NotFound(_) => None,
             };
             measuring.end(call, node, running.frame.clone(), now, bytes);

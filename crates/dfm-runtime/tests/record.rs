@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use bytes::{Bytes, Plain};
 use dfm_net::{
-    Arc, Argument, Block, Carry, Frame, Limits, Net, NodeId, Outcome, Place, Source, Step, Token, Transition,
+    Arc, Argument, Block, Carry, Failure, Frame, Limits, Net, NodeId, Outcome, Place, Source, Step, Token, Transition,
     TransitionId,
 };
 use dfm_runtime::{Call, CallId, Event, Keeper, Packet, Room, Site, Wait, Why, read_answer};
@@ -365,6 +365,30 @@ fn a_large_parameter_goes_to_the_keeper_only_on_its_way_to_its_site() {
         assert_eq!(events.iter().any(missing), !got_there);
         assert!(matches!(events.last(), Some(Event::Ended(JOB))));
     }
+}
+
+#[test]
+fn a_site_that_is_done_or_tells_more_errors_than_are_kept_is_kept_no_more_of() {
+    let mut keeper = Keeper::default();
+    let mut home = new_home();
+    home.open(JOB, "job", nets(), &HashMap::new());
+    for (to, packet) in home.take_packets() {
+        if to == "home" {
+            keeper.record(&outline(&packet), kept("home", packet));
+        }
+    }
+    let report = |text: usize| {
+        let message = "x".repeat(text);
+        let (site, kind, stack_trace) = ("a".to_owned(), "ValueError".to_owned(), String::new());
+        let failure = Failure { site, node: None, operation: None, frame: None, kind, message, stack_trace };
+        Message::Report(JOB, failure).to_bytes()
+    };
+    let mut take = |from: &str, packet: Vec<u8>| keeper.take(&outline(&packet), kept(from, packet));
+    let taken = (0..100).filter(|_| take("a", report(1 << 20)).is_some()).count();
+    assert_eq!(taken, 63, "64 MiB of them, with what each is beside its text");
+    assert_eq!(take("b", report(0)), Some(JOB));
+    assert_eq!(take("b", Message::Done(JOB).to_bytes()), Some(JOB));
+    assert_eq!(take("b", report(0)), None, "nothing follows from a site that is done");
 }
 
 #[test]

@@ -322,6 +322,33 @@ fn a_site_is_heard_of_its_own_calls_that_wait_for_a_person_and_not_without_end()
     assert_eq!(asked(&session), [(site.to_owned(), "0f".to_owned()), (site.to_owned(), String::new())]);
 }
 
+#[test]
+fn a_site_is_heard_of_its_own_errors_alone_and_not_without_end() {
+    let mut session = Session::piped();
+    session.site("home").open(1, "job", chain(Carry::Value(vec![])), &HashMap::new());
+    let told = |node: u64, text: usize| {
+        let (operation, message) = (Some("work.Other".into()), "x".repeat(text));
+        let forged = Failure { node: Some(NodeId::Number(node)), operation, message, ..failure("a") };
+        Message::Report(1, forged).to_bytes()
+    };
+    session.site("home").receive_packet("b", &told(0, 0));
+    session.site("home").receive_packet("b", &told(1, 0));
+    session.site("home").receive_packet("c", &told(1, 0));
+    session.settle();
+    let of_b = NodeId::Number(1);
+    let heard: Vec<_> = session.reports().iter().map(|one| (one.site.clone(), one.node.clone())).collect();
+    assert_eq!(heard, [("b".into(), None), ("b".into(), Some(of_b))], "node 0 is of 'a', and nobody knows 'c'");
+    assert!(session.reports().iter().all(|one| one.operation.as_deref() != Some("work.Other")));
+    for _ in 0..100 {
+        session.site("home").receive_packet("b", &told(1, 1 << 20));
+    }
+    session.site("home").receive_packet("a", &told(0, 0));
+    session.settle();
+    let reports = session.reports();
+    assert_eq!(reports.len(), 2 + 64 + 1, "so many fit, the last of which says that there are more");
+    assert_eq!((reports[65].kind.as_str(), reports[66].site.as_str()), ("LimitError", "a"), "others are heard");
+}
+
 /// What was noted, in words: the site, what it was, of which node.
 fn noted(session: &Session) -> Vec<String> {
     let told = session.seen.iter().filter_map(|event| match event {

@@ -11,7 +11,7 @@ from __future__ import annotations
 import enum
 import itertools
 import numbers
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, cast
 
 from dfm import _native
@@ -84,9 +84,10 @@ class Leaving:
         makers: list[str],
         size: int | None = None,
         digest: str | None = None,
+        parts: Sequence[str] = (),
     ) -> Any:
-        """Judges a value before it is encoded, and again when it is, with where it goes, whose result it is, and which
-        operations made what is in it.
+        """Judges a value before it is encoded, and again when it is, with where it goes, whose result it is, which
+        operations made what is in it, and the names of the parts of their results that it was taken out of.
 
         Returns:
             What leaves for it.
@@ -98,7 +99,7 @@ class Leaving:
             return value
         try:
             if size is None:
-                return self._fit(value, to, operation, makers)
+                return self._fit(value, to, operation, makers, parts)
             self._judge(size)
             if self._audit is not None:
                 self._audit.left(job, to, operation, _looked_at(value)[0] or "object", size, digest)
@@ -134,12 +135,14 @@ class Leaving:
             return str(error)
         return ""
 
-    def _fit(self, value: object, to: str, operation: str | None, makers: list[str]) -> Any:
+    def _fit(self, value: object, to: str, operation: str | None, makers: list[str], names: Sequence[str]) -> Any:
         """What may leave for a value. What is counted in it is looked at as it was counted: noise and rounding
         come last."""
         if (leaves := self._deciding.policy().leaves) is None:
             return value
         self._check_declared(leaves, makers)
+        if names:
+            self._check_part(leaves, names, value)
         try:
             if leaves.suppress is not None:
                 value = without_small(value, leaves.suppress)
@@ -159,6 +162,21 @@ class Leaving:
                 raise self._refused(
                     "disclosures", f"a result of '{operation}', which tells, as it is declared, `{kind}`"
                 )
+
+    def _check_part(self, leaves: Leaves, names: Sequence[str], value: Any) -> None:
+        """A part that a pipeline takes out of a result has neither the names that it had there nor what stood beside
+        it, by which the whole would have been judged."""
+        for pattern in leaves.never_columns or ():
+            if any(_native.is_like(name, pattern) for name in names):
+                raise self._refused("never-columns", f"a column like '{pattern}'")
+        kind = _looked_at(value)[0]
+        own = _columns(value, kind) if kind in ("table", "dictionary") else []
+        by = f"a part of a result by itself, {', '.join(map(repr, names[:3]))}, without"
+        if leaves.smallest_group is not None and leaves.smallest_group[0] not in own:
+            raise self._refused("smallest-group", f"{by} the column '{leaves.smallest_group[0]}', which has to count")
+        counts = leaves.suppress.counts if leaves.suppress is not None else None
+        if counts and not any(_native.is_like(name, pattern) for name in own for pattern in counts):
+            raise self._refused("suppress", f"{by} its counts")
 
     def _judge(self, size: int) -> None:
         leaves = self._deciding.held().leaves

@@ -232,11 +232,7 @@ impl<H: Host> Site<H> {
                 }
                 self.end_if_done(job);
             }
-            Message::Report(job, failure) => {
-                if self.jobs.contains_key(&job) {
-                    self.events.push(Event::Reported(job, failure));
-                }
-            }
+            Message::Report(job, failure) => self.take_report(job, &from, failure),
             Message::Refused(job, failure) => self.refused(&from, job, failure),
             Message::Token(job, place, frame, payload) => {
                 let token = self.token(job, place, &frame, payload, (&from, &mut buffers));

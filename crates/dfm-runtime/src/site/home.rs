@@ -4,18 +4,23 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use dfm_net::{Asked, Counted, Counts, Failure, Frame, Net, NodeId, Noted, Source, Trace, TransitionId};
+use dfm_net::{Asked, Counted, Counts, Failure, Frame, Net, NodeId, Noted, Source, Step, Trace, TransitionId};
 use dfm_wire::{Encoded, JobId, Message};
 
 use super::unfinished::{Nets, node_at};
 use super::values::{Packed, in_packet};
 use super::{Job, Site};
 use crate::host::{Event, Host};
+use crate::limits::BEYOND;
 use crate::measure::Measuring;
 use crate::noting::{MOST_LINES, MOST_NOTED, MOST_SAID, Number, TELL};
 use crate::receipt::{Contribution, MOST_TEXT};
 use crate::record::encoded_params;
 
+/// The most bytes of errors that a site is heard with of a job.
+const MOST_REPORTED: usize = 64 << 20;
+/// About what an error takes beside its texts, in bytes.
+const AN_ERROR: usize = 1024;
 /// A site is heard so often about calls of a job that wait for a person.
 const MOST_ASKED: u32 = 10_000;
 /// Characters of a request's name.
@@ -30,6 +35,8 @@ pub(super) struct HomeSide {
     begun: Vec<f64>,
     /// Of all its sites.
     nets: Nets,
+    /// Site → how many bytes of errors it has told.
+    reported: HashMap<String, usize>,
     /// Site → how often it has said that a call waits for a person, or does no more.
     asked: HashMap<String, u32>,
     /// The sites that have given their part of its receipt.
@@ -164,8 +171,8 @@ impl<H: Host> Site<H> {
             transitions: vec![],
         };
         let own = all.get(&self.name).cloned().unwrap_or_else(|| Arc::new(nothing()));
-        let (told, asked, vouched, begun) = Default::default();
-        let home = HomeSide { frames: 0, told, asked, vouched, begun, nets: all, params, waiting };
+        let (told, reported, asked, vouched, begun) = Default::default();
+        let home = HomeSide { frames: 0, told, reported, asked, vouched, begun, nets: all, params, waiting };
         self.insert_job(id, name.to_owned(), own, Some(home));
         if let Some(job) = self.jobs.get_mut(&id).filter(|_| receipt) {
             job.contribution = Some(Contribution::default());
@@ -196,6 +203,31 @@ impl<H: Host> Site<H> {
         if text.len() <= MOST_TEXT && home.nets.contains_key(&from) && home.vouched.insert(from.clone()) {
             self.events.push(Event::Receipt(id, from, text));
         }
+    }
+
+    /// Takes an error that another site tells: of itself and of its own nodes, and no more than so much.
+    pub(super) fn take_report(&mut self, id: JobId, from: &str, told: Failure) {
+        let Some(home) = self.jobs.get_mut(&id).and_then(|job| job.home.as_mut()) else { return };
+        let Some(net) = home.nets.get(from) else { return };
+        let step = |node: &NodeId| net.transitions.iter().map(|one| &one.step).find(|step| step.node() == node);
+        let step = told.node.as_ref().and_then(step);
+        let mut failure = Failure {
+            site: from.to_owned(),
+            node: step.map(|step| step.node().clone()),
+            operation: step.and_then(Step::operation).map(str::to_owned),
+            ..told
+        };
+        let reported = home.reported.entry(from.to_owned()).or_default();
+        if *reported > MOST_REPORTED {
+            return;
+        }
+        *reported += AN_ERROR + failure.kind.len() + failure.message.len() + failure.stack_trace.len();
+        if *reported > MOST_REPORTED {
+            BEYOND.clone_into(&mut failure.kind);
+            failure.message = format!("it tells more errors of a job than are taken, {MOST_REPORTED} bytes of them");
+            failure.stack_trace.clear();
+        }
+        self.events.push(Event::Reported(id, failure));
     }
 
     /// Takes that a call of another site waits for a person, as far as it can be so.

@@ -4,7 +4,7 @@ use dfm_net::{Frame, PlaceId, Source, TransitionId};
 use dfm_wire::{JobId, Message};
 
 use super::Site;
-use super::values::size;
+use super::values::measured;
 use crate::host::{CallId, Event, Host, Room};
 use crate::limits::{BEYOND, beyond};
 use crate::record::made;
@@ -44,7 +44,7 @@ impl<H: Host> Site<H> {
             }
         }
         if let Some(measuring) = &mut job.measuring {
-            measuring.item(call, size(&mut self.host, value));
+            measuring.item(call, measured(&mut self.host, value));
         }
         running.sent += 1;
         let behind = running.sent.saturating_sub(running.consumed.values().min().copied().unwrap_or(running.sent));

@@ -161,6 +161,7 @@ impl<H: Host> Site<H> {
             to: site.to_owned(),
             operation: self.maker(id, place, site).and_then(|(_, operation)| operation),
             makers: self.makers(id).map_or(vec![], |(net, makers)| makers.operations(net, place, site)),
+            parts: self.makers(id).map_or(vec![], |(net, makers)| makers.parts(net, place, site)),
             digest,
         });
         self.encode(site, value, files, 0, leaving.as_ref())
@@ -377,8 +378,12 @@ pub(super) fn values(message: &Message) -> impl Iterator<Item = &Encoded> {
     one.into_iter().chain(many.iter().map(|(_, value)| value))
 }
 
-/// How many bytes a value would travel as.
-pub(super) fn size<H: Host>(host: &mut H, value: &H::Value) -> Option<u64> {
+/// How many bytes a value would travel as. Where somebody guards what leaves this site, that tells of a value what is
+/// nobody's business: how many digits a number has, or whether a list has an item.
+pub(super) fn measured<H: Host>(host: &mut H, value: &H::Value) -> Option<u64> {
+    if host.is_guarded() {
+        return None;
+    }
     host.encode(value, None).ok().map(|outgoing| outgoing.size() as u64)
 }
 

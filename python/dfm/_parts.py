@@ -1,0 +1,150 @@
+"""Which part of a value does a path in a pipeline find?
+
+What the value holds, and nothing else: its fields, elements, entries and columns. What a class computes or inherits,
+its methods above all, is no part of a value: a path comes from a user, and a method's own attributes lead to all that
+the site's process has.
+"""
+
+from __future__ import annotations
+
+import array
+import collections
+import dataclasses
+import datetime
+import enum
+import fractions
+import functools
+import pathlib
+import types
+from collections.abc import Iterator
+from typing import Any, cast
+
+from dfm.values._form import harmless
+
+_NO_PARTS = (
+    type,
+    types.ModuleType,
+    types.FunctionType,
+    types.BuiltinFunctionType,
+    types.MethodType,
+    types.MethodWrapperType,
+    types.WrapperDescriptorType,
+    types.CodeType,
+    types.FrameType,
+    types.TracebackType,
+)
+"""What is neither a part nor has any."""
+
+_DATE = ("year", "month", "day")
+_TIME = ("hour", "minute", "second", "microsecond")
+_PLAIN: tuple[tuple[type[Any], tuple[str, ...]], ...] = (
+    (datetime.datetime, (*_DATE, *_TIME)),
+    (datetime.date, _DATE),
+    (datetime.time, _TIME),
+    (datetime.timedelta, ("days", "seconds", "microseconds")),
+    (int, ("real", "imag", "numerator", "denominator")),
+    (float, ("real", "imag")),
+    (complex, ("real", "imag")),
+    (fractions.Fraction, ("numerator", "denominator")),
+    (pathlib.PurePath, ("name", "stem", "suffix")),
+    (range, ("start", "stop", "step")),
+    (slice, ("start", "stop", "step")),
+    (enum.Enum, ("name", "value")),
+    (BaseException, ("args",)),
+)
+"""Attributes of Python's own types that are what their values say."""
+
+_SIZES = ("shape", "ndim", "size", "num_rows", "num_columns", "height", "width")
+"""Attributes that say how large an array, a table or an image is."""
+
+_INDEXED = (list, tuple, dict, str, bytes, bytearray, memoryview, range, collections.deque, array.array)
+_LIBRARIES = ("numpy", "pandas", "geopandas", "xarray", "polars", "pyarrow", "torch", "jax", "jaxlib", "scipy")
+"""Whose arrays and tables give an element or a column for a number or a name."""
+
+
+def attribute(value: Any, name: str) -> Any:
+    """The field of this name.
+
+    Raises:
+        AttributeError: it holds none.
+    """
+    for found in _held(value, name):
+        if not isinstance(found, _NO_PARTS):
+            return found
+    raise harmless(AttributeError("a path finds only what a value holds: fields, elements, entries and columns"))
+
+
+def entry(value: Any, key: str | int) -> Any:
+    """The element at this index, or what stands under this key.
+
+    Raises:
+        LookupError: there is none.
+        TypeError: it has no elements.
+    """
+    if not isinstance(value, _INDEXED) and not _is_of_library(value):
+        raise harmless(
+            TypeError("a path finds elements and entries only in sequences, dictionaries, arrays and tables")
+        )
+    if type(value).__name__ == "DataTree" and isinstance(key, str) and ".." in key.split("/"):
+        raise harmless(KeyError("a path leads to no value around the one that it begins at"))
+    if isinstance(value, dict) and key not in value:
+        raise harmless(KeyError(key))  # a default would be made of it
+    found = value[key]
+    if isinstance(found, _NO_PARTS):
+        raise harmless(TypeError("what stands there is no value"))
+    return found
+
+
+def _held(value: Any, name: str) -> Iterator[Any]:
+    """What goes by this name; first what the class declares."""
+    kind = cast("type[Any]", type(value))
+    if name.startswith("_") or isinstance(value, _NO_PARTS):
+        return
+    if name in _declared(kind) and hasattr(value, name):
+        yield getattr(value, name)
+    for more in (getattr(value, "__dict__", None), getattr(value, "__pydantic_extra__", None)):
+        computed = isinstance(getattr(kind, name, None), functools.cached_property)
+        if isinstance(more, dict) and name in more and not computed:
+            yield cast("dict[str, Any]", more)[name]
+    if any(issubclass(kind, one) and name in names for one, names in _PLAIN):
+        yield getattr(value, name)
+    if _is_of_library(value):
+        if _has_column(value, name):
+            yield value[name]
+        elif name in _SIZES and _is_size(size := getattr(value, name, None)):
+            yield size
+
+
+@functools.lru_cache(256)
+def _declared(kind: Any) -> frozenset[str]:
+    """The fields that a class says itself."""
+    names = {name for each in kind.__mro__ for name in _slots(each)}
+    if dataclasses.is_dataclass(kind):
+        names.update(field.name for field in dataclasses.fields(kind))
+    names.update(getattr(kind, "__pydantic_fields__", ()))
+    if issubclass(kind, tuple):
+        names.update(getattr(cast("Any", kind), "_fields", ()))
+    return frozenset(names)
+
+
+def _slots(kind: type[Any]) -> tuple[str, ...]:
+    slots = kind.__dict__.get("__slots__", ())
+    return (slots,) if isinstance(slots, str) else tuple(slots)
+
+
+def _is_of_library(value: Any) -> bool:
+    kind = cast("type[Any]", type(value))
+    return any(each.__module__.partition(".")[0] in _LIBRARIES for each in kind.__mro__)
+
+
+def _has_column(value: Any, name: str) -> bool:
+    """Whether a table has a column, or a dataset a variable, of this name."""
+    for names in ("column_names", "columns", "variables", "coords"):
+        if (has := getattr(value, names, None)) is not None and not callable(has):
+            return name in has
+    return False
+
+
+def _is_size(size: Any) -> bool:
+    sizes = cast("tuple[Any, ...]", size) if isinstance(size, tuple) else (size,)
+    return all(isinstance(one, int) for one in sizes)
