@@ -187,7 +187,7 @@ release: .venv/release-tools
 # The environment for working on dfm: its own code in place, the command beside it.
 .venv/dfm: .venv/tools target/wheel-data/scripts/dfm $(RUST) pyproject.toml
 	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/maturin develop --release --locked --quiet >/dev/null
-	cp target/wheel-data/scripts/dfm $(BIN)/dfm
+	cp --remove-destination target/wheel-data/scripts/dfm $(BIN)/dfm
 	touch $@
 
 .venv/tools: requirements-dev.txt
