@@ -43,7 +43,7 @@ def bounded(session, **limits):
     adapters.policy = SitePolicy(limits=Limits(**limits))
 
     async def take():
-        session._home.driver.adapters = adapters
+        session._home.driver.take_on(adapters)
 
     session._home.run(take())
 

@@ -23,10 +23,12 @@ from dfm._running.body_task import BodyTask, continued
 from dfm._running.built import check_built
 from dfm._running.exports import Exports, exports_of
 from dfm._running.forks import end_if_closed, end_if_forked, keep_from_forks
-from dfm._running.said import Said, streaming
+from dfm._running.said import Said
 from dfm._running.sent import Sending, Sent
 from dfm._running.stream import Stream
 from dfm._running.threads import Body, Threads
+from dfm._running.trial import Trial
+from dfm._running.whole import called, whole
 from dfm._shown import clean_logger
 from dfm.errors import RefusedError, SessionError
 from dfm.exec._adapters import Adapters, Bound, kind_of
@@ -47,10 +49,6 @@ _OWN = (_native.GoOn, _native.Abandoned, _native.Over, _native.Traced, _native.C
 """The classes of a site's own events: to look for one of them at a time would take as long as to handle it."""
 _ESCAPED = (Exception, _native.Panic)
 """What must not have come out of anything that drives a site."""
-_GONE = _native.Room.GONE
-"""To look up an enum's member takes as long as to tell an item."""
-_GRACE = 1.0
-"""Seconds that a body has to end by itself once its time is over and it was told so."""
 _LOOK = 0.3
 """Seconds between two looks whether a person has decided."""
 _LONGEST_CALL = 10 * 365 * 86400
@@ -112,8 +110,8 @@ class SiteLoop:
         assert self._adapters is not None
         return self._adapters
 
-    @adapters.setter
-    def adapters(self, adapters: Adapters) -> None:
+    def take_on(self, adapters: Adapters) -> None:
+        """Wires the site to what it can call, and to what its policy says of that: before its first job, or anew."""
         self._adapters = adapters
         adapters.run = self.run_own
         speak_for_thread(adapters.telling)
@@ -193,7 +191,7 @@ class SiteLoop:
 
     async def end(self) -> None:
         """Ends everything that runs, and has adapters end what they have begun."""
-        self._abandon(list(self._calls))
+        self.abandon(list(self._calls))
         adapters = self._adapters
         if adapters is not None:
             ending = [self._loop.create_task(adapters.tear_down(adapters.leave_all())), *self._endings]
@@ -213,7 +211,7 @@ class SiteLoop:
             self._loop.remove_writer(fd)
         self._watched.clear()
         self._blocked.clear()
-        self._abandon(list(self._calls))
+        self.abandon(list(self._calls))
         if self.exports is not None:
             self.exports.close()
         if self._adapters is not None:
@@ -252,7 +250,7 @@ class SiteLoop:
                 else:
                     self.sent.go_on(call)
             case _native.Abandoned(calls):
-                self._abandon(calls)
+                self.abandon(calls)
             case _native.Over(job):
                 self._leave(job)
             case _native.Traced():
@@ -272,11 +270,12 @@ class SiteLoop:
 
     async def run_own(self, method: Callable[[], Any]) -> None:
         """Runs what an adapter does at its beginning or its end, where a body would run that is written as it is."""
-        await self._whole(Bound(method, kind_of(method)), {}, Body())
+        await whole(self, Bound(method, kind_of(method)), {}, Body())
 
-    def _abandon(self, calls: list[int]) -> None:
+    def abandon(self, calls: list[int]) -> None:
+        """Ends what runs for calls that nobody waits for."""
         for call in calls:
-            self._ended(call, "given up")
+            self.ended(call, "given up")
             if self._sent is not None:
                 self._sent.end(call)
             match self._calls.pop(call, None):
@@ -356,20 +355,20 @@ class SiteLoop:
         body_task = self._enter_body_task()
         try:
             while due is not None and made < _CALLS_A_TURN:
-                call, given, tries = due.id, due.parameters, due.tries
+                call, tries = due.id, due.tries
                 made += 1
                 try:
                     bound = self.adapters.bound(due.operation, due.provider, due.job)
                     arguments = self._judged(due, bound)
                 except Exception as error:
-                    self._fail(call, error)
+                    self.fail(call, error)
                 else:
                     if arguments is None:
                         pass
                     elif bound.instance is not None and not bound.instance.ready:
-                        self._spawn(self._set_up(call, due.job, bound, given, arguments, tries))
+                        self._spawn(self._set_up(due, bound, arguments))
                     elif tries is not None:
-                        self._spawn(self._persist(call, due.job, bound, given, tries))
+                        self._spawn(Trial(self, due, bound, tries).run())
                     elif bound.kind == "coroutine":
                         body_task.context.run(current.set, Sending(sent, call))
                         body = bound.body(**arguments)
@@ -381,12 +380,12 @@ class SiteLoop:
                         except StopIteration as done:
                             self._complete(call, done.value)
                         except BaseException as error:
-                            self._fail(call, error)
+                            self.fail(call, error)
                         else:
                             leave_task(self._loop, body_task.task)
                             if body_task.task.cancelling():
                                 body.close()
-                                self._fail(call, asyncio.CancelledError("the adapter cancelled its own task"))
+                                self.fail(call, asyncio.CancelledError("the adapter cancelled its own task"))
                             else:
                                 body_task.go_on_with(call, body, waits_for)
                             body_task = self._enter_body_task()
@@ -418,6 +417,16 @@ class SiteLoop:
         """Notes that a call has not ended at once, and which task is with it."""
         self._calls[call] = task
 
+    def takes_over(self, call: int) -> None:
+        """Notes that the task that runs is with a call from now on."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._calls[call] = task
+
+    def is_wanted(self, call: int) -> bool:
+        """Whether a call was not given up."""
+        return call in self._calls
+
     async def stay(self, call: int, body: Coroutine[Any, Any, Any], waits_for: Any) -> None:
         """Goes on with a body that has been started, in the call's task."""
         try:
@@ -428,9 +437,9 @@ class SiteLoop:
         except asyncio.CancelledError as error:
             if call not in self._calls:
                 raise
-            self._fail(call, error)
+            self.fail(call, error)
         except BaseException as error:
-            self._fail(call, error)
+            self.fail(call, error)
         else:
             self._complete(call, value)
         finally:
@@ -453,17 +462,15 @@ class SiteLoop:
 
     async def _ask(self, due: _native.Call, bound: Bound, request: str) -> None:
         """Makes a call once a person has approved it."""
-        call, job, given, tries = due.id, due.job, due.parameters, due.tries
-        task = asyncio.current_task()
-        assert task is not None
-        self._calls[call] = task
+        call, tries = due.id, due.tries
+        self.takes_over(call)
         self.site.asks(call, request)
         self._turn_soon()
         timeout = None if tries is None else tries.timeout
         patience = min(self._seconds, _LONGEST_CALL if timeout is None else timeout)
         until = self._loop.time() + patience - 2 * _LOOK
         try:
-            arguments = await self._approved(bound, given, job, until)
+            arguments = await self._approved(due, bound, until)
             if self._audit is not None:
                 self._audit.runs(call)
         except BaseException as error:
@@ -474,13 +481,13 @@ class SiteLoop:
                     f"nobody at site '{self.adapters.deciding.site}' has decided of the request {request} within "
                     f"{patience:g} s; once it is approved, the same pipeline may run"
                 )
-            self._fail(call, error)
+            self.fail(call, error)
             self.turn()
             return
         self.site.asks(call, "")
-        await self._set_up(call, job, bound, given, arguments, tries)
+        await self._set_up(due, bound, arguments)
 
-    async def _approved(self, bound: Bound, given: dict[str, Any], job: int | None, until: float) -> dict[str, Any]:
+    async def _approved(self, due: _native.Call, bound: Bound, until: float) -> dict[str, Any]:
         """A call's arguments, when a person has approved it.
 
         Raises:
@@ -489,33 +496,24 @@ class SiteLoop:
         while True:
             await asyncio.sleep(_LOOK)
             try:
-                return bound.arguments(given, job=job)
+                return bound.arguments(due.parameters, job=due.job)
             except WaitsForApproval:
                 if self._loop.time() > until:
                     raise
 
-    async def _set_up(
-        self,
-        call: int,
-        job: int | None,
-        bound: Bound,
-        given: dict[str, Any],
-        arguments: dict[str, Any],
-        tries: _native.Tries | None,
-    ) -> None:
+    async def _set_up(self, due: _native.Call, bound: Bound, arguments: dict[str, Any]) -> None:
         """Makes a call once its adapter has been set up."""
-        task = asyncio.current_task()
-        assert task is not None
-        self._calls[call] = task
+        call, tries = due.id, due.tries
+        self.takes_over(call)
         try:
             await self.adapters.set_up(bound)
         except BaseException as error:
             if self._calls.pop(call, None) is None:
                 raise
-            self._fail(call, error)
+            self.fail(call, error)
         else:
             if tries is not None:
-                await self._persist(call, job, bound, given, tries)
+                await Trial(self, due, bound, tries).run()
             elif bound.kind == "coroutine":
                 current.set(Sending(self.sent, call))
                 await self.stay(call, bound.body(**arguments), None)
@@ -523,127 +521,9 @@ class SiteLoop:
                 self._start(call, bound, arguments)
         self.turn()
 
-    async def _persist(
-        self, call: int, job: int | None, bound: Bound, given: dict[str, Any], tries: _native.Tries
-    ) -> None:
-        """Tries a call as often and as long as its pipeline says. A generator's items are told after a whole try."""
-        task = asyncio.current_task()
-        assert task is not None
-        self._calls[call] = task
-        try:
-            timeout = tries.timeout
-            for attempt in range(tries.retries + 1):
-                if attempt and not self.site.again(call):
-                    break
-                state = Body()
-                sending = Sending(self.sent, call, [])
-                limit = asyncio.timeout(timeout)
-                late = False
-                last = (
-                    None if timeout is None else self._loop.call_later(timeout + _GRACE, self._outlast, call, timeout)
-                )
-                try:
-                    async with limit:
-                        # Of the first try, who started it has had it judged.
-                        arguments = bound.arguments(dict(given), judged=attempt == 0, job=job)
-                        streams, value = await self._whole(bound, arguments, state, sending)
-                        late = _keeps_loop(bound) and _over(limit)
-                    if late:
-                        raise TimeoutError
-                except asyncio.CancelledError as error:
-                    if call not in self._calls:
-                        raise
-                    self._fail(call, error)
-                    break
-                except BaseException as raised:
-                    if attempt == tries.retries:
-                        self._fail_try(call, raised, state, timeout if late or limit.expired() else None)
-                    elif tries.backoff:
-                        await asyncio.sleep(tries.backoff * 2**attempt)
-                else:
-                    self._tell_whole(call, streams, value, sending.kept or [])
-                    break
-                finally:
-                    self.threads.give_up(state)
-                    if last is not None:
-                        last.cancel()
-        finally:
-            self._calls.pop(call, None)
-        self.turn()
-
-    def _outlast(self, call: int, timeout: float) -> None:
-        """Ends a call whose body goes on though its time is over, as it takes no notice of being cancelled."""
-        self.site.fail(call, "TimeoutError", f"it took longer than its timeout of {timeout} s", "")
-        self._abandon([call])
-        self.turn()
-
-    def _fail_try(self, call: int, raised: BaseException, state: Body, timeout: float | None) -> None:
-        """With a `timeout`, that was over."""
-        if timeout is None:
-            self._fail(call, raised)
-        elif state.begun:
-            self.site.fail(call, "TimeoutError", f"it took longer than its timeout of {timeout} s", "")
-        else:
-            self.site.fail(call, "BusyError", f"{self.threads.busy()} (its timeout of {timeout} s)", "")
-
-    async def _whole(
-        self, bound: Bound, arguments: dict[str, Any], state: Body, sending: Sending | None = None
-    ) -> tuple[bool, Any]:
-        """Whether a body is a generator, and its result, for that the list of its items."""
-        most = self.adapters.policy.limits.items_per_call
-        if bound.kind == "coroutine":
-            state.begun = True
-            current.set(sending)
-            return False, await bound.body(**arguments)
-        call = sending.call if sending is not None else None
-        if bound.kind == "async generator":
-            state.begun = True
-            streaming.set(call)
-            items: list[Any] = []
-            async for item in bound.body(**arguments):
-                # One more than may be is enough for the site to refuse them.
-                if len(items) > most:
-                    break
-                items.append(item)
-            return True, items
-        ended: asyncio.Future[tuple[bool, Any]] = self._loop.create_future()
-
-        def run() -> None:
-            try:
-                value = self._called(bound.body, arguments, sending)
-                streams = inspect.isgenerator(value)
-                streaming.set(call)
-                outcome = (streams, list(_until(most, state, value)) if streams else value)
-            except BaseException as error:
-                end_if_forked()
-                self._later(ended, functools.partial(ended.set_exception, error))
-            else:
-                end_if_forked()
-                self._later(ended, functools.partial(ended.set_result, outcome))
-            streaming.set(None)
-
-        self.threads.run(run, state)
-        streams, value = await ended
-        return streams, await value if inspect.isawaitable(value) else value
-
-    def _later(self, ended: asyncio.Future[Any], tell: Callable[[], None]) -> None:
-        """From a thread: tells what became of its call, unless nobody waits for that any more."""
-        self.soon(lambda: None if ended.done() else tell())
-
-    def _tell_whole(self, call: int, streams: bool, value: Any, sent: list[Any]) -> None:
-        self._ended(call, "done")
-        if not streams and not sent:
-            self.site.complete(call, value)
-            return
-        gathers = self.site.gathers(call)
-        for item in value if streams else (*sent, value):
-            if self.site.item(call, item) is _GONE:
-                return
-        self.site.streamed(call, value if gathers else None)
-
     def _complete(self, call: int, value: Any) -> None:
         """Takes a body's result, which follows what the body has sent by itself."""
-        self._ended(call, "done")
+        self.ended(call, "done")
         if not self.sent.has(call):
             self.site.complete(call, value)
             return
@@ -652,13 +532,15 @@ class SiteLoop:
         self.site.item(call, value)
         self.site.streamed(call, value if gathers else None)
 
-    def _fail(self, call: int, error: BaseException) -> None:
-        self._ended(call, type(error).__name__)
+    def fail(self, call: int, error: BaseException) -> None:
+        """Takes a body's error."""
+        self.ended(call, type(error).__name__)
         self.sent.end(call)
         operation = self.site.operation(call)
         self.site.fail(call, *self.adapters.telling.told(error, f"'{operation}'" if operation else "the cache"))
 
-    def _ended(self, call: int, how: str) -> None:
+    def ended(self, call: int, how: str) -> None:
+        """Has it written down how a call has ended, where that is."""
         if (audit := self._audit) is not None:
             audit.ended(call, how)
 
@@ -669,7 +551,7 @@ class SiteLoop:
                     self.site.fail(call, "BusyError", f"{self.threads.busy()} ({self._patience()})", "")
                 case _:
                     self.site.fail(call, "TimeoutError", f"it took longer than {self._patience()}", "")
-            self._abandon([call])
+            self.abandon([call])
         self._clock = self._loop.call_later(min(max(self._seconds / 20, 0.05), 5.0), self._look_for_late_calls)
         self.turn()
 
@@ -697,37 +579,28 @@ class SiteLoop:
             self.threads.run(work, body)
         except RuntimeError as error:
             self._calls.pop(call, None)
-            self._fail(call, error)
+            self.fail(call, error)
 
     def forget(self, call: int) -> None:
-        """A call whose items nobody takes any more."""
+        """Nothing is with a call any more."""
         self._calls.pop(call, None)
 
     def end_stream(self, call: int, gathered: list[Any] | None, error: BaseException | None) -> None:
         """Takes the end of a call's items."""
         self._calls.pop(call, None)
         if error is None:
-            self._ended(call, "done")
+            self.ended(call, "done")
             self.site.streamed(call, gathered)
         else:
-            self._fail(call, error)
+            self.fail(call, error)
         self.turn()
-
-    @staticmethod
-    def _called(body: Callable[..., Any], arguments: dict[str, Any], sending: Sending | None) -> Any:
-        """On a thread: what a body returns that is neither a coroutine nor a generator function."""
-        current.set(sending)
-        try:
-            return body(**arguments)
-        finally:
-            current.set(None)
 
     def _run_body(self, call: int, body: Callable[..., Any], arguments: dict[str, Any], sending: Sending) -> None:
         """On a thread: runs a body that is neither a coroutine nor a generator function, whatever it returns."""
         done: Callable[[int, Any], None]
         try:
             try:
-                value = self._called(body, arguments, sending)
+                value = called(body, arguments, sending)
             finally:
                 end_if_forked()
             # To ask what it is may raise, too.
@@ -738,7 +611,7 @@ class SiteLoop:
             else:
                 done = self._complete
         except BaseException as error:
-            done, value = self._fail, error
+            done, value = self.fail, error
         self.soon(functools.partial(self._end_body, call, done, value))
 
     def _end_body(self, call: int, done: Callable[[int, Any], None], outcome: Any) -> None:
@@ -770,21 +643,3 @@ class SiteLoop:
         # Once the loop is closed, nobody waits for it any more.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(do)
-
-
-def _keeps_loop(bound: Bound) -> bool:
-    """Whether nobody can look at the time while the body does not wait."""
-    return bound.kind in ("coroutine", "async generator")
-
-
-def _over(limit: asyncio.Timeout) -> bool:
-    when = limit.when()
-    return when is not None and asyncio.get_running_loop().time() >= when
-
-
-def _until(most: int, state: Body, items: Iterator[Any]) -> Iterator[Any]:
-    """A generator's items, until nobody wants them, and one more than may be: the site refuses that."""
-    for number, item in enumerate(items):
-        if number > most or state.given_up:
-            return
-        yield item

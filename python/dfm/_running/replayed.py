@@ -221,7 +221,7 @@ class Replay:
         logger = clean_logger("dfm.session").getChild(self._home)
         adapters = ReplayedAdapters(self._settings, self._home, "replay", logger)
         adapters.replay = self
-        driver.adapters = adapters
+        driver.take_on(adapters)
         adapters.run = run_here
         driver.carry = _nowhere
         # As if it had come from another site: what is in the file may be anybody's.

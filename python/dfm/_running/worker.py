@@ -90,7 +90,7 @@ async def _serve(site: str, home: str, control: int) -> None:
     def on_event(event: _native.OuterEvent) -> None:
         match event:
             case _native.Setup(text):
-                driver.adapters = _set_up(home, json.loads(text))
+                driver.take_on(_set_up(home, json.loads(text)))
                 logging.getLogger().addHandler(said := driver.said())
                 sys.stdout = lines_to(functools.partial(_print, site.encode(), said))
             case _native.Warned(text):

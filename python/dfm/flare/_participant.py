@@ -144,7 +144,7 @@ class Participant:
             ),
         )
         adapters.mask_process()
-        self._driver.adapters = adapters
+        self._driver.take_on(adapters)
         self._driver.carry = self._send
         logging.getLogger().addHandler(said := self._driver.said())
         packages, modules = _values.packages_of(self._settings), _values.modules_of(self._settings)

@@ -273,7 +273,7 @@ class Home:
         self.site = _native.Site(settings.homesite)
         self.driver = SiteLoop(self.site, self._on_event, self._break_off)
         logger = settings.logger.getChild(settings.homesite)
-        self.driver.adapters = Adapters(settings.site, settings.homesite, settings.session, logger)
+        self.driver.take_on(Adapters(settings.site, settings.homesite, settings.session, logger))
         # As a filter: with a handler here, an application without any would not see what is logged.
         logger.addFilter(overhears := self.driver.said().overhear)
         _values.set_policy(settings.lenient, _values.packages_of(settings.site), _values.modules_of(settings.site))

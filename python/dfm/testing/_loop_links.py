@@ -22,7 +22,7 @@ class LoopLinks:
         self._drivers: dict[str, SiteLoop] = {}
         self._lost: dict[str, str] = {}
         homesite = home.settings.homesite
-        home.driver.adapters = adapters[homesite]
+        home.driver.take_on(adapters[homesite])
         adapters[homesite].run = run_here
         home.driver.carry = functools.partial(self._carry, homesite)
         others = [site for site in adapters if site != homesite]
@@ -32,7 +32,7 @@ class LoopLinks:
                 if other != site:
                     native.add_pipe(other)
             driver = self._drivers[site] = SiteLoop(native, _ignore, functools.partial(self.lose, site))
-            driver.adapters = adapters[site]
+            driver.take_on(adapters[site])
             adapters[site].run = run_here
             driver.carry = functools.partial(self._carry, site)
             home.site.add_pipe(site)
