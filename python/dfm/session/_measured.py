@@ -23,7 +23,7 @@ class MeasuredNode(TypedDict):
     finish: float
     """Seconds from the start of a frame until its last result was there, as the sites' clocks tell."""
     bytes: float | None
-    """Of its results; None where one failed or has no encoding."""
+    """Of its results; None where one failed or has no encoding, or where its site's policy guards what leaves."""
     expected_compute: float
     expected_finish: float
     expected_bytes: float
