@@ -185,6 +185,16 @@ def test_what_is_declared_passes(session, name, way):
         assert errors == [] and results == (value if name == "tell.Numbers" else [value])
 
 
+def test_what_is_declared_as_a_text_or_a_number_reaches_an_adapter_as_pythons_own(session):
+    numpy = pytest.importorskip("numpy")
+    for name, value in (("ask.Text", numpy.str_("abc")), ("ask.Enum", numpy.str_("age")), ("ask.Step", numpy.int8(2))):
+        for way in (as_parameter, as_result):
+            errors, (result,) = answer(session, way(name), value)
+            assert errors == [] and result == value and type(result) is type(value.item())
+    errors, (result,) = answer(session, as_parameter("tell.Number"), numpy.float32(1))
+    assert errors == [] and type(result) is numpy.float32, "a result is what the adapter has made"
+
+
 def test_numpys_numbers_are_numbers(session):
     numpy = pytest.importorskip("numpy")
     for name, value in {
@@ -193,7 +203,7 @@ def test_numpys_numbers_are_numbers(session):
         "ask.Boolean": numpy.bool_(True),
     }.items():
         errors, (result,) = answer(session, as_parameter(name), value)
-        assert errors == [] and type(result) is type(value)
+        assert errors == [] and result == value and type(result) is type(value.item())
 
     others = [numpy.float64(3), numpy.array(3), numpy.array([3]), numpy.timedelta64(3, "ns")]
     for value in others:

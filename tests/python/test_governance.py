@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import decimal
+import enum
 import importlib.util
 import json
 import logging
@@ -17,6 +19,7 @@ from dfm.api import Advise, EachSite, ErrorToken, ForEach, Pipeline, PlaceParam,
 from dfm.api.discovery import ErrorFieldAdvice
 from dfm.errors import RefusedError, SessionError
 from dfm.exec import Release
+from dfm.exec._adapters import Bound, _held_for
 from dfm.exec._counting import Counting
 from dfm.exec._deciding import Deciding, _fits, _is_now
 from dfm.exec._leaving import Leaving
@@ -271,8 +274,8 @@ def test_a_broken_policy_is_told_when_it_is_tried(small, tmp_path, text, why):
 
 
 FITS = [
-    (Constraint(one_of=["a", 1]), ["a", 1], ["b", True, "1", 2]),
-    (Constraint(minimum=0), [0, 2.5], [-1, "1", True, float("nan")]),
+    (Constraint(one_of=["a", 1]), ["a", 1, 1.0], ["b", False, "1", 2, None]),
+    (Constraint(minimum=0), [0, 2.5], [-1, "1", float("nan")]),
     (Constraint(minimum=0, maximum=1), [0.5], [2]),
     (Constraint(like=["chr*", "x?"]), ["chr1", "xy"], ["x", "achr1", 3]),
     (Constraint(one_of=[None]), [None], [0]),
@@ -288,6 +291,99 @@ def test_a_constraint_is_of_a_value_or_of_all_or_one_of_a_lists_items(constraint
     assert _fits(constraint, [[good[0]], [bad[0]]], every=True) is False
     assert _fits(constraint, [[good[0]], [bad[0]]], every=False) is True
     assert _fits(constraint, {"x": good[0]}, every=True) is None
+
+
+class City(enum.StrEnum):
+    BONN = "bonn"
+
+
+class Level(enum.IntEnum):
+    ONE = 1
+
+
+class Text(str):
+    pass
+
+
+def test_numpys_texts_and_numbers_are_held_against_a_rule_as_what_they_are():
+    numpy = pytest.importorskip("numpy")
+    text, whole, real = Constraint(one_of=["bonn"]), Constraint(one_of=[1, 2.5]), Constraint(minimum=0.5, maximum=9)
+    cells = numpy.empty(1, object)
+    cells[0] = numpy.str_("bonn")
+    texts = [numpy.str_("bonn"), numpy.array("bonn"), numpy.array(["bonn"]), cells, [numpy.str_("bonn")], {"bonn"}]
+    numbers = [numpy.int8(1), numpy.uint64(1), numpy.float64(2.5), numpy.float32(2.5), numpy.array([1, 2.5]), 1.0]
+    for every in (True, False):
+        assert [value for value in texts if _fits(text, value, every) is not True] == []
+        assert [value for value in numbers for one in (whole, real) if _fits(one, value, every) is not True] == []
+        for other in (numpy.str_("aachen"), numpy.int64(0), numpy.array([["aachen"]]), numpy.float32(0.25)):
+            assert _fits(text, other, every) is False and _fits(real, other, every) is False
+
+
+def test_of_what_may_be_another_thing_to_an_adapter_nothing_can_be_told():
+    numpy, pandas, pyarrow = (pytest.importorskip(name) for name in ("numpy", "pandas", "pyarrow"))
+    of_texts = Constraint(one_of=["bonn"])
+    of_numbers = (Constraint(one_of=[1]), Constraint(minimum=0))
+    texts: list[object] = [City.BONN, Text("bonn"), b"bonn", pyarrow.scalar("bonn"), pandas.Series(["bonn"])]
+    texts += [pandas.Timestamp(0), numpy.bytes_(b"bonn"), numpy.ma.masked_array(["bonn"], [True]), {"x": "bonn"}]
+    texts += [
+        numpy.array([("bonn",)], [("x", "U4")]),
+        numpy.array(["1970"], "M8[ns]"),
+        numpy.zeros((1, 1)).view(numpy.matrix),
+    ]
+    numbers: list[object] = [True, numpy.True_, Level.ONE, decimal.Decimal(1), numpy.longdouble(1), pyarrow.scalar(1)]
+    for one, values in ((of_texts, texts), *((one, numbers) for one in of_numbers)):
+        for value in values:
+            for every in (True, False):
+                assert _fits(one, value, every) is None, (one, value)
+                assert _fits(one, [value], every) is None and _fits(one, ("aachen", [value]), every) is not True
+    assert _fits(Constraint(one_of=[True]), 1, False) is None and _fits(Constraint(one_of=[0.1]), True, False) is False
+    # To who compares it with 0.1, NumPy's short number is that.
+    assert _fits(Constraint(one_of=[0.1]), numpy.float32(0.1), False) is None
+    assert _fits(Constraint(minimum=0.7), numpy.array([0.7], "f4"), False) is None
+    for value in ([City.BONN, "b"], [numpy.str_("bonn"), Text("b")], {"bonn", "b"}):
+        assert _fits(Constraint(one_of=[["bonn", "b"]]), value, False) is None
+    assert _fits(Constraint(one_of=[["bonn", "b"]]), [numpy.str_("bonn"), "b"], False) is True
+
+
+def test_a_parameter_that_has_the_same_list_again_and_again_is_not_looked_at_for_good():
+    value: list[object] = ["bonn"]
+    for _ in range(60):
+        value = [value, value]
+    assert _fits(Constraint(one_of=["aachen"]), value, False) is None
+    value.append(value)
+    assert _fits(Constraint(one_of=["aachen"]), value, False) is None
+
+
+def test_what_a_rule_refuses_is_refused_whatever_type_it_has(federation, file, fed):
+    numpy = pytest.importorskip("numpy")
+    rule = "{{decision: deny, operations: [work.{}], parameters: {{{}: {{one-of: [bonn, 0]}}}}}}"
+    rules = f"echo: {rule.format('Echo', 'value')}, report: {rule.format('Report', 'city')}"
+    file.write_text(f"default: allow\nrules: {{{rules}}}\n")
+    echo = lambda: Yield(value=fed.Echo(value=PlaceParam("v"), site="east"))  # noqa: E731
+    report = lambda: Yield(value=fed.Report(city=PlaceParam("v"), month="may", site="east"))  # noqa: E731
+    values = ["bonn", numpy.str_("bonn"), numpy.array(["bonn", "x"]), numpy.int64(0), False, ["x", [0.0]]]
+    for build, value in (*((echo, value) for value in values), (report, numpy.str_("bonn"))):
+        _, ((kind, _),) = answer(federation, build, v=value)
+        assert kind == "RefusedError", value
+    assert answer(federation, report, v=numpy.str_("aachen"))[1] == []
+    file.write_text(file.read_text().replace("deny", "ask"))
+    asking = Deciding(read_file(file), "east", ADA, logging.getLogger("east"), lambda _: None)
+    assert all(asking.check("work.Echo", {"value": value}, {}) is not None for value in values)
+    assert asking.check("work.Echo", {"value": numpy.str_("x")}, {}) is None
+
+
+EXPOSED = {"arguments": {"c": {"const": "bonn", "exposed": "city"}}, "defaults": {"city": "aachen", "month": "may"}}
+
+
+def test_an_exposed_parameter_that_is_not_given_is_judged_as_what_the_adapter_gets():
+    assert _held_for(EXPOSED) == {"city": "bonn", "month": "may"}
+    assert _held_for(EXPOSED | {"arguments": {"c": {"secret": "s", "exposed": "city"}}}) == {"month": "may"}
+    judged: list[dict[str, object]] = []
+    bound = Bound(lambda **_: None, "thread")
+    bound.accepted, bound.exposed, bound.fixed = {"city"}, [("c", "city")], {"c": "bonn"}
+    bound.judge = lambda given, _: judged.append(dict(given))
+    assert bound.arguments({"city": None}) == {"c": "bonn"} and bound.arguments({"city": "ulm"}) == {"c": "ulm"}
+    assert judged == [{}, {"city": "ulm"}]
 
 
 def test_what_cannot_be_told_is_refused_by_either_kind_of_rule(federation, file, fed):
@@ -512,6 +608,7 @@ def test_a_rule_is_about_calls_at_its_times(federation, file, fed):
 RELEASE = """
 from dfm.errors import RefusedError
 from dfm.exec import Release
+from dfm.exec._adapters import Bound, _held_for
 
 class Checked(Release):
     def __init__(self, most):

@@ -138,6 +138,10 @@ class Bound:
         for name, check in self.checks:
             if name in given:
                 given[name] = check(given[name])
+        for _, param in self.exposed:
+            # Given as nothing, it is what the configuration says, and has to be judged as that.
+            if param in given and given[param] is None:
+                del given[param]
         if self.judge is not None and not partly and not judged:
             self.judge(given, job)
         if self.plain:
@@ -149,7 +153,7 @@ class Bound:
             if param in given:
                 arguments[argument] = given[param]
         for argument, param in self.exposed:
-            if given.get(param) is not None:
+            if param in given:
                 arguments[argument] = given[param]
         return arguments
 
@@ -372,7 +376,7 @@ class Adapters:
 
     def defaults(self, operation: str, provider: str | None) -> dict[str, Any] | None:
         """What holds for parameters that a call does not give; None for what is no operation of the federation's."""
-        return None if (binding := self._bindings.get((operation, provider))) is None else binding["defaults"]
+        return None if (binding := self._bindings.get((operation, provider))) is None else _held_for(binding)
 
     def opens_pickles_of(self) -> set[str]:
         """The sites in this session whose pickles it opens."""
@@ -424,15 +428,15 @@ class Adapters:
         body = self.body(operation, provider, binding["adapter"], what)
         kind = kind_of(body)
 
-        def made(schema: Any, of: str) -> Check | None:
-            return check_of(schema, of, lambda path: import_class(path, f"the type of {of}"))
+        def made(schema: Any, of: str, plainly: bool = False) -> Check | None:
+            return check_of(schema, of, lambda path: import_class(path, f"the type of {of}"), plainly=plainly)
 
         at = f"'{operation}' at site '{self._settings['site']}'"
         bound = Bound(checked_body(body, kind, binding.get("returns"), at, made), kind)
         if (adapter := getattr(body, "__self__", None)) is not None:
             bound.instance = self._instance(key, adapter, what)
         for name, schema in cast("dict[str, Any]", binding.get("types", {})).items():
-            if (check := made(schema, f"the parameter '{name}' of {at}")) is not None:
+            if (check := made(schema, f"the parameter '{name}' of {at}", plainly=True)) is not None:
                 bound.checks.append((name, check))
         models = {name: import_class(model, what) for name, model in binding["models"].items()}
         for name, source in cast(dict[str, dict[str, Any]], binding["arguments"]).items():
@@ -459,7 +463,7 @@ class Adapters:
         except ValueError as error:
             raise BindingError(f"{what}: {error}") from None
         if not self.deciding.is_open():
-            bound.judge = functools.partial(self._judge, operation, provider, binding["defaults"])
+            bound.judge = functools.partial(self._judge, operation, provider, _held_for(binding))
         bound.plain = (
             not (bound.fixed or bound.copied or bound.exposed)
             and all(name == param for name, param in bound.params)
@@ -639,6 +643,14 @@ class Adapters:
                 made.name = name
             self._providers[name] = cast(Provider, made)
         return self._providers[name]
+
+
+def _held_for(binding: dict[str, Any]) -> dict[str, Any]:
+    """What holds for parameters that a call does not give: an exposed one is what its argument comes from, as far as
+    the configuration says that, and not what the operation has for it elsewhere."""
+    exposed = {source["exposed"]: source for source in binding["arguments"].values() if "exposed" in source}
+    own = {name: default for name, default in binding["defaults"].items() if name not in exposed}
+    return own | {name: source["const"] for name, source in exposed.items() if "const" in source}
 
 
 def _instances(among: dict[tuple[Step, str | None], Bound]) -> list[Instance]:

@@ -11,14 +11,14 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, cast
 
 from dfm import _native
 from dfm.errors import RefusedError
 from dfm.exec._policy import Constraint, PolicyError, Rule, SitePolicy, When
 from dfm.exec._site import Asker
-from dfm.exec._types import is_same, listed, scalar
+from dfm.exec._types import is_same
 
 _MOST = 1 << 20
 """Of a longer list no item is looked at: it is refused."""
@@ -26,6 +26,8 @@ _FRESH = 0.001
 """Seconds for which a policy's file is taken for what it was: to look at it costs as much as all else for a call."""
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _PLAIN = (str, int, float, bool)
+_DOUBLE = 8
+"""Bytes of a number of floating point as Python has it."""
 
 
 class Judge(NamedTuple):
@@ -261,36 +263,149 @@ def _fits(constraint: Constraint, value: Any, every: bool) -> bool | None:
     a kind of which that cannot be told."""
     if type(value) in _PLAIN:
         return _is_one(constraint, value)
-    plain = value if isinstance(value, str | int | float) else listed(value)
-    if isinstance(plain, tuple | set | frozenset):
-        plain = list(cast("tuple[Any, ...]", plain))
-    if isinstance(plain, list) and not _is_listed_whole(constraint, cast(Any, plain)):
-        items = cast("list[Any]", plain)
-        if len(items) > _MOST:
-            return None
-        found = [_fits(constraint, item, every) for item in items]
-        if every:
-            return False if False in found else None if None in found else True
-        return True if True in found else None if None in found else False
-    return _is_one(constraint, scalar(plain))
+    try:
+        return _fits_told(constraint, _Telling().of(value), every)
+    except (_TooManyError, RecursionError):
+        return None
 
 
-def _is_listed_whole(constraint: Constraint, value: Any) -> bool:
-    return constraint.one_of is not None and any(is_same(value, one) for one in constraint.one_of)
+class _TooManyError(Exception):
+    """A value has more items than are looked at."""
+
+
+class _Untold:
+    """Stands for what may be anything to the adapter that gets it."""
+
+
+class _Short(NamedTuple):
+    """A number with fewer digits than Python's have: who compares it may take it for either of these."""
+
+    exact: float
+    written: float
+
+
+class _Unordered(list[Any]):
+    """The members of a set."""
+
+
+_LISTS: dict[type[Any], type[list[Any]]] = {list: list, tuple: list, set: _Unordered, frozenset: _Unordered}
+
+
+class _Telling:
+    """Brings a value to what rules are about: texts, numbers and truth values of Python's own types, nothing, and lists
+    of these. A type made from one of them can compare as it likes, so that what a rule sees and what an adapter sees
+    would be two things."""
+
+    def __init__(self) -> None:
+        self._left = _MOST
+
+    def of(self, value: Any) -> Any:
+        """The value so, with an `_Untold` for each part that is none of that.
+
+        Raises:
+            _TooManyError: it has more items than are looked at, the same one counted again wherever it is.
+        """
+        kind = cast("type[Any]", type(value))
+        if value is None or kind in _PLAIN:
+            return value
+        if kind in _LISTS:
+            self._count(len(value))
+            return _LISTS[kind](map(self.of, value))
+        if kind.__module__ != "numpy" or not hasattr(kind, "dtype"):
+            return _Untold()
+        if kind.__name__ in ("ndarray", "memmap"):
+            return self._of_array(value)
+        # Other arrays can be written to as well.
+        return _Untold() if hasattr(kind, "__setitem__") else _of_element(value)
+
+    def _of_array(self, value: Any) -> Any:
+        self._count(value.size)
+        if not value.ndim:
+            return self.of(value[()])
+        if value.dtype.kind in "biuUT" or value.dtype.char == "d":
+            return value.tolist()
+        return list(map(self.of, value)) if value.dtype.kind in "fO" else _Untold()
+
+    def _count(self, many: int) -> None:
+        self._left -= many
+        if self._left < 0:
+            raise _TooManyError
+
+
+def _of_element(value: Any) -> Any:
+    """A scalar of NumPy's as `_Telling` has it."""
+    of, size = value.dtype.kind, value.dtype.itemsize
+    if of in "biuU" or (of == "f" and size == _DOUBLE):
+        return value.item()
+    return _Short(value.item(), float(str(value))) if of == "f" and size < _DOUBLE else _Untold()
+
+
+def _fits_told(constraint: Constraint, value: Any, every: bool) -> bool | None:
+    if not isinstance(value, list):
+        return _is_one(constraint, value)
+    items = cast("list[Any]", value)
+    is_listed = None if constraint.one_of is None else _any(_is_same(items, one) for one in constraint.one_of)
+    if is_listed:
+        return _is_one(constraint, items)
+    found = (_fits_told(constraint, item, every) for item in items)
+    if every:
+        return _all(found)
+    # Whether it is the list that a rule names may be what cannot be told.
+    return _any((*found, None)) if constraint.one_of is not None and is_listed is None else _any(found)
 
 
 def _is_one(constraint: Constraint, value: Any) -> bool | None:
-    if not isinstance(value, str | int | float | bool | list | None):
+    if isinstance(value, _Untold):
         return None
-    if constraint.one_of is not None and not any(is_same(value, one) for one in constraint.one_of):
-        return False
+    if isinstance(value, _Short):
+        exact, written = (_is_one(constraint, number) for number in value)
+        return exact if exact == written else None
+    found: list[bool | None] = []
+    if constraint.one_of is not None:
+        found.append(_any(_is_same(value, one) for one in constraint.one_of))
     if constraint.minimum is not None or constraint.maximum is not None:
-        if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
-            return False
-        if constraint.minimum is not None and value < constraint.minimum:
-            return False
-        if constraint.maximum is not None and value > constraint.maximum:
-            return False
+        found.append(_is_within(constraint, value))
     if constraint.like is not None:
-        return isinstance(value, str) and any(_native.is_like(value, pattern) for pattern in constraint.like)
-    return True
+        found.append(isinstance(value, str) and any(_native.is_like(value, pattern) for pattern in constraint.like))
+    return _all(found)
+
+
+def _is_within(constraint: Constraint, value: Any) -> bool | None:
+    if not isinstance(value, int | float) or math.isnan(value):
+        return False
+    if constraint.minimum is not None and value < constraint.minimum:
+        return False
+    if constraint.maximum is not None and value > constraint.maximum:
+        return False
+    # An adapter may count with a truth value.
+    return None if isinstance(value, bool) else True
+
+
+def _is_same(value: Any, one: Any) -> bool | None:
+    """Whether a value is one that a rule names; None where an adapter may take it for that, or not."""
+    if isinstance(value, _Untold):
+        return None
+    if isinstance(value, _Short):
+        exact, written = (_is_same(number, one) for number in value)
+        return exact if exact == written else None
+    if isinstance(value, list) and isinstance(one, list):
+        if isinstance(value, _Unordered):
+            return None
+        items, named = cast("list[Any]", value), cast("list[Any]", one)
+        return len(items) == len(named) and _all(map(_is_same, items, named))
+    if isinstance(value, bool) != isinstance(one, bool):
+        # To Python they are the same.
+        return None if value == one else False
+    return is_same(value, one)
+
+
+def _all(found: Iterable[bool | None]) -> bool | None:
+    """Whether all are so; None if that depends on what is not known."""
+    told = list(found)
+    return False if False in told else None if None in told else True
+
+
+def _any(found: Iterable[bool | None]) -> bool | None:
+    """Whether one is so; None if that depends on what is not known."""
+    told = list(found)
+    return True if True in told else None if None in told else False

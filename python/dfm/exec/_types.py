@@ -51,19 +51,25 @@ _STAMP = re.compile(r"\s*[+-]?[\d.]+\s*")
 """What is taken for the seconds since 1970, and is no date as it is written."""
 _TOLD = 3
 """Of more faults in one value the first are told."""
+_PLAIN = (str, int, float, bool)
+"""What a text, a number or a truth value is in Python, exactly."""
 
 
 class DeclarationError(Public):
     """A value is not what the site's configuration declares for it. Nothing of the value is in the text."""
 
 
-def check_of(schema: Any, what: str, import_class: Callable[[str], type[Any]]) -> Check | None:
+def check_of(
+    schema: Any, what: str, import_class: Callable[[str], type[Any]], *, plainly: bool = False
+) -> Check | None:
     """How values of a type are checked, as `site.json` has it; None for a type that anything is of.
 
     Args:
         schema: a JSON Schema in which `{"class": path}` stands for a class.
         what: what the value is called where it is told.
         import_class: gives the class of a path.
+        plainly: whether what is declared as a text, a number or a truth value becomes Python's own, as a site's policy
+            judges it: of another type, it could compare otherwise for who uses it.
     """
     if schema is None:
         return None
@@ -73,7 +79,7 @@ def check_of(schema: Any, what: str, import_class: Callable[[str], type[Any]]) -
         return None
     adapter: TypeAdapter[Any] = TypeAdapter(kind)
     validate = adapter.validator.validate_python
-    rebuilds = builder.rebuilds
+    rebuilds, classes = builder.rebuilds, tuple(builder.classes)
 
     def check(value: Any) -> Any:
         try:
@@ -82,7 +88,8 @@ def check_of(schema: Any, what: str, import_class: Callable[[str], type[Any]]) -
                 _check_models(value)
         except ValidationError as error:
             raise DeclarationError(f"{what} is not what is declared: {_told(error, value)}") from None
-        return checked if rebuilds else value
+        found = checked if rebuilds else value
+        return plain(found) if plainly and not isinstance(found, classes) else found
 
     return check
 
@@ -146,6 +153,8 @@ class _Builder:
         self._import_class = import_class
         self.rebuilds = False
         """Whether checking makes models of what was plain data."""
+        self.classes: list[type[Any]] = []
+        """Those of Python's that it names, whose objects stay what they are."""
 
     def of(self, schema: Any) -> Any:
         """A schema's type; `Any` where it leaves it open."""
@@ -179,6 +188,8 @@ class _Builder:
         kind = self._import_class(path) if "." in path else getattr(builtins, path, None)
         if not isinstance(kind, type) or kind is object:
             return Any
+        if kind not in _PLAIN:
+            self.classes.append(kind)
         if issubclass(kind, BaseModel):
             self.rebuilds = True
             return kind
@@ -234,8 +245,8 @@ def _one_of(values: list[Any]) -> Any:
         return Literal[tuple(values)]
 
     def check(value: Any) -> Any:
-        plain = scalar(value)
-        if any(is_same(plain, one) for one in values):
+        own = plain(value)
+        if any(is_same(own, one) for one in values):
             return value
         named = ", ".join(map(repr, values[:_TOLD])) + (", …" if len(values) > _TOLD else "")
         raise PydanticCustomError("one_of", "Input should be one of {named}", {"named": named})
@@ -322,6 +333,22 @@ def scalar(value: Any) -> Any:
     if type(value).__module__ != "numpy" or not hasattr(value, "item") or hasattr(value, "__setitem__"):
         return value
     return value.item() if value.dtype.kind in "biuf" else value
+
+
+def plain(value: Any) -> Any:
+    """A text, a number or a truth value as Python has it, whichever type made from these it is of, NumPy's included;
+    anything else as it is."""
+    if type(value) in _PLAIN:
+        return value
+    found = scalar(value)
+    if type(found) in _PLAIN:
+        return found
+    # As the type itself does it: one made from it may say something else.
+    if isinstance(found, str):
+        return str.__str__(found)
+    if isinstance(found, int):
+        return int.__int__(found)
+    return float.__float__(found) if isinstance(found, float) else found
 
 
 def listed(value: Any) -> Any:
