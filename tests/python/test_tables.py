@@ -401,3 +401,46 @@ def test_a_geometry_that_leads_astray_is_refused_before_it_is_read(data):
 def test_an_index_that_cannot_be_looked_up_is_refused_where_it_is_sent():
     with pytest.raises(TypeError, match=r"Index cannot be sent: an index has members that have no hash"):
         _values.dumps(pandas.Index(pandas.Series([[1], [2]])))
+
+
+def _hidden_under_nulls():
+    """Columns of which the second cell is null, and has something in its memory."""
+    gone, text = pyarrow.array([False, True, False]), "a row of Ada's"
+    texts = pyarrow.array(["x", text, "z"])
+    offsets = pyarrow.array([0, 1, 2, 3], pyarrow.int32())
+    yield pyarrow.Array.from_buffers(pyarrow.string(), 3, [pyarrow.py_buffer(b"\x05"), *texts.buffers()[1:]])
+    yield pyarrow.array([b"x" * 14, text.encode(), b"z" * 14], pyarrow.binary(14)).filter(pyarrow.array([True] * 3))
+    yield pyarrow.StructArray.from_arrays([texts], ["b"], mask=gone)
+    yield pyarrow.ListArray.from_arrays(offsets, texts, mask=gone)
+    yield pyarrow.LargeListArray.from_arrays(offsets.cast("int64"), texts, mask=gone)
+    yield pyarrow.FixedSizeListArray.from_arrays(texts, 1, mask=gone)
+    yield pyarrow.MapArray.from_arrays(offsets, texts, texts, mask=gone)
+    yield pyarrow.ListArray.from_arrays(offsets, pyarrow.StructArray.from_arrays([texts], ["b"]), mask=gone)
+    yield pyarrow.array(["x", f"{text}, and more than fits", "z"], pyarrow.string_view())[2:]
+
+
+def test_what_a_null_hides_does_not_travel():
+    for column in _hidden_under_nulls():
+        if pyarrow.types.is_fixed_size_binary(column.type):
+            bits = pyarrow.py_buffer(b"\x05")
+            column = pyarrow.Array.from_buffers(column.type, 3, [bits, *column.buffers()[1:]])
+        for value in (column, pyarrow.table({"x": column}), pandas.Series(pandas.arrays.ArrowExtensionArray(column))):
+            sent = _values.dumps(value)
+            back = _values.loads(sent)
+            assert back.equals(value) and b"a row of Ada" not in sent, column.type
+
+
+def test_no_number_is_left_under_a_null():
+    kinds = [pyarrow.int16(), pyarrow.uint64(), pyarrow.float16(), pyarrow.float64(), pyarrow.decimal128(9)]
+    kinds += [pyarrow.timestamp("us", "UTC"), pyarrow.date32(), pyarrow.time64("ns"), pyarrow.duration("s")]
+    for kind in [*kinds, pyarrow.month_day_nano_interval(), pyarrow.bool_()]:
+        width = max(1, kind.bit_width // 8)
+        held = pyarrow.py_buffer(b"\x00" * width + b"\x07" * width + b"\x00" * width)
+        column = pyarrow.Array.from_buffers(kind, 3, [pyarrow.py_buffer(b"\x05"), held])
+        back = there_and_back(pyarrow.table({"x": column}))["x"].chunk(0)
+        assert back.equals(column) and not any(bytes(back.buffers()[1])[width : 2 * width]), kind
+    held = pyarrow.array([0, 7], pyarrow.int32()).buffers()[1]
+    places = pyarrow.Array.from_buffers(pyarrow.int32(), 2, [pyarrow.py_buffer(b"\x01"), held])
+    column = pyarrow.DictionaryArray.from_arrays(places, pyarrow.array([*range(8)]))
+    back = there_and_back(column)
+    assert back.equals(column) and back.indices.buffers()[1].to_pybytes()[4:8] == bytes(4)

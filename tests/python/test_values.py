@@ -408,10 +408,37 @@ def test_arrays(array):
     assert back.flags.writeable
 
 
+SECRET = b"a row of Ada's"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        numpy.ma.MaskedArray([b"x", SECRET], [False, True]),
+        numpy.ma.MaskedArray(numpy.array([["x"], [SECRET.decode()]], object), [[False], [True]]),
+        numpy.ma.MaskedArray(numpy.array([(1, SECRET)], "i4,S14"), [(False, True)]),
+        numpy.array([(1, SECRET)], "i4,S14")[["f0"]],
+        numpy.array([(1, SECRET)], "i4,S14")[["f0"]][0],
+        numpy.array([((1, SECRET), 2)], [("a", "i4,S14"), ("b", "i4")])["a"][["f0"]],
+        [numpy.asfortranarray(numpy.array([[(1, SECRET)] * 2] * 2, "i4,S14"))[["f0"]]],
+    ],
+)
+def test_what_is_masked_or_lies_between_fields_does_not_travel(value):
+    back = there_and_back(value)
+    assert repr(back) == repr(value)
+    assert SECRET not in _values.dumps(value) and SECRET.decode().encode("utf-32-le") not in _values.dumps(value)
+
+
+def test_an_array_that_hides_nothing_travels_from_where_it_is():
+    plain, masked = numpy.arange(5000), numpy.ma.MaskedArray(numpy.arange(5000), numpy.zeros(5000, bool))
+    assert numpy.shares_memory(numpy.asarray(_values.reduce(plain)[1][3]), plain)
+    assert numpy.shares_memory(_values.reduce(masked)[1][0], masked.data)
+
+
 def test_masked_arrays_records_and_matrices():
     masked = numpy.ma.MaskedArray([1.0, 2.0], [False, True], fill_value=9.0, hard_mask=True)
     back = there_and_back(masked)
-    assert back.tolist() == [1.0, None] and back.fill_value == 9.0 and back.hardmask and back.data[1] == 2.0
+    assert back.tolist() == [1.0, None] and back.fill_value == 9.0 and back.hardmask and back.data[1] == 0.0
     assert there_and_back(numpy.ma.MaskedArray([1])).mask is numpy.ma.nomask
     assert there_and_back([numpy.ma.masked])[0] is numpy.ma.masked
     records = numpy.rec.array([(1, 2.5)], dtype=[("a", "i4"), ("b", "f8")])

@@ -12,6 +12,7 @@ import pyarrow
 
 from dfm.values._files import Reduced
 from dfm.values._form import malformed
+from dfm.values._hidden import of_batch
 from dfm.values._stream import opened
 
 
@@ -39,7 +40,7 @@ def stream(schema: Any, batches: list[Any]) -> memoryview:
     sink = pyarrow.BufferOutputStream()
     with pyarrow.ipc.new_stream(sink, schema) as writer:
         for batch in batches:
-            writer.write_batch(batch)
+            writer.write_batch(of_batch(batch))
     return memoryview(sink.getvalue()).cast("B")
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy
 
 from dfm import _values
+from dfm.values import _hidden
 from dfm.values._files import Reduced
 from dfm.values._form import Unsent, as_dict, as_list, malformed, numbers, one_of, text
 
@@ -31,7 +32,8 @@ def reduce(value: Any) -> Reduced | None:
         if kind is numpy.record:
             return "numpy-record", numpy.asarray(value).view(_plain_dtype(value.dtype))
         # Of an empty text, NumPy gives the bytes of a character.
-        return "numpy-scalar", [of_dtype(value.dtype), value.tobytes()[: value.dtype.itemsize]]
+        told = value if value.dtype.names is None else _hidden.without_gaps(numpy.asarray(value))
+        return "numpy-scalar", [of_dtype(value.dtype), told.tobytes()[: value.dtype.itemsize]]
     if value is numpy.ma.masked:
         return "numpy-masked-constant", None
     if kind is numpy.ma.MaskedArray:
@@ -116,6 +118,8 @@ def _of_array(value: Any) -> Reduced:
         if value.dtype.names is not None:
             raise Unsent("an array with objects in fields does not travel", "return its fields one by one")
         return "numpy-objects", [list(value.shape), value.reshape(-1).tolist()]
+    if value.dtype.names is not None:
+        value = _hidden.without_gaps(value)
     order = "F" if value.flags.f_contiguous and not value.flags.c_contiguous else "C"
     flat = numpy.ascontiguousarray(value.T if order == "F" else value)
     return "numpy", [of_dtype(value.dtype), list(value.shape), order, _bytes_of(flat)]
@@ -205,7 +209,13 @@ def _texts(state: Any) -> Any:
 def _of_masked(value: Any) -> list[Any]:
     mask = None if value.mask is numpy.ma.nomask else value.mask
     fill: Any = value._fill_value
-    return [numpy.asarray(value.data), mask, None if fill is None else numpy.asarray(fill), value.hardmask]
+    data = numpy.asarray(value.data)
+    return [
+        data if mask is None else _hidden.blanked(data, mask),
+        mask,
+        None if fill is None else numpy.asarray(fill),
+        value.hardmask,
+    ]
 
 
 def _masked(state: Any) -> Any:
