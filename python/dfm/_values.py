@@ -358,6 +358,19 @@ def reduce(value: Any) -> tuple[str, Any]:
     raise _refused(kind, why) from why.cause
 
 
+def taken_apart(value: object) -> tuple[str, Any] | None:
+    """As `reduce`, for who only looks at what would be sent; None for what has no encoding, or goes as a pickle."""
+    doubts, policy.doubts = policy.doubts, {}
+    try:
+        if type(value).__name__ == "PickledObject" and type(value).__module__ == "dfm.api._references":
+            return None
+        return _builtin.reduced(value) or _files.reduced(value) or _classes.reduced(value, _path)
+    except Exception:
+        return None
+    finally:
+        policy.doubts = doubts
+
+
 def refused(value: object, why: str, remedy: str) -> TypeError:
     """The error for plain data that cannot be sent, for the native module."""
     return _refused(type(value), Unsent(why, remedy))

@@ -3,19 +3,36 @@
 
 from __future__ import annotations
 
+import array
+import collections
+import contextlib
 import dataclasses
 import datetime
 import decimal
 import enum
 import importlib.util
+import io
 import json
 import logging
 import os
 import subprocess
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
-from dfm.api import Advise, EachSite, ErrorToken, ForEach, Pipeline, PlaceParam, Retry, TryFromCache, Yield
+from dfm import _values, values
+from dfm.api import (
+    Advise,
+    EachSite,
+    ErrorToken,
+    ForEach,
+    PickledObject,
+    Pipeline,
+    PlaceParam,
+    Retry,
+    TryFromCache,
+    Yield,
+)
 from dfm.api.discovery import ErrorFieldAdvice
 from dfm.errors import RefusedError, SessionError
 from dfm.exec import Release
@@ -331,8 +348,8 @@ def test_of_what_may_be_another_thing_to_an_adapter_nothing_can_be_told():
         numpy.zeros((1, 1)).view(numpy.matrix),
     ]
     numbers: list[object] = [True, numpy.True_, Level.ONE, decimal.Decimal(1), numpy.longdouble(1), pyarrow.scalar(1)]
-    for one, values in ((of_texts, texts), *((one, numbers) for one in of_numbers)):
-        for value in values:
+    for one, found in ((of_texts, texts), *((one, numbers) for one in of_numbers)):
+        for value in found:
             for every in (True, False):
                 assert _fits(one, value, every) is None, (one, value)
                 assert _fits(one, [value], every) is None and _fits(one, ("aachen", [value]), every) is not True
@@ -361,14 +378,14 @@ def test_what_a_rule_refuses_is_refused_whatever_type_it_has(federation, file, f
     file.write_text(f"default: allow\nrules: {{{rules}}}\n")
     echo = lambda: Yield(value=fed.Echo(value=PlaceParam("v"), site="east"))  # noqa: E731
     report = lambda: Yield(value=fed.Report(city=PlaceParam("v"), month="may", site="east"))  # noqa: E731
-    values = ["bonn", numpy.str_("bonn"), numpy.array(["bonn", "x"]), numpy.int64(0), False, ["x", [0.0]]]
-    for build, value in (*((echo, value) for value in values), (report, numpy.str_("bonn"))):
+    refused = ["bonn", numpy.str_("bonn"), numpy.array(["bonn", "x"]), numpy.int64(0), False, ["x", [0.0]]]
+    for build, value in (*((echo, value) for value in refused), (report, numpy.str_("bonn"))):
         _, ((kind, _),) = answer(federation, build, v=value)
         assert kind == "RefusedError", value
     assert answer(federation, report, v=numpy.str_("aachen"))[1] == []
     file.write_text(file.read_text().replace("deny", "ask"))
     asking = Deciding(read_file(file), "east", ADA, logging.getLogger("east"), lambda _: None)
-    assert all(asking.check("work.Echo", {"value": value}, {}) is not None for value in values)
+    assert all(asking.check("work.Echo", {"value": value}, {}) is not None for value in refused)
     assert asking.check("work.Echo", {"value": numpy.str_("x")}, {}) is None
 
 
@@ -476,9 +493,24 @@ def test_columns_that_never_leave_do_not_leave_by_whatever_name_they_have_there(
 
 def test_a_table_leaves_only_with_groups_that_are_large_enough():
     group = leaving(smallest_group=("n", 5))
-    for good in (3, {"mean": 2.0}, {"n": 5}, {"n": [5, 9]}, *tables({"n": [5, 6], "mean": [1.0, 2.0]})):
-        assert not refuses(group, good), good
-    bad = [
+    numpy, xarray = pytest.importorskip("numpy"), pytest.importorskip("xarray")
+    good = [3, {"mean": 2.0}, {"n": 5}, {"n": [5, 9]}, {"n": numpy.array([[5]])}, Sample(5), Row(1, 5)]
+    good += [
+        numpy.array([5], [("n", "i4")]),
+        xarray.Dataset({"n": ("x", [5, 9])}),
+        tables({"n": [5]})[0].set_index("n"),
+    ]
+    good += [tables({"n": [5]})[0]["n"]]
+    for value in (*good, *tables({"n": [5, 6], "mean": [1.0, 2.0]})):
+        assert not refuses(group, value), value
+    bad: list[Any] = [
+        Sample(4),
+        [Row(1, 4)],
+        numpy.array([5, 4], [("n", "i4")]),
+        xarray.Dataset({"n": ("x", [5, 4])}),
+        {"n": numpy.array([[5, 4]])},
+        tables({"n": [4]})[0].set_index("n"),
+        tables({"n": [4]})[0]["n"],
         {"n": 4},
         [{"n": True}],
         {"n": ["7"]},
@@ -488,6 +520,180 @@ def test_a_table_leaves_only_with_groups_that_are_large_enough():
     ]
     for value in bad:
         assert refuses(group, value), value
+
+
+@dataclasses.dataclass
+class Sample:
+    n: int
+
+
+class Row(NamedTuple):
+    ssn: int
+    n: int = 10
+
+
+class Parted:
+    """Of a type that is registered, which its module says how to take apart."""
+
+    def __init__(self, parts):
+        self.parts = parts
+
+
+class Closed:
+    """Of a type that does not travel."""
+
+
+def kept_in(records):
+    """Values that have these records in them, and send them, each by another way."""
+    numpy, pandas, pyarrow = (pytest.importorskip(name) for name in ("numpy", "pandas", "pyarrow"))
+    xarray = pytest.importorskip("xarray")
+    table, array = pandas.DataFrame({"a": [1]}), xarray.DataArray(1.0, attrs={"records": records})
+    noted = ValueError("no")
+    noted.add_note("a note")
+    noted.__dict__["records"] = records
+    beside = table.copy()
+    beside.attrs["records"] = records
+    cells = numpy.empty(1, object)
+    cells[0] = records
+    masked = numpy.ma.MaskedArray(cells, [False])
+    series = table["a"].copy()
+    series.attrs["records"] = records
+    made = [records, tuple(records), collections.deque(records), ValueError(records), noted, slice(records, None)]
+    made += [beside, series, array, array.variable, xarray.Dataset({"x": array}), xarray.Dataset(attrs={"r": records})]
+    made += [xarray.DataTree.from_dict({"/": xarray.Dataset(), "/deep": xarray.Dataset({"x": array})})]
+    made += [cells, masked, pandas.DataFrame({"a": cells})]
+    made += [pyarrow.table({"a": [records]}), pyarrow.array([records]), pyarrow.scalar(records), Parted(records)]
+    made += [pandas.DataFrame({"a": pandas.Series([records], dtype=pandas.ArrowDtype(pyarrow.array([records]).type))})]
+    made += [pyarrow.table(beside.assign(b=1)), Sample(records), Row(1, records), collections.Counter({"a": records})]
+    made += [collections.defaultdict(list, a=records), {"a": {("b", 1): records}}]
+    return made
+
+
+def test_records_do_not_leave_in_whatever_they_are_kept():
+    records = [{"ssn": number} for number in range(20)]
+    with contextlib.suppress(ValueError):
+        values.register(Parted, lambda parted: [parted.parts], Parted, "governance.Parted")
+    few = leaving(rows=9)
+    assert [value for value in kept_in(records) if not refuses(few, value)] == []
+    never = leaving(never_columns=["ssn*"])
+    assert [value for value in kept_in(records) if not refuses(never, value)] == []
+    assert [value for value in kept_in([{"a": 1}]) if not isinstance(value, Row) and refuses(never, value)] == []
+    kinds = leaving(kinds=["number", "list", "dictionary", "array", "table", "object", "text"])
+    assert [value for value in kept_in([{"a": True}]) if not refuses(kinds, value)] == []
+
+
+def test_whatever_has_many_numbers_has_rows():
+    numpy, pandas, pyarrow = (pytest.importorskip(name) for name in ("numpy", "pandas", "pyarrow"))
+    xarray, image = pytest.importorskip("xarray"), pytest.importorskip("PIL.Image")
+    few, many = leaving(rows=9), range(20)
+    words = [str(number) for number in many]
+    dataset = xarray.Dataset({"a": (("one", "x"), numpy.zeros((1, 20)))})
+    made = [array.array("d", many), bytes(many), bytearray(many), memoryview(bytes(many)), io.BytesIO(bytes(many))]
+    made += [dataset, xarray.DataTree.from_dict({"/deep": dataset}), xarray.Dataset(coords={"x": list(many)})]
+    made += [
+        numpy.zeros(1, [("a", "f8", 20)]),
+        numpy.void(bytes(many)),
+        image.new("L", (1, 20)),
+        collections.deque(many),
+    ]
+    made += [pandas.Categorical(["1"], words), pandas.DataFrame({"a": pandas.Categorical(["1"], words)})]
+    made += [
+        pandas.MultiIndex.from_product([words])[:1],
+        pandas.Series([1], pandas.MultiIndex.from_product([words])[:1]),
+    ]
+    made += [pandas.DataFrame({"a": [bytes(many)]}), pyarrow.table({"a": [bytes(many)]}), range(10**30)]
+    made += [pyarrow.table({"a": pyarrow.array(words).dictionary_encode()[:1]}), pyarrow.table({"a": [list(many)]})]
+    made += [
+        pyarrow.array([bytes(many)], pyarrow.binary(20)),
+        pyarrow.array([list(many)], pyarrow.list_(pyarrow.int8(), 20)),
+    ]
+    assert [value for value in made if not refuses(few, value)] == []
+    good = [array.array("d", [1]), bytes(3), io.BytesIO(b"x"), dataset.isel(x=slice(3)), numpy.void(b"x")]
+    good += [numpy.zeros(1, [("a", "f8", 3)]), pandas.Categorical(["1"]), pyarrow.table({"a": [[1], None]})]
+    assert [value for value in good if refuses(few, value)] == []
+
+
+def test_names_are_seen_wherever_a_value_has_them():
+    numpy, pandas, pyarrow = (pytest.importorskip(name) for name in ("numpy", "pandas", "pyarrow"))
+    xarray = pytest.importorskip("xarray")
+    never = leaving(never_columns=["ssn*"])
+    frame = pandas.DataFrame({"a": [1]})
+    field = pyarrow.field("a", pyarrow.int64(), metadata={"ssn": "1"})
+    inner = pyarrow.dictionary(pyarrow.int32(), pyarrow.struct([("ssn", pyarrow.int64())]))
+    made = [frame.rename_axis(columns="ssn"), frame.rename_axis(index="ssn"), frame.rename(columns={"a": ("x", "ssn")})]
+    made += [frame.index.rename("ssn"), pandas.MultiIndex.from_tuples([(1, 2)], names=["a", "ssn"]), Row(1)]
+    made += [pandas.DataFrame([[1, 2]], columns=pandas.MultiIndex.from_product([["x"], ["a", "ssn"]]))[[("x", "a")]]]
+    made += [pandas.DataFrame([[1, 2]], columns=pandas.CategoricalIndex(["a", "ssn"])).iloc[:, :1]]
+    made += [pyarrow.table({"a": [1]}).replace_schema_metadata({"ssn": "1"}), pyarrow.schema([field]), inner]
+    made += [
+        pyarrow.table({"a": [1]}, pyarrow.schema([field])),
+        pyarrow.map_(pyarrow.string(), inner),
+    ]
+    made += [pyarrow.table(pandas.DataFrame({"a": [1], "ssn": [2]})).select(["a"]), {b"ssn": 1}, {("ssn", 1): 2}]
+    made += [xarray.DataArray([1], dims="ssn"), xarray.DataArray(1, attrs={"ssn": 1}), xarray.Dataset({"ssn": 1})]
+    made += [
+        xarray.DataTree.from_dict({"/ssn": xarray.Dataset()}),
+        xarray.DataTree(name="ssn"),
+        numpy.dtype([("ssn", "i4")]),
+    ]
+    made += [xarray.DataTree.from_dict({"/": xarray.Dataset(), "/c": xarray.Dataset({"ssn": ("x", [1, 2])})})]
+    made += [numpy.zeros(1, [("a", [("ssn", "i4")])]), numpy.zeros(1, [(("ssn", "a"), "i4")]), numpy.zeros(1, "i4,i4")]
+    *made, fine = made
+    assert [value for value in made if not refuses(never, value)] == []
+    assert (
+        not refuses(never, fine) and not refuses(never, pyarrow.table(frame)) and not refuses(never, xarray.Dataset())
+    )
+
+
+def test_frames_of_places_and_of_polars_are_looked_into():
+    few, never = leaving(rows=9), leaving(never_columns=["ssn*"])
+    polars = pytest.importorskip("polars")
+    for value in (
+        polars.DataFrame({"a": [list(range(20))]}),
+        polars.Series("a", [{"x": [0] * 20}]),
+        polars.DataFrame({"a": [b"x" * 20]}),
+    ):
+        assert refuses(few, value), value
+    assert refuses(never, polars.Series("ssn", [1])) and refuses(never, polars.DataFrame({"a": [{"ssn": 1}]}))
+    assert not refuses(few, polars.DataFrame({"a": [[1]]})) and not refuses(never, polars.DataFrame({"a": [1]}))
+    geopandas, shapely = pytest.importorskip("geopandas"), pytest.importorskip("shapely")
+    line = shapely.LineString([(number, 0) for number in range(20)])
+    frame = geopandas.GeoDataFrame({"ssn": [1]}, geometry=[shapely.Point(1, 2)], crs="EPSG:4326")
+    assert refuses(few, geopandas.GeoSeries([line])) and not refuses(few, frame)
+    assert refuses(never, frame) and not refuses(never, frame[["geometry"]])
+    assert refuses(leaving(kinds=["table", "number"]), frame)
+
+
+def test_what_nobody_can_look_into_does_not_leave_where_that_matters(monkeypatch):
+    numpy, pyarrow = pytest.importorskip("numpy"), pytest.importorskip("pyarrow")
+    loose = pyarrow.UnionArray.from_sparse(pyarrow.array([0], "i1"), [pyarrow.array([1])])
+    unknown = [Closed(), [Closed()], PickledObject(value=1), numpy.empty(1, [("a", object)]), {"a": {1: loose}}]
+    for rule, said in (("rows", 9), ("never_columns", ["x"]), ("smallest_group", ("n", 5)), ("suppress", Suppress(5))):
+        for lenient in (False, True):
+            monkeypatch.setattr(_values, "policy", _values.Policy(lenient=lenient, packages=()))
+            for value in unknown:
+                with pytest.raises(RefusedError, match=f"`leaves.{rule.replace('_', '-')}` .* of type") as refused:
+                    leaving(**{rule: said}).judge(value, 1, "home", None, [])
+                assert "nobody can look" in str(refused.value) or rule == "suppress"
+    for value in unknown:
+        assert refuses(leaving(kinds=["object", "list", "dictionary", "array", "number", "text"]), value)
+        assert not refuses(leaving(bytes=1000), value)
+
+
+def test_a_value_that_has_the_same_part_again_and_again_does_not_leave():
+    value: Any = [1]
+    for _ in range(60):
+        value = [value, {"a": value}]
+    for leaves in (
+        {"bytes": 9},
+        {"rows": 9},
+        {"suppress": Suppress(5, ["n"])},
+        {"rounding": 5},
+        {"disclosures": ["model"]},
+    ):
+        with pytest.raises(RefusedError, match="a value of more than 16777216 parts"):
+            leaving(**leaves).judge(value, 1, "home", None, [])
+    assert not refuses(leaving(rows=9), [[[0]] * 9] * 9)
 
 
 def test_a_refusal_tells_nothing_of_the_value():

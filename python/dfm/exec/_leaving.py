@@ -8,10 +8,7 @@ what leaves.
 
 from __future__ import annotations
 
-import enum
-import itertools
-import numbers
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 from dfm import _native
@@ -19,11 +16,12 @@ from dfm.errors import RefusedError
 from dfm.exec._coarse import CoarseError, rounded, without_small
 from dfm.exec._counting import Counting
 from dfm.exec._deciding import Deciding
+from dfm.exec._looking import LEAVES, Look, kind_of, look
+from dfm.exec._looking_tables import counts
 from dfm.exec._noise import Noising
-from dfm.exec._parts import DEEPEST, TABLES, fields, is_fewer, type_name
+from dfm.exec._parts import DEEPEST, is_fewer, type_name
 from dfm.exec._policy import Leaves
 from dfm.exec._release import Releasing
-from dfm.exec._types import scalar
 
 NAMED = "secure-sum."
 """What the steps of a secure sum are called begins with it."""
@@ -31,27 +29,21 @@ MASKED = f"{NAMED}masked"
 """The step that gives a site's numbers, masked."""
 _STEPS = frozenset(f"{NAMED}{step}" for step in ("keys", "shares", "masked", "agreed", "told"))
 """The steps whose results tell nothing of what they are given but its form. Others add up what anybody gives them."""
-_KINDS: dict[type[Any], str] = {
-    type(None): "nothing",
-    bool: "boolean",
-    int: "number",
-    float: "number",
-    complex: "number",
-    str: "text",
-    bytes: "bytes",
-    bytearray: "bytes",
-    memoryview: "bytes",
-    list: "list",
-    tuple: "list",
-    set: "list",
-    frozenset: "list",
-    range: "list",
-    dict: "dictionary",
+_MOST_PARTS = 1 << 24
+"""So many parts a value may have, the same one counted wherever it is: it would be sent as often."""
+_FEW = 64
+"""What has fewer parts is looked at again where it is met again."""
+_CALLED = {
+    "array": "an array",
+    "bytes": "a value of bytes",
+    "dictionary": "a dictionary",
+    "image": "an image",
+    "list": "a list",
+    "table": "a table",
 }
-_ARRAYS = ("numpy", "torch", "jax", "jaxlib", "scipy", "xarray", "pyarrow", "pandas", "polars")
-"""Packages whose values are arrays, where they are no tables."""
-_OF_DTYPES = {"b": "boolean", "U": "text", "S": "text", "T": "text", "V": "bytes"}
-"""What the elements of NumPy's types are that are no numbers and no objects."""
+"""What has rows, by its kind."""
+_OF_PARTS = ("rows", "never_columns", "smallest_group", "suppress", "kinds")
+"""What is asked of all that is in a value."""
 
 
 class Leaving:
@@ -102,7 +94,7 @@ class Leaving:
                 return self._fit(value, to, operation, makers, parts)
             self._judge(size)
             if self._audit is not None:
-                self._audit.left(job, to, operation, _looked_at(value)[0] or "object", size, digest)
+                self._audit.left(job, to, operation, kind_of(value), size, digest)
         except RefusedError as error:
             if self._audit is not None:
                 self._audit.refused(job, operation, str(error))
@@ -122,7 +114,7 @@ class Leaving:
             raise RefusedError(f"{where}` of its policy, which says no `sums`")
         if sites < leaves.sums:
             raise RefusedError(f"{where}.sums` of its policy, over {sites} sites: it wants {leaves.sums}")
-        self._check(Leaves(rows=leaves.rows, never_columns=leaves.never_columns), value, 0)
+        _Checking(Leaves(rows=leaves.rows, never_columns=leaves.never_columns), self._where).check(value)
 
     def problem(self, makers: list[str]) -> str:
         """Why no value may leave in which there is something of these operations' results, as far as the policy is
@@ -143,12 +135,15 @@ class Leaving:
         self._check_declared(leaves, makers)
         if names:
             self._check_part(leaves, names, value)
+        if leaves.suppress is not None or leaves.release is not None:
+            # Whoever goes through a value without an end goes on without one.
+            _Checking(Leaves(), self._where).check(value)
         try:
             if leaves.suppress is not None:
                 value = without_small(value, leaves.suppress)
             if leaves.release is not None:
                 value = self._releasing.released(leaves.release, value, to, operation, makers)
-            self._check(leaves, value, 0)
+            _Checking(leaves, self._where).check(value)
             if leaves.noise is not None:
                 value = self._noising.noised(leaves.noise, value, operation, makers)
             return value if leaves.rounding is None else rounded(value, leaves.rounding)
@@ -169,8 +164,8 @@ class Leaving:
         for pattern in leaves.never_columns or ():
             if any(_native.is_like(name, pattern) for name in names):
                 raise self._refused("never-columns", f"a column like '{pattern}'")
-        kind = _looked_at(value)[0]
-        own = _columns(value, kind) if kind in ("table", "dictionary") else []
+        seen = look(value)
+        own = seen.names if seen.kind in ("table", "dictionary") else ()
         by = f"a part of a result by itself, {', '.join(map(repr, names[:3]))}, without"
         if leaves.smallest_group is not None and leaves.smallest_group[0] not in own:
             raise self._refused("smallest-group", f"{by} the column '{leaves.smallest_group[0]}', which has to count")
@@ -184,146 +179,98 @@ class Leaving:
             raise self._refused("bytes", f"a value of more than {leaves.bytes} bytes")
         self._counting.leave(size)
 
-    def _check(self, leaves: Leaves, value: Any, depth: int) -> None:
+    def _refused(self, rule: str, what: str) -> RefusedError:
+        return _refused(self._where, rule, what)
+
+
+class _Checking:
+    """Holds all that is in one value against a policy."""
+
+    def __init__(self, leaves: Leaves, where: str) -> None:
+        """`where` is the site that it leaves."""
+        self._leaves = leaves
+        self._where = where
+        self._kinds = None if leaves.kinds is None else frozenset(leaves.kinds)
+        self._sizes: dict[int, tuple[Any, int]] = {}
+        """Parts that were looked at, kept so that no other has their place, and how many parts are in each."""
+
+    def check(self, value: Any, depth: int = 0) -> int:
+        """Judges a value.
+
+        Returns:
+            How many parts it has.
+
+        Raises:
+            RefusedError: it may not leave.
+        """
         if depth > DEEPEST:
             raise self._refused("kinds", f"a value of more than {DEEPEST} levels")
-        value = scalar(value)
-        kind, held, parts = _looked_at(value)
-        for one in (*([kind] if kind else ()), *sorted(held)):
-            if leaves.kinds is not None and one and one not in leaves.kinds:
-                raise self._refused("kinds", f"a value that is, or has in it, {one}; it is of type {type_name(value)}")
-        rows = _rows(value, kind) if kind in ("list", "dictionary", "array", "table") else None
-        if rows is not None and leaves.rows is not None and rows > leaves.rows:
-            raise self._refused("rows", f"a {kind} of more than {leaves.rows} rows")
-        if leaves.never_columns is not None:
-            columns = _columns(value, kind)
-            for pattern in leaves.never_columns:
-                if any(_native.is_like(column, pattern) for column in columns):
-                    raise self._refused("never-columns", f"a column like '{pattern}'")
-        if leaves.smallest_group is not None:
-            self._check_group(*leaves.smallest_group, value, kind)
-        for part in parts:
-            self._check(leaves, part, depth + 1)
+        if (known := self._sizes.get(id(value))) is not None:
+            return known[1]
+        seen, size = look(value), 1
+        self._judge(value, seen)
+        for part in seen.parts:
+            if (leaf := LEAVES.get(cast("type[Any]", type(part)))) is None:
+                size += self.check(part, depth + 1)
+            else:
+                size += 1
+                if self._kinds is not None and leaf not in self._kinds:
+                    raise self._of_kind(part, leaf)
+            if size > _MOST_PARTS:
+                raise RefusedError(
+                    f"{self._where} lets not leave, by `leaves` of its policy, a value of more than {_MOST_PARTS} "
+                    "parts, of which one that is there more than once counts as often; send an array, or less at once"
+                )
+        if size >= _FEW:
+            self._sizes[id(value)] = value, size
+        return size
 
-    def _check_group(self, column: str, least: int, value: Any, kind: str | None) -> None:
-        counts: list[Any] = []
-        if kind == "table":
-            if column not in _columns(value, kind):
+    def _judge(self, value: Any, seen: Look) -> None:
+        leaves = self._leaves
+        if self._kinds is not None:
+            for one in (*([seen.kind] if seen.kind else ()), *sorted(seen.held)):
+                if one not in self._kinds:
+                    raise self._of_kind(value, one)
+        if leaves.rows is not None and seen.rows is not None and seen.rows > leaves.rows:
+            raise self._refused("rows", f"{_CALLED.get(seen.kind or '', 'a value')} of more than {leaves.rows} rows")
+        for pattern in leaves.never_columns or ():
+            if any(_native.is_like(name, pattern) for name in seen.names):
+                raise self._refused("never-columns", f"a column like '{pattern}'")
+        if leaves.smallest_group is not None:
+            self._check_group(*leaves.smallest_group, value, seen)
+        if seen.untold and (rule := next((one for one in _OF_PARTS if getattr(leaves, one) is not None), None)):
+            raise self._refused(
+                rule.replace("_", "-"),
+                f"a value that is, or has in it, one of type {type_name(value)}, into which nobody can look here: make "
+                "it plain data, an array or a table",
+            )
+
+    def _check_group(self, column: str, least: int, value: Any, seen: Look) -> None:
+        found: list[Any] | None
+        if seen.kind == "table":
+            if (found := counts(value, column)) is None:
                 raise self._refused("smallest-group", f"a table without the column '{column}', which has to count")
-            counts = list(value[column])
-        elif kind == "dictionary" and column in value:
-            found: Any = value[column]
-            counts = [*found] if isinstance(found, list | tuple) else [found]
-        for count in counts:
-            if is_fewer(count, least):
-                raise self._refused("smallest-group", f"a group of fewer than {least}, by the column '{column}'")
+        else:
+            found = [one for name, part in seen.named if name == column for one in _counts_in(part)]
+        if any(is_fewer(count, least) for count in found):
+            raise self._refused("smallest-group", f"a group of fewer than {least}, by the column '{column}'")
+
+    def _of_kind(self, value: Any, kind: str) -> RefusedError:
+        what = f"a value that is, or has in it, {kind}; it is of type {type_name(value)}"
+        return self._refused("kinds", what)
 
     def _refused(self, rule: str, what: str) -> RefusedError:
-        return RefusedError(f"{self._where} lets not leave, by `leaves.{rule}` of its policy, {what}")
+        return _refused(self._where, rule, what)
 
 
-def _looked_at(value: Any) -> tuple[str | None, set[str], Iterable[Any]]:
-    """A value's kind, None for what only holds others; the kinds of the elements that it says the types of; and what
-    else it holds."""
-    kind: Any = cast(Any, type(value))
-    plain = _KINDS.get(kind) or next((name for base, name in _KINDS.items() if issubclass(kind, base)), None)
-    module, name = kind.__module__.partition(".")[0], kind.__name__
-    if issubclass(kind, enum.Enum) or plain is None:
-        pass
-    elif plain == "dictionary":
-        # A text that is a key is part of the dictionary.
-        return plain, set(), (*(key for key in value if not isinstance(key, str)), *value.values())
-    else:
-        return plain, {"number"} if kind is range else set(), value if plain == "list" and kind is not range else ()
-    if issubclass(kind, numbers.Number):
-        return "number", set(), ()
-    if name in TABLES.get(module, ()):
-        return "table", *_cells(value, module)
-    if module in _ARRAYS:
-        return "array", _elements(value), value.reshape(-1).tolist() if _holds_objects(value) else ()
-    if module == "PIL":
-        return "image", set(), ()
-    # dfm's own are what an advisor's answers are in.
-    return None if module == "dfm" else "object", set(), [part for _, part in fields(value)]
+def _refused(where: str, rule: str, what: str) -> RefusedError:
+    return RefusedError(f"{where} lets not leave, by `leaves.{rule}` of its policy, {what}")
 
 
-def _elements(value: Any) -> set[str]:
-    """The kinds of an array's elements."""
-    of = getattr(getattr(value, "dtype", None), "kind", None)
-    if getattr(getattr(value, "dtype", None), "names", None):
-        return {"text", "number"}
-    if of is None and type(value).__module__.partition(".")[0] not in ("torch", "jax", "jaxlib"):
-        return {"object"}
-    if of == "O":
-        return set() if _holds_objects(value) else {"object"}
-    return {_OF_DTYPES.get(of or "", "number")}
-
-
-def _holds_objects(value: Any) -> bool:
-    return bool(getattr(getattr(value, "dtype", None), "hasobject", False)) and hasattr(value, "reshape")
-
-
-def _cells(value: Any, module: str) -> tuple[set[str], Iterable[Any]]:
-    """The kinds of a table's cells as its columns' types say them, and the cells whose column does not."""
-    if module != "pandas":
-        schema = _arrow_schema(value)
-        return {_arrow_kind(field.type) for field in schema}, ()
-    columns = [value.iloc[:, at] for at in range(value.shape[1])] if hasattr(value, "columns") else [value]
-    columns.append(value.index.to_series())
-    kinds = {"boolean" if one.dtype.kind == "b" else "number" for one in columns if one.dtype.kind in "biufcmM"}
-    return kinds, itertools.chain.from_iterable(one for one in columns if one.dtype.kind not in "biufcmM")
-
-
-def _arrow_schema(value: Any) -> Any:
-    return value.schema if type(value).__module__.startswith("pyarrow") else _frame(value).head(0).to_arrow().schema
-
-
-def _frame(value: Any) -> Any:
-    """A table of polars, which a series is the only column of."""
-    return value.to_frame() if hasattr(value, "to_frame") else value
-
-
-def _arrow_kind(of: Any) -> str:
-    import pyarrow.types as types  # pyright: ignore[reportMissingImports, reportMissingTypeStubs]
-
-    known: Any = types
-    if known.is_boolean(of):
-        return "boolean"
-    return "number" if known.is_primitive(of) or known.is_decimal(of) or known.is_null(of) else "text"
-
-
-def _rows(value: Any, kind: str | None) -> int | None:
-    shape = cast("tuple[int, ...] | None", getattr(value, "shape", None))
-    if isinstance(shape, tuple):
-        # Where no elements are sent, axes of any length cost nothing, and may be what the value tells.
-        is_free = kind == "array" and not getattr(value, "nbytes", 0)
-        return max(shape, default=1) if is_free else (*shape, 1)[0]
-    return len(value) if hasattr(value, "__len__") else None
-
-
-def _columns(value: Any, kind: str | None) -> list[str]:
-    """The names of a table's columns and of its index, of a dictionary's keys, of an object's fields."""
-    if kind == "dictionary":
-        return [key for key in value if isinstance(key, str)]
-    if kind == "array":
-        of = getattr(getattr(value, "dtype", None), "names", None) or ()
-        named = (of, getattr(value, "data_vars", ()), getattr(value, "coords", ()), [getattr(value, "name", None)])
-        return [str(name) for names in named for name in names if name is not None]
-    if kind != "table":
-        return [name for name, _ in fields(value)] if kind in ("object", None) else []
-    if not type(value).__module__.startswith("pandas"):
-        return list(_arrow_names(_arrow_schema(value)))
-    found: list[Any] = [*getattr(value, "columns", ()), *value.index.names, getattr(value, "name", None)]
-    names: list[Any] = []
-    for name in found:
-        # Of several levels, each is a name.
-        names += cast("tuple[Any, ...]", name) if isinstance(name, tuple) else (name,)
-    return [str(name) for name in names if name is not None]
-
-
-def _arrow_names(fields: Any) -> Iterator[str]:
-    """The names of columns, and of the fields within them."""
-    for field in fields:
-        yield field.name
-        inner = field.type
-        yield from _arrow_names(inner.field(at) for at in range(inner.num_fields))
+def _counts_in(part: Any) -> list[Any]:
+    """What counts: a number, each item of a list, or each element of an array."""
+    if isinstance(part, list | tuple):
+        return [*cast("list[Any]", part)]
+    if type(part).__module__.partition(".")[0] in ("numpy", "xarray") and getattr(part, "shape", ()):
+        return getattr(part, "values", part).reshape(-1).tolist()
+    return [part]
