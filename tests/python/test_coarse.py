@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+import array
+import collections
 import copy
 import dataclasses
+import datetime
 import fractions
 import math
 from typing import Any
 
 import pytest
+from dfm import _values
 from dfm.exec._coarse import CoarseError, rounded, without_small
 from dfm.exec._policy import Suppress
 from hypothesis import example, given
@@ -132,3 +136,94 @@ def test_what_small_counts_count_is_left_out():
     assert without_small(table.set_index("n"), few)["mean"].tolist() == [2.0]
     assert without_small(pyarrow.table(columns), few).to_pydict()["mean"] == [2.0]
     assert without_small([pandas.Series([9, 10], name="n")], few)[0].tolist() == [10]
+
+
+def test_nothing_is_left_of_what_was_suppressed():
+    pandas, pyarrow = (pytest.importorskip(name) for name in ("pandas", "pyarrow"))
+    few, rare = Suppress(below=10, counts=["n"]), "E75.2"
+    kinds = pandas.Categorical(["flu", rare, "cold"], ["cold", rare, "flu"], ordered=True)
+    levels = pandas.MultiIndex.from_arrays([["flu", rare, "cold"], kinds], names=["a", "b"])
+    words = pyarrow.array(["flu", rare, None]).dictionary_encode()
+    chunked = pyarrow.chunked_array([words, words.slice(1, 1)])
+    made = [
+        pandas.DataFrame({"n": [12, 2, 13]}, index=pandas.Index(kinds)),
+        pandas.DataFrame({"n": [12, 2, 13], "d": kinds}),
+    ]
+    made += [
+        pandas.DataFrame({"n": [12, 2, 13]}, index=levels),
+        pandas.Series([12, 2, 13], pandas.Index(kinds), name="n"),
+    ]
+    made += [pandas.DataFrame({"n": [12, 2, 13], "d": pandas.arrays.ArrowExtensionArray(words)})]
+    made += [pyarrow.table({"n": [12, 2, 13, 4], "d": chunked}), pyarrow.record_batch({"n": [12, 2, 13], "d": words})]
+    for value in made:
+        before = copy.deepcopy(value)
+        found = without_small(value, few)
+        assert rare.encode() not in _values.dumps(found) and rare.encode() in _values.dumps(value), value
+        assert value.equals(before) and len(found) == 2
+        back = _values.loads(_values.dumps(found))
+        assert back.equals(found)
+        if hasattr(found, "schema"):
+            assert found.schema == value.schema and found.to_pydict()["d"] == ["flu", None]
+    assert list(without_small(made[1], few)["d"].cat.categories) == ["cold", "flu"]
+    assert list(without_small(made[0].iloc[[0, 2]], few).index.categories) == ["cold", "flu"], "nobody has it"
+    plain = pandas.DataFrame({"n": [12, 13], "d": ["x", "y"]})
+    assert without_small(plain, few).equals(plain)
+
+
+def test_what_is_masked_stays_masked_and_is_in_no_other_number():
+    numpy = pytest.importorskip("numpy")
+    for kind in ("i4", "u1", "f8", "O", "c16"):
+        masked = numpy.ma.MaskedArray(numpy.array([50, 7, 101]), [False, True, False]).astype(kind)
+        for found in (rounded(masked, 5), rounded(masked, 0.5), without_small(masked, Suppress(below=10))):
+            assert type(found) is numpy.ma.MaskedArray and found.mask.tolist() == [False, True, False]
+            assert 7 not in found.data and masked.data[1] == 7 and found.fill_value != 7
+    assert rounded(masked, 5).tolist() == [50, None, 100]
+    assert rounded(numpy.ma.MaskedArray([1.26], fill_value=1.23), 0.5).fill_value != 1.23
+    assert rounded([numpy.ma.masked, 7], 5) == [numpy.ma.masked, 5]
+    with pytest.raises(CoarseError):
+        rounded(numpy.ma.MaskedArray(numpy.zeros(1, "i4,i4")), 5)
+
+
+class Noted(Exception):
+    pass
+
+
+def test_what_is_kept_in_a_way_of_its_own_is_made_coarse_or_does_not_leave():
+    few = Suppress(below=10, counts=["n"])
+    numpy, pandas, pyarrow = (pytest.importorskip(name) for name in ("numpy", "pandas", "pyarrow"))
+    xarray = pytest.importorskip("xarray")
+    assert rounded(collections.deque([7, 12], 3), 5) == collections.deque([5, 10], 3)
+    assert without_small(collections.deque([{"n": 2, "x": 3}]), few)[0] == {"n": None, "x": None}
+    beside = pandas.DataFrame({"a": [5]})
+    beside.attrs["r"] = {"n": 2}
+    assert rounded(beside, 5).attrs == {"r": {"n": 0}}
+    cells = numpy.empty(1, object)
+    cells[0] = {"n": 2}
+    bad: list[Any] = [
+        ValueError({"n": 2}),
+        slice({"n": 2}),
+        array.array("i", [2]),
+        numpy.zeros(1, [("a", [("n", "i4")])]),
+    ]
+    bad += [xarray.Dataset({"a": ((), 7)}, attrs={"n": 2}), xarray.DataArray([7], {"n": ("x", [2])}, "x")]
+    bad += [beside, pandas.DataFrame({"a": cells}), pyarrow.table({"a": [{"n": 2}]}), {("n", 1): frozenset([("n", 7)])}]
+    for value in bad[:-1]:
+        if type(value) is not array.array:
+            with pytest.raises(CoarseError):
+                without_small(value, few)
+    for value in (*bad[:4], *bad[4:6], Noted(1.23), pandas.DataFrame([[1]], columns=[7])):
+        with pytest.raises(CoarseError):
+            rounded(value, 5)
+    labelled = pandas.DataFrame({"a": [7]}, index=pandas.MultiIndex.from_tuples([(5, 1), (7, 1)])[:1].droplevel(1))
+    assert rounded(labelled, 5)["a"].tolist() == [5]
+    hidden = pandas.DataFrame({"a": [7, 8]}, index=pandas.MultiIndex.from_tuples([(5, "x"), (7, "y")]))[:1]
+    assert list(rounded(hidden, 5).index.levels[0]) == [5]
+    for fine in (ValueError("no"), slice(10), Found(5.0), datetime.date(2026, 1, 1), [numpy.dtype("i4"), 10, 5.0]):
+        assert rounded(fine, 5) is fine and without_small(fine, few) is fine
+
+
+def test_what_was_suppressed_in_a_frame_of_polars_is_gone():
+    polars = pytest.importorskip("polars")
+    frame = polars.DataFrame({"n": [12, 2], "d": polars.Series(["flu", "E75.2"], dtype=polars.Categorical)})
+    found = without_small(frame, Suppress(below=10, counts=["n"]))
+    assert found.to_dicts() == [{"n": 12, "d": "flu"}] and b"E75.2" not in _values.dumps(found)

@@ -5,6 +5,7 @@ A value is never changed where it is: what leaves is another one. What cannot be
 
 from __future__ import annotations
 
+import collections
 import copy
 import enum
 import math
@@ -16,9 +17,11 @@ from decimal import Decimal
 from typing import Any, cast
 
 from dfm import _native
+from dfm.exec._looking import LEAVES, Look, look
 from dfm.exec._parts import DEEPEST, TABLES, fields, is_fewer, type_name
 from dfm.exec._policy import Suppress
 from dfm.exec._types import scalar
+from dfm.exec._used import filtered, used, without_hidden
 
 _LONGEST = 1 << 20
 """Items of a range that are made coarse."""
@@ -124,17 +127,23 @@ class _Numbers:
         if value is None or isinstance(value, str | bytes | bytearray | memoryview | bool | enum.Enum):
             return cast(Any, value)
         if isinstance(value, int | float):
-            return self._one(value)
+            return _unless_same(value, self._one(value))
         if isinstance(value, complex):
-            return complex(self._one(value.real), self._one(value.imag))
+            return _unless_same(value, complex(self._one(value.real), self._one(value.imag)))
         if isinstance(value, dict):
             entries = cast("dict[Any, Any]", value)
             self._look_at_keys(entries)
-            return {key: self.of(part, depth + 1) for key, part in entries.items()}
+            changed = {key: self.of(part, depth + 1) for key, part in entries.items()}
+            return cast(Any, entries if all(map(operator.is_, entries.values(), changed.values())) else changed)
         if isinstance(value, range) and len(value) > _LONGEST:
             raise self._cannot(value)
-        if isinstance(value, list | tuple | set | frozenset | range):
-            parts = [self.of(part, depth + 1) for part in cast("Iterable[Any]", value)]
+        if isinstance(value, list | tuple | set | frozenset | range | collections.deque):
+            items = list(cast("Iterable[Any]", value))
+            parts = [self.of(part, depth + 1) for part in items]
+            if all(map(operator.is_, items, parts)):
+                return cast(Any, value)
+            if isinstance(value, collections.deque):
+                return collections.deque(parts, cast("collections.deque[Any]", value).maxlen)
             if isinstance(value, tuple):
                 return kind(*parts) if hasattr(kind, "_fields") else tuple(parts)
             return frozenset(parts) if isinstance(value, frozenset) else set(parts) if isinstance(value, set) else parts
@@ -147,10 +156,13 @@ class _Numbers:
         return self._object(value, depth)
 
     def _numpy(self, value: Any, depth: int) -> Any:
+        if type(value).__module__.startswith("numpy.ma"):
+            return self._masked(value, depth)
         if value.dtype.kind in "bUSTmM":
             return value
         if value.dtype.kind in "iuf":
-            return self._array(value)
+            made = self._array(value)
+            return value if made.dtype == value.dtype and (made == value).all() else made
         if value.dtype.kind == "c":
             return self._array(value.real) + 1j * self._array(value.imag)
         if value.dtype.kind == "O":
@@ -161,19 +173,18 @@ class _Numbers:
             return made
         raise self._cannot(value)
 
+    def _masked(self, value: Any, depth: int) -> Any:
+        """What is masked is in nobody's numbers, and stays masked."""
+        numpy = cast(Any, sys.modules["numpy"])
+        if value is numpy.ma.masked:
+            return value
+        made = self._numpy(without_hidden(value), depth)
+        # What it would be filled with may be a number as well.
+        return numpy.ma.MaskedArray(made, numpy.ma.getmaskarray(value).copy(), hard_mask=value.hardmask)
+
     def _table(self, value: Any, module: str, depth: int) -> Any:
         if module == "pandas":
-            pandas = cast(Any, sys.modules["pandas"])
-            index = value.index
-            if not isinstance(index, pandas.RangeIndex):
-                rows: list[Any] = list(index)
-                self._look_at_keys(label for row in rows for label in _levels(row))
-            if not hasattr(value, "columns"):
-                return self._series(value, depth)
-            columns = [self._series(value.iloc[:, at], depth) for at in range(value.shape[1])]
-            made = pandas.concat(columns, axis=1) if columns else value.copy()
-            made.columns = value.columns
-            return made
+            return self._pandas(value, depth)
         pyarrow = cast(Any, sys.modules["pyarrow"])
         if module == "polars":
             polars = cast(Any, sys.modules["polars"])
@@ -184,6 +195,22 @@ class _Numbers:
         columns = [self._column(column, pyarrow, depth) for column in value.columns]
         made = cast(Any, type(value))
         return made.from_arrays(columns, names=value.schema.names)
+
+    def _pandas(self, value: Any, depth: int) -> Any:
+        pandas = cast(Any, sys.modules["pandas"])
+        index = used(value.index)
+        for labels in (index, getattr(value, "columns", ())):
+            if not isinstance(labels, pandas.RangeIndex):
+                rows: list[Any] = list(labels)
+                self._look_at_keys(label for row in rows for label in _levels(row))
+        if not hasattr(value, "columns"):
+            made = self._series(value, depth).copy(deep=False)
+        else:
+            columns = [self._series(value.iloc[:, at], depth) for at in range(value.shape[1])]
+            made = pandas.concat(columns, axis=1) if columns else value.copy()
+            made.columns = value.columns
+        made.index, made.attrs = index, self.of(dict(value.attrs), depth + 1)
+        return made
 
     def _series(self, column: Any, depth: int) -> Any:
         if column.dtype.kind in "bmM" or not len(column):
@@ -200,14 +227,19 @@ class _Numbers:
     def _object(self, value: Any, depth: int) -> Any:
         changed = {name: (part, self.of(part, depth + 1)) for name, part in fields(value)}
         changed = {name: after for name, (part, after) in changed.items() if after is not part}
-        if not changed:
-            return value
-        try:
-            made = copy.copy(value)
-            for name, part in changed.items():
-                object.__setattr__(made, name, part)
-        except Exception:
-            raise self._cannot(value) from None
+        made = value
+        if changed:
+            try:
+                made = copy.copy(value)
+                for name, part in changed.items():
+                    object.__setattr__(made, name, part)
+            except Exception:
+                raise self._cannot(value) from None
+        own, seen = {id(part) for _, part in fields(made)}, look(made)
+        # What travels of it beside its fields, nobody can change.
+        others = [part for part in seen.parts if id(part) not in own]
+        if seen.untold or "number" in seen.held or any(self.of(part, depth + 1) is not part for part in others):
+            raise self._cannot(value)
         return made
 
     def _look_at_keys(self, keys: Iterable[Any]) -> None:
@@ -237,27 +269,41 @@ class _Counts:
         if depth > DEEPEST:
             raise CoarseError("suppress", f"a value of more than {DEEPEST} levels")
         kind = cast("type[Any]", type(value))
+        if kind in LEAVES:
+            return value
         module = kind.__module__.partition(".")[0]
         if isinstance(value, dict):
             return self._dictionary(cast("dict[Any, Any]", value), depth)
-        if isinstance(value, list | tuple):
-            items = list(cast("Iterable[Any]", value))
-            parts = [self.of(part, depth + 1) for part in items]
-            if all(map(operator.is_, items, parts)):
-                return cast(Any, value)
-            if isinstance(value, tuple):
-                return kind(*parts) if hasattr(kind, "_fields") else tuple(parts)
-            return parts
+        if issubclass(kind, list | tuple | collections.deque) and not hasattr(kind, "_fields"):
+            return self._sequence(value, depth)
         if kind.__name__ in TABLES.get(module, ()):
-            return self._table(value, module)
-        if any(name is not None and self._is_count(name) for name in _named(value)):
+            made = self._table(value, module)
+            self._look_into(made, look(made), depth)
+            return made
+        seen = look(value)
+        of_values = {name for name, _ in seen.named}
+        if any(self._is_count(name) for name in seen.names if name not in of_values):
             raise CoarseError("suppress", f"counts in a value of type {type_name(value)}")
-        for name, part in fields(value) if module not in ("numpy", *_OTHERS, *TABLES) else ():
-            if self._is_count(name) and self._is_small(part):
-                raise CoarseError("suppress", f"a small count, a field of a value of type {type_name(value)}")
-            if self.of(part, depth + 1) is not part:
-                raise CoarseError("suppress", f"a value of type {type_name(value)} with a small count in it")
+        self._look_into(value, seen, depth)
         return value
+
+    def _sequence(self, value: Any, depth: int) -> Any:
+        items = list(value)
+        parts = [self.of(part, depth + 1) for part in items]
+        if all(map(operator.is_, items, parts)):
+            return value
+        if isinstance(value, collections.deque):
+            return collections.deque(parts, cast("collections.deque[Any]", value).maxlen)
+        return tuple(parts) if isinstance(value, tuple) else parts
+
+    def _look_into(self, value: Any, seen: Look, depth: int) -> None:
+        """Has nothing left out that is within a value as nobody can leave it out."""
+        if seen.untold:
+            raise CoarseError("suppress", f"a value of type {type_name(value)}, into which nobody can look here")
+        if any(self._is_count(name) and self._is_small(part) for name, part in seen.named):
+            raise CoarseError("suppress", f"a small count, a field of a value of type {type_name(value)}")
+        if any(self.of(part, depth + 1) is not part for part in seen.parts):
+            raise CoarseError("suppress", f"a value of type {type_name(value)} with a small count in it")
 
     def _dictionary(self, value: dict[Any, Any], depth: int) -> Any:
         out: set[int] = set()
@@ -305,13 +351,7 @@ class _Counts:
         if not counts:
             return value
         keep = [not any(map(self._is_small, row)) for row in zip(*counts, strict=True)]
-        if module == "pyarrow":
-            return value.filter(cast(Any, sys.modules["pyarrow"]).array(keep, "bool"))
-        if module == "pandas":
-            return value[cast(Any, sys.modules["numpy"]).array(keep, bool)]
-        return value.filter(
-            cast(Any, sys.modules["polars"]).Series(keep, dtype=cast(Any, sys.modules["polars"]).Boolean)
-        )
+        return used(value if all(keep) else filtered(value, keep))
 
     def _is_count(self, name: Any) -> bool:
         return any(_native.is_like(str(level), pattern) for level in _levels(name) for pattern in self._patterns)
@@ -334,7 +374,6 @@ def _is_missing(cell: Any) -> bool:
     return type(cell).__name__ in ("NAType", "NaTType") or (isinstance(cell, float) and math.isnan(cell))
 
 
-def _named(value: Any) -> list[Any]:
-    """The names in an array's type."""
-    named = (getattr(getattr(value, "dtype", None), "names", None) or (), getattr(value, "data_vars", ()))
-    return [name for names in named for name in names]
+def _unless_same(value: Any, made: Any) -> Any:
+    """What a number has become; itself, if that is no other."""
+    return value if made == value else made
