@@ -43,7 +43,7 @@ impl Value for Object {
         Python::attach(|py| {
             let mut at = self.0.bind(py).clone();
             for selector in path {
-                at = part(&at, selector).map_err(|error| not_found(&at, selector, &error))?;
+                at = found_at(&at, selector).map_err(|error| not_found(&at, selector, &error))?;
             }
             Ok(Self(at.unbind(), self.1.clone()))
         })
@@ -123,13 +123,13 @@ fn wrong(py: Python<'_>, error: &PyErr) -> Wrong {
 }
 
 /// What a value holds there. It never is what `getattr` finds, which leads from any value to all of the process.
-fn part<'py>(at: &Bound<'py, PyAny>, selector: &Selector) -> PyResult<Bound<'py, PyAny>> {
+fn found_at<'py>(at: &Bound<'py, PyAny>, selector: &Selector) -> PyResult<Bound<'py, PyAny>> {
     let py = at.py();
-    let parts = || py.import(intern!(py, "dfm._parts"));
+    let found = || py.import(intern!(py, "dfm._path"));
     match selector {
-        Selector::Attribute(name) => parts()?.call_method1(intern!(py, "attribute"), (at, name)),
-        Selector::Index(index) => parts()?.call_method1(intern!(py, "entry"), (at, index)),
-        Selector::Key(key) => parts()?.call_method1(intern!(py, "entry"), (at, key)),
+        Selector::Attribute(name) => found()?.call_method1(intern!(py, "attribute"), (at, name)),
+        Selector::Index(index) => found()?.call_method1(intern!(py, "entry"), (at, index)),
+        Selector::Key(key) => found()?.call_method1(intern!(py, "entry"), (at, key)),
     }
 }
 

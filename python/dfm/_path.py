@@ -1,4 +1,4 @@
-"""Which part of a value does a path in a pipeline find?
+"""What does a path in a pipeline find in a value?
 
 What the value holds, and nothing else: its fields, elements, entries and columns. What a class computes or inherits,
 its methods above all, is no part of a value: a path comes from a user, and a method's own attributes lead to all that
@@ -81,13 +81,12 @@ def entry(value: Any, key: str | int) -> Any:
         LookupError: there is none.
         TypeError: it has no elements.
     """
-    if not isinstance(value, _INDEXED) and not _is_of_library(value):
-        raise harmless(
-            TypeError("a path finds elements and entries only in sequences, dictionaries, arrays and tables")
-        )
-    if type(value).__name__ == "DataTree" and isinstance(key, str) and ".." in key.split("/"):
+    kind = cast("type[Any]", type(value))
+    if not issubclass(kind, _INDEXED) and not _is_of_library(kind):
+        raise harmless(TypeError("only sequences, dictionaries, arrays and tables have elements and entries"))
+    if kind.__name__ == "DataTree" and isinstance(key, str) and ".." in key.split("/"):
         raise harmless(KeyError("a path leads to no value around the one that it begins at"))
-    if isinstance(value, dict) and key not in value:
+    if issubclass(kind, dict) and key not in value:
         raise harmless(KeyError(key))  # a default would be made of it
     found = value[key]
     if isinstance(found, _NO_PARTS):
@@ -108,7 +107,7 @@ def _held(value: Any, name: str) -> Iterator[Any]:
             yield cast("dict[str, Any]", more)[name]
     if any(issubclass(kind, one) and name in names for one, names in _PLAIN):
         yield getattr(value, name)
-    if _is_of_library(value):
+    if _is_of_library(kind):
         if _has_column(value, name):
             yield value[name]
         elif name in _SIZES and _is_size(size := getattr(value, name, None)):
@@ -119,11 +118,11 @@ def _held(value: Any, name: str) -> Iterator[Any]:
 def _declared(kind: Any) -> frozenset[str]:
     """The fields that a class says itself."""
     names = {name for each in kind.__mro__ for name in _slots(each)}
+    if tuple in kind.__mro__:
+        names.update(getattr(kind, "_fields", ()))
     if dataclasses.is_dataclass(kind):
         names.update(field.name for field in dataclasses.fields(kind))
     names.update(getattr(kind, "__pydantic_fields__", ()))
-    if issubclass(kind, tuple):
-        names.update(getattr(cast("Any", kind), "_fields", ()))
     return frozenset(names)
 
 
@@ -132,8 +131,7 @@ def _slots(kind: type[Any]) -> tuple[str, ...]:
     return (slots,) if isinstance(slots, str) else tuple(slots)
 
 
-def _is_of_library(value: Any) -> bool:
-    kind = cast("type[Any]", type(value))
+def _is_of_library(kind: type[Any]) -> bool:
     return any(each.__module__.partition(".")[0] in _LIBRARIES for each in kind.__mro__)
 
 
