@@ -430,6 +430,17 @@ def test_what_a_null_hides_does_not_travel():
             assert back.equals(value) and b"a row of Ada" not in sent, column.type
 
 
+def test_runs_and_unions_with_nulls_come_back_equal():
+    values = pyarrow.Array.from_buffers(
+        pyarrow.int64(), 2, [pyarrow.py_buffer(b"\x01"), pyarrow.py_buffer(b"\x07" * 16)]
+    )
+    runs = pyarrow.RunEndEncodedArray.from_arrays(pyarrow.array([2, 5], "i4"), values)
+    union = pyarrow.UnionArray.from_sparse(pyarrow.array([0, 0], "i1"), [values])
+    for value in (runs, runs[1:4], union, pyarrow.array([[1], None]), pyarrow.StructArray.from_arrays([union], ["u"])):
+        assert there_and_back(value).equals(value)
+    assert there_and_back(runs).values.buffers()[1].to_pybytes()[8:16] == bytes(8)
+
+
 def test_no_number_is_left_under_a_null():
     kinds = [pyarrow.int16(), pyarrow.uint64(), pyarrow.float16(), pyarrow.float64(), pyarrow.decimal128(9)]
     kinds += [pyarrow.timestamp("us", "UTC"), pyarrow.date32(), pyarrow.time64("ns"), pyarrow.duration("s")]

@@ -274,7 +274,7 @@ class _Counts:
         module = kind.__module__.partition(".")[0]
         if isinstance(value, dict):
             return self._dictionary(cast("dict[Any, Any]", value), depth)
-        if any(issubclass(kind, of) for of in (list, tuple, collections.deque)) and not hasattr(kind, "_fields"):
+        if issubclass(kind, list | tuple | collections.deque) and not hasattr(cast(Any, kind), "_fields"):
             return self._sequence(value, depth)
         if kind.__name__ in TABLES.get(module, ()):
             made = self._table(value, module)

@@ -9,6 +9,8 @@ is.
 
 from typing import Any
 
+from dfm import _values
+
 
 def blanked(data: Any, mask: Any) -> Any:
     """A copy of an array of NumPy's, with nothing in it where it is masked; itself, where it is not."""
@@ -88,11 +90,12 @@ def of_array(array: Any) -> Any:
         storage = of_array(array.storage)
         return array if storage is array.storage else pyarrow.ExtensionArray.from_storage(of, storage)
     if types.is_string_view(of) or types.is_binary_view(of):
-        # Views lie in buffers that have what others look at.
-        return array.cast(pyarrow.large_binary()).cast(of)
+        return _of_views(array)
     if types.is_dictionary(of):
         return _of_dictionary(array)
-    if types.is_nested(of) or types.is_run_end_encoded(of):
+    if types.is_run_end_encoded(of):
+        return _of_runs(array)
+    if types.is_nested(of):
         return _of_nested(array) if _has_nulls(array) else array
     if not array.null_count or types.is_null(of):
         return array
@@ -139,7 +142,29 @@ def _has_nulls(array: Any) -> bool:
         return _has_nulls(array.values)
     if types.is_dictionary(of):
         return bool(array.dictionary.null_count)
-    return types.is_nested(of) or types.is_run_end_encoded(of) or "view" in str(of) or hasattr(of, "storage_type")
+    return not types.is_union(of) and (
+        types.is_nested(of) or types.is_run_end_encoded(of) or "view" in str(of) or hasattr(of, "storage_type")
+    )
+
+
+def _of_views(array: Any) -> Any:
+    """Views look at any part of buffers that have more in them; where they look at so much together that nobody takes
+    it, they stay as they are."""
+    if not len(array):
+        return _made_again(array)
+    held = memoryview(array.buffers()[1]).cast("B")[16 * array.offset : 16 * (array.offset + len(array))]
+    lengths = zip(held.cast("i")[::4], array.is_valid().to_pylist(), strict=True)
+    total = sum(length for length, is_there in lengths if is_there)
+    return array if total > _values.policy.max_value else _made_again(array)
+
+
+def _of_runs(array: Any) -> Any:
+    import pyarrow
+
+    if not _has_nulls(array.values):
+        return array
+    parts = [array.run_ends, of_array(array.values)]
+    return pyarrow.RunEndEncodedArray.from_buffers(array.type, len(array), [None], 0, array.offset, parts)
 
 
 def _of_nested(array: Any) -> Any:
@@ -159,7 +184,8 @@ def _of_nested(array: Any) -> Any:
         starts = pyarrow.concat_arrays([pyarrow.array([0], ends.type), ends])
         kind = pyarrow.ListArray if types.is_list(of) else pyarrow.LargeListArray
         return kind.from_arrays(starts, of_array(array.flatten()), type=of, mask=gone)
-    return _made_again(array)
+    # Nobody makes a union of what its cells are.
+    return array if types.is_union(of) else _made_again(array)
 
 
 def _made_again(array: Any) -> Any:
