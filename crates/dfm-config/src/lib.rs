@@ -43,6 +43,7 @@ mod schema_unchecked;
 mod secrets;
 mod tree;
 mod type_paths;
+mod unquoted;
 mod value;
 mod way;
 mod write;

@@ -11,6 +11,7 @@ use serde_json::{Map, Number, Value};
 
 use crate::not_yaml::not_yaml;
 use crate::scalar::{refuse_tag, scalar};
+use crate::unquoted;
 
 /// A value and where it was written.
 #[derive(Clone, Debug)]
@@ -139,7 +140,8 @@ pub fn to_json_map(entries: &Entries) -> Map<String, Value> {
 
 /// Reads a text that has been given the number `file`: what it says, if it says anything, and what is wrong with it.
 pub fn parse(text: &str, file: u32) -> (Option<Node>, Vec<Diagnostic>) {
-    let mut builder = Builder { offsets: Offsets::new(text), file, ..Builder::default() };
+    let unquoted = unquoted::find(text, file);
+    let mut builder = Builder { offsets: Offsets::new(text), file, unquoted, ..Builder::default() };
     for event in Parser::new_from_str(text) {
         let fault = match event {
             Ok((event, span)) => {
@@ -153,6 +155,7 @@ pub fn parse(text: &str, file: u32) -> (Option<Node>, Vec<Diagnostic>) {
             break;
         }
     }
+    builder.faults.extend(builder.unquoted.into_iter().map(|span| unquoted::fault(span, text)));
     (builder.root.map(Rc::unwrap_or_clone), builder.faults)
 }
 
@@ -196,6 +199,8 @@ struct Builder<'t> {
     documents: usize,
     root: Option<Rc<Node>>,
     faults: Vec<Diagnostic>,
+    /// What looks like a reference that is a comment, unless it turns out to be in a text.
+    unquoted: Vec<Span>,
 }
 
 /// A list or dictionary whose end has not been seen.
@@ -229,6 +234,7 @@ impl Builder<'_> {
                 }
             }
             Event::Scalar(text, style, anchor, tag) => {
+                self.unquoted.retain(|one| one.start < span.start || span.end <= one.start);
                 if self.awaits_key() {
                     self.remember(anchor, &Rc::new(Node::new(span, Data::Text(text.to_string()))));
                     self.begin_entry(text.into_owned(), span);

@@ -276,6 +276,12 @@ pub static CODES: &[Code] = &[
         "Write `string`, `number`, `integer`, `boolean`, `object`, `array` or `null`, or the path of a class.",
     ),
     code(
+        "config-unquoted-reference",
+        "A reference to an operation is not in quotes, so that YAML takes its line for a comment.",
+        "`#/operations/records.Sum: {adapter: sales.lib.Sum}`",
+        "Write it in quotes: `\"#/operations/records.Sum\": …`.",
+    ),
+    code(
         "config-unreachable-url",
         "A URL that a `$ref` leads to cannot be read.",
         "`$ref: \"https://example.org/x.yaml#/a\"` without a network",
