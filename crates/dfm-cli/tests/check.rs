@@ -130,3 +130,21 @@ fn what_would_let_code_travel_is_warned_about() {
     }
     assert!(!ran.stderr.contains("application `admin@examplefed.com`"), "{}", ran.all());
 }
+
+#[test]
+fn an_operation_that_no_site_offers_is_warned_about() {
+    let operation = "operations:\n  users.Count: {returns: integer}\n  users.List: {}";
+    let world = greeting(("operations:", operation), ("", ""));
+    let text = world.read("fed/f.dfm.yaml");
+    let bound = "    interface:\n      \"#/operations/users.List\": {adapter: examplefed.lib.List}\n";
+    world.write("fed/f.dfm.yaml", &text.replacen("    interface:\n", bound, 1));
+    insta::assert_snapshot!("not_offered", world.dfm(".", "fed check fed").all());
+    // Whoever runs or generates something is not told each time, nor who has not come to the sites yet.
+    let ran = world.dfm(".", "fed gen code fed");
+    assert!(ran.exit == 0 && !ran.stderr.contains("not-offered"), "{}", ran.all());
+    world.write(
+        "new.dfm.yaml",
+        "dfm: 1.0.0\ninfo: {api-version: 1.0.0, code-package: new}\noperations: {a.B: {}}\nsites: {s: {}}\n",
+    );
+    assert!(world.dfm(".", "fed check new.dfm.yaml").stderr.contains("nothing is wrong"));
+}

@@ -70,6 +70,12 @@ pub static CODES: &[Code] = &[
         "Name a file that exists and ends in `.dfm.yaml`, or one of the federations of `dfm fed config list-all`.",
     ),
     code(
+        "check-not-offered",
+        "An operation is declared, and no site offers it.",
+        "`operations: {records.Sum: …}` without `\"#/operations/records.Sum\"` in an `interface`",
+        "Bind it at a site or a provider, or take it out.",
+    ),
+    code(
         "check-python",
         "Python cannot be asked about the adapters.",
         "the Python beside `dfm` ends before it answers",

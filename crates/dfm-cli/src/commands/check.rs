@@ -1,7 +1,9 @@
 //! How does `dfm fed check` show everything that is wrong with a federation?
 
+use std::collections::HashSet;
+
 use dfm_config::registry::{Paths, Registry};
-use dfm_config::{check_project, check_project_alone};
+use dfm_config::{Federation, check_project, check_project_alone};
 use dfm_diag::{Diagnostic, Report, Severity, Span};
 use serde_json::{Value, json};
 
@@ -26,6 +28,7 @@ pub fn run(context: &Context, args: &Check) -> Result<(), Failure> {
             let sources = &mut loaded.report.sources;
             let shared = registry.map(|registry| shared(context, &registry, &name, &loaded.federation, sources));
             loaded.report.diagnostics.extend(shared.into_iter().flatten());
+            loaded.report.diagnostics.extend(unoffered(&loaded.federation));
             if args.adapters {
                 let faults = adapters::check(context, &loaded.federation, &paths.dir, args.import_timeout)?;
                 loaded.report.diagnostics.extend(faults);
@@ -56,6 +59,25 @@ pub fn run(context: &Context, args: &Check) -> Result<(), Failure> {
         }
     }
     if errors == 0 { Ok(()) } else { Err(Failure::wrong(Report::default())) }
+}
+
+/// Operations that a pipeline can ask for and no site does. Where no site offers anything, sites are still to be written.
+fn unoffered(federation: &Federation) -> Vec<Diagnostic> {
+    let interfaces = federation.sites.values().flat_map(|site| {
+        let provided = site.providers.values().map(|provider| &provider.interface);
+        std::iter::once(&site.interface).chain(provided)
+    });
+    let offered: HashSet<&String> = interfaces.flat_map(|interface| interface.keys()).collect();
+    let missing = federation.operations.iter().filter(|(name, _)| !offered.is_empty() && !offered.contains(name));
+    missing
+        .map(|(name, operation)| {
+            Diagnostic::warning("check-not-offered", format!("no site offers the operation `{name}`"))
+                .at(operation.span, "no `interface` binds it, so that no pipeline can use it")
+                .help(format!(
+                    "bind it in the `interface` of a site or a provider, as \"#/operations/{name}\", or take it out"
+                ))
+        })
+        .collect()
 }
 
 /// A federation with the registry that it is in, or a configuration file that need not be in one.
