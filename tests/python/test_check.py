@@ -23,23 +23,28 @@ sites:
     interface:
       "#/operations/work.Do":
 """
+OPTIONAL = OPERATION.replace("b: {type: integer}}", "b: {type: integer}, c: {type: integer, default: null}}").replace(
+    "[a, b]", "[a]"
+)
 CONSTANT = "{a: a, b: b, c: {const: x}}"
 GOOD = "class Good:\n    def __init__(self, site, provider, size=1): ...\n    async def body(self, a, b): ...\n"
 
 
-def check(command: Path, folder: Path, binding: str, module: str, *options: str) -> list[dict[str, Any]]:
+def check(
+    command: Path, folder: Path, binding: str, module: str, *options: str, before: str = OPERATION
+) -> list[dict[str, Any]]:
     """The problems of a federation whose adapter is bound and written like this, each with its line of the file."""
     package = folder / "fed"
     package.mkdir(exist_ok=True)
     (package / "adapters.py").write_text(module)
     indented = "".join(f"        {line}\n" for line in binding.splitlines())
-    (package / "f.dfm.yaml").write_text(OPERATION + indented)
+    (package / "f.dfm.yaml").write_text(before + indented)
     words = [command, "--json", "fed", "check", "fed/f.dfm.yaml", "--adapters", *options]
     ran = subprocess.run(words, cwd=folder, capture_output=True, text=True)
     assert ran.stderr == "", ran.stderr
     document = json.loads(ran.stdout)
     assert ran.returncode == (2 if document["errors"] else 0)
-    lines = (OPERATION + indented).splitlines()
+    lines = (before + indented).splitlines()
     for problem in document["problems"]:
         at = problem["at"]
         problem["token"] = lines[at["line"] - 1][at["column"] - 1 :]
@@ -103,6 +108,29 @@ def test_a_body_is_held_against_its_binding(
     assert problem["code"] == f"adapter-{code}" and words in problem["message"], problem
     assert problem["token"].startswith(token) and problem["help"], problem
     assert problem["severity"] == ("warning" if code in ("is-async", "annotation") else "error")
+
+
+@pytest.mark.parametrize(
+    "body, args, told",
+    [
+        ("async def body(self, a, b, c): ...", "from-operation", True),
+        ("async def body(self, a, *, x, c): ...", "{a: a, x: b, c: c}", True),
+        ("async def body(self, a, b=None, c=1): ...", "from-operation", False),
+        ("async def body(self, a, b=None, *, c): ...", "from-operation", False),
+        ("async def body(self, **given): ...", "from-operation", False),
+        ("@staticmethod\n    async def body(a, b=3, c=None): ...", "from-operation", False),
+    ],
+)
+def test_what_a_call_may_lack_is_not_needed(command: Path, tmp_path: Path, body: str, args: str, told: bool) -> None:
+    module = f"class A:\n    {body}\n"
+    problems = check(command, tmp_path, f"adapter: fed.adapters.A\nargs: {args}", module, before=OPTIONAL)
+    if not told:
+        assert problems == []
+        return
+    problem = only(problems)
+    assert (problem["code"], problem["severity"]) == ("adapter-optional-argument", "warning")
+    assert "is optional without a default" in problem["message"] and "`default`" in problem["help"], problem
+    assert problem["token"].startswith(("from-operation", "x: b")), problem
 
 
 @pytest.mark.parametrize(

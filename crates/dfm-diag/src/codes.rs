@@ -52,6 +52,12 @@ pub static CODES: &[Code] = &[
         "Correct the path, or mend what the import raises; install missing packages into the environment beside `dfm`.",
     ),
     code(
+        "adapter-optional-argument",
+        "The adapter's `body` needs an argument that a call may lack, as its parameter is optional and has no default.",
+        "`def body(self, city, days)` where `required` names `city` alone and `days` has no `default`",
+        "Name the parameter in `required`, give it a `default`, or give the argument one in `body`.",
+    ),
+    code(
         "adapter-unknown-argument",
         "The binding gives the adapter's `body` an argument that it does not take.",
         "`args: {wordz: {from-param: words}}`",

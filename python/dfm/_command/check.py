@@ -31,6 +31,8 @@ class Task(TypedDict):
     kind: Literal["adapter", "site", "provider", "vault", "type"]
     args: list[str]
     arguments: list[str]
+    optional: list[str]
+    """Of these, what a call may lack."""
     is_async: bool
     types: dict[str, str]
     """JSON types that arguments are delivered as, where that is known."""
@@ -156,6 +158,12 @@ def _body_problems(path: str, adapter: type[Any], body: Callable[..., Any], task
     for name in missing:
         message = f"the body of `{path}` needs the argument `{name}`, which the binding does not give"
         problems.append(_problem("missing-argument", message, f"add it to `args`; it is `{_shown(body)}`"))
+    always = set(task["arguments"]) - set(task["optional"])
+    for name in body_misfits(body, always, _is_method(adapter))[1]:
+        if name in task["optional"]:
+            message = f"the body of `{path}` needs the argument `{name}`, whose parameter is optional without a default"
+            help = f"add it to `required`, write its `default` there, or `{name}=None` here: it is `{_shown(body)}`"
+            problems.append(_problem("optional-argument", message, help, name))
     problems += _annotation_problems(path, body, task)
     kind = kind_of(body)
     waits = kind in ("coroutine", "async generator")

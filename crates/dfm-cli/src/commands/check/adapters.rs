@@ -41,8 +41,19 @@ impl Task<'_> {
         let of = self.binding.map(|(binding, _)| binding);
         let args: Vec<&String> = self.args.into_iter().flat_map(Map::keys).collect();
         let arguments: Vec<&String> = of.map(|of| of.arguments.keys().collect()).unwrap_or_default();
-        json!({"path": self.path, "kind": self.kind, "args": args, "arguments": arguments,
+        json!({"path": self.path, "kind": self.kind, "args": args, "arguments": arguments, "optional": self.optional(),
             "is_async": of.is_none_or(|of| of.is_async), "types": self.types()})
+    }
+
+    /// The arguments that a call may lack: a parameter's that nobody has to give, and that has no default.
+    fn optional(&self) -> Vec<&String> {
+        let Some((binding, Some(operation))) = self.binding else { return vec![] };
+        let may_lack = |source: &ArgumentSource| {
+            let ArgumentSource::Param(param) = source else { return false };
+            operation.parameters.get(param).is_some_and(|of| !of.required && of.default.is_none())
+        };
+        let arguments = binding.arguments.iter().filter(|(_, argument)| may_lack(&argument.source));
+        arguments.map(|(name, _)| name).collect()
     }
 
     /// What JSON type each argument is delivered as, where that is known.
@@ -199,6 +210,7 @@ impl Faults {
             ("no-body", _) => "adapter-without-body",
             ("unknown-argument", _) => "adapter-unknown-argument",
             ("missing-argument", _) => "adapter-missing-argument",
+            ("optional-argument", _) => "adapter-optional-argument",
             ("is-async", _) => "adapter-is-async",
             ("annotation", _) => "adapter-annotation",
             _ => "adapter-constructor",
@@ -214,11 +226,13 @@ impl Faults {
         let argument = problem.argument.as_ref().and_then(|name| task.binding?.0.arguments.get(name));
         let (span, label) = match argument {
             Some(argument) if code == "adapter-annotation" => (argument.span, ""),
+            Some(argument) if code == "adapter-optional-argument" => (argument.span, "not in every call"),
             Some(argument) => (argument.span, "not an argument of `body`"),
             None => (task.span, ""),
         };
-        // It works all the same: how a body runs is seen from the body, and an annotation binds nobody.
-        let binds = !["adapter-is-async", "adapter-annotation"].contains(&code);
+        // It works all the same: how a body runs is seen from the body, an annotation binds nobody, and pipelines may
+        // well give what they need not.
+        let binds = !["adapter-is-async", "adapter-annotation", "adapter-optional-argument"].contains(&code);
         let new = if binds { Diagnostic::error } else { Diagnostic::warning };
         self.0.push(new(code, problem.message.clone()).at(span, label).help(problem.help.clone()));
     }
