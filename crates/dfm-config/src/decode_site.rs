@@ -15,6 +15,9 @@ use crate::names::{invalid_name, is_name};
 use crate::tree::{Data, Entry, Node};
 use crate::{Class, Operation, Provider, SendCost, Site, Vault};
 
+/// The adapter of operations that an OpenAPI description describes.
+const HTTP: &str = "dfm.http.Call";
+
 /// Decodes `sites`; `deployed` says whether Kubernetes is to run them.
 pub fn sites(
     fields: &Fields<'_>,
@@ -80,11 +83,33 @@ fn provider(name: &str, entry: &Entry, scope: &Scope<'_>, faults: &mut Faults) -
         );
     }
     let fields = Fields::of(&PROVIDER, &entry.value, entry.key, faults)?;
-    Some(Provider {
+    let provider = Provider {
         info: fields.free("info", faults),
         implementation: fields.get("impl").and_then(|entry| class(entry, "impl", faults)),
         interface: interface(&fields, scope, faults),
-    })
+    };
+    if provider.interface.values().any(|binding| binding.adapter.path.value == HTTP) {
+        let info = fields.get("info");
+        let address = info.and_then(|entry| entry.value.map()?.get("address"));
+        check_address(name, address, info.map_or(entry.key, |info| info.key), faults);
+    }
+    Some(provider)
+}
+
+/// Complains about a provider of HTTP operations that does not say where these are.
+fn check_address(name: &str, address: Option<&Entry>, owner: Span, faults: &mut Faults) {
+    let text = address.and_then(|entry| entry.value.text()).unwrap_or_default();
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or_default();
+    let host = rest.split('/').next().unwrap_or_default();
+    if !host.is_empty() && !host.contains('@') && !rest.contains(|c: char| c.is_whitespace() || "?#".contains(c)) {
+        return;
+    }
+    let message = format!("the provider `{name}` does not say where the interface of its HTTP operations is");
+    faults.push(
+        Diagnostic::error("config-no-address", message)
+            .at(address.map_or(owner, |entry| entry.value.span), "expected `http://…` or `https://…`")
+            .help("write `address: \"https://host.example/v1\"` in its `info`: where the description's paths begin"),
+    );
 }
 
 /// A dotted path of a class, or `{path, args}`.

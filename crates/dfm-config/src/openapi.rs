@@ -8,6 +8,7 @@ use std::path::Path;
 use dfm_diag::{Diagnostic, Report, Sources, Span, nearest};
 use indexmap::IndexSet;
 
+use crate::decode_schema;
 use crate::fields::{Faults, listed};
 use crate::names::{self, is_identifier, is_name};
 use crate::tree::{self, Data, Node};
@@ -61,6 +62,8 @@ pub struct Call {
     pub path: String,
     /// What it takes.
     pub parameters: Vec<Taken>,
+    /// The JSON pointer of its answers' schema in the description, where they have one that can be said of a result.
+    pub returns: Option<String>,
     /// Whether an answer's `Link` header leads to the next page.
     pub pages: bool,
 }
@@ -221,7 +224,7 @@ impl<'n> Reader<'n, '_> {
             self.faults.push(
                 Diagnostic::warning("openapi-no-address", "the description does not say where the interface is")
                     .at(span, "expected `servers: [{url: https://…}]`")
-                    .help("write it at the provider, as `address` of its `info`"),
+                    .help("what is written there is empty: write it at the provider, as `address` of its `info`"),
             );
         }
         let (mut all, mut schemes) = (Vec::new(), IndexSet::new());
@@ -263,20 +266,19 @@ impl<'n> Reader<'n, '_> {
         Some(described)
     }
 
-    /// Where its paths begin: the first server's address, with the defaults of its variables.
+    /// Where its paths begin: the first server's address, with the defaults of its variables. Without one it is `/`, and
+    /// what is relative begins where the description was read.
     fn address(&self, root: &Place<'n>) -> Option<String> {
-        let server = root.get("servers")?.items().into_iter().next()?;
-        let mut address = server.text("url")?.to_owned();
-        for (name, variable) in server.get("variables").map(|all| all.entries()).unwrap_or_default() {
+        let server = root.get("servers").and_then(|servers| servers.items().into_iter().next());
+        let mut address = server.as_ref().and_then(|server| server.text("url")).unwrap_or("/").to_owned();
+        let variables = server.as_ref().and_then(|server| server.get("variables"));
+        for (name, variable) in variables.map(|all| all.entries()).unwrap_or_default() {
             address = address.replace(&format!("{{{name}}}"), variable.text("default").unwrap_or_default());
         }
-        let address = address.trim_end_matches('/').to_owned();
-        if address.starts_with("http://") || address.starts_with("https://") {
-            return Some(address);
-        }
-        let (scheme, rest) = self.request.url?.split_once("://")?;
-        let host = rest.split('/').next()?;
-        address.starts_with('/').then(|| format!("{scheme}://{host}{address}"))
+        let absolute = |address: &str| address.starts_with("http://") || address.starts_with("https://");
+        let address = if absolute(&address) { address } else { relative_to(self.request.url?, &address)? };
+        let address = address.trim_end_matches('/');
+        address.split_once("://").filter(|(_, host)| !host.is_empty()).map(|_| address.to_owned())
     }
 
     fn call(
@@ -339,9 +341,10 @@ impl<'n> Reader<'n, '_> {
         let text = operation.text("summary").or_else(|| operation.text("description"));
         let name = self.names.unused(&class_name(id));
         let pages = self.pages(operation)?;
+        let returns = self.returns(operation);
         let method = method.to_uppercase();
         let name = format!("{}.{name}", self.request.namespace);
-        Ok(Call { name, description: one_line(text), method, path: path.to_owned(), parameters, pages })
+        Ok(Call { name, description: one_line(text), method, path: path.to_owned(), parameters, returns, pages })
     }
 
     /// Whether one of a form's parts is a file.
@@ -369,6 +372,62 @@ impl<'n> Reader<'n, '_> {
         };
         let headers = self.resolved(answer)?.get("headers").map(|headers| headers.entries()).unwrap_or_default();
         Ok(headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("link")))
+    }
+
+    /// The schema of its good answers, if all of them are JSON of one schema that can be said of a result.
+    fn returns(&mut self, operation: &Place<'n>) -> Option<String> {
+        let answers = operation.get("responses")?.entries();
+        let mut schemas = Vec::new();
+        for (_, answer) in answers.into_iter().filter(|(status, _)| status.starts_with('2')) {
+            let kinds = self.resolved(answer).ok()?.get("content")?.entries();
+            let json =
+                |(kind, _): &(&str, Place<'n>)| bare(kind) == "application/json" || bare(kind).ends_with("+json");
+            if !kinds.iter().all(json) {
+                return None;
+            }
+            for (_, kind) in kinds {
+                schemas.push(kind.get("schema")?);
+            }
+        }
+        let first = schemas.first()?;
+        let same = |other: &Place<'n>| other.node.to_json() == first.node.to_json();
+        (schemas.iter().all(same) && self.can_be_said(first)).then(|| first.way.clone())
+    }
+
+    /// Whether a schema, with all that it refers to, is one that a configuration may have and that says something.
+    fn can_be_said(&self, schema: &Place<'n>) -> bool {
+        let (mut waiting, mut seen, mut faults) = (vec![("", schema.node)], HashSet::new(), Vec::new());
+        while let Some((pointer, node)) = waiting.pop() {
+            let is_named = pointer.starts_with("/components/schemas/");
+            decode_schema::check(node, "a schema", &mut faults);
+            if node.map().is_none_or(|entries| entries.is_empty()) || faults.iter().any(Diagnostic::is_error) {
+                return false;
+            }
+            let mut inside = vec![node];
+            while let Some(node) = inside.pop() {
+                match &node.data {
+                    Data::List(items) => inside.extend(items.iter().map(|item| &**item)),
+                    Data::Map(entries) => {
+                        // What several keys say together is brought together in schemas that have a name alone.
+                        if !is_named && ["allOf", "nullable"].iter().any(|key| entries.contains_key(*key)) {
+                            return false;
+                        }
+                        inside.extend(entries.values().map(|entry| &*entry.value));
+                        let Some(reference) = entries.get("$ref").and_then(|entry| entry.value.text()) else {
+                            continue;
+                        };
+                        let pointer = reference.strip_prefix('#');
+                        let Some((pointer, place)) = pointer.and_then(|pointer| Some((pointer, self.at(pointer)?)))
+                        else {
+                            return false;
+                        };
+                        waiting.extend(seen.insert(pointer).then_some((pointer, place.node)));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        true
     }
 
     /// Adds the names of the schemes that an operation asks for.
@@ -410,10 +469,10 @@ impl<'n> Reader<'n, '_> {
         secrets
     }
 
-    /// The named schemas that parameters lead to, each once.
+    /// The named schemas that parameters and results lead to, each once.
     fn schemas(&mut self, calls: &[Call]) -> Vec<(String, String)> {
-        let pointers: HashSet<&String> =
-            calls.iter().flat_map(|call| &call.parameters).filter_map(|one| one.schema.as_ref()).collect();
+        let taken = calls.iter().flat_map(|call| &call.parameters).filter_map(|one| one.schema.as_ref());
+        let pointers: HashSet<&String> = taken.chain(calls.iter().filter_map(|call| call.returns.as_ref())).collect();
         let mut waiting: Vec<&'n Node> = pointers.into_iter().filter_map(|one| Some(self.at(one)?.node)).collect();
         let (mut seen, mut names, mut found) = (HashSet::new(), Names::default(), Vec::new());
         while let Some(node) = waiting.pop() {
@@ -508,10 +567,34 @@ fn parameter(one: &Place<'_>) -> Result<Taken, Unfit> {
     })
 }
 
+/// A media type without its parameters.
+fn bare(kind: &str) -> String {
+    kind.split(';').next().unwrap_or_default().trim().to_lowercase()
+}
+
+/// What a relative reference of a document that was read from this URL leads to.
+fn relative_to(url: &str, reference: &str) -> Option<String> {
+    let (scheme, rest) = url.split(['?', '#']).next()?.split_once("://")?;
+    if let Some(other) = reference.strip_prefix("//") {
+        return Some(format!("{scheme}://{other}"));
+    }
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let begin = if reference.starts_with('/') { "" } else { folder };
+    let mut steps: Vec<&str> = Vec::new();
+    for step in begin.split('/').chain(reference.split('/')) {
+        match step {
+            "" | "." => {}
+            ".." => _ = steps.pop(),
+            step => steps.push(step),
+        }
+    }
+    Some(format!("{scheme}://{host}/{}", steps.join("/")))
+}
+
 /// A request's body, in the kind that can be sent best.
 fn body_of(body: &Place<'_>) -> Result<Taken, Unfit> {
     let kinds = body.get("content").map(|kinds| kinds.entries()).unwrap_or_default();
-    let bare = |kind: &str| kind.split(';').next().unwrap_or_default().trim().to_lowercase();
     let rank = |kind: &str| match bare(kind) {
         kind if kind.ends_with("+json") => Some(0),
         kind => BODIES.iter().position(|known| *known == kind),
@@ -582,5 +665,25 @@ impl Names {
                 return free;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::relative_to;
+
+    #[test]
+    fn a_server_without_a_host_is_where_its_description_is() {
+        for (url, reference, address) in [
+            ("http://localhost:8766/openapi.json", "/", "http://localhost:8766/"),
+            ("https://pets.example/a/b/openapi.json?raw=1", "v1", "https://pets.example/a/b/v1"),
+            ("https://pets.example/a/b/openapi.json", "../v1/", "https://pets.example/a/v1"),
+            ("https://pets.example/a/openapi.json", "./", "https://pets.example/a"),
+            ("https://pets.example", "/v1", "https://pets.example/v1"),
+            ("https://pets.example/x", "//other.example/v1", "https://other.example/v1"),
+        ] {
+            assert_eq!(relative_to(url, reference).as_deref(), Some(address), "{url} {reference}");
+        }
+        assert_eq!(relative_to("pets.yaml", "/"), None);
     }
 }

@@ -46,7 +46,10 @@ pub fn imported(described: &Described, description: &str) -> String {
         if !required.is_empty() {
             line(&mut text, &format!("    required: [{}]", required.join(", ")));
         }
-        text += "    returns: object\n";
+        match &call.returns {
+            Some(pointer) => line(&mut text, &format!("    returns: {{$ref: {}}}", refer(pointer))),
+            None => text += "    returns: object\n",
+        }
     }
     text += "interface:\n";
     for call in &described.operations {
@@ -78,7 +81,11 @@ fn provider(described: &Described, namespace: &str, file: &str) -> Vec<String> {
     if !described.title.is_empty() {
         lines.push(format!("    description: {}", quoted(&described.title)));
     }
-    lines.push(format!("    address: {}", quoted(described.address.as_deref().unwrap_or("https://"))));
+    if described.address.is_none() {
+        // A check refuses what is empty, so that nobody forgets it.
+        lines.push("    # Write here where the paths begin, such as https://host.example/v1".to_owned());
+    }
+    lines.push(format!("    address: {}", quoted(described.address.as_deref().unwrap_or_default())));
     if !described.secrets.is_empty() {
         lines.push("    secrets:".to_owned());
     }

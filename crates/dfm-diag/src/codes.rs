@@ -202,6 +202,12 @@ pub static CODES: &[Code] = &[
         "Give one of them another name.",
     ),
     code(
+        "config-no-address",
+        "A provider of HTTP operations does not say where their interface is, or in a form that no request can use.",
+        "`info: {address: \"\"}` at a provider whose adapters are `dfm.http.Call`",
+        "Write the address that the description's paths begin with, such as `https://pets.example/v1`.",
+    ),
+    code(
         "config-not-checked",
         "A keyword of a schema is kept but not checked when values arrive.",
         "`if: {…}` in a schema of objects",
@@ -610,7 +616,7 @@ pub static CODES: &[Code] = &[
         "openapi-no-address",
         "The description does not say where the interface is.",
         "no `servers`",
-        "Write it at the provider, as `address` of its `info`.",
+        "Write it at the provider, as `address` of its `info`; until then that is empty, which `dfm fed check` refuses.",
     ),
     code(
         "openapi-no-operations",

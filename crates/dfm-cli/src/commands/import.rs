@@ -59,7 +59,7 @@ pub fn run(context: &Context, args: &ImportOpenApi) -> Result<(), Failure> {
     let text = sources.text(file).to_owned();
     let namespace = match &args.name {
         Some(name) => name.clone(),
-        None => namespace(source),
+        None => namespace(source, &context.here),
     };
     check_namespace(&namespace)?;
     let request = OpenApi { namespace: &namespace, only: &args.operation, url: url.then_some(source) };
@@ -125,7 +125,8 @@ pub fn run(context: &Context, args: &ImportOpenApi) -> Result<(), Failure> {
             false => format!("{what} would be imported as `{namespace}`; `--write` writes this"),
         });
     }
-    if args.write && left.is_empty() {
+    // One without an address is not yet complete, as has been said.
+    if args.write && left.is_empty() && described.address.is_some() {
         let loaded = load(context, &name, &paths).map_err(Failure::wrong)?;
         if !context.output.json {
             context.output.problems(&loaded.report);
@@ -153,23 +154,33 @@ fn chosen(context: &Context, name: Option<&str>) -> Result<(String, dfm_config::
 }
 
 /// A name for the operations: that of their description's file or, where it says no more than what such a file is, that of
-/// the folder or host that has it.
-fn namespace(source: &str) -> String {
+/// the folder that has it. At a URL, folders that say no more either are passed over too, and the host comes last.
+fn namespace(source: &str, here: &Path) -> String {
     let path = source.split(['?', '#']).next().unwrap_or_default();
     let (host, path) = match path.split_once("://") {
-        Some((_, rest)) => rest.split_once('/').unwrap_or((rest, "")),
-        None => ("", path),
+        Some((_, rest)) => {
+            let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+            let host = host.split_once(':').map_or(host, |(host, _)| host);
+            (Some(host), path.to_owned())
+        }
+        None => (None, relative(Path::new("/"), &here.join(source)).to_string_lossy().into_owned()),
     };
-    let file_and_folders = path.rsplit('/').map(|part| part.split('.').next().unwrap_or_default());
     let name = |text: &str| -> String {
-        text.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
+        let text = text.split('.').next().unwrap_or_default().to_lowercase();
+        text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
     };
     let says_more = |name: &String| {
         let is_version =
             name.strip_prefix('v').is_some_and(|rest| rest.chars().all(|c| c.is_ascii_digit() || c == '_'));
-        dfm_config::is_name(name) && !is_version && !["openapi", "swagger", "api", "www"].contains(&name.as_str())
+        !is_version && !["openapi", "swagger", "api", "www"].contains(&name.as_str())
     };
-    file_and_folders.chain(host.split('.')).map(name).find(says_more).unwrap_or_else(|| "openapi".to_owned())
+    let mut parts = path.rsplit('/').map(name);
+    let of_file = parts.next().filter(says_more);
+    let around: Vec<String> = match host {
+        Some(host) => parts.chain(host.split('.').map(name)).filter(says_more).collect(),
+        None => parts.collect(),
+    };
+    of_file.into_iter().chain(around).find(|name| dfm_config::is_name(name)).unwrap_or_else(|| "openapi".to_owned())
 }
 
 fn check_namespace(name: &str) -> Result<(), Failure> {
@@ -187,6 +198,8 @@ fn refused(context: &Context, path: &Path, error: &std::io::Error) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::namespace;
 
     #[test]
@@ -198,9 +211,18 @@ mod tests {
             ("https://api.pets.example/v1/openapi.json?raw=1", "pets"),
             ("https://hub.example/pets/v2_1/swagger.json", "pets"),
             ("http://127.0.0.1:8000/openapi.yaml", "openapi"),
-            ("openapi.yaml", "openapi"),
+            ("https://pets.example/api/openapi.json", "pets"),
+            ("https://pets.example/shop/openapi.json", "shop"),
+            ("http://localhost:8766/openapi.json", "localhost"),
+            ("openapi.yaml", "store"),
+            ("./openapi.json", "store"),
+            ("../swagger.json", "home"),
+            ("../my-api/openapi.json", "my_api"),
+            ("/srv/api/openapi.json", "api"),
+            ("/srv/3d/openapi.json", "srv"),
+            ("/openapi.json", "openapi"),
         ] {
-            assert_eq!(namespace(source), name, "{source}");
+            assert_eq!(namespace(source, Path::new("/home/store")), name, "{source}");
         }
     }
 }
