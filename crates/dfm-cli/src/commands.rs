@@ -232,6 +232,9 @@ fn load_with(context: &Context, name: &str, paths: &Paths, patch: Option<&Path>)
 
 /// That there is no federation of this name.
 pub fn unknown(context: &Context, registry: &Registry, name: &str) -> Diagnostic {
+    if !registry.path.exists() {
+        return no_registry(context);
+    }
     let place = context.shown(&registry.path);
     let diagnostic =
         Diagnostic::error("registry-unknown-federation", format!("`{}` has no federation `{name}`", place.display()));
@@ -243,6 +246,25 @@ pub fn unknown(context: &Context, registry: &Registry, name: &str) -> Diagnostic
         }
         None => format!("it has: {}", names.join(", ")),
     })
+}
+
+/// That no federation is known here, as there is no registry.
+pub fn no_registry(context: &Context) -> Diagnostic {
+    const CODE: &str = "registry-missing";
+    let unasked = |name: &str| std::env::var_os(name).filter(|_| name != "DFM_CONFIG");
+    let own = dfm_config::find_registry(None, &context.here, unasked);
+    let shown = context.shown(&context.registry);
+    if own != context.registry {
+        return Diagnostic::error(CODE, format!("there is no file `{}`", shown.display()))
+            .help("name a `federations.yaml` that is there with `--config` or `DFM_CONFIG`, or leave both out");
+    }
+    let (name, here) = (dfm_config::FILE_NAME, context.here.display());
+    let message =
+        format!("no `{name}` was found in `{here}` or a folder above it, and there is no `{}`", shown.display());
+    Diagnostic::error(CODE, message).help(format!(
+        "run this in the folder of your `{name}` or below it, or name the file with `--config FILE`; \
+         `dfm fed init NAME` begins a federation"
+    ))
 }
 
 /// Which federation was probably meant, and all that there are.

@@ -148,3 +148,14 @@ fn an_operation_that_no_site_offers_is_warned_about() {
     );
     assert!(world.dfm(".", "fed check new.dfm.yaml").stderr.contains("nothing is wrong"));
 }
+
+#[test]
+fn a_folder_that_belongs_to_no_federation_is_told_so() {
+    let world = World::new();
+    insta::assert_snapshot!("no_registry", world.dfm("elsewhere", "fed check sales").all());
+    let asked = world.dfm(".", "--config mine.yaml fed check sales");
+    assert!(asked.exit == 2 && asked.stderr.contains("there is no file `mine.yaml`"), "{}", asked.all());
+    world.write("federations.yaml", "");
+    let empty = world.dfm("elsewhere", "fed check sales");
+    assert!(empty.stderr.contains("`[ROOT]/federations.yaml` has no federation `sales`"), "{}", empty.all());
+}

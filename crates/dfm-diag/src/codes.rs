@@ -1069,6 +1069,12 @@ pub static CODES: &[Code] = &[
         "Name one with `--config-path`.",
     ),
     code(
+        "registry-missing",
+        "There is no `federations.yaml`, so no federation is known.",
+        "`dfm fed check shop` in a folder that belongs to no federation",
+        "Run it where your `federations.yaml` is or below, or name the file with `--config`.",
+    ),
+    code(
         "registry-missing-file",
         "A path that was registered does not exist yet.",
         "`--config-path later.dfm.yaml`",

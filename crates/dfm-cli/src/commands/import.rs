@@ -11,7 +11,7 @@ use serde_json::json;
 use similar::TextDiff;
 
 use super::migrate::unused;
-use super::{Context, Failure, load, unknown};
+use super::{Context, Failure, load, no_registry, unknown};
 use crate::args::ImportOpenApi;
 use crate::fetch;
 use crate::output::{counted, problems};
@@ -142,6 +142,7 @@ fn chosen(context: &Context, name: Option<&str>) -> Result<(String, dfm_config::
     let name = match (name, &names[..]) {
         (Some(name), _) => name,
         (None, [only]) => only,
+        (None, _) if !registry.path.exists() => return Err(Failure::wrong(no_registry(context))),
         (None, _) => {
             let help = format!("add `-f NAME`; there are: {}", names.join(", "));
             return Err(Failure::wrong(
