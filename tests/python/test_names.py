@@ -9,6 +9,7 @@ from importlib import metadata
 import dfm.api
 import dfm.session
 import pytest
+from dfm._command import submit
 from dfm.api import (
     DISCOVERY_PLACE_NAME,
     STATUS_PLACE_NAME,
@@ -223,6 +224,21 @@ def test_sessions_by_name(small, fed):
             assert [one["site"] for one in elsewhere.placements if one["operation"] == "work.Add"] == ["home"]
     with pytest.raises(SessionError, match="cannot be imported"):
         Session("nowhere", "home", target="local")
+
+
+def test_what_to_do_about_code_that_is_not_there_is_said_once(tmp_path, monkeypatch):
+    (tmp_path / "lone").mkdir()
+    (tmp_path / "lone" / "lone.dfm.yaml").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(SessionError, match="no generated package 'lone.fed': generate it with `dfm") as raised:
+        Session("lone", "home", target="local")
+    assert str(raised.value).count("gen code") == 1
+    monkeypatch.setenv("DFM_PACKAGE", "lone")
+    monkeypatch.setenv("DFM_FEDERATION", "lone")
+    (tmp_path / "pipeline.py").write_text("import lone.fed.api.words\n")
+    with pytest.raises(submit.WrongInput) as refused:
+        submit._import(tmp_path / "pipeline.py")
+    assert str(refused.value).count("gen code") == 1
 
 
 def at(ident):

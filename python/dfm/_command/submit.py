@@ -248,7 +248,9 @@ def _help(error: Exception) -> str:
     package, federation = os.environ.get("DFM_PACKAGE"), os.environ.get("DFM_FEDERATION")
     if missing is None or package is None or not (missing == package or f"{missing}.".startswith(f"{package}.fed.")):
         return ""
-    return f"\nthe generated code of '{federation}' has no such part; run `dfm fed gen code {federation}`"
+    remedy = f"`dfm fed gen code {federation}`"
+    # Where there is no generated code at all, the error says so itself.
+    return "" if remedy in str(error) else f"\nthe generated code of '{federation}' has no such part; run {remedy}"
 
 
 def _called(path: Path, name: str, function: Any, arguments: list[str]) -> Any:

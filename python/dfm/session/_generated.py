@@ -60,9 +60,12 @@ def _folder(fed_package: str) -> Path:
         package = importlib.import_module(fed_package)
     except ImportError as error:
         package = fed_package.partition(".")[0]
+        command = f"dfm fed gen code {os.environ.get('DFM_FEDERATION', package)}"
+        if error.name == fed_package:
+            raise SessionError(f"there is no generated package '{fed_package}': generate it with `{command}`") from None
         raise SessionError(
             f"the generated package '{fed_package}' cannot be imported: {error}; generate the code, and run this from "
-            f"a folder where the package is found: dfm fed gen code {os.environ.get('DFM_FEDERATION', package)}"
+            f"a folder where the package is found: {command}"
         ) from None
     return Path(next(iter(package.__path__)))
 
