@@ -600,7 +600,7 @@ BAD_USES: list[tuple[str, int, list[str]]] = [
     ("fed submit small --target local pipeline", 2, ["<PATH>"]),
     ("fed submit small --target local script fine.sh --timeout soon", 2, ["--timeout", "soon"]),
     (
-        "fed submit small --target local script fine.sh --timeout=-1",
+        "fed submit small --target local script fine.sh --timeout -1",
         2,
         ["--timeout takes a number of seconds from 0 on, not -1"],
     ),

@@ -330,7 +330,7 @@ pub struct Check {
     #[arg(long)]
     pub adapters: bool,
     /// Give up on importing a class after so many seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 60.0, requires = "adapters")]
+    #[arg(long, value_name = "SECONDS", default_value_t = 60.0, requires = "adapters", allow_negative_numbers = true)]
     pub import_timeout: f64,
 }
 
@@ -416,7 +416,7 @@ pub enum Poc {
         #[arg(short, long, value_name = "NAME", add = ArgValueCandidates::new(federations))]
         federation: Option<String>,
         /// Give up after so many seconds.
-        #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
+        #[arg(long, value_name = "SECONDS", default_value_t = 60.0, allow_negative_numbers = true)]
         timeout: f64,
     },
     /// End all processes; kits, results and logs stay.
@@ -535,7 +535,7 @@ pub enum Jobs {
         #[arg(long, value_name = "DIR")]
         output: Option<PathBuf>,
         /// Give up after so many seconds.
-        #[arg(long, value_name = "SECONDS", default_value_t = 3600.0)]
+        #[arg(long, value_name = "SECONDS", default_value_t = 3600.0, allow_negative_numbers = true)]
         timeout: f64,
     },
 }
@@ -713,7 +713,7 @@ pub struct Submit {
     #[arg(long, value_name = "SITE", add = ArgValueCandidates::new(sites))]
     pub homesite: Option<String>,
     /// End the job after so many seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 3600.0)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600.0, allow_negative_numbers = true)]
     pub timeout: f64,
     /// Also save the results into this folder.
     #[arg(long, value_name = "DIR")]

@@ -159,3 +159,17 @@ fn a_folder_that_belongs_to_no_federation_is_told_so() {
     let empty = world.dfm("elsewhere", "fed check sales");
     assert!(empty.stderr.contains("`[ROOT]/federations.yaml` has no federation `sales`"), "{}", empty.all());
 }
+
+#[test]
+fn a_time_limit_below_zero_is_refused_in_words_of_its_own() {
+    let world = greeting(("", ""), ("", ""));
+    for (words, told) in [
+        ("fed check fed --adapters --import-timeout -1", "--import-timeout takes a number of seconds above 0, not -1"),
+        ("fed submit fed --timeout -1 script x", "--timeout takes a number of seconds from 0 on, not -1"),
+        ("jobs results fed x --timeout -0.5", "--timeout takes a number of seconds from 0 on, not -0.5"),
+        ("poc wait -f fed --timeout -1", "--timeout takes a number of seconds from 0 on, not -1"),
+    ] {
+        let ran = world.dfm(".", words);
+        assert!(ran.exit == 2 && ran.stderr.contains(told), "{}", ran.all());
+    }
+}

@@ -897,6 +897,12 @@ pub static CODES: &[Code] = &[
         "Read the message; free what it lacks.",
     ),
     code(
+        "poc-timeout",
+        "The time limit is not a number of seconds from 0 on.",
+        "`dfm poc wait --timeout -1`",
+        "Give a number of seconds.",
+    ),
+    code(
         "poc-unknown-site",
         "The federation has no such site.",
         "`dfm poc logs offce`",

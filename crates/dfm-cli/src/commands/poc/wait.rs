@@ -55,6 +55,10 @@ impl State {
 /// # Errors
 /// A site that does not run, or that ends meanwhile; or that the time is up.
 pub fn run(context: &Context, place: &Place, limit: f64) -> Result<(), Failure> {
+    if Duration::try_from_secs_f64(limit).is_err() {
+        let message = format!("--timeout takes a number of seconds from 0 on, not {limit}");
+        return Err(Failure::wrong(Diagnostic::error("poc-timeout", message)));
+    }
     let begin = Instant::now();
     let kits = place.kits();
     let sites: Vec<&Kit> = kits.iter().filter(|kit| kit.kind != Kind::Admin).collect();
