@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::World;
+use common::{World, repository};
 
 /// A world with a folder that was written for another tool.
 fn written_elsewhere() -> World {
@@ -69,4 +69,33 @@ fn a_configuration_names_the_models_that_the_code_beside_it_shares() {
     assert_eq!(world.read("app/a.dfm.yaml"), format!("{changed}\nvalues:\n  packages: [nv_dfm_lib_common]\n"));
     assert_eq!(world.read("app/b.dfm.yaml"), "values:\n  packages: [shapes]\n");
     assert!(world.dfm(".", "migrate app --write").stderr.contains("nothing of `nv-dfm-core`"));
+}
+
+#[test]
+fn what_is_left_is_told_again_and_what_is_required_can_be_installed() {
+    let world = World::new();
+    let left = "from nv_dfm_core.targets.flare import Job\nimport nv_dfm_core.session._session as x\n";
+    world.write("app/main.py", &format!("{left}from nv_dfm_core.exec import (\n    Frame,\n    TokenPackage,\n)\n"));
+    world.write("app/requirements.txt", "nv_dfm_core[flare,test]>=3.1,<4\n");
+    insta::assert_snapshot!("migrate_left", world.dfm(".", "migrate app --write").all());
+    assert!(world.read("app/main.py").starts_with(left));
+    assert_eq!(world.read("app/requirements.txt"), "data-federation-mesh[flare]\n");
+    let again = world.dfm(".", "migrate app");
+    assert!(again.stdout.is_empty(), "{}", again.all());
+    assert!(again.stderr.contains("to change but what is left to you, as above: 3 places"), "{}", again.all());
+}
+
+#[test]
+fn the_extras_that_are_kept_are_those_that_there_are() {
+    let project = repository("pyproject.toml");
+    let extras = project.split("[project.optional-dependencies]\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    let mut names: Vec<&str> = extras.lines().map(|line| line.split(" =").next().unwrap()).collect();
+    names.sort_unstable();
+    let world = World::new();
+    world.write("a.txt", &format!("nv-dfm-core[{}]\n", names.join(",")));
+    let ran = world.dfm(".", "migrate a.txt --write --json");
+    assert_eq!(world.read("a.txt"), format!("data-federation-mesh[{}]\n", names.join(",")));
+    assert!(ran.stdout.contains("\"left\":[]"), "{}", ran.all());
+    world.write("b.txt", "nv-dfm-core[none]\n");
+    assert!(world.dfm(".", "migrate b.txt").stderr.contains(&format!("it has {};", names.join(", "))));
 }

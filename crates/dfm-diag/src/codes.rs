@@ -577,7 +577,7 @@ pub static CODES: &[Code] = &[
     ),
     code(
         "migrate-engine",
-        "A class of another engine is used that dfm does not have.",
+        "Something of another engine is used that dfm does not have.",
         "`from nv_dfm_core.exec import NetRunner`",
         "Adapters and applications need none of it; see the page on moving.",
     ),
@@ -604,6 +604,12 @@ pub static CODES: &[Code] = &[
         "A private part of the other package is used.",
         "`from nv_dfm_core._x import y`",
         "Use what is public; the page on moving has the names.",
+    ),
+    code(
+        "migrate-requirement",
+        "A requirement says of `nv-dfm-core` what does not hold for dfm: an extra, or where it comes from.",
+        "`nv-dfm-core = { git = \"https://pets.example/mesh\" }`",
+        "Take it out, or say it of `data-federation-mesh`.",
     ),
     code("openapi-empty", "The OpenAPI description is empty.", "an empty file", "Name the right file."),
     code(

@@ -11,6 +11,8 @@ use dfm_diag::{Diagnostic, Report, Sources, Span};
 use serde_json::json;
 use similar::TextDiff;
 
+mod module;
+mod requirement;
 mod rewrite;
 
 use self::rewrite::Rewritten;
@@ -50,8 +52,9 @@ pub fn run(context: &Context, args: &Migrate) -> Result<(), Failure> {
     let mut found = Found::default();
     look(context, &root, &mut found).map_err(|error| refused(context, &root, &error))?;
     for (path, text) in std::mem::take(&mut found.configurations) {
-        let after = rewrite::configuration(&text, found.shares);
-        change(&mut found, path, text, after);
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let after = rewrite::configuration(&name, &text, found.shares);
+        take(context, &mut found, path, text, after);
     }
     let mut kept = Vec::new();
     for (path, before, after) in &found.changes {
@@ -90,6 +93,10 @@ pub fn run(context: &Context, args: &Migrate) -> Result<(), Failure> {
     context.output.problems(&report);
     let what = format!("{}, {}", counted(changes.len(), "file"), counted(generated.len(), "generated folder"));
     let rest = match (changes.is_empty() && generated.is_empty(), args.write) {
+        (true, _) if !report.diagnostics.is_empty() => format!(
+            "nothing of `nv-dfm-core` is there to change but what is left to you, as above: {}",
+            counted(report.diagnostics.len(), "place")
+        ),
         (true, _) => "nothing of `nv-dfm-core` is there to change".to_owned(),
         (_, true) => format!("changed {what}; what they were is beside them, as `*{KEPT}`"),
         (_, false) => format!("{what} would change; `--write` changes them, and keeps what they are"),
@@ -129,21 +136,22 @@ fn look(context: &Context, path: &Path, found: &mut Found) -> io::Result<()> {
         return Ok(());
     }
     found.shares |= rewrite::imports_shared(&name, &text);
-    let Rewritten { text: after, left } = rewrite::rewrite(&name, &text);
-    if !left.is_empty() {
-        let file = found.sources.add(context.shown(path).display().to_string(), text.clone());
-        found.left.extend(left.into_iter().map(|one| {
-            let span = Span { file, start: one.start, end: one.end };
-            Diagnostic::warning(one.code, one.message).at(span, "left as it is").help(one.help)
-        }));
-    }
-    change(found, path.to_owned(), text, after);
+    let after = rewrite::rewrite(&name, &text);
+    take(context, found, path.to_owned(), text, after);
     Ok(())
 }
 
-fn change(found: &mut Found, path: PathBuf, text: String, after: String) {
-    if after != text {
-        found.changes.push((path, text, after));
+/// Takes what becomes of a file among what is found.
+fn take(context: &Context, found: &mut Found, path: PathBuf, text: String, after: Rewritten) {
+    if !after.left.is_empty() {
+        let file = found.sources.add(context.shown(&path).display().to_string(), text.clone());
+        found.left.extend(after.left.into_iter().map(|one| {
+            let span = Span { file, start: one.start, end: one.end };
+            Diagnostic::warning(one.code, one.message).at(span, one.label).help(one.help)
+        }));
+    }
+    if after.text != text {
+        found.changes.push((path, text, after.text));
     }
 }
 
@@ -155,7 +163,7 @@ fn is_generated(folder: &Path) -> bool {
 }
 
 fn mentions(path: &Path) -> bool {
-    std::fs::read_to_string(path).is_ok_and(|text| text.contains(rewrite::PACKAGE))
+    std::fs::read_to_string(path).is_ok_and(|text| text.contains(module::PACKAGE))
 }
 
 /// The Python files below a folder.
