@@ -43,6 +43,7 @@ from dfm.exec._leaving import Leaving
 from dfm.exec._noise import Noising
 from dfm.exec._policy import Constraint, Leaves, PerDay, SitePolicy, Suppress, When, read_file
 from dfm.exec._release import Releasing
+from dfm.session import Session
 from dfm.testing import Asker, Federation
 from eventually import until
 from hypothesis import given
@@ -288,6 +289,16 @@ def test_a_broken_policy_is_told_when_it_is_tried(small, tmp_path, text, why):
     for site in ("home", "nowhere"):
         with pytest.raises(SessionError, match=site):
             Federation("small", homesite="home", policies={site: tmp_path / "p.yaml"})
+
+
+def test_a_policy_to_be_tried_that_is_not_there_is_an_error_and_no_policy_that_allows_everything(small, tmp_path):
+    missing = {"east": tmp_path / "nothere.yaml"}
+    with pytest.raises(
+        SessionError, match=r"cannot read the policy \S+nothere.yaml of site 'east': there is no such file"
+    ):
+        Federation("small", homesite="home", policies=missing)
+    with pytest.raises(SessionError, match="cannot read the policy"):
+        Session("small", "home", "local", policies=missing)
 
 
 FITS = [

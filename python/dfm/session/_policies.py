@@ -13,7 +13,7 @@ def tried(files: Mapping[str, str | Path], homesite: str, sites: Collection[str]
     """The policy in each site's file.
 
     Raises:
-        SessionError: there is no such site, it is the application's own, or the policy is broken.
+        SessionError: there is no such site, it is the application's own, or the policy is not there, or broken.
     """
     policies: dict[str, SitePolicy] = {}
     for site, file in files.items():
@@ -23,8 +23,15 @@ def tried(files: Mapping[str, str | Path], homesite: str, sites: Collection[str]
             )
         if site not in sites:
             raise SessionError(f"the federation has no site '{site}' to have a policy; it has: {', '.join(sites)}")
+        path = Path(file).absolute()
+        # A kit without the file has the defaults; who names a file to be tried means that file.
+        if not path.exists():
+            raise SessionError(
+                f"cannot read the policy {path} of site '{site}': there is no such file; relative paths begin in the "
+                f"current folder, {Path.cwd()}"
+            )
         try:
-            policies[site] = read_file(Path(file).absolute())
+            policies[site] = read_file(path)
         except PolicyError as error:
             raise SessionError(f"the policy of site '{site}' is broken:\n{error}") from None
     return policies
