@@ -7,8 +7,9 @@ import time
 import pytest
 from dfm import _native
 from dfm.api import And, Equal, ErrorToken, ForEach, If, LessThan, Not, Pipeline, PlaceParam, Retry, Yield
-from dfm.errors import JobError, PipelineError
+from dfm.errors import JobError, PipelineError, ValuePipelineError
 from dfm.session import JobStatus
+from pydantic import BaseModel
 from written import run, written
 
 pytestmark = pytest.mark.timeout(60)
@@ -44,9 +45,15 @@ def test_a_body_runs_once_for_each_element_and_is_collected(session, fed, sites)
     assert job.get_status() is JobStatus.FINISHED
 
 
+class Point(BaseModel):
+    x: int
+
+
 def sequences():
     numpy = pytest.importorskip("numpy")
     arrow = pytest.importorskip("pyarrow")
+    pandas = pytest.importorskip("pandas")
+    xarray = pytest.importorskip("xarray")
     return {
         "list": ([1, 2], [1, 2]),
         "tuple": ((1, 2), [1, 2]),
@@ -54,21 +61,33 @@ def sequences():
         "array": (numpy.array([1.5, 2.5]), [1.5, 2.5]),
         "dict": ({"a": 1, "b": 2}, [("a", 1), ("b", 2)]),
         "table": (arrow.table({"n": [1, 2], "s": ["x", "y"]}), [{"n": 1, "s": "x"}, {"n": 2, "s": "y"}]),
+        "frame": (pandas.DataFrame({"n": [1, 2], "s": ["x", "y"]}), [{"n": 1, "s": "x"}, {"n": 2, "s": "y"}]),
+        "dataset": (xarray.Dataset({"t": ("x", [1.0]), "u": ("x", [2.0])}), ["t", "u"]),
     }
 
 
-@pytest.mark.parametrize("kind", ["list", "tuple", "empty", "array", "dict", "table"])
-def test_every_kind_of_sequence_has_elements(session, fed, kind):
+@pytest.mark.parametrize("given", ["parameter", "literal", "node"])
+@pytest.mark.parametrize("kind", ["list", "tuple", "empty", "array", "dict", "table", "frame", "dataset"])
+def test_every_kind_of_sequence_has_the_same_elements_however_it_is_given(session, fed, kind, given):
     value, elements = sequences()[kind]
 
     def build():
-        with ForEach(seq=PlaceParam("seq")) as x:
+        place = PlaceParam("seq")
+        with ForEach(
+            seq=place if given == "parameter" else value if given == "literal" else fed.Echo(value=place, site="east")
+        ) as x:
             Yield(value=fed.Echo(value=x, site="east"))
         Yield(value=x.collect(x), place="all")
 
-    job = run(session, build, {"seq": value})
+    job = run(session, build, {} if given == "literal" else {"seq": value})
     assert job.results() == elements
     assert job.results("all") == [elements]
+
+
+def test_what_is_no_sequence_when_it_runs_is_none_when_it_is_written():
+    for value in (1, "text", b"bytes", memoryview(b"bytes"), Retry(times=1), Point(x=1)):
+        with pytest.raises(ValuePipelineError, match="ForEach: seq takes"), Pipeline():
+            ForEach(seq=value)
 
 
 def test_a_table_with_two_columns_of_one_name_has_no_rows(session, fed):

@@ -1,16 +1,17 @@
 """Which parts of a pipeline run more than once, or perhaps not at all?"""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, cast
 
-from pydantic import PrivateAttr
+from pydantic import BaseModel, PrivateAttr, ValidatorFunctionWrapHandler, field_validator
+from pydantic_core import PydanticCustomError
 
 from dfm.api._conditions import Condition, as_condition
 from dfm.api._graph import Graph, current, line_of
 from dfm.api._lines import user_line
 from dfm.api._operation import ResultNode, Statement
-from dfm.api._references import Node, NodeId, PlaceParam, T_co
+from dfm.api._references import Line, Node, NodeId, PlaceParam, T_co
 from dfm.errors import PipelineError
 
 T = TypeVar("T")
@@ -68,11 +69,20 @@ class ForEach(ResultNode, Block, frozen=True):
     """
 
     seq: Node | PlaceParam | list[Any] | tuple[Any, ...] | dict[Any, Any]
-    """The sequence."""
+    """The sequence; a literal table or array is kept as it is, so that its elements are those that a node's are."""
+
+    @field_validator("seq", mode="wrap")
+    @classmethod
+    def _check_sequence(cls, seq: Any, check: ValidatorFunctionWrapHandler) -> Any:
+        if _is_table_or_array(seq):
+            return seq
+        if isinstance(seq, BaseModel | bytearray | memoryview) and not isinstance(seq, Line):
+            raise PydanticCustomError("no_sequence", "no sequence")
+        return check(seq)
 
     def __init__(
         self,
-        seq: Node | PlaceParam | Sequence[Any] | dict[Any, Any],
+        seq: Node | PlaceParam | Iterable[Any],
         *,
         dfm_after: Node | Sequence[Node] | None = None,
         dfm_node_id: NodeId | None = None,
@@ -95,6 +105,17 @@ class ForEach(ResultNode, Block, frozen=True):
                 or the list has an `ErrorToken` in their place.
         """
         return Collected(self, node, errors)
+
+
+def _is_table_or_array(value: object) -> bool:
+    """Whether it is one of another package, and has elements."""
+    if isinstance(value, str | bytes | Node) or not hasattr(type(value), "__array__"):
+        return False
+    try:
+        len(cast(Sequence[object], value))
+    except TypeError:  # an array without dimensions
+        return False
+    return True
 
 
 class Collected(ResultNode[T_co], frozen=True):
