@@ -6,7 +6,22 @@ import time
 
 import pytest
 from dfm import _native
-from dfm.api import And, Equal, ErrorToken, ForEach, If, LessThan, Not, Pipeline, PlaceParam, Retry, Yield
+from dfm.api import (
+    And,
+    EachSite,
+    Equal,
+    ErrorToken,
+    ForEach,
+    If,
+    LessThan,
+    Not,
+    Pipeline,
+    PlaceParam,
+    Repeat,
+    Retry,
+    TryFromCache,
+    Yield,
+)
 from dfm.errors import JobError, PipelineError, ValuePipelineError
 from dfm.session import JobStatus
 from pydantic import BaseModel
@@ -329,6 +344,55 @@ def test_what_the_blocks_forbid_is_refused_with_both_lines(fed):
         first = build.__code__.co_firstlineno
         assert message.startswith(f"{HERE}:{first + used}:"), message
         assert f"{HERE}:{first + made}" in message and words in message, message
+
+
+def test_a_block_without_a_with_is_refused_at_its_own_line(fed):
+    def test():
+        If(cond=fed.Add(a=1) > 1)
+        Yield(value=1)
+
+    def other():
+        with If(cond=fed.Add(a=1) > 1) as test:
+            pass
+        test.otherwise()
+
+    def loop():
+        ForEach(seq=[1])
+
+    def rounds():
+        Repeat(start={"w": 0}, at_most=3)
+
+    def sites():
+        EachSite()
+
+    def cached():
+        TryFromCache(key="k")
+
+    for build, title, line in [
+        (test, "If", 1),
+        (other, "otherwise", 3),
+        (loop, "ForEach", 1),
+        (rounds, "Repeat", 1),
+        (sites, "EachSite", 1),
+        (cached, "TryFromCache", 1),
+    ]:
+        message = refusal(build)
+        assert message.startswith(f"{HERE}:{build.__code__.co_firstlineno + line}: the {title} has no body"), message
+        assert "begin its line with `with`" in message
+
+
+def test_a_branch_may_be_the_other_one_alone_and_a_body_empty(session, fed):
+    def build():
+        test = If(cond=fed.Add(a=1) > 100)
+        with test.otherwise():
+            Yield(value="small")
+        with ForEach(seq=[1]):
+            pass
+
+    assert session.run(Pipeline.model_validate_json(written(build).model_dump_json())) == {"yield": ["small"]}
+    with Pipeline.model_validate_json(written(build).model_dump_json()) as more:
+        Yield(value=2, place="more")
+    assert session.run(more) == {"yield": ["small"], "more": [2]}
 
 
 def test_conditions_lie_side_by_side_where_they_can_and_not_too_deep(session, fed):

@@ -48,6 +48,23 @@ class Block(Statement, frozen=True):
     ) -> None:
         self.dfm_place()[0].open.pop()
 
+    def dfm_has_body(self) -> None:
+        """Notes that its body is there, of a block that is read and not written."""
+        self._written_body = True  # pyright: ignore[reportAttributeAccessIssue]
+
+    def dfm_check_entered(self) -> None:
+        """Refuses a block that no `with` has entered: what was meant for its body stands beside it.
+
+        Raises:
+            PipelineError: that is so.
+        """
+        if not self._written_body:
+            raise PipelineError(
+                f"the {self.dfm_title} has no body, so that nothing depends on it; begin its line with `with`, end it "
+                "with a colon, and indent under it what belongs to it",
+                line_of(self),
+            )
+
     def dfm_check_body(self, line: str) -> None:
         """Refuses a body that lacks what the block is for.
 
@@ -181,6 +198,11 @@ class If(Block, frozen=True):
         self._written(graph, node, line)
 
     __init__.__pydantic_base_init__ = True  # pyright: ignore
+
+    def dfm_check_entered(self) -> None:
+        """As `Block`; one whose other branch alone is written has that."""
+        if self._other is None:
+            super().dfm_check_entered()
 
     def otherwise(self) -> "Otherwise":
         """The other branch, for a `with` block of its own: it runs where the condition does not hold."""

@@ -285,6 +285,7 @@ def read_document(document: dict[str, Any], source: str, discovers: bool = False
                 raise PipelineError(f"the statement is damaged: {error}", line) from None
         for statement in graph.statements.values():
             if isinstance(statement, Block):
+                statement.dfm_has_body()
                 statement.dfm_check_body(graph.lines[statement.dfm_place()[1]])
     finally:
         current.graph = around

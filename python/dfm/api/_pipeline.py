@@ -10,6 +10,7 @@ from typing import Any, Literal, Self, TextIO, cast
 from pydantic import BaseModel, ModelWrapValidatorHandler, PrivateAttr, model_serializer, model_validator
 
 from dfm._html import table, titled
+from dfm.api._blocks import Block
 from dfm.api._document import FORMAT, generated_class, read_document, write_statements
 from dfm.api._elsewhere import BODY, Elsewhere
 from dfm.api._graph import Graph, current, inside
@@ -51,6 +52,10 @@ class Pipeline(BaseModel, frozen=True, extra="forbid", defer_build=True):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         current.graph = None
+        if kind is None:
+            for statement in self._graph.statements.values():
+                if isinstance(statement, Block):
+                    statement.dfm_check_entered()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Pipeline) and self.model_dump() == other.model_dump()
