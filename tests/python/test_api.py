@@ -512,3 +512,22 @@ def test_a_part_that_a_plain_result_cannot_have_is_refused_where_it_is_written()
             title["x"]
         with pytest.raises(PipelineError, match=r"is a dictionary, whose parts have keys: write \['mean'\]"):
             described.fieldref("mean")
+
+
+def test_what_is_not_there_yet_is_put_into_no_text() -> None:
+    with Pipeline():
+        count, found = Count(), Find()
+        with ForEach(seq=[1]) as x:
+            for write in (
+                lambda: f"total {count}",
+                lambda: f"{count:>5}",
+                lambda: f"{found.fieldref('north')}",
+                lambda: f"{PlaceParam('year')}",
+                lambda: f"{count == 3}",
+                lambda: f"{x}",
+            ):
+                with pytest.raises(PipelineError, match="cannot be put into a text; have an operation make") as caught:
+                    write()
+                assert str(caught.value).startswith(f"{HERE}:")
+        # To look at one is no use of its value.
+        assert f"{count!r}" == str(count) and "math.Count" in str(count)

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Never, cast
 
 from dfm.api._lines import user_line
-from dfm.api._references import Instance, Node, PlaceParam
+from dfm.api._references import Node, PlaceParam, Unmade
 from dfm.errors import PipelineError, ValuePipelineError
 
 _DEEPEST = 30
 """Conditions may lie so deep in each other; those that `&`, or `|`, strings together lie side by side."""
 
 
-class Condition(Instance):
+class Condition(Unmade):
     """Something that holds or does not, once the values are there."""
 
     __slots__ = ()

@@ -45,7 +45,21 @@ class Instance:
         return handler(source) if issubclass(cls, BaseModel) else core_schema.is_instance_schema(cls)
 
 
-class Line(Instance):
+class Unmade(Instance):
+    """What stands for a value that is not there while the pipeline is being written."""
+
+    __slots__ = ()
+
+    def __format__(self, spec: str) -> str:
+        raise PipelineError(
+            f"the value of {self!r} is not there while the pipeline is being written, so it cannot be put into a text; "
+            "have an operation make the text, or yield the value and make the text of the result "
+            "(to look at the node itself: {…!r})",
+            user_line(),
+        )
+
+
+class Line(Unmade):
     """What a line of a pipeline makes: a value that others can use only where it is a `Node`, too."""
 
     __slots__ = ()
@@ -54,7 +68,7 @@ class Line(Instance):
 T_co = TypeVar("T_co", covariant=True, default=Any)
 
 
-class Node(Instance, Generic[T_co]):
+class Node(Unmade, Generic[T_co]):
     """The result of an operation, or a part of it: what an operation itself and a `NodeRef` have in common.
 
     A `Node[int]` becomes an integer when it runs; of a `Node` alone nothing is known.
@@ -173,7 +187,7 @@ class Part(Generic[T_co]):
 
 
 @dataclass(frozen=True, slots=True)
-class PlaceParam(Instance):
+class PlaceParam(Unmade):
     """A value that is given when the pipeline is executed, under this place's name."""
 
     place: str
