@@ -1,6 +1,7 @@
 """Does `dfm.testing` run a whole federation in a test's own process, as a real target would?"""
 # pyright: basic, reportMissingImports=false
 
+import json
 import os
 import threading
 from pathlib import Path
@@ -46,6 +47,37 @@ def test_errors_come_as_on_every_target(federation, fed):
         Yield(value=fed.Add(a=fed.Fail(value=7, site="east"), site="west"))
     with pytest.raises(JobError, match=r"no luck with 7"):
         federation.session.run(pipeline)
+
+
+def test_a_pipeline_without_a_yield_is_told_once_with_its_line(small, fed, caplog):
+    with Federation("small", homesite="home") as federation:
+        session = federation.session
+        with Pipeline(name="sales") as forgotten:
+            fed.Add(a=1, site="east")
+        for _ in range(2):
+            assert session.run(forgotten) == {}
+        (told,) = [record.getMessage() for record in caplog.records if "Yield" in record.getMessage()]
+        line = test_a_pipeline_without_a_yield_is_told_once_with_its_line.__code__.co_firstlineno + 3
+        assert told.startswith(f"{__file__}:{line}: the pipeline 'sales' has no Yield, so that its job gives")
+
+        with Pipeline() as kept, TryFromCache(key=1, site="east") as cached:
+            cached.cache(fed.Add(a=1, site="east"))
+        with Pipeline(mode="discovery") as asked:
+            fed.Add(a=Advise(), site="east")
+        caplog.clear()
+        session.run(kept)
+        session.prepare(asked)
+        assert caplog.records == []
+
+
+def test_a_pipeline_of_an_operation_that_declares_no_result_needs_no_yield(federation, fed):
+    session = federation.session
+    info = json.loads(session._fed_info)
+    info["operations"]["work.Add"]["returns"] = None
+    session._fed_info = json.dumps(info)
+    with Pipeline() as pipeline:
+        fed.Add(a=1, site="east")
+    assert session.prepare(pipeline).warnings == []
 
 
 def test_adapters_can_be_faked_at_some_sites(small, fed):

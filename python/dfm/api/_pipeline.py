@@ -10,12 +10,12 @@ from typing import Any, Literal, Self, TextIO, cast
 from pydantic import BaseModel, ModelWrapValidatorHandler, PrivateAttr, model_serializer, model_validator
 
 from dfm._html import table, titled
-from dfm.api._blocks import Block
+from dfm.api._blocks import Block, WriteToCache
 from dfm.api._document import FORMAT, generated_class, read_document, write_statements
 from dfm.api._elsewhere import BODY, Elsewhere
 from dfm.api._graph import Graph, current, inside
 from dfm.api._lines import user_line
-from dfm.api._operation import Yield
+from dfm.api._operation import Operation, Yield
 from dfm.api._references import NodeId
 from dfm.errors import MissingPipelineError, PipelineError, ValuePipelineError
 
@@ -33,11 +33,14 @@ class Pipeline(BaseModel, frozen=True, extra="forbid", defer_build=True):
     mode: Literal["execute", "discovery"] = "execute"
     """Whether it is to be run, or to ask the sites which values its operations' parameters may take."""
     _graph: Graph = PrivateAttr(default_factory=Graph)
+    _line: str = PrivateAttr("")
 
     def __init__(self, name: str | None = None, mode: Literal["execute", "discovery"] = "execute") -> None:
-        _check(name, mode, user_line())
+        line = user_line()
+        _check(name, mode, line)
         super().__init__(name=name, mode=mode)
         self._graph.discovers = mode == "discovery"
+        self._line = line  # pyright: ignore[reportAttributeAccessIssue]
 
     def __enter__(self) -> Self:
         if current.graph is not None:
@@ -77,6 +80,16 @@ class Pipeline(BaseModel, frozen=True, extra="forbid", defer_build=True):
     def dfm_lines(self) -> dict[NodeId, str]:
         """Node id → the `file:line` that made it. It is not saved; a loaded pipeline's are places in its file."""
         return self._graph.lines
+
+    def dfm_without_a_yield(self) -> str | None:
+        """The user's line of a pipeline that gives nothing to the application and leaves nothing in a cache, but should
+        have; its operations may still be there for what they do."""
+        gives = any(isinstance(one, Yield | WriteToCache) for one in self._graph.statements.values())
+        return None if gives or self.mode == "discovery" else self._line
+
+    def dfm_operations(self) -> set[str]:
+        """The names of the operations that it calls."""
+        return {one.dfm_operation for one in self._graph.statements.values() if isinstance(one, Operation)}
 
     def dfm_yielded_literals(self) -> dict[NodeId, Any]:
         """The yields, by node id, whose value is a literal, and that."""
@@ -143,6 +156,7 @@ class Pipeline(BaseModel, frozen=True, extra="forbid", defer_build=True):
         graph = read_document(document, source, discovers=mode == "discovery")
         pipeline = cls(name, cast(Literal["execute", "discovery"], mode))
         pipeline._graph = graph  # pyright: ignore[reportAttributeAccessIssue]
+        pipeline._line = source  # pyright: ignore[reportAttributeAccessIssue]
         return pipeline
 
     def save_to_file(self, file: str | Path, **storage_options: Any) -> None:

@@ -180,6 +180,8 @@ class Session:
         self._homes: dict[str, Home] = {}
         self._jobs: weakref.WeakSet[Job] = weakref.WeakSet()
         self._made = 0
+        self._warned: set[str] = set()
+        """What prepared pipelines were warned of; each is told once."""
         self._reached: float | None = None
         """How long it took until the first sites could be reached, until the first job's record says it."""
 
@@ -316,7 +318,9 @@ class Session:
             raise SessionError("\n".join(problems))
         logger = self._settings.logger
         for warning in prepared.warnings:
-            logger.warning("%s", warning)
+            if warning not in self._warned:
+                self._warned.add(warning)
+                logger.warning("%s", warning)
         if debug:
             logger.info("%s", prepared.explain())
         return prepared
@@ -333,7 +337,24 @@ class Session:
             raise SessionError(f"dfm's own planner fails at this pipeline, which is a fault of dfm: {error}") from error
         prepared = PreparedPipeline(pipeline, plan, literals)
         prepared.planned = began, time.time()
+        if (warning := self._gives_nothing(pipeline)) is not None:
+            prepared.warnings.append(warning)
         return prepared
+
+    def _gives_nothing(self, pipeline: Pipeline) -> str | None:
+        """That the application gets nothing of a pipeline, where that is probably not as it was meant."""
+        line = pipeline.dfm_without_a_yield()
+        if line is None:
+            return None
+        operations = json.loads(self._fed_info)["operations"]
+        if any(operations.get(name, {}).get("returns") is None for name in pipeline.dfm_operations()):
+            return None  # it is called for what it does
+        named = f"the pipeline '{pipeline.name}'" if pipeline.name else "the pipeline"
+        return (
+            f"{line}: {named} has no Yield, so that its job gives the application no value; write Yield(value=…) in "
+            "its `with` block for what the application is to have. (A pipeline needs none if one of its operations has "
+            "no `returns` in the configuration, and so is called for what it does.)"
+        )
 
     def _problems(self, home: Home, prepared: PreparedPipeline) -> list[str]:
         """Why its sites cannot run a plan, as far as they say; each once."""
