@@ -366,7 +366,11 @@ with get_session(target="local") as session:
     job.wait_until_finished()
 {shown("jobs.md", "progress = job.progress", within=4)}
     asyncio.run(main())
+    print("called back")
+{shown("jobs.md", "def store(", within=4)}
 """)
+    said, _, called = said.partition("called back\n")
+    assert sorted(called.splitlines()) == ["[0] report of a", "[1] report of b"]
     progress, counts, site, *tokens = said.splitlines()
     assert progress.startswith("finished, 2 of 2 steps")
     assert counts.startswith("2 2 ")

@@ -396,7 +396,68 @@ def test_a_callback_that_raises_is_logged_and_stops_nothing(shared, fed, caplog)
     job = shared.execute(written(lambda: Yield(value=fed.Count(to=3, site="east"))), place_callbacks={"yield": broken})
     assert job.wait_until_finished(20)
     assert seen == [0, 1, 2] and job.get_status() is JobStatus.FINISHED
-    assert "RuntimeError: in the callback" in caplog.text
+    assert "RuntimeError: in the callback" in caplog.text and f"{Path('dfm', 'session')}" not in caplog.text
+
+
+def test_what_callbacks_raise_is_found_in_the_jobs_errors_once_with_the_users_frames_alone(shared, fed):
+    def broken(from_site, node, frame, place, data):
+        raise RuntimeError(f"no room for {min(data, 1)}")
+
+    job = shared.execute(
+        written(lambda: Yield(value=fed.Count(to=300, site="east"))), place_callbacks={"yield": broken}
+    )
+    assert job.wait_until_finished(20)
+    first, second = (error for token in job.errors for error in token.errors)
+    assert first.message == "no room for 0 (raised by the callback of place 'yield')"
+    assert second.message == "no room for 1 (raised by the callback of place 'yield')"
+    assert (first.type, first.site, first.frame) == ("RuntimeError", "home", [0])
+    assert first.line.startswith(f"{__file__}:")
+    assert "in broken" in first.stack_trace and f"{Path('dfm', 'session')}" not in first.stack_trace
+    with pytest.raises(JobError, match="no room for 0"):
+        job.raise_for_errors()
+
+
+def test_what_coroutine_callbacks_raise_is_found_too(small, fed):
+    from small.fed.runtime.home import get_session
+
+    async def broken(*token):
+        await asyncio.sleep(0)
+        raised.set()
+        raise RuntimeError("no room")
+
+    async def application(session):
+        nonlocal raised
+        raised = asyncio.Event()
+        prepared = await asyncio.to_thread(session.prepare, written(lambda: Yield(value=fed.Add(a=1, site="east"))))
+        job = session.execute(prepared, place_callbacks={"yield": broken})
+        await asyncio.wait_for(raised.wait(), 20)
+        await asyncio.sleep(0)
+        return job
+
+    raised: asyncio.Event
+    with get_session(target="local", callback_dispatcher=AsyncioDispatcher()) as session:
+        (token,) = asyncio.run(application(session)).errors
+    assert token.errors[0].message.startswith("no room")
+
+
+def test_what_cannot_be_called_back_with_a_token_is_refused_before_anything_runs(shared, fed):
+    pipeline = written(lambda: Yield(value=fed.Add(a=1, site="east")))
+
+    def show(value): ...
+
+    async def later(*token): ...
+
+    for callback, why in [
+        (5, r"not 5$"),
+        (show, r"five arguments, \(from_site, node, frame, place, data\), which .*show\(value\) of .*test_session.py:"),
+        (later, r"coroutine function .*later.*AsyncioDispatcher"),
+    ]:
+        with pytest.raises(SessionError, match=f"^default_callback.*{why}"):
+            shared.execute(pipeline, default_callback=callback)
+        with pytest.raises(SessionError, match=f"^the callback of place 'yield'.*{why}"):
+            shared.execute(pipeline, place_callbacks={"yield": callback})
+        with pytest.raises(SessionError, match="^default_callback"):
+            shared.reattach("a1b2c3d4-1", default_callback=callback)
 
 
 def callback_threads():

@@ -21,6 +21,9 @@ from dfm._shown import clean_logger
 Work = Callable[[], Awaitable[None] | None]
 """One call of a callback, and what belongs to it."""
 
+Failed = Callable[..., None]
+"""Is told what a callback has raised, and what it was called with."""
+
 _STAYS = 0.5
 """Seconds for which a thread that has made a job's calls waits for another job."""
 _log = clean_logger("dfm.session")
@@ -257,33 +260,52 @@ class _AsyncioRunner:
             self._task = None
 
 
-def guarded(callback: Callable[..., Any], *arguments: Any, after: Callable[[], None] | None) -> Work:
-    """One call whose exception is logged with its traceback and stops nothing; `after` follows it in any case."""
-    return functools.partial(_call, callback, arguments, after)
+def guarded(
+    callback: Callable[..., Any],
+    *arguments: Any,
+    failed: Failed,
+    after: Callable[[], None] | None,
+) -> Work:
+    """One call that stops nothing when it raises: `failed` gets the exception and the arguments then. `after` follows
+    in any case."""
+    return functools.partial(_call, callback, arguments, failed, after)
 
 
 def _call(
-    callback: Callable[..., Any], arguments: tuple[Any, ...], after: Callable[[], None] | None
+    callback: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    failed: Failed,
+    after: Callable[[], None] | None,
 ) -> Awaitable[None] | None:
     later = None
     try:
         result = callback(*arguments)
         # Most callbacks return nothing, and asking is not cheap.
         if result is not None and inspect.isawaitable(result):
-            later = _finish(result, after)
-    except Exception:
-        _log.exception(_RAISED)
+            later = _finish(result, arguments, failed, after)
+    except Exception as error:
+        failed(error, *arguments)
+    except BaseException as error:
+        failed(error, *arguments)
+        raise
     finally:
         if later is None and after is not None:
             after()
     return later
 
 
-async def _finish(waiting: Awaitable[Any], after: Callable[[], None] | None) -> None:
+async def _finish(
+    waiting: Awaitable[Any], arguments: tuple[Any, ...], failed: Failed, after: Callable[[], None] | None
+) -> None:
     try:
         await waiting
-    except Exception:
-        _log.exception(_RAISED)
+    except Exception as error:
+        failed(error, *arguments)
+    except BaseException as error:
+        task = asyncio.current_task()
+        if task is None or not task.cancelling():  # else it is what runs the callbacks that is cancelled
+            failed(error, *arguments)
+        raise
     finally:
         if after is not None:
             after()

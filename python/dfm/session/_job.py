@@ -20,6 +20,7 @@ from dfm._values import error_token
 from dfm.api import STATUS_PLACE_NAME, ErrorToken, StopToken
 from dfm.errors import JobError
 from dfm.exec import Frame
+from dfm.exec._telling import user_traceback
 from dfm.session._dispatch import CallbackRunner, Work, guarded, runs_here
 from dfm.session._home import Home
 from dfm.session._interface import Interface, NodeId, unknown_place
@@ -39,6 +40,8 @@ Callback = Callable[[str, NodeId | None, Frame, str, Any], Any]
 
 _SHOWN_ERRORS = 5
 """So many errors are shown in a notebook."""
+_KEPT_RAISED = 100
+"""So many different exceptions of callbacks are kept; each is logged."""
 _CREDIT = 64
 """With each so many items of a stream their sender is told that they are consumed."""
 _SPARE = 0.5
@@ -129,6 +132,8 @@ class Job:
         self._frames = 0
         self._tokens: list[Token] = []
         self._errors: list[ErrorToken] = []
+        self._raised: dict[tuple[str, str, str], ErrorToken] = {}
+        """What callbacks have raised, by the place, the kind and the text."""
         self._finished = threading.Event()
         self._lock = threading.Lock()
         self._watchers: list[Callable[[], None]] = []
@@ -147,7 +152,7 @@ class Job:
     # The application's side.
 
     def __repr__(self) -> str:
-        tokens, errors = len(self._tokens), len(self._errors)
+        tokens, errors = len(self._tokens), len(self.errors)
         counted = [
             f"{count} {what}{'s' if count != 1 else ''}" for count, what in ((tokens, "token"), (errors, "error"))
         ]
@@ -155,7 +160,7 @@ class Job:
 
     def _repr_html_(self) -> str:
         """For notebooks, which show it: how far it is at each site, and the first errors."""
-        told = [one for error in self._errors[:_SHOWN_ERRORS] for one in error.errors]
+        told = [one for error in self.errors[:_SHOWN_ERRORS] for one in error.errors]
         rows = [(one.site, error_text(one)) for one in told]
         parts = [self.progress.as_html()]
         if rows:
@@ -195,8 +200,9 @@ class Job:
 
     @property
     def errors(self) -> list[ErrorToken]:
-        """Every original error so far, once each."""
-        return list(self._errors)
+        """Every original error so far, once each, and then what callbacks have raised; these change no status."""
+        with self._lock:
+            return [*self._errors, *self._raised.values()]
 
     @property
     def yields(self) -> Sequence[str]:
@@ -210,10 +216,10 @@ class Job:
 
     def raise_for_errors(self) -> None:
         """Raises:
-        JobError: there were errors; it tells all of them.
+        JobError: there were errors, of callbacks too; it tells all of them.
         """
-        if self._errors:
-            raise JobError("\n\n".join(error_text(one) for error in self._errors for one in error.errors))
+        if errors := self.errors:
+            raise JobError("\n\n".join(error_text(one) for error in errors for one in error.errors))
         if self._status is JobStatus.ABORTED:
             raise JobError("the job was cancelled")
 
@@ -593,7 +599,7 @@ class Job:
                 after = consumed if at == last else None
                 if self._keeping is not None:
                     after = functools.partial(self._note, key, after)
-                work = guarded(callback, site, node, frame, place, value, after=after)
+                work = guarded(callback, site, node, frame, place, value, failed=self._note_raised, after=after)
                 self._call_back(runner, work, frame, consumed)
             return
         if self._keeping is not None:
@@ -619,6 +625,22 @@ class Job:
                 self.receive(_native.Reported(self._number, failure))
             if consumed is not None:
                 consumed()
+
+    def _note_raised(
+        self, error: BaseException, site: str, node: NodeId | None, frame: Frame, place: str, data: Any
+    ) -> None:
+        """Logs what a callback has raised, on whatever thread, and keeps it once."""
+        kind, trace = type(error).__name__, user_traceback(error)
+        self._home.settings.logger.error("a callback raised, for a token of place '%s':\n%s", place, trace)
+        try:
+            said = str(error)
+        except Exception:
+            said = "an error whose text cannot be had"
+        said = f"{said} (raised by the callback of place '{place}')"
+        with self._lock:
+            if len(self._raised) < _KEPT_RAISED and (place, kind, said) not in self._raised:
+                failure = _native.Failure(self._homesite, node, None, tuple(frame.frame), kind, said, trace)
+                self._raised[place, kind, said] = error_token([failure], self._interface.lines)
 
     def _give(self, at: int) -> None:
         """Notes that the application has had this one of the tokens that no callback takes."""

@@ -26,6 +26,7 @@ from dfm.api._pipeline import save
 from dfm.api.discovery import Discovery
 from dfm.errors import JobError, PipelineError, PlanError, SessionError
 from dfm.exec._adapters import Operation
+from dfm.session._callbacks import check_callbacks
 from dfm.session._dispatch import CallbackRunner, DirectDispatcher, Dispatcher
 from dfm.session._home import Crossing, Execution, Home, Links, Settings
 from dfm.session._interface import Interface, NodeId
@@ -399,6 +400,8 @@ class Session:
             autostop: whether the input ends with these parameter sets. With False, None leaves it open without any.
             default_callback: gets every token that no other callback takes, those of the status place included.
             place_callbacks: a yield place's name, or the status or the discovery place's → the callback for its tokens.
+                A callback takes (from_site, node, frame, place, data); one that raises stops nothing, and is in the
+                job's errors.
             measure: whether the sites note how long each call takes and how big its result is, for `Job.measured`.
             receipt: whether the sites account for what they contribute, for `Job.receipt`.
             record: the file that is to have, at the job's end, all that `dfm fed replay` needs to run it again.
@@ -407,7 +410,7 @@ class Session:
             options, force_modgen: without effect; programs that were written for another engine give them.
 
         Raises:
-            PlanError, SessionError: as `prepare`.
+            PlanError, SessionError: as `prepare`; or what is to be called back cannot be called so.
             JobError: the parameter sets are not what the pipeline wants, or the recording cannot be begun.
         """
         began = time.time()
@@ -419,6 +422,7 @@ class Session:
             raise SessionError("a pipeline in discovery mode runs no operation that could be measured")
         interface = prepared.interface
         frames = [] if input_params is None else interface.frames(input_params)
+        check_callbacks(default_callback, place_callbacks, self._dispatcher)
         by_place = checked_places(place_callbacks, prepared.yields)
         self._made += 1
         number, job_id = self._made, home.job_id(self._made)
@@ -545,6 +549,7 @@ class Session:
             SessionError: there is no such job, it is another user's or another site's, or nothing is kept of it. On
                 the local target a job ends with its session, so it is one that this session has detached.
         """
+        check_callbacks(default_callback, place_callbacks, self._dispatcher)
         if self._come_back is None:
             return self._back_to(job_id, default_callback, place_callbacks)
         session, _, digits = job_id.rpartition("-")

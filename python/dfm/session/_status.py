@@ -9,7 +9,7 @@ class JobStatus(enum.Enum):
     SUBMITTED = "SUBMITTED"
     RUNNING = "RUNNING"
     FINISHED = "FINISHED"
-    """Everything was done, without any error."""
+    """Everything was done, without any error; what callbacks have raised is not counted."""
     FAILED = "FAILED"
     """Everything that could be done was, and there were errors."""
     ABORTED = "ABORTED"
