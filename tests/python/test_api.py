@@ -11,7 +11,7 @@ import threading
 import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Annotated, Any, ClassVar, cast
 
 import pytest
 from dfm.api import (
@@ -531,3 +531,34 @@ def test_what_is_not_there_yet_is_put_into_no_text() -> None:
                 assert str(caught.value).startswith(f"{HERE}:")
         # To look at one is no use of its value.
         assert f"{count!r}" == str(count) and "math.Count" in str(count)
+
+
+class Bounded(Operation, frozen=True):
+    """Takes what is within bounds."""
+
+    dfm_operation: ClassVar[str] = "math.Bounded"
+    dfm_package: ClassVar[str] = "examplefed"
+    dfm_api_version: ClassVar[str] = "0.0.1"
+    year: Annotated[int, Field(ge=2000, lt=2030)] | Node | PlaceParam | Advise | None = None
+    code: Annotated[str, Field(min_length=2, max_length=3, pattern="^[a-z]+$")] | Node | PlaceParam | None = None
+    days: Annotated[list[int], Field(max_length=2)] | Node | PlaceParam | None = None
+    share: Annotated[float, Field(gt=0, multiple_of=0.25)] | None = None
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"year": 1999}, "year should be greater than or equal to 2000, not 1999 (int)"),
+        ({"year": 2030}, "year should be less than 2030, not 2030 (int)"),
+        ({"code": "x"}, "code should have at least 2 characters, not 'x' (str)"),
+        ({"code": "xxxx"}, "code should have at most 3 characters, not 'xxxx' (str)"),
+        ({"code": "X1"}, "code should match pattern '^[a-z]+$', not 'X1' (str)"),
+        ({"days": [1, 2, 3]}, "days should have at most 2 items, not [1, 2, 3] (list)"),
+        ({"share": 0.3}, "share should be a multiple of 0.25, not 0.3 (float)"),
+        ({"share": -1}, "share should be greater than 0, not -1 (int)"),
+        ({"year": "x"}, "year takes an integer, another node's result or a PlaceParam, not 'x' (str)"),
+    ],
+)
+def test_a_literal_beyond_a_bound_is_told_the_bound(given: dict[str, Any], told: str) -> None:
+    bounded: Any = Bounded
+    assert refusal(lambda: bounded(**given)).endswith(f": math.Bounded: {told}")

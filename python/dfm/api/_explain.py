@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
@@ -27,6 +28,22 @@ _NAMES: dict[object, str] = {
     PlaceParam: "a PlaceParam",
     Advise: "Advise()",
 }
+_BOUNDS = frozenset(
+    (
+        "greater_than",
+        "greater_than_equal",
+        "less_than",
+        "less_than_equal",
+        "multiple_of",
+        "finite_number",
+        "string_too_short",
+        "string_too_long",
+        "string_pattern_mismatch",
+        "too_short",
+        "too_long",
+    )
+)
+"""How pydantic calls it that a value is of the right type, and beyond what the type allows."""
 
 
 def explain(title: str, statement: type[BaseModel], data: dict[str, Any], error: ValidationError) -> str:
@@ -46,10 +63,22 @@ def explain(title: str, statement: type[BaseModel], data: dict[str, Any], error:
             wrong.append(f"{title}: {name} takes a literal only, and this value has a node or a place inside")
         else:
             field = next(field for key, field in statement.model_fields.items() if name in (key, field.alias))
+            if bounds := _bounds(field.annotation, errors):
+                wrong.append(f"{title}: {name} {bounds}, not {_short(data[name])}")
+                continue
             within = _within(name, field.annotation, errors) if isinstance(data[name], dict | BaseModel | list) else []
             takes = f"{title}: {name} takes {_expected(field.annotation)}"
             wrong.append(f"{takes}: {'; '.join(within)}" if within else f"{takes}, not {_short(data[name])}")
     return "\n".join(wrong)
+
+
+def _bounds(annotation: Any, errors: list[ErrorDetails]) -> str:
+    """The bounds that a value as a whole is beyond; nothing where it is of another type."""
+    deep = 2 if len(_choices(annotation)) > 1 else 1
+    beyond = [details for details in errors if details["type"] in _BOUNDS and len(details["loc"]) <= deep]
+    # "List should have at most 2 items after validation, not 3"
+    texts = (re.sub(r"^\w+ | after validation.*$", "", details["msg"]) for details in beyond)
+    return " or ".join(dict.fromkeys(texts))
 
 
 def _within(name: str, annotation: Any, errors: list[ErrorDetails]) -> list[str]:
