@@ -562,3 +562,67 @@ class Bounded(Operation, frozen=True):
 def test_a_literal_beyond_a_bound_is_told_the_bound(given: dict[str, Any], told: str) -> None:
     bounded: Any = Bounded
     assert refusal(lambda: bounded(**given)).endswith(f": math.Bounded: {told}")
+
+
+def test_a_condition_is_no_value_and_a_node_no_key() -> None:
+    with Pipeline():
+        count = Count()
+        for build in (
+            lambda: Yield(value=count == 3),
+            lambda: compute(value=[{"a": count > 3}]),
+            lambda: greet_me(name=count == 3),
+            lambda: compute(value=1, items=[count == 3]),
+            lambda: If(cond=count == (count > 3)),
+        ):
+            with pytest.raises(
+                PipelineError, match=r"the condition \w+\(left=.*, which is no value; give it to If\("
+            ) as e:
+                build()
+            assert str(e.value).startswith(f"{HERE}:")
+        for keys in ({count: 1}, {(count, 1): 1}, {PlaceParam("p"): 1}):
+            with pytest.raises(PipelineError, match="Yield: value has a node as a dictionary's key; keys are literals"):
+                Yield(value=[keys])
+
+
+def test_nothing_is_calculated_or_decided_with_a_node_while_the_pipeline_is_written() -> None:
+    with Pipeline():
+        count: Any = Count()
+        described: Any = Describe()
+        for calculate in (
+            lambda: count + 1,
+            lambda: 1 + count,
+            lambda: "a" + count,
+            lambda: -described["mean"],
+            lambda: sum([count, count]),
+            lambda: int(count),
+            lambda: round(count / 2),
+        ):
+            with pytest.raises(PipelineError, match="nothing can be calculated with it there; have an operation"):
+                calculate()
+        for decide in (lambda: not count, lambda: count or 1, lambda: count in [1]):
+            with pytest.raises(PipelineError, match=rf"^{HERE}.*give it to If\(cond=…\), and use &"):
+                decide()
+
+
+def test_a_value_that_contains_itself_is_refused_whatever_the_parameter_takes() -> None:
+    loop: list[Any] = []
+    loop.append(loop)
+    for build in (lambda: compute(value=loop), lambda: compute(value=1, items=loop), lambda: greet_me(name=loop)):
+        assert "contains itself, or is nested too deep" in refusal(build)
+
+
+def test_an_operations_parameters_are_given_by_name() -> None:
+    assert "users.GreetMe takes its parameters by name" in refusal(lambda: greet_me("Ada"))
+    assert "it takes name, greeting: write GreetMe(name='Ada', …)" in refusal(lambda: greet_me("Ada"))
+    assert "write GreetMe(name='Ada', greeting='Hi')" in refusal(lambda: greet_me("Ada", "Hi"))
+    find: Any = Find
+    assert "it takes none" in refusal(lambda: find(1))
+
+
+def test_what_a_dataclass_refuses_is_told_with_the_users_line() -> None:
+    place, retry = cast("Any", PlaceParam), cast("Any", Retry)
+    for build in (lambda: place(2025), lambda: retry(times=-1), lambda: Retry(times=1, backoff=-1)):
+        assert refusal(build).startswith(f"{HERE}:")
+    # The user's own code may be in no file, too.
+    with pytest.raises(PipelineError, match="^<string>:1: PlaceParam"):
+        exec(compile("place('')", "<string>", "exec"), {"place": place})

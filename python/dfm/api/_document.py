@@ -16,7 +16,7 @@ from dfm.api import _lines
 from dfm.api._blocks import Block, Collected, ForEach, If, Otherwise, TryFromCache, WriteToCache, around
 from dfm.api._conditions import COMPARISONS, And, Comparison, Condition, Not, Or, Truth, as_condition
 from dfm.api._each_site import EachSite, Gathered
-from dfm.api._graph import Graph, current, inside, line_of
+from dfm.api._graph import Graph, current, has_inside, line_of
 from dfm.api._operation import Operation, Statement, Yield, parameters_of
 from dfm.api._references import Advise, Node, NodeRef, PlaceParam, Retry, Step
 from dfm.api._repeat import Again, Outcome, Repeat
@@ -172,7 +172,7 @@ def _argument(value: object, name: str, statement: Statement, models: frozenset[
         return _ADVISE
     if isinstance(value, PlaceParam):
         return {"param": value.place, "multiuse": value.multiuse}
-    if any(inside(value)):
+    if has_inside(value):
         return _made(value, name, statement, models)
     if isinstance(value, BaseModel) and type(value) in models:
         fields = value.model_dump(by_alias=True, exclude_unset=not _makes_defaults(value))

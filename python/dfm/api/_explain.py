@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from dfm.api._graph import inside
-from dfm.api._references import Advise, Line, Node, PlaceParam
+from dfm.api._graph import has_inside
+from dfm.api._references import Advise, Node, PlaceParam, Unmade
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -59,7 +59,7 @@ def explain(title: str, statement: type[BaseModel], data: dict[str, Any], error:
             wrong.append(f"{title}: the parameter '{name}' is missing")
         elif kind == "extra_forbidden":
             wrong.append(_unknown(title, name, names))
-        elif any(inside(data[name])) and not isinstance(data[name], Node | PlaceParam | Advise | Line):
+        elif has_inside(data[name]) and not isinstance(data[name], Unmade | Advise):
             wrong.append(f"{title}: {name} takes a literal only, and this value has a node or a place inside")
         else:
             field = next(field for key, field in statement.model_fields.items() if name in (key, field.alias))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from pydantic import BaseModel
 
 from dfm import _native
-from dfm.api._references import Advise, Line, Node, NodeId, PlaceParam
+from dfm.api._references import Advise, Line, Node, NodeId, PlaceParam, Unmade
 from dfm.errors import PipelineError
 
 if TYPE_CHECKING:
@@ -116,6 +116,7 @@ class Graph:
         for one in found:
             if isinstance(one, Line) and not isinstance(one, Node):
                 check_no_line(cast("Statement", one), title, name, line)
+            check_no_condition(one, title, name, line)
         if found:
             check_made(value, title, name, line)
         for node in found:
@@ -167,16 +168,27 @@ MOST_LEVELS = 20
 
 
 def inside(value: object) -> Iterator[Any]:
-    """The nodes, places, requests for advice and lines that a value is or contains, at any depth, in its order.
+    """The nodes, places, requests for advice, conditions and lines that a value is or contains, at any depth, in its
+    order; those in a dictionary's keys, too, where none may be.
 
     Raises:
         RecursionError: it contains itself.
     """
-    if isinstance(value, Node | PlaceParam | Advise | Line):
+    if isinstance(value, Unmade | Advise):
         yield value
-    else:
-        for part in parts_of(value):
-            yield from inside(part)
+        return
+    if isinstance(value, dict):
+        for key in cast(dict[Any, Any], value):
+            if type(key) is not str:
+                yield from inside(key)
+    for part in parts_of(value):
+        yield from inside(part)
+
+
+def has_inside(value: object) -> bool:
+    """Whether there is anything of the kind in it."""
+    # What is there may have no truth, as a condition has none.
+    return next((True for _ in inside(value)), False)
 
 
 def parts_of(value: object) -> Iterable[Any]:
@@ -204,6 +216,20 @@ def check_no_line(statement: "Statement", title: str, name: str, line: str) -> N
     )
 
 
+def check_no_condition(one: object, title: str, name: str, line: str) -> None:
+    """Refuses a condition in the place of a value.
+
+    Raises:
+        PipelineError: it is one.
+    """
+    if isinstance(one, Unmade) and not isinstance(one, Node | PlaceParam | Line):
+        raise PipelineError(
+            f"{title}: {name} is or contains the condition {one!r}, which is no value; give it to If(cond=…), or have "
+            "an operation compare what it is made of",
+            line,
+        )
+
+
 def check_made(value: object, title: str, name: str, line: str, levels: int = MOST_LEVELS) -> None:
     """Refuses a value with nodes inside that no site could put together.
 
@@ -214,10 +240,10 @@ def check_made(value: object, title: str, name: str, line: str, levels: int = MO
         raise PipelineError(f"{title}: {name} has an Advise() inside; only a whole parameter can be asked for", line)
     if isinstance(value, set | frozenset):
         raise PipelineError(f"{title}: {name} has a node inside a set, which has no order; use a list", line)
-    if isinstance(value, dict) and any(isinstance(key, Node | PlaceParam) for key in cast(dict[Any, Any], value)):
+    if isinstance(value, dict) and any(has_inside(key) for key in cast(dict[Any, Any], value)):
         raise PipelineError(f"{title}: {name} has a node as a dictionary's key; keys are literals", line)
     if levels == 0:
         raise PipelineError(f"{title}: {name} has a node more than {MOST_LEVELS} values deep", line)
     for part in parts_of(cast(object, value)):
-        if any(inside(part)) and not isinstance(part, Node | PlaceParam):
+        if has_inside(part) and not isinstance(part, Node | PlaceParam):
             check_made(part, title, name, line, levels - 1)

@@ -4,6 +4,7 @@ import inspect
 import os
 import threading
 from pathlib import Path
+from types import FrameType
 
 import pydantic
 
@@ -24,7 +25,12 @@ def user_line() -> str:
         return reading.line
     frame = inspect.currentframe()
     while frame is not None:
-        if not frame.f_code.co_filename.startswith(_NOT_THE_USERS):
+        if not frame.f_code.co_filename.startswith(_NOT_THE_USERS) and not _is_made(frame):
             return f"{frame.f_code.co_filename}:{frame.f_lineno}"
         frame = frame.f_back
     return "<unknown>"
+
+
+def _is_made(frame: FrameType) -> bool:
+    """Whether its code was made for one of dfm's own classes, as a dataclass's constructor is, and is in no file."""
+    return frame.f_code.co_filename == "<string>" and str(frame.f_globals.get("__name__")).startswith("dfm.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast, get_args
 from pydantic import BaseModel, PrivateAttr, ValidationError
 
 from dfm.api._explain import explain
-from dfm.api._graph import Graph, current, inside, line_of
+from dfm.api._graph import Graph, check_no_condition, current, inside, line_of
 from dfm.api._lines import user_line
 from dfm.api._references import Advise, Line, Node, NodeId, Part, PlaceParam, Retry, Step, T_co, check_place
 from dfm.api._sites import BestOf, Here, Site
@@ -115,7 +115,7 @@ class Statement(
         try:
             self.__pydantic_validator__.validate_python({**data, **made}, self_instance=self)
         except ValidationError as error:
-            raise ValuePipelineError(explain(title, type(self), data, error), line) from None
+            raise self._refusal(title, data, error, line) from None
         if made:
             fields = type(self).model_fields
             vars(self).update((name, data[name]) for name in made if name in fields)
@@ -125,6 +125,17 @@ class Statement(
         for node in self.dfm_predecessors():
             graph.check_node(node, line)
         return graph, graph.node_id(self.dfm_node_id, line), line
+
+    def _refusal(self, title: str, data: dict[str, Any], error: ValidationError, line: str) -> PipelineError:
+        try:
+            for name, value in data.items():
+                for one in inside(value):
+                    check_no_condition(one, title, name, line)
+            return ValuePipelineError(explain(title, type(self), data, error), line)
+        except PipelineError as condition:
+            return condition
+        except RecursionError:
+            return PipelineError(f"{title}: a parameter contains itself, or is nested too deep", line)
 
     def _written(self, graph: Graph, node: NodeId, line: str, *block: NodeId | None) -> None:
         """Makes it a part of the pipeline, in the block that is being written unless another one is given."""
@@ -184,8 +195,10 @@ class Operation(ResultNode[T_co], frozen=True):
 
     if not TYPE_CHECKING:  # each generated class has a signature of its own
 
-        def __init__(self, **data: Any) -> None:
+        def __init__(self, *unnamed: Any, **data: Any) -> None:
             title = self.dfm_operation
+            if unnamed:
+                raise _by_name(type(self), unnamed)
             graph, node, line = self._write(title, data)
             params = []
             values = self.__dict__
@@ -240,6 +253,17 @@ class Operation(ResultNode[T_co], frozen=True):
         if (wrong := _refused(of, step)) is not None:
             result = f"{_part_of(path)}the result of the {self.dfm_operation} made at {line_of(self)}"
             raise PartError(f"{result} is {wrong}", user_line())
+
+
+def _by_name(operation: type[Operation], unnamed: tuple[Any, ...]) -> PipelineError:
+    names = [parameter.attribute for parameter in parameters_of(operation)]
+    rest = ["…"] if len(unnamed) < len(names) else []
+    given = ", ".join([*(f"{name}={value!r}" for name, value in zip(names, unnamed, strict=False)), *rest])
+    takes = f"{', '.join(names)}: write {operation.__name__}({given})" if names else "none"
+    return PipelineError(
+        f"{operation.dfm_operation} takes its parameters by name, not {unnamed[0]!r} alone; it takes {takes}",
+        user_line(),
+    )
 
 
 def _part_of(path: tuple[Step, ...]) -> str:

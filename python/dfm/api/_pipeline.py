@@ -13,7 +13,7 @@ from dfm._html import table, titled
 from dfm.api._blocks import Block, WriteToCache
 from dfm.api._document import FORMAT, generated_class, read_document, write_statements
 from dfm.api._elsewhere import BODY, Elsewhere
-from dfm.api._graph import Graph, current, inside
+from dfm.api._graph import Graph, current, has_inside
 from dfm.api._lines import user_line
 from dfm.api._operation import Operation, Yield
 from dfm.api._references import NodeId
@@ -94,7 +94,7 @@ class Pipeline(BaseModel, frozen=True, extra="forbid", defer_build=True):
     def dfm_yielded_literals(self) -> dict[NodeId, Any]:
         """The yields, by node id, whose value is a literal, and that."""
         yields = ((node, one) for node, one in self._graph.statements.items() if isinstance(one, Yield))
-        return {node: one.value for node, one in yields if not any(inside(one.value))}
+        return {node: one.value for node, one in yields if not has_inside(one.value)}
 
     def dfm_federation(self) -> tuple[str | None, str | None]:
         """The package and the API version of the federation whose operations it uses; None before the first one."""

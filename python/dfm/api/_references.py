@@ -153,6 +153,26 @@ class Node(Unmade, Generic[T_co]):
     def __hash__(self) -> int:
         return id(self)
 
+    if not TYPE_CHECKING:  # type checkers know that there are no such operators
+
+        def __bool__(self) -> Never:
+            raise PipelineError(
+                f"whether {self!r} counts as true is known when the pipeline runs, not while it is being written: give "
+                "it to If(cond=…), and use &, | and ~ in the place of and, or and not",
+                user_line(),
+            )
+
+        def _no_arithmetic(self, *_: object) -> Never:
+            raise PipelineError(
+                f"the value of {self!r} is not there while the pipeline is being written, so nothing can be calculated "
+                "with it there; have an operation calculate it",
+                user_line(),
+            )
+
+        __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __matmul__ = __rmatmul__ = _no_arithmetic
+        __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = _no_arithmetic
+        __pow__ = __rpow__ = __neg__ = __pos__ = __abs__ = __round__ = __int__ = __float__ = _no_arithmetic
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class NodeRef(Node[Any]):
