@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from dfm.api import BestOf, ErrorToken, Pipeline, PlaceParam, StopToken, Yield, well_known_id
-from dfm.errors import JobError, PlanError, SessionError, UnknownPlaceError
+from dfm.errors import JobError, ParameterError, PipelineError, PlanError, SessionError, UnknownPlaceError
 from dfm.exec import Frame
 from dfm.session import STATUS_PLACE, AsyncioDispatcher, JobStatus, ManualDispatcher, _dispatch
 from eventually import until
@@ -743,3 +743,38 @@ def test_a_detached_job_that_has_ended_still_has_its_results(shared, fed):
     assert job.wait_until_finished()
     del job
     assert shared.reattach(job_id).results() == [2, 3]
+
+
+def test_a_session_says_what_it_runs_when_it_is_given_something_else(shared, fed):
+    def get_pipeline():
+        return written(lambda: Yield(value=fed.Add(a=1, site="east")))
+
+    pipeline = get_pipeline()
+    with Pipeline():
+        node = fed.Add(a=1)
+    for given, hint in [
+        (node, "the p of `with Pipeline\\(\\) as p:`"),
+        (get_pipeline, r"give what it returns: get_pipeline\(\)"),
+        ("x.json", r"Pipeline\.load_from_file\('x.json'\)"),
+        (None, "write one"),
+    ]:
+        for take in (shared.run, shared.execute, shared.prepare, shared.discover, shared.narrow):
+            with pytest.raises(PipelineError, match=f"^{__file__}:.*a session takes a Pipeline, not .*{hint}"):
+                take(given)
+    with pytest.raises(PipelineError, match="it is prepared already"):
+        shared.prepare(shared.prepare(pipeline))
+
+
+def test_how_parameters_and_sites_are_given_is_said_when_they_are_given_otherwise(shared, fed):
+    from small.fed.runtime.home import get_session
+
+    pipeline = written(lambda: Yield(value=fed.Add(a=PlaceParam("a"), site="east")))
+    with pytest.raises(ParameterError, match=r"by name, not \{.a.: 1\} alone: .*run\(pipeline, \*\*parameters\)"):
+        shared.run(pipeline, {"a": 1})
+    for wrong in (2024, "abc", b"abc"):
+        with pytest.raises(ParameterError, match=r"takes a parameter set, which is a dictionary .*, or a list of them"):
+            shared.execute(pipeline, wrong)
+    with pytest.raises(SessionError, match=r"sites takes a list .*, not 'north'; write \['north'\]"):
+        get_session(target="local", sites="north")
+    with pytest.raises(SessionError, match="restrict_to_sites takes a list of sites, or 'homesite', not 'east'"):
+        shared.prepare(pipeline, restrict_to_sites="east")

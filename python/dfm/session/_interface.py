@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self, cast
 
 from dfm.api import STATUS_PLACE_NAME
@@ -55,6 +55,11 @@ class Interface:
         Raises:
             ParameterError: one gives too little or too much.
         """
+        if not isinstance(cast(object, params), Mapping | Iterable) or isinstance(params, str | bytes):
+            raise ParameterError(
+                "a job takes a parameter set, which is a dictionary such as {'year': 2024}, or a list of them, not "
+                f"{params!r}"
+            )
         sets = [params] if isinstance(params, Mapping) else list(params)
         for index, one in enumerate(sets, start=before):
             if not isinstance(cast(object, one), Mapping):

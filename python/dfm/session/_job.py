@@ -270,10 +270,13 @@ class Job:
     def results(self, place: str = "yield") -> list[Any]:
         """Waits for the end of the job; the values that came to `place`, in the order of frames and of streams' items.
 
-        A frame that failed has an `ErrorToken`.
+        A frame that failed has an `ErrorToken`; nothing is raised for that, see `raise_for_errors`.
+
+        Args:
+            place: the `place` of a `Yield`; one that names none has the place `yield`.
 
         Raises:
-            UnknownPlaceError: no `Yield` names the place.
+            UnknownPlaceError: no `Yield` names the place, nor does one without a name if none is given here.
             JobError: the place's tokens go to a callback, or the job was cancelled.
         """
         self._interface.check_place(place)

@@ -99,6 +99,8 @@ def parts_of(
     if target not in ("local", "flare"):
         raise SessionError(f"there is no target '{target}'; choose 'local' or 'flare'")
     sites = options.get("sites")
+    if isinstance(sites, str):
+        raise SessionError(f"sites takes a list of the sites that pipelines may use, not '{sites}'; write ['{sites}']")
     at_once, strict, policies = options.get("max_concurrent_jobs"), options.get("strict"), options.get("policies")
     if at_once is not None and at_once < 1:
         raise SessionError(f"max_concurrent_jobs is a number from 1 on, not {at_once!r}")

@@ -15,16 +15,18 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Any, Literal, Self, TypedDict, cast
+from typing import Any, Literal, Never, Self, TypedDict, cast
 
 from dfm import _native
 from dfm._discovery.advice import DISCOVERY_PLACE
 from dfm._discovery.outcome import discovery, patience
 from dfm._html import table, titled
-from dfm.api import ErrorInfo, ErrorToken, Pipeline
+from dfm.api import ErrorInfo, ErrorToken, Node, Pipeline
+from dfm.api._conditions import Condition
+from dfm.api._lines import user_line
 from dfm.api._pipeline import save
 from dfm.api.discovery import Discovery
-from dfm.errors import JobError, PipelineError, PlanError, SessionError
+from dfm.errors import JobError, ParameterError, PipelineError, PlanError, SessionError, ValuePipelineError
 from dfm.exec._adapters import Operation
 from dfm.session._callbacks import check_callbacks
 from dfm.session._dispatch import CallbackRunner, DirectDispatcher, Dispatcher
@@ -239,6 +241,7 @@ class Session:
             PlanError: the federation cannot run it; has every reason.
             SessionError: it was written for another federation, or for another version of it.
         """
+        check_is_pipeline(pipeline)
         if self._target == "local":
             return
         self._check_version(pipeline)
@@ -300,12 +303,15 @@ class Session:
             SessionError: the session is not connected, a site's adapters cannot be called, or Flare would refuse a
                 site and the session is strict.
         """
+        check_is_pipeline(pipeline)
         home = self._connected()
         self._check_version(pipeline)
         if restrict_to_sites is None:
             allowed = None if self._sites is None else list(self._sites)
         elif restrict_to_sites == "homesite":
             allowed = [self.homesite]
+        elif isinstance(restrict_to_sites, str):
+            raise SessionError(f"restrict_to_sites takes a list of sites, or 'homesite', not '{restrict_to_sites}'")
         else:
             allowed = list(restrict_to_sites)
         prepared = self._planned(pipeline, allowed)
@@ -474,15 +480,22 @@ class Session:
     def _runner(self, default: Callback | None, by_place: Mapping[str, Callback]) -> CallbackRunner | None:
         return self._dispatcher.runner() if default is not None or by_place else None
 
-    def run(self, pipeline: PreparedPipeline | Pipeline, /, **params: Any) -> dict[str, list[Any]]:
-        """Executes a pipeline with one parameter set and waits for its end.
+    def run(self, pipeline: PreparedPipeline | Pipeline, /, *unnamed: Never, **params: Any) -> dict[str, list[Any]]:
+        """Executes a pipeline with one parameter set, whose parameters are given by name, and waits for its end.
 
         Returns:
             For each yield place its values, in order.
 
         Raises:
             JobError: an operation failed or a site was lost, and it is none that an `EachSite` leaves out.
+            PlanError, SessionError, ParameterError: as `execute`.
         """
+        if unnamed:
+            raise ParameterError(
+                f"run takes a pipeline and its parameters by name, not {unnamed[0]!r} alone: "
+                "session.run(pipeline, year=2024). For a dictionary of them write session.run(pipeline, **parameters), "
+                "and for a list of parameter sets session.execute(pipeline, parameter_sets)"
+            )
         prepared = pipeline if isinstance(pipeline, PreparedPipeline) else self.prepare(pipeline)
         job = self.execute(prepared, params)
         try:
@@ -514,6 +527,7 @@ class Session:
             PlanError: the federation does not offer its operations; has every reason.
             SessionError: the session is not connected.
         """
+        check_is_pipeline(pipeline)
         if pipeline.mode != "discovery":
             raise PipelineError(f"{pipeline!r} is to be executed; discover() takes a Pipeline(mode='discovery')")
         prepared = self.prepare(pipeline, restrict_to_sites)
@@ -644,6 +658,29 @@ def _at_line(prepared: PreparedPipeline, node: int | str, text: str) -> str:
     """A sentence about a node, with the user's line."""
     line = prepared.lines.get(node)
     return f"{line}: {text}" if line else text
+
+
+def check_is_pipeline(pipeline: object) -> None:
+    """Refuses what a session cannot run, and says how it becomes a pipeline.
+
+    Raises:
+        ValuePipelineError: it is no pipeline.
+    """
+    if isinstance(pipeline, Pipeline):
+        return
+    match pipeline:
+        case PreparedPipeline():
+            hint = "it is prepared already"
+        case Node() | Condition():
+            hint = "give the pipeline that it was written in, the p of `with Pipeline() as p:`"
+        case str() | Path():
+            hint = f"a file is read with Pipeline.load_from_file({str(pipeline)!r})"
+        case _ if callable(pipeline):
+            name = getattr(pipeline, "__name__", "it")
+            hint = f"give what it returns: {name}()"
+        case _:
+            hint = "write one in a `with Pipeline() as p:` block, and give p"
+    raise ValuePipelineError(f"a session takes a Pipeline, not {pipeline!r}; {hint}", user_line())
 
 
 def checked_places(place_callbacks: Mapping[str, Callback] | None, yields: Sequence[str]) -> dict[str, Callback]:
