@@ -8,7 +8,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from dfm.api import Advise, Pipeline, PlaceParam, Retry, TryFromCache, Yield
+from dfm.api import Advise, BestOf, Pipeline, PlaceParam, Retry, TryFromCache, Yield
 from dfm.api.discovery import DISCOVERY_PLACE, ErrorFieldAdvice
 from dfm.errors import JobError, SessionError
 from dfm.session import JobStatus
@@ -78,6 +78,23 @@ def test_a_pipeline_of_an_operation_that_declares_no_result_needs_no_yield(feder
     with Pipeline() as pipeline:
         fed.Add(a=1, site="east")
     assert session.prepare(pipeline).warnings == []
+
+
+def test_a_cost_that_is_not_known_is_told_once_and_only_where_a_site_was_chosen(federation, fed, caplog):
+    def sent(site, server):
+        with Pipeline() as pipeline:
+            Yield(value=fed.Echo(value=fed.Echo(value=1, site=site), site=server))
+        return pipeline
+
+    session = federation.session
+    for _ in range(2):
+        assert session.run(sent("east", "west")) == {"yield": [1]}
+    assert session.prepare(sent("east", "west")).warnings == []
+    assert caplog.records == []
+    for _ in range(2):
+        session.run(sent(BestOf(["east", "west"]), "server"))
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert told.startswith("sites were chosen without knowing a cost: ") and "name the site in the pipeline" in told
 
 
 def test_adapters_can_be_faked_at_some_sites(small, fed):

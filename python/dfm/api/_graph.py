@@ -181,7 +181,7 @@ def inside(value: object) -> Iterator[Any]:
         for key in cast(dict[Any, Any], value):
             if type(key) is not str:
                 yield from inside(key)
-    for part in parts_of(value):
+    for part in parts_of(cast(object, value)):
         yield from inside(part)
 
 

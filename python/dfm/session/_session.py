@@ -38,6 +38,14 @@ from dfm.session._literals import hoisted
 from dfm.session._status import OPEN, JobStatus
 
 
+class Alternative(TypedDict):
+    """Where a node could run as well."""
+
+    site: str
+    provider: str | None
+    seconds: float
+
+
 class Placement(TypedDict):
     """Where one node runs, and why."""
 
@@ -46,6 +54,7 @@ class Placement(TypedDict):
     site: str
     provider: str | None
     why: str
+    alternatives: list[Alternative]
 
 
 class PreparedPipeline:
@@ -344,6 +353,14 @@ class Session:
             raise SessionError(f"dfm's own planner fails at this pipeline, which is a fault of dfm: {error}") from error
         prepared = PreparedPipeline(pipeline, plan, literals)
         prepared.planned = began, time.time()
+        # Where nothing was chosen, no cost could have made a difference.
+        chosen = bool(prepared.warnings) and any(one["alternatives"] for one in prepared.placements)
+        prepared.warnings = [
+            f"sites were chosen without knowing a cost: {warning}; name the site in the pipeline, or the cost in the "
+            "configuration"
+            for warning in prepared.warnings
+            if chosen
+        ]
         if (warning := self._gives_nothing(pipeline)) is not None:
             prepared.warnings.append(warning)
         return prepared
