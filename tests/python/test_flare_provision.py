@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dfm.errors import SessionError
 from dfm.flare._kit import Kit, find_kit
 
 pytest.importorskip("nvflare")
@@ -203,6 +204,30 @@ def test_an_application_finds_its_own_kit_among_several(federation: Federation) 
     workspace = Path(federation.provision(name="bare")["folder"]).parent
     assert find_kit(None, str(workspace), None).user == "concierge@bare.local"
     assert find_kit(None, str(workspace), "admin@bare.local").user == "admin@bare.local"
+
+
+def test_the_one_kit_nearby_is_named_and_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def kit(where: str, role: str) -> Path:
+        folder = tmp_path / "workspace" / where
+        for name, text in (("startup/fed_admin.json", "{}"), ("dfm/kit.json", json.dumps({"role": role}))):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text)
+        return folder.relative_to(tmp_path)
+
+    def refusal() -> str:
+        with pytest.raises(SessionError, match="needs the user's startup kit: give get_session") as refused:
+            find_kit(None, None, None)
+        return str(refused.value)
+
+    monkeypatch.chdir(tmp_path)
+    assert refusal().endswith("or set DFM_FLARE_ADMIN_PACKAGE")
+    kit("sales_poc/sales/prod_00/admin@sales.local", "project_admin")
+    own = kit("sales_poc/sales/prod_00/app@sales.local", "lead")
+    assert refusal().endswith(f"; there is one here: DFM_FLARE_ADMIN_PACKAGE={own}")
+    newer = kit("sales_poc/sales/prod_01/app@sales.local", "lead")
+    assert refusal().endswith(f"={newer}")
+    kit("other/prod_00/app@other.local", "lead")
+    assert refusal().endswith("or set DFM_FLARE_ADMIN_PACKAGE")
 
 
 def test_a_second_run_keeps_everything_and_adds_what_is_new(federation: Federation) -> None:

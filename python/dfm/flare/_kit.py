@@ -51,7 +51,7 @@ def find_kit(package: str | None, workspace: str | None, user: str | None) -> Ki
     if workspace is None:
         raise SessionError(
             "the target 'flare' needs the user's startup kit: give get_session(admin_package=...) its folder, or set "
-            "DFM_FLARE_ADMIN_PACKAGE"
+            f"DFM_FLARE_ADMIN_PACKAGE{_nearby()}"
         )
     kits = [path for path in sorted(Path(workspace).glob("prod_*/*"), key=_age) if _is_kit(path)]
     named = {_user(path): path for path in kits}
@@ -67,6 +67,17 @@ def find_kit(package: str | None, workspace: str | None, user: str | None) -> Ki
             )
     name = user or next(iter(named))
     return Kit(named[name].resolve(), name)
+
+
+def _nearby() -> str:
+    """Names the one kit for an application that is in `workspace` here; it is not taken, as it is a user's name."""
+    found: dict[Path, dict[str, Path]] = {}
+    for depth in ("*", "*/*"):
+        for kit in sorted(Path("workspace").glob(f"{depth}/prod_*/*"), key=_age):
+            if _is_kit(kit):
+                found.setdefault(kit.parents[1], {})[_user(kit)] = kit
+    kits = [kit for named in found.values() for kit in _applications(named).values()]
+    return f"; there is one here: DFM_FLARE_ADMIN_PACKAGE={kits[0]}" if len(kits) == 1 else ""
 
 
 def _applications(kits: dict[str, Path]) -> dict[str, Path]:
