@@ -566,7 +566,7 @@ def test_a_literal_beyond_a_bound_is_told_the_bound(given: dict[str, Any], told:
 
 def test_a_condition_is_no_value_and_a_node_no_key() -> None:
     with Pipeline():
-        count = Count()
+        count: Any = Count()
         for build in (
             lambda: Yield(value=count == 3),
             lambda: compute(value=[{"a": count > 3}]),

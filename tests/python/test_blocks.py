@@ -102,7 +102,7 @@ def test_every_kind_of_sequence_has_the_same_elements_however_it_is_given(sessio
 def test_what_is_no_sequence_when_it_runs_is_none_when_it_is_written():
     for value in (1, "text", b"bytes", memoryview(b"bytes"), Retry(times=1), Point(x=1)):
         with pytest.raises(ValuePipelineError, match="ForEach: seq takes"), Pipeline():
-            ForEach(seq=value)
+            ForEach(seq=value)  # pyright: ignore
 
 
 def test_a_table_with_two_columns_of_one_name_has_no_rows(session, fed):
