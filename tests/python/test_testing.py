@@ -114,6 +114,18 @@ def test_adapters_can_be_faked_at_some_sites(small, fed):
     assert calls == [(1, 1)]
 
 
+def test_what_dask_has_not_computed_is_a_value_and_not_awaited(small, fed):
+    array = pytest.importorskip("dask.array")
+    with Pipeline() as pipeline:
+        Yield(value=fed.Echo(value=1, site="east"))
+    fakes = {"east": {"work.Echo": lambda value: array.ones((3, 3))}}
+    with (
+        Federation("small", homesite="home", fakes=fakes) as federation,
+        pytest.raises(JobError, match=r"type dask\.array\S* cannot be sent"),
+    ):
+        federation.session.run(pipeline)
+
+
 def test_a_fake_of_what_a_site_does_not_offer_is_refused(small):
     with pytest.raises(SessionError, match=r"site 'west' does not offer 'work\.Wait', so it cannot be faked there"):
         Federation("small", homesite="home", fakes={"west": {"work.Wait": print}})

@@ -34,6 +34,7 @@ from dfm.errors import RefusedError, SessionError
 from dfm.exec._adapters import Adapters, Bound, kind_of
 from dfm.exec._approvals import WaitsForApproval
 from dfm.exec._asked import answers
+from dfm.exec._awaited import is_awaited
 from dfm.exec._sending import current
 from dfm.exec._telling import speak_for_thread
 from dfm.exec._turns import WAIT, Turns
@@ -606,7 +607,7 @@ class SiteLoop:
             # To ask what it is may raise, too.
             if inspect.isgenerator(value):
                 done = self._start_stream
-            elif inspect.isawaitable(value):
+            elif is_awaited(value):
                 done = self._await
             else:
                 done = self._complete

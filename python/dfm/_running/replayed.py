@@ -22,6 +22,7 @@ from dfm._running.said import streaming
 from dfm._running.sent import Sending
 from dfm._shown import clean_logger
 from dfm.exec._adapters import Adapters, Bound, Step, run_here
+from dfm.exec._awaited import is_awaited
 from dfm.exec._keys import key_of
 from dfm.exec._sending import current
 
@@ -136,7 +137,7 @@ class ReplayedAdapters(Adapters):
             assert isinstance(call, Sending)
             with self.replay.calling(call.call, _given(bound, arguments)):
                 value = body(**arguments)
-                return await value if inspect.isawaitable(value) else value
+                return await value if is_awaited(value) else value
 
         return run
 

@@ -13,6 +13,7 @@ from dfm._running.said import streaming
 from dfm._running.sent import Sending
 from dfm._running.threads import Body
 from dfm.exec._adapters import Bound
+from dfm.exec._awaited import is_awaited
 from dfm.exec._sending import current
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ async def whole(
 
     driver.threads.run(run, state)
     streams, value = await ended
-    return streams, await value if inspect.isawaitable(value) else value
+    return streams, await value if is_awaited(value) else value
 
 
 def called(body: Callable[..., Any], arguments: dict[str, Any], sending: Sending | None) -> Any:

@@ -24,6 +24,7 @@ from pydantic_core import PydanticCustomError
 
 from dfm._values import check_columns
 from dfm.errors import Public
+from dfm.exec._awaited import is_awaited
 
 Check = Callable[[Any], Any]
 """Returns the value, in which what was plain data may have become a model.
@@ -395,7 +396,7 @@ def checked_body(
         value = body(**arguments)
         if inspect.isgenerator(value):
             return streamed(value)
-        if inspect.isawaitable(value):
+        if is_awaited(value):
             return awaited(value)
         return of(whole, value)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from dfm.errors import SessionError
 from dfm.exec._adapters import Adapters, Bound, Step
+from dfm.exec._awaited import is_awaited
 from dfm.exec._policy import OWN, SitePolicy
 from dfm.exec._site import Asker, SecretsVault, SecretsVaultConfig
 
@@ -76,7 +76,7 @@ def _in_place(body: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(body)
     async def run(**arguments: Any) -> Any:
         value = body(**arguments)
-        return await value if inspect.isawaitable(value) else value
+        return await value if is_awaited(value) else value
 
     return run
 
