@@ -9,7 +9,7 @@ import json
 import sys
 import threading
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, cast
 
@@ -30,6 +30,7 @@ from dfm.api import (
 )
 from dfm.errors import PipelineError, PlanError
 from pydantic import BaseModel, Field
+from written import refusal
 
 HERE = Path(__file__)
 
@@ -101,12 +102,6 @@ compute: Any = Compute
 
 def document(pipeline: Pipeline) -> list[dict[str, Any]]:
     return json.loads(pipeline.model_dump_json())["statements"]
-
-
-def refusal(build: Callable[[], object]) -> str:
-    with Pipeline(), pytest.raises(PipelineError) as caught:
-        build()
-    return str(caught.value)
 
 
 @pytest.fixture

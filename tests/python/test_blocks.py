@@ -25,7 +25,7 @@ from dfm.api import (
 from dfm.errors import JobError, PipelineError, ValuePipelineError
 from dfm.session import JobStatus
 from pydantic import BaseModel
-from written import run, written
+from written import refusal, run, written
 
 pytestmark = pytest.mark.timeout(60)
 HERE = __file__
@@ -293,12 +293,6 @@ def test_what_takes_too_long_is_an_error(session, fed, site):
     error = job.results("late")[0].errors[0]
     assert error.type == "TimeoutError" and error.message == "it took longer than its timeout of 0.1 s"
     assert (job.results("soon"), job.results("items"), job.results("thread")) == ([0.0], [0, 1, 2], [2])
-
-
-def refusal(build) -> str:
-    with pytest.raises(PipelineError) as refused, Pipeline():
-        build()
-    return str(refused.value)
 
 
 def test_what_the_blocks_forbid_is_refused_with_both_lines(fed):

@@ -18,6 +18,7 @@ from dfm.api import ErrorToken, ForEach, If, Pipeline, PlaceParam, TryFromCache,
 from dfm.errors import PipelineError, PlanError
 from dfm.exec._cache import Cache
 from dfm.session import JobStatus
+from written import refusal
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -299,11 +300,6 @@ def test_keys_say_what_their_values_are_in_every_process(small):
 
 
 def test_what_breaks_the_rules_is_refused(fed, session):
-    def refusal(build):
-        with pytest.raises(PipelineError) as caught, Pipeline():
-            build()
-        return str(caught.value)
-
     def nothing_written():
         with TryFromCache(key=1):
             fed.Echo(value=1)

@@ -10,7 +10,7 @@ from dfm.api import BestOf, EachSite, Equal, ErrorToken, ForEach, If, Pipeline, 
 from dfm.errors import JobError, PipelineError, PlanError
 from dfm.session import JobStatus
 from dfm.testing import Federation
-from written import run, written
+from written import refusal, run, written
 
 pytestmark = pytest.mark.timeout(60)
 HERE = __file__
@@ -202,12 +202,6 @@ def test_sites_that_do_not_fit_are_told_when_it_is_planned(session, fed):
     (problem,) = json.loads(str(caught.value))["problems"]
     assert "for 'work.Report': 'west' does not take 'language'" in problem["message"]
     assert (problem["node"], problem["also"]) == (1, [{"node": 0, "message": "its sites are found here"}])
-
-
-def refusal(build) -> str:
-    with pytest.raises(PipelineError) as caught, Pipeline():
-        build()
-    return str(caught.value)
 
 
 def test_what_cannot_be_written_is_refused_with_both_lines(fed):

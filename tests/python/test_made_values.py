@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 
 import pytest
 from dfm.api import Equal, ForEach, If, Node, Operation, Pipeline, PlaceParam, Yield
-from dfm.errors import PipelineError
 from dfm.session import JobStatus
 from pydantic import BaseModel, Field
+from written import refusal
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -100,12 +100,6 @@ def test_an_error_in_one_part_is_the_error_of_the_whole_and_told_once(session, f
     for place in ("whole", "direct"):
         (token,) = (token for token in job._tokens if token.place == place)
         assert sorted(error.message for error in token.data.errors) == told
-
-
-def refusal(build) -> str:
-    with pytest.raises(PipelineError) as caught, Pipeline():
-        build()
-    return str(caught.value)
 
 
 def test_what_cannot_be_put_together_is_refused_where_it_is_written(fed):

@@ -2,11 +2,10 @@
 # pyright: basic, reportMissingImports=false
 
 import pytest
-from dfm.api import EachSite, ErrorToken, ForEach, If, Pipeline, PlaceParam, Repeat, Yield
-from dfm.errors import PipelineError
+from dfm.api import EachSite, ErrorToken, ForEach, If, PlaceParam, Repeat, Yield
 from dfm.session import JobStatus
 from dfm.testing import Federation
-from written import run, written
+from written import refusal, run, written
 
 pytestmark = pytest.mark.timeout(60)
 HERE = __file__
@@ -116,12 +115,6 @@ def test_a_lost_site_ends_the_rounds_that_need_it(fed):
         job = run(federation.session, build)
         assert isinstance(job.results("yield")[0], ErrorToken)
         assert {error.site for token in job.errors for error in token.errors} == {"west"}
-
-
-def refusal(build) -> str:
-    with pytest.raises(PipelineError) as caught, Pipeline():
-        build()
-    return str(caught.value)
 
 
 def test_what_cannot_be_written_is_refused_with_both_lines(fed):

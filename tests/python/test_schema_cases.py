@@ -6,14 +6,13 @@ import importlib
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 from dfm.api import Pipeline
-from dfm.errors import PipelineError
+from written import refusal
 
 DFM = Path(sys.executable).with_name("dfm")
 CONFIG = """
@@ -120,9 +119,3 @@ def test_what_a_schema_means_is_taken(x: Any, name: str) -> None:
 @pytest.mark.parametrize(("name", "value", "words"), REFUSED)
 def test_what_it_does_not_mean_is_refused_for_the_right_key(x: Any, name: str, value: Any, words: str) -> None:
     assert words in refusal(lambda: x.Op(site="office", **{name: value}))
-
-
-def refusal(write: Callable[[], object]) -> str:
-    with pytest.raises(PipelineError) as error, Pipeline():
-        write()
-    return str(error.value)

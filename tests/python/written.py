@@ -1,7 +1,11 @@
-"""How do tests of pipelines' blocks write one, as it is after it was saved, and run it to its end?"""
+"""How do tests write a pipeline, as it is after it was saved, and run it to its end, or learn why it is refused?"""
 # pyright: basic
 
+from collections.abc import Callable
+
+import pytest
 from dfm.api import Pipeline
+from dfm.errors import PipelineError
 
 
 def written(build):
@@ -16,3 +20,10 @@ def run(session, build, params=None, seconds=30):
     job = session.execute(written(build), params or {})
     assert job.wait_until_finished(seconds)
     return job
+
+
+def refusal(build: Callable[[], object]) -> str:
+    """Why what `build` writes cannot be written."""
+    with pytest.raises(PipelineError) as refused, Pipeline():
+        build()
+    return str(refused.value)

@@ -377,31 +377,31 @@ pub struct SecureSumStatement {
 pub enum Condition {
     /// All of them hold.
     And {
-        /// They.
+        /// The conditions, all of which hold.
         and: Vec<Condition>,
     },
     /// One of them holds.
     Or {
-        /// They.
+        /// The conditions, one of which holds.
         or: Vec<Condition>,
     },
     /// It does not hold.
     Not {
-        /// It.
+        /// The condition that does not hold.
         not: Box<Condition>,
     },
     /// Two values compare so.
     Compare {
-        /// How.
+        /// How they compare.
         compare: Comparison,
-        /// The one.
+        /// The value on the left.
         left: Argument,
-        /// The other.
+        /// The value on the right.
         right: Argument,
     },
     /// The value counts as true.
     Truth {
-        /// It.
+        /// The value, as Python takes it for true or not.
         truth: Argument,
     },
 }
@@ -442,16 +442,16 @@ pub struct YieldStatement {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(untagged, expecting = "a site is a name, a best_of, an each_site or an advise")]
 pub enum SiteChoice {
-    /// There.
+    /// At the site of this name.
     Name(String),
     /// That which the `EachSite` around it is at.
     EachSite {
-        /// It.
+        /// The node id of the `EachSite`.
         each_site: NodeId,
     },
     /// In discovery mode: every site that offers the operation is asked.
     Advise {
-        /// Says no more than the key does.
+        /// Not read: the key says it all.
         advise: bool,
     },
     /// Where it is best.
@@ -470,7 +470,7 @@ pub enum SiteChoice {
 pub enum Argument {
     /// Plain data.
     Literal {
-        /// It.
+        /// The data, as JSON.
         literal: Value,
     },
     /// A literal that JSON has no form for.
@@ -496,17 +496,17 @@ pub enum Argument {
     },
     /// In discovery mode: the sites are asked which values are possible.
     Advise {
-        /// Says no more than the key does.
+        /// Not read: the key says it all.
         advise: bool,
     },
     /// A list of these.
     List {
-        /// They.
+        /// The items.
         list: Vec<Argument>,
     },
     /// A tuple of these.
     Tuple {
-        /// They.
+        /// The items.
         tuple: Vec<Argument>,
     },
     /// A dictionary of these.

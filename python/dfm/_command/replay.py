@@ -98,7 +98,6 @@ class Teller:
         """The first difference."""
         self._status: str | None = None
         """How the job ended."""
-        self._errors: list[str] = []
 
     def begin(self, recording: _native.Recording) -> None:
         """Which job it is."""

@@ -90,7 +90,8 @@ impl Move {
     }
 
     /// All of them as a diagram for documents, in Mermaid's notation.
-    pub fn diagram() -> String {
+    #[cfg(test)]
+    fn diagram() -> String {
         let named = |state| match state {
             State::Absent => "[*]".to_owned(),
             state => format!("{state:?}"),
