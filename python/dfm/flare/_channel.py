@@ -83,10 +83,12 @@ class Forged(Exception):
 class Secret:
     """A process's key pair for one session."""
 
-    def __init__(self, credentials: Credentials, job: str, about: dict[str, Any] | None = None) -> None:
+    def __init__(self, credentials: Credentials, nvflare_job: str, about: dict[str, Any] | None = None) -> None:
         """Makes one, and signs its hello, which also says what others have to know `about` the process."""
         self.key = X25519PrivateKey.generate()
-        self.hello = sign(credentials, HELLO, job, (about or {}) | {"key": base64.b64encode(public(self.key)).decode()})
+        self.hello = sign(
+            credentials, HELLO, nvflare_job, (about or {}) | {"key": base64.b64encode(public(self.key)).decode()}
+        )
 
 
 class Keys:

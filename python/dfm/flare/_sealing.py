@@ -157,14 +157,16 @@ class _Come:
 class SiteSealing:
     """A site's end. All is called on one thread."""
 
-    def __init__(self, credentials: Credentials, job: str, homesite: str, secret: Secret, application: str) -> None:
+    def __init__(
+        self, credentials: Credentials, nvflare_job: str, homesite: str, secret: Secret, application: str
+    ) -> None:
         """`application` is the hello of the one that the site works for.
 
         Raises:
             Untrusted: it is not a user's.
         """
         self._credentials = credentials
-        self._job = job
+        self._nvflare_job = nvflare_job
         self._homesite = homesite
         self._secret = secret
         self._site = SERVER if credentials.who.name == credentials.server else credentials.who.name
@@ -193,7 +195,7 @@ class SiteSealing:
             raise RefusedError(f"what is told of site '{site}' is not trusted: {error}") from None
 
     def _check(self, hello: str) -> tuple[dict[str, Any], Who]:
-        return check_user(self._credentials, hello, HELLO, self._job)
+        return check_user(self._credentials, hello, HELLO, self._nvflare_job)
 
     def meet(self, hello: str) -> None:
         """An application takes part, in the place of the one before.
@@ -266,9 +268,9 @@ class SiteSealing:
 class Reader:
     """Reads what was sealed for a user's applications of one session, by the private key of the user's kit."""
 
-    def __init__(self, credentials: Credentials, job: str, homesite: str) -> None:
+    def __init__(self, credentials: Credentials, nvflare_job: str, homesite: str) -> None:
         self._credentials = credentials
-        self._job = job
+        self._nvflare_job = nvflare_job
         self._homesite = homesite
         self._escrows: dict[bytes, tuple[str, str]] = {}
         self._secrets: dict[bytes, tuple[X25519PrivateKey, str, Keys]] = {}
@@ -287,9 +289,9 @@ class Reader:
             Untrusted: it is not that site, or another than the one that is known.
         """
         if site == SERVER:
-            content = check_server(self._credentials, hello, HELLO, self._job)
+            content = check_server(self._credentials, hello, HELLO, self._nvflare_job)
         else:
-            content = check_client(self._credentials, hello, HELLO, self._job, site)
+            content = check_client(self._credentials, hello, HELLO, self._nvflare_job, site)
         if self._sites.setdefault(site, (hello, content))[0] != hello:
             raise Untrusted("it is another process than before")
         return content
@@ -338,7 +340,7 @@ class Reader:
             if application not in self._escrows:
                 raise Forged
             hello, escrow = self._escrows[application]
-            content, who = check_user(self._credentials, hello, HELLO, self._job)
+            content, who = check_user(self._credentials, hello, HELLO, self._nvflare_job)
             if who != self._credentials.who:
                 raise Untrusted(f"it is of an application of '{who.name}'")
             key, own = _opened(self._credentials, hello, escrow)
@@ -351,9 +353,11 @@ class Reader:
 class HomeSealing(Reader):
     """An application's end. All is called on one thread."""
 
-    def __init__(self, credentials: Credentials, job: str, homesite: str, secret: Secret, signer: Signer) -> None:
+    def __init__(
+        self, credentials: Credentials, nvflare_job: str, homesite: str, secret: Secret, signer: Signer
+    ) -> None:
         """`secret` and `signer` are those of its hello."""
-        super().__init__(credentials, job, homesite)
+        super().__init__(credentials, nvflare_job, homesite)
         self._hello = secret.hello
         self._signer = signer
         own = os.urandom(_KEY)
