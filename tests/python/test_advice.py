@@ -21,7 +21,7 @@ from dfm.api.discovery import (
     PartialFieldAdvice,
     SingleFieldAdvice,
 )
-from dfm.exec._adapters import Bound
+from dfm.exec._bound import Bound
 from dfm.exec._secrets import Secrets
 from dfm.exec._telling import Telling
 from dfm.exec.discovery import (

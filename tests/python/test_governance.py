@@ -36,7 +36,8 @@ from dfm.api import (
 from dfm.api.discovery import ErrorFieldAdvice
 from dfm.errors import RefusedError, SessionError
 from dfm.exec import Release
-from dfm.exec._adapters import Bound, _held_for
+from dfm.exec._adapters import _held_for
+from dfm.exec._bound import Bound
 from dfm.exec._counting import Counting
 from dfm.exec._deciding import Deciding, _fits, _is_now
 from dfm.exec._leaving import Leaving
@@ -825,7 +826,6 @@ def test_a_rule_is_about_calls_at_its_times(federation, file, fed):
 RELEASE = """
 from dfm.errors import RefusedError
 from dfm.exec import Release
-from dfm.exec._adapters import Bound, _held_for
 
 class Checked(Release):
     def __init__(self, most):

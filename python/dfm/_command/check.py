@@ -20,7 +20,8 @@ from collections.abc import Callable
 from typing import Any, Literal, TypedDict
 
 import dfm
-from dfm.exec._adapters import NoClassError, body_misfits, class_at, kind_of
+from dfm.exec._bodies import body_misfits, kind_of
+from dfm.exec._classes import NoClassError, class_at
 from dfm.exec._fitting import fitting
 
 

@@ -28,7 +28,7 @@ from dfm._discovery.answers import (
     fits,
 )
 from dfm.api import Advise
-from dfm.exec._adapters import Bound
+from dfm.exec._bound import Bound
 from dfm.exec._telling import BindingError, Telling, user_traceback
 
 Ending: TypeAlias = ErrorFieldAdvice | PartialFieldAdvice | None

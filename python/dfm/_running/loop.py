@@ -31,10 +31,11 @@ from dfm._running.trial import Trial
 from dfm._running.whole import called, whole
 from dfm._shown import clean_logger
 from dfm.errors import RefusedError, SessionError
-from dfm.exec._adapters import Adapters, Bound, kind_of
+from dfm.exec._adapters import Adapters
 from dfm.exec._approvals import WaitsForApproval
 from dfm.exec._asked import answers
-from dfm.exec._awaited import is_awaited
+from dfm.exec._bodies import is_awaited, kind_of
+from dfm.exec._bound import Bound
 from dfm.exec._sending import current
 from dfm.exec._telling import speak_for_thread
 from dfm.exec._turns import WAIT, Turns

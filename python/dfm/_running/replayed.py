@@ -21,8 +21,9 @@ from dfm._running.loop import SiteLoop
 from dfm._running.said import streaming
 from dfm._running.sent import Sending
 from dfm._shown import clean_logger
-from dfm.exec._adapters import Adapters, Bound, Step, run_here
-from dfm.exec._awaited import is_awaited
+from dfm.exec._adapters import Adapters, Step, run_here
+from dfm.exec._bodies import is_awaited
+from dfm.exec._bound import Bound
 from dfm.exec._keys import key_of
 from dfm.exec._sending import current
 

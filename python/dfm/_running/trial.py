@@ -9,7 +9,7 @@ from dfm import _native
 from dfm._running.sent import Sending
 from dfm._running.threads import Body
 from dfm._running.whole import whole
-from dfm.exec._adapters import Bound
+from dfm.exec._bound import Bound
 
 if TYPE_CHECKING:
     from dfm._running.loop import SiteLoop

@@ -12,8 +12,8 @@ from dfm._running.forks import end_if_forked
 from dfm._running.said import streaming
 from dfm._running.sent import Sending
 from dfm._running.threads import Body
-from dfm.exec._adapters import Bound
-from dfm.exec._awaited import is_awaited
+from dfm.exec._bodies import is_awaited
+from dfm.exec._bound import Bound
 from dfm.exec._sending import current
 
 if TYPE_CHECKING:

@@ -5,9 +5,7 @@ Reads a site's `site.json`, and nothing else: what it does not bind cannot be ca
 
 from __future__ import annotations
 
-import copy
 import functools
-import importlib
 import inspect
 import logging
 import os
@@ -17,16 +15,18 @@ from typing import Any, cast
 
 from dfm import _native, _values
 from dfm._discovery.advice import DISCOVERY_PLACE, ErrorFieldAdvice, SiteAdvice
-from dfm._discovery.advisors import Advisor, advisors
-from dfm.errors import RefusedError, SecretError
+from dfm._discovery.advisors import advisors
+from dfm.errors import RefusedError
 from dfm.exec._approvals import Asking
 from dfm.exec._audit_log import encoded, opened
+from dfm.exec._bodies import check_signature, kind_of
+from dfm.exec._bound import Bound
 from dfm.exec._cache import Cache, digest
 from dfm.exec._cache_owners import owners_for
+from dfm.exec._classes import construct, import_class
 from dfm.exec._contributions import Receipts
 from dfm.exec._counting import Counting
 from dfm.exec._deciding import Deciding, are_all
-from dfm.exec._fitting import fitting
 from dfm.exec._instances import Instance, Run
 from dfm.exec._leaving import MASKED, Leaving
 from dfm.exec._noise import Noising
@@ -49,135 +49,13 @@ from dfm.exec._site import (
 from dfm.exec._state import LIMIT, InMemory, OnDisk, State
 from dfm.exec._sums import Sums
 from dfm.exec._telling import BindingError, Telling, user_traceback
-from dfm.exec._types import Check, DeclarationError, check_of, checked_body
+from dfm.exec._types import Check, check_of, checked_body
+from dfm.exec._vault import RememberingVault
 
 Operation = tuple[str, str | None]
 """An operation's name, and the provider that is meant, if any."""
 Step = str | _native.CacheStep
 """What a call is of: an operation's name, or what is asked of the cache."""
-
-
-class Bound:
-    """An adapter that is ready to be called."""
-
-    __slots__ = (
-        "accepted",
-        "advisors",
-        "body",
-        "checks",
-        "copied",
-        "discoverable",
-        "exposed",
-        "fixed",
-        "instance",
-        "judge",
-        "kind",
-        "params",
-        "plain",
-        "required",
-    )
-
-    def __init__(self, body: Callable[..., Any], kind: str) -> None:
-        self.body = body
-        self.kind = kind
-        """`coroutine`, `async generator`, `thread` or `generator`."""
-        self.instance: Instance | None = None
-        """The adapter's object; None for what has none."""
-        self.fixed: dict[str, Any] = {}
-        """Arguments whose value does not depend on the call."""
-        self.copied: dict[str, Any] = {}
-        """Those of them that an adapter could change: each call gets its own."""
-        self.params: list[tuple[str, str]] = []
-        """(argument, the operation's parameter)."""
-        self.exposed: list[tuple[str, str]] = []
-        """(argument, the parameter that overrides its source)."""
-        self.checks: list[tuple[str, Check]] = []
-        """(parameter, what holds its value against what is declared for it)."""
-        self.accepted: set[str] = set()
-        """The parameters that it takes."""
-        self.required: set[str] = set()
-        """Those of them that a pipeline has to give."""
-        self.discoverable: set[str] = set()
-        """Those of them that may be asked for."""
-        self.advisors: list[Advisor] = []
-        """Who says which values they may take, in the order in which they are asked."""
-        self.judge: Callable[[dict[str, Any], int | None], None] | None = None
-        """Raises a RefusedError for a call of a job with these parameters that the site's policy does not allow; it
-        counts the others, and has them written down. None where all is allowed."""
-        self.plain = False
-        """Whether the parameters are the arguments, under their own names."""
-
-    def keep(self, argument: str, value: Any) -> None:
-        """Takes a value of the configuration."""
-        (self.copied if isinstance(value, list | dict) else self.fixed)[argument] = value
-
-    def filled_by(self, names: Iterable[str]) -> set[str]:
-        """The arguments whose value these parameters give."""
-        wanted = set(names)
-        return {argument for argument, param in (*self.params, *self.exposed) if param in wanted}
-
-    def arguments(
-        self, given: dict[str, Any], partly: bool = False, judged: bool = False, job: int | None = None
-    ) -> dict[str, Any]:
-        """The adapter's arguments for a call with these parameters; some may be missing where that is `partly` so.
-
-        The site's policy judges the call, unless it has been `judged` or only asks.
-
-        Raises:
-            BindingError: one of them is not offered.
-            RefusedError: the policy does not allow it.
-            WaitsForApproval: a person has to approve it, and has not.
-            DeclarationError: one of them is not what is declared for it, or missing.
-        """
-        if not self.accepted.issuperset(given):
-            unknown = next(name for name in given if name not in self.accepted)
-            raise BindingError(f"this site takes no parameter '{unknown}' there")
-        if not partly and not self.required <= given.keys():
-            missing = next(name for name in sorted(self.required) if name not in given)
-            raise DeclarationError(f"the parameter '{missing}' has to be given there")
-        for name, check in self.checks:
-            if name in given:
-                given[name] = check(given[name])
-        for _, param in self.exposed:
-            # Given as nothing, it is what the configuration says, and has to be judged as that.
-            if param in given and given[param] is None:
-                del given[param]
-        if self.judge is not None and not partly and not judged:
-            self.judge(given, job)
-        if self.plain:
-            return given
-        arguments = dict(self.fixed)
-        if self.copied:
-            arguments |= copy.deepcopy(self.copied)
-        for argument, param in self.params:
-            if param in given:
-                arguments[argument] = given[param]
-        for argument, param in self.exposed:
-            if param in given:
-                arguments[argument] = given[param]
-        return arguments
-
-
-class RememberingVault(SecretsVault):
-    """A site's vault, whose secrets are masked in what leaves the site from when they were given out."""
-
-    def __init__(self, vault: SecretsVault, secrets: Secrets) -> None:
-        self._vault = vault
-        self._secrets = secrets
-
-    def secret_for_key(self, key: str) -> str:
-        """As the vault's own, whose errors all become the same."""
-        try:
-            secret = self._vault.secret_for_key(key)
-        except SecretError:
-            raise
-        except (KeyError, ValueError) as error:
-            raise SecretError(str(error.args[0]) if error.args else f"the secret '{key}' is not there") from error
-        self._secrets.note(secret)
-        return secret
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._vault, name)
 
 
 class Adapters:
@@ -454,7 +332,7 @@ class Adapters:
                 bound.fixed[name] = self._value(source, f"the argument '{name}' of {what}")
             if "exposed" in source:
                 bound.exposed.append((name, source["exposed"]))
-        _check_signature(body, set(binding["arguments"]), what)
+        check_signature(body, set(binding["arguments"]), what)
         bound.accepted = set(binding["parameters"])
         bound.required = set(binding.get("required", []))
         bound.discoverable = set(binding["discoverable"])
@@ -663,108 +541,3 @@ async def run_here(method: Callable[[], Any]) -> None:
     value = method()
     if inspect.isawaitable(value):
         await value
-
-
-class NoClassError(Exception):
-    """Why there is no class at a dotted path."""
-
-    def __init__(self, told: str, detail: str = "", hint: str = "") -> None:
-        """`detail`, which goes on with what is told, is somebody else's text; `hint` says what to do."""
-        super().__init__(told + detail)
-        self.told = told
-        self.detail = detail
-        self.hint = hint
-
-
-def import_class(path: str, what: str) -> type[Any]:
-    """The class with this dotted path; `what` names it in an error.
-
-    Raises:
-        BindingError: there is no such module or class, or importing it fails.
-    """
-    try:
-        return class_at(path)
-    except NoClassError as error:
-        hint = f"; {error.hint}" if error.hint else ""
-        raise BindingError(f"{what}: {error.told}{hint}", error.detail) from None
-
-
-def class_at(path: str) -> type[Any]:
-    """The class with this dotted path.
-
-    Raises:
-        NoClassError: there is no such module or class, or importing it fails.
-    """
-    module_name, _, name = path.rpartition(".")
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name and (module_name + ".").startswith(error.name + "."):
-            raise NoClassError(f"there is no module '{error.name}'", hint="is the path spelt as its file is?") from None
-        raise NoClassError(f"importing '{module_name}' failed", f": {error}") from None
-    except Exception as error:
-        raise NoClassError(f"importing '{module_name}' failed", f":\n{user_traceback(error)}") from None
-    found = getattr(module, name, None)
-    if not isinstance(found, type):
-        import difflib
-
-        near = difflib.get_close_matches(name, [key for key, kept in vars(module).items() if isinstance(kept, type)], 1)
-        hint = f"did you mean '{near[0]}'?" if near else ""
-        raise NoClassError(f"module '{module_name}' has no class '{name}'", hint=hint)
-    return cast("type[Any]", found)
-
-
-def construct(what: str, kind: Callable[..., Any], offered: dict[str, Any], configured: dict[str, Any]) -> object:
-    """An object of the user's class, whose constructor gets what it names of the offered, and all that is configured.
-
-    Raises:
-        BindingError: its constructor raised.
-    """
-    args, kwargs = fitting(kind, offered, configured)
-    try:
-        return kind(*args, **kwargs)
-    except BindingError:
-        raise
-    except Exception as error:
-        raise BindingError(f"{what} could not be constructed", f":\n{user_traceback(error)}") from None
-
-
-def kind_of(body: Callable[..., Any]) -> str:
-    """`coroutine`, `async generator`, `thread` or `generator`: how a `body` runs."""
-    if inspect.isasyncgenfunction(body):
-        return "async generator"
-    if inspect.isgeneratorfunction(body):
-        return "generator"
-    return "coroutine" if inspect.iscoroutinefunction(body) else "thread"
-
-
-def _check_signature(body: Callable[..., Any], names: set[str], what: str) -> None:
-    unknown, missing = body_misfits(body, names)
-    if unknown:
-        raise BindingError(f"{what}: its body takes no argument {_quoted(unknown)}, but the binding gives it")
-    if missing:
-        raise BindingError(f"{what}: its body needs {_quoted(missing)}, which the binding does not give")
-
-
-def _quoted(names: list[str]) -> str:
-    return ", ".join(map(repr, names))
-
-
-def body_misfits(body: Callable[..., Any], names: set[str], unbound: bool = False) -> tuple[list[str], list[str]]:
-    """The arguments of these names that a `body` does not take, and those that it needs besides.
-
-    `unbound` for a method that was looked up at its class: its first argument is the adapter itself.
-    """
-    try:
-        parameters = list(inspect.signature(body).parameters.values())[1 if unbound else 0 :]
-    except (TypeError, ValueError):
-        return [], []
-    taken = names
-    if not any(one.kind is one.VAR_KEYWORD for one in parameters):
-        taken = {one.name for one in parameters if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)}
-    needed = {
-        one.name
-        for one in parameters
-        if one.default is one.empty and one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)
-    }
-    return sorted(names - taken), sorted(needed - names)

@@ -24,7 +24,7 @@ from pydantic_core import PydanticCustomError
 
 from dfm._values import check_columns
 from dfm.errors import Public
-from dfm.exec._awaited import is_awaited
+from dfm.exec._bodies import is_awaited
 
 Check = Callable[[Any], Any]
 """Returns the value, in which what was plain data may have become a model.

@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from dfm.errors import SessionError
-from dfm.exec._adapters import Adapters, Bound, Step
-from dfm.exec._awaited import is_awaited
+from dfm.exec._adapters import Adapters, Step
+from dfm.exec._bodies import is_awaited
+from dfm.exec._bound import Bound
 from dfm.exec._policy import OWN, SitePolicy
 from dfm.exec._site import Asker, SecretsVault, SecretsVaultConfig
 

@@ -10,9 +10,10 @@ from typing import Any, Self
 
 from dfm._shown import clean_logger
 from dfm.errors import SessionError
-from dfm.exec._adapters import Adapters, BindingError
+from dfm.exec._adapters import Adapters
 from dfm.exec._policy import OWN
 from dfm.exec._site import Asker
+from dfm.exec._telling import BindingError
 from dfm.session._generated import read_generated
 from dfm.session._home import Home, Settings
 from dfm.session._policies import tried
