@@ -20,12 +20,15 @@ class Unsayable(Exception):
 class Shy:
     """Tells its row in everything that is asked of it."""
 
+    __slots__ = ("_text", "size")
+
     def __init__(self, text):
         self._text = text
 
-    @property
-    def size(self):
-        raise ValueError(self._text)
+    def __getattribute__(self, name):
+        if name == "size":
+            raise ValueError(self._text)
+        return object.__getattribute__(self, name)
 
     def __eq__(self, other):
         raise ValueError(self._text)
