@@ -12,8 +12,8 @@ import collections
 import dataclasses
 import datetime
 import enum
-import fractions
 import functools
+import numbers
 import pathlib
 import types
 from collections.abc import Iterator
@@ -42,24 +42,23 @@ _PLAIN: tuple[tuple[type[Any], tuple[str, ...]], ...] = (
     (datetime.date, _DATE),
     (datetime.time, _TIME),
     (datetime.timedelta, ("days", "seconds", "microseconds")),
-    (int, ("real", "imag", "numerator", "denominator")),
-    (float, ("real", "imag")),
-    (complex, ("real", "imag")),
-    (fractions.Fraction, ("numerator", "denominator")),
+    (numbers.Complex, ("real", "imag")),
+    (numbers.Rational, ("numerator", "denominator")),
     (pathlib.PurePath, ("name", "stem", "suffix")),
     (range, ("start", "stop", "step")),
     (slice, ("start", "stop", "step")),
     (enum.Enum, ("name", "value")),
     (BaseException, ("args",)),
 )
-"""Attributes of Python's own types that are what their values say."""
+"""Attributes of Python's own types, and of those that count as such, that are what their values say."""
 
 _SIZES = ("shape", "ndim", "size", "num_rows", "num_columns", "height", "width")
 """Attributes that say how large an array, a table or an image is."""
 
 _INDEXED = (list, tuple, dict, str, bytes, bytearray, memoryview, range, collections.deque, array.array)
-_LIBRARIES = ("numpy", "pandas", "geopandas", "xarray", "polars", "pyarrow", "torch", "jax", "jaxlib", "scipy")
-"""Whose arrays and tables give an element or a column for a number or a name."""
+_LIBRARIES = ("numpy", "pandas", "geopandas", "xarray", "polars", "pyarrow", "torch", "jax", "jaxlib", "scipy", "PIL")
+"""Whose arrays and tables give an element or a column for a number or a name. What else their objects hold, as an image
+the name of its file, is not what they say."""
 
 
 def attribute(value: Any, name: str) -> Any:
@@ -99,12 +98,6 @@ def _held(value: Any, name: str) -> Iterator[Any]:
     kind = cast("type[Any]", type(value))
     if name.startswith("_") or isinstance(value, _NO_PARTS):
         return
-    if name in _declared(kind) and hasattr(value, name):
-        yield getattr(value, name)
-    for more in (getattr(value, "__dict__", None), getattr(value, "__pydantic_extra__", None)):
-        computed = isinstance(getattr(kind, name, None), functools.cached_property)
-        if isinstance(more, dict) and name in more and not computed:
-            yield cast("dict[str, Any]", more)[name]
     if any(issubclass(kind, one) and name in names for one, names in _PLAIN):
         yield getattr(value, name)
     if _is_of_library(kind):
@@ -112,6 +105,13 @@ def _held(value: Any, name: str) -> Iterator[Any]:
             yield value[name]
         elif name in _SIZES and _is_size(size := getattr(value, name, None)):
             yield size
+        return
+    if name in _declared(kind) and hasattr(value, name):
+        yield getattr(value, name)
+    for more in (getattr(value, "__dict__", None), getattr(value, "__pydantic_extra__", None)):
+        computed = isinstance(getattr(kind, name, None), functools.cached_property)
+        if isinstance(more, dict) and name in more and not computed:
+            yield cast("dict[str, Any]", more)[name]
 
 
 @functools.lru_cache(256)

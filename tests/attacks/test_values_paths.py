@@ -17,6 +17,7 @@ import pytest
 import xarray
 from dfm.api import ErrorToken, Pipeline, PlaceParam, Yield
 from dfm.testing import Federation
+from PIL import Image
 
 
 class Model(pydantic.BaseModel, extra="allow"):
@@ -55,6 +56,8 @@ class Colour(enum.Enum):
 Pair = collections.namedtuple("Pair", ["left", "right"])
 FRAME = pandas.DataFrame({"t": [1.0, 2.0], "mean": [3, 4]})
 GRID = xarray.Dataset({"t2m": (("x",), [1.0, 2.0])}, coords={"x": [0, 1]})
+IMAGE = Image.new("L", (4, 3))
+IMAGE.__dict__["filename"] = "/records/ada.png"
 TREE = xarray.DataTree.from_dict({"open": GRID, "secret": GRID})
 
 HELD = [
@@ -67,8 +70,12 @@ HELD = [
     (Colour.RED, "value", 1),
     (FRAME, "shape", (2, 2)),
     (numpy.zeros((2, 3)), "shape", (2, 3)),
+    (IMAGE, "size", (4, 3)),
     (pyarrow.table({"a": [1]}), "num_rows", 1),
     (3 + 4j, "imag", 4.0),
+    (numpy.int64(3), "real", 3),
+    (numpy.float32(1.5), "imag", 0.0),
+    (True, "numerator", 1),
     (datetime.date(2024, 5, 1), "month", 5),
     (pathlib.PurePath("a/b.nc"), "stem", "b"),
     (ValueError("told"), "args", ("told",)),
@@ -85,6 +92,8 @@ NOT_HELD = [
     (FRAME, "to_csv"),
     (FRAME, "_mgr"),
     (GRID, "encoding"),
+    (IMAGE, "filename"),
+    (IMAGE, "info"),
     (Station(9.5), "secret"),
     (Station(9.5), "__dict__"),
     (Model(count=1), "model_dump"),
