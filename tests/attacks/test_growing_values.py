@@ -11,11 +11,11 @@ from dfm.testing import Federation
 TIMES = 60
 POLICIES = {
     "none": None,
-    "leaves": "default: allow\nleaves: {bytes: 1000}\nlimits: {value-bytes: 1000000}\n",
+    "leaves": "default: allow\nleaves: {bytes: 1000}\nlimits: {value-bytes: 65536}\n",
     "rules": (
         "default: allow\nrules:\n  few: {decision: deny, operations: [work.Add], parameters: {a: {one-of: [1]}}}\n"
         "leaves: {never-columns: [name], smallest-group: {column: n, at-least: 5}}\naudit: {folder: log}\n"
-        "limits: {value-bytes: 1000000}\n"
+        "limits: {value-bytes: 65536}\n"
     ),
 }
 
