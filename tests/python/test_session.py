@@ -399,6 +399,25 @@ def test_a_callback_that_raises_is_logged_and_stops_nothing(shared, fed, caplog)
     assert "RuntimeError: in the callback" in caplog.text and f"{Path('dfm', 'session')}" not in caplog.text
 
 
+class Unsayable(Exception):
+    def __str__(self):
+        raise LookupError
+
+
+@pytest.mark.parametrize(
+    ("raised", "told"),
+    [(ValueError("told \udcff"), r"told \udcff"), (Unsayable(), "its text cannot be had: str() raised LookupError")],
+)
+def test_what_a_callback_raises_is_found_though_its_text_cannot_be_sent(shared, fed, raised, told):
+    def broken(*token):
+        raise raised
+
+    job = shared.execute(written(lambda: Yield(value=fed.Add(a=1, site="east"))), place_callbacks={"yield": broken})
+    assert job.wait_until_finished(20)
+    ((error,),) = (token.errors for token in job.errors)
+    assert error.message == f"{told} (raised by the callback of place 'yield')"
+
+
 def test_what_callbacks_raise_is_found_in_the_jobs_errors_once_with_the_users_frames_alone(shared, fed):
     def broken(from_site, node, frame, place, data):
         raise RuntimeError(f"no room for {min(data, 1)}")

@@ -16,11 +16,13 @@ from dfm import _native
 from dfm._discovery.advice import SiteAdvice
 from dfm._html import table, titled
 from dfm._results import as_text, error_text
+from dfm._shown import clean_logger
 from dfm._values import error_token
 from dfm.api import STATUS_PLACE_NAME, ErrorToken, StopToken
 from dfm.errors import JobError
 from dfm.exec import Frame
-from dfm.exec._telling import user_traceback
+from dfm.exec._secrets import Secrets
+from dfm.exec._telling import Telling
 from dfm.session._dispatch import CallbackRunner, Work, guarded, runs_here
 from dfm.session._home import Home
 from dfm.session._interface import Interface, NodeId, unknown_place
@@ -40,6 +42,8 @@ Callback = Callable[[str, NodeId | None, Frame, str, Any], Any]
 
 _SHOWN_ERRORS = 5
 """So many errors are shown in a notebook."""
+_RAISED = Telling(Secrets(), clean_logger("dfm.session"))
+"""How an application hears of its own callbacks' exceptions, whose texts may be none that can be sent."""
 _KEPT_RAISED = 100
 """So many different exceptions of callbacks are kept; each is logged."""
 _CREDIT = 64
@@ -633,13 +637,9 @@ class Job:
         self, error: BaseException, site: str, node: NodeId | None, frame: Frame, place: str, data: Any
     ) -> None:
         """Logs what a callback has raised, on whatever thread, and keeps it once."""
-        kind, trace = type(error).__name__, user_traceback(error)
-        self._home.settings.logger.error("a callback raised, for a token of place '%s':\n%s", place, trace)
-        try:
-            said = str(error)
-        except Exception:
-            said = "an error whose text cannot be had"
-        said = f"{said} (raised by the callback of place '{place}')"
+        kind, message, trace = _RAISED.told(error)
+        self._home.settings.logger.error("a callback raised, for a token of place '%s':\n%s", place, trace or message)
+        said = f"{message} (raised by the callback of place '{place}')"
         with self._lock:
             if len(self._raised) < _KEPT_RAISED and (place, kind, said) not in self._raised:
                 failure = _native.Failure(self._homesite, node, None, tuple(frame.frame), kind, said, trace)
