@@ -38,8 +38,9 @@ _BECOMES = 4
 """A value may become so many times as large in memory as the largest one that a site takes."""
 _PART = 64
 """About what a part of a value takes in memory, in bytes."""
-_MOST_PARTS = 1 << 24
-"""Parts of a value: to send them takes a second or two. What has more is an array or a table."""
+MOST_PARTS = 1 << 24
+"""Parts of a value, the same one counted wherever it is, as it is sent as often: that takes a second or two. What has
+more is an array or a table."""
 MOST_ELEMENTS = 1 << 20
 """A loop goes through at most so many elements of one sequence, as the engine has it: each costs memory at once."""
 _MOST_PLACES = 8
@@ -162,9 +163,9 @@ def most_parts() -> tuple[int, int]:
     """The most parts of a value that this site goes through, each counted as often as it is in it, and the most bytes
     of texts in them."""
     if policy.lenient:
-        return 4 * _MOST_PARTS, sys.maxsize
+        return 4 * MOST_PARTS, sys.maxsize
     most = _BECOMES * policy.max_value
-    return min(_MOST_PARTS, most // _PART), most
+    return min(MOST_PARTS, most // _PART), most
 
 
 def too_many_parts(value: object) -> TypeError:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from dfm import _native
+from dfm._values import MOST_PARTS
 from dfm.errors import RefusedError
 from dfm.exec._coarse import CoarseError, rounded, without_small
 from dfm.exec._counting import Counting
@@ -29,8 +30,6 @@ MASKED = f"{NAMED}masked"
 """The step that gives a site's numbers, masked."""
 _STEPS = frozenset(f"{NAMED}{step}" for step in ("keys", "shares", "masked", "agreed", "told"))
 """The steps whose results tell nothing of what they are given but its form. Others add up what anybody gives them."""
-_MOST_PARTS = 1 << 24
-"""So many parts a value may have, the same one counted wherever it is: it would be sent as often."""
 _FEW = 64
 """What has fewer parts is looked at again where it is met again."""
 _CALLED = {
@@ -216,9 +215,9 @@ class _Checking:
                 size += 1
                 if self._kinds is not None and leaf not in self._kinds:
                     raise self._of_kind(part, leaf)
-            if size > _MOST_PARTS:
+            if size > MOST_PARTS:
                 raise RefusedError(
-                    f"{self._where} lets not leave, by `leaves` of its policy, a value of more than {_MOST_PARTS} "
+                    f"{self._where} lets not leave, by `leaves` of its policy, a value of more than {MOST_PARTS} "
                     "parts, of which one that is there more than once counts as often; send an array, or less at once"
                 )
         if size >= _FEW:
