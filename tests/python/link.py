@@ -35,6 +35,7 @@ class Link:
         self._chance = random.Random(1)
         self._flows = threading.Event()
         self._flows.set()
+        self._hold_after: int | None = None
         self._ends: set[socket.socket] = set()
         self.passed = 0
         """Bytes that went through, both ways."""
@@ -44,12 +45,15 @@ class Link:
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
-    def hold(self) -> None:
-        """Nothing passes any more, and nobody is told."""
-        self._flows.clear()
+    def hold(self, after: int = 0) -> None:
+        """Nothing passes any more once so many bytes have, and nobody is told."""
+        self._hold_after = after
+        if self.passed >= after:
+            self._flows.clear()
 
     def go_on(self) -> None:
         """What was held passes."""
+        self._hold_after = None
         self._flows.set()
 
     def cut(self) -> None:
@@ -107,6 +111,8 @@ class Link:
                 if whole:
                     other.sendall(got[1])
                     self.passed += len(got[1])
+                    if self._hold_after is not None and self.passed >= self._hold_after:
+                        self._flows.clear()
             except OSError:
                 whole = False
         for end in (one, other):

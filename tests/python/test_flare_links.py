@@ -13,6 +13,8 @@ from dfm.session import JobStatus
 from eventually import until
 from flare_federation import opened, written
 from link import through
+from nvflare.apis.fl_exception import FLCommunicationError
+from nvflare.fuel.flare_api.api_spec import InternalError
 
 pytestmark = [pytest.mark.flare, pytest.mark.timeout(180)]
 
@@ -87,44 +89,83 @@ def test_a_server_that_takes_connections_and_says_nothing_does_not_answer(federa
             session.run(pipeline)
 
 
-@pytest.mark.parametrize("answers", ["comes", "never"])
-def test_an_answer_without_content_is_asked_for_again(monkeypatch, tmp_path, answers):
-    """As when a link is cut while the server answers: it is no refusal, unless nothing else comes."""
+def answering(monkeypatch, *answers):
+    """NVFlare's sessions get these answers, one after the other, the last one again and again; how often they ask."""
     from dfm.flare import _login
-    from dfm.flare._kit import Kit
 
     asked = []
 
-    def connected(*_):
-        asked.append(1)
-        if answers == "comes" and len(asked) == 3:
-            return "let in"
-        raise RuntimeError("error:client_registration")
+    class Session:
+        def __init__(self, **_):
+            self.api = self
 
-    monkeypatch.setattr(_login, "connected", connected)
-    monkeypatch.setattr(_login, "_PATIENCE", 0.5 if answers == "never" else 60.0)
-    kit = Kit(tmp_path, "ann@small.example")
-    if answers == "comes":
-        assert _login.log_in(kit) == "let in"
-        assert len(asked) == 3
-    else:
-        with pytest.raises(SessionError, match="does not let user 'ann@small.example' in"):
-            _login.log_in(kit)
-        assert len(asked) > 1
+        def get_cell(self):
+            return None
+
+        def close(self):
+            pass
+
+        def try_connect(self, _):
+            asked.append(1)
+            if (answer := answers[min(len(asked), len(answers)) - 1]) is not None:
+                raise answer
+
+    monkeypatch.setattr(_login, "Session", Session)
+    return asked
+
+
+UNANSWERED = [
+    FLCommunicationError("failed to challenge server: timeout: "),
+    FLCommunicationError("error:client_registration"),
+    InternalError("Communication Error - please try later"),
+]
+"""What NVFlare raises where an answer is late or has no content, in the steps of a login."""
+
+
+@pytest.mark.parametrize("error", UNANSWERED, ids=str)
+def test_a_late_answer_or_one_without_content_is_asked_for_again(monkeypatch, tmp_path, error):
+    """As when the server is busy, or a link is cut while it answers: it is no refusal."""
+    from dfm.flare import _login
+    from dfm.flare._kit import Kit
+
+    asked = answering(monkeypatch, error, error, None)
+    _login.log_in(Kit(tmp_path, "ann@small.example"))
+    assert len(asked) == 3
+
+
+@pytest.mark.parametrize("error", UNANSWERED, ids=str)
+def test_a_server_that_never_answers_is_told_as_such(monkeypatch, tmp_path, error):
+    from dfm.flare import _login
+    from dfm.flare._kit import Kit
+
+    monkeypatch.setattr(_login, "_PATIENCE", 0.0)
+    answering(monkeypatch, error)
+    with pytest.raises(SessionError, match="the federation's server does not answer, for the kit"):
+        _login.log_in(Kit(tmp_path, "ann@small.example"))
+
+
+@pytest.mark.parametrize("passed", [7_400, 9_000])
+def test_a_login_goes_on_after_a_link_that_stood_still(federation, tmp_path, passed):
+    """It stands still once it has carried so many bytes: the handshake of TLS, and some of the login."""
+    from dfm.flare._kit import Kit
+    from dfm.flare._login import log_in, log_out
+
+    with through(federation.kit("home@*"), tmp_path) as (kit, link):
+        link.hold(passed)
+        released = threading.Thread(target=lambda: (until(lambda: link.made > 1), link.go_on()), daemon=True)
+        released.start()
+        session = log_in(Kit(kit, "home@small.example"))
+        released.join(60)
+        assert not released.is_alive()
+        log_out(session)
 
 
 def test_a_refusal_with_a_reason_is_told_at_once(monkeypatch, tmp_path):
     from dfm.flare import _login
     from dfm.flare._kit import Kit
 
-    asked = []
-
-    def connected(*_):
-        asked.append(1)
-        raise RuntimeError("error:client_registration unknown user")
-
-    monkeypatch.setattr(_login, "connected", connected)
-    with pytest.raises(SessionError, match="unknown user"):
+    asked = answering(monkeypatch, FLCommunicationError("error:client_registration unknown user"))
+    with pytest.raises(SessionError, match="does not let user 'ann@small.example' in, .* unknown user"):
         _login.log_in(Kit(tmp_path, "ann@small.example"))
     assert len(asked) == 1
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import time
 from collections.abc import Callable
@@ -17,10 +18,10 @@ from dfm.errors import SessionError
 from dfm.flare._kit import Kit, settings_of
 from dfm.flare._mended import forget
 
-_PATIENCE = 15.0
-"""Seconds for the server to answer."""
-_NO_REASON = "error:client_registration"
-"""What NVFlare says alone where the server's answer has no content, as when a link is cut; of a refusal it says why."""
+_PATIENCE = 30.0
+"""Seconds for the server to answer: longer than a busy one or a short cut keeps it from that."""
+_UNANSWERED = re.compile("failed to challenge server: timeout|error:client_registration$|Communication Error")
+"""What NVFlare says where an answer did not come in time, or came without content; of a refusal it says why."""
 
 
 def connected(user: str, folder: Path, timeout: float) -> Session:
@@ -34,8 +35,10 @@ def connected(user: str, folder: Path, timeout: float) -> Session:
     session.api._print_hci = lambda msg: None  # pyright: ignore[reportPrivateUsage]
     try:
         session.try_connect(timeout)
-    except Exception:
+    except Exception as error:
         log_out(session)
+        if _UNANSWERED.match(str(error)):
+            raise api_spec.NoConnection(str(error)) from error
         raise
     return session
 
@@ -57,8 +60,6 @@ def log_in(kit: Kit, check: Callable[[], None] = lambda: None) -> Any:
                     f"the federation's server does not answer, for the kit {kit.folder}: {error}; {kit.start()}"
                 ) from None
         except Exception as error:
-            if str(error) == _NO_REASON and time.monotonic() <= deadline:
-                continue
             raise SessionError(
                 f"the federation does not let user '{kit.user}' in, with the kit {kit.folder}: {error}"
             ) from None
