@@ -90,6 +90,18 @@ def test_pieces_may_overlap(whole: bytes, cuts: list[tuple[int, int]]) -> None:
         assert not came
 
 
+def test_parts_with_gaps_between_are_few() -> None:
+    """Each takes pages of memory, so that a site which sends a byte for each page would take far more than it sends."""
+    assembly, byte = Assembly(), memoryview(b"x")
+    for page in range(1, 1001):
+        assert assembly.take(Piece(1, 4 << 30, page << 12, 1), byte) == b""
+    with pytest.raises(ValueError, match="more than 1000 parts with gaps between"):
+        assembly.take(Piece(1, 4 << 30, 1001 << 12, 1), byte)
+    # What closes a gap, or had come, takes none.
+    assert assembly.take(Piece(1, 4 << 30, 1 << 12, 1), byte) is None
+    assert assembly.take(Piece(1, 4 << 30, (1 << 12) + 1, 1), byte) == b""
+
+
 def test_it_goes_on_as_long_as_something_comes_and_ends_when_nothing_does() -> None:
     """Nine pieces are answered, far more slowly than the patience would be for all of them; the tenth never is."""
     answered = 0

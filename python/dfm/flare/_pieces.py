@@ -8,7 +8,6 @@ that signs of life and what comes the other way are never long behind it.
 from __future__ import annotations
 
 import bisect
-import heapq
 import itertools
 import mmap
 import queue
@@ -23,6 +22,10 @@ from dfm.flare._channel import Piece
 from dfm.flare._coming import Coming
 from dfm.flare._pace import MOST_AT_ONCE, Pace
 from dfm.flare._packets import MOST_WAITING, Unreachable
+
+_MOST_APART = 1000
+"""So many parts of a batch may be there before what is between them. Of an honest sender, a few are: those whose pieces
+were lost on their way."""
 
 
 class Unready(Exception):
@@ -141,14 +144,13 @@ class Assembly:
         self._until = 0
         """All before this has come."""
         self._ahead: list[tuple[int, int]] = []
-        """Offset and length of what came beyond."""
-        self._had: set[tuple[int, int]] = set()
+        """From where to where in it more has come beyond, in order and with gaps between."""
 
     def take(self, piece: Piece, content: memoryview) -> memoryview | None:
         """Takes a piece that its sender has proved: the batch once it is whole, empty before, None if this had come.
 
         Raises:
-            ValueError: it is no piece of a batch, or of one that is too large.
+            ValueError: it is no piece of a batch, or of one that is too large, or is in too many parts.
         """
         number, size, offset, length = piece
         if not (0 < length == content.nbytes and offset >= 0 and offset + length <= size <= MOST_WAITING):
@@ -157,16 +159,27 @@ class Assembly:
             if (number, size) != (self._number, self._coming.whole.nbytes):
                 self._coming.give_up()
                 self._forget(number, size)
-            if (offset, length) in self._had or offset + length <= self._until:
+            if not self._note(offset, offset + length):
                 return None
             self._coming.whole[offset : offset + length] = content
-            self._had.add((offset, length))
-            heapq.heappush(self._ahead, (offset, length))
-            # The batch may come again in other pieces than before, so that they overlap.
-            while self._ahead and self._ahead[0][0] <= self._until:
-                self._until = max(self._until, sum(heapq.heappop(self._ahead)))
             if self._until < size:
                 return memoryview(b"")
             whole = self._coming.whole
             self._forget(0, 0)
             return whole
+
+    def _note(self, begin: int, end: int) -> bool:
+        """Whether any of this is new. The batch may come again in other pieces, which overlap those before."""
+        if end <= self._until or any(one <= begin and end <= other for one, other in self._ahead):
+            return False
+        apart = [one for one in self._ahead if one[1] < begin or end < one[0]]
+        joined = [(begin, end), *(one for one in self._ahead if one not in apart)]
+        begin, end = min(joined)[0], max(other for _, other in joined)
+        if begin <= self._until:
+            self._until, self._ahead = end, apart
+            return True
+        # Each part that is apart takes pages of memory, however small it is.
+        if len(apart) >= _MOST_APART:
+            raise ValueError(f"a batch came in more than {_MOST_APART} parts with gaps between")
+        self._ahead = sorted([*apart, (begin, end)])
+        return True
