@@ -13,7 +13,7 @@ use libfuzzer_sys::fuzz_target;
 const SITES: [&str; 2] = ["east", "west"];
 
 fuzz_target!(init: write_seeds("record", seeds()), |bytes: &[u8]| {
-    let mut keeper = Keeper::default();
+    let mut keeper = Keeper::new(1 << 16);
     let packet = |from: &str, packet: &[u8]| {
         let outline = Outline::of(HOME, packet).to_bytes();
         (outline.clone(), Packet { from: from.to_owned(), head: outline, body: Some(packet.to_vec().into()) })
@@ -40,6 +40,9 @@ fuzz_target!(init: write_seeds("record", seeds()), |bytes: &[u8]| {
                     keeper.acknowledge(u64::from(said.how / 6), (*transition).into(), &frame, (*had).into());
                 }
             }
+        }
+        if let Some(job) = keeper.let_go() {
+            assert!(keeper.progress(job).is_none());
         }
     }
     let jobs: Vec<u64> = keeper.jobs().collect();

@@ -44,7 +44,8 @@ def _server() -> server.SessionController:
     made._hellos, made._secret, made._participant = {"east": "hello"}, Secret(_user, _JOB), None
     made.logger = logging.getLogger("dfm.fuzz")
     made._lock, made._over = threading.Lock(), threading.Event()
-    made._executions = _executions.Executions("home")
+    made._executions = _executions.Executions("home", made.logger)
+    made._lanes_of_cells, made._job = {}, _JOB
     return made
 
 

@@ -2,14 +2,18 @@
 # pyright: basic, reportMissingImports=false
 
 import re
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from dfm.api import Pipeline, Yield
+from dfm.errors import SessionError
 from flare_federation import opened
 
 pytest.importorskip("nvflare")
 pytestmark = pytest.mark.flare
 
+from dfm.flare._connection import Connection  # noqa: E402
 from dfm.flare._kit import find_kit  # noqa: E402
 from dfm.flare._login import log_in  # noqa: E402
 from nvflare.fuel.flare_api.api_spec import AuthorizationError  # noqa: E402
@@ -86,3 +90,23 @@ def test_the_list_of_jobs_tells_nothing_of_what_they_do(flare, theirs):
         assert told is not None and theirs in told and MARK not in told
         (job,) = [one for one in flare.list_jobs(detailed=True) if one["job_id"] == theirs]
         assert re.fullmatch("dfm-[0-9a-f]{8}", job["name"]) and job["name"] == job["job_folder_name"]
+
+
+def test_another_users_job_of_the_same_name_does_not_keep_an_application_from_its_own():
+    """NVFlare takes any name for a job, and lists them in the order in which they were submitted."""
+
+    class Flare:
+        def list_jobs(self, name_prefix):
+            states = {"first": "FINISHED:COMPLETED", "others": "RUNNING", "own": "RUNNING"}
+            return [{"job_id": job, "job_name": name_prefix, "status": status} for job, status in states.items()]
+
+        def do_app_command(self, job, *_):
+            if job == "others":
+                raise AuthorizationError("not authorized")
+            return {"executions": [{"number": 3}]}
+
+    connection: Any = Connection.__new__(Connection)
+    connection._session, connection._kit, connection._flare = "ab12cd34", SimpleNamespace(user="ann"), Flare()
+    assert connection._find(3) == "own"
+    with pytest.raises(SessionError, match="may not use the job 'ab12cd34-4': not authorized"):
+        connection._find(4)

@@ -42,16 +42,21 @@ type KeptPacket<'py> = (String, Bound<'py, PyBytes>, Option<Bound<'py, PyBytes>>
 
 /// What is kept of a session's jobs. It does not lock: its owner calls it from one thread at a time.
 #[pyclass(module = "dfm._native")]
-#[derive(Default)]
 pub struct Keeper {
     keeper: dfm_runtime::Keeper,
 }
 
 #[pymethods]
 impl Keeper {
+    /// It keeps about so many bytes of all jobs at most, see `let_go`.
     #[new]
-    fn new() -> Self {
-        Self::default()
+    fn new(most: usize) -> Self {
+        Self { keeper: dfm_runtime::Keeper::new(most) }
+    }
+
+    /// Where more is kept than may be, lets go of the job of which most is: its number.
+    fn let_go(&mut self) -> Option<u64> {
+        self.keeper.let_go()
     }
 
     /// Takes a packet of home's record: its outline, and how it was sealed, in two parts.

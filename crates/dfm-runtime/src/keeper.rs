@@ -4,6 +4,7 @@
 //! keeps what a new home needs to stand where the old one stood, and lets go of values as soon as the application has
 //! had them; that something was there stays, so that nothing of what a site has sent can be missing unnoticed.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use bytes::Bytes;
@@ -13,15 +14,23 @@ use dfm_wire::{ASKED, JobId, Message, Outline, Series};
 /// The most bytes of errors that a site tells of a job and that are kept.
 const MOST_REPORTED: usize = 64 << 20;
 
+/// About how many bytes a packet, or a series of which the application has had tokens, takes beside what it contains.
+const BESIDE: usize = 128;
+
 /// What is kept of a session's jobs.
-#[derive(Default)]
 pub struct Keeper {
     jobs: BTreeMap<JobId, Job>,
+    /// About how many bytes all of it takes.
+    bytes: usize,
+    /// How many it may.
+    most: usize,
 }
 
 /// What is kept of one job.
 struct Job {
     home: String,
+    /// About how many bytes all that is kept of it takes.
+    bytes: usize,
     history: Vec<Packet>,
     waiting: BTreeSet<String>,
     /// Site → how many bytes of errors it has told.
@@ -47,6 +56,12 @@ pub struct Packet {
     pub head: Vec<u8>,
     /// The rest; `None` once its value was had.
     pub body: Option<Bytes>,
+}
+
+impl Packet {
+    fn size(&self) -> usize {
+        BESIDE + self.from.len() + self.head.len() + self.body.as_ref().map_or(0, Bytes::len)
+    }
 }
 
 #[derive(Default)]
@@ -75,6 +90,22 @@ pub struct Progress {
 }
 
 impl Keeper {
+    /// One that keeps about so many bytes of all jobs at most, see [`Keeper::let_go`].
+    pub fn new(most: usize) -> Self {
+        Self { jobs: BTreeMap::new(), bytes: 0, most }
+    }
+
+    /// Where more is kept than may be, lets go of the job of which most is: its number. It is asked after whatever is
+    /// taken, as sites and users of their own session say how much that is.
+    pub fn let_go(&mut self) -> Option<JobId> {
+        if self.bytes <= self.most {
+            return None;
+        }
+        let (&largest, _) = self.jobs.iter().max_by_key(|(_, job)| job.bytes)?;
+        self.forget(largest);
+        Some(largest)
+    }
+
     /// Takes a packet of home's record.
     pub fn record(&mut self, outline: &[u8], packet: Packet) {
         let Some(outline) = Outline::from_bytes(outline) else { return };
@@ -95,14 +126,18 @@ impl Keeper {
             Outline::Failed(_) => job.errors += 1,
             _ => {}
         }
-        job.history.push(packet);
+        self.bytes += job.keep(packet);
     }
 
     /// Keeps a packet for home, if it is of a job that is kept: the job's number.
     pub fn take(&mut self, outline: &[u8], packet: Packet) -> Option<JobId> {
         let outline = Outline::from_bytes(outline)?;
         if let Outline::Unfinished(job) = outline {
-            self.jobs.get_mut(&job)?.told.insert(packet.from.clone(), packet);
+            let job = self.jobs.get_mut(&job)?;
+            let size = packet.size();
+            let before = job.told.insert(packet.from.clone(), packet).map_or(0, |before| before.size());
+            job.bytes = job.bytes + size - before;
+            self.bytes = self.bytes + size - before;
             return None;
         }
         let number = outline.kept()?;
@@ -133,27 +168,37 @@ impl Keeper {
             // Only home says so of itself.
             _ => return None,
         }
-        job.history.push(packet);
+        self.bytes += job.keep(packet);
         Some(number)
     }
 
     /// The application has had so many tokens in all through this `Yield` in this frame.
     pub fn acknowledge(&mut self, job: JobId, transition: TransitionId, frame: &Frame, had: u64) {
         let Some(job) = self.jobs.get_mut(&job) else { return };
-        let stream = job.streams.entry((transition, frame.clone())).or_default();
+        let before = job.bytes;
+        let stream = match job.streams.entry((transition, frame.clone())) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                job.bytes += BESIDE;
+                entry.insert(Stream::default())
+            }
+        };
         stream.had = stream.had.max(had);
         while stream.dropped < stream.had {
             let Some((at, true)) = stream.kept.front().copied() else { break };
             stream.kept.pop_front();
             stream.dropped += 1;
-            job.history[at].body = None;
+            job.bytes -= job.history[at].body.take().map_or(0, |body| body.len());
         }
+        self.bytes = self.bytes + job.bytes - before;
     }
 
     /// Sites are asked what a job has not done there: what they answered before is of an earlier moment.
     pub fn ask(&mut self, job: JobId) {
         if let Some(job) = self.jobs.get_mut(&job) {
-            job.told.clear();
+            let told = std::mem::take(&mut job.told).values().map(Packet::size).sum::<usize>();
+            job.bytes -= told;
+            self.bytes -= told;
         }
     }
 
@@ -174,7 +219,7 @@ impl Keeper {
 
     /// Lets go of a job.
     pub fn forget(&mut self, job: JobId) {
-        self.jobs.remove(&job);
+        self.bytes -= self.jobs.remove(&job).map_or(0, |job| job.bytes);
     }
 
     /// The jobs that are kept.
@@ -211,6 +256,7 @@ impl Job {
     fn new(home: &str, waiting: BTreeSet<String>, calls_at_home: bool, yields: Vec<Option<TransitionId>>) -> Self {
         Self {
             home: home.to_owned(),
+            bytes: 0,
             history: vec![],
             waiting,
             reported: HashMap::new(),
@@ -223,6 +269,14 @@ impl Job {
             streams: HashMap::new(),
             told: BTreeMap::new(),
         }
+    }
+
+    /// Keeps a packet: about how many bytes that takes.
+    fn keep(&mut self, packet: Packet) -> usize {
+        let size = packet.size();
+        self.bytes += size;
+        self.history.push(packet);
+        size
     }
 
     /// Notes that the packet which is kept next is a token for the application.

@@ -68,7 +68,7 @@ impl World {
         let mut world = Self {
             home: new_home(),
             others: OTHERS.map(other).into(),
-            keeper: Keeper::default(),
+            keeper: Keeper::new(usize::MAX),
             from_home: VecDeque::new(),
             to_home: VecDeque::new(),
             given: VecDeque::new(),
@@ -369,7 +369,7 @@ fn a_large_parameter_goes_to_the_keeper_only_on_its_way_to_its_site() {
 
 #[test]
 fn a_site_that_is_done_or_tells_more_errors_than_are_kept_is_kept_no_more_of() {
-    let mut keeper = Keeper::default();
+    let mut keeper = Keeper::new(usize::MAX);
     let mut home = new_home();
     home.open(JOB, "job", nets(), &HashMap::new());
     for (to, packet) in home.take_packets() {
@@ -389,6 +389,39 @@ fn a_site_that_is_done_or_tells_more_errors_than_are_kept_is_kept_no_more_of() {
     assert_eq!(take("b", report(0)), Some(JOB));
     assert_eq!(take("b", Message::Done(JOB).to_bytes()), Some(JOB));
     assert_eq!(take("b", report(0)), None, "nothing follows from a site that is done");
+}
+
+#[test]
+fn where_more_is_kept_than_may_be_the_largest_job_is_let_go_of() {
+    let mut keeper = Keeper::new(100_000);
+    for job in [1, 2] {
+        let mut home = new_home();
+        home.open(job, "job", nets(), &HashMap::new());
+        for (_, packet) in home.take_packets().into_iter().filter(|(to, _)| to == "home") {
+            keeper.record(&outline(&packet), kept("home", packet));
+        }
+    }
+    let head = Outline::Token(1, 0, Frame::of_param_set(0), None).to_bytes();
+    let token = |size| Packet { from: "a".to_owned(), head: head.clone(), body: Some(vec![0; size].into()) };
+    assert_eq!(keeper.take(&head, token(50_000)), Some(1));
+    assert_eq!(keeper.let_go(), None);
+    // What the application has had takes no room, and nor does an answer that another has replaced.
+    for _ in 0..10 {
+        let told = Outline::Unfinished(2).to_bytes();
+        keeper.take(&told, Packet { from: "a".to_owned(), head: told.clone(), body: Some(vec![0; 20_000].into()) });
+    }
+    assert_eq!(keeper.let_go(), None);
+    assert_eq!(keeper.take(&head, token(50_000)), Some(1));
+    assert_eq!(keeper.let_go(), Some(1), "of which most is kept");
+    assert_eq!(keeper.jobs().collect::<Vec<_>>(), [2]);
+    assert_eq!(keeper.let_go(), None);
+    // Heads and series without values take room too.
+    let had = (0..).take_while(|set| {
+        keeper.acknowledge(2, 0, &Frame::of_param_set(*set), 1);
+        keeper.let_go().is_none()
+    });
+    assert!(had.count() < 1000);
+    assert_eq!(keeper.jobs().count(), 0);
 }
 
 #[test]

@@ -190,17 +190,23 @@ class Connection:
             raise SessionError(f"the federation's server does not list its jobs: {error}") from None
         if not jobs:
             raise SessionError(f"the federation knows no job '{job_id}'; `dfm jobs list` shows those that there are")
+        # Another user may have given a job of theirs this name.
+        unread: list[str] = []
         for job in jobs:
             if job["status"] != _RUNNING:
                 continue
             try:
                 listed = self._flare.do_app_command(job["job_id"], LIST, {})
             except api_spec.AuthorizationError as error:
-                raise SessionError(f"user '{self._kit.user}' may not use the job '{job_id}': {error}") from None
+                unread.append(f"user '{self._kit.user}' may not use the job '{job_id}': {error}")
+                continue
             except Exception as error:
-                raise SessionError(f"NVFlare's job {job['job_id']} of '{job_id}' does not answer: {error}") from None
+                unread.append(f"NVFlare's job {job['job_id']} of '{job_id}' does not answer: {error}")
+                continue
             if any(one["number"] == execution for one in listed["executions"]):
                 return str(job["job_id"])
+        if unread:
+            raise SessionError(unread[0])
         if all(str(job["status"]).startswith("FINISHED") for job in jobs):
             raise SessionError(
                 f"the session of job '{job_id}' is over: its application closed it, or did not come back in time; "

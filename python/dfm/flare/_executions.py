@@ -6,6 +6,7 @@ Its owner calls all this with a lock held.
 from __future__ import annotations
 
 import base64
+import logging
 import time
 from collections.abc import Collection
 from typing import Any
@@ -19,16 +20,25 @@ Sealed = list[str]
 
 _REMEMBERED = 1000
 """So many executions of which nothing is kept any more are still listed."""
+_MOST_KEPT = 4 << 30
+"""Bytes of packets that are kept of all executions: beyond, nothing is kept of the one of which most is."""
+_MOST_TOLD = 256 << 20
+"""Bytes that the application may tell of all executions."""
+_NOTE = 64
+"""About how many bytes a note takes beside its name."""
 
 
 class Executions:
     """All that an application which comes back may ask for."""
 
-    def __init__(self, homesite: str) -> None:
+    def __init__(self, homesite: str, logger: logging.Logger) -> None:
         self._homesite = homesite
-        self._keeper = _native.Keeper()
+        self._logger = logger
+        self._keeper = _native.Keeper(_MOST_KEPT)
         self._about: dict[int, dict[str, Any]] = {}
         self._notes: dict[int, dict[str, int]] = {}
+        self._told: dict[int, int] = {}
+        """About how many bytes the application has told of each."""
         self._followed: set[int] = set()
         self.changed = time.monotonic()
         """When something last came for the application, or from it."""
@@ -36,27 +46,59 @@ class Executions:
     def record(self, outline: bytes, packet: Packet) -> None:
         """Keeps what the homesite says of itself."""
         self._keeper.record(self._homesite, outline, bytes(packet.content), packet.body)
+        self._let_go()
 
     def take(self, outline: bytes, packet: Packet) -> bool:
         """Keeps a packet for the homesite; whether the application wants it now."""
         number = self._keeper.take(packet.sender, outline, bytes(packet.content), packet.body)
+        self._let_go()
         self.changed = time.monotonic()
         return number is None or number in self._followed
 
+    def _let_go(self) -> None:
+        if (number := self._keeper.let_go()) is not None:
+            self._logger.warning(
+                f"of execution {number} nothing is kept any more for an application that comes back: of all together "
+                f"there are more than {_MOST_KEPT} bytes, and of it the most"
+            )
+
+    def _count(self, number: int, size: int) -> None:
+        """The application tells more of an execution."""
+        if sum(self._told.values()) + size > _MOST_TOLD:
+            raise ValueError(f"an application tells more of its jobs than the {_MOST_TOLD} bytes that are kept")
+        self._told[number] = self._told.get(number, 0) + size
+
     def begin(self, number: int, job_id: str, about: str) -> None:
-        """The application begins an execution, and follows it; what it says about it, only its user can read."""
+        """The application begins an execution, and follows it; what it says about it, only its user can read.
+
+        Raises:
+            ValueError: too much is told.
+        """
+        self._told.pop(number, None)
+        self._count(number, len(job_id) + len(about))
         self._about[number] = {"id": job_id, "about": about, "since": time.time(), "ended": None, "status": None}
         self._followed.add(number)
         if len(self._about) > 2 * _REMEMBERED:
             kept = self._kept()
             for old in [old for old in self._about if old not in kept][:-_REMEMBERED]:
                 del self._about[old]
+                self._told.pop(old, None)
 
     def had(self, number: int, positions: list[tuple[int, list[int], int]], notes: dict[str, int]) -> None:
-        """The application has had so many tokens of these series."""
+        """The application has had so many tokens of these series. Of an execution that has not begun it has none.
+
+        Raises:
+            ValueError: too much is told.
+        """
+        if number not in self._about:
+            return
         for transition, frame, total in positions:
             self._keeper.acknowledge(number, transition, frame, total)
-        self._notes.setdefault(number, {}).update(notes)
+        self._let_go()
+        noted = self._notes.setdefault(number, {})
+        if size := sum(len(name) + _NOTE for name in notes if name not in noted):
+            self._count(number, size)
+        noted.update(notes)
 
     def end(self, number: int, status: str) -> None:
         """The application says that an execution is at its end. Of a cancelled one, nothing is kept."""

@@ -86,10 +86,12 @@ class Lane:
         lost: Callable[[str], None],
         heartbeat: bool = True,
         passes_on: bool = False,
+        crowds: Callable[[str], bool] = lambda sender: False,
     ) -> None:
         """`take` gets what the other end sends, in order and once, and raises `ValueError` for what it may not send;
         `lost` is told once why the lane has ended, unless it was closed. Who `passes_on` what comes gets a large packet
-        as soon as its content is there."""
+        as soon as its content is there. Where too much waits to be sent, `crowds(sender)` is asked of who has sent the
+        most of it, on whatever thread, whether only what is of that one is dropped, now and from then on."""
         self.channel = channel
         self._name = name
         self._transport = transport
@@ -97,6 +99,7 @@ class Lane:
         self._lost = lost
         self._heartbeat = heartbeat
         self._passes_on = passes_on
+        self._crowds = crowds
         self._patience = patience()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -108,6 +111,10 @@ class Lane:
         """Those that must not overtake the large one that is under way, or are large themselves."""
         self._waiting = 0
         """About how many bytes both take."""
+        self._shares: collections.Counter[str] = collections.Counter()
+        """The same by who has sent them."""
+        self._dropped: set[str] = set()
+        """Those of whom nothing is sent any more."""
         self._overflows = False
         """Whether that was too much, of which nothing is sent then."""
         self._sending = Sending()
@@ -157,17 +164,21 @@ class Lane:
             self._start()
 
     def push(self, packet: Packet) -> None:
-        """Sends a packet after those that were pushed before. The lane ends where too much waits to be sent."""
-        size = _size(packet)
+        """Sends a packet after those that were pushed before. Where too much waits, who has sent it is dropped, or the
+        lane ends."""
         with self._changed:
-            if self._closed or self._overflows:
+            if self._closed or self._overflows or packet.sender in self._dropped:
                 return
-            self._waiting += size
+            self._count(packet, 1)
             self._queue.append(packet)
             if self._waiting > MOST_WAITING:
-                self._overflows = True
-                self._queue.clear()
-                self._held.clear()
+                ((most, _),) = self._shares.most_common(1)
+                if self._crowds(most):
+                    self._drop(most)
+                else:
+                    self._overflows = True
+                    self._queue.clear()
+                    self._held.clear()
             self._start()
             self._changed.notify_all()
 
@@ -185,6 +196,19 @@ class Lane:
             self._held.clear()
             self._changed.notify_all()
         self._assembly.give_up()
+
+    def _count(self, packet: Packet, times: int) -> None:
+        size = times * _size(packet)
+        self._waiting += size
+        self._shares[packet.sender] += size
+
+    def _drop(self, sender: str) -> None:
+        self._dropped.add(sender)
+        for packet in (*self._queue, *self._held):
+            if packet.sender == sender:
+                self._count(packet, -1)
+        self._queue = collections.deque(packet for packet in self._queue if packet.sender != sender)
+        self._held = [packet for packet in self._held if packet.sender != sender]
 
     def _start(self) -> None:
         if self._thread is None:
@@ -294,14 +318,14 @@ class Lane:
             if length > LARGEST:
                 if batch:
                     break
-                self._waiting -= length
+                self._count(packet, -1)
                 self._begin_large(self._queue.popleft())
                 continue
             if room <= 0 or (batch and size + length > room):
                 break
             batch.append(self._queue.popleft())
             size += length
-            self._waiting -= length
+            self._count(packet, -1)
         self._picked = bool(batch)
         return batch or None
 
@@ -340,7 +364,7 @@ class Lane:
             # What follows it of its job comes after all of it.
             if is_void and coming is not None and whole is not None and not coming.later(lambda: self.push(whole)):
                 self._queue.appendleft(whole)
-                self._waiting += _size(whole)
+                self._count(whole, 1)
             self._changed.notify_all()
 
     def _stop_early(self) -> None:

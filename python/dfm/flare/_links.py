@@ -319,8 +319,9 @@ class FlareLinks:
         match told:
             case {"ready": str(site), "hello": str(hello)}:
                 about = self._meet(site, hello)
-                if about is not None and (problem := self._problem(site, about | told)):
-                    self._reasons[site] = problem
+                # Of a site, what it has signed holds, whatever the server says beside it.
+                if about is not None and (problem := self._problem(site, about) or told.get("problem")):
+                    self._reasons[site] = str(problem)
                 self._sites[site] = None
                 self._changed.set()
             case {"lost": str(site), "reason": reason}:

@@ -288,12 +288,15 @@ class Reader:
         Raises:
             Untrusted: it is not that site, or another than the one that is known.
         """
+        if (known := self._sites.get(site)) is not None:
+            if known[0] != hello:
+                raise Untrusted("it is another process than before")
+            return known[1]
         if site == SERVER:
             content = check_server(self._credentials, hello, HELLO, self._nvflare_job)
         else:
             content = check_client(self._credentials, hello, HELLO, self._nvflare_job, site)
-        if self._sites.setdefault(site, (hello, content))[0] != hello:
-            raise Untrusted("it is another process than before")
+        self._sites[site] = hello, content
         return content
 
     def read(self, sender: str, head: Buffer, body: Buffer | None) -> tuple[_Head, Buffer | None]:

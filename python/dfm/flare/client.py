@@ -26,11 +26,11 @@ from dfm.flare._identity import Untrusted, check_client, check_server, may_submi
 from dfm.flare._lane import Lane
 from dfm.flare._packets import Packet, Unreachable
 from dfm.flare._participant import Participant, description, heed, read_settings
-from dfm.flare._sealing import SiteSealing
+from dfm.flare._sealing import SERVER, SiteSealing
 
-_SERVER = "server"
-"""What NVFlare's cells call the server, whatever its name."""
 _ASK_AGAIN = 0.2
+_LONGEST = 200
+"""Characters of a site's name."""
 
 
 class SessionExecutor(Executor):
@@ -41,6 +41,7 @@ class SessionExecutor(Executor):
         self._over = threading.Event()
         self._participant: Participant | None = None
         self._sites: dict[str, str] = {}
+        """The cell of each other site, which its name says: the server says the names alone."""
         self._lanes: dict[str, Lane] = {}
         """By the cell to which each leads."""
         self._lock = threading.Lock()
@@ -63,7 +64,7 @@ class SessionExecutor(Executor):
         self._name = str(fl_ctx.get_identity_name())
         self._kit = Path(fl_ctx.get_workspace().get_root_dir())
         self._settings = read_settings(self._kit)
-        self._server = job_cell(_SERVER, self._job)
+        self._server = job_cell(SERVER, self._job)
         serve_batches(self._cell, self._lane_of)
         started(self._join, "dfm-join")
 
@@ -94,6 +95,9 @@ class SessionExecutor(Executor):
         if answer["to"] != hashlib.sha256(self._secret.hello.encode()).hexdigest():
             raise Untrusted("the session's job has answered somebody else")
         self._homesite = answer["homesite"]
+        own = self._settings["site"] if self._settings is not None else None
+        cells = {site: job_cell(site, self._job) for site in _names(answer["sites"])}
+        cells = {site: cell for site, cell in cells.items() if site not in (own, self._homesite)}
         sealing = SiteSealing(self._credentials, self._job, self._homesite, self._secret, answer["application"])
         user, policy = sealing.user, None
         if not may_submit(self._kit, user.role):
@@ -101,15 +105,15 @@ class SessionExecutor(Executor):
         elif self._settings is not None and problem is None:
             policy, problem = admit(self._kit, self._settings["site"], user.name, self.logger)
         if self._settings is not None and policy is not None and problem is None:
-            others = [site for site in {*answer["sites"], self._homesite} if site != self._settings["site"]]
+            others = [*cells, self._homesite]
             self._participant = Participant(
                 self._settings, self._homesite, answer["session"], others, self._carry, sealing, policy
             )
         hello = answer["hello"]
         channel = Channel(self._secret, hello, check_server(self._credentials, hello, HELLO, self._job))
         with self._lock:
-            self._sites = answer["sites"]  # the cell of each
-            self._lanes[self._server] = lane = self._lane(_SERVER, self._server, channel, self._take_from_server)
+            self._sites = cells
+            self._lanes[self._server] = lane = self._lane(SERVER, self._server, channel, self._take_from_server)
         told = {"ready": True} | ({} if problem is None else {"problem": problem})
         lane.push(Packet(self._name, "", _told.tell(told)))
 
@@ -128,8 +132,6 @@ class SessionExecutor(Executor):
             return self._lanes.get(origin)
 
     def _take_from_server(self, packets: list[Packet]) -> None:
-        own = self._settings["site"] if self._settings else None
-        at_server = {site for site, cell in self._sites.items() if cell == self._server}
         told = [_told.read(packet.content) for packet in packets if not packet.receiver]
         # Who is said to be there has to be known before what needs it.
         for one in told:
@@ -138,7 +140,8 @@ class SessionExecutor(Executor):
                     self._meet(name, hello)
                 case _:
                     pass
-        self._take({self._homesite, *at_server} - {own}, [packet for packet in packets if packet.receiver])
+        at_server = {SERVER} & self._sites.keys()
+        self._take({self._homesite, *at_server}, [packet for packet in packets if packet.receiver])
         for one in told:
             if self._participant is not None:
                 heed(self._participant, one)
@@ -180,3 +183,14 @@ class SessionExecutor(Executor):
                 self._participant.lose(name)
 
         return Lane(name, channel, CellTransport(self._cell, cell), take, lost, heartbeat=at_server)
+
+
+def _names(told: object) -> list[str]:
+    """The names of a session's sites as the server's process says them.
+
+    Raises:
+        Untrusted: they are none.
+    """
+    if not isinstance(told, list) or not all(isinstance(one, str) and 0 < len(one) <= _LONGEST for one in told):
+        raise Untrusted("the session's job does not say which sites there are")
+    return told

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import math
 import threading
 import time
 from pathlib import Path
@@ -22,6 +23,7 @@ from nvflare.apis.impl.controller import Controller
 from nvflare.apis.shareable import Shareable
 from nvflare.apis.signal import Signal
 
+from dfm._running.threads import started
 from dfm.flare import _told
 from dfm.flare._admission import admit
 from dfm.flare._cells import ENDED, JOIN, CellTransport, job_cell, serve_batches, serve_ends, serve_joins, tell_started
@@ -38,7 +40,7 @@ from dfm.flare._identity import (
     sign,
 )
 from dfm.flare._lane import Lane
-from dfm.flare._packets import Packet
+from dfm.flare._packets import MOST_WAITING, Packet
 from dfm.flare._participant import Participant, description, heed, read_settings, submitter
 from dfm.flare._sealing import SERVER, SiteSealing, job_of, outline_of
 from dfm.flare._session_job import CANCEL, LIST, OPEN, WAITS
@@ -57,6 +59,12 @@ _ANSWERS = 2.0
 """Seconds that sites have to say what they have not done; NVFlare waits 5 s for all of a command's answer."""
 _GONE = 2.0
 """Seconds after which a client counts as absent that has not asked again to be let in."""
+_LONGEST = 4096
+"""Characters of what a site says of itself that others are told."""
+_LONGEST_SAID = 1 << 16
+"""Characters of each text in an application's request."""
+_MOST_APPLICATIONS = 1000
+"""So many applications may take part in a session, one after the other: its sites let no more either."""
 _SILENT = 6.0
 """Seconds without a sign of the application after which it counts as gone."""
 
@@ -158,8 +166,12 @@ class SessionController(Controller):
         Asking again gives the same answer.
         """
         wanted = ("hello", "escrow", "cell", "homesite", "session")
-        if not isinstance(data, dict) or not all(isinstance(data.get(key), str) and data[key] for key in wanted):
+        said = [data.get(key) for key in wanted] if isinstance(data, dict) else [None]
+        if not all(isinstance(one, str) and 0 < len(one) <= _LONGEST_SAID for one in said):
             return {"error": "the application's request is not one of this version of dfm"}
+        keep = data.get("keep", 0.0)  # an application that comes back does not say it
+        if not isinstance(keep, float | int) or not 0 <= keep < math.inf:
+            return {"error": "its jobs are kept for a number of seconds from 0 on"}
         if self._admission.problem is not None:
             return {"error": self._admission.problem}
         try:
@@ -180,6 +192,8 @@ class SessionController(Controller):
             elif self._hello != data["hello"]:
                 if comes_back is None:
                     return {"error": "the session belongs to another application"}
+                if len(self._escrows) >= _MOST_APPLICATIONS:
+                    return {"error": f"{_MOST_APPLICATIONS} applications have taken part in it"}
                 self._come_back(data, channel)
             assert self._answer is not None
             hellos = {site: self._hello_of(site) for site in self._ready}
@@ -190,19 +204,16 @@ class SessionController(Controller):
 
     def _opened(self, data: dict[str, Any], user: Who, channel: Channel) -> None:
         self._user = user
-        server = job_cell("server", self._job)
         homesite, own = data["homesite"], self._settings["site"] if self._settings else None
-        self._sites = {name: cell for cell, name in self._clients.items() if name != homesite}
-        if own is not None and own != homesite:
-            self._sites[own] = server
+        self._sites = {name for name in (*self._clients.values(), own) if name not in (None, homesite)}
         self._homesite = homesite
         self._session = data["session"]
-        self._keep = float(data["keep"])
-        self._executions = Executions(homesite)
+        self._keep = float(data.get("keep", 0.0))
+        self._executions = Executions(homesite, self.logger)
         self._answer = {"sites": sorted(self._sites), "hello": self._secret.hello}
         self._admit(data, channel)
-        if own in self._sites and self._settings is not None:
-            others = [site for site in {*self._sites, homesite} if site != own]
+        if own is not None and own in self._sites and self._settings is not None:
+            others = [*self._sites - {own}, homesite]
             policy = self._admission.policy
             assert policy is not None
             sealing = SiteSealing(self._credentials, self._job, homesite, self._secret, data["hello"])
@@ -305,7 +316,7 @@ class SessionController(Controller):
 
     def _order(self, site: str, what: dict[str, int]) -> None:
         """Has a site do what only the session's job may say beside the application."""
-        if self._participant is not None and self._sites.get(site) == job_cell("server", self._job):
+        if self._participant is not None and self._is_own(site):
             heed(self._participant, what)
             return
         with self._lock:
@@ -320,8 +331,23 @@ class SessionController(Controller):
             else:
                 self._lose(site, reason)
 
-        take = functools.partial(self._route, site)
-        lane = Lane(site, channel, CellTransport(self._cell, cell), take, lost, heartbeat, passes_on=True)
+        def take(packets: list[Packet]) -> None:
+            try:
+                self._route(site, packets)
+            except ValueError as error:
+                lost(str(error))
+                raise
+
+        def crowds(sender: str) -> bool:
+            """Whether another site is lost because of it, in the place of the lane's other end."""
+            if site != self._homesite or sender not in self._sites or self._is_own(sender):
+                return False
+            reason = f"it sends more than the application takes: more than {MOST_WAITING} bytes waited"
+            started(self._lose, "dfm-crowding", (sender, reason))
+            return True
+
+        to = CellTransport(self._cell, cell)
+        lane = Lane(site, channel, to, take, lost, heartbeat, passes_on=True, crowds=crowds)
         self._lanes[site] = self._lanes_of_cells[cell] = lane
         return lane
 
@@ -341,6 +367,8 @@ class SessionController(Controller):
             if self._answer is None:
                 self._asked[name] = time.monotonic()
                 return b""
+            if name not in self._sites:
+                return None
             if name not in self._hellos:
                 try:
                     content = check_client(self._credentials, hello, HELLO, self._job, name)
@@ -351,7 +379,11 @@ class SessionController(Controller):
                 self._let_in(name, origin, hello, channel)
             if self._hellos[name] != hello or name in self._lost:
                 return None
-            answer = {"to": hashlib.sha256(request).hexdigest(), "hello": self._secret.hello, "sites": self._sites}
+            answer = {
+                "to": hashlib.sha256(request).hexdigest(),
+                "hello": self._secret.hello,
+                "sites": sorted(self._sites),
+            }
             answer |= {"homesite": self._homesite, "session": self._session, "application": self._hello}
         return sign(self._credentials, JOIN, self._job, answer).encode()
 
@@ -363,11 +395,16 @@ class SessionController(Controller):
         self._introduce(name, hello)
 
     def _route(self, sender: str, packets: list[Packet]) -> None:
-        """Gives packets to those they are for; it is called for one sender at a time, in order."""
+        """Gives packets to those they are for; it is called for one sender at a time, in order.
+
+        Raises:
+            ValueError: the sender may not send one of them.
+        """
         own: list[Packet] = []
         for packet in packets:
-            if packet.sender != sender:
-                raise ValueError(f"'{sender}' sent a packet in the name of '{packet.sender}'")
+            if sender in self._lost:
+                return
+            self._check(sender, packet)
             if packet.coming is not None and not self._goes_on(packet):
                 whole = packet._replace(coming=None)
                 if packet.coming.later(functools.partial(self._route, sender, [whole])):
@@ -377,12 +414,25 @@ class SessionController(Controller):
                 self._heed(sender, _told.read(packet.content))
             elif sender == self._homesite and not self._passes(packet):
                 continue
-            elif self._participant is not None and self._sites.get(packet.receiver) == job_cell("server", self._job):
+            elif self._is_own(packet.receiver):
                 own.append(packet)
             else:
                 self._carry(packet)
         if own and self._participant is not None:
             self._participant.receive(own)
+
+    def _check(self, sender: str, packet: Packet) -> None:
+        """What one may not send is refused here, so that whoever it is for has no fault of it."""
+        if packet.sender != sender:
+            raise ValueError(f"'{sender}' sent a packet in the name of '{packet.sender}'")
+        # Clients have lanes of their own to each other.
+        is_here = packet.receiver in ("", self._homesite) or self._is_own(packet.receiver)
+        if sender != self._homesite and not is_here:
+            raise ValueError(f"'{sender}' sent the server a packet for '{packet.receiver}'")
+
+    def _is_own(self, site: str) -> bool:
+        """Whether a site runs in this process."""
+        return self._participant is not None and self._settings is not None and site == self._settings["site"]
 
     def _goes_on(self, packet: Packet) -> bool:
         """Whether a packet goes to another process, and now."""
@@ -390,7 +440,7 @@ class SessionController(Controller):
             job = job_of(packet.content)
             with self._lock:
                 return packet.sender != self._homesite and job is not None and self._executions.follows(job)
-        return bool(packet.receiver) and self._sites.get(packet.receiver) != job_cell("server", self._job)
+        return bool(packet.receiver) and not self._is_own(packet.receiver)
 
     def _passes(self, packet: Packet) -> bool:
         """Whether a packet from the homesite goes on to a site. What it says to itself is to be kept."""
@@ -427,14 +477,15 @@ class SessionController(Controller):
                 lane.push(packet._replace(coming=None))
 
     def _heed(self, sender: str, told: dict[str, Any]) -> None:
-        if "ready" in told:
-            with self._lock:
-                self._tell_ready(sender, {"problem": str(told["problem"])} if "problem" in told else {})
-        elif isinstance(reason := told.get("ended"), str) and sender != self._homesite:
-            self._lose(sender, reason)
-        elif sender == self._homesite:
+        if sender == self._homesite:
             with self._lock:
                 self._heed_application(told)
+        elif "ready" in told:
+            with self._lock:
+                if sender not in self._ready:
+                    self._tell_ready(sender, {"problem": _cut(told["problem"])} if "problem" in told else {})
+        elif isinstance(reason := told.get("ended"), str):
+            self._lose(sender, reason)
 
     def _heed_application(self, told: dict[str, Any]) -> None:
         executions = self._executions
@@ -492,19 +543,26 @@ class SessionController(Controller):
             return False
         if who.role or who.name not in self._clients.values():
             return False
-        with self._lock:
-            lane, is_lost = self._lanes.get(who.name), who.name in self._lost
-        if lane is not None:
-            lane.close()
-        if not is_lost:
-            self._lose(who.name, f"it {content.get('how')}")
+        self._lose(who.name, f"it {content.get('how')}")
         return True
 
     def _lose(self, site: str, reason: str) -> None:
+        """Nothing is heard of a site any more, and whoever waits for it is told, once."""
+        reason = _cut(reason)
         with self._lock:
+            if site in self._lost:
+                return
             self._lost[site] = reason
-            self._lanes.pop(site, None)
+            lane = self._lanes.pop(site, None)
+            self._lanes_of_cells.pop(job_cell(site, self._job), None)
             self._tell({"lost": site, "reason": reason})
+        if lane is not None:
+            lane.close()
         self.logger.error(f"site {site} is lost: {reason}")
         if self._participant is not None:
             self._participant.lose(site)
+
+
+def _cut(said: object) -> str:
+    """What a site says of itself, as far as others are told."""
+    return str(said)[:_LONGEST]
