@@ -10,7 +10,8 @@ from fuzzing import fuzz, scratch, watched
 with watched():
     from dfm._command.audit import _shown, verify
 from dfm._native import Audit
-from dfm.exec._audit_log import LOG, encoded, opened
+from dfm.exec._audit_log import LOG, opened
+from dfm.exec._given import encoded
 from dfm.exec._session_key import PURPOSE, SessionKey
 from dfm.exec._site import Asker
 from dfm.flare._identity import sign
@@ -31,7 +32,7 @@ def _log(folder: Path, session: str) -> Audit:
 def _honest(session: str) -> bytes:
     folder = scratch()
     audit = _log(folder, session)
-    audit.call(1, "work.Add", None, encoded({"a": 1}))
+    audit.call(1, "work.Add", None, encoded({"a": 1}).text)
     audit.left(1, "home", "work.Add", "number", 9, "0" * 64)
     audit.close()
     return (folder / LOG).read_bytes()

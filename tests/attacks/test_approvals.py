@@ -6,6 +6,7 @@ import json
 import os
 import stat
 import subprocess
+import threading
 
 import flare_federation
 import pytest
@@ -13,10 +14,13 @@ from dfm._command.audit import verify
 from dfm.api import ErrorToken, Pipeline, PlaceParam, Yield
 from dfm.exec import _approvals
 from dfm.exec._approvals import decide, decisions, requests, today
+from dfm.exec._given import encoded
 from dfm.flare._identity import read_credentials
 from dfm.session import Asking
 from dfm.testing import Asker, Federation
 from eventually import until
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 ADA = Asker("ada@u.example", "university", "lead")
 POLICY = """default: allow
@@ -105,6 +109,85 @@ def test_what_was_approved_is_one_question_of_one_user_in_one_pipeline(site, fed
         until(lambda: len(waiting(site)) == 3)
         job.cancel()
     assert {one["user"] for one in waiting(site)} == {ADA.user, "eve@u.example"}
+
+
+class Cohort:
+    """What one step at a site hands to the next, and nobody else can look into, such as a cursor."""
+
+    def __init__(self, where):
+        self.where, self.lock = where, threading.Lock()
+
+
+def test_what_nobody_can_tell_from_other_data_is_not_asked_about(site, fed, monkeypatch):
+    async def chosen_or_told(self, value):
+        return value.where if isinstance(value, Cohort) else Cohort(value)
+
+    monkeypatch.setattr("small.adapters.Echo.body", chosen_or_told)
+    with Pipeline() as pipeline:
+        Yield(value=fed.Echo(value=fed.Echo(value=PlaceParam(place="v"), site="east"), site="east"))
+    with opened(site) as running:
+        results, (message,) = ended(running.session.execute(pipeline, {"v": 140}))
+        assert results == [] and "its rule 'people' wants a person to approve it" in message
+        assert "nobody can tell what its parameter 'value' is" in message
+        assert requests(site / "requests") == []
+        (site / "policy.yaml").write_text("default: allow\nper-day: {questions: 5}\naudit: {folder: log}\n")
+        told = [ended(running.session.execute(pipeline, {"v": 140})) for _ in range(5)]
+    assert told[:4] == [([140], [])] * 4, "its number is one question, and each cohort another one"
+    assert "`per-day.questions` of its policy is 5" in told[4][1][0]
+
+
+PLAIN = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.sampled_from(["$", "1", "tuple", "dict"]),
+    lambda of: (
+        st.lists(of, max_size=2)
+        | st.tuples(of)
+        | st.frozensets(st.integers(0, 2), max_size=2)
+        | st.dictionaries(st.sampled_from(["$", "items", "sha256", "1", 1, None, (1,)]), of, max_size=2)
+    ),
+    max_leaves=4,
+)
+
+
+def typed(value):
+    """A value as one that equals another one of the same types alone."""
+    if isinstance(value, dict):
+        return "dictionary", frozenset((typed(key), typed(one)) for key, one in value.items())
+    if isinstance(value, list | tuple):
+        return type(value), tuple(map(typed, value))
+    return type(value), repr(value) if isinstance(value, float) else value
+
+
+@given(PLAIN, PLAIN)
+@settings(max_examples=500, deadline=None)
+@example({1: "a"}, {"1": "a"})
+@example([1], (1,))
+@example((1,), {"$": "tuple", "items": [1]})
+@example({1: "a"}, {"$": "dict", "items": [[1, "a"]]})
+@example({1: 2, "a": 3}, {"a": 3, 1: 2})
+@example(True, 1)
+def test_other_parameters_are_never_written_alike(one, other):
+    told, others = encoded({"x": one}), encoded({"x": other})
+    assert (told.text == others.text) is (typed(one) == typed(other))
+    assert told.unknown == [] and json.loads(told.text)
+
+
+def test_a_text_of_a_type_of_its_own_is_not_taken_for_the_text():
+    class Filter(str):
+        __slots__ = ("more",)
+
+    plain, hidden = encoded({"x": "age"}), encoded({"x": [Filter("age")], "y": 1})
+    assert plain.unknown == [] and hidden.unknown == ["x"]
+    assert encoded({"x": [Filter("age")], "y": 1}) != hidden, "nobody can tell whether it is the same"
+    stand_in = json.loads(encoded({"x": b"age"}).text)["x"]
+    assert encoded({"x": stand_in}) != encoded({"x": b"age"}), "what stands for a value is not to be had as a value"
+    deep = []
+    for _ in range(5000):
+        deep = [deep]
+    assert json.loads(encoded({"x": deep}).text)["x"]["$"] == "builtins.list"
 
 
 def test_what_is_like_it_is_what_the_rule_was_about(site, fed):

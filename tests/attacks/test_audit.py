@@ -14,6 +14,7 @@ from dfm._command.audit import _shown, verify
 from dfm.errors import RefusedError
 from dfm.exec import _audit_log
 from dfm.exec._audit_log import LOG, opened
+from dfm.exec._given import encoded
 from dfm.exec._session_key import PURPOSE, SessionKey
 from dfm.exec._site import Asker
 from dfm.flare._identity import sign
@@ -39,7 +40,7 @@ def filled(folder, credentials=None, calls=5, session="s1"):
     """A log of some calls, signed at its end."""
     audit = log(folder, credentials, session)
     for number in range(calls):
-        audit.call(1, "work.Add", None, _audit_log.encoded({"a": number}))
+        audit.call(1, "work.Add", None, encoded({"a": number}).text)
         audit.left(1, "home", "work.Add", "number", 9, "0" * 64)
     audit.close()
     return folder / LOG
@@ -190,7 +191,7 @@ def test_processes_append_to_one_chain_over_logs_that_are_set_aside(kits, tmp_pa
     monkeypatch.setattr(_audit_log, "_LARGEST", 4000)
     one, other = log(tmp_path, kits["east"]), log(tmp_path, kits["east"], "s2")
     for number in range(20):
-        (one, other)[number % 2].call(1, "work.Add", None, _audit_log.encoded({"a": number}))
+        (one, other)[number % 2].call(1, "work.Add", None, encoded({"a": number}).text)
         (one, other)[number % 2].settle()
     one.close()
     other.close()
@@ -217,7 +218,7 @@ def test_a_full_disk_stops_the_work_unless_it_may_go_on(kits, tmp_path, caplog, 
     audit, path = log(tmp_path, kits["east"], goes_on=goes_on), tmp_path / LOG
 
     def call(number):
-        audit.call(1, "work.Add", None, _audit_log.encoded({"a": number}))
+        audit.call(1, "work.Add", None, encoded({"a": number}).text)
 
     call(1)
     audit.settle()
@@ -267,26 +268,17 @@ def whats_of_records(path):
 def test_what_is_kept_of_parameters_is_as_the_policy_says(tmp_path):
     for full in (False, True):
         audit = log(tmp_path / str(full), full=full)
-        audit.call(1, "work.Add", None, _audit_log.encoded({"name": "Ada", "other": object()}))
+        audit.call(1, "work.Add", None, encoded({"name": "Ada", "other": object()}).text)
         audit.close()
         assert ("Ada" in (tmp_path / str(full) / LOG).read_text()) is full
 
 
-@given(
-    st.dictionaries(
-        st.text(), st.text() | st.integers() | st.booleans() | st.floats() | st.none() | st.lists(st.text())
-    )
-)
-def test_the_short_way_to_write_parameters_writes_the_same(parameters):
-    assert _audit_log.encoded(parameters) == _audit_log._ENCODE_GIVEN(parameters)
-
-
 def test_how_a_call_ended_is_with_it_or_after_it(tmp_path):
     audit = log(tmp_path)
-    audit.call(1, "work.Add", None, _audit_log.encoded({}))
+    audit.call(1, "work.Add", None, encoded({}).text)
     audit.runs(7)
     audit.ended(7, "done")
-    audit.call(1, "work.Echo", None, _audit_log.encoded({}))
+    audit.call(1, "work.Echo", None, encoded({}).text)
     audit.runs(8)
     audit.settle()
     audit.ended(8, "ValueError")

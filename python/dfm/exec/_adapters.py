@@ -18,7 +18,7 @@ from dfm._discovery.advice import DISCOVERY_PLACE, ErrorFieldAdvice, SiteAdvice
 from dfm._discovery.advisors import advisors
 from dfm.errors import RefusedError
 from dfm.exec._approvals import Asking
-from dfm.exec._audit_log import encoded, opened
+from dfm.exec._audit_log import opened
 from dfm.exec._bodies import check_signature, kind_of
 from dfm.exec._bound import Bound
 from dfm.exec._cache import Cache, digest
@@ -27,6 +27,7 @@ from dfm.exec._classes import construct, import_class
 from dfm.exec._contributions import Receipts
 from dfm.exec._counting import Counting
 from dfm.exec._deciding import Deciding, are_all
+from dfm.exec._given import Given, encoded
 from dfm.exec._instances import Instance, Run
 from dfm.exec._leaving import MASKED, Leaving
 from dfm.exec._noise import Noising
@@ -191,7 +192,7 @@ class Adapters:
 
     def _write_down(self, operation: str, given: dict[str, Any], job: int | None) -> None:
         if self.audit is not None and job is not None:
-            self.audit.call(job, operation, None, encoded(self._sums.about(job, given["sum"])))
+            self.audit.call(job, operation, None, encoded(self._sums.about(job, given["sum"])).text)
 
     def begin(self, job: int, pipeline: str) -> None:
         """A job begins whose net at this site has this digest, which its user has signed."""
@@ -357,16 +358,16 @@ class Adapters:
             if job is not None and (leaves := self.deciding.held().leaves) is not None and leaves.noise is not None:
                 self.noising.check(leaves.noise, job)
             wanted = asks is not None or self.audit is not None or self._counting.wants_questions()
-            asked = encoded(given) if wanted else ""
+            asked = encoded(given) if wanted else Given("", [])
             if asks is not None:
                 fits = functools.partial(are_all, given=given, defaults=defaults)
                 decision = self.asking.check(asks, operation, provider, asked, job, fits)
                 if self.audit is not None:
                     self.audit.decided(job, operation, decision.request, decision.until)
             self._counting.call()
-            self._counting.question(operation, provider, asked)
+            self._counting.question(operation, provider, asked.text)
             if self.audit is not None:
-                self.audit.call(job, operation, provider, asked)
+                self.audit.call(job, operation, provider, asked.text)
         except RefusedError as error:
             if self.audit is not None:
                 self.audit.refused(job, operation, str(error))

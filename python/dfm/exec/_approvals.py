@@ -23,6 +23,7 @@ from typing import Any, cast
 
 from dfm._private import private_folder
 from dfm.errors import RefusedError
+from dfm.exec._given import Given
 from dfm.exec._own_files import read_own, write_own
 from dfm.exec._policy import Constraint, Rule
 from dfm.exec._site import Asker
@@ -119,11 +120,11 @@ class Asking:
         rule: Rule,
         operation: str,
         provider: str | None,
-        given: str,
+        given: Given,
         job: int | None,
         fits: Callable[[Mapping[str, Constraint]], bool],
     ) -> Decision:
-        """What was decided of a call whose parameters are `given`, as JSON; `rule` is the one that asks.
+        """What was decided of a call with the parameters `given`; `rule` is the one that asks.
 
         Raises:
             WaitsForApproval: nothing yet; the request is there.
@@ -132,9 +133,16 @@ class Asking:
         name, net = (None if job is None else self.pipeline(job)) or ("", "")
         if self._folder is None or job is None or not net:
             raise self._refused(operation, rule, "and there is nobody here to ask")
+        if given.unknown:
+            raise self._refused(
+                operation,
+                rule,
+                f"and nobody can tell what its parameter '{given.unknown[0]}' is, as it cannot be encoded; hand on "
+                "what can be sent, such as a table, or have the operation itself make it of what can be read",
+            )
         if job not in self._pipelines:
             self._pipelines[job] = _digest(net)
-        question = Question(self._asker.user, operation, provider, self._pipelines[job], _digest(given))
+        question = Question(self._asker.user, operation, provider, self._pipelines[job], _digest(given.text))
         request = question.name()
         for decision in self._decided(self._folder):
             if decision.is_of(question, fits):
@@ -143,13 +151,15 @@ class Asking:
                 told = f": {decision.why}" if decision.why else ""
                 raise self._refused(operation, rule, f"and its request {decision.request} was denied{told}")
         if request not in self._written or not (self._folder / f"{request}.json").exists():
-            if len(net) > LONGEST or len(given) > LONGEST:
+            if len(net) > LONGEST or len(given.text) > LONGEST:
                 raise self._refused(
                     operation,
                     rule,
                     f"and nobody reads a pipeline or parameters of more than {LONGEST} characters",
                 )
-            self._write(self._folder, operation, rule, question, {"name": name, "net": net, "given": given, "job": job})
+            self._write(
+                self._folder, operation, rule, question, {"name": name, "net": net, "given": given.text, "job": job}
+            )
         raise WaitsForApproval(request)
 
     def _refused(self, operation: str, rule: Rule, why: str) -> RefusedError:

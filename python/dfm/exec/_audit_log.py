@@ -26,33 +26,6 @@ _LARGEST = 64 << 20
 """Bytes of a log, from which on another one is begun."""
 
 
-def _digest_of(value: Any) -> Any:
-    """What stands for a parameter that is no JSON."""
-    from dfm import _values
-
-    try:
-        of = hashlib.sha256(_values.dumps(value)).hexdigest()
-    except Exception:
-        of = None
-    return {"type": f"{type(value).__module__}.{type(value).__qualname__}", "sha256": of}
-
-
-_ENCODE = json.JSONEncoder(separators=(",", ":")).encode
-_ENCODE_GIVEN = json.JSONEncoder(separators=(",", ":"), sort_keys=True, default=_digest_of).encode
-
-
-def encoded(given: dict[str, Any]) -> str:
-    """Parameters as JSON, always the same of the same ones. Most are texts and whole numbers, for which an encoder that
-    could do more takes several times as long."""
-    members: list[str] = []
-    for name in sorted(given):
-        value = given[name]
-        if type(value) is not str and type(value) is not int:
-            return _ENCODE_GIVEN(given)
-        members.append(f"{_ENCODE(name)}:{_ENCODE(value) if type(value) is str else value}")
-    return f"{{{','.join(members)}}}"
-
-
 class Signer:
     """Signs a site's log."""
 
