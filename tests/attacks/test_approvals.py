@@ -296,8 +296,8 @@ def test_the_sites_admin_sees_what_is_asked_and_decides(site, fed, command):
         listed = dfm("site", "requests", "list", kit).stdout
         assert listed.startswith(name) and ADA.user in listed and "\x1b" not in listed
         shown = dfm("site", "requests", "show", kit, name[:6]).stdout
-        assert "work.Echo(value=parameter 'v')" in shown and "work.Add(a=result of" in shown and "\x1b" not in shown
-        assert "site 'home'" in shown and '{"value":5}' in shown
+        assert 'work.Echo(value=parameter "v")' in shown and "work.Add(a=result of" in shown and "\x1b" not in shown
+        assert 'site "home": result of' in shown and '{"value":5}' in shown
         for words in (("show", "../policy"), ("approve", "zz"), ("approve", name, "--until", "2020-01-01")):
             assert dfm("site", "requests", words[0], kit, *words[1:]).returncode == 2
         done = dfm("site", "requests", "approve", kit, name, "--until", FOREVER)

@@ -10,17 +10,21 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
+from dfm._command.drawing import drawn, json_text, text, unbroken
 from dfm._command.screen import put, tell
 from dfm._shown import one_line
 from dfm.exec._approvals import decide, decisions, requests, today
 
 _DAYS = 7
 """For which a decision holds that says no day."""
+_PLAIN = re.compile(r"[\w.@*:+-]+", re.ASCII)
+"""What is no name that a user might take for more, as they choose some."""
 _HIDDEN = ("net", "given", "like", "decided", "at")
 
 
@@ -66,7 +70,7 @@ def _list(folder: Path, as_json: bool) -> None:
         return
     waiting = [one for one in found if not one["decided"]]
     for one in waiting:
-        put(one_line(f"{one['request']}  {_time(one)}  {one['user']}  {one['operation']}  {one['name']}"))
+        put(one_line(f"{one['request']}  {_time(one)}  {one['user']}  {one['operation']}  {json_text(one['name'])}"))
     if not waiting:
         tell("nothing waits for a decision")
 
@@ -78,8 +82,8 @@ def _show(request: Mapping[str, Any], as_json: bool) -> None:
     put(one_line(f"{'asked':<14} {_time(request)}"))
     for key, value in request.items():
         if key not in _HIDDEN and value not in (None, ""):
-            put(one_line(f"{key:<14} {value}"))
-    put(one_line(f"{'with':<14} {request['given']}"))
+            put(one_line(f"{key:<14} {text(str(value), _PLAIN)}"))
+    put(one_line(f"{'with':<14} {unbroken(request['given'])}"))
     for line in drawn(str(request["net"])):
         put(one_line(line))
 
@@ -104,65 +108,6 @@ def _decide(
 
 def _time(request: Mapping[str, Any]) -> str:
     return f"{datetime.datetime.fromtimestamp(request['at'], datetime.UTC):%Y-%m-%d %H:%M}"
-
-
-def drawn(net: str) -> Iterator[str]:
-    """What a site's share of a pipeline does there, a line for each step: what it is made of and where it goes."""
-    try:
-        made: Any = json.loads(net)
-        steps = [_step(made, at) for at in range(len(made["transitions"]))]
-    except (ValueError, LookupError, TypeError, RecursionError):
-        yield "the pipeline cannot be drawn; --json has it as it is"
-        return
-    yield from steps
-
-
-def _step(net: Any, at: int) -> str:
-    ((kind, step),) = net["transitions"][at]["step"].items()
-    inputs = {
-        place["slot"]: _source(net, which) for which, place in enumerate(net["places"]) if place["transition"] == at
-    }
-    what = step.get("operation") or kind
-    if provider := step.get("provider"):
-        what += f" by {provider}"
-    given = [f"{name}={_argument(argument, inputs)}" for name, argument in step.get("arguments", ())]
-    if not given:
-        given = [inputs[slot] for slot in sorted(inputs)]
-    to = sorted({f"site '{arc['site']}'" for arc in net["transitions"][at]["outputs"] if arc["site"]})
-    leaves = f"  → {', '.join(to)}" if to else ""
-    return f"{at:>4}  {what}({', '.join(given)}){leaves}"
-
-
-def _source(net: Any, place: int) -> str:
-    source = net["places"][place]["source"]
-    match source:
-        case {"param": name}:
-            return f"parameter '{name}'"
-        case {"site": name}:
-            return f"a value of site '{name}'"
-        case "here":
-            makers = [
-                str(at)
-                for at, transition in enumerate(net["transitions"])
-                if any(arc["site"] is None and arc["place"] == place for arc in transition["outputs"])
-            ]
-            return f"result of {' or '.join(makers)}"
-        case _:
-            return "the start"
-
-
-def _argument(argument: Any, inputs: Mapping[int, str]) -> str:
-    match argument:
-        case {"literal": value}:
-            return json.dumps(value)
-        case {"slot": slot}:
-            return inputs.get(slot, "?")
-        case {"built": [form, parts]}:
-            return (
-                f"{form if isinstance(form, str) else 'object'} of {', '.join(_argument(one, inputs) for one in parts)}"
-            )
-        case _:
-            return json.dumps(cast("object", argument))
 
 
 if __name__ == "__main__":
