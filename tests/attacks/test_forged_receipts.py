@@ -9,7 +9,7 @@ import logging
 import pytest
 from dfm._command.receipts import Trusted, _lines, verify
 from dfm.api import Yield
-from dfm.exec._contributions import Receipts
+from dfm.exec._contributions import Receipts, signed_text
 from dfm.exec._deciding import Deciding
 from dfm.exec._policy import OWN
 from dfm.exec._session_key import PURPOSE, SessionKey
@@ -169,6 +169,63 @@ def test_a_receipt_that_is_not_what_sites_have_signed_has_faults(kits, attack):
     assert any(why in one for one in found), found
 
 
+def test_a_result_is_what_its_giver_has_signed_and_not_what_the_application_calls_it(kits):
+    def given(place, node, operation, digest):
+        return passed("home", place, "to", node=node, operation=operation, sha256=digest * 64, bytes=3)
+
+    def got(place, node, digest):
+        return passed("west", place, "from", node=node, operation="work.Forged", sha256=digest * 64, bytes=99)
+
+    left = [given(0, "treated", "work.Add", "a"), given(1, "placebo", "work.Mul", "b")]
+    west = part("west", kits["west"], [], left)
+    told = []
+    for names in (("for treated", "for placebo"), ("for placebo", "for treated")):
+        home = part("home", None, [got(0, names[0], "a"), got(1, names[1], "b")])
+        found = verify(
+            whole_receipt("s1-1", "home", {"west": west, "home": home}), Trusted(kits["east"].root, "server")
+        )
+        assert found.faults == []
+        told.append([{key: one[key] for key in one if key != "used_by"} for one in found.results])
+        assert [one["used_by"] for one in found.results] == list(names)
+        assert sum("as the application says, which nobody signs" in line for line in _lines(found)) == 2
+    assert told[0] == told[1]
+    assert [(one["sha256"][0], one["node"], one["operation"], one["bytes"], one["signed"]) for one in told[0]] == [
+        ("a", "treated", "work.Add", 3, True),
+        ("b", "placebo", "work.Mul", 3, True),
+    ]
+    found = verify(whole_receipt("s1-1", "home", {"home": home}), Trusted(kits["east"].root, "server"))
+    assert found.faults and not any(one["signed"] or one["node"] for one in found.results)
+
+
+def signed_anew(kits, **odd):
+    """A part that its site has signed with that in it."""
+    honest = json.loads(parts(kits)["west"])
+    key = SessionKey(lambda content: sign(kits["west"], PURPOSE, "s1", content), lambda *_: {})
+    text = json.dumps(json.loads(honest["text"]) | odd)
+    return json.dumps({"text": text, "signature": key.sign(signed_text(text)), "key": key.statement()})
+
+
+@pytest.mark.parametrize(
+    ("field", "odd"),
+    [
+        *((field, [field]) for field in ("user", "organisation", "pipeline", "bindings", "policy")),
+        *(("calls", [odd]) for odd in (7, {"operation": 1, "calls": 1}, {"operation": "a.B", "calls": "1"})),
+        ("calls", [{"operation": "work.Add", "calls": 1, "provider": ["x"]}]),
+        *(
+            ("left", [passed("home", 0, "to", **SUM) | {key: {"x": 1}}])
+            for key in ("place", "frame", "node", "operation", "sha256", "bytes")
+        ),
+    ],
+)
+def test_what_a_site_has_signed_of_another_type_is_a_fault(kits, field, odd):
+    found = verify(
+        whole_receipt("s1-1", "home", parts(kits, west=signed_anew(kits, **{field: odd}))),
+        Trusted(kits["east"].root, "server"),
+    )
+    assert any(one.startswith("the part of site 'west' ") for one in found.faults)
+    assert all(isinstance(line, str) for line in _lines(found))
+
+
 ODD = st.recursive(
     st.none() | st.integers() | st.text() | st.just("[" * 100_000) | st.just("9" * 5000),
     lambda of: st.lists(of, max_size=3) | st.dictionaries(st.text(), of, max_size=3),
@@ -180,6 +237,7 @@ ODD = st.recursive(
 def test_whatever_stands_in_a_receipt_is_one_or_has_faults(kits, data):
     honest = whole_receipt("s1-1", "home", parts(kits))
     receipt = copy.deepcopy(honest)
+    by_its_site = False
     if data.draw(st.booleans()):
         receipt[data.draw(st.sampled_from(sorted(receipt)))] = data.draw(ODD)
     else:
@@ -190,8 +248,11 @@ def test_whatever_stands_in_a_receipt_is_one_or_has_faults(kits, data):
             said = json.loads(one["text"])
             said[data.draw(st.sampled_from(sorted(said)))] = data.draw(ODD)
             one["text"] = json.dumps(said)
+            by_its_site = data.draw(st.booleans())
+            if by_its_site:
+                receipt["parts"]["west"] = json.loads(signed_anew(kits, **said))
     found = verify(receipt, Trusted(kits["east"].root, "server"))
-    assert found.faults or receipt == honest
+    assert found.faults or receipt == honest or by_its_site
     assert all(isinstance(line, str) for line in _lines(found))
 
 

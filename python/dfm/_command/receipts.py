@@ -31,6 +31,15 @@ _MOST_TOLD = 100
 """Faults that are told."""
 _SERVER = "server"
 """What dfm calls the server's site, whatever its name."""
+_OF_VALUE = {
+    "place": int | str,
+    "frame": str,
+    "node": int | str | None,
+    "operation": str | None,
+    "sha256": str | None,
+    "bytes": int | None,
+}
+"""What is said of a value that passed, besides the other site."""
 
 
 class NoReceiptError(Exception):
@@ -60,9 +69,9 @@ class Part(NamedTuple):
 
     said: dict[str, Any]
     is_signed: bool
-    came: dict[str, collections.Counter[Passed]]
-    """By the site it came from."""
-    left: dict[str, collections.Counter[Passed]]
+    came: dict[str, list[tuple[Passed, dict[str, Any]]]]
+    """By the site it came from, each with all that is said of it."""
+    left: dict[str, list[tuple[Passed, dict[str, Any]]]]
     """By the site it went to."""
 
 
@@ -76,7 +85,8 @@ class Verdict:
     contributions: list[dict[str, Any]] = dataclasses.field(default_factory=list[dict[str, Any]])
     """Of each site: `site`, `signed`, `calls`, `pipeline`, `bindings`, `policy`, `at`."""
     results: list[dict[str, Any]] = dataclasses.field(default_factory=list[dict[str, Any]])
-    """What came to the application: `from`, `node`, `frame`, `sha256`, `bytes`."""
+    """What came to the application: `from`, `node`, `operation`, `frame`, `sha256` and `bytes` as the giver says them,
+    and whether that has `signed` it; `used_by`, the node that it is for as the application says, which nobody signs."""
     faults: list[str] = dataclasses.field(default_factory=list[str])
     """What is wrong."""
 
@@ -154,11 +164,23 @@ def verify(receipt: object, trusted: Trusted) -> Verdict:
         _check_passed(found, site, part, read, homesite, parts)
         about = {key: part.said.get(key) for key in ("calls", "pipeline", "bindings", "policy", "at")}
         found.contributions.append({"site": site, "signed": part.is_signed} | about)
-    if homesite in read:
-        told = ("from", "node", "frame", "sha256", "bytes")
-        came = cast("list[dict[str, Any]]", read[homesite].said["came"])
-        found.results = [{key: one.get(key) for key in told} for one in came]
+    found.results = list(_results(read, homesite))
     return found
+
+
+def _results(read: dict[str, Part], homesite: str) -> Iterator[dict[str, Any]]:
+    """What came to the application. Nobody has signed what it says of that itself."""
+    if homesite not in read:
+        return
+    for site, came in read[homesite].came.items():
+        given = collections.defaultdict[Passed, list[dict[str, Any]]](list)
+        for passed, said in read[site].left.get(homesite, []) if site in read else []:
+            given[passed].append(said)
+        for passed, said in came:
+            by_giver = given[passed].pop(0) if given[passed] else {}
+            result = {"from": site, "frame": passed.frame, "sha256": passed.sha256}
+            result |= {key: by_giver.get(key) for key in ("node", "operation", "bytes")}
+            yield result | {"signed": bool(by_giver) and read[site].is_signed, "used_by": said.get("node")}
 
 
 def _check_signed(found: Verdict, read: dict[str, Part], homesite: str) -> None:
@@ -182,22 +204,21 @@ def _check_passed(
     found: Verdict, site: str, part: Part, read: dict[str, Part], homesite: str, parts: dict[Any, Any]
 ) -> None:
     """Whether what the site has got is what others have given it, and what it has given is what they have got."""
-    for other, came in part.came.items():
-        if other == homesite:
-            # The application does not list the parameters that it sends.
-            came = collections.Counter({one: many for one, many in came.items() if not isinstance(one.place, str)})
+    for other, listed in part.came.items():
+        # The application does not list the parameters that it sends.
+        came = collections.Counter(one for one, _ in listed if other != homesite or not isinstance(one.place, str))
         if other not in read:
             if other not in parts and came:
                 found.fault(f"site '{site}' has used values of site '{other}', whose part is not there")
             continue
-        given = read[other].left.get(site, collections.Counter())
+        given = collections.Counter(one for one, _ in read[other].left.get(site, []))
         if many := (came - given).total():
             found.fault(f"site '{site}' says that it got {_values(many)} from site '{other}', which does not say so")
         if many := (given - came).total():
             found.fault(f"site '{other}' says that it gave {_values(many)} to site '{site}', which does not say so")
     for other in part.left.keys() & read.keys():
         if site not in read[other].came:
-            many = part.left[other].total()
+            many = len(part.left[other])
             found.fault(f"site '{site}' says that it gave {_values(many)} to site '{other}', which does not say so")
 
 
@@ -234,7 +255,11 @@ def _part(site: object, part: object, job: str, homesite: str, trusted: Trusted)
     # Nobody signs the part of the application's site, so that it must not be another one that is called so.
     if said.get("homesite") != homesite:
         raise ValueError("is of a job whose application was at another site")
-    if not isinstance(said.get("calls"), list):
+    for key in ("user", "organisation", "pipeline", "bindings", "policy"):
+        if not isinstance(said.get(key), str | None):
+            raise ValueError(f"has something else than a text as its `{key}`")
+    calls = said.get("calls")
+    if not isinstance(calls, list) or not all(map(_is_call, cast("list[object]", calls))):
         raise ValueError("does not say what was called")
     came, left = (_by_site(said.get(way), key) for way, key in (("came", "from"), ("left", "to")))
     is_signed = "key" in cast("dict[str, Any]", part)
@@ -243,22 +268,25 @@ def _part(site: object, part: object, job: str, homesite: str, trusted: Trusted)
     return Part(cast("dict[str, Any]", said), is_signed, came, left)
 
 
-def _by_site(listed: object, key: str) -> dict[str, collections.Counter[Passed]]:
-    by_site: dict[str, collections.Counter[Passed]] = collections.defaultdict(collections.Counter)
+def _by_site(listed: object, key: str) -> dict[str, list[tuple[Passed, dict[str, Any]]]]:
+    by_site: dict[str, list[tuple[Passed, dict[str, Any]]]] = collections.defaultdict(list)
     if not isinstance(listed, list):
         raise ValueError("does not say what passed")
     for one in cast("list[object]", listed):
-        match one:
-            case {"place": int() | str() as place, "frame": str(frame)}:
-                entry = cast("dict[str, Any]", one)
-                other, digest = entry.get(key), entry.get("sha256")
-                if isinstance(other, str) and (digest is None or isinstance(digest, str)):
-                    by_site[other][Passed(place, frame, digest)] += 1
-                    continue
-            case _:
-                pass
-        raise ValueError("lists what is no value")
+        entry = cast("dict[str, Any]", one) if isinstance(one, dict) else {}
+        other = entry.get(key)
+        if not isinstance(other, str) or not all(isinstance(entry.get(name), kind) for name, kind in _OF_VALUE.items()):
+            raise ValueError("lists what is no value")
+        by_site[other].append((Passed(entry["place"], entry["frame"], entry.get("sha256")), entry))
     return dict(by_site)
+
+
+def _is_call(call: object) -> bool:
+    match call:
+        case {"operation": str(), "calls": int()}:
+            return isinstance(cast("dict[str, Any]", call).get("provider"), str | None)
+        case _:
+            return False
 
 
 def _check_signature(site: str, part: dict[str, Any], session: str, at: str, trusted: Trusted) -> None:
@@ -291,26 +319,25 @@ def _tell(found: Verdict, as_json: bool) -> None:
 def _lines(found: Verdict) -> Iterator[str]:
     yield f"job {found.job}" + (f" of user {found.user}" if found.user else "")
     for one in found.contributions:
-        calls = ", ".join(map(_call, cast("list[object]", one["calls"]))) or "no operation"
+        calls = ", ".join(map(_call, one["calls"])) or "no operation"
         yield f"{one['site']}: {calls}" + ("" if one["signed"] else " (not signed)")
         for what in ("pipeline", "bindings", "policy"):
             if one[what]:
                 yield f"  {what:<9} {one[what]}"
-    for result in found.results:
-        yield f"result of node {result['node']} in frame {result['frame']}, from {result['from']}: {result['sha256']}"
+    for one in found.results:
+        of = f"{one['operation'] or 'a step'}, node {one['node']}, in frame {one['frame']}"
+        how = f"{one['bytes']} bytes" if one["signed"] else "not signed"
+        yield f"result of {of}, from {one['from']}: {one['sha256']} ({how})"
+        yield f"  for node {one['used_by']}, as the application says, which nobody signs"
     for fault in found.faults:
         yield f"fault: {fault}"
     if not found.faults:
         yield "each site has signed its part, and the parts agree"
 
 
-def _call(call: object) -> str:
-    match call:
-        case {"operation": str(operation), "calls": int(calls)}:
-            by = cast("dict[str, Any]", call).get("provider")
-            return f"{calls} × {operation}" + (f" by {by}" if by else "")
-        case _:
-            return "what is no call"
+def _call(call: dict[str, Any]) -> str:
+    by = f" by {call['provider']}" if call.get("provider") else ""
+    return f"{call['calls']} × {call['operation']}{by}"
 
 
 if __name__ == "__main__":
