@@ -2,6 +2,7 @@
 # pyright: basic, reportMissingImports=false
 
 import contextlib
+import datetime
 import hashlib
 import json
 import logging
@@ -161,11 +162,117 @@ def test_a_chain_that_was_made_anew_is_not_signed(kits, honest, tmp_path, attack
 def test_a_tail_is_missed_that_a_signature_or_a_known_head_speaks_of(kits, honest, tmp_path):
     head = verify_of(tmp_path, honest, kits).head
     # What is cut within a session lacks its signature, which shows; what is cut at one shows to who knows the head.
-    cut = verify_of(tmp_path, honest[:-3], kits)
+    cut = verify_of(tmp_path, honest[:-1], kits)
     assert cut.faults == [] and cut.signed < cut.records
     at_signature = verify_of(tmp_path, honest[: len(honest) // 2], kits)
     assert at_signature.faults == [] and at_signature.signed == at_signature.records
     assert "which was once the last one" in verify(tmp_path, kits["east"], head).faults[0]
+
+
+def written_after(path, keep, *records):
+    """Has somebody without a key put these after the first lines of a log, as its processes would."""
+    lines = path.read_bytes().splitlines(keepends=True)[:keep]
+    first = json.loads(lines[0])
+    for said in records:
+        last = json.loads(lines[-1])
+        about = {"n": last["n"] + 1, "before": hashlib.sha256(lines[-1].rstrip(b"\n")).hexdigest(), "at": last["at"]}
+        about |= {"session": "s1", "user": ANN.user, "process": first["n"], "nth": last["nth"] + 1}
+        lines.append(json.dumps(about | said, separators=(",", ":")).encode() + b"\n")
+    path.write_bytes(b"".join(lines))
+
+
+FORGED = {"what": "call", "job": 1, "operation": "clinic.Mean", "parameters": {"column": "age"}}
+
+
+@pytest.mark.parametrize("opens_anew", [False, True])
+def test_a_process_whose_records_were_replaced_does_not_sign_what_stands_there_instead(
+    kits, tmp_path, caplog, opens_anew
+):
+    audit, path = log(tmp_path, kits["east"]), tmp_path / LOG
+    audit.call(1, "clinic.Rows", None, "{}")
+    audit.refused(1, "clinic.Rows", "no")
+    audit.settle()
+    if opens_anew:
+        audit.close()
+    written_after(path, 1, FORGED, FORGED | {"what": "refused", "why": "forged"})
+    audit.call(1, "clinic.Mean", None, "{}")
+    audit.close()
+    found = verify(tmp_path, kits["east"])
+    gone = 4 if opens_anew else 3
+    assert f"line 4: its process had written record {gone}, and found another one there, or none" in found.faults
+    assert found.signed < 4
+    assert f"record {gone}, written here, is no more" in caplog.text
+
+
+def test_what_is_put_after_a_process_s_records_in_its_name_is_found(kits, tmp_path):
+    audit, path = log(tmp_path, kits["east"]), tmp_path / LOG
+    audit.call(1, "clinic.Rows", None, "{}")
+    audit.settle()
+    written_after(path, 2, FORGED)
+    audit.call(1, "clinic.Mean", None, "{}")
+    audit.close()
+    assert "line 4: this is not record 4 of its process, as it should be" in verify(tmp_path, kits["east"]).faults
+
+
+@pytest.mark.parametrize(
+    ("odd", "why"),
+    [
+        ({"user": "bob@y"}, "its process works in session 's1' for 'ann@x', and not for whom it says"),
+        ({"session": "s2"}, "its process works in session 's1' for 'ann@x', and not for whom it says"),
+        ({"process": 2}, "its session has not begun"),
+        ({"process": None}, "it does not say of which process it is, and earlier ones do"),
+        ({"process": "1"}, "it does not say of which session and process it is"),
+        ({"nth": 2}, "this is not record 3 of its process"),
+    ],
+)
+def test_a_record_of_another_user_or_process_than_its_session_s_is_a_fault(tmp_path, odd, why):
+    audit = log(tmp_path)
+    audit.call(1, "clinic.Rows", None, "{}")
+    audit.close()
+    written_after(tmp_path / LOG, 2, FORGED | odd)
+    assert any(one.startswith(f"line 3: {why}") for one in verify(tmp_path, None).faults)
+
+
+def test_records_that_only_other_processes_have_signed_are_told(kits, tmp_path):
+    killed = log(tmp_path, kits["east"])
+    killed.call(1, "clinic.Rows", None, "{}")
+    killed.settle()
+    filled(tmp_path, kits["east"], session="s2")
+    found = verify(tmp_path, kits["east"])
+    assert (found.faults, found.alone, found.signed) == ([], 2, found.records)
+    killed.close()
+    found = verify(tmp_path, kits["east"])
+    assert (found.faults, found.alone, found.signed) == ([], 0, found.records)
+
+
+def test_two_sessions_of_one_name_are_told_apart(kits, tmp_path):
+    one, other = log(tmp_path, kits["east"]), log(tmp_path, kits["east"])
+    for audit in (one, other, one, other):
+        audit.call(1, "work.Add", None, "{}")
+        audit.left(1, "home", "work.Add", "number", 9, None)
+    one.close()
+    other.close()
+    found = verify(tmp_path, kits["east"])
+    assert (found.faults, found.alone, found.signed) == ([], 0, found.records)
+
+
+def test_a_log_that_an_earlier_dfm_began_goes_on(kits, tmp_path):
+    key = SessionKey(lambda content: sign(kits["east"], PURPOSE, "s0", content), lambda *_: {})
+    lines, digest = [], _audit_log.BEGINNING
+    at = datetime.datetime.now(datetime.UTC).timestamp()
+    for number, what in enumerate(("session", "call", "signed"), 1):
+        said = {"n": number, "before": digest, "at": at, "session": "s0", "user": ANN.user, "what": what}
+        if what == "session":
+            said["key"] = key.statement()
+        if what == "signed":
+            said["signature"] = key.sign(_audit_log.signed_text(number - 1, digest))
+        lines.append(json.dumps(said).encode())
+        digest = hashlib.sha256(lines[-1]).hexdigest()
+    (tmp_path / LOG).write_bytes(b"\n".join(lines) + b"\n")
+    (tmp_path / LOG).chmod(0o600)
+    filled(tmp_path, kits["east"])
+    found = verify(tmp_path, kits["east"])
+    assert (found.faults, found.alone, found.signed) == ([], 0, found.records)
 
 
 def verify_of(folder, lines, kits):

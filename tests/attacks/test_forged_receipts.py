@@ -37,12 +37,25 @@ def passed(other, place, way, **more):
     return {way: other, "place": place, "frame": "0", "node": 1} | more
 
 
-def part(site, kit, came=(), left=(), job=1, session="s1", asker=ANN, home="home", unlisted=0):
+def part(
+    site,
+    kit,
+    came=(),
+    left=(),
+    job=1,
+    session="s1",
+    asker=ANN,
+    home="home",
+    unlisted=0,
+    application: str | None = "1" * 64,
+):
     """What a site says, signed by that kit; None for an application."""
     key = kit and SessionKey(lambda content: sign(kit, PURPOSE, session, content), lambda *_: {})
     about = {"site": site, "federation": "fed", "api_version": "1.0.0", "bindings": []}
     deciding = Deciding(OWN, site, asker, logging.getLogger("dfm.test"), lambda _: None)
     receipts = Receipts(about, home, session, asker, deciding, key)
+    if application is not None:
+        receipts.begin(job, "0" * 64, application)
     said = {"calls": [{"operation": "work.Add", "calls": 1}], "came": list(came), "left": list(left)}
     return receipts.part(job, json.dumps(said | {"unlisted": unlisted}))
 
@@ -64,7 +77,7 @@ def faults(kits, given):
 def test_an_honest_receipt_says_who_contributed(kits):
     receipt = whole_receipt("s1-1", "home", parts(kits))
     found = verify(receipt, Trusted(kits["east"].root, "server"))
-    assert (found.faults, found.user, found.job) == ([], "ann@x", "s1-1")
+    assert (found.faults, found.user, found.job, found.application) == ([], "ann@x", "s1-1", "1" * 64)
     assert [(one["site"], one["signed"]) for one in found.contributions] == [
         ("east", True),
         ("home", False),
@@ -77,6 +90,13 @@ def test_the_servers_part_is_signed_by_who_the_server_is(kits):
     by_server = {"server": part("server", kits["server"], [], [])}
     assert faults(kits, parts(kits, **by_server)) == []
     assert any("is signed by 'north'" in one for one in faults(kits, parts(kits, server=part("server", kits["north"]))))
+
+
+def test_a_receipt_of_an_earlier_dfm_says_that_it_does_not_tell_two_sessions_of_one_name(kits):
+    earlier = {name: signed_anew(kits, name, application=None) for name in ("east", "west")}
+    found = verify(whole_receipt("s1-1", "home", parts(kits, **earlier)), Trusted(kits["east"].root, "server"))
+    assert (found.faults, found.application) == ([], "")
+    assert list(_lines(found))[-1].startswith("they do not say of which application they are")
 
 
 def without(kits, site):
@@ -136,6 +156,14 @@ ATTACKS = {
     "of another user": (
         lambda kits: parts(kits, north=part("north", kits["north"], asker=Asker("bob@y", "y", "lead"))),
         "the same user: 'ann@x', 'bob@y'",
+    ),
+    "of another session that the user has called the same": (
+        lambda kits: parts(kits, north=part("north", kits["north"], application="2" * 64)),
+        "have not worked for the same application, but in two sessions of one name",
+    ),
+    "of another session of an earlier dfm": (
+        lambda kits: parts(kits, north=part("north", kits["north"], application=None)),
+        "have not worked for the same application, but in two sessions of one name",
     ),
     "another site's": (
         lambda kits: parts(kits, east=parts(kits)["west"]),
@@ -197,10 +225,10 @@ def test_a_result_is_what_its_giver_has_signed_and_not_what_the_application_call
     assert found.faults and not any(one["signed"] or one["node"] for one in found.results)
 
 
-def signed_anew(kits, **odd):
+def signed_anew(kits, site, /, **odd):
     """A part that its site has signed with that in it."""
-    honest = json.loads(parts(kits)["west"])
-    key = SessionKey(lambda content: sign(kits["west"], PURPOSE, "s1", content), lambda *_: {})
+    honest = json.loads(parts(kits)[site])
+    key = SessionKey(lambda content: sign(kits[site], PURPOSE, "s1", content), lambda *_: {})
     text = json.dumps(json.loads(honest["text"]) | odd)
     return json.dumps({"text": text, "signature": key.sign(signed_text(text)), "key": key.statement()})
 
@@ -208,7 +236,7 @@ def signed_anew(kits, **odd):
 @pytest.mark.parametrize(
     ("field", "odd"),
     [
-        *((field, [field]) for field in ("user", "organisation", "pipeline", "bindings", "policy")),
+        *((field, [field]) for field in ("user", "organisation", "application", "pipeline", "bindings", "policy")),
         *(("calls", [odd]) for odd in (7, {"operation": 1, "calls": 1}, {"operation": "a.B", "calls": "1"})),
         ("calls", [{"operation": "work.Add", "calls": 1, "provider": ["x"]}]),
         *(
@@ -219,7 +247,7 @@ def signed_anew(kits, **odd):
 )
 def test_what_a_site_has_signed_of_another_type_is_a_fault(kits, field, odd):
     found = verify(
-        whole_receipt("s1-1", "home", parts(kits, west=signed_anew(kits, **{field: odd}))),
+        whole_receipt("s1-1", "home", parts(kits, west=signed_anew(kits, "west", **{field: odd}))),
         Trusted(kits["east"].root, "server"),
     )
     assert any(one.startswith("the part of site 'west' ") for one in found.faults)
@@ -250,7 +278,7 @@ def test_whatever_stands_in_a_receipt_is_one_or_has_faults(kits, data):
             one["text"] = json.dumps(said)
             by_its_site = data.draw(st.booleans())
             if by_its_site:
-                receipt["parts"]["west"] = json.loads(signed_anew(kits, **said))
+                receipt["parts"]["west"] = json.loads(signed_anew(kits, "west", **said))
     found = verify(receipt, Trusted(kits["east"].root, "server"))
     assert found.faults or receipt == honest or by_its_site
     assert all(isinstance(line, str) for line in _lines(found))
@@ -277,6 +305,6 @@ def test_each_site_signs_what_it_has_contributed(federation, fed, tmp_path):
         "west": ["work.Add"],
         "home": [],
     }
-    assert all(one["pipeline"] for one in told["contributions"] if one["signed"])
+    assert all(one["pipeline"] for one in told["contributions"] if one["signed"]) and len(told["application"]) == 64
     root = federation.kit("east") / "startup" / "rootCA.pem"
     assert "the parts agree" in federation.dfm("jobs", "verify", str(path), "--root", str(root))

@@ -1,8 +1,8 @@
 //! What does one process of a site write down of what happens to the site's data?
 //!
 //! Records wait until something is about to leave, or the site rests, and are then written at once. Each process has a
-//! key to sign with, and signs the chain as far as it goes: at every 256th record of its own, at the end of a job, and
-//! at its own end.
+//! key to sign with, and signs the chain as far as it goes: with each value that leaves, at every 256th record of its own,
+//! at the end of a job, and at its own end.
 
 use std::collections::HashMap;
 use std::io;
@@ -53,6 +53,8 @@ pub struct Whose {
 pub enum Outcome {
     /// It is, or there is time for that.
     Fine,
+    /// It is, but the record of this number, which this process wrote last, is no more in the log.
+    Missing(u64),
     /// It cannot be, and nothing more must happen before it is.
     Refuses(io::Error),
     /// It cannot be, and is counted: the site's policy has the work go on. Said the first time.
@@ -119,9 +121,10 @@ impl Audit {
         }
     }
 
-    /// A job begins whose net at this site has this digest, which its user has signed.
-    pub fn job(&mut self, job: u64, pipeline: &str) {
-        self.note(Members::what("job").and("job", job).and("pipeline", quoted(pipeline)));
+    /// A job of this application begins, whose net at this site has this digest, which its user has signed.
+    pub fn job(&mut self, job: u64, pipeline: &str, application: &str) {
+        let about = Members::what("job").and("job", job).and("pipeline", quoted(pipeline));
+        self.note(about.and("application", quoted(application)));
     }
 
     /// A call begins, with parameters that are JSON. It is written before anything leaves, and when the site rests.
@@ -236,10 +239,10 @@ impl Audit {
     fn write(&mut self, left: Option<Record>, signed: bool) -> Outcome {
         self.writes += 1;
         match self.append(left.as_ref(), signed) {
-            Ok(()) => {
+            Ok(missing) => {
                 (self.lost, self.broken) = (0, false);
                 self.later.clear();
-                Outcome::Fine
+                missing.map_or(Outcome::Fine, Outcome::Missing)
             }
             Err(error) if self.goes_on => {
                 let is_first = self.lost == 0;
@@ -255,13 +258,13 @@ impl Audit {
         }
     }
 
-    fn append(&mut self, left: Option<&Record>, signed: bool) -> io::Result<()> {
+    fn append(&mut self, left: Option<&Record>, signed: bool) -> io::Result<Option<u64>> {
         let key = self.key.as_deref();
         let beginning = (!self.begun).then(|| beginning(&self.whose, key)).transpose()?;
         let lost = (self.lost > 0).then(|| Record::now(Members::what("lost").and("records", self.lost)));
         let records = beginning.iter().chain(&lost).chain(&self.later).chain(left);
         let mut unsigned = self.unsigned;
-        self.chain.append(|lines| {
+        let missing = self.chain.append(|lines| {
             for record in records {
                 lines.add(record);
                 unsigned += 1;
@@ -270,14 +273,14 @@ impl Audit {
                     add_signature(lines, key)?;
                 }
             }
-            if signed && unsigned > 0 {
+            if (signed || left.is_some()) && unsigned > 0 {
                 unsigned = 0;
                 add_signature(lines, key)?;
             }
             Ok(())
         })?;
         (self.unsigned, self.begun) = (unsigned, true);
-        Ok(())
+        Ok(missing)
     }
 }
 
@@ -388,6 +391,31 @@ mod tests {
         audit.close();
         assert_eq!(whats(&folder), ["session", "lost", "refused", "signed"]);
         assert_eq!(records(&folder)[1]["records"], 3);
+    }
+
+    #[test]
+    fn what_leaves_is_signed_with_it() {
+        let scratch = tempfile::tempdir().unwrap();
+        let mut audit = audit(scratch.path(), false, false);
+        for _ in 0..2 {
+            call(&mut audit);
+            assert!(matches!(audit.left(1, "home", None, "number", 9, None), Outcome::Fine));
+        }
+        audit.close();
+        assert_eq!(whats(scratch.path()), ["session", "call", "left", "signed", "call", "left", "signed"]);
+    }
+
+    #[test]
+    fn records_that_are_no_more_are_told() {
+        let scratch = tempfile::tempdir().unwrap();
+        let mut audit = audit(scratch.path(), false, false);
+        call(&mut audit);
+        audit.settle();
+        fs::remove_file(scratch.path().join("log.jsonl")).unwrap();
+        call(&mut audit);
+        assert!(matches!(audit.settle(), Outcome::Missing(2)));
+        assert!(matches!(audit.close(), Outcome::Fine));
+        assert_eq!(whats(scratch.path()), ["missing", "call", "signed"]);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::time::SystemTime;
 use sha2::{Digest, Sha256};
 
 use crate::own_file::{Locked, facts, own_file, own_folder};
-use crate::text::Members;
+use crate::text::{Members, quoted};
 
 /// The log that is appended to.
 const LOG: &str = "log.jsonl";
@@ -46,13 +46,27 @@ struct End {
     file: u64,
     /// Whether the last line is one that its process did not finish before it was killed.
     torn: bool,
+    /// This process's last record, where it is no more.
+    missing: Option<Own>,
 }
 
 impl End {
     /// Before the first line.
     fn of_none() -> Self {
-        Self { number: 0, digest: digest_of(""), size: 0, file: 0, torn: false }
+        Self { number: 0, digest: digest_of(""), size: 0, file: 0, torn: false, missing: None }
     }
+}
+
+/// A record that this process has written.
+#[derive(Clone)]
+struct Own {
+    number: u64,
+    /// Of its line, in hexadecimal digits.
+    digest: String,
+    /// Where the line begins in its log.
+    begins: u64,
+    /// Bytes of the line.
+    size: usize,
 }
 
 /// The lines that are about to be appended.
@@ -63,16 +77,27 @@ pub(crate) struct Lines<'a> {
     /// Of the last one.
     pub digest: String,
     text: Vec<u8>,
+    /// Where in the text the last one begins.
+    last: usize,
+    /// The number of the first record of this process, and how many there are.
+    process: Option<(u64, u64)>,
 }
 
 impl Lines<'_> {
     /// One more record.
     pub fn add(&mut self, record: &Record) {
+        let (first, earlier) = self.process.unwrap_or((self.number + 1, 0));
+        self.process = Some((first, earlier + 1));
+        self.push(record, &format!("\"process\":{first},\"nth\":{},", earlier + 1));
+    }
+
+    fn push(&mut self, record: &Record, whose: &str) {
         self.number += 1;
         let (at, about, said) = (record.at, self.about.text(), record.members.text());
         let before = &self.digest;
-        let line = format!("{{\"n\":{},\"before\":\"{before}\",\"at\":{at:.6},{about},{said}}}", self.number);
+        let line = format!("{{\"n\":{},\"before\":\"{before}\",\"at\":{at:.6},{about},{whose}{said}}}", self.number);
         self.digest = hex(Sha256::digest(line.as_bytes()));
+        self.last = self.text.len();
         self.text.extend_from_slice(line.as_bytes());
         self.text.push(b'\n');
     }
@@ -89,20 +114,25 @@ pub(crate) struct Chain {
     file: Option<File>,
     /// Where it was when this process appended last.
     end: Option<End>,
+    /// What this process appended last.
+    own: Option<Own>,
+    /// The number of this process's first record, and how many it has written.
+    process: Option<(u64, u64)>,
 }
 
 impl Chain {
     /// In a folder that is made when something is appended; `about` is in each line, and of so many bytes no log grows.
     pub fn new(folder: PathBuf, about: Members, largest: u64) -> Self {
         let path = folder.join(LOG);
-        Self { folder, path, about, largest, lock: None, file: None, end: None }
+        Self { folder, path, about, largest, lock: None, file: None, end: None, own: None, process: None }
     }
 
-    /// Appends what `write` adds: all of it or, where that fails, nothing.
+    /// Appends what `write` adds: all of it or, where that fails, nothing. Where the last record of this process is no
+    /// more, one goes before that says so, and its number is returned.
     ///
     /// # Errors
     /// The system's, those of `write`, and that the log ends with what is no record.
-    pub fn append(&mut self, write: impl FnOnce(&mut Lines<'_>) -> io::Result<()>) -> io::Result<()> {
+    pub fn append(&mut self, write: impl FnOnce(&mut Lines<'_>) -> io::Result<()>) -> io::Result<Option<u64>> {
         let lock = match self.lock.take() {
             Some(lock) => lock,
             None => {
@@ -120,26 +150,44 @@ impl Chain {
         (self.lock, self.file, self.end) = (None, None, None);
     }
 
-    fn append_locked(&mut self, write: impl FnOnce(&mut Lines<'_>) -> io::Result<()>) -> io::Result<()> {
+    fn append_locked(&mut self, write: impl FnOnce(&mut Lines<'_>) -> io::Result<()>) -> io::Result<Option<u64>> {
         let (mut file, end) = self.open()?;
-        let mut lines = Lines { about: &self.about, number: end.number, digest: end.digest.clone(), text: vec![] };
+        let mut lines = Lines {
+            about: &self.about,
+            number: end.number,
+            digest: end.digest.clone(),
+            text: vec![],
+            last: 0,
+            process: self.process,
+        };
         if end.torn {
-            lines.add(&Record::now(Members::what("torn")));
+            // It may be before the first record of this process, and is none of its own.
+            lines.push(&Record::now(Members::what("torn")), "");
         }
-        let (size, inode) = (end.size, end.file);
+        if let Some(own) = &end.missing {
+            let said = Members::what("missing").and("record", own.number).and("digest", quoted(&own.digest));
+            lines.add(&Record::now(said));
+        }
         let done = write(&mut lines).and_then(|()| {
             file.write_all(&lines.text).inspect_err(|_| {
                 // Of some lines the first ones are no chain that anybody has signed.
-                let _ = file.set_len(size);
+                let _ = file.set_len(end.size);
             })
         });
-        let Lines { number, digest, text, .. } = lines;
+        let Lines { number, digest, text, last, process, .. } = lines;
         self.file = Some(file);
-        self.end = Some(match done {
-            Ok(()) => End { number, digest, size: size + text.len() as u64, file: inode, torn: false },
-            Err(_) => end,
-        });
-        done
+        if let Err(error) = done {
+            self.end = Some(end);
+            return Err(error);
+        }
+        if !text.is_empty() {
+            let (begins, size) = (end.size + last as u64, text.len() - last - 1);
+            self.own = Some(Own { number, digest: digest.clone(), begins, size });
+        }
+        self.process = process;
+        let size = end.size + text.len() as u64;
+        self.end = Some(End { number, digest, size, file: end.file, torn: false, missing: None });
+        Ok(end.missing.map(|own| own.number))
     }
 
     /// The log and its end, which another process may have moved.
@@ -151,9 +199,10 @@ impl Chain {
         {
             return Ok((file, end));
         }
+        let missing = self.own.as_ref().filter(|own| !self.is_there(own)).cloned();
         let before = match &found {
             // Of a log that was set aside just before its process was killed, the last one goes on.
-            None => last_of(&self.folder)?.map_or_else(|| Ok(End::of_none()), |older| end_of(&older))?,
+            None => set_aside(&self.folder)?.pop().map_or_else(|| Ok(End::of_none()), |older| end_of(&older))?,
             Some(_) => end_of(&self.path)?,
         };
         if found.as_ref().is_some_and(|facts| facts.size() >= self.largest) {
@@ -161,20 +210,33 @@ impl Chain {
         }
         let file = own_file(&self.path, true)?;
         let facts = file.metadata()?;
-        Ok((file, End { size: facts.size(), file: facts.ino(), ..before }))
+        Ok((file, End { size: facts.size(), file: facts.ino(), missing, ..before }))
+    }
+
+    /// Whether a record is still where this process wrote it, though others may have set that log aside.
+    fn is_there(&self, own: &Own) -> bool {
+        let in_log = |path: &Path| {
+            let mut line = vec![0; own.size];
+            let file = facts(path)?.map(|_| own_file(path, false)).transpose()?;
+            file.map(|file| file.read_exact_at(&mut line, own.begins)).transpose()?;
+            io::Result::Ok(hex(Sha256::digest(&line)) == own.digest)
+        };
+        let aside = set_aside(&self.folder).unwrap_or_default();
+        std::iter::once(&self.path).chain(aside.iter().rev()).any(|path| in_log(path).unwrap_or(false))
     }
 }
 
-/// The log that was set aside last.
-fn last_of(folder: &Path) -> io::Result<Option<PathBuf>> {
-    let mut last = None;
+/// The logs that were set aside, the last one at the end.
+fn set_aside(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = vec![];
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         if entry.file_name().to_str().is_some_and(|name| name.starts_with("log-") && name.ends_with(".jsonl")) {
-            last = last.max(Some(entry.path()));
+            found.push(entry.path());
         }
     }
-    Ok(last)
+    found.sort();
+    Ok(found)
 }
 
 /// Where a log ends. Of a line that was begun when its process was killed, a line is made.
@@ -203,7 +265,7 @@ fn end_of(path: &Path) -> io::Result<End> {
         let why = format!("{} ends with what is no record; `dfm site audit verify` says where", path.display());
         return Err(io::Error::new(io::ErrorKind::InvalidData, why));
     };
-    Ok(End { number, digest: hex(Sha256::digest(last)), size, file: facts.ino(), torn })
+    Ok(End { number, digest: hex(Sha256::digest(last)), size, file: facts.ino(), torn, missing: None })
 }
 
 /// The number of a line that is a whole record.
@@ -257,13 +319,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::text::quoted;
 
     fn about() -> Members {
         Members::default().and("session", quoted("s"))
     }
 
-    fn add(chain: &mut Chain, what: &str) -> io::Result<()> {
+    fn add(chain: &mut Chain, what: &str) -> io::Result<Option<u64>> {
         chain.append(|lines| {
             lines.add(&Record::now(Members::what(what)));
             Ok(())
@@ -300,6 +361,51 @@ mod tests {
         fs::rename(folder.path().join("audit/log.jsonl"), folder.path().join("audit/log-000000000040.jsonl")).unwrap();
         add(&mut of(), "a third").unwrap();
         assert_eq!(told(&folder.path().join("audit")).len(), 41);
+    }
+
+    /// Has somebody without a key write something else in the place of the log, from its second line on.
+    fn forge(folder: &Path, whats: &[&str]) {
+        let path = folder.join(LOG);
+        let written = fs::read_to_string(&path).unwrap();
+        fs::write(&path, written.lines().next().unwrap().to_owned() + "\n").unwrap();
+        for what in whats {
+            add(&mut Chain::new(folder.to_owned(), about(), 1 << 20), what).unwrap();
+        }
+    }
+
+    #[test]
+    fn who_finds_its_last_record_no_more_says_so_and_others_of_its_kind_are_not_missed() {
+        let folder = tempfile::tempdir().unwrap();
+        let of = || Chain::new(folder.path().to_owned(), about(), 1 << 20);
+        let (mut one, mut other) = (of(), of());
+        for chain in [&mut other, &mut one] {
+            add(chain, "call").unwrap();
+        }
+        forge(folder.path(), &["forged", "forged"]);
+        assert_eq!(add(&mut one, "left").unwrap(), Some(2));
+        assert_eq!(add(&mut other, "left").unwrap(), None, "its own is still there");
+        assert_eq!(add(&mut one, "signed").unwrap(), None, "it is said once");
+        let expected = ["call", "forged", "forged", "missing", "left", "left", "signed"];
+        assert_eq!(told(folder.path()), expected);
+        one.close();
+        fs::remove_file(folder.path().join(LOG)).unwrap();
+        assert_eq!(add(&mut one, "left").unwrap(), Some(7));
+        assert_eq!(told(folder.path()), ["missing", "left"]);
+    }
+
+    #[test]
+    fn each_record_says_which_one_of_its_process_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let of = || Chain::new(folder.path().to_owned(), about(), 1 << 20);
+        let (mut one, mut other) = (of(), of());
+        add(&mut one, "a").unwrap();
+        add(&mut other, "b").unwrap();
+        one.append(|_| Err(io::Error::other("no key"))).unwrap_err();
+        add(&mut one, "c").unwrap();
+        let text = fs::read_to_string(folder.path().join(LOG)).unwrap();
+        let records = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let of_which: Vec<_> = records.map(|one| (one["process"].as_u64(), one["nth"].as_u64())).collect();
+        assert_eq!(of_which, [(Some(1), Some(1)), (Some(2), Some(1)), (Some(1), Some(2))]);
     }
 
     #[test]

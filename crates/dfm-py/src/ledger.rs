@@ -48,13 +48,15 @@ struct Asker {
 pub struct Audit {
     audit: dfm_ledger::Audit,
     unwritten: Py<PyAny>,
+    missing: Py<PyAny>,
 }
 
 impl Audit {
-    /// Says what could not be written. Where all is refused for it, what is called raises why.
+    /// Says what could not be written, or is no more. Where all is refused for it, what is called raises why.
     fn tell(&self, py: Python<'_>, outcome: Outcome) -> PyResult<()> {
         match outcome {
             Outcome::Fine => Ok(()),
+            Outcome::Missing(record) => self.missing.call1(py, (record,)).map(drop),
             Outcome::Refuses(error) => self.unwritten.call1(py, (error.to_string(), true)).map(drop),
             Outcome::Loses(error) => self.unwritten.call1(py, (error.to_string(), false)).map(drop),
         }
@@ -70,10 +72,10 @@ impl Audit {
 impl Audit {
     /// In a folder that is made when it is needed, in which another log is begun when one has `largest` bytes. `full` keeps
     /// parameters as they are; `goes_on` has the site work while nothing can be written. Where that is so,
-    /// `unwritten(why, refuses)` is called, which raises what refuses all that is asked for. Without a key, nothing is
-    /// signed.
+    /// `unwritten(why, refuses)` is called, which raises what refuses all that is asked for; `missing(record)` where the
+    /// record of this number, which was written here, is no more in the log. Without a key, nothing is signed.
     #[new]
-    #[pyo3(signature = (folder, largest, site, session, asker, unwritten, *, full, goes_on, key))]
+    #[pyo3(signature = (folder, largest, site, session, asker, unwritten, missing, *, full, goes_on, key))]
     #[expect(clippy::too_many_arguments, reason = "Python names those that could be taken for each other")]
     fn new(
         folder: PathBuf,
@@ -82,6 +84,7 @@ impl Audit {
         session: Text,
         asker: Asker,
         unwritten: Py<PyAny>,
+        missing: Py<PyAny>,
         full: bool,
         goes_on: bool,
         key: Option<Py<PyAny>>,
@@ -90,12 +93,12 @@ impl Audit {
         let whose =
             Whose { site: site.0, session: session.0, user: user.0, organisation: organisation.0, role: role.0 };
         let key = key.map(|key| Box::new(PythonKey(key)) as Box<dyn Key>);
-        Self { audit: dfm_ledger::Audit::new(folder, largest, whose, full, goes_on, key), unwritten }
+        Self { audit: dfm_ledger::Audit::new(folder, largest, whose, full, goes_on, key), unwritten, missing }
     }
 
-    /// A job begins whose net at this site has this digest, which its user has signed.
-    fn job(&mut self, job: u64, pipeline: Text) {
-        self.audit.job(job, &pipeline.0);
+    /// A job of this application begins, whose net at this site has this digest, which its user has signed.
+    fn job(&mut self, job: u64, pipeline: Text, application: Text) {
+        self.audit.job(job, &pipeline.0, &application.0);
     }
 
     /// A call begins, with parameters that are JSON. It is written before anything leaves, and when the site rests.

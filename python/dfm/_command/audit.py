@@ -14,7 +14,7 @@ import datetime
 import hashlib
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +47,9 @@ class Verdict:
     own line, as the time, is covered by the next one alone."""
     head: str = f"0:{BEGINNING}"
     """The last line's number and digest."""
+    alone: int = 0
+    """Records up to `signed` that only other processes have signed than the one that they are of: that still runs, was
+    killed, or has never been. Whoever may write the log may have changed them before."""
     faults: list[str] = dataclasses.field(default_factory=list[str])
     """What is wrong."""
 
@@ -99,10 +102,25 @@ def _lines(folder: Path) -> Iterator[bytes]:
                     yield line.removesuffix(b"\n")
 
 
+@dataclasses.dataclass
+class _Process:
+    """One that has written records."""
+
+    session: str
+    user: object
+    key: Ed25519PublicKey | None
+    written: int = 1
+    """Records."""
+    unsigned: list[int] = dataclasses.field(default_factory=list[int])
+    """The numbers of those that it has not signed yet."""
+
+
 def verify(folder: Path, credentials: Credentials | None, head: str | None = None) -> Verdict:
     """Looks whether each line follows from the one before, and what is signed; `head` has to be among them."""
     found = Verdict()
-    digest, keys, torn = BEGINNING, dict[str, "Ed25519PublicKey | None"](), False
+    digest, torn = BEGINNING, False
+    # By the number of their first record; those of earlier versions, whose records do not have it, by their session.
+    processes: dict[object, _Process] = {}
     seen = head is None
 
     def fault(what: str) -> None:
@@ -124,22 +142,17 @@ def verify(folder: Path, credentials: Credentials | None, head: str | None = Non
             fault(f"this is record {number}, and should be {expected}")
         elif record.get("before") != digest:
             fault("the record before it is not the one that it was written after")
+        process = _process(record, processes, credentials, fault)
         match record:
-            case {"what": "session", "session": str(session)}:
-                keys[session] = None
-                if credentials is not None:
-                    try:
-                        keys[session] = _key(credentials, record, session)
-                    except ValueError as error:
-                        fault(f"its session's key is not one of this site: {error}")
-            case {"what": "signed", "session": str(session), "signature": str(signature)} if credentials is not None:
-                if _is_signed(keys.get(session), signature, number - 1, digest):
+            case {"what": "signed", "signature": str(signature)} if credentials is not None:
+                if process is not None and _is_signed(process.key, signature, number - 1, digest):
+                    process.unsigned.clear()
                     # After a fault, what stands before a signature is no longer all that it was made of.
                     found.signed = found.signed if found.faults else number
                 else:
                     fault("what it signs is another chain")
-            case {"session": str(session), "what": what} if session not in keys and what != "torn":
-                fault("its session has not begun")
+            case {"what": "missing"}:
+                fault(f"its process had written record {record.get('record')}, and found another one there, or none")
             case _:
                 pass
         digest, expected = hashlib.sha256(line).hexdigest(), number + 1
@@ -149,7 +162,46 @@ def verify(folder: Path, credentials: Credentials | None, head: str | None = Non
         fault("it is no record; its process was killed, or somebody has cut it")
     if not seen:
         found.faults.append(f"the line {head} is not there, which was once the last one")
+    found.alone = sum(number <= found.signed for one in processes.values() for number in one.unsigned)
     return found
+
+
+def _process(
+    record: dict[str, Any],
+    processes: dict[object, _Process],
+    credentials: Credentials | None,
+    fault: Callable[[str], None],
+) -> _Process | None:
+    """The process that has written a record, as far as the record fits what it has written before."""
+    number, session, what, first = record["n"], record.get("session"), record.get("what"), record.get("process")
+    if not isinstance(session, str) or not isinstance(what, str) or not isinstance(first, int | None):
+        fault("it does not say of which session and process it is")
+        return None
+    if what == "torn":
+        return None
+    if first is None and any(type(one) is int for one in processes):
+        fault("it does not say of which process it is, and earlier ones do")
+    name = session if first is None else first
+    if what == "session" and first in (None, number):
+        key = None
+        if credentials is not None:
+            try:
+                key = _key(credentials, record, session)
+            except ValueError as error:
+                fault(f"its session's key is not one of this site: {error}")
+        processes[name] = _Process(session, record.get("user"), key)
+    if (process := processes.get(name)) is None:
+        fault("its session has not begun")
+        return None
+    if (session, record.get("user")) != (process.session, process.user):
+        fault(f"its process works in session '{process.session}' for '{process.user}', and not for whom it says")
+        return None
+    if what != "session":
+        process.written += 1
+    if first is not None and record.get("nth") != process.written:
+        fault(f"this is not record {process.written} of its process, as it should be")
+    process.unsigned.append(number)
+    return process
 
 
 def _key(credentials: Credentials, record: dict[str, Any], session: str) -> Ed25519PublicKey:
@@ -191,6 +243,8 @@ def _tell(found: Verdict, by_key: bool, as_json: bool) -> int:
             put("this is no kit, so no signature was checked")
         elif unsigned:
             put(f"the last {unsigned} are signed by nobody yet, and may have been changed or cut")
+        if found.alone:
+            put(f"{found.alone} others are of processes that still run or were killed, and have not signed them")
         for fault in found.faults:
             put(f"fault: {one_line(fault)}")
         if not found.faults:

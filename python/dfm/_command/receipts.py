@@ -82,6 +82,9 @@ class Verdict:
     job: str = ""
     user: str = ""
     """For whom the sites worked, as their certificates' checks say; empty where nobody has signed."""
+    application: str = ""
+    """The digest of the hello of the application that they worked for, another one in each session; empty where nobody
+    has signed, or an earlier dfm."""
     contributions: list[dict[str, Any]] = dataclasses.field(default_factory=list[dict[str, Any]])
     """Of each site: `site`, `signed`, `calls`, `pipeline`, `bindings`, `policy`, `at`."""
     results: list[dict[str, Any]] = dataclasses.field(default_factory=list[dict[str, Any]])
@@ -198,6 +201,11 @@ def _check_signed(found: Verdict, read: dict[str, Part], homesite: str) -> None:
         found.fault("the sites have not worked for the same user: " + ", ".join(sorted(f"'{u}'" for u, _ in users)))
     elif users:
         found.user = str(next(iter(users))[0])
+    applications = {part.said.get("application") for part in signed.values()}
+    if len(applications) > 1:
+        found.fault("the sites have not worked for the same application, but in two sessions of one name")
+    elif applications:
+        found.application = next(iter(applications)) or ""
 
 
 def _check_passed(
@@ -255,7 +263,7 @@ def _part(site: object, part: object, job: str, homesite: str, trusted: Trusted)
     # Nobody signs the part of the application's site, so that it must not be another one that is called so.
     if said.get("homesite") != homesite:
         raise ValueError("is of a job whose application was at another site")
-    for key in ("user", "organisation", "pipeline", "bindings", "policy"):
+    for key in ("user", "organisation", "application", "pipeline", "bindings", "policy"):
         if not isinstance(said.get(key), str | None):
             raise ValueError(f"has something else than a text as its `{key}`")
     calls = said.get("calls")
@@ -333,6 +341,8 @@ def _lines(found: Verdict) -> Iterator[str]:
         yield f"fault: {fault}"
     if not found.faults:
         yield "each site has signed its part, and the parts agree"
+        if not found.application:
+            yield "they do not say of which application they are: two sessions of one name would look like one"
 
 
 def _call(call: dict[str, Any]) -> str:

@@ -194,11 +194,11 @@ class Adapters:
         if self.audit is not None and job is not None:
             self.audit.call(job, operation, None, encoded(self._sums.about(job, given["sum"])).text)
 
-    def begin(self, job: int, pipeline: str) -> None:
-        """A job begins whose net at this site has this digest, which its user has signed."""
-        self.receipts.begin(job, pipeline)
+    def begin(self, job: int, pipeline: str, application: str) -> None:
+        """A job of this application begins, whose net at this site has this digest, which its user has signed."""
+        self.receipts.begin(job, pipeline, application)
         if self.audit is not None:
-            self.audit.job(job, pipeline)
+            self.audit.job(job, pipeline, application)
 
     async def set_up(self, bound: Bound) -> None:
         """Has an adapter's `setup` run, if that has not been; of one that fails, the next call makes another object.

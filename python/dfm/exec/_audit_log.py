@@ -1,8 +1,9 @@
 """What does a site write down of what happens to its data?
 
-One JSON object a line, each with its number and the SHA-256 of the line before. All processes of a site append to one
-log. Each has a key to sign with, for which its kit's certificate vouches, and signs the chain as far as it goes. The
-native module writes it; `dfm site audit verify` reads it, and checks all that.
+One JSON object a line, each with its number, the SHA-256 of the line before, the number of its process's first record
+and which one of that process it is. All processes of a site append to one log. Each has a key to sign with, for which
+its kit's certificate vouches, and signs the chain as far as it goes. The native module writes it; `dfm site audit
+verify` reads it, and checks all that.
 """
 
 from __future__ import annotations
@@ -62,8 +63,12 @@ def opened(
         logger.error("the audit log in %s cannot be written, so all is refused: %s", folder, why)
         raise RefusedError(f"site '{site}' refuses everything, as it cannot write down what happens; its log says why")
 
+    def missing(record: int) -> None:
+        logger.error("somebody has changed the audit log in %s: record %d, written here, is no more", folder, record)
+
+    told = unwritten, missing
     signer = None if key is None else Signer(key)
-    return _native.Audit(folder, _LARGEST, site, session, asker, unwritten, full=full, goes_on=goes_on, key=signer)
+    return _native.Audit(folder, _LARGEST, site, session, asker, *told, full=full, goes_on=goes_on, key=signer)
 
 
 def signed_text(number: int, digest: str) -> bytes:

@@ -41,25 +41,25 @@ class Receipts:
         self._asker = asker
         self._deciding = deciding
         self._key = key
-        self._pipelines: dict[int, str] = {}
+        self._begun: dict[int, dict[str, str]] = {}
 
-    def begin(self, job: int, pipeline: str) -> None:
-        """A job begins whose net at this site has this digest, which its user has signed."""
-        self._pipelines[job] = pipeline
+    def begin(self, job: int, pipeline: str, application: str) -> None:
+        """A job of this application begins, whose net at this site has this digest, which its user has signed."""
+        self._begun[job] = {"pipeline": pipeline, "application": application}
 
     def end(self, job: int) -> None:
         """A job is over."""
-        self._pipelines.pop(job, None)
+        self._begun.pop(job, None)
 
     def part(self, job: int, contribution: str) -> str:
         """This site's part of a job's receipt; `contribution` is JSON."""
         said = self._always | {
             "job": job,
             "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "pipeline": self._pipelines.get(job),
             "policy": self._policy(),
         }
-        text = json.dumps(said | json.loads(contribution))
+        begun = self._begun.get(job, {"pipeline": None, "application": None})
+        text = json.dumps(said | begun | json.loads(contribution))
         if self._key is None:
             return json.dumps({"text": text})
         signature = self._key.sign(signed_text(text))

@@ -176,7 +176,7 @@ class Participant:
             else:
                 if opened is not None:
                     for job, pipeline in self._sealing.begun().items():
-                        self._adapters.begin(job, pipeline)
+                        self._adapters.begin(job, pipeline, self._sealing.application)
                     self._give(packet.sender, opened)
 
     def _obey(self, packet: bytes) -> None:

@@ -213,6 +213,8 @@ class SiteSealing:
         self._met.add(known)
         self._signed = Signed(self._site, hello, content)
         sending, self._getting = agree(self._secret.key, self._secret.hello, hello, content, b"packets")
+        self.application = known.hex()
+        """The digest of the hello of the one that takes part: another one for each."""
         self._application = known[:16]
         self._sender = _Sender(self._application, sending)
         self._come = _Come()
