@@ -199,7 +199,10 @@ impl Chain {
         {
             return Ok((file, end));
         }
-        let missing = self.own.as_ref().filter(|own| !self.is_there(own)).cloned();
+        let missing = match &self.own {
+            Some(own) if !self.is_there(own)? => Some(own.clone()),
+            _ => None,
+        };
         let before = match &found {
             // Of a log that was set aside just before its process was killed, the last one goes on.
             None => set_aside(&self.folder)?.pop().map_or_else(|| Ok(End::of_none()), |older| end_of(&older))?,
@@ -214,15 +217,20 @@ impl Chain {
     }
 
     /// Whether a record is still where this process wrote it, though others may have set that log aside.
-    fn is_there(&self, own: &Own) -> bool {
-        let in_log = |path: &Path| {
-            let mut line = vec![0; own.size];
-            let file = facts(path)?.map(|_| own_file(path, false)).transpose()?;
-            file.map(|file| file.read_exact_at(&mut line, own.begins)).transpose()?;
-            io::Result::Ok(hex(Sha256::digest(&line)) == own.digest)
-        };
-        let aside = set_aside(&self.folder).unwrap_or_default();
-        std::iter::once(&self.path).chain(aside.iter().rev()).any(|path| in_log(path).unwrap_or(false))
+    fn is_there(&self, own: &Own) -> io::Result<bool> {
+        let mut line = vec![0; own.size];
+        let aside = set_aside(&self.folder)?;
+        for path in std::iter::once(&self.path).chain(aside.iter().rev()) {
+            if facts(path)?.is_none_or(|facts| !facts.is_file()) {
+                continue;
+            }
+            match File::open(path)?.read_exact_at(&mut line, own.begins) {
+                Ok(()) if hex(Sha256::digest(&line)) == own.digest => return Ok(true),
+                Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(false)
     }
 }
 

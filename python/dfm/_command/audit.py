@@ -198,8 +198,10 @@ def _process(
         return None
     if what != "session":
         process.written += 1
-    if first is not None and record.get("nth") != process.written:
+    nth = record.get("nth")
+    if first is not None and nth != process.written:
         fault(f"this is not record {process.written} of its process, as it should be")
+        process.written = nth if isinstance(nth, int) else process.written
     process.unsigned.append(number)
     return process
 
