@@ -83,7 +83,7 @@ def test_what_is_for_a_site_goes_to_no_other_cell_than_that_sites(tmp_path, monk
     server = Lying(running, ["east", "west"])
     east = client.SessionExecutor()
     east._begin(context(Cell(running.net, job_cell("east", JOB)), running.folders["east"], "east"))
-    until(lambda: east._participant is not None and server.lanes)
+    until(lambda: job_cell("server", JOB) in east._lanes)
     site = east._participant
     assert isinstance(site, Site)
     site.carry(Packet("east", "west", b"for west alone"))
