@@ -90,6 +90,13 @@ pub enum Unsound {
         /// Who sends it.
         maker: Named,
     },
+    /// A step of a secure sum is given something that may not come from there.
+    GivenToSum {
+        /// The step.
+        step: Named,
+        /// As what.
+        parameter: String,
+    },
     /// A place waits for a token that nobody sends.
     Unfed(Named),
     /// A block is entered more or less often than at other sites.
@@ -197,6 +204,9 @@ impl fmt::Display for Unsound {
                 write!(f, "{taker} gets a token that it does not expect, from {maker}")
             }
             Self::Unusable { taker, maker } => write!(f, "{taker} cannot use what it gets from {maker}"),
+            Self::GivenToSum { step, parameter } => {
+                write!(f, "{step} takes its '{parameter}' from where it may not")
+            }
             Self::Unfed(step) => write!(f, "{step} waits for a token that nobody sends"),
             Self::OtherCount(step) => write!(f, "{step} is not entered as often as at other sites"),
             Self::NoRound(step) => write!(f, "{step} ends no round of its own"),

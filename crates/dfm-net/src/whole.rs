@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 
 use crate::hostile::reads;
+use crate::sums::check_sums;
 use crate::{Arc, BlockId, Carry, Named, Net, Place, PlaceId, Source, Step, Transition, TransitionId, Unsound};
 
 /// Checks the nets of a plan, one for each site.
@@ -51,6 +52,9 @@ pub fn check_alone(net: &Net, at_home: bool) -> Result<(), Unsound> {
     if !at_home && let Some((_, _, firing)) = whole.firings().find(|(_, one, _)| matches!(one.step, Step::Yield { .. }))
     {
         return Err(Unsound::HomeOnly(whole.named(firing)));
+    }
+    if !at_home {
+        check_sums(net, |at| whole.named((0, at)))?;
     }
     whole.check_producers()?;
     whole.check_rounds()?;
