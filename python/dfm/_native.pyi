@@ -934,6 +934,9 @@ class SumTerms:
     """What all sites of a sum know of it before it begins."""
 
     def __new__(cls, about: str, sites: list[str], least: int, bound: float, precision: float) -> Self: ...
+    @property
+    def dishonest(self) -> int:
+        """How many sites that deceive it withstands."""
 
 @final
 class SumParty:
@@ -943,6 +946,10 @@ class SumParty:
     def keys(self) -> bytes: ...
     def shares(self, keys: dict[str, bytes]) -> dict[str, bytes]: ...
     def masked(self, shares: dict[str, bytes], numbers: bytes) -> bytes: ...
+    @property
+    def spoils(self) -> bool:
+        """Whether one of its numbers is none, or beyond the bound."""
+
     def agree(self, survivors: list[str]) -> bytes: ...
     def unmask(self, agreed: dict[str, bytes]) -> bytes: ...
 

@@ -18,6 +18,12 @@ impl SumTerms {
     fn new(about: &str, sites: Vec<String>, least: usize, bound: f64, precision: f64) -> PyResult<Self> {
         Terms::new(about, sites, least, bound, precision).map(Self).map_err(error)
     }
+
+    /// How many sites that deceive it withstands.
+    #[getter]
+    fn dishonest(&self) -> usize {
+        self.0.dishonest()
+    }
 }
 
 /// One site in one sum.
@@ -57,6 +63,12 @@ impl SumParty {
             self.0.masked(owned(&shares), &numbers)
         });
         Ok(PyBytes::new(py, &masked.map_err(error)?))
+    }
+
+    /// Whether one of its numbers is none, or beyond the bound.
+    #[getter]
+    fn spoils(&self) -> bool {
+        self.0.spoils()
     }
 
     fn agree<'py>(&mut self, py: Python<'py>, survivors: Vec<String>) -> PyResult<Bound<'py, PyBytes>> {

@@ -10,6 +10,9 @@
 //! A [`Party`] is one site in one sum. It trusts nothing that it is told, and once something is wrong it is over. It knows
 //! no network and no clock and draws no random numbers: its secrets come from a seed. Who has signed what it is told is
 //! for its caller to check.
+//!
+//! Whether a site's numbers are within the bound of a sum is for nobody to see, as the bound is anybody's choice: a site
+//! with others spoils the sum by a mask that nobody takes off, and only who adds up sees that it is spoilt.
 
 mod masks;
 mod party;
@@ -18,5 +21,5 @@ mod terms;
 mod total;
 
 pub use party::{KEYS, Party};
-pub use terms::{MOST_SITES, Refused, Terms};
+pub use terms::{MOST_SITES, Refused, Terms, least_against};
 pub use total::{add, total};

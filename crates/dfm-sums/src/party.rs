@@ -18,6 +18,8 @@ pub(crate) const TOLD: usize = 33;
 pub(crate) const OF_OWN_MASK: u8 = 1;
 pub(crate) const OF_KEY: u8 = 2;
 pub(crate) const MASK: &[u8] = b"mask";
+/// What nobody takes off.
+const SPOILING: &[u8] = b"spoiling";
 
 /// One site in one sum. Each of its steps is taken once, in their order.
 pub struct Party {
@@ -31,6 +33,7 @@ pub struct Party {
     own_mask: Secret,
     /// Makes what is random in shares.
     seed: Secret,
+    spoils: bool,
     step: Step,
 }
 
@@ -66,7 +69,7 @@ impl Party {
         let secret = |purpose: &[u8]| derived(&seed, &terms.digest, purpose);
         let (sealing, masking) = (StaticSecret::from(secret(b"sealing")), StaticSecret::from(secret(b"masking")));
         let (own_mask, seed) = (secret(b"own mask"), secret(b"shares"));
-        Ok(Self { terms, own, sealing, masking, own_mask, seed, step: Step::Keys })
+        Ok(Self { terms, own, sealing, masking, own_mask, seed, spoils: false, step: Step::Keys })
     }
 
     /// Its public keys, for all others.
@@ -107,10 +110,11 @@ impl Party {
         Ok(told)
     }
 
-    /// Takes the shares that sites have given this one, its own among them, and masks its numbers.
+    /// Takes the shares that sites have given this one, its own among them, and masks its numbers. What comes of them has
+    /// one number more, which is 0 under its masks unless the sum is spoilt.
     ///
     /// # Errors
-    /// One of them was changed, they are not of enough sites, or a number is beyond the bound.
+    /// One of the shares was changed, or they are not of enough sites.
     pub fn masked(&mut self, shares: Vec<(String, Vec<u8>)>, numbers: &[f64]) -> Result<Vec<u8>, Refused> {
         let Step::Shares { keys } = self.go_on() else { return out_of_turn() };
         let terms = &self.terms;
@@ -118,13 +122,12 @@ impl Party {
         if shares[self.own].is_none() {
             return refused("its own shares are not among those of the sites");
         }
-        let bound = terms.bound();
-        let mut units = Vec::with_capacity(numbers.len());
-        for number in numbers {
-            let Some(unit) = terms.units_of(*number) else {
-                return refused(format!("a number is none, or farther from 0 than bound={bound} says that all are"));
-            };
-            units.push(unit);
+        let within: Option<Vec<u64>> = numbers.iter().map(|number| terms.units_of(*number)).collect();
+        self.spoils = within.is_none();
+        let mut units = within.unwrap_or_else(|| vec![0; numbers.len()]);
+        units.push(0);
+        if self.spoils {
+            mask(&mut units, &derived(&self.seed, &terms.digest, SPOILING), true);
         }
         let mut held: Vec<Option<Held>> = vec![];
         for (other, sealed) in shares.into_iter().enumerate() {
@@ -139,6 +142,11 @@ impl Party {
         }
         self.step = Step::Survivors { keys, held };
         Ok(units.iter().flat_map(|number| number.to_le_bytes()).collect())
+    }
+
+    /// Whether it has spoilt the sum: one of its numbers is none, or beyond the bound. That is for its own site to know.
+    pub fn spoils(&self) -> bool {
+        self.spoils
     }
 
     /// Takes the list of the sites whose contributions have arrived.

@@ -24,6 +24,11 @@ impl fmt::Display for Refused {
 
 impl std::error::Error for Refused {}
 
+/// How many of so many sites have to take part to the end so that so many of them may deceive.
+pub fn least_against(dishonest: usize, count: usize) -> usize {
+    (count + dishonest) / 2 + 1
+}
+
 pub(crate) fn refused<T>(why: impl Into<String>) -> Result<T, Refused> {
     Err(Refused(why.into()))
 }
@@ -33,7 +38,7 @@ pub(crate) fn refused<T>(why: impl Into<String>) -> Result<T, Refused> {
 pub struct Terms {
     /// Each once, in the order that all of them know.
     pub(crate) sites: Vec<String>,
-    /// With fewer sites there is no sum, and fewer of them together learn nothing.
+    /// With fewer sites there is no sum.
     pub(crate) least: usize,
     /// No number is farther from 0.
     bound: f64,
@@ -62,7 +67,7 @@ impl Terms {
             return refused(format!(
                 "at_least={least} of {count} sites: more than half of them have to take part to the end, or two groups \
                  could tell what no one may; say at_least={} or more",
-                count / 2 + 1
+                least_against(1, count)
             ));
         }
         let is_amount = |number: f64| number.is_normal() && number > 0.0;
@@ -91,13 +96,20 @@ impl Terms {
         Ok(Self { sites, least, bound, unit, digest: digest.finalize().into() })
     }
 
+    /// How many sites that deceive it withstands: together with whoever adds up, they learn of the others no more than
+    /// their total. One more could be of two groups, each of `least` sites, that are told of different contributions,
+    /// and tell one secret of a site each.
+    pub fn dishonest(&self) -> usize {
+        2 * self.least - self.sites.len() - 1
+    }
+
     /// Which of the sites has this name.
     ///
     /// # Errors
     /// None has.
     pub fn index(&self, site: &str) -> Result<usize, Refused> {
         let found = self.sites.iter().position(|one| one == site);
-        found.ok_or_else(|| Refused(format!("'{site}' is no site of this sum")))
+        found.ok_or_else(|| Refused("something is said in the place of who is no site of this sum".to_owned()))
     }
 
     /// What some of the sites say, one entry for each site.

@@ -8,6 +8,9 @@ use crate::party::{KEYS, MASK, OF_KEY, OF_OWN_MASK, TOLD, masking_key};
 use crate::shares::{Secret, secret};
 use crate::terms::{Refused, Terms, refused};
 
+/// Masks between lost sites and others are made again for at most so many numbers, which takes minutes.
+const MOST_MADE_AGAIN: usize = 1 << 35;
+
 /// The sum of contributions, still masked.
 ///
 /// # Errors
@@ -36,7 +39,8 @@ pub fn add<B: AsRef<[u8]>>(masked: &[(String, B)]) -> Result<Vec<u8>, Refused> {
 /// and `told` the last messages of survivors.
 ///
 /// # Errors
-/// Too few have told their shares, or what they tell does not fit what was said before.
+/// Too few have told their shares, or what they tell does not fit what was said before; a site has spoilt the sum; or the
+/// masks of lost sites are too many to be made again.
 pub fn total(
     terms: &Terms,
     keys: Vec<(String, Vec<u8>)>,
@@ -52,6 +56,16 @@ pub fn total(
         if !is_last_message(said, &survivors) {
             return refused(format!("what the site '{}' tells in the end are no shares", terms.sites[site]));
         }
+    }
+    let count = |of: &dyn Fn(usize) -> bool| (0..survivors.len()).filter(|site| of(*site)).count();
+    let there = count(&|site| survivors[site].is_some());
+    let lost = count(&|site| survivors[site].is_none() && keys[site].is_some());
+    if lost * there * sum.len() > MOST_MADE_AGAIN {
+        return refused(format!(
+            "{lost} sites are lost, whose masks with {there} others are of {} numbers each: more than \
+             {MOST_MADE_AGAIN} in all are not made again; sum fewer numbers, or over fewer sites",
+            sum.len()
+        ));
     }
     let key = |site: usize| -> Result<[u8; KEYS], Refused> {
         let said = keys[site].clone().and_then(|said| said.try_into().ok());
@@ -85,6 +99,13 @@ pub fn total(
             // What the lost one would have done cancels what the other one has done.
             mask_between(&mut sum, &key, site, other);
         }
+    }
+    if sum.pop() != Some(0) {
+        return refused(format!(
+            "a number is none, or farther from 0 than bound={} says that all are, at a site that nobody is told of; its \
+             own audit names it",
+            terms.bound()
+        ));
     }
     Ok(sum.into_iter().map(|units| terms.number_of(units)).collect())
 }

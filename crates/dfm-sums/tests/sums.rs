@@ -104,6 +104,7 @@ proptest! {
         }
         let mut round = Round::new(terms(count, least), &numbers, &steps).unwrap();
         let sum = round.total(|site| steps[site] == 4).unwrap();
+        prop_assert_eq!(sum.len(), length);
         for at in 0..length {
             let plain: f64 = (0..count).filter(|site| steps[*site] > 2).map(|site| numbers[site][at]).sum();
             prop_assert!((sum[at] - plain).abs() <= 1e-3, "{} is not {plain}", sum[at]);
@@ -115,7 +116,7 @@ proptest! {
         // The second are as long as some message is.
         junk in prop_oneof![
             proptest::collection::vec(any::<u8>(), 0..300),
-            prop_oneof![Just(8), Just(32), Just(80), Just(96), Just(99)]
+            prop_oneof![Just(16), Just(32), Just(80), Just(96), Just(99)]
                 .prop_flat_map(|length| proptest::collection::vec(any::<u8>(), length)),
         ],
         step in 0usize..5,
@@ -153,7 +154,7 @@ proptest! {
             }
         };
         // Any bytes of the right length are keys, or a masked number: what they were is found out by a later step.
-        let is_one = matches!((step, junk.len()), (0, 96) | (3, 8));
+        let is_one = matches!((step, junk.len()), (0, 96) | (3, 16));
         prop_assert_eq!(outcome.is_ok(), is_one, "step {} of {} bytes", step, junk.len());
     }
 }
@@ -264,7 +265,10 @@ fn keys_that_are_not_each_sites_own_are_refused() {
     };
     assert_eq!(refused(&|keys| keys[2].1 = keys[1].1.clone()), "the site 'site2' has said the keys of another one");
     assert_eq!(refused(&|keys| keys[2].0 = "site1".to_owned()), "the site 'site1' is named twice");
-    assert_eq!(refused(&|keys| keys[2].0 = "elsewhere".to_owned()), "'elsewhere' is no site of this sum");
+    assert_eq!(
+        refused(&|keys| keys[2].0 = "elsewhere".to_owned()),
+        "something is said in the place of who is no site of this sum"
+    );
     assert_eq!(refused(&|keys| drop(keys.drain(1..))), "only 1 sites take part, and this sum is over 2 at least");
     assert_eq!(refused(&|keys| drop(keys.remove(0))), "its own keys are not among those of the sites");
     assert_eq!(refused(&|keys| keys[1].1[..32].fill(0)), "the site 'site1' has said a key that hides nothing");
@@ -294,9 +298,92 @@ fn numbers_are_counted_with_or_refused() {
     };
     assert_eq!(masked(1e6).unwrap(), [2e6]);
     assert_eq!(masked(-1e6).unwrap(), [-2e6]);
-    for number in [1000000.01, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+    for number in [1000000.01, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e300] {
         assert!(why(masked(number)).starts_with("a number is none, or farther from 0 than bound=1000000"));
     }
+}
+
+/// The bound is the application's choice: by asking with one after the other it would learn what a site has, if it saw which
+/// site is beyond it, or what the others come to without that one.
+#[test]
+fn a_number_beyond_the_bound_spoils_the_sum_and_nothing_shows_whose_it_is() {
+    let round = |beyond: &[usize]| {
+        let number = |site| if beyond.contains(&site) { 2e6 } else { 0.0 };
+        Round::new(terms(4, 3), &(0..4).map(|site| vec![number(site); 4096]).collect::<Vec<_>>(), &[]).unwrap()
+    };
+    let honest = round(&[]);
+    for beyond in [&[1][..], &[0, 2], &[0, 1, 2, 3]] {
+        // Each site takes each of its steps, as one does whose numbers are within the bound.
+        let mut round = round(beyond);
+        assert_eq!(beyond, (0..4).filter(|site| round.parties[*site].spoils()).collect::<Vec<_>>());
+        assert!(why(round.total(|_| false)).starts_with("a number is none, or farther from 0 than bound=1000000"));
+        // Who adds up sees what is random, and not what the others have.
+        for ((_, own), (_, zeros)) in round.masked.iter().zip(&honest.masked).filter(|(one, other)| one != other) {
+            let pairs = own.chunks_exact(8).zip(zeros.chunks_exact(8));
+            let number = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().unwrap());
+            let added: Vec<u8> =
+                pairs.flat_map(|(own, zero)| number(own).wrapping_sub(number(zero)).to_le_bytes()).collect();
+            assert!(distance(&added) < 400.0);
+        }
+        let changed = (0..4).filter(|site| round.masked[*site] != honest.masked[*site]);
+        assert_eq!(changed.collect::<Vec<_>>(), beyond);
+    }
+}
+
+/// Of two groups that are told of different contributions, each site that deceives is in both, and tells each what it wants
+/// to hear. One that has both totals has what the first site adds.
+#[test]
+fn as_many_sites_that_deceive_as_a_sum_withstands_learn_nothing_and_one_more_would() {
+    for count in 2..7 {
+        for least in count / 2 + 1..=count {
+            let withstood = terms(count, least).dishonest();
+            for dishonest in 0..count - 1 {
+                let learnt = (1..count - dishonest).any(|first| is_learnt(count, least, dishonest, first));
+                // Without the first site, there have to be enough for a sum.
+                assert_eq!(learnt, dishonest > withstood && least < count, "{dishonest} of {count}, {least} needed");
+            }
+        }
+    }
+}
+
+/// Whether the last sites, which are `dishonest`, learn what the first one adds, when the `first` honest ones are told of
+/// all contributions, and the other honest ones of all but that.
+fn is_learnt(count: usize, least: usize, dishonest: usize, first: usize) -> bool {
+    let numbers: Vec<Vec<f64>> = (0..count).map(|site| vec![f64::from(1 << site)]).collect();
+    // What deceives takes its steps twice.
+    let mut rounds = [0, 1].map(|_| Round::new(terms(count, least), &numbers, &[]).unwrap());
+    let honest = count - dishonest;
+    let totals = [(0..first, 0), (first..honest, 1)].map(|(group, without)| {
+        let round = &mut rounds[without];
+        let survivors = names(count)[without..].to_vec();
+        let told = told_in_group(round, group.chain(honest..count).collect(), &survivors)?;
+        total(&round.terms, round.keys.clone(), survivors, &add(&round.masked[without..])?, told)
+    });
+    matches!(totals, [Ok(all), Ok(others)] if (all[0] - others[0] - numbers[0][0]).abs() < 1e-2)
+}
+
+/// What the sites of a group tell that says among itself that these are the survivors.
+fn told_in_group(round: &mut Round, group: Vec<usize>, survivors: &[String]) -> Result<Said, Refused> {
+    let mut agreed = vec![];
+    for site in &group {
+        agreed.push((format!("site{site}"), round.parties[*site].agree(survivors.to_vec())?.to_vec()));
+    }
+    let tell = |site: usize| Ok((format!("site{site}"), round.parties[site].unmask(agreed.clone())?));
+    group.into_iter().map(tell).collect()
+}
+
+#[test]
+fn masks_of_lost_sites_are_made_again_for_so_many_numbers_only() {
+    let lost: Vec<usize> = (0..120).map(|site| if site < 55 { 2 } else { 9 }).collect();
+    let mut round = Round::new(terms(120, 61), &vec![vec![]; 120], &lost).unwrap();
+    let told = round.told(|_| false).unwrap();
+    let sum = vec![0; ((1 << 35) / (55 * 65) + 1) * 8];
+    let outcome = total(&round.terms, round.keys.clone(), round.survivors(), &sum, told);
+    assert_eq!(
+        why(outcome),
+        "55 sites are lost, whose masks with 65 others are of 9611116 numbers each: more than 34359738368 in all are \
+         not made again; sum fewer numbers, or over fewer sites"
+    );
 }
 
 #[test]
