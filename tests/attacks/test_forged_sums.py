@@ -2,24 +2,30 @@
 # pyright: basic, reportMissingImports=false
 
 import copy
+import json
 import logging
+from typing import Any, ClassVar
 
 import pytest
+from dfm.api import Pipeline, PlaceParam, Yield
 from dfm.errors import RefusedError
 from dfm.exec._counting import Counting
 from dfm.exec._deciding import Deciding
 from dfm.exec._leaving import Leaving
 from dfm.exec._noise import Noising
-from dfm.exec._policy import OWN, Leaves, SitePolicy
+from dfm.exec._policy import Leaves, PerDay, SitePolicy, SumsPolicy
 from dfm.exec._release import Releasing
 from dfm.exec._session_key import PURPOSE, SessionKey
 from dfm.exec._site import Asker
 from dfm.exec._sums import Sums
 from dfm.flare._identity import Untrusted, check_client, sign
+from dfm.testing import Federation
 from kits import Root
 
 SITES = ["east", "west", "north"]
 TERMS = {"name": "7", "sites": SITES, "least": 2, "bound": 100.0, "precision": 1e-3}
+TRUSTING = SitePolicy(leaves=Leaves(sums=SumsPolicy(2, dishonest=0)))
+"""Lets two of the three suffice, so that a net may say who is lost."""
 ANN = Asker("ann@x", "x", "lead")
 
 
@@ -39,12 +45,12 @@ def key(kit, session="s1"):
     return SessionKey(lambda content: sign(kit, PURPOSE, session, content), check)
 
 
-def leaving(site, policy=OWN):
+def leaving(site, policy=TRUSTING, audit=None):
     logger = logging.getLogger("dfm.test")
     deciding = Deciding(policy, site, ANN, logger, lambda _: None)
     counting = Counting(site, ANN.user, None, policy.per_day)
     noising = Noising(site, ANN.user, lambda: None)
-    return Leaving(site, deciding, counting, Releasing(site, ANN, logger, {}), noising)
+    return Leaving(site, deciding, counting, Releasing(site, ANN, logger, {}), noising, audit)
 
 
 def call(sums, step, job=1, **given):
@@ -56,10 +62,10 @@ def call(sums, step, job=1, **given):
 class Round:
     """A sum of three sites that sign what they say, as far as an attack wants it; values are 1, 2 and 4."""
 
-    def __init__(self, kits, terms=TERMS, policy=OWN, keys=None):
+    def __init__(self, kits, terms=TERMS, policy=TRUSTING, keys=None, logs=None):
         self.terms = terms
         signing = {site: key(kits[site]) for site in SITES} | (keys or {})
-        self.sums = {site: Sums(site, signing[site], leaving(site, policy)) for site in SITES}
+        self.sums = {site: Sums(site, signing[site], leaving(site, policy, (logs or {}).get(site))) for site in SITES}
         self.tickets, self.keys = {}, {}
 
     def say_keys(self):
@@ -146,20 +152,21 @@ def test_sites_that_sign_nothing_take_no_part_where_others_do(kits):
 
 def test_a_site_is_not_counted_twice(kits):
     for sites in (["east", "west", "west"], ["east", "east"]):
-        with refused("is named twice"):
+        with refused("on its terms, numbers would not stay hidden"):
             call(Round(kits).sums["east"], "keys", terms=TERMS | {"sites": sites})
 
 
 def test_too_few_are_refused_whatever_a_net_says(kits):
     sums = Round(kits).sums["east"]
+    hidden = "on its terms, numbers would not stay hidden"
     for terms, why in [
-        ({"least": 1}, "more than half"),
-        ({"sites": ["east"], "least": 1}, "over 2 to 255 sites"),
-        ({"sites": ["west", "north"]}, "'east' is no site of this sum"),
-        ({"bound": 1e300}, "too many digits"),
+        ({"least": 1}, hidden),
+        ({"sites": ["east"], "least": 1}, hidden),
+        ({"sites": ["west", "north"]}, "in the place of who is no site of this sum"),
+        ({"bound": 1e300}, hidden),
         ({"sites": "east"}, "no terms"),
         ({"sites": [1, 2, "east"]}, "which have names"),
-        ({"least": -1}, "there is no secure sum"),
+        ({"least": -1}, hidden),
         ({"more": 1}, "no terms"),
     ]:
         with refused(why):
@@ -273,18 +280,189 @@ def test_open_sums_are_bounded(kits, monkeypatch):
 def test_a_policys_word_on_sums_is_kept_by_the_site(kits):
     for leaves, terms, why in [
         (Leaves(kinds=["number"]), TERMS, "says no `sums`"),
-        (Leaves(sums=3), TERMS, "over 2 sites: it wants 3"),
+        (Leaves(sums=SumsPolicy(3)), TERMS, "over 2 sites: it wants 3"),
+        (Leaves(sums=SumsPolicy(2)), TERMS, "dishonest` of its policy .1., where 2 sites suffice: .* say at_least=3"),
+        (
+            Leaves(sums=SumsPolicy(2, 3)),
+            TERMS | {"least": 3},
+            "dishonest` of its policy .3., where 3 sites suffice: .* say at_least=4",
+        ),
+        (None, TERMS, "dishonest` of its policy .1., where 2 sites suffice: .* say at_least=3"),
     ]:
         with refused(why):
             Round(kits, terms=terms, policy=SitePolicy(leaves=leaves)).say_keys()
-    Round(kits, policy=SitePolicy(leaves=Leaves(sums=2, kinds=["nothing"]))).mask()
+    Round(kits, policy=SitePolicy(leaves=Leaves(sums=SumsPolicy(2, 0), kinds=["nothing"]))).mask()
+    for leaves in (None, Leaves(sums=SumsPolicy(2, 2))):
+        Round(kits, terms=TERMS | {"least": 3}, policy=SitePolicy(leaves=leaves)).mask()
 
 
 def test_what_adds_up_numbers_lets_none_leave_that_are_not_masked():
-    guard = leaving("east", SitePolicy(leaves=Leaves(sums=2, disclosures=["public"])))
+    guard = leaving("east", SitePolicy(leaves=Leaves(sums=SumsPolicy(2, 0), disclosures=["public"])))
     masked = {"numbers": b"12345678", "form": "number"}
     assert guard.judge(masked, 1, "home", "secure-sum.masked", ["secure-sum.masked"]) is masked
     for makers in (["secure-sum.added"], ["secure-sum.total"], ["secure-sum.masked", "work.Rows"], []):
         if makers:
             with refused("disclosures"):
                 guard.judge(masked, 1, "home", makers[-1], makers)
+
+
+def test_why_a_step_is_refused_says_nothing_of_what_it_was_given(kits):
+    """Whatever a site says of a RefusedError is told, so a net could have it quote what the site keeps."""
+    secret = "Ada Lovelace, E75.2"
+    wrong = [
+        secret,
+        44.512345,
+        {secret: secret},
+        {secret: {"keys": secret}},
+        [secret],
+        {"east": {secret: 1}},
+        {44.512345: 1},
+    ]
+    given = {
+        "keys": [
+            *({"terms": one} for one in wrong),
+            *({"terms": TERMS | one} for one in ({"sites": [secret, secret]}, {"sites": ["east", secret], "least": 3})),
+            *({"terms": TERMS | one} for one in ({"bound": -44.512345}, {"least": 44512345}, {secret: 1})),
+            {"terms": TERMS | {"precision": 1e-300, "bound": 44.512345}},
+        ],
+        "shares": [{"sum": None, "keys": one} for one in wrong],
+        "masked": [{"sum": None, "shares": one, "value": 1} for one in wrong],
+        "agreed": [{"sum": None, "survivors": one} for one in wrong],
+        "told": [{"sum": None, "agreed": one} for one in wrong],
+    }
+    for step, all_given in given.items():
+        for one in all_given:
+            for ticket in ("", *wrong) if "sum" in one else ("",):
+                attack = Round(kits)
+                if step != "keys":
+                    shares = attack.share()
+                    if step in ("agreed", "told"):
+                        attack.mask(shares)
+                    one = one | {"sum": ticket or attack.tickets["east"]}
+                with pytest.raises(RefusedError) as caught:
+                    call(attack.sums["east"], step, **one)
+                assert not any(part in str(caught.value) for part in ("Ada", "E75", "44")), caught.value
+
+
+class Log:
+    """Stands for a site's audit."""
+
+    def __init__(self):
+        self.lines = []
+
+    def refused(self, job, operation, why):
+        self.lines.append((job, operation, why))
+
+
+def test_no_bound_tells_which_site_has_a_number_beyond_it(kits):
+    """Whoever asks with one bound after the other would have the number in a score of sums."""
+    answers = {}
+    for bound in (100.0, 3.0, 1.5):
+        log = Log()
+        attack = Round(kits, terms=TERMS | {"bound": bound, "least": 3}, logs={"north": log})
+        masked = attack.mask()
+        agreed = attack.agree()
+        told = {site: attack.tell(site, agreed) for site in SITES}
+        added = call(attack.sums["east"], "added", masked=masked)
+        given = {"terms": attack.terms, "keys": attack.keys, "added": added, "told": told, "mean": False}
+        try:
+            answers[bound] = call(attack.sums["west"], "total", **given)
+        except RefusedError as error:
+            answers[bound] = str(error)
+            assert not any(site in str(error) for site in SITES)
+        beyond = [(1, "secure-sum.masked", "a number is none, or beyond the bound of the sum, which it spoils")]
+        assert log.lines == ([] if bound == 100 else beyond)
+    assert answers.pop(100.0) == 7
+    assert all("at a site that nobody is told of" in answer for answer in answers.values())
+
+
+def test_each_bound_is_another_question(kits):
+    per_day = PerDay(questions=2)
+    # Such a policy is counted by the site, over all sums; here each has sites of its own.
+    attack = Round(kits, policy=SitePolicy(leaves=TRUSTING.leaves, per_day=per_day))
+    for bound, precision in [(100.0, 1e-3), (50.0, 1e-3), (100.0, 1e-3), (50.0, 1e-2)]:
+        attack.terms = TERMS | {"bound": bound, "precision": precision}
+        if precision == 1e-2:
+            with refused("`per-day.questions` of its policy is 2"):
+                attack.mask()
+        else:
+            attack.mask()
+
+
+def test_what_is_refused_of_a_sum_is_written_down(kits):
+    log = Log()
+    attack = Round(kits, logs={"east": log})
+    with refused("numbers would not stay hidden"):
+        call(attack.sums["east"], "keys", terms=TERMS | {"least": 1})
+    ((job, operation, why),) = log.lines
+    assert (job, operation) == (1, "secure-sum.keys") and "stay hidden" in why
+
+
+POLICY = """default: deny
+rules: {looks: {decision: allow, operations: [work.Echo]}}
+leaves: {disclosures: [public]}
+errors: type
+per-day: {values: 1}
+"""
+
+
+@pytest.fixture
+def forging(small, fed, tmp_path, monkeypatch):
+    """A session of a user whose planner makes any net of steps, with the site east, which lets nothing leave; and what
+    makes the node of a step there."""
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(POLICY)
+    with Federation("small", homesite="home", policies={"east": policy}) as running:
+        known = json.loads(running.session._fed_info)
+        offers = known["sites"]["east"]["offers"]
+        echo = next(offer for offer in offers if offer["operation"] == "work.Echo")
+
+        def step(name, **given):
+            operation = f"secure-sum.{name}"
+            echoes = known["operations"]["work.Echo"]
+            parameters = dict.fromkeys(given, echoes["parameters"]["value"])
+            known["operations"][operation] = echoes | {"parameters": parameters}
+            offers.append(echo | {"operation": operation, "parameters": [*given], "required": [*given]})
+            monkeypatch.setattr(running.session, "_fed_info", json.dumps(known))
+            own = {"value": None, "dfm_operation": operation}
+            annotations = dict.fromkeys(own, ClassVar) | dict.fromkeys(given, Any)
+            kind = type(
+                "Step", (fed.Echo,), own | {"__annotations__": annotations, "__module__": __name__}, frozen=True
+            )
+            return kind(**given, site="east")
+
+        yield running.session, step
+
+
+def errors_of(session, build, params=None):
+    with Pipeline() as pipeline:
+        build()
+    job = session.execute(pipeline, params or {})
+    assert job.wait_until_finished(30)
+    return [error.message for token in job.errors for error in token.errors]
+
+
+def test_no_step_of_a_sum_is_given_what_a_site_keeps(forging, fed):
+    session, step = forging
+    secret = [{"Ada Lovelace, E75.2, born 1815-12-10": 1}]
+    for name, parameter in [("keys", "terms"), ("shares", "keys"), ("agreed", "survivors"), ("told", "agreed")]:
+
+        def build(name=name, parameter=parameter):
+            kept = fed.Echo(value=PlaceParam("v"), site="east")
+            Yield(value=step(name, **{parameter: kept[0]}))
+
+        told = errors_of(session, build, {"v": secret})
+        assert any(f"takes its '{parameter}' from where it may not" in one for one in told), told
+        assert not any("Ada" in one for one in told)
+
+
+def test_only_the_applications_site_adds_up(forging, fed):
+    """Taking off the masks of many lost sites takes as long as anybody wants, on a thread that nothing stops."""
+    session, step = forging
+    for name, parameter in [("added", "masked"), ("total", "added")]:
+
+        def build(name=name, parameter=parameter):
+            Yield(value=step(name, **{parameter: fed.Echo(value=1, site="home")}))
+
+        told = errors_of(session, build)
+        assert any("is for the application's site alone" in one for one in told), told

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.flare
 def test_a_sum_on_flare_is_that_of_the_local_target(federation, shared, fed):
     def build():
         with ForEach(seq=[1, -2]) as n:
-            with EachSite(sites=["server", "east", "west"], at_least=2) as here:
+            with EachSite(sites=["server", "east", "west"], at_least=3) as here:
                 own = fed.Add(site=here, a=n, b=PlaceParam(place="base"))
                 both = fed.Echo(site=here, value={"n": own, "half": 0.5})
             Yield(value=SecureSum(here, own, bound=1000), place="sum")

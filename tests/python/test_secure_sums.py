@@ -117,14 +117,10 @@ def test_a_site_whose_operation_fails_is_left_out(fed):
         (True, "builtins.bool"),
         ({"a": None}, "builtins.NoneType"),
         ({(1, 2): 3}, "neither texts nor whole numbers"),
-        (11.0, "farther from 0 than bound=10"),
-        (-(10**400), "farther from 0 than bound=10"),
-        (float("nan"), "a number is none"),
-        (np.array([1.0, np.inf]), "a number is none"),
         (np.array(["x"]), "numpy.ndarray"),
     ],
 )
-def test_what_is_no_number_within_the_bound_is_refused_at_the_site(session, fed, value, told):
+def test_what_is_no_number_is_refused_at_the_site(session, fed, value, told):
     def build():
         here, found = at_each(fed, PlaceParam("value"))
         Yield(value=SecureSum(here, found, bound=10))
@@ -133,6 +129,20 @@ def test_what_is_no_number_within_the_bound_is_refused_at_the_site(session, fed,
     errors = [error for token in job.errors for error in token.errors]
     assert {error.site for error in errors} == set(SITES)
     assert all(error.type.endswith("RefusedError") and told in error.message for error in errors), errors
+
+
+@pytest.mark.parametrize("value", [11.0, -(10**400), float("nan"), np.array([1.0, np.inf])])
+def test_of_a_number_beyond_the_bound_nobody_is_told_whose_it_is(fed, value):
+    def build():
+        here, found = at_each(fed, PlaceParam("value"), at_least=3)
+        Yield(value=SecureSum(here, found, bound=10))
+
+    ones = np.ones(2) if isinstance(value, np.ndarray) else 1
+    with Federation("small", homesite="home", fakes={"east": {"work.Echo": lambda value: ones}}) as federation:
+        job = run(federation.session, build, {"value": value})
+    (error,) = [error for token in job.errors for error in token.errors]
+    assert error.site == "home" and "east" not in error.message
+    assert "a number is none, or farther from 0 than bound=10 says that all are" in error.message
 
 
 @pytest.mark.parametrize(
@@ -243,3 +253,23 @@ def test_a_policy_wants_a_sum_over_so_many_sites(fed, policies):
     with Federation("small", homesite="home", policies=policies) as federation:
         errors = [error.message for token in run(federation.session, build).errors for error in token.errors]
         assert any("by `leaves.sums` of its policy, over 2 sites: it wants 3" in error for error in errors), errors
+
+
+def test_where_one_site_that_deceives_suffices_sites_refuse_unless_their_policies_allow_it(fed, tmp_path, caplog):
+    def build():
+        with EachSite(sites=["server", "east", "west"], at_least=2) as here:
+            found = fed.Echo(site=here, value=1)
+        Yield(value=SecureSum(here, found, bound=10))
+
+    path = tmp_path / "policy.yaml"
+    for policies, results in [({}, []), (dict.fromkeys(["server", "east", "west"], path), [3])]:
+        path.write_text("leaves: {sums: {at-least: 2, dishonest: 0}}\n")
+        with Federation("small", homesite="home", policies=policies) as federation:
+            told = "2 of 3 sites suffice: one of them that deceives could learn, with the application, what another one"
+            assert told in federation.session.prepare(written(build)).explain()
+            assert f"{told} adds; sites refuse that unless" in caplog.text and "say at_least=3" in caplog.text
+            job = run(federation.session, build)
+            assert [one for one in job.results("yield") if not isinstance(one, ErrorToken)] == results
+            errors = [error for token in job.errors for error in token.errors]
+            assert {error.site for error in errors} == (set() if results else {"server", "east", "west"})
+            assert all("by `leaves.sums.dishonest` of its policy" in error.message for error in errors)

@@ -59,6 +59,8 @@ pub enum Kind {
     Flag,
     /// A number of at least 0.
     Amount,
+    /// A whole number of at least 0.
+    Count,
     /// A whole number of at least 1.
     Whole,
     /// A number above 0.

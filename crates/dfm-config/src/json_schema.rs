@@ -121,6 +121,7 @@ fn kind(kind: &'static Kind, made: &mut Made) -> Value {
             json!({"anyOf": [{"type": "boolean"}, {"type": "string", "pattern": "^([Yy]es|YES|[Nn]o|NO|[Oo]n|ON|[Oo]ff|OFF)$"}]})
         }
         Kind::Amount => json!({"type": "number", "minimum": 0}),
+        Kind::Count => json!({"type": "integer", "minimum": 0}),
         Kind::Whole => json!({"type": "integer", "minimum": 1}),
         Kind::Rate => json!({"type": "number", "exclusiveMinimum": 0}),
         Kind::Texts => json!({"type": "array", "items": {"type": "string"}}),

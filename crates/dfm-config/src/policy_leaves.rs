@@ -95,7 +95,15 @@ static RELEASE: Shape = Shape {
 static SUMS: Shape = Shape {
     what: "`sums`",
     others: Others::Refused,
-    keys: &[needed("at-least", Kind::Whole, "The least number of sites that each sum has to be over.")],
+    keys: &[
+        needed("at-least", Kind::Whole, "The least number of sites that each sum has to be over."),
+        key(
+            "dishonest",
+            Kind::Count,
+            "How many of a sum's sites may deceive, together with the application, and learn nothing of what this one adds; \
+             default 1. With 0, all of them are trusted.",
+        ),
+    ],
 };
 
 static GROUP: Shape = Shape {
@@ -116,7 +124,8 @@ pub static PER_DAY: Shape = Shape {
         key(
             "questions",
             Kind::Whole,
-            "Different questions that one user asks in a day: calls that differ in operation, provider or parameters.",
+            "Different questions that one user asks in a day: calls that differ in operation, provider or parameters, and \
+             sums that differ in numbers or terms.",
         ),
         key("values", Kind::Whole, "Values that leave the site for one user's jobs in a day."),
         key("bytes", Kind::Whole, "Bytes of those values, encoded."),
@@ -142,8 +151,8 @@ pub struct Leaves {
     pub suppress: Option<Suppress>,
     /// What numbers are multiples of.
     pub rounding: Option<f64>,
-    /// The least number of sites of sums that numbers leave for, masked.
-    pub sums: Option<u64>,
+    /// The sums that numbers leave for, masked.
+    pub sums: Option<Sums>,
     /// What numbers get.
     pub noise: Option<Noise>,
     /// Who has the last word.
@@ -157,6 +166,15 @@ pub struct Suppress {
     pub below: u64,
     /// Patterns of what is a count; all whole numbers if `None`.
     pub counts: Option<Vec<String>>,
+}
+
+/// Which sums numbers leave for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sums {
+    /// The least number of sites.
+    pub at_least: u64,
+    /// How many of the sites may deceive.
+    pub dishonest: u64,
 }
 
 /// A class of the site's own.
@@ -235,10 +253,11 @@ fn suppress(entry: &Entry, faults: &mut Faults) -> Option<Suppress> {
     Some(Suppress { below: fields.whole("below", 1, faults)?, counts: texts(&fields, "counts", faults) })
 }
 
-fn sums(entry: &Entry, faults: &mut Faults) -> Option<u64> {
+fn sums(entry: &Entry, faults: &mut Faults) -> Option<Sums> {
     let fields = Fields::of(&SUMS, &entry.value, entry.key, faults)?;
     fields.need("at-least", faults)?;
-    fields.whole("at-least", 2, faults)
+    let dishonest = fields.get("dishonest").map_or(Some(1), |_| fields.whole("dishonest", 0, faults));
+    Some(Sums { at_least: fields.whole("at-least", 2, faults)?, dishonest: dishonest? })
 }
 
 fn release(entry: &Entry, faults: &mut Faults) -> Option<Release> {

@@ -76,6 +76,16 @@ fn rules_are_read_in_their_order_and_those_about_a_call_are_found() {
 }
 
 #[test]
+fn a_site_trusts_no_single_other_one_of_a_sum_unless_it_says_so() {
+    for (said, dishonest) in [("", 1), (", dishonest: 0", 0), (", dishonest: 3", 3)] {
+        let policy = read(&format!("leaves: {{sums: {{at-least: 4{said}}}}}")).expect("it is valid");
+        let sums = policy.leaves.and_then(|leaves| leaves.sums).expect("it is said");
+        assert_eq!((sums.at_least, sums.dishonest), (4, dishonest));
+    }
+    assert!(told("leaves: {sums: {at-least: 4, dishonest: -1}}").contains("a whole number of at least 0"));
+}
+
+#[test]
 fn wrong_rules_are_explained() {
     let faults = told(
         "rules:\n  a: {operations: [], parameters: {n: {}, m: {minimum: x}}}\n  b: {decision: permit}\ndefault: deny\n\

@@ -87,6 +87,7 @@ pub fn discover(
         meets: vec![],
         straight: vec![],
         warnings: vec![],
+        sums: vec![],
     })
 }
 

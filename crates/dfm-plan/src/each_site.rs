@@ -30,6 +30,8 @@ pub(crate) struct Expanded {
     pub each: Vec<(NodeId, Vec<String>)>,
     /// Whether there are steps of secure sums in it.
     adds: bool,
+    /// What the user should know of these.
+    pub sums: Vec<String>,
     /// Each aggregation over sites whose parts may meet on their way, and where they do.
     pub meets: IndexMap<NodeId, Vec<Meeting>>,
     /// Each other one that is declared to put parts together, and why they go straight to it.
@@ -62,8 +64,8 @@ pub(crate) fn expand(
     allowed: Option<&[String]>,
 ) -> Result<Expanded, Vec<Problem>> {
     let bodies = Bodies::new(pipeline);
-    let (copies, optional, each, meets, straight) = Default::default();
-    let mut made = Expanded { pipeline: pipeline.clone(), copies, optional, each, adds: false, meets, straight };
+    let (copies, optional, each, sums, meets, straight) = Default::default();
+    let mut made = Expanded { pipeline: pipeline.clone(), copies, optional, each, adds: false, sums, meets, straight };
     let mut problems = bodies.misplaced(pipeline);
     if pipeline.statements.iter().any(|statement| matches!(statement, Statement::EachSite(_))) {
         problems.extend(check_written(pipeline));
@@ -142,6 +144,7 @@ pub(crate) fn expand(
                 match expanded {
                     Ok(Some(expanded)) => {
                         made.adds = true;
+                        made.sums.extend(expanded.warning);
                         for node in expanded.at_sites {
                             if expanded.spares {
                                 made.optional.push(node.clone());

@@ -159,7 +159,7 @@ pub fn explain(plan: &Plan, estimate: &Estimate) -> String {
         let elements = three_digits(elements);
         let _ = write!(text, "\na loop whose length only the run tells counts with {elements} elements or rounds");
     }
-    for warning in &plan.warnings {
+    for warning in plan.warnings.iter().chain(&plan.sums) {
         let _ = write!(text, "\nwarning: {warning}");
     }
     text

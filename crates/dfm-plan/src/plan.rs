@@ -46,8 +46,11 @@ pub struct Plan {
     /// Each other one that is declared to put parts together, and why they go straight to it.
     #[serde(default)]
     pub straight: Vec<(NodeId, String)>,
-    /// What the user should know, although the plan stands.
+    /// Which sends the planner chose without knowing what they cost.
     pub warnings: Vec<String>,
+    /// What sites refuse of its secure sums unless their policies allow it.
+    #[serde(default)]
+    pub sums: Vec<String>,
 }
 
 /// Where an operation runs, and why.
@@ -155,6 +158,7 @@ pub fn plan_and_estimate(
         meets: expanded.meets.into_iter().collect(),
         straight: expanded.straight,
         warnings,
+        sums: expanded.sums,
     };
     Ok((plan, estimate))
 }

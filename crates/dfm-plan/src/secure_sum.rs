@@ -5,8 +5,8 @@
 //! of them are told the same, and none that is lost takes what others have said with it. The steps are operations that
 //! every site has. None of them trusts the others, or this net.
 
-use dfm_net::{NodeId, OnError, Selector};
-use dfm_sums::Terms;
+use dfm_net::{NodeId, OnError, SECURE_SUM, Selector};
+use dfm_sums::{Terms, least_against};
 use indexmap::IndexMap;
 use serde_json::json;
 
@@ -27,19 +27,17 @@ const STEPS: [(&str, &[&str]); 7] = [
     ("told", &["sum", "agreed"]),
     ("total", &["terms", "keys", "added", "told", "mean"]),
 ];
-/// What their names begin with, which no operation of a federation has.
-const NAMED: &str = "secure-sum.";
 
 /// Whether an operation is a step of such a sum.
 pub(crate) fn is_step(operation: &str) -> bool {
-    operation.starts_with(NAMED)
+    operation.starts_with(SECURE_SUM)
 }
 
 /// A federation whose sites all offer the steps.
 pub(crate) fn with_steps(fed: &FedInfo) -> FedInfo {
     let mut fed = fed.clone();
     for (step, parameters) in STEPS {
-        let operation = format!("{NAMED}{step}");
+        let operation = format!("{SECURE_SUM}{step}");
         let parameters: Vec<String> = parameters.iter().map(|name| (*name).to_owned()).collect();
         for site in fed.sites.values_mut() {
             site.offers.push(Offer {
@@ -64,6 +62,8 @@ pub(crate) struct Expanded {
     pub at_sites: Vec<String>,
     /// Whether it does without some of the sites.
     pub spares: bool,
+    /// What sites refuse unless their policies allow it.
+    pub warning: Option<String>,
 }
 
 /// Where the value stands that a site gives.
@@ -92,12 +92,23 @@ pub(crate) fn expand(
         return Err(Problem { help: Some(help), ..refused(message) });
     }
     let least = each.at_least.unwrap_or(sites.len() as u32);
-    Terms::new("", sites.clone(), least as usize, sum.bound, sum.precision).map_err(|why| refused(why.to_string()))?;
+    let known = Terms::new("", sites.clone(), least as usize, sum.bound, sum.precision);
+    let known = known.map_err(|why| refused(why.to_string()))?;
+    let warning = (known.dishonest() == 0).then(|| {
+        format!(
+            "in the secure sum {}, {least} of {} sites suffice: one of them that deceives could learn, with the \
+             application, what another one adds; sites refuse that unless their policies say `leaves.sums.dishonest: 0`; \
+             say at_least={}",
+            shown(&sum.node),
+            sites.len(),
+            least_against(1, sites.len())
+        )
+    });
     let name = shown_name(&sum.node);
     let terms = json!({"name": name, "sites": sites, "least": least, "bound": sum.bound, "precision": sum.precision});
     let steps = Steps { sum, name, home, sites, least };
     let literal = |value| Argument::Literal { literal: value };
-    let mut made = Expanded { statements: vec![], at_sites: vec![], spares: each.at_least.is_some() };
+    let mut made = Expanded { statements: vec![], at_sites: vec![], spares: each.at_least.is_some(), warning };
     let all = |part: &str| [Selector::Key(part.to_owned())];
 
     for site in &steps.sites {
@@ -171,7 +182,7 @@ impl Steps<'_> {
     ) -> OperationStatement {
         OperationStatement {
             node,
-            operation: format!("{NAMED}{step}"),
+            operation: format!("{SECURE_SUM}{step}"),
             site: SiteChoice::Name(site.to_owned()),
             provider: None,
             after: vec![],

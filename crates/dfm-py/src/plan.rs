@@ -85,9 +85,9 @@ impl Plan {
     /// The names of its places, what an `EachSite` made of which node, what of that it may leave out, and its warnings,
     /// as JSON.
     fn report(&self) -> PyResult<String> {
-        let dfm_plan::Plan { params, yields, copies, optional, warnings, .. } = &self.plan;
+        let dfm_plan::Plan { params, yields, copies, optional, warnings, sums, .. } = &self.plan;
         to_json(&json!({
-            "params": params, "yields": yields, "copies": copies, "optional": optional, "warnings": warnings,
+            "params": params, "yields": yields, "copies": copies, "optional": optional, "warnings": warnings, "sums": sums,
         }))
     }
 

@@ -17,7 +17,8 @@ class SecureSum(ResultNode[T_co], frozen=True):
     these, nested. Nobody sees what a single site adds, neither the application nor any other site.
 
     Sites that are lost are left out as far as the `at_least` of the `EachSite` says, which more than half of them have
-    to be; without one, all sites are needed. It is written after the body.
+    to be, and one more unless the sites' policies allow it; without one, all sites are needed. It is written after the
+    body.
     """
 
     dfm_mean: ClassVar[bool] = False
@@ -28,7 +29,7 @@ class SecureSum(ResultNode[T_co], frozen=True):
     value: Node
     """The node of its body."""
     bound: float
-    """No number is farther from 0; a site refuses one that is."""
+    """No number is farther from 0; if one is at any site, the sum is an error."""
     precision: float = PRECISION
     """The result is not farther from the sum of all numbers."""
 

@@ -187,12 +187,12 @@ class Adapters:
         bound.accepted = bound.required = set(parameters)
         bound.plain = True
         if self.audit is not None and operation == MASKED:
-            bound.judge = functools.partial(self._write_down, operation)
+            bound.judge = self._write_down
         return bound
 
-    def _write_down(self, operation: str, given: dict[str, Any], job: int | None) -> None:
+    def _write_down(self, given: dict[str, Any], job: int | None) -> None:
         if self.audit is not None and job is not None:
-            self.audit.call(job, operation, None, encoded(self._sums.about(job, given["sum"])).text)
+            self.audit.call(job, MASKED, None, encoded(self._sums.about(job, given["sum"])).text)
 
     def begin(self, job: int, pipeline: str, application: str) -> None:
         """A job of this application begins, whose net at this site has this digest, which its user has signed."""

@@ -8,7 +8,9 @@ what leaves.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from dfm import _native
@@ -21,7 +23,7 @@ from dfm.exec._looking import LEAVES, Look, kind_of, look
 from dfm.exec._looking_tables import counts
 from dfm.exec._noise import Noising
 from dfm.exec._parts import DEEPEST, is_fewer, type_name
-from dfm.exec._policy import Leaves
+from dfm.exec._policy import Leaves, SumsPolicy
 from dfm.exec._release import Releasing
 
 NAMED = "secure-sum."
@@ -100,20 +102,45 @@ class Leaving:
             raise
         return value
 
-    def check_sum(self, sites: int, value: object = None) -> None:
-        """Judges whether a site's numbers, masked, may leave for a sum over so many sites at least. Its form is seen.
+    def check_sum(self, sites: int, dishonest: int, value: object = None) -> None:
+        """Judges whether a site's numbers, masked, may leave for a sum that so many sites suffice for, and of which so
+        many may deceive. Its form is seen.
 
         Raises:
             RefusedError: they may not.
         """
-        if (leaves := self._deciding.policy().leaves) is None:
-            return
+        leaves = self._deciding.policy().leaves
+        wanted = SumsPolicy() if leaves is None else leaves.sums
         where = f"{self._where} lets no numbers leave for a secure sum, by `leaves"
-        if leaves.sums is None:
+        if wanted is None:
             raise RefusedError(f"{where}` of its policy, which says no `sums`")
-        if sites < leaves.sums:
-            raise RefusedError(f"{where}.sums` of its policy, over {sites} sites: it wants {leaves.sums}")
-        _Checking(Leaves(rows=leaves.rows, never_columns=leaves.never_columns), self._where).check(value)
+        if sites < wanted.at_least:
+            raise RefusedError(f"{where}.sums` of its policy, over {sites} sites: it wants {wanted.at_least}")
+        if (more := wanted.dishonest - dishonest) > 0:
+            raise RefusedError(
+                f"{where}.sums.dishonest` of its policy ({wanted.dishonest}), where {sites} sites suffice: as many "
+                "that deceive could learn, with the application, what this one adds; say at_least="
+                f"{sites + (more + 1) // 2}"
+            )
+        if leaves is not None:
+            _Checking(Leaves(rows=leaves.rows, never_columns=leaves.never_columns), self._where).check(value)
+
+    def count_sum(self, terms: Mapping[str, Any], form: object, numbers: bytes) -> None:
+        """Counts that numbers of a form are asked for a sum. On other terms it is another question: whether numbers are
+        within a bound, and what they are rounded to, tells something of them.
+
+        Raises:
+            RefusedError: it is one too many.
+        """
+        self._counting.call()
+        if self._counting.wants_questions():
+            asked = [terms, form, hashlib.sha256(numbers).hexdigest()]
+            self._counting.question(MASKED, None, json.dumps(asked, sort_keys=True))
+
+    def note(self, job: int | None, operation: str, why: str) -> None:
+        """Writes down that a step of a sum is refused, or spoilt."""
+        if self._audit is not None:
+            self._audit.refused(job, operation, why)
 
     def problem(self, makers: list[str]) -> str:
         """Why no value may leave in which there is something of these operations' results, as far as the policy is

@@ -108,6 +108,16 @@ class Suppress:
 
 
 @dataclasses.dataclass(frozen=True)
+class SumsPolicy:
+    """Which sums numbers leave for, masked."""
+
+    at_least: int = 2
+    """The least number of sites."""
+    dishonest: int = 1
+    """How many of the sites may deceive, together with the application, and learn nothing of what this one adds."""
+
+
+@dataclasses.dataclass(frozen=True)
 class ReleasePolicy:
     """A class of the site's own that has the last word."""
 
@@ -158,8 +168,8 @@ class Leaves:
     """Small counts that are left out."""
     rounding: float | None = None
     """What numbers are multiples of."""
-    sums: int | None = None
-    """The least number of sites of sums that numbers leave for, masked; None for no such sum."""
+    sums: SumsPolicy | None = None
+    """The sums that numbers leave for, masked; None for no such sum."""
     noise: Noise | None = None
     """What numbers get."""
     release: ReleasePolicy | None = None
@@ -297,7 +307,7 @@ def read_file(path: Path, audit: Path | None = None) -> SitePolicy:
 
 
 def _leaves(decided: dict[str, Any]) -> Leaves:
-    parts = {"suppress": Suppress, "noise": _noise, "release": ReleasePolicy}
+    parts = {"suppress": Suppress, "sums": SumsPolicy, "noise": _noise, "release": ReleasePolicy}
     made: dict[str, Any] = {name: kind(**decided[name]) for name, kind in parts.items() if decided[name] is not None}
     return Leaves(**decided | made)
 

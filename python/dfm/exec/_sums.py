@@ -3,6 +3,8 @@
 The steps are operations that each site has, and a net says who is told what. It may be anybody's net: so a site takes
 each step once, checks that the others have signed what they say where sites have keys to sign with, and keeps its
 policy's word on sums. What numbers become, and what they are masked with, is the native module's matter.
+
+Whoever reads why a step is refused learns nothing of what it was given but names and numbers of the sum's own terms.
 """
 
 from __future__ import annotations
@@ -11,13 +13,13 @@ import base64
 import functools
 import json
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from dfm import _native
 from dfm.errors import RefusedError
 from dfm.exec._forms import FormError, flat, made, merged
-from dfm.exec._leaving import NAMED, Leaving
+from dfm.exec._leaving import MASKED, NAMED, Leaving
 from dfm.exec._session_key import SessionKey
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ class _Open(NamedTuple):
     about: str
     """What all sites sign: the job and the terms."""
     terms: dict[str, Any]
+    dishonest: int
+    """How many of its sites may deceive."""
     party: _native.SumParty
     others: dict[str, Ed25519PublicKey]
     """With which keys the others sign, where they do."""
@@ -62,8 +66,10 @@ class Sums:
 
     def step(self, operation: object, job: int | None) -> tuple[Callable[..., Any], list[str]] | None:
         """What runs for a step in a job, and its parameters; None for what is no step."""
-        found = self._steps.get(operation) if isinstance(operation, str) else None
-        return None if found is None else (functools.partial(found[0], job), found[1])
+        if not isinstance(operation, str) or (found := self._steps.get(operation)) is None:
+            return None
+        body, parameters = found
+        return functools.partial(self._take, operation, body, job), parameters
 
     def forget(self, job: int) -> None:
         """A job is over, and its sums with it."""
@@ -74,15 +80,23 @@ class Sums:
         found = self._open.get(job, {}).get(str(ticket))
         return {} if found is None else found.terms
 
+    def _take(self, operation: str, step: Callable[..., T], job: int | None, **given: object) -> T:
+        try:
+            return step(job, **given)
+        except RefusedError as error:
+            self._leaving.note(job, operation, str(error))
+            raise
+
     def _keys(self, job: int, terms: object) -> dict[str, Any]:
         said, about = _read_terms(job, terms)
-        self._leaving.check_sum(said["least"])
+        known = _native_terms(said, about)
+        party = _native_step(_native.SumParty, known, self._site, secrets.token_bytes(32))
+        self._leaving.check_sum(said["least"], known.dishonest)
         others = (len(one.terms["sites"]) for sums in self._open.values() for one in sums.values())
         if len(said["sites"]) + sum(others) > _MOST:
             raise RefusedError(f"site '{self._site}' takes part in no more secure sums until others are over")
-        party = _party(said, about, self._site)
         ticket = secrets.token_hex(16)
-        self._open.setdefault(job, {})[ticket] = _Open(about, said, party, {})
+        self._open.setdefault(job, {})[ticket] = _Open(about, said, known.dishonest, party, {})
         keys = party.keys()
         by = None if self._key is None else self._key.statement()
         signed = self._signed(about, "keys", keys)
@@ -91,7 +105,7 @@ class Sums:
     def _shares(self, job: int, sum: object, keys: object) -> dict[str, Any]:
         found = self._found(job, sum)
         told: dict[str, bytes] = {}
-        for site, said in _by_site(keys).items():
+        for site, said in _by_site(keys, found.terms["sites"]).items():
             told[site] = _bytes(site, said, "keys")
             if self._key is not None and site != self._site:
                 found.others[site] = self._key.of(site, str(_part(site, said, "by")))
@@ -102,16 +116,23 @@ class Sums:
 
     def _masked(self, job: int, sum: object, shares: object, value: object) -> dict[str, Any]:
         found = self._found(job, sum)
-        self._leaving.check_sum(found.terms["least"], value)
-        told = {site: said for site, said in _by_site(shares).items() if isinstance(said, bytes)}
+        self._leaving.check_sum(found.terms["least"], found.dishonest, value)
+        by_site = _by_site(shares, found.terms["sites"])
+        told = {site: said for site, said in by_site.items() if isinstance(said, bytes)}
         try:
             numbers, form = flat(value)
         except FormError as error:
             raise RefusedError(f"site '{self._site}' adds to no sum what {error}") from None
-        return {"numbers": _native_step(found.party.masked, told, numbers), "form": form}
+        self._leaving.count_sum(found.terms, form, numbers)
+        masked = _native_step(found.party.masked, told, numbers)
+        if found.party.spoils:
+            self._leaving.note(job, MASKED, "a number is none, or beyond the bound of the sum, which it spoils")
+        return {"numbers": masked, "form": form}
 
     def _added(self, job: int, masked: object) -> dict[str, Any]:
-        by_site = _by_site(masked)
+        if not masked or not isinstance(masked, dict):
+            raise RefusedError("there are no contributions to a secure sum")
+        by_site = cast("dict[str, Any]", masked)
         numbers = {site: _bytes(site, said, "numbers") for site, said in by_site.items()}
         try:
             form = merged({site: _part(site, said, "form") for site, said in by_site.items()})
@@ -121,7 +142,9 @@ class Sums:
 
     def _agreed(self, job: int, sum: object, survivors: object) -> dict[str, Any]:
         found = self._found(job, sum)
-        names = [str(name) for name in cast("list[object]", survivors)] if isinstance(survivors, list) else []
+        names = cast("list[str]", survivors)
+        if not isinstance(survivors, list) or not all(name in found.terms["sites"] for name in names):
+            raise RefusedError("what has arrived in a secure sum is no list of its sites")
         if self._site not in names:
             # Its own contribution is in no sum, so it has no say in it.
             return {"sum": sum, "said": None}
@@ -131,8 +154,8 @@ class Sums:
 
     def _told(self, job: int, sum: object, agreed: object) -> bytes | None:
         found = self._found(job, sum)
-        del self._open[job][str(sum)]
-        said = {site: one for site, one in _by_site(agreed).items() if one is not None}
+        del self._open[job][cast("str", sum)]
+        said = {site: one for site, one in _by_site(agreed, found.terms["sites"]).items() if one is not None}
         if self._site not in said:
             return None
         digests: dict[str, bytes] = {}
@@ -147,8 +170,9 @@ class Sums:
         if not isinstance(added, dict):
             raise RefusedError("there are no contributions to a secure sum")
         sum = cast("dict[str, Any]", added)
-        shares = {site: one for site, one in _by_site(told).items() if isinstance(one, bytes)}
-        public = {site: _bytes(site, one, "keys") for site, one in _by_site(keys).items()}
+        shares = {site: one for site, one in _by_site(told, said["sites"]).items() if isinstance(one, bytes)}
+        by_site = _by_site(keys, said["sites"])
+        public = {site: _bytes(site, one, "keys") for site, one in by_site.items()}
         numbers = _native_step(
             _native.unmasked, _native_terms(said, about), public, list(sum["sites"]), sum["numbers"], shares
         )
@@ -158,7 +182,8 @@ class Sums:
             raise RefusedError(f"there is no secure sum: {error}") from None
 
     def _found(self, job: int, ticket: object) -> _Open:
-        if (found := self._open.get(job, {}).get(str(ticket))) is None:
+        found = self._open.get(job, {}).get(ticket) if type(ticket) is str else None
+        if found is None:
             raise RefusedError(f"site '{self._site}' takes part in no such sum, or it is over")
         return found
 
@@ -194,11 +219,11 @@ def _read_terms(job: int, terms: object) -> tuple[dict[str, Any], str]:
 
 def _native_terms(said: Mapping[str, Any], about: str) -> _native.SumTerms:
     names = "sites", "least", "bound", "precision"
-    return _native_step(_native.SumTerms, about, *(said[name] for name in names))
-
-
-def _party(said: Mapping[str, Any], about: str, site: str) -> _native.SumParty:
-    return _native_step(_native.SumParty, _native_terms(said, about), site, secrets.token_bytes(32))
+    try:
+        return _native.SumTerms(about, *(said[name] for name in names))
+    except (ValueError, TypeError, OverflowError):
+        # The planner says what is wrong with what a user has written.
+        raise RefusedError("on its terms, numbers would not stay hidden in a secure sum, or not be counted") from None
 
 
 def _native_step(step: Callable[..., T], *given: Any) -> T:
@@ -209,8 +234,9 @@ def _native_step(step: Callable[..., T], *given: Any) -> T:
         raise RefusedError(f"there is no secure sum: {error}") from None
 
 
-def _by_site(said: object) -> dict[str, Any]:
-    if isinstance(said, dict) and all(isinstance(site, str) for site in cast("dict[Any, Any]", said)):
+def _by_site(said: object, sites: Iterable[str]) -> dict[str, Any]:
+    """What some of these sites say."""
+    if isinstance(said, dict) and set(sites).issuperset(cast("dict[Any, Any]", said)):
         return cast("dict[str, Any]", said)
     raise RefusedError("what sites say in a secure sum is no dictionary by their names")
 

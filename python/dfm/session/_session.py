@@ -74,6 +74,8 @@ class PreparedPipeline:
         self._optional = frozenset(cast(list[NodeId], report["optional"]))
         self.warnings = cast(list[str], report["warnings"])
         """What works, but probably not as it was meant."""
+        self.sums = cast(list[str], report["sums"])
+        """What sites refuse of its secure sums unless their policies allow it."""
         self.patience = patience(pipeline)
         """Seconds until all sites have answered a pipeline in discovery mode; `None` for any other."""
         self.planned: tuple[float, float] | None = None
@@ -361,6 +363,7 @@ class Session:
             for warning in prepared.warnings
             if chosen
         ]
+        prepared.warnings += prepared.sums
         if (warning := self._gives_nothing(pipeline)) is not None:
             prepared.warnings.append(warning)
         return prepared

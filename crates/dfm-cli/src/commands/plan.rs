@@ -44,8 +44,9 @@ pub fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
         write(context, file, &dfm_plan::saved(&plan, &pipeline), "saved")?;
     }
     if context.output.json {
+        let warnings = [&plan.warnings[..], &plan.sums].concat();
         context.output.document(&json!({"homesite": home, "placements": plan.placements, "params": plan.params,
-            "yields": plan.yields, "warnings": plan.warnings, "estimate": estimate, "leaving": leaving, "calls": calling::documents(&calls)}));
+            "yields": plan.yields, "warnings": warnings, "estimate": estimate, "leaving": leaving, "calls": calling::documents(&calls)}));
     } else {
         context.output.result(&dfm_plan::explain(&plan, &estimate));
         if !leaving.is_empty() {
