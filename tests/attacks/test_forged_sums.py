@@ -456,6 +456,22 @@ def test_no_step_of_a_sum_is_given_what_a_site_keeps(forging, fed):
         assert not any("Ada" in one for one in told)
 
 
+def test_no_net_says_what_a_site_adds(forging, fed):
+    """If all others add what it says, the total is what the one adds."""
+    session, step = forging
+    for value, params in [
+        (lambda: 0, {}),
+        (lambda: PlaceParam("v"), {"v": 0}),
+        (lambda: fed.Echo(value=0, site="home"), {}),
+    ]:
+
+        def build(value=value):
+            Yield(value=step("masked", value=value()))
+
+        told = errors_of(session, build, params)
+        assert any("takes its 'value' from where it may not" in one for one in told), told
+
+
 def test_only_the_applications_site_adds_up(forging, fed):
     """Taking off the masks of many lost sites takes as long as anybody wants, on a thread that nothing stops."""
     session, step = forging

@@ -1,7 +1,8 @@
 //! Which steps of secure sums may a site's net have, and where may what they are given come from?
 //!
 //! Steps are no operations of a site's, so no rule of its policy is about them, and they tell anybody why they refuse
-//! something. So they are given nothing that the site has or makes, but for the value that is masked.
+//! something. So they are given nothing that the site has or makes, but for the value that is masked. That is what an
+//! operation has made there, as rules are about: a net that has the others add what it says sees what one site adds.
 
 use std::collections::HashMap;
 
@@ -18,20 +19,20 @@ enum Origin {
     Elsewhere,
     /// This step before it.
     Step(&'static str),
-    /// Anywhere.
-    Any,
+    /// An operation of the site's.
+    Operation,
 }
 
 /// The steps that sites take, each with its parameters. What all sites have given is added up by the application alone.
 const AT_SITES: [(&str, &[(&str, Origin)]); 5] = [
     ("keys", &[("terms", Origin::Net)]),
     ("shares", &[("sum", Origin::Step("keys")), ("keys", Origin::Elsewhere)]),
-    ("masked", &[("sum", Origin::Step("shares")), ("shares", Origin::Elsewhere), ("value", Origin::Any)]),
+    ("masked", &[("sum", Origin::Step("shares")), ("shares", Origin::Elsewhere), ("value", Origin::Operation)]),
     ("agreed", &[("sum", Origin::Step("shares")), ("survivors", Origin::Elsewhere)]),
     ("told", &[("sum", Origin::Step("agreed")), ("agreed", Origin::Elsewhere)]),
 ];
 
-/// Checks the steps of secure sums in a net that is not of the application's own site.
+/// Checks the steps of secure sums in a net that is not of the application's own site, and in which nothing waits for itself.
 ///
 /// # Errors
 /// Which one is not for this site, or is given what it may not be.
@@ -57,13 +58,13 @@ pub(crate) fn check_sums(net: &Net, named: impl Fn(TransitionId) -> Named) -> Re
 }
 
 /// An input of a transition → where its tokens come from, and what makes them if that is in this net.
-type Inputs<'n> = HashMap<(TransitionId, u16), (&'n Source, Option<&'n Step>)>;
+type Inputs<'n> = HashMap<(TransitionId, u16), (&'n Source, Option<TransitionId>)>;
 
 fn inputs<'n>(net: &'n Net) -> Inputs<'n> {
-    let mut makers: HashMap<PlaceId, &Step> = HashMap::new();
-    for transition in &net.transitions {
+    let mut makers: HashMap<PlaceId, TransitionId> = HashMap::new();
+    for (at, transition) in (0..).zip(&net.transitions) {
         let here = transition.outputs.iter().filter(|arc| arc.site.is_none());
-        makers.extend(here.map(|arc| (arc.place, &transition.step)));
+        makers.extend(here.map(|arc| (arc.place, at)));
     }
     let input =
         |(at, place): (PlaceId, &'n Place)| ((place.transition, place.slot), (&place.source, makers.get(&at).copied()));
@@ -76,15 +77,33 @@ fn comes_from(net: &Net, inputs: &Inputs<'_>, at: TransitionId, argument: &Argum
         _ => None,
     };
     match origin {
-        Origin::Any => true,
+        Origin::Operation => is_made_here(net, inputs, at, argument),
         Origin::Net => matches!(argument, Argument::Literal(_)),
         Origin::Elsewhere => {
             matches!(input(argument), Some((Source::Site(site), _)) if *site != net.site)
         }
         Origin::Step(before) => {
-            let made = input(argument).and_then(|(_, maker)| maker?.operation());
+            let made = input(argument).and_then(|(_, maker)| net.transitions[maker? as usize].step.operation());
             made.and_then(|operation| operation.strip_prefix(SECURE_SUM)) == Some(before)
         }
+    }
+}
+
+/// Whether an argument of a transition is what an operation has made here, or what is left of that by a block, a loop or
+/// rounds.
+fn is_made_here(net: &Net, inputs: &Inputs<'_>, mut at: TransitionId, argument: &Argument) -> bool {
+    let mut argument = argument;
+    loop {
+        let Argument::Slot(slot) = argument else { return false };
+        let Some((Source::Here, Some(maker))) = inputs.get(&(at, *slot)) else { return false };
+        at = *maker;
+        argument = match &net.transitions[at as usize].step {
+            Step::Call { operation, .. } => return !operation.starts_with(SECURE_SUM),
+            Step::Collect { .. } => &Argument::Slot(0),
+            Step::Join { .. } => &Argument::Slot(1),
+            Step::Again { next, .. } => next,
+            _ => return false,
+        };
     }
 }
 
@@ -156,10 +175,26 @@ mod tests {
         }
         assert_eq!(problem("t.Op", "keys", "terms", Argument::Literal(1.into()), Source::Start), None);
         for source in [Source::Here, from_b(), Source::Param("p".into())] {
-            assert!(problem("t.Op", "keys", "terms", slot(), source.clone()).is_some());
-            assert_eq!(problem("t.Op", "masked", "value", slot(), source), None);
+            assert!(problem("t.Op", "keys", "terms", slot(), source).is_some());
         }
         assert!(problem("t.Op", "keys", "other", Argument::Literal(1.into()), Source::Start).is_some());
+    }
+
+    #[test]
+    fn a_site_adds_what_its_operations_make_and_nothing_that_a_net_says() {
+        let slot = || Argument::Slot(0);
+        assert_eq!(problem("t.Op", "masked", "value", slot(), Source::Here), None);
+        let of_two = Argument::Built(crate::Form::List, vec![slot()]);
+        for (maker, argument, source) in [
+            ("t.Op", Argument::Literal(0.into()), Source::Start),
+            ("t.Op", slot(), Source::Param("p".into())),
+            ("t.Op", slot(), Source::Site("b".into())),
+            ("t.Op", of_two, Source::Here),
+            ("secure-sum.shares", slot(), Source::Here),
+        ] {
+            let told = problem(maker, "masked", "value", argument, source).unwrap();
+            assert!(told.ends_with("takes its 'value' from where it may not"), "{told}");
+        }
     }
 
     #[test]

@@ -53,12 +53,10 @@ pub fn check_alone(net: &Net, at_home: bool) -> Result<(), Unsound> {
     {
         return Err(Unsound::HomeOnly(whole.named(firing)));
     }
-    if !at_home {
-        check_sums(net, |at| whole.named((0, at)))?;
-    }
     whole.check_producers()?;
     whole.check_rounds()?;
-    whole.check_waiting()
+    whole.check_waiting()?;
+    if at_home { Ok(()) } else { check_sums(net, |at| whole.named((0, at))) }
 }
 
 /// By transition: how many inputs it has.
