@@ -22,7 +22,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::pipe;
 
-use crate::processes;
+use crate::{processes, program};
 
 /// Between the request to end and the end by force.
 const GRACE: Duration = Duration::from_secs(5);
@@ -96,7 +96,7 @@ pub fn supervise(program: &[OsString], limit: Duration, caller: i32) -> io::Resu
         Some(parent) if parent.as_raw_nonzero().get() == caller => pidfd_open(parent, PidfdFlags::empty())?,
         _ => return Ok(End::Code(1)),
     };
-    let mut command = Command::new(program);
+    let mut command = program::any(program);
     command.args(arguments);
     let shared = terminal_is_ours();
     if !shared {

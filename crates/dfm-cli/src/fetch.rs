@@ -3,11 +3,11 @@
 //! Python's standard library reads it: it knows the environment's proxies and certificates, and one stack for TLS in an
 //! installation is enough.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use dfm_config::FetchError;
 
-use crate::python;
+use crate::{program, python};
 
 /// A configuration is text for people; what is larger is none.
 const MOST: usize = 16 << 20;
@@ -27,7 +27,7 @@ except Exception as error:
 /// Why it cannot be read.
 pub fn fetch(url: &str) -> Result<Vec<u8>, FetchError> {
     let python = python::find().map_err(|diagnostic| FetchError::NoPython(diagnostic.message))?;
-    let mut command = Command::new(python);
+    let mut command = program::python(python);
     command.args(["-I", "-c", READ, url, &MOST.to_string()]).stdin(Stdio::null());
     let output = command.output().map_err(FetchError::Start)?;
     if !output.status.success() {

@@ -1,13 +1,13 @@
 //! How does a command ask the Python that knows NVIDIA FLARE?
 
 use std::io::Write;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 use dfm_diag::Diagnostic;
 use serde_json::Value;
 
 use crate::commands::{Context, Failure};
-use crate::python;
+use crate::{program, python};
 
 /// Starts `python -m MODULE WORDS…` with a request on its stdin; its answers are to be read from its stdout.
 ///
@@ -16,7 +16,7 @@ use crate::python;
 pub fn start(context: &Context, module: &str, words: &[&str], request: &Value) -> Result<Child, Failure> {
     let python = python::find().map_err(Failure::failed)?;
     context.output.detail(&format!("{} -m {module} {}", python.display(), words.join(" ")));
-    let mut command = Command::new(&python);
+    let mut command = program::python(&python);
     command.args(["-m", module]).args(words);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let failed = |error| {

@@ -12,6 +12,7 @@ mod neighbours;
 mod output;
 mod package;
 mod processes;
+mod program;
 mod python;
 #[cfg(test)]
 mod reference;

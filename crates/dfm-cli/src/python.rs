@@ -2,9 +2,11 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use dfm_diag::Diagnostic;
+
+use crate::program;
 
 /// The interpreter of the environment that dfm is installed in: beside the command, else of the active environment,
 /// else the first on the `PATH`.
@@ -26,7 +28,7 @@ pub fn find() -> Result<PathBuf, Diagnostic> {
 pub fn that_has(name: &str) -> Option<PathBuf> {
     const ASK: &str = "import importlib.util, sys; sys.exit(importlib.util.find_spec(sys.argv[1]) is None)";
     let python = find().ok()?;
-    let asked = Command::new(&python).args(["-P", "-c", ASK, name]).stdin(Stdio::null()).output().ok()?;
+    let asked = program::python(&python).args(["-c", ASK, name]).stdin(Stdio::null()).output().ok()?;
     asked.status.success().then_some(python)
 }
 

@@ -3,7 +3,7 @@
 use std::env;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use dfm_config::Loaded;
 use dfm_config::registry::Registry;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::submit::stale;
 use super::{Chosen, Context, Failure, completion, load_with_project, poc};
 use crate::output::counted;
-use crate::python;
+use crate::{program, python};
 
 /// Programs that what dfm generates may call, and who needs them.
 const PROGRAMS: [(&str, &str); 4] = [
@@ -115,7 +115,7 @@ fn look_at_python(all: &mut Vec<Found>) {
             return;
         }
     };
-    let asked = Command::new(&python).args(["-m", "dfm._command.installed"]).stdin(Stdio::null()).output();
+    let asked = program::python(&python).args(["-m", "dfm._command.installed"]).stdin(Stdio::null()).output();
     let answer: Option<Value> = asked.ok().and_then(|done| serde_json::from_slice(&done.stdout).ok());
     let Some(answer) = answer else {
         let what = format!("the Python {} has no dfm", python.display());

@@ -234,7 +234,7 @@ fn verify(context: &Context, of: &Verify) -> Result<(), Failure> {
     };
     let format = if context.output.json { "json" } else { "text" };
     let mut command = submit::interpreter(context)?;
-    command.args(["-P", "-m", "dfm._command.receipts"]).arg(&of.file).arg(trusted).args([&of.server, format]);
+    command.args(["-m", "dfm._command.receipts"]).arg(&of.file).arg(trusted).args([&of.server, format]);
     let ended = command.status().map_err(|error| Failure::failed(child::not_started("jobs-not-started", &error)))?;
     match ended.code() {
         Some(0) => Ok(()),
@@ -256,7 +256,7 @@ fn results(context: &Context, job: &OneJob, output: Option<&Path>, timeout: f64)
         return Err(Failure::failed(Diagnostic::error("jobs-not-left", message)));
     }
     let mut command = submit::interpreter(context)?;
-    command.args(["-P", "-c", RESULTS, &job.job, context.output.format()]).arg(output.unwrap_or(Path::new("")));
+    command.args(["-c", RESULTS, &job.job, context.output.format()]).arg(output.unwrap_or(Path::new("")));
     submit::set_environment(&mut command, &chosen, about["homesite"].as_str().unwrap_or_default())?;
     submit::set_flare(&mut command, context, &submit::startup_kits(context, &chosen.name, job.of.poc, "")?);
     let code = child::run(&mut supervise::command(context, &command, timeout))

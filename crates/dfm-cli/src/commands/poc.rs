@@ -25,7 +25,7 @@ use super::gen_provision::{provision, tell_notices};
 use super::submit::found_python;
 use super::{Context, Failure, federation, unknown};
 use crate::args::{Poc, PocStart};
-use crate::{processes, python};
+use crate::{processes, program, python};
 
 /// Does what a command says.
 ///
@@ -248,13 +248,13 @@ fn site(kit: &Kit, python: &Path) -> supervisor::Site {
         Kind::Server => ("nvflare.private.fed.app.server.server_train", "fed_server.json"),
         _ => ("nvflare.private.fed.app.client.client_train", "fed_client.json"),
     };
-    let mut command: Vec<OsString> = vec![python.into(), "-u".into(), "-m".into(), module.into(), "-m".into()];
-    command.extend([kit.folder.clone().into(), "-s".into(), settings.into(), "--set".into()]);
-    let mut set = vec!["secure_train=true".to_owned(), format!("org={}", kit.org), "config_folder=config".to_owned()];
+    let mut command = program::python(python);
+    command.args(["-u", "-m", module, "-m"]).arg(&kit.folder).args(["-s", settings, "--set"]);
+    command.args(["secure_train=true", &format!("org={}", kit.org), "config_folder=config"]);
     if kit.kind == Kind::Client {
-        set.push(format!("uid={}", kit.name));
+        command.arg(format!("uid={}", kit.name));
     }
-    command.extend(set.into_iter().map(OsString::from));
+    let command = std::iter::once(command.get_program()).chain(command.get_args()).map(OsString::from).collect();
     supervisor::Site { name: kit.name.clone(), kit: kit.folder.clone(), command }
 }
 

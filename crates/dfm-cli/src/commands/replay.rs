@@ -34,7 +34,7 @@ pub fn run(context: &Context, args: &Replay) -> Result<(), Failure> {
         ""
     };
     let how = if tell { "tell" } else { asks };
-    command.args(["-P", "-m", "dfm._command.replay"]).arg(context.here.join(&args.file));
+    command.args(["-m", "dfm._command.replay"]).arg(context.here.join(&args.file));
     command.args([context.output.format(), how]);
     if !tell {
         let chosen = of_recording(context, args, &recording)?;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Context, Failure, rules};
 use crate::args::{Audit, Policy, Requests, Site};
-use crate::child;
+use crate::{child, program, python};
 
 /// Does what a command says.
 ///
@@ -28,7 +28,7 @@ pub fn run(context: &Context, command: &Site) -> Result<(), Failure> {
 /// Has Python, which has what checks signatures, read a site's log.
 fn audit(context: &Context, what: &str, kit: &Path, head: &str) -> Result<(), Failure> {
     let format = if context.output.json { "json" } else { "text" };
-    let mut command = python("dfm._command.audit", what)?;
+    let mut command = asked("dfm._command.audit", what)?;
     command.arg(kit).args([format, head]);
     ran(command)
 }
@@ -44,14 +44,14 @@ fn requests(context: &Context, command: &Requests) -> Result<(), Failure> {
     let (until, why) = decided.map_or(("", ""), |decided| (&decided.until, &decided.why));
     let like = if decided.is_some_and(|decided| decided.like_this) { "like" } else { "" };
     let format = if context.output.json { "json" } else { "text" };
-    let mut command = python("dfm._command.requests", what)?;
+    let mut command = asked("dfm._command.requests", what)?;
     command.arg(kit).args([request, until, like, why, format]);
     ran(command)
 }
 
-fn python(module: &str, what: &str) -> Result<Command, Failure> {
-    let mut command = Command::new(crate::python::find().map_err(Failure::failed)?);
-    command.args(["-P", "-m", module, what]);
+fn asked(module: &str, what: &str) -> Result<Command, Failure> {
+    let mut command = program::python(python::find().map_err(Failure::failed)?);
+    command.args(["-m", module, what]);
     Ok(command)
 }
 

@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use super::{Chosen, Context, Failure, federation, supervise};
 use crate::args::{Kind, Submit, Target};
 use crate::package::compare;
-use crate::{child, python};
+use crate::{child, program, python};
 
 /// The program of a pipeline's interpreter. Until it has begun, an interrupt ends it without a traceback.
 const START: &str = "\
@@ -120,7 +120,7 @@ fn pipeline(context: &Context, args: &Submit) -> Result<Command, Failure> {
     let output = args.output.as_ref().map(|folder| folder.clone().into_os_string()).unwrap_or_default();
     let measure = measures(args).then(|| json!({"svg": args.svg, "costs": args.save_costs}).to_string());
     command
-        .args(["-P", "-c", START])
+        .args(["-c", START])
         .arg(&args.path)
         .arg(context.output.format())
         .arg(output)
@@ -150,12 +150,12 @@ fn params(given: &[(String, Value)]) -> Result<String, Failure> {
 fn script(context: &Context, path: &Path) -> Result<Command, Failure> {
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("py") => {
-            let mut command = interpreter(context)?;
+            let mut command = program::any(found_python(context)?);
             command.arg(path);
             Ok(command)
         }
         Some("sh") => {
-            let mut command = Command::new("bash");
+            let mut command = program::any("bash");
             command.arg(path);
             Ok(command)
         }
@@ -167,17 +167,17 @@ fn script(context: &Context, path: &Path) -> Result<Command, Failure> {
                 return Err(Failure::wrong(Diagnostic::error("submit-not-executable", message).help(help)));
             }
             // Without a slash, the system would look for it on the PATH.
-            Ok(Command::new(context.here.join(path)))
+            Ok(program::any(context.here.join(path)))
         }
     }
 }
 
-/// The Python that runs what dfm itself cannot.
+/// The Python that runs what dfm itself cannot, and finds nothing in the current folder.
 ///
 /// # Errors
 /// There is none.
 pub fn interpreter(context: &Context) -> Result<Command, Failure> {
-    found_python(context).map(Command::new)
+    found_python(context).map(program::python)
 }
 
 /// Its path; the user is told where the active environment has another.

@@ -12,14 +12,14 @@ use dfm_diag::Diagnostic;
 use super::{Context, Failure};
 use crate::args::Supervise;
 use crate::child::{self, End};
+use crate::program;
 
 /// The exit code of a command whose time was up, as `timeout` has it.
 const TIME_IS_UP: u8 = 124;
 
 /// The command line that runs `program` for at most `timeout` seconds, in `program`'s environment.
 pub fn command(context: &Context, program: &Command, timeout: f64) -> Command {
-    // This very program, even where its file was replaced meanwhile.
-    let mut command = Command::new("/proc/self/exe");
+    let mut command = program::itself();
     command.arg0("dfm").arg("supervise").args(context.output.options());
     command.args(["--caller", &std::process::id().to_string(), "--timeout", &timeout.to_string(), "--"]);
     command.arg(program.get_program()).args(program.get_args());

@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind, Write};
 use std::net::{Ipv4Addr, TcpListener};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -14,6 +14,7 @@ use tempfile::NamedTempFile;
 
 use super::{Context, Failure};
 use crate::args::Ui;
+use crate::program;
 use crate::ui::{Guard, Page, http};
 
 /// The most requests that are answered at the same time.
@@ -103,7 +104,7 @@ fn open(context: &Context, address: &str) -> Option<(NamedTempFile, Child)> {
         Ok(file)
     };
     let file = file().inspect_err(told).ok()?;
-    let mut command = Command::new("xdg-open");
+    let mut command = program::any("xdg-open");
     command.arg(file.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let child = command.spawn().inspect_err(told).ok()?;
     Some((file, child))

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use super::http::Answer;
 use super::pipelines;
 use crate::commands::{Context, poc, supervise};
-use crate::processes;
+use crate::{processes, program};
 
 /// The most that run at the same time, and that are kept.
 const MOST_RUNNING: usize = 8;
@@ -191,7 +191,7 @@ pub fn cancel_job(context: &Context, federation: &str, job: &str) -> Answer {
 
 /// This command, for the same registry.
 fn dfm(context: &Context) -> Command {
-    let mut command = Command::new("/proc/self/exe");
+    let mut command = program::itself();
     command.args(["--color=never", "--config"]).arg(&context.registry).arg("--workspace").arg(&context.workspace);
     command
 }

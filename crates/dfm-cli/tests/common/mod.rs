@@ -51,6 +51,7 @@ impl World {
     pub fn dfm_with(&self, folder: &str, words: &str, environment: &[(&str, &str)]) -> Ran {
         let folder = self.root().join(folder);
         std::fs::create_dir_all(&folder).unwrap();
+        #[expect(clippy::disallowed_methods, reason = "this is the command itself")]
         let mut command = Command::new(env!("CARGO_BIN_EXE_dfm"));
         command.args(words.split_whitespace()).current_dir(folder);
         command.env_clear().env("HOME", self.root().join("home")).envs(environment.iter().copied());

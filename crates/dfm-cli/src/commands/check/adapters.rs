@@ -5,7 +5,6 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use dfm_codegen::type_name;
@@ -16,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::submit::{interpreter, search_path};
 use super::super::{Context, Failure, supervise};
-use crate::child;
+use crate::{child, program};
 
 /// A class that Python looks at.
 struct Task<'f> {
@@ -253,7 +252,7 @@ fn ask(context: &Context, tasks: &[&Task<'_>], around: &Path, limit: f64) -> io:
     asked.write_all(Value::from_iter(tasks.iter().map(|task| task.to_json())).to_string().as_bytes())?;
     asked.rewind()?;
     let own = tasks.first().and_then(|task| task.python.as_ref());
-    let mut python = match own.map_or_else(|| interpreter(context), |own| Ok(Command::new(own))) {
+    let mut python = match own.map_or_else(|| interpreter(context), |own| Ok(program::python(own))) {
         Ok(python) => python,
         Err(failure) => return Ok(Err(failure)),
     };
@@ -261,7 +260,7 @@ fn ask(context: &Context, tasks: &[&Task<'_>], around: &Path, limit: f64) -> io:
         Ok(path) => python.env("PYTHONPATH", path),
         Err(failure) => return Ok(Err(failure)),
     };
-    python.args(["-P", "-m", "dfm._command.check", &limit.to_string()]);
+    python.args(["-m", "dfm._command.check", &limit.to_string()]);
     // Each import has its limit, and all together have one too.
     let mut supervisor = supervise::command(context, &python, limit * (tasks.len() + 1) as f64);
     supervisor.stdin(asked).stdout(answered.try_clone()?).stderr(said.try_clone()?);

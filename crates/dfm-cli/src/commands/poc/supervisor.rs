@@ -10,7 +10,7 @@ use std::fs::OpenOptions;
 use std::io::{self, BufRead, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{self, Child, Command, Stdio};
+use std::process::{self, Child, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::records::{End, Record, log};
-use crate::processes;
+use crate::{processes, program};
 
 /// The entry in the environment by which a federation's processes are known, whatever becomes of their parents.
 pub const MARK: &str = "DFM_POC";
@@ -55,7 +55,7 @@ pub struct Site {
 /// # Errors
 /// Why it could not.
 pub fn launch(request: &Request) -> io::Result<()> {
-    let mut command = Command::new(std::env::current_exe()?);
+    let mut command = program::any(std::env::current_exe()?);
     command.args(["poc", "supervise"]).env(MARK, &request.poc).current_dir(&request.poc);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
     let document = serde_json::to_vec(request)?;
@@ -122,7 +122,7 @@ pub fn run() -> io::Result<()> {
 fn begin(site: &Site, request: &Request) -> io::Result<Record> {
     let (program, arguments) = site.command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
     let log = OpenOptions::new().create(true).write(true).truncate(true).open(log(&site.kit))?;
-    let mut command = Command::new(program);
+    let mut command = program::any(program);
     command.args(arguments).current_dir(&site.kit).env("PYTHONPATH", &request.python_path);
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
     let record = started(&command.spawn()?, &site.kit)?;
