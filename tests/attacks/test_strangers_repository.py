@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("nvflare")
+projects = pytest.importorskip("dfm.flare._project")
 
 CONFIGURATION = """\
 dfm: 1.0.0
@@ -85,3 +85,166 @@ def test_no_module_in_the_current_folder_is_imported(repository: Repository, wor
         repository.write(f"{module}.py", trap)
     repository.dfm(*words.replace("pipeline.py", "elsewhere/pipeline.py").split())
     assert not (repository.folder / "sprung").exists(), (repository.folder / "sprung").read_text()
+
+
+def victim(folder: Path) -> Path:
+    """A folder that nothing may happen to."""
+    folder.mkdir()
+    (folder / "thesis.txt").write_text("years of work")
+    return folder
+
+
+@pytest.mark.parametrize("way", ["absolute", "dots", "dot", "line"])
+def test_a_projects_name_leads_nowhere(repository: Repository, tmp_path: Path, way: str) -> None:
+    other = victim(tmp_path / "victim")
+    name = {"absolute": str(other), "dots": "../../../victim", "dot": ".", "line": '"victim\\n"'}[way]
+    repository.project(PROJECT.replace("name: strange\n", f"name: {name}\n"))
+    checked = repository.dfm("fed", "check", "strange")
+    assert checked.returncode == 2 and "project-invalid-name" in checked.stderr, checked.stderr
+    assert "project.yaml:2:7" in checked.stderr
+    done = repository.dfm("fed", "gen", "provision", "strange", "--clean")
+    assert done.returncode == 2, done.stderr
+    assert (other / "thesis.txt").exists() and len(list(other.iterdir())) == 1
+    assert not (repository.folder / "workspace").exists()
+    # Nor does it for whoever asks Python alone.
+    with pytest.raises(projects.ProjectError, match="cannot be the name of a project"):
+        projects.load(repository.folder / "packages" / "fed" / "project.yaml", ())
+
+
+def test_a_participants_name_leads_nowhere(repository: Repository, tmp_path: Path) -> None:
+    line = f"  - {{name: {tmp_path / 'planted'}, type: robot, org: far}}\n"
+    repository.project(PROJECT + line)
+    checked = repository.dfm("fed", "check", "strange")
+    assert checked.returncode == 2 and "project-unknown-type" in checked.stderr, checked.stderr
+    assert repository.dfm("fed", "gen", "provision", "strange").returncode == 2
+    assert not (tmp_path / "planted").exists()
+    with pytest.raises(projects.ProjectError, match="line 8: NVFlare has no participants of type 'robot'"):
+        projects.load(repository.folder / "packages" / "fed" / "project.yaml", ())
+
+
+@pytest.mark.parametrize("words", ["fed gen provision NAME --clean", "poc cleanup -f NAME", "poc start -f NAME"])
+def test_a_federations_name_leads_nowhere(repository: Repository, tmp_path: Path, words: str) -> None:
+    name = str(tmp_path / "victim")
+    other = victim(tmp_path / ("victim_poc" if "poc" in words else "victim"))
+    registry = repository.folder / "federations.yaml"
+    registry.write_text(registry.read_text().replace("strange:", f"{name}:"))
+    done = repository.dfm(*words.replace("NAME", name).split())
+    assert done.returncode == 2 and "registry-invalid-name" in done.stderr, done.stderr
+    assert "federations.yaml:2:3" in done.stderr
+    assert (other / "thesis.txt").exists() and len(list(other.iterdir())) == 1
+
+
+@pytest.mark.parametrize("place", ["workspace/strange", "workspace/strange/strange"])
+def test_no_kits_are_made_or_removed_where_a_link_leads(repository: Repository, tmp_path: Path, place: str) -> None:
+    other = victim(tmp_path / "strange")
+    (repository.folder / place).parent.mkdir(parents=True)
+    (repository.folder / place).symlink_to(tmp_path if place == "workspace/strange" else other)
+    for options in ((), ("--clean",)):
+        done = repository.dfm("fed", "gen", "provision", "strange", *options)
+        assert done.returncode == 2 and "is a link" in done.stderr, done.stderr
+        assert (other / "thesis.txt").exists() and len(list(other.iterdir())) == 1
+
+
+def test_nothing_is_removed_that_is_no_kits(repository: Repository, tmp_path: Path) -> None:
+    other = victim(tmp_path / "strange")
+    other.chmod(0o700)
+    (repository.folder / "workspace").mkdir()
+    (repository.folder / "workspace" / "strange").mkdir()
+    other = other.rename(repository.folder / "workspace" / "strange" / "strange")
+    done = repository.dfm("fed", "gen", "provision", "strange", "--clean")
+    assert done.returncode == 2 and "thesis.txt" in done.stderr, done.stderr
+    assert (other / "thesis.txt").exists()
+
+
+BUILDERS = """\
+builders:
+  - path: nvflare.lighter.impl.workspace.WorkspaceBuilder
+  - path: nvflare.lighter.impl.static_file.StaticFileBuilder
+  - path: nvflare.lighter.impl.cert.CertBuilder
+  - path: nvflare.lighter.impl.signature.SignatureBuilder
+"""
+
+
+@pytest.mark.parametrize(
+    "builder",
+    [
+        "subprocess.Popen",
+        "nvflare.lighter.impl.cert.json.dump",
+        "nvflare.lighter.impl.workspace.make_dirs",
+        "nvflare.lighter.impl.cert.Participant",
+        "nvflare.lighter.impl..cert.CertBuilder",
+        "nvflare.lighter.implanted.Builder",
+    ],
+)
+def test_no_builder_of_a_project_runs_a_program(repository: Repository, builder: str) -> None:
+    arguments = f"{{args: [touch {repository.folder / 'sprung'}], shell: true}}" if "Popen" in builder else "{}"
+    repository.project(PROJECT + BUILDERS + f"  - path: {builder}\n    args: {arguments}\n")
+    checked = repository.dfm("fed", "check", "strange")
+    if not builder.startswith("nvflare.lighter.impl."):
+        assert "warning[project-own-builder]" in checked.stderr and "project.yaml:13:11" in checked.stderr
+        assert f"--allow-builder {builder}" in checked.stderr, checked.stderr
+    for words in ("fed gen provision strange", "poc start -f strange --prepare-only"):
+        done = repository.dfm(*words.split())
+        assert done.returncode == 2, done.stderr
+        assert "project.yaml, line" in done.stderr and builder in done.stderr and "Traceback" not in done.stderr
+    # What the user allows has to be a builder all the same.
+    done = repository.dfm("fed", "gen", "provision", "strange", "--allow-builder", builder)
+    assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
+    assert not (repository.folder / "sprung").exists()
+    assert not list(repository.folder.glob("workspace/*/strange"))
+
+
+@pytest.mark.parametrize(
+    ("words", "file"),
+    [
+        ("fed gen provision strange", "workspace/strange/.lock"),
+        ("fed gen provision strange", "workspace/strange/project.yaml"),
+        ("poc start -f strange --prepare-only", "workspace/strange_poc/.poc"),
+        ("poc start -f strange --prepare-only", "workspace/strange_poc/.lock"),
+        ("poc start -f strange --prepare-only", "workspace/strange_poc/run/kits"),
+    ],
+)
+def test_no_link_in_a_workspace_is_written_through(
+    repository: Repository, tmp_path: Path, words: str, file: str
+) -> None:
+    registry = repository.folder / "federations.yaml"
+    registry.write_text(registry.read_text().replace(", project_path: project.yaml", ""))
+    (tmp_path / "bashrc").write_text("alias ll='ls -l'\n")
+    link = repository.folder / file
+    link.parent.mkdir(parents=True)
+    # As who unpacks an archive gets it.
+    for folder in (repository.folder / "workspace").rglob("*/"):
+        folder.chmod(0o700)
+    link.symlink_to(tmp_path / "bashrc")
+    done = repository.dfm(*words.split())
+    assert (tmp_path / "bashrc").read_text() == "alias ll='ls -l'\n"
+    assert "Traceback" not in done.stderr
+    # Where it was no use to write elsewhere, it was written here, or told why not.
+    assert not link.is_symlink() if done.returncode == 0 else str(link) in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("words", ["fed gen provision strange", "poc start -f strange --prepare-only"])
+def test_a_root_of_trust_that_a_repository_brings_is_not_taken(repository: Repository, words: str) -> None:
+    made = repository.dfm("--json", *words.split())
+    assert made.returncode == 0, made.stderr
+    (state,) = repository.folder.glob("workspace/*/strange/state")
+    root = next(state.parent.glob("prod_00/*/startup/rootCA.pem")).read_bytes()
+    # As git has it: nothing is for its owner alone.
+    for path in [*(repository.folder / "workspace").rglob("*"), repository.folder / "workspace"]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    done = repository.dfm(*words.split())
+    assert done.returncode == 2 and "others may read" in done.stderr and "chmod -R go=" in done.stderr, done.stderr
+    # And with a umask that keeps others out.
+    for path in [*(repository.folder / "workspace").rglob("*"), repository.folder / "workspace"]:
+        path.chmod(0o700 if path.is_dir() else 0o600)
+    assert repository.dfm(*words.split()).returncode == 0
+    git = ["git", "-C", repository.folder, "-c", "user.name=x", "-c", "user.email=x@example.org"]
+    subprocess.run([*git, "init", "--quiet"], check=True)
+    subprocess.run([*git, "add", "--force", "."], check=True)
+    done = repository.dfm(*words.split())
+    assert done.returncode == 2 and "git" in done.stderr and "state" in done.stderr, done.stderr
+    anew = "fed gen provision strange --clean" if words.startswith("fed") else "poc restart -f strange --do-cleanup"
+    assert anew.split()[-1] in done.stderr
+    if words.startswith("fed"):
+        assert repository.dfm(*anew.split()).returncode == 0
+        assert next(state.parent.glob("prod_00/*/startup/rootCA.pem")).read_bytes() != root

@@ -404,6 +404,9 @@ pub struct GenProvision {
     /// Remove all kits and the root of trust first, so that everybody needs a new kit.
     #[arg(long)]
     pub clean: bool,
+    /// Run this builder of the NVFlare project too, which is none of NVFlare's; may be repeated.
+    #[arg(long, value_name = "PATH")]
+    pub allow_builder: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -476,6 +479,9 @@ pub struct PocStart {
     /// Let the sites say everything they do.
     #[arg(long)]
     pub debug: bool,
+    /// Run this builder of the NVFlare project too, which is none of NVFlare's; may be repeated.
+    #[arg(long, value_name = "PATH", conflicts_with = "skip_prepare")]
+    pub allow_builder: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]

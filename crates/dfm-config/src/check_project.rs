@@ -6,7 +6,7 @@ use dfm_diag::{Diagnostic, Report, Severity, Span, nearest};
 use indexmap::IndexMap;
 
 use crate::fields::{Faults, listed};
-use crate::project_names::{as_user, is_client, is_host, is_user, is_word};
+use crate::project_names::{LONGEST_PROJECT, as_user, is_client, is_folder, is_host, is_user, is_word};
 use crate::tree::{Data, Node};
 use crate::{Federation, Loaded, Site};
 
@@ -25,6 +25,7 @@ const ARGUMENTS_LEFT_OUT: &[(&str, &str, &str)] = &[
     (STATIC, "overseer_agent", "NVFlare has no overseer any more"),
     (STATIC, "snapshot_persistor", "each kit keeps its storage in its own folder"),
 ];
+const BUILDERS: &str = "nvflare.lighter.impl.";
 const WORKSPACE: &str = "nvflare.lighter.impl.workspace.WorkspaceBuilder";
 const STATIC: &str = "nvflare.lighter.impl.static_file.StaticFileBuilder";
 
@@ -94,13 +95,24 @@ fn check_head(root: Option<&Node>, start: Span, faults: &mut Faults) {
                 .help("write `api_version: 3`"),
         );
     }
-    if entry("name").is_none_or(|entry| entry.value.text().is_none()) {
-        let span = entry("name").map_or(start, |entry| entry.value.span);
-        faults.push(
+    let becomes = "it becomes the name of the root certificate, and of the folder of the startup kits";
+    let name = entry("name").map(|entry| &entry.value);
+    match name.and_then(|name| name.text()) {
+        None => faults.push(
             Diagnostic::error("project-no-name", "the NVFlare project needs the text `name`")
-                .at(span, "expected `name: …`")
-                .help("it becomes the name of the root certificate, and of the folder of the startup kits"),
-        );
+                .at(name.map_or(start, |name| name.span), "expected `name: …`")
+                .help(becomes),
+        ),
+        Some(text) if !is_folder(text, LONGEST_PROJECT) => {
+            let expected =
+                format!("expected at most {LONGEST_PROJECT} letters, digits, `_`, `-` and `.`, the first no sign");
+            faults.push(
+                Diagnostic::error("project-invalid-name", format!("`{text}` cannot be the name of a project"))
+                    .at(name.map_or(start, |name| name.span), expected)
+                    .help(becomes),
+            );
+        }
+        Some(_) => {}
     }
 }
 
@@ -149,7 +161,7 @@ fn check_rights(participants: &[Participant<'_>], sites: Option<&Federation>, fa
     }
 }
 
-/// What of the builders has no effect, or may give kits a policy that is not that of dfm's.
+/// What of the builders has no effect, or is code that is not NVFlare's.
 fn check_builders(root: Option<&Node>, faults: &mut Faults) {
     let builders = root.and_then(Node::map).and_then(|root| root.get("builders"));
     let Some(Data::List(builders)) = builders.map(|entry| &entry.value.data) else { return };
@@ -181,11 +193,14 @@ fn check_builders(root: Option<&Node>, faults: &mut Faults) {
                 );
             }
         }
-        if !name.starts_with("nvflare.") && !name.starts_with("dfm.") {
+        if !name.starts_with(BUILDERS) {
             faults.push(
-                Diagnostic::warning("project-own-builder", format!("the builder `{name}` may give kits a policy of its own"))
-                    .at(path.span, "dfm keeps an `authorization.json` that it writes")
-                    .help("have that say `byoc: none` for every role, else code travels to sites; `dfm fed gen provision` tells"),
+                Diagnostic::warning("project-own-builder", format!("the builder `{name}` is none of NVFlare's"))
+                    .at(path.span, "code that would run when kits are made, and may give them a policy of its own")
+                    .help(format!(
+                        "read it first: kits are made with it after `--allow-builder {name}` alone; an `authorization.json` \
+                         that it writes is kept, so have that say `byoc: none` for every role, else code travels to sites"
+                    )),
             );
         }
     }
@@ -216,15 +231,16 @@ impl<'n> Participant<'n> {
         }
         let (name, kind, org) = (text("name")?, text("type")?, text("org"));
         let mut meant = kind.value.text()?;
-        if !KINDS.contains(&meant)
-            && let Some(near) = nearest(meant, KINDS.iter().copied())
-        {
-            faults.push(
+        if !KINDS.contains(&meant) {
+            let fault =
                 Diagnostic::error("project-unknown-type", format!("NVFlare has no participants of type `{meant}`"))
-                    .at(kind.value.span, "expected `server`, `client` or `admin`")
-                    .help(format!("did you mean `{near}`?")),
-            );
-            meant = near;
+                    .at(kind.value.span, "expected `server`, `client` or `admin`");
+            let near = nearest(meant, KINDS.iter().copied());
+            faults.push(match near {
+                Some(near) => fault.help(format!("did you mean `{near}`?")),
+                None => fault,
+            });
+            meant = near.unwrap_or(meant);
         }
         if meant == "overseer" {
             faults.push(

@@ -69,4 +69,4 @@ pub use project_names::as_user;
 pub use registry_find::{FILE_NAME, find as find_registry, find_for_new as find_registry_for_new};
 pub use schema_unchecked::{is_portable, tuple_length};
 pub use way::relative;
-pub use write::{file_remedy, lock, write_alone, write_file};
+pub use write::{file_remedy, lock, write_alone, write_file, write_own};

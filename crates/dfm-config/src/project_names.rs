@@ -3,6 +3,15 @@
 /// The longest name that a certificate takes.
 const LONGEST: usize = 64;
 
+/// The longest name of a project, which NVFlare cuts there.
+pub const LONGEST_PROJECT: usize = 63;
+
+/// Whether a federation or a project, which have a folder of that name, can have it; NVFlare's rule is that for jobs.
+pub fn is_folder(name: &str, longest: usize) -> bool {
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    name.starts_with(|first: char| first.is_ascii_alphanumeric()) && name.bytes().all(good) && name.len() <= longest
+}
+
 /// Whether a client or a site can have this name.
 pub fn is_client(name: &str) -> bool {
     is_of(name, b"-_")
@@ -58,6 +67,14 @@ mod tests {
             assert!(takes.iter().all(|name| rule(name)), "{takes:?}");
             assert_eq!(refuses.iter().find(|name| rule(name)), None);
         }
+    }
+
+    #[test]
+    fn a_name_of_a_folder_leads_nowhere() {
+        let is_project = |name: &str| is_folder(name, LONGEST_PROJECT);
+        assert!(["a", "my-fed_1.2", "9", &"x".repeat(63)].into_iter().all(is_project));
+        let refused = ["", ".", "..", ".a", "-a", "_a", "a/b", "/a", "a b", "a\n", "ä", &"x".repeat(64)];
+        assert_eq!(refused.into_iter().find(|name| is_project(name)), None);
     }
 
     #[test]

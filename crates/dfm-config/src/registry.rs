@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use dfm_diag::{Diagnostic, Report, Sources, nearest};
 use indexmap::IndexMap;
 
+use crate::names::LONGEST;
+use crate::project_names::is_folder;
 use crate::registry_edit;
 use crate::tree::{self, Entries, Entry, Node};
 pub use crate::write::lock;
@@ -160,6 +162,18 @@ pub fn write(path: &Path, text: &str) -> Result<(), Diagnostic> {
     })
 }
 
+/// Whether a federation can have this name, of which folders' names are made.
+///
+/// # Errors
+/// It cannot.
+pub fn check_name(name: &str) -> Result<(), Diagnostic> {
+    if is_folder(name, LONGEST) {
+        return Ok(());
+    }
+    let help = format!("use at most {LONGEST} letters, digits, `_`, `-` and `.`, beginning with a letter or digit");
+    Err(Diagnostic::error("registry-invalid-name", format!("`{name}` cannot be the name of a federation")).help(help))
+}
+
 /// A path without the steps that say nothing.
 fn joined(folder: &Path, path: &str) -> PathBuf {
     folder.join(path).components().collect()
@@ -177,6 +191,7 @@ fn records(text: &str, file: u32) -> Result<IndexMap<String, Record>, Vec<Diagno
         federations.and_then(|entry| dictionary(&entry.value, "`federations`", &empty, &mut faults)).unwrap_or(&empty);
     let mut records = IndexMap::new();
     for (name, entry) in federations {
+        faults.extend(check_name(name).err().map(|fault| fault.at(entry.key, "it becomes the name of folders")));
         let Some(fields) = dictionary(&entry.value, "a federation", &empty, &mut faults) else { continue };
         faults.extend(slips(fields, &["federation_dir", "config_path", "project_path"]));
         let mut field = |key: &str| {

@@ -12,6 +12,14 @@ pub fn write_file(path: &Path, text: &str) -> Result<()> {
     write(&followed(path), text, ".dfm-")
 }
 
+/// The same for a file that nobody but its owner has put there: a link in its place is replaced, and not followed.
+///
+/// # Errors
+/// Whatever the file system says; the file is then as it was.
+pub fn write_own(path: &Path, text: &str) -> Result<()> {
+    write(path, text, ".dfm-")
+}
+
 /// What to do where the file system does not write, or read, what it is asked for.
 pub fn file_remedy(error: &Error) -> &'static str {
     match error.kind() {

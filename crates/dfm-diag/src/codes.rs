@@ -873,6 +873,12 @@ pub static CODES: &[Code] = &[
         "Run `dfm poc start` without `--skip-prepare`.",
     ),
     code(
+        "poc-not-own",
+        "The folder of the federation on this machine may be somebody else's work.",
+        "a `workspace` that came with a repository",
+        "If you have made it, close it to others with `chmod -R go=`; else run `dfm poc restart --do-cleanup`.",
+    ),
+    code(
         "poc-not-ready",
         "Not every site was connected in time.",
         "a site whose adapters cannot be imported",
@@ -948,7 +954,7 @@ pub static CODES: &[Code] = &[
     ),
     code(
         "project-invalid-name",
-        "NVFlare takes no participant, organisation or role of this name.",
+        "NVFlare takes no project, participant, organisation or role of this name.",
         "`{name: \"my site\", type: client}`",
         "Use the letters and signs that the message names.",
     ),
@@ -1004,9 +1010,9 @@ pub static CODES: &[Code] = &[
     ),
     code(
         "project-own-builder",
-        "A builder that dfm does not know may give kits a policy of its own.",
+        "A builder is none of NVFlare's: code that would run when kits are made, and may give them a policy of its own.",
         "`path: shop.builders.Policy`",
-        "Have it write `byoc: none` for every role, else code travels to sites.",
+        "Read it; make kits with `--allow-builder PATH`. Have it write `byoc: none` for every role, else code travels to sites.",
     ),
     code(
         "project-unknown-site",

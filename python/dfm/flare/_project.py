@@ -11,11 +11,15 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import yaml
+from nvflare.fuel.utils.validation_utils import JOB_NAME_PATTERN
+from nvflare.lighter.constants import DEFINED_PARTICIPANT_TYPES
+from nvflare.lighter.spec import Builder
 
 _BUILDERS = "nvflare.lighter.impl"
 _WORKSPACE, _STATIC, _CERT, _SIGNATURE = (
@@ -24,6 +28,9 @@ _WORKSPACE, _STATIC, _CERT, _SIGNATURE = (
     f"{_BUILDERS}.cert.CertBuilder",
     f"{_BUILDERS}.signature.SignatureBuilder",
 )
+_OF_NVFLARE = re.compile(r"nvflare\.lighter\.impl\.\w+\.\w+")
+_LONGEST = 63
+"""NVFlare cuts the name of a project there."""
 _TEMPLATE = f"{_BUILDERS}.template.TemplateBuilder"
 _GONE_ARGUMENTS = {_WORKSPACE: ("template_file",), _STATIC: ("overseer_agent", "snapshot_persistor")}
 _GONE_BUILDERS = {
@@ -52,8 +59,8 @@ class Project:
         return [one for one in self.content["participants"] if one.get("type") == kind]
 
 
-def load(path: Path) -> Project:
-    """Reads a project file.
+def load(path: Path, builders: Collection[str]) -> Project:
+    """Reads a project file. It may have NVFlare's builders, and of others those that are named: a builder is code.
 
     Raises:
         ProjectError: it cannot be read, or nobody can say what it means for this NVFlare.
@@ -68,7 +75,7 @@ def load(path: Path) -> Project:
         raise ProjectError(f"{path} is not YAML: {error}") from None
     if not isinstance(content, dict) or root is None:
         raise ProjectError(f"{path} holds no NVFlare project", "it needs `api_version: 3`, `name` and `participants`")
-    return _Reader(path, cast(dict[str, Any], content), root).project()
+    return _Reader(path, cast(dict[str, Any], content), root, builders).project()
 
 
 def derived(name: str, sites: Sequence[str], port: int) -> Project:
@@ -96,8 +103,9 @@ def _default_builders() -> list[dict[str, Any]]:
 
 
 class _Reader:
-    def __init__(self, path: Path, content: dict[str, Any], root: yaml.Node):
+    def __init__(self, path: Path, content: dict[str, Any], root: yaml.Node, builders: Collection[str]):
         self._path = path
+        self._allowed = builders
         self._content = content
         self._root = root
 
@@ -105,8 +113,11 @@ class _Reader:
         version = self._content.get("api_version")
         if version not in (3, 4):
             raise self._error(f"api_version is {version!r}", "write `api_version: 3`", "api_version")
-        if not isinstance(self._content.get("name"), str):
+        if not isinstance(name := self._content.get("name"), str):
             raise self._error("there is no name", "write `name: …`; it becomes the name of the root certificate")
+        if not re.fullmatch(JOB_NAME_PATTERN, name) or len(name) > _LONGEST:
+            help = f"use at most {_LONGEST} letters, digits, `_`, `-` and `.`, beginning with a letter or digit"
+            raise self._error(f"{name!r} cannot be the name of a project, which is that of a folder", help, "name")
         self._content["participants"] = self._participants()
         self._content["builders"] = self._builders()
         return Project(self._content)
@@ -120,8 +131,13 @@ class _Reader:
             where = ("participants", index)
             if not isinstance(one, dict) or not {"name", "type", "org"} <= one.keys():
                 raise self._error("a participant needs `name`, `type` and `org`", "add what is missing", *where)
-            if one["type"] != "overseer":
-                kept.append(cast(dict[str, Any], one))
+            if one["type"] == "overseer":
+                continue
+            # NVFlare looks at no name of another type, and makes a folder of it.
+            if one["type"] not in DEFINED_PARTICIPANT_TYPES:
+                what = f"NVFlare has no participants of type {one['type']!r}"
+                raise self._error(what, "write `server`, `client` or `admin`", *where)
+            kept.append(cast(dict[str, Any], one))
         servers = [index for index, one in enumerate(given) if isinstance(one, dict) and one["type"] == "server"]
         if not servers:
             raise self._error("there is no participant of type `server`", "add one", "participants")
@@ -172,14 +188,20 @@ class _Reader:
                     raise self._error(what, f"remove this line; {takes}", *where, "args", name)
         return args
 
-    def _builder(self, path: str, where: tuple[str | int, ...]) -> Any:
+    def _builder(self, path: str, where: tuple[str | int, ...]) -> type[Builder]:
+        if not _OF_NVFLARE.fullmatch(path) and path not in self._allowed:
+            help = f"remove these lines; or read its code, which would run here, and add `--allow-builder {path}`"
+            raise self._error(f"the builder {path} is none of NVFlare's", help, *where)
         module, _, name = path.rpartition(".")
         try:
-            return getattr(importlib.import_module(module), name)
+            found = getattr(importlib.import_module(module), name)
         except (ImportError, ValueError, AttributeError):
-            pass
-        help = next((text for start, text in _GONE_BUILDERS.items() if name.startswith(start)), None)
-        raise self._error(f"NVFlare has no builder {path}", help or "remove or correct these lines", *where)
+            help = next((text for start, text in _GONE_BUILDERS.items() if name.startswith(start)), None)
+            what = f"NVFlare has no builder {path}" if _OF_NVFLARE.fullmatch(path) else f"there is no {path}"
+            raise self._error(what, help or "remove or correct these lines", *where) from None
+        if not (isinstance(found, type) and issubclass(found, Builder)):
+            raise self._error(f"{path} is no builder", "remove or correct these lines", *where)
+        return found
 
     def _error(self, text: str, help: str, *where: str | int) -> ProjectError:
         return ProjectError(f"{self._lines(where)}: {text}", help)

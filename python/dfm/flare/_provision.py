@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import fcntl
 import json
 import os
 import shutil
 import sys
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +27,11 @@ from nvflare.lighter.provision import prepare_project
 from nvflare.lighter.provisioner import Provisioner
 
 from dfm._shown import clean_logger
+from dfm.exec._own_files import write_own
 from dfm.exec._policy import FILE
 from dfm.flare._builder import AUTHORIZATION, LOG_CONFIG, KitBuilder
 from dfm.flare._project import Project, ProjectError, derived, load
+from dfm.flare._workspace import alone, check, remove
 
 _NEW_ROLE = (
     "a role is in its user's certificate: write the old role, add a user of another name, or provision with --clean"
@@ -59,16 +60,16 @@ def main() -> None:
 def _provision(request: dict[str, Any]) -> dict[str, Any]:
     sites: dict[str, Any] = request["sites"]
     if request["project"]:
-        project = load(Path(request["project"]))
+        project = load(Path(request["project"]), request["builders"])
     else:
         project = derived(request["federation"], list(sites), request["port"])
     notices: list[str] = []
     workspace = Path(request["workspace"])
-    workspace.mkdir(parents=True, exist_ok=True)
-    with _alone(workspace):
+    with alone(workspace):
         folder = workspace / project.content["name"]
-        if request["clean"] and folder.exists():
-            shutil.rmtree(folder)
+        if request["clean"]:
+            remove(folder)
+        check(folder, request["anew"])
         last = _last_kits(folder)
         if last is not None and not request["project"]:
             _keep_roles(project, last, notices)
@@ -96,14 +97,6 @@ def _provision(request: dict[str, Any]) -> dict[str, Any]:
             "root_expires": _expiry(kits / participants[0]["name"] / "startup" / "rootCA.pem"),
             "notices": notices,
         }
-
-
-@contextlib.contextmanager
-def _alone(workspace: Path) -> Generator[None]:
-    """Two runs at once would write the same keys twice."""
-    with open(workspace / ".lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _last_kits(folder: Path) -> Path | None:
@@ -261,7 +254,7 @@ def _same(old: Path, new: Path) -> bool:
 
 
 def _write_derived(path: Path, project: Project) -> None:
-    path.write_text(yaml.safe_dump(project.content, sort_keys=False), encoding="utf-8")
+    write_own(path, yaml.safe_dump(project.content, sort_keys=False).encode())
 
 
 def _described(kits: Path, one: dict[str, Any], known: Sequence[str]) -> dict[str, Any]:

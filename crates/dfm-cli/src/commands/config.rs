@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use comfy_table::{Table, presets};
 use dfm_config::registry::{self, Paths, Record, Registry};
-use dfm_config::{FILE_NAME, Federation, LONGEST_NAME};
+use dfm_config::{FILE_NAME, Federation};
 use dfm_diag::{Diagnostic, Report};
 use serde_json::{Value, json};
 
@@ -186,7 +186,7 @@ fn record_document(name: &str, record: &Record, paths: &Paths) -> Value {
 
 fn set(context: &Context, registry: &mut Registry, args: &Set) -> Result<(), Failure> {
     let name = &args.name;
-    check_name(name).map_err(Failure::wrong)?;
+    registry::check_name(name).map_err(Failure::wrong)?;
     let found = match registry.records.contains_key(name) {
         false => with_found_file(context, args).map_err(Failure::wrong)?,
         true => None,
@@ -264,17 +264,6 @@ fn with_found_file(context: &Context, args: &Set) -> Result<Option<Set>, Diagnos
 /// A name is also a folder's, in the workspace.
 ///
 /// # Errors
-/// A name that cannot be a federation's.
-pub fn check_name(name: &str) -> Result<(), Diagnostic> {
-    let good = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    if name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(good) && name.len() <= LONGEST_NAME {
-        return Ok(());
-    }
-    let help =
-        format!("use at most {LONGEST_NAME} letters, digits, `_`, `-` and `.`, beginning with a letter or digit");
-    Err(Diagnostic::error("registry-invalid-name", format!("`{name}` cannot be the name of a federation")).help(help))
-}
-
 /// The record's new values, as they are written into the registry.
 fn change(context: &Context, registry: &Registry, args: &Set) -> Result<Record, Diagnostic> {
     let home = registry.path.parent().unwrap_or(&context.here);

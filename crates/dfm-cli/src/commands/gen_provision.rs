@@ -19,7 +19,14 @@ const SOON: i64 = 30;
 pub fn run(context: &Context, args: &GenProvision) -> Result<(), Failure> {
     let chosen = federation(context, &args.name)?;
     neighbours::tell(context, &chosen)?;
-    let answer = provision(context, &chosen, &context.workspace.join(&chosen.name), args.clean, false)?;
+    let into = Into {
+        workspace: &context.workspace.join(&chosen.name),
+        clean: args.clean,
+        poc: false,
+        builders: &args.allow_builder,
+        anew: &format!("dfm fed gen provision {} --clean", chosen.name),
+    };
+    let answer = provision(context, &chosen, &into)?;
     if context.output.json {
         context.output.document(&answer);
         return Ok(());
@@ -41,17 +48,25 @@ pub fn run(context: &Context, args: &GenProvision) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Where and how kits are made.
+pub struct Into<'a> {
+    /// The folder of the federation's kits.
+    pub workspace: &'a Path,
+    /// Whether those that are there are removed first.
+    pub clean: bool,
+    /// Whether all participants are on this machine.
+    pub poc: bool,
+    /// The builders that may run besides NVFlare's own.
+    pub builders: &'a [String],
+    /// The command that would make all kits anew, for who cannot trust those that are there.
+    pub anew: &'a str,
+}
+
 /// Provisions into a workspace; the answer is that of `dfm.flare._provision`.
 ///
 /// # Errors
 /// What is wrong with the project, or what NVFlare says went wrong.
-pub fn provision(
-    context: &Context,
-    chosen: &Chosen,
-    workspace: &Path,
-    clean: bool,
-    poc: bool,
-) -> Result<Value, Failure> {
+pub fn provision(context: &Context, chosen: &Chosen, into: &Into<'_>) -> Result<Value, Failure> {
     let files = generate(&chosen.federation, &Options { api: false, runtime_sites: None });
     let root = Path::new(&chosen.federation.info.code_package).join("fed");
     let content = |path: PathBuf| -> Value {
@@ -67,11 +82,13 @@ pub fn provision(
     let request = json!({
         "federation": chosen.name,
         "package": chosen.federation.info.code_package,
-        "workspace": workspace,
+        "workspace": into.workspace,
         "project": chosen.paths.project,
         "port": dfm_deploy::port(&chosen.name),
-        "clean": clean,
-        "poc": poc,
+        "clean": into.clean,
+        "poc": into.poc,
+        "builders": into.builders,
+        "anew": into.anew,
         "sites": in_order(sites, chosen),
         "fed_info": content(root.join("fed_info.json")),
     });

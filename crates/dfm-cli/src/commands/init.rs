@@ -3,11 +3,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use dfm_config::registry::Registry;
+use dfm_config::registry::{Registry, check_name};
 use dfm_diag::Diagnostic;
 use serde_json::json;
 
-use super::config::check_name;
 use super::{Context, Failure, config, gen_code};
 use crate::args::{Config, GenCode, Init, Set, Template};
 use crate::python;

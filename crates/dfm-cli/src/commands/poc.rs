@@ -8,20 +8,21 @@ mod supervisor;
 mod wait;
 
 use std::ffi::OsString;
+use std::fs::DirBuilder;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use dfm_config::registry::Registry;
 use dfm_config::write_file;
 use dfm_diag::Diagnostic;
-use rustix::fs::{FlockOperation, Mode, flock};
-use rustix::process::umask;
+use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
+use rustix::process::{geteuid, umask};
 use serde_json::json;
 
 use self::kits::{Kind, Kit};
-use super::gen_provision::{provision, tell_notices};
+use super::gen_provision::{Into, provision, tell_notices};
 use super::submit::found_python;
 use super::{Context, Failure, federation, unknown};
 use crate::args::{Poc, PocStart};
@@ -119,20 +120,38 @@ impl Place {
         fs::canonicalize(&self.folder).unwrap_or_else(|_| self.folder.clone())
     }
 
+    /// The command that makes all of it anew.
+    fn anew(&self) -> String {
+        format!("dfm poc restart -f {} --do-cleanup", self.name)
+    }
+
+    /// Makes its folder, for its owner alone.
+    ///
+    /// # Errors
+    /// The file system's, or that somebody else may have made the one that is there.
+    fn make(&self) -> Result<(), Failure> {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.folder);
+        let found =
+            made.and_then(|()| self.folder.symlink_metadata()).map_err(|error| refused("make its folder", &error))?;
+        if found.is_dir() && found.uid() == geteuid().as_raw() && found.mode() & 0o077 == 0 {
+            return Ok(());
+        }
+        let folder = self.folder.display();
+        let message = format!("`{folder}` may be somebody else's work: others may read or change it, or it is a link");
+        let help = format!("if you have made it, run `chmod -R go= {folder}`; else `{}`", self.anew());
+        Err(Failure::wrong(Diagnostic::error("poc-not-own", message).help(help)))
+    }
+
     /// Keeps others from starting or stopping it at the same time, as long as the file is there.
     ///
     /// # Errors
     /// The file system's.
     fn lock(&self) -> Result<fs::File, Failure> {
-        let lock = || {
-            fs::create_dir_all(&self.folder)?;
-            // One that is there may be from a time with another umask.
-            fs::set_permissions(&self.folder, fs::Permissions::from_mode(0o700))?;
-            let file = fs::File::create(self.folder.join(".poc"))?;
-            flock(&file, FlockOperation::LockExclusive)?;
-            Ok(file)
-        };
-        lock().map_err(|error| refused("lock its folder", &error))
+        let path = self.folder.join(".poc");
+        let how = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let lock = open(&path, how, Mode::RUSR | Mode::WUSR).map(fs::File::from);
+        let locked = lock.and_then(|file| flock(&file, FlockOperation::LockExclusive).map(|()| file));
+        locked.map_err(|error| refused(&format!("lock `{}`", path.display()), &error.into()))
     }
 
     /// The kits that were started last.
@@ -145,9 +164,17 @@ fn start(context: &Context, args: &PocStart) -> Result<(), Failure> {
     let place = Place::find(context, args.federation.as_deref())?;
     let chosen = federation(context, &place.name)?;
     check_path(&place.folder)?;
+    place.make()?;
     let _lock = place.lock()?;
     if !args.skip_prepare {
-        let answer = provision(context, &chosen, &place.folder, false, true)?;
+        let into = Into {
+            workspace: &place.folder,
+            clean: false,
+            poc: true,
+            builders: &args.allow_builder,
+            anew: &place.anew(),
+        };
+        let answer = provision(context, &chosen, &into)?;
         tell_notices(context, &answer);
         let folder = PathBuf::from(answer["folder"].as_str().unwrap_or_default());
         records::set_current(&place.folder, &folder).map_err(|error| refused("write its kits down", &error))?;

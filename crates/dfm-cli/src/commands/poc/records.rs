@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use dfm_config::write_file;
+use dfm_config::write_own;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde::{Deserialize, Serialize};
 
@@ -68,7 +68,7 @@ impl Record {
     /// # Errors
     /// The file system's.
     pub fn write(&self, poc: &Path, site: &str) -> io::Result<()> {
-        write_file(&path(poc, site), &serde_json::to_string(self)?)
+        write_own(&path(poc, site), &serde_json::to_string(self)?)
     }
 
     /// The process, if it has not ended; to wait for.
@@ -125,7 +125,7 @@ pub fn current(poc: &Path) -> Option<PathBuf> {
 /// # Errors
 /// The file system's.
 pub fn set_current(poc: &Path, kits: &Path) -> io::Result<()> {
-    write_file(&poc.join("run/kits"), &format!("{}\n", kits.display()))
+    write_own(&poc.join("run/kits"), &format!("{}\n", kits.display()))
 }
 
 /// The record of each kit, in their order.

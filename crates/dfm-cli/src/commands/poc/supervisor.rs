@@ -8,12 +8,14 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io::{self, BufRead, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{self, Child, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use rustix::fs::OFlags;
 use rustix::process::{Pid, WaitOptions, getpid, set_child_subreaper, setsid, wait};
 use serde::{Deserialize, Serialize};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -27,6 +29,9 @@ pub const MARK: &str = "DFM_POC";
 
 /// Between the request to end and the end by force.
 pub const GRACE: Duration = Duration::from_secs(3);
+
+/// Opens no file where a link leads.
+const NO_LINK: i32 = OFlags::NOFOLLOW.bits().cast_signed();
 
 /// What to start.
 #[derive(Debug, Serialize, Deserialize)]
@@ -121,7 +126,7 @@ pub fn run() -> io::Result<()> {
 
 fn begin(site: &Site, request: &Request) -> io::Result<Record> {
     let (program, arguments) = site.command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
-    let log = OpenOptions::new().create(true).write(true).truncate(true).open(log(&site.kit))?;
+    let log = OpenOptions::new().create(true).write(true).truncate(true).custom_flags(NO_LINK).open(log(&site.kit))?;
     let mut command = program::any(program);
     command.args(arguments).current_dir(&site.kit).env("PYTHONPATH", &request.python_path);
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
