@@ -8,7 +8,7 @@ use dfm_diag::{Diagnostic, Span};
 use crate::documents::{Documents, is_url};
 use crate::fields::meant;
 use crate::names::is_name;
-use crate::tree::{Data, Entries, Entry, MAX_DEPTH, MAX_NODES, Node, too_deep};
+use crate::tree::{Data, Entries, Entry, MAX_DEPTH, MAX_NODES, MAX_TEXT, Node, too_deep, too_much_text};
 
 /// A place that a reference can name: a file and a JSON pointer in it.
 type Place = (u32, String);
@@ -34,6 +34,7 @@ pub fn expand_root(documents: &mut Documents, file: u32) -> Rc<Node> {
         taken_in: HashMap::new(),
         missing: HashSet::new(),
         nodes: 0,
+        text: 0,
         too_much: false,
         chain: Chain::new(),
         keys: Vec::new(),
@@ -87,6 +88,8 @@ struct Expander<'d> {
     missing: HashSet<(Place, Span)>,
     /// How many values have been written out, and references followed.
     nodes: usize,
+    /// How many bytes of text.
+    text: usize,
     /// Whether that there are too many has been told.
     too_much: bool,
     chain: Chain,
@@ -165,7 +168,7 @@ impl Expander<'_> {
         if !node.refers {
             return self.again(node, depth, node.span);
         }
-        if !self.within_limits(1, depth, node.span) {
+        if !self.within_limits((1, 0), depth, node.span) {
             return unknown(node.span);
         }
         let data = match &node.data {
@@ -192,18 +195,25 @@ impl Expander<'_> {
 
     /// Something that is already written out, if that much more may be.
     fn again(&mut self, node: &Rc<Node>, depth: usize, span: Span) -> Rc<Node> {
-        if self.within_limits(node.size, depth + node.depth, span) { Rc::clone(node) } else { unknown(span) }
+        if self.within_limits((node.size, node.text), depth + node.depth, span) {
+            Rc::clone(node)
+        } else {
+            unknown(span)
+        }
     }
 
-    /// Whether so much more may still be written out, so deep; that it may not is told once.
-    fn within_limits(&mut self, more: usize, depth: usize, span: Span) -> bool {
-        self.nodes += more;
-        if depth <= MAX_DEPTH && self.nodes <= MAX_NODES {
+    /// Whether so many more values and bytes of text may still be written out, so deep; that they may not is told once.
+    fn within_limits(&mut self, (values, text): (usize, usize), depth: usize, span: Span) -> bool {
+        self.nodes += values;
+        self.text += text;
+        if depth <= MAX_DEPTH && self.nodes <= MAX_NODES && self.text <= MAX_TEXT {
             return true;
         }
         if !std::mem::replace(&mut self.too_much, true) {
             self.documents.faults.push(if depth > MAX_DEPTH {
                 too_deep(span, "reached through references")
+            } else if self.text > MAX_TEXT {
+                too_much_text(span, "repeated once more through references")
             } else {
                 Diagnostic::error("config-too-large", format!("more than {MAX_NODES} values"))
                     .at(span, "reached through references")
@@ -324,7 +334,7 @@ impl Expander<'_> {
 
     /// Adds a step to the chain, unless that closes a circle, which is reported.
     fn enter(&mut self, place: &Place, span: Span) -> bool {
-        if !self.within_limits(1, self.chain.len(), span) {
+        if !self.within_limits((1, 0), self.chain.len(), span) {
             return false;
         }
         let Some(start) = self.chain.iter().position(|link| link.place == *place) else {
@@ -438,7 +448,7 @@ impl Expander<'_> {
             let Some((file, pointer)) = self.place(text, *span) else { continue };
             let place = (file, pointer + rest);
             // Such pointers can grow at each step, and all of them can be different.
-            if !self.within_limits(place.1.len(), self.chain.len(), *span) || !self.enter(&place, *span) {
+            if !self.within_limits((place.1.len(), 0), self.chain.len(), *span) || !self.enter(&place, *span) {
                 return None;
             }
             let found = self.find(&place, from);
@@ -462,7 +472,8 @@ impl Expander<'_> {
             self.taken_in.insert(place, Rc::clone(&entries));
             entries
         };
-        self.within_limits(entries.len(), 0, span).then_some(entries)
+        let text = entries.iter().map(|(key, (entry, _))| key.len() + entry.value.text).sum();
+        self.within_limits((entries.len(), text), 0, span).then_some(entries)
     }
 
     /// The entries of a dictionary with those that its references bring, and where each is written; values untouched.

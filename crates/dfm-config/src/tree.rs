@@ -22,6 +22,8 @@ pub struct Node {
     pub data: Data,
     /// How many values it is made of, itself included.
     pub size: usize,
+    /// How many bytes of text are in it, keys included.
+    pub text: usize,
     /// How many levels of lists and dictionaries it has.
     pub depth: usize,
     /// Whether a `$ref` stands anywhere in it.
@@ -65,13 +67,17 @@ pub const MAX_DEPTH: usize = 100;
 /// More values than this come only from aliases or references that multiply.
 pub const MAX_NODES: usize = 1_000_000;
 
+/// More text than this, in bytes, comes only from aliases or references that repeat long ones.
+pub const MAX_TEXT: usize = 32 << 20;
+
 impl Node {
     /// A value at a place.
     pub fn new(span: Span, data: Data) -> Self {
         let depth = usize::from(matches!(data, Data::List(_) | Data::Map(_)));
-        let mut node = Self { span, data, size: 1, depth, refers: false };
+        let mut node = Self { span, data, size: 1, text: 0, depth, refers: false };
         let mut contain = |inner: &Self| {
             node.size += inner.size;
+            node.text += inner.text;
             node.depth = node.depth.max(inner.depth + 1);
             node.refers |= inner.refers;
         };
@@ -79,8 +85,10 @@ impl Node {
             Data::List(items) => items.iter().for_each(|item| contain(item)),
             Data::Map(entries) => {
                 entries.values().for_each(|entry| contain(&entry.value));
+                node.text += entries.keys().map(String::len).sum::<usize>();
                 node.refers |= entries.contains_key("$ref");
             }
+            Data::Text(text) => node.text = text.len(),
             _ => {}
         }
         node
@@ -164,6 +172,12 @@ pub fn too_deep(span: Span, label: &str) -> Diagnostic {
     Diagnostic::error("config-too-deep", format!("more than {MAX_DEPTH} levels of nesting")).at(span, label)
 }
 
+/// That a text multiplies.
+pub fn too_much_text(span: Span, label: &str) -> Diagnostic {
+    let message = format!("more than {} MB of text that is repeated", MAX_TEXT >> 20);
+    Diagnostic::error("config-too-large", message).at(span, label).help("shorten what it stands for")
+}
+
 /// The parser counts characters; spans count bytes.
 #[derive(Default)]
 struct Offsets<'t> {
@@ -196,6 +210,8 @@ struct Builder<'t> {
     open: Vec<Open>,
     anchors: HashMap<usize, Rc<Node>>,
     nodes: usize,
+    /// How many bytes of text aliases have repeated.
+    repeated: usize,
     documents: usize,
     root: Option<Rc<Node>>,
     faults: Vec<Diagnostic>,
@@ -250,6 +266,10 @@ impl Builder<'_> {
                     return Err(Diagnostic::error("config-not-yaml", "an alias stands inside its own anchor")
                         .at(span, "this would never end"));
                 };
+                self.repeated += node.text;
+                if self.repeated > MAX_TEXT {
+                    return Err(too_much_text(span, "repeated once more by this alias"));
+                }
                 if self.awaits_key() {
                     let text = node.text().unwrap_or_default().to_owned();
                     self.begin_entry(text, span);
@@ -463,5 +483,22 @@ mod tests {
             bomb += &format!("a{level}: &a{level} [{}]\n", vec![alias; 10].join(", "));
         }
         assert_eq!(codes(&bomb)[0].0, "config-too-large");
+    }
+
+    #[test]
+    fn aliases_repeat_texts_up_to_a_limit() {
+        let long = "x".repeat(MAX_TEXT / 4 - 1);
+        let with = |times: usize, alias: &str| {
+            let text = format!("a: &a {long}\nb: &b {{? {long}\n: 1}}\nc:\n");
+            (text.len(), codes(&(text + &format!("  - {alias}\n").repeat(times))))
+        };
+        for alias in ["*a", "{*a : 1}", "*b", "{<<: *b, c: 1}", "{<<: [*b], c: 1}"] {
+            assert_eq!(with(4, alias).1, [], "{alias}");
+            let (before, faults) = with(5, alias);
+            assert!(matches!(faults[..], [("config-too-large", start)] if start > before), "{alias}: {faults:?}");
+        }
+        // What is there once is as long as it likes to be, and short texts come as often.
+        assert_eq!(codes(&format!("a: {}\n", long.repeat(5))), []);
+        assert_eq!(codes(&format!("a: &a x\nb: [{}]\n", "*a, ".repeat(10_000))), []);
     }
 }
