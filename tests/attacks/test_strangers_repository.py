@@ -1,5 +1,6 @@
 """What can a repository that a stranger wrote do when somebody runs dfm in its folder?"""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -49,9 +50,11 @@ class Repository:
         """Writes its NVFlare project."""
         self.write("packages/fed/project.yaml", text)
 
-    def dfm(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Runs the command there."""
-        return subprocess.run([self.command, *words], cwd=self.folder, capture_output=True, text=True, timeout=120)
+    def dfm(self, *words: str, memory: int | None = None) -> subprocess.CompletedProcess[str]:
+        """Runs the command there, with this many bytes of memory at most."""
+        bounded = ["prlimit", f"--data={memory}"] if memory else []
+        words = (*bounded, str(self.command), *words)
+        return subprocess.run(words, cwd=self.folder, capture_output=True, text=True, timeout=120)
 
 
 @pytest.fixture
@@ -78,7 +81,9 @@ def test_no_module_in_the_current_folder_is_imported(repository: Repository, wor
     assert repository.dfm("fed", "gen", "code", "strange").returncode == 0
     made = repository.dfm("poc", "start", "-f", "strange", "--prepare-only")
     assert made.returncode == 0, made.stderr
-    pipeline = "from dfm.api import Pipeline\n\ndef get_pipeline():\n    with Pipeline() as p:\n        pass\n    return p\n"
+    pipeline = (
+        "from dfm.api import Pipeline\n\ndef get_pipeline():\n    with Pipeline() as p:\n        pass\n    return p\n"
+    )
     repository.write("elsewhere/pipeline.py", pipeline)
     trap = f"open({str(repository.folder / 'sprung')!r}, 'a').write(__name__)\nraise ImportError(__name__)\n"
     for module in ("json", "yaml", "asyncio", "platform", "socket", "nvflare", "dfm"):
@@ -154,6 +159,26 @@ def test_nothing_is_removed_that_is_no_kits(repository: Repository, tmp_path: Pa
     done = repository.dfm("fed", "gen", "provision", "strange", "--clean")
     assert done.returncode == 2 and "thesis.txt" in done.stderr, done.stderr
     assert (other / "thesis.txt").exists()
+
+
+@pytest.mark.parametrize("of", ["project", "participant"])
+def test_no_file_of_the_users_gets_into_kits(repository: Repository, tmp_path: Path, of: str) -> None:
+    secret = tmp_path / "id_ed25519"
+    certificate = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+    repository.project(
+        PROJECT + f"custom_ca_cert: {secret}\n"
+        if of == "project"
+        else PROJECT.replace("type: client", f"type: client, custom_ca_cert: {secret}")
+    )
+    for text in ("my key\n", f"{certificate}my key\n", f"my key\n{certificate}"):
+        secret.write_text(text)
+        done = repository.dfm("fed", "gen", "provision", "strange")
+        assert done.returncode == 2 and "is no file of certificates" in done.stderr, done.stderr
+        assert f"project.yaml, line {8 if of == 'project' else 6}" in done.stderr
+    secret.write_text(certificate * 2)
+    assert repository.dfm("fed", "gen", "provision", "strange").returncode == 0
+    (copied, *_) = repository.folder.glob("workspace/strange/strange/prod_00/*/startup/customRootCA.pem")
+    assert copied.read_text() == certificate * 2
 
 
 BUILDERS = """\
@@ -248,3 +273,18 @@ def test_a_root_of_trust_that_a_repository_brings_is_not_taken(repository: Repos
     if words.startswith("fed"):
         assert repository.dfm(*anew.split()).returncode == 0
         assert next(state.parent.glob("prod_00/*/startup/rootCA.pem")).read_bytes() != root
+
+
+@pytest.mark.parametrize(
+    "what", ["*long", "{*long : 1}", "{<<: *keys, more: 1}", "{$ref: '#/schemas/Long/description'}"]
+)
+def test_a_text_that_is_repeated_takes_no_memory(repository: Repository, what: str) -> None:
+    schemas = (
+        f"schemas:\n  Long: {{type: integer, description: &long {'x' * (4 << 20)}}}\n  Keys: &keys {{*long : 1}}\n"
+    )
+    repeated = "".join(f"  S{index}: {{type: integer, description: {what}}}\n" for index in range(400))
+    repository.write("packages/fed/f.dfm.yaml", CONFIGURATION + schemas + repeated)
+    done = repository.dfm("fed", "check", "strange", memory=512 << 20)
+    assert done.returncode == 2, done.stderr[-1000:]
+    # At the line of the one that is too much.
+    assert re.search(r"config-too-large.*\n +--> packages/fed/f.dfm.yaml:1[2-9]:", done.stderr), done.stderr[-1000:]

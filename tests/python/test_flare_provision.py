@@ -166,7 +166,8 @@ def test_a_policy_of_the_project_that_lets_code_in_is_told(federation: Federatio
     (tmp_path / "lax.py").write_text(LAX)
     project = federation.project.read_text()
     federation.project.write_text(project + "  - path: lax.LaxBuilder\n")
-    done = federation.dfm("--json", "fed", "gen", "provision", "greet", **os.environ | {"PYTHONPATH": str(tmp_path)})
+    words = ("--json", "fed", "gen", "provision", "greet", "--allow-builder", "lax.LaxBuilder")
+    done = federation.dfm(*words, **os.environ | {"PYTHONPATH": str(tmp_path)})
     notices = json.loads(done.stdout)["notices"]
     told = "the policy that the project gives `{}` lets the role lead bring code to it; write `byoc: none` for it"
     assert [notice for notice in notices if "policy" in notice] == [told.format("server"), told.format("reception")]

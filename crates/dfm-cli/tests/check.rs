@@ -124,7 +124,8 @@ fn what_would_let_code_travel_is_warned_about() {
     for told in [
         "warning[project-application-admin]: the application `concierge@examplefed.com` is an admin",
         "write `role: lead` for it",
-        "warning[project-own-builder]: the builder `ours.policy.Lax` may give kits a policy of its own",
+        "warning[project-own-builder]: the builder `ours.policy.Lax` is none of NVFlare's",
+        "`--allow-builder ours.policy.Lax`",
     ] {
         assert!(ran.stderr.contains(told), "{}", ran.all());
     }

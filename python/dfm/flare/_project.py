@@ -29,6 +29,8 @@ _WORKSPACE, _STATIC, _CERT, _SIGNATURE = (
     f"{_BUILDERS}.signature.SignatureBuilder",
 )
 _OF_NVFLARE = re.compile(r"nvflare\.lighter\.impl\.\w+\.\w+")
+_CA = "custom_ca_cert"
+_CERTIFICATES = re.compile(rb"(-----BEGIN CERTIFICATE-----[\sA-Za-z0-9+/=]+-----END CERTIFICATE-----\s*)+")
 _LONGEST = 63
 """NVFlare cuts the name of a project there."""
 _TEMPLATE = f"{_BUILDERS}.template.TemplateBuilder"
@@ -118,6 +120,7 @@ class _Reader:
         if not re.fullmatch(JOB_NAME_PATTERN, name) or len(name) > _LONGEST:
             help = f"use at most {_LONGEST} letters, digits, `_`, `-` and `.`, beginning with a letter or digit"
             raise self._error(f"{name!r} cannot be the name of a project, which is that of a folder", help, "name")
+        self._check_certificates(self._content)
         self._content["participants"] = self._participants()
         self._content["builders"] = self._builders()
         return Project(self._content)
@@ -137,6 +140,7 @@ class _Reader:
             if one["type"] not in DEFINED_PARTICIPANT_TYPES:
                 what = f"NVFlare has no participants of type {one['type']!r}"
                 raise self._error(what, "write `server`, `client` or `admin`", *where)
+            self._check_certificates(one, *where)
             kept.append(cast(dict[str, Any], one))
         servers = [index for index, one in enumerate(given) if isinstance(one, dict) and one["type"] == "server"]
         if not servers:
@@ -148,6 +152,19 @@ class _Reader:
         if not any(one["type"] == "admin" for one in kept):
             raise self._error("there is no participant of type `admin`, so nobody could submit", "add one")
         return kept
+
+    def _check_certificates(self, of: dict[str, Any], *where: str | int) -> None:
+        """That what NVFlare copies into kits, which others get, is what it is said to be, and no file of the user's."""
+        if not (given := of.get(_CA)):
+            return
+        path = Path(str(given))
+        try:
+            found = path.read_bytes() if path.is_file() else b""
+        except OSError:
+            found = b""
+        if not _CERTIFICATES.fullmatch(found.strip()):
+            help = "name a file that holds certificates as PEM alone: it is copied into kits, which others get"
+            raise self._error(f"{path} is no file of certificates", help, *where, _CA)
 
     def _builders(self) -> list[dict[str, Any]]:
         given = self._content.get("builders")

@@ -28,28 +28,30 @@ def alone(workspace: Path) -> Generator[None]:
     Raises:
         ProjectError: somebody else may have made the workspace, or its lock.
     """
-    _no_link(workspace)
+    _check_link(workspace)
     workspace.mkdir(parents=True, exist_ok=True)
     path = workspace / ".lock"
     try:
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise ProjectError(f"{path} cannot be opened: {error.strerror}", "remove it, which no run of dfm needs") from None
+        raise ProjectError(
+            f"{path} cannot be opened: {error.strerror}", "remove it, which no run of dfm needs"
+        ) from None
     with open(lock, "rb"):
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def check(folder: Path, anew: str) -> None:
-    """That the folder of a project's kits, and the root of trust in it, are this account's own; the command `anew` makes
-    others.
+    """That a project's kits and root of trust are this account's own; the command `anew` makes others.
 
     Raises:
         ProjectError: somebody else may have made them, or can read them.
     """
+    _check_folder(folder)
     state = folder / "state"
     for path in (folder, state, *state.glob("*")):
-        _no_link(path)
+        _check_link(path)
         if not path.exists():
             return
         found = path.stat()
@@ -58,9 +60,9 @@ def check(folder: Path, anew: str) -> None:
         if found.st_mode & 0o077:
             help = f"if you have made it, run `chmod -R go= {folder}`; else `{anew}`"
             raise ProjectError(f"{path} is one that others may read or change, {_WHY}", help)
-        if path.is_file() and (repository := _repository(path)) is not None:
-            help = f"run `git rm -r --cached {folder}`, and then `{anew}`"
-            raise ProjectError(f"{path} is in the git repository {repository}, {_WHY}", help)
+    if (repository := _repository(folder)) is not None:
+        help = f"run `git rm -r --cached {folder}`, and then `{anew}`"
+        raise ProjectError(f"{folder}, with the state in it, is in the git repository {repository}, {_WHY}", help)
 
 
 def remove(folder: Path) -> None:
@@ -69,27 +71,31 @@ def remove(folder: Path) -> None:
     Raises:
         ProjectError: that is not what the folder holds.
     """
-    _no_link(folder)
+    _check_folder(folder)
     if not folder.exists():
         return
-    if not folder.is_dir():
-        raise ProjectError(f"{folder} is no folder of kits", "move it, or choose another `name` for the project")
     for path in folder.iterdir():
         if not _OWN.fullmatch(path.name):
             raise ProjectError(f"{folder} holds more than kits: {path.name}", "nothing is removed; move that first")
     shutil.rmtree(folder)
 
 
-def _no_link(path: Path) -> None:
+def _check_folder(folder: Path) -> None:
+    _check_link(folder)
+    if folder.exists() and not folder.is_dir():
+        raise ProjectError(f"{folder} is no folder of kits", "move it, or choose another `name` for the project")
+
+
+def _check_link(path: Path) -> None:
     if path.is_symlink():
         raise ProjectError(f"{path} is a link, and kits are made and removed in no other place", "remove the link")
 
 
-def _repository(file: Path) -> Path | None:
-    """The git repository that has a file. Git is not asked: it runs what a repository's own settings name."""
-    for parent in (file := file.resolve()).parents:
+def _repository(folder: Path) -> Path | None:
+    """The git repository that has files of a folder. Git is not asked: it runs what a repository's settings name."""
+    for parent in (folder := folder.resolve()).parents:
         index = parent / ".git" / "index"
         if index.is_file():
-            # An entry is the whole path, and a zero.
-            return parent if os.fsencode(file.relative_to(parent)) + b"\0" in index.read_bytes() else None
+            # It holds the whole path of each file.
+            return parent if os.fsencode(folder.relative_to(parent)) + b"/" in index.read_bytes() else None
     return None
