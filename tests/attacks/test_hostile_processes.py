@@ -16,7 +16,7 @@ import msgpack
 import pytest
 from dfm import _native
 from dfm.flare import _executions, _lane, _told, client
-from dfm.flare._cells import JOIN, CellTransport, job_cell, serve_batches, serve_joins
+from dfm.flare._cells import ENDED, JOIN, CellTransport, job_cell, serve_batches, serve_joins
 from dfm.flare._channel import HELLO, Channel, Secret
 from dfm.flare._identity import check_client, sign
 from dfm.flare._lane import Lane
@@ -182,6 +182,9 @@ def test_a_client_that_bears_the_homesites_name_does_not_speak_as_the_applicatio
         with pytest.raises(KeyError):
             running.says("west", _told.tell({"bye": True}))
         assert job_cell("west", JOB) not in running.server._lanes_of_cells
+        assert not running.server._ended(sign(running.kits["west"], ENDED, JOB, {"how": "ended"}))
+        app_says(running, {"begin": 1, "id": "s-1", "about": "x"}, "west")
+        until(lambda: running.server._executions._about)
     finally:
         running.stop()
 
@@ -189,8 +192,8 @@ def test_a_client_that_bears_the_homesites_name_does_not_speak_as_the_applicatio
 # The user who has opened the session.
 
 
-def app_says(session, what):
-    session.app.push(Packet("home", "", _told.tell(what)))
+def app_says(session, what, homesite="home"):
+    session.app.push(Packet(homesite, "", _told.tell(what)))
 
 
 def test_what_an_application_says_of_jobs_that_it_has_not_begun_is_not_kept(session):

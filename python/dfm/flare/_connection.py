@@ -165,7 +165,7 @@ class Connection:
 
     def _enter(self, more: dict[str, Any]) -> dict[str, Any]:
         cell = self._flare.api.get_cell()
-        self._cell = job_cell("server", self.job)
+        self._cell = job_cell(SERVER, self.job)
         try:
             signer = Signer()
             secret = Secret(self._credentials, self.job, signer.about)

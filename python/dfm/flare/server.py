@@ -82,6 +82,8 @@ class SessionController(Controller):
         self._over = threading.Event()
         self._began = time.monotonic()
         self._answer: dict[str, Any] | None = None
+        self._homesite = ""
+        """The application's site, once the session is open."""
         self._application = ""
         self._hello = ""
         """The application's."""
@@ -207,6 +209,7 @@ class SessionController(Controller):
         homesite, own = data["homesite"], self._settings["site"] if self._settings else None
         self._sites = {name for name in (*self._clients.values(), own) if name not in (None, homesite)}
         self._homesite = homesite
+        self._lost.pop(homesite, None)
         self._session = data["session"]
         self._keep = float(data.get("keep", 0.0))
         self._executions = Executions(homesite, self.logger)
@@ -541,7 +544,7 @@ class SessionController(Controller):
         except Untrusted as error:
             self.logger.error(f"somebody says that a site's process has ended: {error}")
             return False
-        if who.role or who.name not in self._clients.values():
+        if who.role or who.name not in self._clients.values() or who.name == self._homesite:
             return False
         self._lose(who.name, f"it {content.get('how')}")
         return True
