@@ -188,6 +188,10 @@ def test_a_text_of_a_type_of_its_own_is_not_taken_for_the_text():
     for _ in range(5000):
         deep = [deep]
     assert json.loads(encoded({"x": deep}).text)["x"]["$"] == "builtins.list"
+    many = [0] * 5000
+    assert json.loads(encoded({"x": many}).text)["x"]["$"] == "builtins.list", "nobody reads so many"
+    assert encoded({"x": many}) == encoded({"x": list(many)}) != encoded({"x": [*many[1:], False]})
+    assert encoded({"x": many}) != encoded({"x": tuple(many)})
 
 
 def test_what_is_like_it_is_what_the_rule_was_about(site, fed):

@@ -12,6 +12,8 @@ import secrets
 from typing import Any, NamedTuple, cast
 
 _ENCODE = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
+_MOST = 4096
+"""So many parts of a parameter are written down; of a larger one, its digest is."""
 _SCALARS = (str, int, float, bool, type(None))
 
 
@@ -45,39 +47,55 @@ def encoded(given: dict[str, Any]) -> Given:
 
 def _encoded(value: Any) -> tuple[str, bool]:
     """A value as JSON, and whether that tells it from any other."""
-    unknown: list[str] = []
+    written = _Written()
     try:
-        text = _ENCODE(_told(value, unknown))
-    except RecursionError:
-        text = _ENCODE(_stand_in(value, unknown))
-    return text, not unknown
+        text = _ENCODE(written.as_json(value))
+    except (RecursionError, _TooLarge):
+        written = _Written()
+        text = _ENCODE(written.by_digest(value))
+    return text, not written.unknown
 
 
-def _told(value: Any, unknown: list[str]) -> Any:
-    """What stands for a value in JSON; `unknown` gets the types of parts of which nobody can tell what they are."""
-    kind = cast("type[Any]", type(value))
-    # A type made from one of these may hold more than JSON would say of it.
-    if kind in _SCALARS:
-        return value
-    if kind is list:
-        return [_told(item, unknown) for item in value]
-    if kind is tuple:
-        return {"$": "tuple", "items": [_told(item, unknown) for item in value]}
-    if kind is not dict:
-        return _stand_in(value, unknown)
-    if all(type(key) is str for key in value) and "$" not in value:
-        return {key: _told(item, unknown) for key, item in value.items()}
-    items = [[_told(key, unknown), _told(item, unknown)] for key, item in value.items()]
-    return {"$": "dict", "items": sorted(items, key=_ENCODE)}
+class _TooLarge(Exception):
+    """A value has more parts than anybody reads."""
 
 
-def _stand_in(value: Any, unknown: list[str]) -> dict[str, Any]:
-    from dfm import _values
+class _Written:
+    """What stands for a value in JSON."""
 
-    kind = f"{type(value).__module__}.{type(value).__qualname__}"
-    try:
-        return {"$": kind, "sha256": hashlib.sha256(_values.dumps(value)).hexdigest()}
-    except Exception:
-        unknown.append(kind)
-        # Another one each time, so that it is not taken for another value of which nobody can tell what it is.
-        return {"$": kind, "sha256": None, "unlike": secrets.token_hex(16)}
+    def __init__(self) -> None:
+        self.unknown: list[str] = []
+        """The types of parts of which nobody can tell what they are."""
+        self._left = _MOST
+
+    def as_json(self, value: Any) -> Any:
+        """Itself, as far as JSON says no less of it than it is."""
+        self._left -= 1
+        if self._left < 0:
+            raise _TooLarge
+        kind = cast("type[Any]", type(value))
+        # A type made from one of these may hold more than JSON would say of it.
+        if kind in _SCALARS:
+            return value
+        if kind is list:
+            return [self.as_json(item) for item in value]
+        if kind is tuple:
+            return {"$": "tuple", "items": [self.as_json(item) for item in value]}
+        if kind is not dict:
+            return self.by_digest(value)
+        if all(type(key) is str for key in value) and "$" not in value:
+            return {key: self.as_json(item) for key, item in value.items()}
+        items = [[self.as_json(key), self.as_json(item)] for key, item in value.items()]
+        return {"$": "dict", "items": sorted(items, key=_ENCODE)}
+
+    def by_digest(self, value: Any) -> dict[str, Any]:
+        """Its type, and the digest of what would be sent of it."""
+        from dfm import _values
+
+        kind = f"{type(value).__module__}.{type(value).__qualname__}"
+        try:
+            return {"$": kind, "sha256": hashlib.sha256(_values.dumps(value)).hexdigest()}
+        except Exception:
+            self.unknown.append(kind)
+            # Another one each time, so that it is not taken for another value of which nobody can tell what it is.
+            return {"$": kind, "sha256": None, "unlike": secrets.token_hex(16)}
