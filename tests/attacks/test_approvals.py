@@ -11,6 +11,7 @@ import threading
 import flare_federation
 import pytest
 from dfm._command.audit import verify
+from dfm._command.drawing import drawn
 from dfm.api import ErrorToken, Pipeline, PlaceParam, Yield
 from dfm.exec import _approvals
 from dfm.exec._approvals import decide, decisions, requests, today
@@ -44,8 +45,8 @@ def site(small, tmp_path, fed):
     return tmp_path
 
 
-def opened(site, asker=ADA):
-    return Federation("small", homesite="home", policies={"east": site / "policy.yaml"}, asker=asker)
+def opened(site, asker=ADA, homesite="home"):
+    return Federation("small", homesite=homesite, policies={"east": site / "policy.yaml"}, asker=asker)
 
 
 def found(look):
@@ -134,6 +135,22 @@ def test_what_nobody_can_tell_from_other_data_is_not_asked_about(site, fed, monk
         told = [ended(running.session.execute(pipeline, {"v": 140})) for _ in range(5)]
     assert told[:4] == [([140], [])] * 4, "its number is one question, and each cohort another one"
     assert "`per-day.questions` of its policy is 5" in told[4][1][0]
+
+
+def test_what_was_to_go_to_a_site_does_not_go_to_an_application_that_calls_itself_that_site(site, fed):
+    with Pipeline() as pipeline:
+        Yield(value=fed.Echo(value=fed.Echo(value=5, site="east"), site="west"))
+    with opened(site) as running:
+        job = running.session.execute(pipeline, {})
+        (request,) = found(lambda: waiting(site))
+        assert '→ site "west": result of 0' in "\n".join(drawn(request["net"], request["homesite"]))
+        approve(site)
+        assert ended(job) == ([5], [])
+    with opened(site, homesite="west") as running:
+        job = running.session.execute(pipeline, {})
+        (request,) = found(lambda: waiting(site))
+        assert '→ the application at site "west": result of 0' in "\n".join(drawn(request["net"], request["homesite"]))
+        job.cancel()
 
 
 PLAIN = st.recursive(

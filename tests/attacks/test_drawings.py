@@ -42,15 +42,15 @@ def net(leaves=(), within=(), source: object = "here"):
 
 
 def lines(of):
-    return list(drawn(json.dumps(of)))
+    return list(drawn(json.dumps(of), "home"))
 
 
 def test_what_leaves_and_what_goes_on_is_drawn_with_its_path():
     assert lines(net([{"key": "mean"}], [{"attribute": "rows"}, {"index": -1}])) == [
         '   0  clinic.Describe(column="age")',
-        '      → site "home": result of 0["mean"]',
+        '      → the application at site "home": result of 0["mean"]',
         "   1  stats.Round(of=result of 0.rows[-1])",
-        '      → site "home": result of 1',
+        '      → the application at site "home": result of 1',
     ]
 
 
@@ -170,7 +170,7 @@ def test_each_kind_of_step_that_a_pipeline_has_is_drawn(small, fed, tmp_path):
         until(lambda: requests(tmp_path / "requests"))
         job.cancel()
     (request,) = requests(tmp_path / "requests")
-    told = list(drawn(request["net"]))
+    told = list(drawn(request["net"], request["homesite"]))
     kinds = {next(iter(one["step"])) for one in json.loads(request["net"])["transitions"]}
     assert kinds >= {
         "call",
@@ -185,4 +185,6 @@ def test_each_kind_of_step_that_a_pipeline_has_is_drawn(small, fed, tmp_path):
         "gather",
         "collect",
     }
-    assert "cannot be drawn" not in told[0] and any('→ site "home": result of 0["mean"]' in line for line in told)
+    assert "cannot be drawn" not in told[0] and any(
+        '→ the application at site "home": result of 0["mean"]' in line for line in told
+    )

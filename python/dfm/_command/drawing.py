@@ -44,10 +44,10 @@ class UnknownError(Exception):
     """A net has what is not known here."""
 
 
-def drawn(net: str) -> Iterator[str]:
-    """The lines, or one that says that there are none: of a net as JSON."""
+def drawn(net: str, homesite: str) -> Iterator[str]:
+    """The lines, or one that says that there are none: of a net as JSON, for an application at this site."""
     try:
-        lines = _Drawing(json.loads(net)).lines()
+        lines = _Drawing(json.loads(net), homesite).lines()
     except (UnknownError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         lines = ["the pipeline cannot be drawn, as this version of dfm does not know all of it; --json has it as it is"]
     yield from lines
@@ -56,7 +56,7 @@ def drawn(net: str) -> Iterator[str]:
 class _Drawing:
     """Of one net."""
 
-    def __init__(self, net: Any) -> None:
+    def __init__(self, net: Any, homesite: str) -> None:
         _, blocks, places, transitions = _fields(net, "site", "blocks", "places", "transitions")
         self._blocks = [_fields(block, "parent", "each") for block in blocks]
         self._places = [_fields(place, "transition", "slot", "block", "source") for place in places]
@@ -72,7 +72,9 @@ class _Drawing:
                 if site is None:
                     self._makers.setdefault(place, []).append(what)
                 else:
-                    leaving[f"→ site {text(site)}: {what}"] = None
+                    # Its user has it, and the site itself need not be there.
+                    to = "the application at site" if site == homesite else "site"
+                    leaving[f"→ {to} {text(site)}: {what}"] = None
             self._leaving.append(list(leaving))
 
     def lines(self) -> list[str]:

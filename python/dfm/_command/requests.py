@@ -84,7 +84,7 @@ def _show(request: Mapping[str, Any], as_json: bool) -> None:
         if key not in _HIDDEN and value not in (None, ""):
             put(one_line(f"{key:<14} {text(str(value), _PLAIN)}"))
     put(one_line(f"{'with':<14} {unbroken(request['given'])}"))
-    for line in drawn(str(request["net"])):
+    for line in drawn(str(request["net"]), str(request.get("homesite", ""))):
         put(one_line(line))
 
 

@@ -97,7 +97,7 @@ class Adapters:
         """Whether what is exported of a job is in the application's trace."""
         self.deciding = Deciding(policy, self.name, self.asker, logger, self._follow)
         """Which calls its policy allows."""
-        self.asking = Asking(policy.requests, self.name, self.asker, session, logger)
+        self.asking = Asking(policy.requests, self.name, homesite, self.asker, session, logger)
         """What a person has to approve."""
         self._counting = Counting(self.name, self.asker.user, policy.counts, policy.per_day)
         self.audit: _native.Audit | None = None

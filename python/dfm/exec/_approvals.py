@@ -60,6 +60,8 @@ class Question:
     """The SHA-256 of the pipeline's net at this site, as JSON."""
     parameters: str
     """The SHA-256 of the call's parameters, as JSON."""
+    homesite: str
+    """The application's site: what the pipeline sends there, its user has."""
 
     def name(self) -> str:
         """That of its request."""
@@ -85,10 +87,12 @@ class Decision:
     """The last day for which it holds, `YYYY-MM-DD` (UTC)."""
     why: str
     """What they tell the user."""
+    homesite: str | None = None
+    """The application's site; None in one that an earlier dfm has written, which is of no question."""
 
     def is_of(self, question: Question, fits: Callable[[Mapping[str, Constraint]], bool]) -> bool:
         """Whether it decides of a call today, whose parameters are held against `like` by `fits`."""
-        same = ("user", "operation", "provider", "pipeline")
+        same = ("user", "operation", "provider", "pipeline", "homesite")
         if any(getattr(self, key) != getattr(question, key) for key in same) or self.until < today():
             return False
         return fits(self.like) if self.parameters is None else self.parameters == question.parameters
@@ -97,9 +101,12 @@ class Decision:
 class Asking:
     """What users of one session ask for, at a site."""
 
-    def __init__(self, folder: Path | None, site: str, asker: Asker, session: str, logger: logging.Logger) -> None:
-        """Without a `folder` nobody can be asked."""
+    def __init__(
+        self, folder: Path | None, site: str, homesite: str, asker: Asker, session: str, logger: logging.Logger
+    ) -> None:
+        """Without a `folder` nobody can be asked; `homesite` is the application's site."""
         self._folder = folder
+        self._homesite = homesite
         self._site = site
         self._asker = asker
         self._session = session
@@ -142,7 +149,8 @@ class Asking:
             )
         if job not in self._pipelines:
             self._pipelines[job] = _digest(net)
-        question = Question(self._asker.user, operation, provider, self._pipelines[job], _digest(given.text))
+        pipeline, parameters = self._pipelines[job], _digest(given.text)
+        question = Question(self._asker.user, operation, provider, pipeline, parameters, self._homesite)
         request = question.name()
         for decision in self._decided(self._folder):
             if decision.is_of(question, fits):
@@ -175,7 +183,7 @@ class Asking:
         said |= {"user": asker.user, "organisation": asker.organisation, "role": asker.role, "rule": rule.name}
         said |= {"like": {name: dataclasses.asdict(one) for name, one in rule.parameters.items()}}
         said |= {"operation": operation, "provider": question.provider, "pipeline": question.pipeline}
-        said |= {"parameters": question.parameters} | about
+        said |= {"parameters": question.parameters, "homesite": self._homesite} | about
         try:
             with _alone(folder):
                 waiting = [one for one in requests(folder) if not one["decided"]]
@@ -259,6 +267,7 @@ def decide(folder: Path, request: dict[str, Any], approve: bool, until: str, lik
         {name: Constraint(**one) for name, one in request["like"].items()},
         until,
         why,
+        request.get("homesite"),
     )
     said = dataclasses.asdict(decision) | {"at": time.time()}
     write_own(folder / f"{decision.request}.decision", json.dumps(said).encode())
