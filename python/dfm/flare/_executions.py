@@ -110,7 +110,9 @@ class Executions:
     def forget(self, number: int) -> None:
         """Nobody will ask for an execution's tokens any more."""
         self._keeper.forget(number)
-        self._notes.pop(number, None)
+        notes = self._notes.pop(number, {})
+        if number in self._told:
+            self._told[number] -= sum(len(name) + _NOTE for name in notes)
         self._followed.discard(number)
 
     def leave(self, number: int | None = None) -> None:
