@@ -4,7 +4,7 @@
 //! record, and the chain goes on in a new one.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, BufRead, BufReader, Seek, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -216,22 +216,58 @@ impl Chain {
         Ok((file, End { size: facts.size(), file: facts.ino(), missing, ..before }))
     }
 
-    /// Whether a record is still where this process wrote it, though others may have set that log aside.
+    /// Whether a record is still where this process wrote it, and what was appended since follows it, up to the log's
+    /// end: others may have set that log aside and gone on in another one.
     fn is_there(&self, own: &Own) -> io::Result<bool> {
-        let mut line = vec![0; own.size];
-        let aside = set_aside(&self.folder)?;
-        for path in std::iter::once(&self.path).chain(aside.iter().rev()) {
-            if facts(path)?.is_none_or(|facts| !facts.is_file()) {
-                continue;
-            }
-            match File::open(path)?.read_exact_at(&mut line, own.begins) {
-                Ok(()) if hex(Sha256::digest(&line)) == own.digest => return Ok(true),
-                Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => return Err(error),
-                _ => {}
+        let mut files = set_aside(&self.folder)?;
+        files.push(self.path.clone());
+        for first in 0..files.len() {
+            if is_in(&files[first], own)? && leads_on(&files[first..], own)? {
+                return Ok(true);
             }
         }
         Ok(false)
     }
+}
+
+/// Whether a log has a record where its process wrote it.
+fn is_in(log: &Path, own: &Own) -> io::Result<bool> {
+    if facts(log)?.is_none_or(|facts| !facts.is_file()) {
+        return Ok(false);
+    }
+    let mut line = vec![0; own.size];
+    match File::open(log)?.read_exact_at(&mut line, own.begins) {
+        Ok(()) => Ok(hex(Sha256::digest(&line)) == own.digest),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether each record behind this one, which is in the first of these logs, has the digest of the line before it. Only
+/// what was left unfinished, which is no record, has none.
+fn leads_on(logs: &[PathBuf], own: &Own) -> io::Result<bool> {
+    let mut digest = own.digest.clone();
+    let mut line = vec![];
+    for (at, log) in logs.iter().enumerate() {
+        if facts(log)?.is_none_or(|facts| !facts.is_file()) {
+            continue;
+        }
+        let mut rest = BufReader::new(File::open(log)?);
+        if at == 0 {
+            rest.seek(io::SeekFrom::Start(own.begins + own.size as u64 + 1))?;
+        }
+        let mut is_first = at > 0;
+        while rest.read_until(b'\n', &mut line)? > 0 {
+            let said = line.strip_suffix(b"\n").unwrap_or(&line);
+            if (is_first || number_of(said).is_some()) && before_of(said) != Some(digest.as_bytes()) {
+                return Ok(false);
+            }
+            digest = hex(Sha256::digest(said));
+            is_first = false;
+            line.clear();
+        }
+    }
+    Ok(true)
 }
 
 /// The logs that were set aside, the last one at the end.
@@ -282,6 +318,14 @@ fn number_of(line: &[u8]) -> Option<u64> {
     let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let number = std::str::from_utf8(&rest[..digits]).ok()?.parse().ok()?;
     is_whole(line).then_some(number)
+}
+
+/// The digest of the line before, as a record says it.
+fn before_of(line: &[u8]) -> Option<&[u8]> {
+    let rest = line.strip_prefix(b"{\"n\":")?.trim_ascii_start();
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let rest = rest[digits..].strip_prefix(b",")?.trim_ascii_start().strip_prefix(b"\"before\":")?;
+    rest.trim_ascii_start().strip_prefix(b"\"")?.split(|byte| *byte == b'"').next()
 }
 
 /// Whether what begins with a brace ends with the one that closes it, and not before. No more is asked of it: parameters
@@ -378,6 +422,32 @@ mod tests {
         fs::write(&path, written.lines().next().unwrap().to_owned() + "\n").unwrap();
         for what in whats {
             add(&mut Chain::new(folder.to_owned(), about(), 1 << 20), what).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_lies_beside_a_log_does_not_stand_for_what_is_no_more_in_it() {
+        for name in ["log-999999999999.jsonl", "log-000000000000.jsonl"] {
+            for keeps_the_file in [true, false] {
+                let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+                let mut one = Chain::new(folder.path().to_owned(), about(), 1 << 20);
+                for what in ["call", "left"] {
+                    add(&mut one, what).unwrap();
+                }
+                for _ in 0..2 {
+                    add(&mut Chain::new(elsewhere.path().to_owned(), about(), 1 << 20), "forged").unwrap();
+                }
+                let (log, beside) = (folder.path().join(LOG), folder.path().join(name));
+                if keeps_the_file {
+                    fs::rename(&log, &beside).unwrap();
+                } else {
+                    fs::copy(&log, &beside).unwrap();
+                }
+                fs::rename(elsewhere.path().join(LOG), &log).unwrap();
+                assert_eq!(add(&mut one, "signed").unwrap(), Some(2));
+                fs::remove_file(beside).unwrap();
+                assert_eq!(told(folder.path()), ["forged", "forged", "missing", "signed"]);
+            }
         }
     }
 
