@@ -204,6 +204,8 @@ def test_what_an_application_says_of_jobs_that_it_has_not_begun_is_not_kept(sess
     until(lambda: session.server._executions._notes)
     assert session.server._executions._notes == {3: {"a": 1}}
     assert session.server._executions._told == {3: len("s-3") + len("x") + len("a") + 64}
+    app_says(session, {"forget": 3})
+    until(lambda: session.server._executions._told == {3: len("s-3") + len("x")})
 
 
 @pytest.mark.parametrize(
