@@ -3,7 +3,19 @@
 
 import numpy as np
 import pytest
-from dfm.api import EachSite, ErrorToken, ForEach, If, Pipeline, PlaceParam, SecureMean, SecureSum, Yield
+from dfm.api import (
+    EachSite,
+    ErrorToken,
+    ForEach,
+    If,
+    Pipeline,
+    PlaceParam,
+    Repeat,
+    SecureMean,
+    SecureSum,
+    TryFromCache,
+    Yield,
+)
 from dfm.errors import JobError, PipelineError, PlanError
 from dfm.session import JobStatus
 from dfm.testing import Federation
@@ -56,6 +68,56 @@ def test_a_loop_has_a_sum_in_each_of_its_frames(session, fed):
         Yield(value=number.collect(total))
 
     assert run(session, build).results("yield") == [[4, 10.0, -12]]
+
+
+def test_what_rounds_leave_is_added(session, fed):
+    def build():
+        with EachSite(sites=SITES) as here:
+            with Repeat(start={"w": 0, "both": {"n": 1}}, at_most=3) as rounds:
+                more = fed.Add(site=here, a=rounds["w"], b=1)
+                rounds.next(w=more, both={"n": more})
+            w, n = rounds.result("w"), rounds.result("both")["n"]
+        Yield(value=SecureSum(here, w, bound=100))
+        Yield(value=SecureSum(here, n, bound=100), place="nested")
+
+    job = run(session, build)
+    assert not job.errors and job.results("yield") == [12] and job.results("nested") == [12]
+
+
+def test_what_no_operation_of_the_site_has_made_is_refused_before_anything_runs(session, fed):
+    """Sites would refuse it."""
+
+    def cached(here):
+        with TryFromCache(key="k") as kept:
+            kept.cache(fed.Echo(site=here, value=1))
+        return kept
+
+    def of_another(here):
+        return fed.Add(site="server", a=fed.Echo(site=here, value=1), b=1)
+
+    def rounds(take):
+        def build(here):
+            with Repeat(start={"w": 0, "same": 5}, at_most=3) as rounds:
+                rounds.next(w=fed.Add(site=here, a=rounds["w"], b=1), same=rounds["same"])
+            return take(rounds)
+
+        return build
+
+    count, start = rounds(lambda rounds: rounds.count), rounds(lambda rounds: rounds.result("same"))
+    for make in (cached, of_another, count, start):
+
+        def build(make=make, wanted=lambda here, value: value):
+            with EachSite(sites=SITES) as here:
+                value = wanted(here, make(here))
+            Yield(value=SecureSum(here, value, bound=10))
+
+        with pytest.raises(PlanError, match="adds a value that no operation of that site has made") as caught:
+            session.prepare(written(build))
+        (problem,) = caught.value.problems
+        assert problem["code"] == "plan-secure-sum" and "statement " in str(caught.value)
+        assert "pass it through an operation of the site first" in problem["help"]
+        as_it_says = written(lambda build=build: build(wanted=lambda here, value: fed.Echo(site=here, value=value)))
+        assert len(session.run(as_it_says)["yield"]) == 1
 
 
 def test_what_a_site_has_not_is_not_in_the_sum(session, fed):

@@ -802,9 +802,9 @@ pub static CODES: &[Code] = &[
     ),
     code(
         "plan-secure-sum",
-        "A `SecureSum` or `SecureMean` has terms on which nothing would stay hidden, or no sum could be counted.",
+        "A `SecureSum` or `SecureMean` has terms on which nothing would stay hidden, no sum could be counted, or adds what sites refuse.",
         "`SecureSum(here, count, bound=1e12, precision=1e-9)`, or `EachSite(at_least=2)` with four sites",
-        "Let more than half of the sites suffice, and give a bound and a precision that numbers have.",
+        "Let more than half of the sites suffice, give a bound and a precision that numbers have, and add what an operation makes at each site.",
     ),
     code(
         "plan-store-as-input",

@@ -29,7 +29,7 @@ pub use net::{
     Selector, Source, Step, Transition, TransitionId,
 };
 pub use noted::{Counted, Counts, Line, Noted, Trace, is_time};
-pub use sums::SECURE_SUM;
+pub use sums::{SECURE_SUM, check_sums};
 pub use token::{Failure, Outcome, Token, Value, Wrong};
 pub use unsound::{Excess, Named, Refusal, Unlimited, Unsound};
 pub use whole::{check_alone, check_whole};

@@ -6,7 +6,9 @@
 
 use std::collections::HashMap;
 
-use crate::{Argument, Named, Net, Place, PlaceId, Source, Step, TransitionId, Unsound};
+use serde_json::Value;
+
+use crate::{Argument, Carry, Form, Named, Net, Place, PlaceId, Selector, Source, Step, TransitionId, Unsound};
 
 /// What their names begin with, which no operation of a federation has.
 pub const SECURE_SUM: &str = "secure-sum.";
@@ -36,7 +38,11 @@ const AT_SITES: [(&str, &[(&str, Origin)]); 5] = [
 ///
 /// # Errors
 /// Which one is not for this site, or is given what it may not be.
-pub(crate) fn check_sums(net: &Net, named: impl Fn(TransitionId) -> Named) -> Result<(), Unsound> {
+pub fn check_sums(net: &Net) -> Result<(), Unsound> {
+    let named = |at: TransitionId| {
+        let step = &net.transitions[at as usize].step;
+        Named { node: step.node().clone(), label: step.label(), site: net.site.clone() }
+    };
     let steps = (0..).zip(&net.transitions).filter_map(|(at, transition)| match &transition.step {
         Step::Call { operation, arguments, .. } => Some((at, operation.strip_prefix(SECURE_SUM)?, arguments)),
         _ => None,
@@ -57,14 +63,15 @@ pub(crate) fn check_sums(net: &Net, named: impl Fn(TransitionId) -> Named) -> Re
     Ok(())
 }
 
-/// An input of a transition → where its tokens come from, and what makes them if that is in this net.
-type Inputs<'n> = HashMap<(TransitionId, u16), (&'n Source, Option<TransitionId>)>;
+/// An input of a transition → where its tokens come from and, if that is in this net, what makes them and what of it they
+/// carry.
+type Inputs<'n> = HashMap<(TransitionId, u16), (&'n Source, Option<(TransitionId, &'n Carry)>)>;
 
 fn inputs<'n>(net: &'n Net) -> Inputs<'n> {
-    let mut makers: HashMap<PlaceId, TransitionId> = HashMap::new();
+    let mut makers: HashMap<PlaceId, (TransitionId, &Carry)> = HashMap::new();
     for (at, transition) in (0..).zip(&net.transitions) {
         let here = transition.outputs.iter().filter(|arc| arc.site.is_none());
-        makers.extend(here.map(|arc| (arc.place, at)));
+        makers.extend(here.map(|arc| (arc.place, (at, &arc.carry))));
     }
     let input =
         |(at, place): (PlaceId, &'n Place)| ((place.transition, place.slot), (&place.source, makers.get(&at).copied()));
@@ -83,28 +90,50 @@ fn comes_from(net: &Net, inputs: &Inputs<'_>, at: TransitionId, argument: &Argum
             matches!(input(argument), Some((Source::Site(site), _)) if *site != net.site)
         }
         Origin::Step(before) => {
-            let made = input(argument).and_then(|(_, maker)| net.transitions[maker? as usize].step.operation());
+            let made = input(argument).and_then(|(_, maker)| net.transitions[maker?.0 as usize].step.operation());
             made.and_then(|operation| operation.strip_prefix(SECURE_SUM)) == Some(before)
         }
     }
 }
 
 /// Whether an argument of a transition is what an operation has made here, or what is left of that by a block, a loop or
-/// rounds.
+/// rounds. What a cache has may come from anywhere, and how many rounds there were may be what the net says.
 fn is_made_here(net: &Net, inputs: &Inputs<'_>, mut at: TransitionId, argument: &Argument) -> bool {
-    let mut argument = argument;
+    // Which part of the argument it is, the first step of the way there last.
+    let mut path: Vec<&Selector> = vec![];
+    let mut argument = Some(argument);
     loop {
-        let Argument::Slot(slot) = argument else { return false };
-        let Some((Source::Here, Some(maker))) = inputs.get(&(at, *slot)) else { return false };
+        let Some(Argument::Slot(slot)) = argument else { return false };
+        let Some((Source::Here, Some((maker, Carry::Value(part))))) = inputs.get(&(at, *slot)) else { return false };
+        path.extend(part.iter().rev());
         at = *maker;
         argument = match &net.transitions[at as usize].step {
             Step::Call { operation, .. } => return !operation.starts_with(SECURE_SUM),
-            Step::Collect { .. } => &Argument::Slot(0),
-            Step::Join { .. } => &Argument::Slot(1),
-            Step::Again { next, .. } => next,
+            Step::Collect { .. } => {
+                path.pop();
+                Some(&Argument::Slot(0))
+            }
+            Step::Again { next, .. } if path.pop() == Some(&Selector::Index(0)) => part_of(next, &mut path),
             _ => return false,
         };
     }
+}
+
+/// The argument that a part of another one is, which may be in dictionaries. Takes the way to it off the `path`.
+fn part_of<'n>(mut argument: &'n Argument, path: &mut Vec<&Selector>) -> Option<&'n Argument> {
+    while let Argument::Built(Form::Dict, parts) = argument {
+        let Some(Selector::Key(wanted)) = path.pop() else { return None };
+        let mut found = None;
+        for pair in parts.chunks_exact(2) {
+            // Any other key may turn out to be this one.
+            let Argument::Literal(Value::String(key)) = &pair[0] else { return None };
+            if key == wanted && found.replace(&pair[1]).is_some() {
+                return None;
+            }
+        }
+        argument = found?;
+    }
+    Some(argument)
 }
 
 #[cfg(test)]
@@ -194,6 +223,69 @@ mod tests {
         ] {
             let told = problem(maker, "masked", "value", argument, source).unwrap();
             assert!(told.ends_with("takes its 'value' from where it may not"), "{told}");
+        }
+    }
+
+    /// The net of site `a` that masks what comes by this path from a step with two inputs, which makes it of what a look-up
+    /// and an operation have given it.
+    fn made_by(step: Step, path: Vec<Selector>) -> Net {
+        let to = |place, path| vec![Arc { site: None, place, carry: Carry::Value(path), inward: false }];
+        let call = |operation: &str, arguments| Step::Call {
+            node: NodeId::Number(0),
+            operation: operation.into(),
+            provider: None,
+            arguments,
+            limits: Limits::default(),
+        };
+        let masked = call("secure-sum.masked", vec![("value".to_owned(), Argument::Slot(0))]);
+        let look_up = Step::LookUp { node: NodeId::Number(1), key: vec![] };
+        let steps =
+            [(look_up, to(2, vec![])), (call("t.Op", vec![]), to(3, vec![])), (step, to(4, path)), (masked, vec![])];
+        let place = |transition, slot, source| Place { transition, slot, block: 0, source };
+        Net {
+            site: "a".into(),
+            blocks: vec![Block::body()],
+            places: vec![
+                place(0, 0, Source::Start),
+                place(1, 0, Source::Start),
+                place(2, 0, Source::Here),
+                place(2, 1, Source::Here),
+                place(3, 0, Source::Here),
+            ],
+            transitions: steps.map(|(step, outputs)| Transition { step, block: 0, outputs }).into(),
+        }
+    }
+
+    #[test]
+    fn what_a_cache_had_is_added_by_no_site() {
+        let net = made_by(Step::Join { node: NodeId::Number(2) }, vec![]);
+        assert!(matches!(check_sums(&net), Err(Unsound::GivenToSum { parameter, .. }) if parameter == "value"));
+    }
+
+    #[test]
+    fn of_what_rounds_leave_a_site_adds_what_an_operation_has_made() {
+        let text = |text: &str| Argument::Literal(text.into());
+        let of = |parts: &[(Argument, Argument)]| {
+            Argument::Built(Form::Dict, parts.iter().cloned().flat_map(<[Argument; 2]>::from).collect())
+        };
+        let key = |key: &str| Selector::Key(key.into());
+        let is_added = |next, path: &[Selector]| {
+            let again = Step::Again { node: NodeId::Number(2), repeat: 0, next, until: None, at_most: 9 };
+            check_sums(&made_by(again, path.to_vec())).is_ok()
+        };
+        let (found, made) = (Argument::Slot(0), Argument::Slot(1));
+        let two = of(&[(text("f"), found.clone()), (text("m"), made.clone()), (text("l"), text("x"))]);
+        let of_next = |path: &[Selector]| [&[Selector::Index(0)], path].concat();
+        assert!(is_added(made.clone(), &of_next(&[])) && is_added(made.clone(), &of_next(&[key("any")])));
+        assert!(is_added(two.clone(), &of_next(&[key("m"), key("any")])));
+        assert!(is_added(of(&[(text("in"), two.clone())]), &of_next(&[key("in"), key("m")])));
+        // How many rounds there were, and that with what they leave.
+        assert!(!is_added(made.clone(), &[Selector::Index(1)]) && !is_added(made.clone(), &[]));
+        for path in [vec![], vec![key("f")], vec![key("l")], vec![key("n")], vec![Selector::Attribute("m".into())]] {
+            assert!(!is_added(two.clone(), &of_next(&path)), "{path:?}");
+        }
+        for other in [text("m"), found, Argument::Literal(1.into())] {
+            assert!(!is_added(of(&[(text("m"), made.clone()), (other, text("0"))]), &of_next(&[key("m")])));
         }
     }
 

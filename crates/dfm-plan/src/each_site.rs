@@ -29,7 +29,7 @@ pub(crate) struct Expanded {
     /// Each `EachSite`, and the sites that its body runs at.
     pub each: Vec<(NodeId, Vec<String>)>,
     /// Whether there are steps of secure sums in it.
-    adds: bool,
+    pub adds: bool,
     /// What the user should know of these.
     pub sums: Vec<String>,
     /// Each aggregation over sites whose parts may meet on their way, and where they do.

@@ -12,6 +12,7 @@ use crate::explain::{placements, warnings};
 use crate::graph::{Graph, Known};
 use crate::meet::{settle, where_sooner, worth_trying};
 use crate::place::{Placed, Score, place_nodes};
+use crate::secure_sum::check_given;
 use crate::{Argument, DISCOVERY_MODE, FedInfo, Meeting, Pipeline, Problem};
 
 /// What every site has to do, and why there.
@@ -140,6 +141,9 @@ pub fn plan_and_estimate(
         let help = "please report it with the pipeline; nothing was run".to_owned();
         vec![Problem::new("plan-unsound", None, format!("this plan might not come to its end: {why}"), Some(help))]
     })?;
+    if expanded.adds {
+        check_given(pipeline, &expanded, &nets).map_err(|problem| vec![problem])?;
+    }
     let (params, yields) = place_names(&graph);
     let placements = placements(fed, &graph, &costs, &placed);
     let warnings = warnings(fed, &graph, &costs, &placed);

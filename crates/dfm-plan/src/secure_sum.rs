@@ -5,16 +5,16 @@
 //! of them are told the same, and none that is lost takes what others have said with it. The steps are operations that
 //! every site has. None of them trusts the others, or this net.
 
-use dfm_net::{NodeId, OnError, SECURE_SUM, Selector};
+use dfm_net::{Net, NodeId, OnError, SECURE_SUM, Selector, Unsound, check_sums};
 use dfm_sums::{Terms, least_against};
 use indexmap::IndexMap;
 use serde_json::json;
 
 use crate::check::shown;
-use crate::each_site::shown_name;
+use crate::each_site::{self, shown_name};
 use crate::{
     Argument, ComputeCost, EachSiteStatement, FedInfo, GatheredStatement, Offer, OperationInfo, OperationStatement,
-    Problem, SecureSumStatement, SiteChoice, Statement,
+    Pipeline, Problem, SecureSumStatement, SiteChoice, Statement,
 };
 
 /// The operations, each with its parameters.
@@ -150,6 +150,32 @@ pub(crate) fn expand(
     ];
     made.statements.push(steps.total(total));
     Ok(made)
+}
+
+/// Checks that what sites give is what their own operations have made, as each of them does before it runs its net. The
+/// application's own, which is the first, runs whatever it is asked for.
+///
+/// # Errors
+/// Which sum has something else.
+pub(crate) fn check_given(pipeline: &Pipeline, expanded: &each_site::Expanded, nets: &[Net]) -> Result<(), Problem> {
+    let refused = nets[1..].iter().find_map(|net| check_sums(net).err());
+    let Some(Unsound::GivenToSum { step, .. }) = refused else { return Ok(()) };
+    let node = expanded.origin(&step.node);
+    let message = format!(
+        "site '{}' adds a value that no operation of that site has made, but a cache, another site or the pipeline: sites \
+         refuse that",
+        step.site
+    );
+    let help = "pass it through an operation of the site first, in the EachSite's body, and add up what that makes";
+    let problem = Problem::new("plan-secure-sum", Some(node), message, Some(help.to_owned()));
+    let value =
+        pipeline.statements.iter().find_map(|statement| match statement {
+            Statement::SecureSum(SecureSumStatement {
+                node: sum, value: Argument::Node { node: value, .. }, ..
+            }) if sum == node => Some(value),
+            _ => None,
+        });
+    Err(value.into_iter().fold(problem, |problem, value| problem.also(value, "gives the value".to_owned())))
 }
 
 impl Expanded {
