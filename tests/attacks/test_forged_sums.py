@@ -6,8 +6,9 @@ import json
 import logging
 from typing import Any, ClassVar
 
+import msgpack
 import pytest
-from dfm.api import Pipeline, PlaceParam, Yield
+from dfm.api import Pipeline, PlaceParam, TryFromCache, Yield
 from dfm.errors import RefusedError
 from dfm.exec._counting import Counting
 from dfm.exec._deciding import Deciding
@@ -19,7 +20,7 @@ from dfm.exec._session_key import PURPOSE, SessionKey
 from dfm.exec._site import Asker
 from dfm.exec._sums import Sums
 from dfm.flare._identity import Untrusted, check_client, sign
-from dfm.testing import Federation
+from dfm.testing import Federation, _loop_links
 from kits import Root
 
 SITES = ["east", "west", "north"]
@@ -470,6 +471,47 @@ def test_no_net_says_what_a_site_adds(forging, fed):
 
         told = errors_of(session, build, params)
         assert any("takes its 'value' from where it may not" in one for one in told), told
+
+
+def take_past_the_cache(packet):
+    """What opens a job, with a net in which what an operation makes goes to the join of a look-up, as if stored."""
+    message = msgpack.unpackb(packet, raw=False, strict_map_key=False)
+    if not (isinstance(message, dict) and "Open" in message):
+        return packet
+    _, _, places, transitions = message["Open"][2]
+    kinds = [next(iter(step)) for step, *_ in transitions]
+    if "join" not in kinds:
+        return packet
+    stored = next(at for at, place in enumerate(places) if place[:2] == [kinds.index("join"), 1])
+    store = transitions[kinds.index("store")]
+    store[2] = [arc for arc in store[2] if arc[1] != stored]
+    maker = next(one for one, kind in zip(transitions, kinds, strict=True) if kind == "call" and one[1] == store[1])
+    maker[2].append([None, stored, {"value": []}, False])
+    return msgpack.packb(message)
+
+
+def test_no_site_adds_what_a_cache_had(forging, fed, monkeypatch):
+    """Whoever has put a 0 there before sees in the total what another site adds."""
+    session, step = forging
+    opened = []
+    deliver = _loop_links.LoopLinks._deliver
+
+    def forge(links, sender, receiver, packet):
+        forged = take_past_the_cache(bytes(packet))
+        if forged != bytes(packet):
+            opened.append(receiver)
+        deliver(links, sender, receiver, forged)
+
+    monkeypatch.setattr(_loop_links.LoopLinks, "_deliver", forge)
+
+    def build():
+        with TryFromCache(key="k", site="east") as kept:
+            kept.cache(fed.Echo(value=44, site="east"))
+        Yield(value=step("masked", value=kept))
+
+    told = errors_of(session, build)
+    assert opened == ["east"]
+    assert any("takes its 'value' from where it may not" in one for one in told), told
 
 
 def test_only_the_applications_site_adds_up(forging, fed):
