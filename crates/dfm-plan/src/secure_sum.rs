@@ -162,8 +162,8 @@ pub(crate) fn check_given(pipeline: &Pipeline, expanded: &each_site::Expanded, n
     let Some(Unsound::GivenToSum { step, .. }) = refused else { return Ok(()) };
     let node = expanded.origin(&step.node);
     let message = format!(
-        "site '{}' adds a value that no operation of that site has made, but a cache, another site or the pipeline: sites \
-         refuse that",
+        "site '{}' adds a value that no operation of that site has made: it is from a cache, the elements of a loop, another \
+         site or the pipeline, and sites refuse that",
         step.site
     );
     let help = "pass it through an operation of the site first, in the EachSite's body, and add up what that makes";
