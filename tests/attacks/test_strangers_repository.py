@@ -219,6 +219,91 @@ def test_no_builder_of_a_project_runs_a_program(repository: Repository, builder:
     assert not list(repository.folder.glob("workspace/*/strange"))
 
 
+STATIC, CERT, DOCKER = (
+    f"nvflare.lighter.impl.{name}"
+    for name in ("static_file.StaticFileBuilder", "cert.CertBuilder", "docker.DockerBuilder")
+)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        '{config_folder: "config$(touch sprung)"}',
+        '{config_folder: "config; touch sprung"}',
+        '{config_folder: "config\\ntouch sprung"}',
+        '{docker_image: "--privileged"}',
+        '{docker_image: [far/image, "`touch sprung`"]}',
+        '{docker_image: {"`touch sprung`": 1}}',
+    ],
+)
+def test_no_argument_of_a_builder_is_a_program(repository: Repository, arguments: str) -> None:
+    builders = BUILDERS.replace(STATIC, f"{STATIC}\n    args: {arguments}")
+    repository.project(PROJECT + builders)
+    for words in ("fed gen provision strange", "poc start -f strange --prepare-only"):
+        done = repository.dfm(*words.split())
+        assert done.returncode == 2 and "project.yaml, line 11: " in done.stderr, done.stderr
+        assert "Traceback" not in done.stderr and f"--allow-builder {STATIC}" in done.stderr
+    assert not list(repository.folder.glob("workspace/*/strange"))
+    # The user may have read them.
+    repository.project(PROJECT + BUILDERS.replace(STATIC, f'{STATIC}\n    args: {{config_folder: "a b"}}'))
+    assert repository.dfm("fed", "gen", "provision", "strange").returncode == 2
+    done = repository.dfm("fed", "gen", "provision", "strange", "--allow-builder", STATIC)
+    assert done.returncode == 0, done.stderr
+
+
+def test_honest_arguments_of_builders_are_taken(repository: Repository) -> None:
+    image = "registry.far.example:5000/nvflare/nv_flare-x@sha256:0123456789abcdef"
+    arguments = f"{{config_folder: config, scheme: grpc, docker_image: {image}, require_signed_jobs: true}}"
+    builders = BUILDERS.replace(STATIC, f"{STATIC}\n    args: {arguments}")
+    repository.project(PROJECT + builders.replace(CERT, f"{CERT}\n    args: {{root_valid_days: 400}}"))
+    done = repository.dfm("fed", "gen", "provision", "strange")
+    assert done.returncode == 0, done.stderr
+    assert image in next(repository.folder.glob("workspace/*/*/prod_00/away/startup/docker.sh")).read_text()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        'capacity: {num_gpus: "0}}], \\"components\\": [{\\"path\\": \\"subprocess.Popen\\"}], \\"a\\": [{\\"b\\": {"}',
+        "capacity: {mem_per_gpu_in_GiB: [1]}",
+        "capacity: 3",
+        'fed_learn_port: "8002\\ntouch sprung"',
+        'admin_port: "8002, 1"',
+        'edge_service_port: "8002, 1"',
+    ],
+)
+def test_no_number_of_a_participant_is_a_program(repository: Repository, given: str) -> None:
+    repository.project(PROJECT.replace("type: client", f"type: client, {given}"))
+    done = repository.dfm("fed", "gen", "provision", "strange")
+    assert done.returncode == 2 and "project.yaml, line 6: " in done.stderr, done.stderr
+    assert "a number" in done.stderr and "Traceback" not in done.stderr
+    assert not list(repository.folder.glob("workspace/*/strange"))
+
+
+@pytest.mark.parametrize("way", ["absolute", "dots", "link", "link of the usual name", "none"])
+def test_no_file_of_the_users_is_what_an_image_requires(repository: Repository, tmp_path: Path, way: str) -> None:
+    secret = tmp_path / "id_ed25519"
+    secret.write_text("my key\n")
+    link = repository.folder / "packages" / "fed" / ("requirements.txt" if "usual" in way else "link.txt")
+    link.symlink_to(secret)
+    given = {"absolute": str(secret), "dots": "../../../id_ed25519", "link": "link.txt", "none": "none.txt"}.get(way)
+    arguments = f"\n    args: {{requirements_file: {given}}}" if given else ""
+    repository.project(PROJECT + BUILDERS + f"  - path: {DOCKER}{arguments}\n")
+    done = repository.dfm("fed", "gen", "provision", "strange")
+    assert done.returncode == 2 and "project.yaml, line" in done.stderr, done.stderr
+    assert "no file in the folder of the project" in done.stderr, done.stderr
+    assert not list(repository.folder.glob("workspace/*/strange"))
+
+
+def test_what_an_image_requires_lies_beside_the_project(repository: Repository) -> None:
+    repository.write("packages/fed/requirements.txt", "numpy\n")
+    repository.project(PROJECT + BUILDERS + f"  - path: {DOCKER}\n")
+    done = repository.dfm("fed", "gen", "provision", "strange")
+    assert done.returncode == 0, done.stderr
+    (copied,) = repository.folder.glob("workspace/*/*/prod_00/nvflare_compose/requirements.txt")
+    assert copied.read_text() == "numpy\n"
+
+
 @pytest.mark.parametrize(
     ("words", "file"),
     [

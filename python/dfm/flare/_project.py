@@ -34,6 +34,11 @@ _CERTIFICATES = re.compile(rb"(-----BEGIN CERTIFICATE-----[\sA-Za-z0-9+/=]+-----
 _LONGEST = 63
 """NVFlare cuts the name of a project there."""
 _TEMPLATE = f"{_BUILDERS}.template.TemplateBuilder"
+_DOCKER, _REQUIRED = f"{_BUILDERS}.docker.DockerBuilder", "requirements_file"
+_PLAIN = re.compile(r"(?!-)[A-Za-z0-9._:/@-]*")
+"""A text that is no more than a word, and no option, in a script that NVFlare writes it into without quotes."""
+_PORTS = ("fed_learn_port", "admin_port", "edge_service_port")
+_NUMBER = re.compile(r"\d+(\.\d+)?")
 _GONE_ARGUMENTS = {_WORKSPACE: ("template_file",), _STATIC: ("overseer_agent", "snapshot_persistor")}
 _GONE_BUILDERS = {
     "Helm": "remove these lines; `dfm fed gen helm` writes the chart",
@@ -141,6 +146,7 @@ class _Reader:
                 what = f"NVFlare has no participants of type {one['type']!r}"
                 raise self._error(what, "write `server`, `client` or `admin`", *where)
             self._check_certificates(one, *where)
+            self._check_numbers(one, *where)
             kept.append(cast(dict[str, Any], one))
         servers = [index for index, one in enumerate(given) if isinstance(one, dict) and one["type"] == "server"]
         if not servers:
@@ -165,6 +171,17 @@ class _Reader:
         if not _CERTIFICATES.fullmatch(found.strip()):
             help = "name a file that holds certificates as PEM alone: it is copied into kits, which others get"
             raise self._error(f"{path} is no file of certificates", help, *where, _CA)
+
+    def _check_numbers(self, one: dict[str, Any], *where: str | int) -> None:
+        """That what NVFlare writes into kits as a number is one: a text could end the number and go on."""
+        capacity = one.get("capacity") or {}
+        if not isinstance(capacity, dict):
+            raise self._error("`capacity` has no numbers by name", "write `num_gpus: a number`", *where, "capacity")
+        given = {name: one[name] for name in _PORTS if name in one} | cast(dict[str, Any], capacity)
+        for name, value in given.items():
+            if not _NUMBER.fullmatch(str(value)):
+                keys = (name,) if name in one else ("capacity", name)
+                raise self._error(f"`{name}` is {value!r}, and no number", "write a number", *where, *keys)
 
     def _builders(self) -> list[dict[str, Any]]:
         given = self._content.get("builders")
@@ -203,7 +220,36 @@ class _Reader:
                     takes = f"it takes: {', '.join(names)}" if names else "it takes no arguments"
                     what = f"{path.rpartition('.')[2]} takes no `{name}`"
                     raise self._error(what, f"remove this line; {takes}", *where, "args", name)
+        if path not in self._allowed:
+            for name, value in args.items():
+                self._check_plain(path, value, *where, "args", name)
+            if path == _DOCKER:
+                self._find_required(args, *where)
         return args
+
+    def _check_plain(self, path: str, value: object, *where: str | int) -> None:
+        """That an argument of a builder of NVFlare's, which writes it into scripts of kits, is no program there."""
+        if isinstance(value, list | dict):
+            inner = cast("list[object] | dict[object, object]", value)
+            for one in (*inner, *inner.values()) if isinstance(inner, dict) else inner:
+                self._check_plain(path, one, *where)
+        elif not isinstance(value, bool | int | float | None) and not (
+            isinstance(value, str) and _PLAIN.fullmatch(value)
+        ):
+            what = f"{value!r} could be a program in the scripts that {path.rpartition('.')[2]} writes"
+            help = f"use letters, digits and `. _ : / @ -` alone, no `-` first; or read what {path} does with it, and"
+            raise self._error(what, f"{help} add `--allow-builder {path}`", *where)
+
+    def _find_required(self, args: dict[str, Any], *where: str | int) -> None:
+        """Replaces a file that is copied into what is made by its whole path, which is in the project's folder."""
+        folder = self._path.parent.resolve()
+        path = folder / str(args.get(_REQUIRED) or "requirements.txt")
+        # NVFlare makes an empty file where the usual one is not there.
+        asked = _REQUIRED in args or path.is_symlink()
+        if asked and not (path.is_file() and path.resolve().is_relative_to(folder)):
+            help = f"name one that lies in {folder}; or, to have any copied, add `--allow-builder {_DOCKER}`"
+            raise self._error(f"{path} is no file in the folder of the project", help, *where, "args", _REQUIRED)
+        args[_REQUIRED] = str(path)
 
     def _builder(self, path: str, where: tuple[str | int, ...]) -> type[Builder]:
         if not _OF_NVFLARE.fullmatch(path) and path not in self._allowed:
