@@ -150,6 +150,34 @@ def test_no_kits_are_made_or_removed_where_a_link_leads(repository: Repository, 
         assert (other / "thesis.txt").exists() and len(list(other.iterdir())) == 1
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "fed gen provision strange",
+        "fed gen provision strange --clean",
+        "poc start -f strange --prepare-only",
+        "poc cleanup -f strange",
+        "jobs list strange",
+    ],
+)
+def test_a_workspace_that_is_a_link_leads_to_nobodys_root_of_trust(
+    repository: Repository, tmp_path: Path, words: str
+) -> None:
+    # Those of another federation of the user's, of which the stranger knows the name.
+    for made in ("fed gen provision strange", "poc start -f strange --prepare-only"):
+        assert repository.dfm("--workspace", str(tmp_path / "victim"), *made.split()).returncode == 0
+    (repository.folder / "workspace").symlink_to("../victim")
+    known = {path: path.read_bytes() for path in (tmp_path / "victim").rglob("*") if path.is_file()}
+    repository.project(PROJECT + "  - {name: more@far.example, type: admin, org: far, role: project_admin}\n")
+    done = repository.dfm(*words.split())
+    assert done.returncode == 2 and "error[workspace-link]" in done.stderr, done.stderr
+    assert "--workspace DIR" in done.stderr and "DFM_WORKSPACE" in done.stderr
+    assert {path: path.read_bytes() for path in (tmp_path / "victim").rglob("*") if path.is_file()} == known
+    # A user may have such a link, and says so.
+    done = repository.dfm("--workspace", "workspace", "fed", "gen", "provision", "strange")
+    assert done.returncode == 0, done.stderr
+
+
 def test_nothing_is_removed_that_is_no_kits(repository: Repository, tmp_path: Path) -> None:
     other = victim(tmp_path / "strange")
     other.chmod(0o700)

@@ -49,6 +49,8 @@ pub struct Context {
     pub registry: PathBuf,
     /// Where provisioned kits are, which need not exist.
     pub workspace: PathBuf,
+    /// Whether the user has named that place; else it came with the registry.
+    pub workspace_named: bool,
     /// Whether configurations may refer to URLs.
     pub allow_url_refs: bool,
     /// Folders that configurations may refer to files in, besides their own.
@@ -106,6 +108,7 @@ impl Context {
     fn with(global: &Global, here: PathBuf, registry: PathBuf) -> Self {
         let workspace = global.workspace.clone();
         let workspace = workspace.or_else(|| std::env::var_os("DFM_WORKSPACE").map(PathBuf::from));
+        let workspace_named = workspace.is_some();
         let workspace = match workspace {
             Some(folder) => here.join(folder),
             None => registry.parent().unwrap_or(&here).join("workspace"),
@@ -113,7 +116,21 @@ impl Context {
         let allowed = std::env::var_os("DFM_ALLOW_URL_REFS").is_some_and(|value| value == "1");
         let allow_url_refs = global.allow_url_refs || allowed;
         let allow_refs = global.allow_refs.iter().map(|folder| here.join(folder)).collect();
-        Self { output: Output::new(global), here, registry, workspace, allow_url_refs, allow_refs }
+        Self { output: Output::new(global), here, registry, workspace, workspace_named, allow_url_refs, allow_refs }
+    }
+
+    /// The folder of this name in the workspace, whose kits may be used or made.
+    ///
+    /// # Errors
+    /// The workspace is a link that somebody else's repository may have brought, to kits of other federations.
+    pub fn folder_of_kits(&self, name: &str) -> Result<PathBuf, Failure> {
+        if self.workspace_named || !self.workspace.is_symlink() {
+            return Ok(self.workspace.join(name));
+        }
+        let link = self.shown(&self.workspace);
+        let message = format!("`{}` is a link, which may lead to the kits of another federation", link.display());
+        let help = "remove it; or name where it leads, if you have made it, with `--workspace DIR` or DFM_WORKSPACE";
+        Err(Failure::wrong(Diagnostic::error("workspace-link", message).help(help)))
     }
 
     /// A path as the user would write it here.

@@ -1282,6 +1282,12 @@ pub static CODES: &[Code] = &[
         "`--port 8080`, where something else listens",
         "Leave `--port` out, and a free one is taken.",
     ),
+    code(
+        "workspace-link",
+        "The `workspace` beside the registry is a link, which a repository may have brought to get at kits of other federations.",
+        "a stranger's repository whose `workspace` leads to `../mine/workspace`",
+        "Remove it; or name where it leads, if you have made it, with `--workspace DIR` or DFM_WORKSPACE.",
+    ),
 ];
 
 #[cfg(test)]

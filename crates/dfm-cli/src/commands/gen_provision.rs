@@ -20,7 +20,7 @@ pub fn run(context: &Context, args: &GenProvision) -> Result<(), Failure> {
     let chosen = federation(context, &args.name)?;
     neighbours::tell(context, &chosen)?;
     let into = Into {
-        workspace: &context.workspace.join(&chosen.name),
+        workspace: &context.folder_of_kits(&chosen.name)?,
         clean: args.clean,
         poc: false,
         builders: &args.allow_builder,

@@ -63,12 +63,12 @@ pub fn run(context: &Context, command: Poc) -> Result<(), Failure> {
 
 /// How many processes of a federation's POC there are.
 pub fn running(context: &Context, name: &str) -> usize {
-    Place::of(context, name).processes().len()
+    Place::of(context, name).map_or(0, |place| place.processes().len())
 }
 
 /// Each site of a federation's POC, as far as this machine knows without asking NVFlare; none where there is no POC.
 pub fn health(context: &Context, name: &str) -> Vec<(String, String)> {
-    wait::health(&Place::of(context, name))
+    Place::of(context, name).map_or_else(|_| Vec::new(), |place| wait::health(&place))
 }
 
 /// A federation's POC.
@@ -80,8 +80,8 @@ pub struct Place {
 }
 
 impl Place {
-    fn of(context: &Context, name: &str) -> Self {
-        Self { name: name.to_owned(), folder: context.workspace.join(format!("{name}_poc")) }
+    fn of(context: &Context, name: &str) -> Result<Self, Failure> {
+        Ok(Self { name: name.to_owned(), folder: context.folder_of_kits(&format!("{name}_poc"))? })
     }
 
     /// The POC of the federation that the user names, else of the only one that there is or that runs here.
@@ -89,16 +89,16 @@ impl Place {
         let registry = Registry::read(&context.registry).map_err(Failure::wrong)?;
         if let Some(name) = name {
             return match registry.records.contains_key(name) {
-                true => Ok(Self::of(context, name)),
+                true => Self::of(context, name),
                 false => Err(Failure::wrong(unknown(context, &registry, name))),
             };
         }
         let names: Vec<&str> = registry.records.keys().map(String::as_str).collect();
         if let [only] = names[..] {
-            return Ok(Self::of(context, only));
+            return Self::of(context, only);
         }
-        let mut running =
-            names.iter().map(|name| Self::of(context, name)).filter(|place| !place.processes().is_empty());
+        let places: Vec<Self> = names.iter().map(|name| Self::of(context, name)).collect::<Result<_, _>>()?;
+        let mut running = places.into_iter().filter(|place| !place.processes().is_empty());
         match (running.next(), running.next()) {
             (Some(only), None) => Ok(only),
             _ => {

@@ -233,7 +233,7 @@ pub fn stale(context: &Context, chosen: &Chosen) -> Option<Diagnostic> {
 
 fn set_target(command: &mut Command, context: &Context, chosen: &Chosen, args: &Submit) -> Result<(), Failure> {
     if args.target == Target::Local {
-        let folder = context.workspace.join(&chosen.name);
+        let folder = context.folder_of_kits(&chosen.name)?;
         command.env("DFM_TARGET", "local").env("DFM_FEDERATION_WORKSPACE_PATH", folder);
         if args.strict {
             command.env("DFM_STRICT", "1");
@@ -268,9 +268,9 @@ pub fn set_flare(command: &mut Command, context: &Context, project: &Path) {
 /// The folder of a federation's provisioned project. `otherwise` is what the user may do who wants none, or nothing.
 ///
 /// # Errors
-/// There is none.
+/// There is none, or it may be another federation's.
 pub fn startup_kits(context: &Context, name: &str, poc: bool, otherwise: &str) -> Result<PathBuf, Failure> {
-    let folder = context.workspace.join(if poc { format!("{name}_poc") } else { name.to_owned() });
+    let folder = context.folder_of_kits(&if poc { format!("{name}_poc") } else { name.to_owned() })?;
     provisioned(&folder).ok_or_else(|| {
         let message = format!("`{name}` has no startup kits in {}", folder.display());
         let or = if otherwise.is_empty() { String::new() } else { format!(" or {otherwise}") };

@@ -192,7 +192,10 @@ pub fn cancel_job(context: &Context, federation: &str, job: &str) -> Answer {
 /// This command, for the same registry.
 fn dfm(context: &Context) -> Command {
     let mut command = program::itself();
-    command.args(["--color=never", "--config"]).arg(&context.registry).arg("--workspace").arg(&context.workspace);
+    command.args(["--color=never", "--config"]).arg(&context.registry);
+    if context.workspace_named {
+        command.arg("--workspace").arg(&context.workspace);
+    }
     command
 }
 
