@@ -388,6 +388,78 @@ def test_a_root_of_trust_that_a_repository_brings_is_not_taken(repository: Repos
         assert next(state.parent.glob("prod_00/*/startup/rootCA.pem")).read_bytes() != root
 
 
+def index(version: int, *paths: str) -> bytes:
+    """What git keeps of these files' names; of version 4, without what each has in common with the last."""
+    text, last = b"DIRC" + version.to_bytes(4, "big") + len(paths).to_bytes(4, "big"), ""
+    for path in paths:
+        differs = (at for at, (one, other) in enumerate(zip(last, path, strict=False)) if one != other)
+        same = next(differs, min(len(last), len(path))) if version == 4 else 0
+        own = path[same:].encode()
+        head = bytes(60) + len(path).to_bytes(2, "big")
+        text += head + (
+            bytes([len(last) - same]) + own + b"\0" if version == 4 else own + bytes(8 - (62 + len(own)) % 8)
+        )
+        last = path
+    return text + bytes(20)
+
+
+@pytest.mark.parametrize(
+    ("git", "said"),
+    [
+        ("plain", "is in the git repository"),
+        ("file", "is in the git repository"),
+        ("relative file", "is in the git repository"),
+        ("kits", "is in the git repository"),
+        ("state", "is in the git repository"),
+        ("split", "is in the git repository"),
+        ("version 4", "git -C"),
+        ("split of version 4", "git -C"),
+        ("garbage", "cannot be read"),
+        ("folder for an index", "cannot be read"),
+        ("file that leads nowhere", "cannot be read"),
+        ("file that never ends", "cannot be read"),
+        ("no files", None),
+        ("other files", None),
+    ],
+)
+def test_a_repositorys_root_of_trust_is_known_however_git_keeps_it(
+    repository: Repository, tmp_path: Path, git: str, said: str | None
+) -> None:
+    assert repository.dfm("fed", "gen", "provision", "strange").returncode == 0
+    state = "workspace/strange/strange/state/cert.json"
+    place = repository.folder / {"kits": "workspace/strange/strange", "state": "workspace/strange/strange/state"}.get(
+        git, ""
+    )
+    folder = tmp_path / "modules" if "file" in git.split() else place / ".git"
+    if folder != place / ".git":
+        led = {"relative file": "../modules", "file that leads nowhere": "/none"}.get(git, str(folder))
+        (place / ".git").write_text(f"gitdir: {led}\n")
+    if git == "file that never ends":
+        (place / ".git").unlink()
+        (place / ".git").symlink_to("/dev/zero")
+    folder.mkdir(mode=0o700)
+    shared = "0123456789abcdef0123456789abcdef01234567"
+    tracked = {"other files": "workspace/strange/README", "kits": "state/cert.json", "state": "cert.json"}.get(
+        git, state
+    )
+    version = 4 if "version 4" in git else 2
+    if git.startswith("split"):
+        (folder / f"sharedindex.{shared}").write_bytes(index(version, "workspace/a", tracked))
+        (folder / "index").write_bytes(index(2) + b"link" + (20).to_bytes(4, "big") + bytes.fromhex(shared))
+    elif git == "folder for an index":
+        (folder / "index").mkdir()
+    elif git != "no files":
+        (folder / "index").write_bytes(b"garbage" if git == "garbage" else index(version, "workspace/a", tracked))
+    (folder / f"sharedindex.{shared[::-1]}").write_bytes(index(2, state))  # which no index names any more
+    done = repository.dfm("fed", "gen", "provision", "strange")
+    if said is None:
+        assert done.returncode == 0, done.stderr
+        return
+    assert done.returncode == 2 and said in done.stderr and "Traceback" not in done.stderr, done.stderr
+    if said != "is in the git repository":
+        assert "update-index --no-split-index --index-version 2" in done.stderr and "--workspace DIR" in done.stderr
+
+
 @pytest.mark.parametrize(
     "what", ["*long", "{*long : 1}", "{<<: *keys, more: 1}", "{$ref: '#/schemas/Long/description'}"]
 )

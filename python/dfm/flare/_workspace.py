@@ -18,6 +18,8 @@ from dfm.flare._project import ProjectError
 
 _OWN = re.compile(r"prod_\d\d|resources|state|wip")
 """What NVFlare keeps in a project's folder."""
+_LONGEST_LINK = 8192
+"""So many bytes of a file `.git` are read, which leads to a repository."""
 _WHY = "and whoever has the root's key makes kits for anybody"
 
 
@@ -60,9 +62,7 @@ def check(folder: Path, anew: str) -> None:
         if found.st_mode & 0o077:
             help = f"if you have made it, run `chmod -R go= {folder}`; else `{anew}`"
             raise ProjectError(f"{path} is one that others may read or change, {_WHY}", help)
-    if (repository := _repository(folder)) is not None:
-        help = f"run `git rm -r --cached {folder}`, and then `{anew}`"
-        raise ProjectError(f"{folder}, with the state in it, is in the git repository {repository}, {_WHY}", help)
+    _check_repository(folder, anew)
 
 
 def remove(folder: Path) -> None:
@@ -91,11 +91,66 @@ def _check_link(path: Path) -> None:
         raise ProjectError(f"{path} is a link, and kits are made and removed in no other place", "remove the link")
 
 
-def _repository(folder: Path) -> Path | None:
-    """The git repository that has files of a folder. Git is not asked: it runs what a repository's settings name."""
-    for parent in (folder := folder.resolve()).parents:
-        index = parent / ".git" / "index"
-        if index.is_file():
-            # It holds the whole path of each file.
-            return parent if os.fsencode(folder.relative_to(parent)) + b"/" in index.read_bytes() else None
-    return None
+def _check_repository(folder: Path, anew: str) -> None:
+    """That no git repository has files of a folder. Git is not asked: it runs what a repository's settings name."""
+    folder = folder.resolve()
+    for place in (folder / "state", folder, *folder.parents):
+        # All files of a repository that begins in the folder itself are the folder's.
+        inside = os.fsencode(folder.relative_to(place)) + b"/" if place in folder.parents else b""
+        try:
+            indexes = _indexes(place / ".git")
+        except (OSError, ValueError) as error:
+            help = f"run `git -C {place} update-index --no-split-index --index-version 2`, or name another workspace"
+            raise ProjectError(
+                f"{folder} may be in the git repository {place}, whose index cannot be read: {error}",
+                f"{help} with `--workspace DIR`",
+            ) from None
+        if any(inside in index for index in indexes):
+            help = f"run `git rm -r --cached {folder}`, and then `{anew}`"
+            raise ProjectError(f"{folder}, with the state in it, is in the git repository {place}, {_WHY}", help)
+        if indexes:
+            return
+
+
+def _indexes(git: Path) -> list[bytes]:
+    """What a repository has of its files' names: nothing where there is none, or no file in it.
+
+    Raises:
+        OSError: a file cannot be read.
+        ValueError: a file is not what it should be.
+    """
+    if not os.path.lexists(git):
+        return []
+    folder = git if git.is_dir() else _led(git)
+    path = folder / "index"
+    if not os.path.lexists(path):
+        return []
+    index = _names(path)
+    # One that is split names, at its end, the file that has most of it.
+    hexadecimal = index.hex()
+    shared = [path for path in folder.glob("sharedindex.*") if path.suffix[1:] in hexadecimal]
+    return [index, *map(_names, shared)]
+
+
+def _led(link: Path) -> Path:
+    """Where the file `.git` of a submodule or of another working tree leads."""
+    if not link.is_file():
+        raise ValueError(f"{link} is neither a file nor a folder")
+    with link.open("rb") as file:
+        key, _, path = file.read(_LONGEST_LINK).partition(b": ")
+    folder = link.parent / os.fsdecode(path.rstrip(b"\r\n"))
+    if key != b"gitdir" or b"\0" in path or not folder.is_dir():
+        raise ValueError(f"{link} leads to no repository")
+    return folder
+
+
+def _names(path: Path) -> bytes:
+    """An index that holds the whole path of each file, as those of versions 2 and 3 do."""
+    if not path.is_file():
+        raise ValueError(f"{path} is no file")
+    index = path.read_bytes()
+    if index[:4] != b"DIRC":
+        raise ValueError(f"{path} is no index")
+    if (version := int.from_bytes(index[4:8], "big")) not in (2, 3):
+        raise ValueError(f"{path} is of version {version}, and versions 2 and 3 can be read")
+    return index
