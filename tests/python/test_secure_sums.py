@@ -115,7 +115,7 @@ def test_what_no_operation_of_the_site_has_made_is_refused_before_anything_runs(
             session.prepare(written(build))
         (problem,) = caught.value.problems
         assert problem["code"] == "plan-secure-sum" and "statement " in str(caught.value)
-        assert "pass it through an operation of the site first" in problem["help"]
+        assert "pass it through an operation of the site first" in str(problem["help"])
         as_it_says = written(lambda build=build: build(wanted=lambda here, value: fed.Echo(site=here, value=value)))
         assert len(session.run(as_it_says)["yield"]) == 1
 
