@@ -8,6 +8,7 @@ and the server's process itself.
 import asyncio
 import hashlib
 import json
+import logging
 from importlib import metadata
 from types import SimpleNamespace
 from typing import Any
@@ -222,6 +223,21 @@ def test_an_application_that_tells_more_of_its_jobs_than_is_kept_is_heard_no_mor
     until(lambda: session.lost)
     assert "an application tells more of its jobs than the 1000 bytes that are kept" in session.lost[0]
     assert not session.server._lost
+
+
+def test_notes_do_not_outlast_what_they_are_counted_with(monkeypatch):
+    """As where an application begins an execution anew, or so many that the first ones are no more remembered."""
+    monkeypatch.setattr(_executions, "_REMEMBERED", 2)
+    executions = _executions.Executions("home", logging.getLogger("dfm.tests"))
+    for _ in range(3):
+        executions.begin(1, "s-1", "x")
+        executions.had(1, [], {"a": 1})
+    for number in range(2, 20):
+        executions.begin(number, f"s-{number}", "x")
+        executions.had(number, [], {"a": 1})
+    assert executions._notes.keys() <= executions._about.keys() == executions._told.keys()
+    executions.forget(19)
+    assert executions._told[19] == len("s-19") + len("x") and 19 not in executions._notes
 
 
 def head(outline):

@@ -74,15 +74,19 @@ class Executions:
         Raises:
             ValueError: too much is told.
         """
-        self._told.pop(number, None)
+        self._unlist(number)
         self._count(number, len(job_id) + len(about))
         self._about[number] = {"id": job_id, "about": about, "since": time.time(), "ended": None, "status": None}
         self._followed.add(number)
         if len(self._about) > 2 * _REMEMBERED:
             kept = self._kept()
             for old in [old for old in self._about if old not in kept][:-_REMEMBERED]:
-                del self._about[old]
-                self._told.pop(old, None)
+                self._unlist(old)
+
+    def _unlist(self, number: int) -> None:
+        """Nothing is there any more of what the application has told of an execution."""
+        for kept in (self._about, self._notes, self._told):
+            kept.pop(number, None)
 
     def had(self, number: int, positions: list[tuple[int, list[int], int]], notes: dict[str, int]) -> None:
         """The application has had so many tokens of these series. Of an execution that has not begun it has none.
