@@ -10,21 +10,20 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-import fcntl
 import hashlib
 import json
 import logging
 import os
 import re
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
 from dfm._private import private_folder
 from dfm.errors import RefusedError
 from dfm.exec._given import Given
-from dfm.exec._own_files import read_own, write_own
+from dfm.exec._own_files import locked, read_own, write_own
 from dfm.exec._policy import Constraint, Rule
 from dfm.exec._site import Asker
 
@@ -185,7 +184,8 @@ class Asking:
         said |= {"operation": operation, "provider": question.provider, "pipeline": question.pipeline}
         said |= {"parameters": question.parameters, "homesite": self._homesite} | about
         try:
-            with _alone(folder):
+            private_folder(folder)
+            with locked(folder / ".lock"):
                 waiting = [one for one in requests(folder) if not one["decided"]]
                 if request not in [one["request"] for one in waiting]:
                     if sum(one["user"] == asker.user for one in waiting) >= MOST_OF_A_USER:
@@ -278,18 +278,6 @@ def _files(folder: Path, ending: str) -> list[Path]:
     with contextlib.suppress(OSError):
         return [path for path in folder.iterdir() if path.suffix == ending and is_name(path.stem)]
     return []
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Generator[None]:
-    """No other process of the site writes a request meanwhile."""
-    private_folder(folder)
-    lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(lock)
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import stat
 import uuid
+from collections.abc import Generator
 from pathlib import Path
 
 from dfm._private import private_folder
@@ -40,3 +43,16 @@ def write_own(path: Path, data: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Generator[None]:
+    """No other process is within this with the same file, which is made for that and is no link to another one.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    how = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    with open(os.open(path, how, 0o600), "rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield

@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from dfm.exec._own_files import locked
 from dfm.exec._policy import PolicyError, SitePolicy, read_policy
 
 _FOLDER = "sessions"
@@ -51,8 +52,7 @@ def _take_place(folder: Path, user: str, most: int) -> bool:
     """Whether there was a place for one more session of the user, which this process has now until it ends."""
     folder.mkdir(mode=0o700, exist_ok=True)
     name = hashlib.sha256(user.encode()).hexdigest()[:32]
-    with open(folder / ".lock", "w", opener=_private) as alone:
-        fcntl.flock(alone, fcntl.LOCK_EX)
+    with locked(folder / ".lock"):
         taken = [path for path in folder.glob(f"{name}.*") if not _is_free(path)]
         if len(taken) >= most:
             return False
@@ -72,7 +72,3 @@ def _is_free(path: Path) -> bool:
             return False
         path.unlink()
         return True
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)

@@ -7,13 +7,13 @@ its author has kept.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import re
 import shutil
 from collections.abc import Generator
 from pathlib import Path
 
+from dfm.exec._own_files import locked
 from dfm.flare._project import ProjectError
 
 _OWN = re.compile(r"prod_\d\d|resources|state|wip")
@@ -33,14 +33,12 @@ def alone(workspace: Path) -> Generator[None]:
     _check_link(workspace)
     workspace.mkdir(parents=True, exist_ok=True)
     path = workspace / ".lock"
-    try:
-        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise ProjectError(
-            f"{path} cannot be opened: {error.strerror}", "remove it, which no run of dfm needs"
-        ) from None
-    with open(lock, "rb"):
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(locked(path))
+        except OSError as error:
+            help = "remove it, which no run of dfm needs"
+            raise ProjectError(f"{path} cannot be opened: {error.strerror}", help) from None
         yield
 
 
