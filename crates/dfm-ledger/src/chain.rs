@@ -219,10 +219,14 @@ impl Chain {
     /// Whether a record is still where this process wrote it, and what was appended since follows it, up to the log's
     /// end: others may have set that log aside and gone on in another one.
     fn is_there(&self, own: &Own) -> io::Result<bool> {
-        let mut files = set_aside(&self.folder)?;
-        files.push(self.path.clone());
-        for first in 0..files.len() {
-            if is_in(&files[first], own)? && leads_on(&files[first..], own)? {
+        let mut logs = vec![];
+        for path in set_aside(&self.folder)?.into_iter().chain([self.path.clone()]) {
+            if facts(&path)?.is_some_and(|facts| facts.is_file()) {
+                logs.push(path);
+            }
+        }
+        for first in 0..logs.len() {
+            if is_in(&logs[first], own)? && leads_on(&logs[first..], own)? {
                 return Ok(true);
             }
         }
@@ -232,9 +236,6 @@ impl Chain {
 
 /// Whether a log has a record where its process wrote it.
 fn is_in(log: &Path, own: &Own) -> io::Result<bool> {
-    if facts(log)?.is_none_or(|facts| !facts.is_file()) {
-        return Ok(false);
-    }
     let mut line = vec![0; own.size];
     match File::open(log)?.read_exact_at(&mut line, own.begins) {
         Ok(()) => Ok(hex(Sha256::digest(&line)) == own.digest),
@@ -249,9 +250,6 @@ fn leads_on(logs: &[PathBuf], own: &Own) -> io::Result<bool> {
     let mut digest = own.digest.clone();
     let mut line = vec![];
     for (at, log) in logs.iter().enumerate() {
-        if facts(log)?.is_none_or(|facts| !facts.is_file()) {
-            continue;
-        }
         let mut rest = BufReader::new(File::open(log)?);
         if at == 0 {
             rest.seek(io::SeekFrom::Start(own.begins + own.size as u64 + 1))?;
@@ -312,19 +310,21 @@ fn end_of(path: &Path) -> io::Result<End> {
     Ok(End { number, digest: hex(Sha256::digest(last)), size, file: facts.ino(), torn, missing: None })
 }
 
+/// The digits of a line's number, and what follows them.
+fn numbered(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let rest = line.strip_prefix(b"{\"n\":")?.trim_ascii_start();
+    Some(rest.split_at(rest.iter().take_while(|byte| byte.is_ascii_digit()).count()))
+}
+
 /// The number of a line that is a whole record.
 fn number_of(line: &[u8]) -> Option<u64> {
-    let rest = line.strip_prefix(b"{\"n\":")?.trim_ascii_start();
-    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let number = std::str::from_utf8(&rest[..digits]).ok()?.parse().ok()?;
+    let number = std::str::from_utf8(numbered(line)?.0).ok()?.parse().ok()?;
     is_whole(line).then_some(number)
 }
 
 /// The digest of the line before, as a record says it.
 fn before_of(line: &[u8]) -> Option<&[u8]> {
-    let rest = line.strip_prefix(b"{\"n\":")?.trim_ascii_start();
-    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let rest = rest[digits..].strip_prefix(b",")?.trim_ascii_start().strip_prefix(b"\"before\":")?;
+    let rest = numbered(line)?.1.strip_prefix(b",")?.trim_ascii_start().strip_prefix(b"\"before\":")?;
     rest.trim_ascii_start().strip_prefix(b"\"")?.split(|byte| *byte == b'"').next()
 }
 
