@@ -96,8 +96,7 @@ class SessionExecutor(Executor):
             raise Untrusted("the session's job has answered somebody else")
         self._homesite = answer["homesite"]
         own = self._settings["site"] if self._settings is not None else None
-        cells = {site: job_cell(site, self._job) for site in _names(answer["sites"])}
-        cells = {site: cell for site, cell in cells.items() if site not in (own, self._homesite)}
+        others = [site for site in _names(answer["sites"]) if site not in (own, self._homesite)]
         sealing = SiteSealing(self._credentials, self._job, self._homesite, self._secret, answer["application"])
         user, policy = sealing.user, None
         if not may_submit(self._kit, user.role):
@@ -105,14 +104,14 @@ class SessionExecutor(Executor):
         elif self._settings is not None and problem is None:
             policy, problem = admit(self._kit, self._settings["site"], user.name, self.logger)
         if self._settings is not None and policy is not None and problem is None:
-            others = [*cells, self._homesite]
+            linked = [*others, self._homesite]
             self._participant = Participant(
-                self._settings, self._homesite, answer["session"], others, self._carry, sealing, policy
+                self._settings, self._homesite, answer["session"], linked, self._carry, sealing, policy
             )
         hello = answer["hello"]
         channel = Channel(self._secret, hello, check_server(self._credentials, hello, HELLO, self._job))
         with self._lock:
-            self._sites = cells
+            self._sites = {site: job_cell(site, self._job) for site in others}
             self._lanes[self._server] = lane = self._lane(SERVER, self._server, channel, self._take_from_server)
         told = {"ready": True} | ({} if problem is None else {"problem": problem})
         lane.push(Packet(self._name, "", _told.tell(told)))
