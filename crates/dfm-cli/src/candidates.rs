@@ -10,7 +10,7 @@ use dfm_config::Options;
 use dfm_config::registry::Registry;
 
 use crate::args::{Global, When};
-use crate::commands::Context;
+use crate::context::Context;
 
 /// The codes of problems.
 pub fn codes() -> Vec<CompletionCandidate> {

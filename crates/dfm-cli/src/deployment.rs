@@ -10,7 +10,8 @@ use dfm_diag::{Diagnostic, Report, Sources, Span};
 use serde_json::json;
 use similar::TextDiff;
 
-use crate::commands::{Chosen, Context, Failure};
+use crate::chosen::Chosen;
+use crate::context::{Context, Failure};
 
 /// That the configuration lacks something that a command needs.
 pub fn wrong(chosen: &Chosen, diagnostic: Diagnostic) -> Failure {

@@ -6,7 +6,7 @@ use std::process::{Child, Stdio};
 use dfm_diag::Diagnostic;
 use serde_json::Value;
 
-use crate::commands::{Context, Failure};
+use crate::context::{Context, Failure};
 use crate::{program, python};
 
 /// Starts `python -m MODULE WORDS…` with a request on its stdin; its answers are to be read from its stdout.

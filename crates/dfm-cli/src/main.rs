@@ -1,10 +1,13 @@
 //! What does `dfm` do?
 
+mod application;
 mod args;
 mod candidates;
 mod child;
+mod chosen;
 mod closed_stdout;
 mod commands;
+mod context;
 mod deployment;
 mod fetch;
 mod flare;
@@ -25,6 +28,7 @@ use clap::{CommandFactory, Parser};
 use clap_complete::CompleteEnv;
 
 use crate::args::{Command, Fed};
+use crate::context::Context;
 
 fn main() -> ExitCode {
     // Ends the process where a shell asks.
@@ -38,8 +42,8 @@ fn main() -> ExitCode {
         std::process::exit(told.exit_code());
     });
     let context = match &args.command {
-        Command::Fed(Fed::Init(_)) => commands::Context::for_new(&args.global),
-        _ => commands::Context::new(&args.global),
+        Command::Fed(Fed::Init(_)) => Context::for_new(&args.global),
+        _ => Context::new(&args.global),
     };
     match commands::run(&context, args.command) {
         Ok(()) => ExitCode::SUCCESS,

@@ -7,7 +7,8 @@ use dfm_config::registry::Registry;
 use dfm_deploy::{Docker, PORT, container_name, port};
 use dfm_diag::{Diagnostic, Report, Sources, Span};
 
-use crate::commands::{Chosen, Context, Failure, load};
+use crate::chosen::{Chosen, load};
+use crate::context::{Context, Failure};
 
 /// What a federation takes for its own.
 struct Claims {

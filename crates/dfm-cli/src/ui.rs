@@ -14,7 +14,7 @@ use http::Request;
 use shown::Seen;
 use submitted::Submitted;
 
-use crate::commands::Context;
+use crate::context::Context;
 
 const HTML: &str = include_str!("ui/page/index.html");
 const CSS: &str = include_str!("ui/page/page.css");

@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 
 mod adapters;
 
-use super::{Context, Failure, load, unknown};
 use crate::args::{Check, Format};
+use crate::chosen::{load, unknown};
+use crate::context::{Context, Failure};
 use crate::neighbours::shared;
 use crate::output::{counted, problems};
 

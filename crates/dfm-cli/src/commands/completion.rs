@@ -13,8 +13,8 @@ use dfm_config::write_file;
 use dfm_diag::Diagnostic;
 use serde_json::json;
 
-use super::{Context, Failure};
 use crate::args::{Completion, Shell};
+use crate::context::{Context, Failure};
 
 /// The variable with which a script asks for candidates.
 pub const VARIABLE: &str = "DFM_COMPLETE";

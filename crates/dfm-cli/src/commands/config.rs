@@ -8,8 +8,9 @@ use dfm_config::{FILE_NAME, Federation};
 use dfm_diag::{Diagnostic, Report};
 use serde_json::{Value, json};
 
-use super::{Context, Failure, load, meant, unknown};
 use crate::args::{Config, Set};
+use crate::chosen::{load, meant, unknown};
+use crate::context::{Context, Failure};
 use crate::output::{counted, problems};
 
 /// Does what a subcommand says.

@@ -7,7 +7,8 @@ use dfm_diag::{Diagnostic, nearest, one_line};
 use dfm_plan::{Crossing, Problem};
 use serde::Serialize;
 
-use super::{Chosen, Failure};
+use crate::chosen::Chosen;
+use crate::context::Failure;
 
 /// What results may tell of the data that they are made of, from the least to the most.
 const KINDS: [&str; 4] = ["public", "model", "aggregate", "records"];

@@ -10,8 +10,10 @@ use dfm_config::registry::Registry;
 use dfm_diag::Report;
 use serde_json::{Value, json};
 
-use super::submit::stale;
-use super::{Chosen, Context, Failure, completion, load_with_project, poc};
+use super::{completion, poc};
+use crate::application::stale;
+use crate::chosen::{Chosen, load_with_project};
+use crate::context::{Context, Failure};
 use crate::output::counted;
 use crate::{program, python};
 

@@ -3,7 +3,7 @@
 use dfm_diag::{CODES, Diagnostic, nearest};
 use serde_json::json;
 
-use super::{Context, Failure};
+use crate::context::{Context, Failure};
 
 /// How many codes are named that begin like one that there is not.
 const NAMED: usize = 12;

@@ -9,8 +9,9 @@ use dfm_config::{Bounds, Federation, lock, repository, write_alone};
 use dfm_diag::{Diagnostic, Report, nearest};
 use serde_json::json;
 
-use super::{Context, Failure, federation};
 use crate::args::GenCode;
+use crate::chosen::federation;
+use crate::context::{Context, Failure};
 use crate::package::{Changes, compare, left_over, remove};
 
 /// Generates the code, or with `--check` says what is stale.

@@ -2,8 +2,9 @@
 
 use dfm_deploy::{Docker, docker};
 
-use super::{Context, Failure, federation_patched};
 use crate::args::{GenDocker, Skip};
+use crate::chosen::federation_patched;
+use crate::context::{Context, Failure};
 use crate::deployment;
 use crate::neighbours;
 

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use dfm_codegen::{Options, generate};
 use serde_json::{Map, Value, json};
 
-use super::{Chosen, Context, Failure, federation};
 use crate::args::GenProvision;
+use crate::chosen::{Chosen, federation};
+use crate::context::{Context, Failure};
 use crate::{flare, neighbours};
 
 /// So many days before its end, a certificate is warned about.

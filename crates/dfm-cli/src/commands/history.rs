@@ -9,7 +9,8 @@ use dfm_events::{Entry, Folder, Frame, Line, NodeId, NodeSummary, Record, Summar
 use dfm_plan::shown_bytes;
 use serde_json::{Value, json};
 
-use super::{Chosen, Context, Failure};
+use crate::chosen::Chosen;
+use crate::context::{Context, Failure};
 use crate::output::counted;
 
 /// Between two looks at a record that may have grown.

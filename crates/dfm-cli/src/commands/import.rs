@@ -11,8 +11,9 @@ use serde_json::json;
 use similar::TextDiff;
 
 use super::migrate::unused;
-use super::{Context, Failure, load, no_registry, unknown};
 use crate::args::ImportOpenApi;
+use crate::chosen::{load, no_registry, unknown};
+use crate::context::{Context, Failure};
 use crate::fetch;
 use crate::output::{counted, problems};
 

@@ -7,8 +7,9 @@ use dfm_config::registry::{Registry, check_name};
 use dfm_diag::Diagnostic;
 use serde_json::json;
 
-use super::{Context, Failure, config, gen_code};
+use super::{config, gen_code};
 use crate::args::{Config, GenCode, Init, Set, Template};
+use crate::context::{Context, Failure};
 use crate::python;
 
 macro_rules! file {

@@ -7,10 +7,12 @@ use dfm_diag::{Diagnostic, one_line};
 use dfm_events::{Summary, shown_seconds};
 use serde_json::{Value, json};
 
-use super::{Chosen, Context, Failure, federation, history, submit, supervise};
+use super::{history, supervise};
 use crate::args::{InFederation, Jobs, OneJob, Verify};
+use crate::chosen::{Chosen, federation};
+use crate::context::{Context, Failure};
 use crate::output::counted;
-use crate::{child, flare};
+use crate::{application, child, flare};
 
 /// The program of the interpreter that prints results.
 const RESULTS: &str = "from dfm._command.jobs import main; main()";
@@ -228,12 +230,12 @@ fn cancel(context: &Context, job: &OneJob) -> Result<(), Failure> {
 fn verify(context: &Context, of: &Verify) -> Result<(), Failure> {
     let trusted = match (&of.root, &of.federation) {
         (None, Some(name)) => {
-            submit::startup_kits(context, &federation(context, name)?.name, of.poc, "give `--root CERT`")?
+            application::startup_kits(context, &federation(context, name)?.name, of.poc, "give `--root CERT`")?
         }
         (root, _) => root.clone().unwrap_or_default(),
     };
     let format = if context.output.json { "json" } else { "text" };
-    let mut command = submit::interpreter(context)?;
+    let mut command = application::interpreter(context)?;
     command.args(["-m", "dfm._command.receipts"]).arg(&of.file).arg(trusted).args([&of.server, format]);
     let ended = command.status().map_err(|error| Failure::failed(child::not_started("jobs-not-started", &error)))?;
     match ended.code() {
@@ -255,10 +257,10 @@ fn results(context: &Context, job: &OneJob, output: Option<&Path>, timeout: f64)
         let message = format!("the application of `{}` is there, and gets the tokens", job.job);
         return Err(Failure::failed(Diagnostic::error("jobs-not-left", message)));
     }
-    let mut command = submit::interpreter(context)?;
+    let mut command = application::interpreter(context)?;
     command.args(["-c", RESULTS, &job.job, context.output.format()]).arg(output.unwrap_or(Path::new("")));
-    submit::set_environment(&mut command, &chosen, about["homesite"].as_str().unwrap_or_default())?;
-    submit::set_flare(&mut command, context, &submit::startup_kits(context, &chosen.name, job.of.poc, "")?);
+    application::set_environment(&mut command, &chosen, about["homesite"].as_str().unwrap_or_default())?;
+    application::set_flare(&mut command, context, &application::startup_kits(context, &chosen.name, job.of.poc, "")?);
     let code = child::run(&mut supervise::command(context, &command, timeout))
         .map_err(|error| Failure::failed(child::not_started("jobs-not-started", &error)))?;
     if code == 0 { Ok(()) } else { Err(Failure { exit: code, report: Default::default() }) }
@@ -269,7 +271,7 @@ fn ask(context: &Context, of: &InFederation, request: Value) -> Result<Value, Fa
 }
 
 fn ask_of(context: &Context, of: &InFederation, chosen: &Chosen, mut request: Value) -> Result<Value, Failure> {
-    request["workspace"] = json!(submit::startup_kits(context, &chosen.name, of.poc, "")?);
+    request["workspace"] = json!(application::startup_kits(context, &chosen.name, of.poc, "")?);
     let _working = context.output.working(&format!("asking the server of `{}`", chosen.name));
     flare::ask(context, "dfm.flare._jobs", &request)
 }

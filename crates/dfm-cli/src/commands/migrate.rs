@@ -16,8 +16,8 @@ mod requirement;
 mod rewrite;
 
 use self::rewrite::Rewritten;
-use super::{Context, Failure};
 use crate::args::Migrate;
+use crate::context::{Context, Failure};
 use crate::output::{counted, problems};
 
 /// The end of the names of what is kept.

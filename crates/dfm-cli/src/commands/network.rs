@@ -5,7 +5,8 @@ use std::path::Path;
 use dfm_config::{Network, NetworkSite};
 use dfm_plan::{ComputeCost, FedInfo, SendCost};
 
-use super::{Chosen, Context, Failure};
+use crate::chosen::Chosen;
+use crate::context::{Context, Failure};
 
 /// Reads a network file; one that changes nothing, if there is none.
 ///

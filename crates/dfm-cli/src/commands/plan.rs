@@ -8,9 +8,11 @@ use dfm_plan::Options;
 use serde_json::json;
 
 use super::planned::{Planned, Source, fed_info, planned, report};
-use super::submit::homesite;
-use super::{Context, Failure, calling, crossing, federation, network};
+use super::{calling, crossing, network};
+use crate::application::homesite;
 use crate::args::Plan;
+use crate::chosen::federation;
+use crate::context::{Context, Failure};
 
 /// Plans with what the configuration says now, whether its code was generated or not.
 ///

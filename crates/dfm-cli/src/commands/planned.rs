@@ -11,8 +11,9 @@ use dfm_plan::{Estimate, FedInfo, Options, Pipeline, Plan, Problem};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::submit::{interpreter, set_environment};
-use super::{Chosen, Context, Failure};
+use crate::application::{interpreter, set_environment};
+use crate::chosen::Chosen;
+use crate::context::{Context, Failure};
 
 /// Where a pipeline comes from.
 pub struct Source<'a> {

@@ -23,9 +23,10 @@ use serde_json::json;
 
 use self::kits::{Kind, Kit};
 use super::gen_provision::{Into, provision, tell_notices};
-use super::submit::found_python;
-use super::{Context, Failure, federation, unknown};
+use crate::application::found_python;
 use crate::args::{Poc, PocStart};
+use crate::chosen::{federation, unknown};
+use crate::context::{Context, Failure};
 use crate::{processes, program, python};
 
 /// Does what a command says.

@@ -6,9 +6,11 @@ use dfm_config::registry::Registry;
 use dfm_diag::{Diagnostic, nearest};
 use dfm_events::{Fault, Recording, read_recording};
 
-use super::{Chosen, Context, Failure, federation, submit, supervise};
+use super::supervise;
 use crate::args::Replay;
-use crate::child;
+use crate::chosen::{Chosen, federation, load};
+use crate::context::{Context, Failure};
+use crate::{application, child};
 
 /// Whoever looks at a job in a debugger takes their time.
 const NO_LIMIT: f64 = 1e9;
@@ -25,7 +27,7 @@ pub fn run(context: &Context, args: &Replay) -> Result<(), Failure> {
     if let Some(why) = recording.only_told().filter(|_| !args.tell) {
         context.output.status(&format!("the job is only told, not run: {why}"));
     }
-    let mut command = submit::interpreter(context)?;
+    let mut command = application::interpreter(context)?;
     let asks = if args.pdb {
         "pdb"
     } else if args.step {
@@ -38,10 +40,10 @@ pub fn run(context: &Context, args: &Replay) -> Result<(), Failure> {
     command.args([context.output.format(), how]);
     if !tell {
         let chosen = of_recording(context, args, &recording)?;
-        if let Some(stale) = submit::stale(context, &chosen) {
+        if let Some(stale) = application::stale(context, &chosen) {
             context.output.problems(&stale.into());
         }
-        submit::set_environment(&mut command, &chosen, &header.homesite)?;
+        application::set_environment(&mut command, &chosen, &header.homesite)?;
     }
     let code = child::run(&mut supervise::command(context, &command, NO_LIMIT))
         .map_err(|error| Failure::failed(child::not_started("submit-not-started", &error)))?;
@@ -64,7 +66,7 @@ fn of_recording(context: &Context, args: &Replay, recording: &Recording) -> Resu
     }
     let registry = Registry::read(&context.registry).map_err(Failure::wrong)?;
     let is_of = |name: &&String| {
-        let loaded = registry.paths(name).and_then(|paths| super::load(context, name, &paths).ok());
+        let loaded = registry.paths(name).and_then(|paths| load(context, name, &paths).ok());
         loaded.is_some_and(|loaded| loaded.federation.info.code_package == *package)
     };
     let Some(name) = registry.records.keys().find(is_of) else {

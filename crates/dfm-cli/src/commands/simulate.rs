@@ -8,9 +8,10 @@ use serde_json::json;
 
 use super::network::{self, copies};
 use super::planned::{Planned, Source, fed_info, planned};
-use super::submit::homesite;
-use super::{Context, Failure, federation};
+use crate::application::homesite;
 use crate::args::Simulate;
+use crate::chosen::federation;
+use crate::context::{Context, Failure};
 
 /// Plans with what the configuration and the network file say, and runs that in virtual time.
 ///

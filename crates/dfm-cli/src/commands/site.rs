@@ -7,8 +7,9 @@ use dfm_config::{Caller, SitePolicy};
 use dfm_diag::{Diagnostic, Report, one_line};
 use serde_json::{Value, json};
 
-use super::{Context, Failure, rules};
+use super::rules;
 use crate::args::{Audit, Policy, Requests, Site};
+use crate::context::{Context, Failure};
 use crate::{child, program, python};
 
 /// Does what a command says.

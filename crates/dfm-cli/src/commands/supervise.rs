@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use dfm_diag::Diagnostic;
 
-use super::{Context, Failure};
 use crate::args::Supervise;
 use crate::child::{self, End};
+use crate::context::{Context, Failure};
 use crate::program;
 
 /// The exit code of a command whose time was up, as `timeout` has it.

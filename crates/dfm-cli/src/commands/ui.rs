@@ -12,8 +12,8 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tempfile::NamedTempFile;
 
-use super::{Context, Failure};
 use crate::args::Ui;
+use crate::context::{Context, Failure};
 use crate::program;
 use crate::ui::{Guard, Page, http};
 

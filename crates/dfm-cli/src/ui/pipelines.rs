@@ -12,7 +12,8 @@ use indexmap::IndexMap;
 use serde_json::{Value, json};
 
 use super::http::Answer;
-use crate::commands::{Context, load};
+use crate::chosen::load;
+use crate::context::Context;
 
 /// The most bytes of a file that may be one, how deep below a folder it is looked for, and in how many files.
 const MOST_BYTES: u64 = 4 << 20;

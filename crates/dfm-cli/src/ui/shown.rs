@@ -16,7 +16,9 @@ use indexmap::IndexMap;
 use serde_json::{Value, json};
 
 use super::http::Answer;
-use crate::commands::{Context, load, poc};
+use crate::chosen::load;
+use crate::commands::poc;
+use crate::context::Context;
 
 /// The most lines of adapters that are shown of a job, the newest.
 const MOST_LINES: usize = 300;

@@ -13,7 +13,8 @@ use serde_json::{Map, Value, json};
 
 use super::http::Answer;
 use super::pipelines;
-use crate::commands::{Context, poc, supervise};
+use crate::commands::{poc, supervise};
+use crate::context::Context;
 use crate::{processes, program};
 
 /// The most that run at the same time, and that are kept.

@@ -13,8 +13,9 @@ use dfm_diag::{Diagnostic, Span};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::super::submit::{interpreter, search_path};
-use super::super::{Context, Failure, supervise};
+use super::super::supervise;
+use crate::application::{interpreter, search_path};
+use crate::context::{Context, Failure};
 use crate::{child, program};
 
 /// A class that Python looks at.

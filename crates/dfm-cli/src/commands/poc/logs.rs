@@ -8,8 +8,9 @@ use std::time::Duration;
 use dfm_config::registry::Registry;
 use dfm_diag::{Diagnostic, nearest};
 
-use super::{Context, Failure, Place, records};
+use super::{Place, records};
 use crate::commands::poc::kits::Kind;
+use crate::context::{Context, Failure};
 
 /// Between two looks at files that may have grown.
 const PAUSE: Duration = Duration::from_millis(200);

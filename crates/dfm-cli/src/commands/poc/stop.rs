@@ -5,9 +5,10 @@ use std::io;
 
 use serde_json::json;
 
-use super::{Context, Failure, Place, refused};
+use super::{Place, refused};
 use crate::commands::poc::kits::{Kind, Kit};
 use crate::commands::poc::{kits, records, supervisor};
+use crate::context::{Context, Failure};
 use crate::output::counted;
 use crate::{flare, processes};
 

@@ -11,9 +11,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Pid;
 use serde_json::{Value, json};
 
+use super::Place;
 use super::kits::{self, Kind, Kit};
 use super::records::{self, Record};
-use super::{Context, Failure, Place};
+use crate::context::{Context, Failure};
 use crate::{flare, processes};
 
 /// Seconds for a look at a server that listens, which on a busy machine needs some to answer.
