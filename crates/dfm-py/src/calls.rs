@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
 use crate::classes::{Members, classes};
-use crate::site::{Object, argument_of, literal};
+use crate::object::{Object, argument_of, literal};
 use crate::weight::{Into, weigh};
 
 classes! {

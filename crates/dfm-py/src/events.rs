@@ -12,7 +12,8 @@ use pyo3::{IntoPyObjectExt, PyTypeInfo};
 use crate::classes::{any_of, classes};
 use crate::history::{Happened, Notes};
 use crate::measurement::Measurement;
-use crate::site::{AskedOf, Object};
+use crate::object::Object;
+use crate::site::AskedOf;
 
 classes! {
     /// First of all, at a site that is not home: what it is.

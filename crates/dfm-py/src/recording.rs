@@ -14,8 +14,9 @@ use serde_json::json;
 use crate::classes::classes;
 use crate::events::{Failure, failure, levels};
 use crate::history::{Happened, Notes, now};
+use crate::host::digest;
+use crate::object::Object;
 use crate::plan::Plan;
-use crate::site::{Object, digest};
 
 classes! {
     /// What has come of a call at home.
