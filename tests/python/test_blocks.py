@@ -52,7 +52,7 @@ def test_a_body_runs_once_for_each_element_and_is_collected(session, fed, sites)
     job = run(session, build)
     assert job.results("each") == [101, 102, 103]
     assert job.results("total") == [306]
-    assert [token.frame.frame for token in sorted(job._tokens, key=lambda one: one.frame) if token.place == "each"] == [
+    assert [token.frame.frame for token in sorted(job.tokens("each"), key=lambda one: one.frame)] == [
         [0, 0],
         [0, 1],
         [0, 2],
@@ -146,7 +146,7 @@ def test_loops_lie_in_loops_and_see_what_is_around_them(session, fed):
     assert job.results("cell") == [11, 12, 13, 21, 22, 23]
     assert job.results("row") == [23, 0, 13, 43, 0, 23]
     assert job.results("all") == [[23, 0, 13], [43, 0, 23]]
-    frames = sorted(token.frame.frame for token in job._tokens if token.place == "cell")
+    frames = sorted(token.frame.frame for token in job.tokens("cell"))
     assert frames == [[0, 0, 0], [0, 0, 1], [0, 2, 0], [1, 0, 0], [1, 0, 1], [1, 2, 0]]
 
 
@@ -164,7 +164,7 @@ def test_one_branch_runs(session, fed, sites):
     job = run(session, build, [{"n": n} for n in (3, 4, 5, 6)])
     assert job.results("then") == [104, 106]
     assert job.results("else") == [-97, -95]
-    frames = {place: sorted(t.frame.frame for t in job._tokens if t.place == place) for place in ("then", "else")}
+    frames = {place: sorted(t.frame.frame for t in job.tokens(place)) for place in ("then", "else")}
     assert frames == {"then": [[1], [3]], "else": [[0], [2]]}
 
 

@@ -89,7 +89,7 @@ def test_a_lost_site_fails_the_whole_unless_fewer_suffice(fed):
             federation.session.prepare(written(build))
             federation.lose("west")
             job = run(federation.session, build)
-            (told,) = (token.data for token in job._tokens if token.place == "all")
+            (told,) = (token.data for token in job.tokens("all"))
             assert isinstance(told, expected) if expected is ErrorToken else told == expected
             assert job.results("missing") == [["west"]]
             assert [error.site for token in job.errors for error in token.errors] == ["west"]

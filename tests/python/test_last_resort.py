@@ -132,7 +132,7 @@ def test_an_event_that_cannot_be_handed_on_ends_its_job_alone(shared, echo, monk
     def broken(*_):
         raise ZeroDivisionError("handing on")
 
-    monkeypatch.setattr(job, "_deliver", broken)
+    monkeypatch.setattr(job._delivery, "deliver", broken)
     job.send_input_params(sets(1, 2))
     other.send_input_params(sets(1, 2))
     other.send_stop_frame()

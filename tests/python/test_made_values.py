@@ -98,7 +98,7 @@ def test_an_error_in_one_part_is_the_error_of_the_whole_and_told_once(session, f
     told = sorted(error.message for token in job.errors for error in token.errors)
     assert told == ["no luck with 1", "no luck with 2"]
     for place in ("whole", "direct"):
-        (token,) = (token for token in job._tokens if token.place == place)
+        (token,) = job.tokens(place)
         assert sorted(error.message for error in token.data.errors) == told
 
 

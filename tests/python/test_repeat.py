@@ -17,7 +17,7 @@ def session(shared):
 
 
 def frames(job, place):
-    return sorted(token.frame.frame for token in job._tokens if token.place == place)
+    return sorted(token.frame.frame for token in job.tokens(place))
 
 
 def test_rounds_go_on_until_the_condition_holds(session, fed):

@@ -147,7 +147,7 @@ def test_a_lost_site_costs_its_own_part_only(fed):
                 federation.lose(site)
             job = run(federation.session, build)
             if expected is None:
-                assert all(isinstance(token.data, ErrorToken) for token in job._tokens if token.place == "yield")
+                assert all(isinstance(token.data, ErrorToken) for token in job.tokens("yield"))
                 continue
             assert job.results("yield") == [expected] and job.results("mean") == [11]
             assert [error.site for token in job.errors for error in token.errors] == lost

@@ -84,7 +84,7 @@ def test_an_error_in_mid_stream_leaves_what_came_before(session, fed):
 
     job = run(session, build, seconds=50)
     assert job.get_status() is JobStatus.FAILED
-    tokens = sorted(((token.frame.frame, token.data) for token in job._tokens if token.place == "each"), key=str)
+    tokens = sorted(((token.frame.frame, token.data) for token in job.tokens("each")), key=str)
     assert [(frame, isinstance(data, ErrorToken)) for frame, data in tokens] == [
         ([0, 0], False),
         ([0, 1], False),

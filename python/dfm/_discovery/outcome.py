@@ -8,8 +8,8 @@ from typing import Any, cast
 from dfm._discovery.advice import PATIENCE, Edge, ErrorFieldAdvice, SiteAdvice
 from dfm.api import ErrorToken, Pipeline
 from dfm.api.discovery import Discovery, OperationAdvice
+from dfm.session._delivery import Token
 from dfm.session._interface import NodeId
-from dfm.session._job import Token
 
 _GRACE = 5.0
 """Seconds that an answer may take on its way."""

@@ -1,16 +1,43 @@
-"""Which callables can be called back with a job's tokens?"""
+"""Which callables are called back with a job's tokens?"""
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
+from dfm._discovery.advice import DISCOVERY_PLACE
+from dfm.api import STATUS_PLACE_NAME
 from dfm.errors import SessionError
-from dfm.session._dispatch import DirectDispatcher, Dispatcher, ManualDispatcher
+from dfm.exec import Frame
+from dfm.session._dispatch import CallbackRunner, DirectDispatcher, Dispatcher, ManualDispatcher
+from dfm.session._interface import NodeId
+
+STATUS_PLACE = STATUS_PLACE_NAME
+"""Where errors and the end of a job are told."""
+
+Callback = Callable[[str, NodeId | None, Frame, str, Any], Any]
+"""Takes (from_site, node, frame, place, data)."""
 
 _ARGUMENTS = ("from_site", "node", "frame", "place", "data")
 _SIGNATURE = f"({', '.join(_ARGUMENTS)})"
 """What a callback is called with."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Callbacks:
+    """What a job's tokens go to; a token that has no callback is kept."""
+
+    default: Callback | None = None
+    """For each place that has none of its own."""
+    by_place: Mapping[str, Callback] = dataclasses.field(default_factory=dict[str, Callback])
+    runner: CallbackRunner | None = None
+    """Calls them; `None` where there are none."""
+
+    def at(self, place: str) -> Callback | None:
+        """The callback for a place's tokens."""
+        return self.by_place.get(place, self.default)
 
 
 def check_callbacks(default: object, by_place: Mapping[str, object] | None, dispatcher: Dispatcher) -> None:
@@ -23,6 +50,21 @@ def check_callbacks(default: object, by_place: Mapping[str, object] | None, disp
         _check(default, "default_callback", dispatcher)
     for place, callback in (by_place or {}).items():
         _check(callback, f"the callback of place '{place}'", dispatcher)
+
+
+def checked_places(place_callbacks: Mapping[str, Callback] | None, yields: Sequence[str]) -> dict[str, Callback]:
+    """The callbacks by place, each of which is a yield place of the pipeline, the status place or the discovery place.
+
+    Raises:
+        SessionError: one is not.
+    """
+    by_place = dict(place_callbacks or {})
+    if unknown := sorted(set(by_place) - set(yields) - {STATUS_PLACE, DISCOVERY_PLACE}):
+        raise SessionError(
+            f"place_callbacks names '{unknown[0]}', which is not a yield place of the pipeline; it has: "
+            + (", ".join(f"'{place}'" for place in yields) or "none")
+        )
+    return by_place
 
 
 def _check(callback: object, what: str, dispatcher: Dispatcher) -> None:

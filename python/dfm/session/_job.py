@@ -5,28 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import functools
 import threading
 import time
-import weakref
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, assert_never
 
 from dfm import _native
 from dfm._discovery.advice import SiteAdvice
 from dfm._html import table, titled
 from dfm._results import as_text, error_text
-from dfm._shown import clean_logger
 from dfm._values import error_token
-from dfm.api import STATUS_PLACE_NAME, ErrorToken, StopToken
+from dfm.api import ErrorToken, StopToken
 from dfm.errors import JobError
 from dfm.exec import Frame
-from dfm.exec._secrets import Secrets
-from dfm.exec._telling import Telling
-from dfm.session._dispatch import CallbackRunner, Work, guarded, runs_here
+from dfm.session._callbacks import STATUS_PLACE, Callbacks
+from dfm.session._delivery import Delivery, KeptJob, Token
+from dfm.session._dispatch import CallbackRunner, runs_here
 from dfm.session._home import Home
 from dfm.session._interface import Interface, NodeId, unknown_place
-from dfm.session._keeping import END, Keeping, Key, error_key
+from dfm.session._keeping import END, error_key
 from dfm.session._measured import Measured
 from dfm.session._notebook import cancelled_with_its_cell, wait_shown
 from dfm.session._progress import Progress, sites_of
@@ -34,62 +31,10 @@ from dfm.session._receipt import whole_receipt
 from dfm.session._status import OPEN, JobStatus
 from dfm.session._waits import Outside, Wait, waits
 
-STATUS_PLACE = STATUS_PLACE_NAME
-"""Where errors and the end of a job are told."""
-
-Callback = Callable[[str, NodeId | None, Frame, str, Any], Any]
-"""Takes (from_site, node, frame, place, data)."""
-
 _SHOWN_ERRORS = 5
 """So many errors are shown in a notebook."""
-_RAISED = Telling(Secrets(), clean_logger("dfm.session"))
-"""How an application hears of its own callbacks' exceptions, whose texts may be none that can be sent."""
-_KEPT_RAISED = 100
-"""So many different exceptions of callbacks are kept; each is logged."""
-_CREDIT = 64
-"""With each so many items of a stream their sender is told that they are consumed."""
 _SPARE = 0.5
 """Seconds more than the other sites that the homesite itself has to answer."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Token:
-    """What arrived for the application."""
-
-    from_site: str
-    """Where it was made."""
-    node: NodeId | None
-    """The `Yield` that sent it; on the status place, the node that failed."""
-    frame: Frame
-    """The run that it belongs to."""
-    place: str
-    """The place that the pipeline names."""
-    data: Any
-    """The value; an `ErrorToken` or `StopToken`."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Callbacks:
-    """What a job's tokens go to; a token that has no callback is kept."""
-
-    default: Callback | None = None
-    """For each place that has none of its own."""
-    by_place: Mapping[str, Callback] = dataclasses.field(default_factory=dict[str, Callback])
-    runner: CallbackRunner | None = None
-    """Calls them; `None` where there are none."""
-
-    def at(self, place: str) -> Callback | None:
-        """The callback for a place's tokens."""
-        return self.by_place.get(place, self.default)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class KeptJob:
-    """What is kept of a job that can outlive this process."""
-
-    keeping: Keeping
-    came: Mapping[Key, int] = dataclasses.field(default_factory=dict[Key, int])
-    """How many tokens of each series came before those that will be received."""
 
 
 class Job:
@@ -114,7 +59,7 @@ class Job:
         self._number = number
         self._homesite = home.settings.homesite
         self._interface = interface
-        self._callbacks = callbacks
+        self._delivery = Delivery(home, number, interface.lines, callbacks, kept)
         self._plan = plan
         self._measurement: _native.Measurement | None = None
         self._parts: dict[str, str] = {}
@@ -124,39 +69,19 @@ class Job:
         self._record = record
         self._recorder = recorder
         self._unrecorded = ""
-        self._received = 0  # tokens, had or not
         self._told: dict[str, _native.Notes] = {}  # what each site has told last of how far it is
         self._begun, self._over = time.monotonic(), 0.0
         self._status = JobStatus.SUBMITTED
         self._input_open = True
         self._input_lock = threading.Lock()
-        self._detached = False
-        self._later: list[tuple[str, NodeId | None, Frame, str, Sequence[Any], Key]] = []
-        """What came while nobody received it, of a job that ends with this process."""
         self._frames = 0
-        self._tokens: list[Token] = []
         self._errors: list[ErrorToken] = []
-        self._raised: dict[tuple[str, str, str], ErrorToken] = {}
-        """What callbacks have raised, by the place, the kind and the text."""
         self._finished = threading.Event()
-        self._lock = threading.Lock()
-        self._watchers: list[Callable[[], None]] = []
-        self._keeping = keeping = kept.keeping if kept else None
-        self._came: dict[Key, int] = dict(kept.came if kept else {})
-        self._had: dict[Key, int] = dict(keeping.had if keeping else {})
-        self._skip = dict(self._had)
-        self._called_back = True  # whether its callbacks can be called
-        self._open = 0  # tokens that came and that the application has not had
-        self._kept: dict[int, Key] = {}  # those of `_tokens` among them
-        # Nobody can ask for what a job has kept that is not there any more.
-        self._forget = weakref.finalize(self, keeping.forget) if keeping else None
-        if self._forget is not None:
-            self._forget.atexit = False
 
     # The application's side.
 
     def __repr__(self) -> str:
-        tokens, errors = len(self._tokens), len(self.errors)
+        tokens, errors = len(self._delivery.tokens), len(self.errors)
         counted = [
             f"{count} {what}{'s' if count != 1 else ''}" for count, what in ((tokens, "token"), (errors, "error"))
         ]
@@ -178,9 +103,9 @@ class Job:
         Raises:
             JobError: it has none.
         """
-        if self._callbacks.runner is None:
+        if (runner := self._delivery.callbacks.runner) is None:
             raise JobError("this job has no callbacks; give execute() a default_callback or place_callbacks")
-        return self._callbacks.runner
+        return runner
 
     def get_status(self) -> JobStatus:
         """How far it is."""
@@ -197,7 +122,7 @@ class Job:
             seconds=(self._over or time.monotonic()) - self._begun,
             frames=self._frames,
             input_open=self._input_open,
-            tokens=self._received,
+            tokens=self._delivery.received,
             errors=len(self._errors),
             sites=sites_of(calls, self._frames, dict(self._told)),
         )
@@ -205,8 +130,7 @@ class Job:
     @property
     def errors(self) -> list[ErrorToken]:
         """Every original error so far, once each, and then what callbacks have raised; these change no status."""
-        with self._lock:
-            return [*self._errors, *self._raised.values()]
+        return [*self._errors, *self._delivery.raised()]
 
     @property
     def yields(self) -> Sequence[str]:
@@ -216,7 +140,7 @@ class Job:
     @property
     def follows(self) -> bool:
         """Whether tokens may still come to it."""
-        return not self._detached and not self._finished.is_set()
+        return not self._delivery.detached and not self._finished.is_set()
 
     def raise_for_errors(self) -> None:
         """Raises:
@@ -242,7 +166,7 @@ class Job:
         """
         if not self._finished.is_set():
             self._home.check_process()
-        if runs_here(self._callbacks.runner) and not self._finished.is_set():
+        if runs_here(self._delivery.callbacks.runner) and not self._finished.is_set():
             raise JobError(
                 f"the job '{self.job_id}' cannot be waited for in its own callback, which would wait for itself; wait "
                 "where the job was executed, or on another thread"
@@ -288,14 +212,11 @@ class Job:
         self.wait_until_finished()
         if self._status is JobStatus.ABORTED:
             raise JobError("the job was cancelled, so its results are not complete")
-        tokens = [(at, token) for at, token in enumerate(self._tokens) if token.place == place]
-        for at, _ in tokens:
-            self._give(at)
-        return [token.data for _, token in sorted(tokens, key=lambda one: one[1].frame.frame)]
+        return self._delivery.take(place)
 
     def tokens(self, place: str) -> list[Token]:
         """What has come to `place` so far that no callback took, in the order of its arrival."""
-        return [token for token in self._tokens if token.place == place]
+        return [token for token in self._delivery.tokens if token.place == place]
 
     def measured(self) -> Measured:
         """Waits for the end of the job; what it took, beside what its plan had expected.
@@ -339,7 +260,8 @@ class Job:
 
     async def __aiter__(self) -> AsyncIterator[Token]:
         """The tokens that no callback takes, as they come, errors included, from the first one on."""
-        if self._callbacks.default is not None:
+        delivery = self._delivery
+        if delivery.callbacks.default is not None:
             raise JobError("this job's tokens go to its default_callback")
         loop, changed = asyncio.get_running_loop(), asyncio.Event()
 
@@ -348,15 +270,14 @@ class Job:
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(changed.set)
 
-        with self._lock:
-            self._watchers.append(wake)
+        delivery.watch(wake)
         seen = 0
         try:
             while True:
                 over = self._finished.is_set()
-                while seen < len(self._tokens):
-                    yield self._tokens[seen]
-                    self._give(seen)
+                while seen < len(delivery.tokens):
+                    yield delivery.tokens[seen]
+                    delivery.give(seen)
                     seen += 1
                 if over:
                     return
@@ -364,8 +285,7 @@ class Job:
                     await changed.wait()
                 changed.clear()
         finally:
-            with self._lock:
-                self._watchers.remove(wake)
+            delivery.unwatch(wake)
 
     def send_input_params(self, input_params: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
         """Adds a frame for each parameter set, in their order. Any thread may send; those of one call stay together.
@@ -412,13 +332,11 @@ class Job:
         On Flare, what this application has not had is kept, and so is what comes: `Session.reattach` gets it. What
         runs at the homesite waits for that. On the local target, later tokens are kept in memory until then.
         """
-        self._detached = True
-        if self._keeping is None:
+        left = self._delivery.detach()
+        if not self._delivery.is_kept():
             self._home.detached[self.job_id] = self
-        if self._keeping is not None and self._forget is not None and self._forget.detach():
-            self._keeping.leave()
-            if not self._finished.is_set():
-                self._leave()
+        elif left and not self._finished.is_set():
+            self._leave()
 
     def come_back(self, callbacks: Callbacks) -> None:
         """After `detach` in the same process: receives again, what came meanwhile first."""
@@ -426,11 +344,8 @@ class Job:
         async def receive() -> None:
             over = self._finished.is_set()
             self._finished.clear()
-            self._callbacks, self._called_back = callbacks, True
-            self._detached = False
-            later, self._later = self._later, []
-            for one in later:
-                self._deliver(*one)
+            self._delivery.come_back(callbacks)
+            self._report_uncalled()
             if over:
                 self._say_finished()
 
@@ -451,25 +366,27 @@ class Job:
 
     def receive(self, event: _native.JobEvent) -> None:
         """Takes one of its events."""
+        self._take(event)
+        self._report_uncalled()
+
+    def _report_uncalled(self) -> None:
+        """Where the application cannot be called back any more, that is an error of the job."""
+        if (failure := self._delivery.uncalled()) is not None:
+            self._take(_native.Reported(self._number, failure))
+
+    def _take(self, event: _native.JobEvent) -> None:
         match event:
             case _native.Yielded():
                 value = event.value
                 if isinstance(value, SiteAdvice):
                     value = dataclasses.replace(value, node=event.series.node)
-                self._deliver_last(event.series, value)
+                self._delivery.deliver_last(event.series, value)
             case _native.Items(of, values):
-                frame, key = Frame(of.frame), of.key
-                for first in range(0, len(values), _CREDIT):
-                    some = values[first : first + _CREDIT]
-                    before = self._came.get(key, 0)
-                    total = before + len(some)
-                    told = total // _CREDIT > before // _CREDIT
-                    consumed = functools.partial(self._consumed, key, total) if told else None
-                    self._deliver(of.site, of.node, frame, of.place, some, key, consumed)
+                self._delivery.deliver_items(of, values)
             case _native.Failed(of, failures):
-                self._deliver_last(of, error_token(failures, self._interface.lines))
+                self._delivery.deliver_last(of, error_token(failures, self._interface.lines))
             case _native.StreamEnded(of):
-                self._end_series(of.key)
+                self._delivery.end_series(of.key)
             case _native.Opened():
                 self._status = JobStatus.RUNNING
             case _native.Reported(_, failure):
@@ -477,7 +394,8 @@ class Job:
                 self._errors.append(error)
                 self._note_failed(failure)
                 frame = Frame(failure.frame or (0,))
-                self._deliver(failure.site, failure.node, frame, STATUS_PLACE, [error], error_key(failure))
+                of_error = failure.site, failure.node, frame, STATUS_PLACE
+                self._delivery.deliver(*of_error, [error], error_key(failure))
             case _native.Measured(_, measurement):
                 self._measurement = measurement
             case _native.Asks(_, at, levels, request):
@@ -523,12 +441,11 @@ class Job:
         if self._status not in OPEN:
             return
         self._input_open = False
-        if self._callbacks.at(STATUS_PLACE) is not None:
-            self._deliver(self._homesite, None, Frame(), STATUS_PLACE, [StopToken()], END)
+        if self._delivery.callbacks.at(STATUS_PLACE) is not None:
+            self._delivery.deliver(self._homesite, None, Frame(), STATUS_PLACE, [StopToken()], END)
+            self._report_uncalled()
         self._status = status
-        if self._keeping is not None:
-            self._keeping.ended(status.value)
-            self._forget_if_over()
+        self._delivery.end(status)
         self._say_finished()
 
     def break_off(self, failure: _native.Failure) -> None:
@@ -537,148 +454,34 @@ class Job:
         self._note_failed(failure)
         self._input_open = False
         self._status = JobStatus.FAILED
+        self._delivery.break_off()
         self._say_finished()
 
     def _say_finished(self) -> None:
         self._over = time.monotonic()
         if self._record is not None:
-            self._record.end(self._status.value, self._frames, self._received, len(self._errors))
+            self._record.end(self._status.value, self._frames, self._delivery.received, len(self._errors))
         if self._recorder is not None:
             try:
-                self._recorder.end(self._status.value, self._frames, self._received, len(self._errors))
+                self._recorder.end(self._status.value, self._frames, self._delivery.received, len(self._errors))
             except OSError as error:
                 self._unrecorded = str(error)
         if (exports := self._home.driver.exports) is not None:
-            exports.end_root(self._number, self._status.value, self._frames, self._received, len(self._errors))
+            exports.end_root(self._number, self._status.value, self._frames, self._delivery.received, len(self._errors))
 
         def finish() -> None:
             self._finished.set()
-            with self._lock:
-                for wake in self._watchers:
-                    wake()
+            self._delivery.wake()
 
-        runner = self._callbacks.runner
+        runner = self._delivery.callbacks.runner
         if runner is not None and runner.waits_for_callbacks:
             runner.submit(finish)
             runner.finish()
         else:
             finish()
 
-    def _deliver_last(self, of: _native.Series, value: Any) -> None:
-        """Delivers what ends a series."""
-        key = of.key
-        self._deliver(of.site, of.node, Frame(of.frame), of.place, [value], key)
-        self._end_series(key)
-
-    def _deliver(
-        self,
-        site: str,
-        node: NodeId | None,
-        frame: Frame,
-        place: str,
-        values: Sequence[Any],
-        key: Key,
-        consumed: Callable[[], None] | None = None,
-    ) -> None:
-        """Keeps the values, or has them called back; `consumed` follows the last of them.
-
-        What an earlier application has had of the series is left out.
-        """
-        before = self._came.get(key, 0)
-        self._came[key] = before + len(values)
-        if place != STATUS_PLACE:
-            self._received += len(values)
-        if skip := max(0, self._skip.get(key, 0) - before):
-            values = values[skip:]
-        if self._detached or not values:
-            if self._keeping is None and values:
-                self._later.append((site, node, frame, place, values, key))
-            if consumed is not None:
-                consumed()
-            return
-        if self._keeping is not None:
-            with self._lock:
-                self._open += len(values)
-        callback, runner = self._callbacks.at(place), self._callbacks.runner
-        if callback is not None and runner is not None:
-            last = len(values) - 1
-            for at, value in enumerate(values):
-                after = consumed if at == last else None
-                if self._keeping is not None:
-                    after = functools.partial(self._note, key, after)
-                work = guarded(callback, site, node, frame, place, value, failed=self._note_raised, after=after)
-                self._call_back(runner, work, frame, consumed)
-            return
-        if self._keeping is not None:
-            self._kept |= dict.fromkeys(range(len(self._tokens), len(self._tokens) + len(values)), key)
-        self._tokens.extend(Token(site, node, frame, place, value) for value in values)
-        with self._lock:
-            for wake in self._watchers:
-                wake()
-        if consumed is not None:
-            consumed()
-
-    def _call_back(self, runner: CallbackRunner, work: Work, frame: Frame, consumed: Callable[[], None] | None) -> None:
-        """Has a callback called. Where that is not possible any more, it is an error of the job, told once, and what
-        sends the tokens does not wait for them to be had."""
-        try:
-            runner.submit(work)
-        except RuntimeError as error:
-            if self._called_back:
-                self._called_back = False
-                message = f"tokens came that the application was not called back with: {error}"
-                frame_of = tuple(frame.frame)
-                failure = _native.Failure(self._homesite, None, None, frame_of, "CallbackError", message, "")
-                self.receive(_native.Reported(self._number, failure))
-            if consumed is not None:
-                consumed()
-
-    def _note_raised(
-        self, error: BaseException, site: str, node: NodeId | None, frame: Frame, place: str, data: Any
-    ) -> None:
-        """Logs what a callback has raised, on whatever thread, and keeps it once."""
-        kind, message, trace = _RAISED.told(error)
-        self._home.settings.logger.error("a callback raised, for a token of place '%s':\n%s", place, trace or message)
-        said = f"{message} (raised by the callback of place '{place}')"
-        with self._lock:
-            if len(self._raised) < _KEPT_RAISED and (place, kind, said) not in self._raised:
-                failure = _native.Failure(self._homesite, node, None, tuple(frame.frame), kind, said, trace)
-                self._raised[place, kind, said] = error_token([failure], self._interface.lines)
-
-    def _give(self, at: int) -> None:
-        """Notes that the application has had this one of the tokens that no callback takes."""
-        if (key := self._kept.pop(at, None)) is not None:
-            self._note(key)
-
-    def _note(self, key: Key, then: Callable[[], None] | None = None) -> None:
-        """Notes, on whatever thread, that the application has had the next token of a series."""
-        if self._keeping is not None and not self._detached:
-            with self._lock:
-                total = self._had[key] = self._had.get(key, 0) + 1
-                self._open -= 1
-            self._keeping.note(key, total)
-            self._forget_if_over()
-        if then is not None:
-            then()
-
-    def _forget_if_over(self) -> None:
-        """Once the application has had all of a job that is at its end, nothing of it has to be kept."""
-        over = self._status is JobStatus.ABORTED
-        over = over or (self._status in (JobStatus.FINISHED, JobStatus.FAILED) and self._open == 0)
-        if over and self._forget is not None:
-            self._forget()
-
-    def _consumed(self, key: tuple[int, ...], total: int) -> None:
-        """Notes, on whatever thread, that the application has had so many items of a stream."""
-        self._home.soon(lambda: self._home.consumed(self._number, key[0], key[1:], total))
-
-    def _end_series(self, key: Key) -> None:
-        """Forgets how far a series has come whose last token is there: there may be any number of frames."""
-        self._came.pop(key, None)
-        self._skip.pop(key, None)
-
     def _check_kept(self, place: str) -> None:
-        if self._callbacks.at(place) is not None:
+        if self._delivery.callbacks.at(place) is not None:
             raise JobError(f"the tokens of place '{place}' go to a callback; results() has what no callback takes")
 
 

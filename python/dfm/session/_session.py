@@ -15,118 +15,24 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Any, Literal, Never, Self, TypedDict, cast
+from typing import Any, Literal, Never, Self, cast
 
 from dfm import _native
 from dfm._discovery.advice import DISCOVERY_PLACE
-from dfm._discovery.outcome import discovery, patience
+from dfm._discovery.outcome import discovery
 from dfm._html import table, titled
-from dfm.api import ErrorInfo, ErrorToken, Node, Pipeline
-from dfm.api._conditions import Condition
-from dfm.api._lines import user_line
-from dfm.api._pipeline import save
+from dfm.api import ErrorToken, Pipeline
 from dfm.api.discovery import Discovery
-from dfm.errors import JobError, ParameterError, PipelineError, PlanError, SessionError, ValuePipelineError
-from dfm.exec._adapters import Operation
-from dfm.session._callbacks import check_callbacks
+from dfm.errors import JobError, ParameterError, PipelineError, SessionError
+from dfm.session._callbacks import Callback, Callbacks, check_callbacks, checked_places
+from dfm.session._delivery import KeptJob
 from dfm.session._dispatch import CallbackRunner, DirectDispatcher, Dispatcher
 from dfm.session._home import Crossing, Execution, Home, Links, Settings
-from dfm.session._interface import Interface, NodeId
-from dfm.session._job import STATUS_PLACE, Callback, Callbacks, Job, KeptJob, Results
+from dfm.session._interface import Interface
+from dfm.session._job import Job, Results
 from dfm.session._keeping import Looking, Recalled
-from dfm.session._literals import hoisted
+from dfm.session._prepared import PreparedPipeline, check_is_pipeline, planned
 from dfm.session._status import OPEN, JobStatus
-
-
-class Alternative(TypedDict):
-    """Where a node could run as well."""
-
-    site: str
-    provider: str | None
-    seconds: float
-
-
-class Placement(TypedDict):
-    """Where one node runs, and why."""
-
-    node: NodeId
-    operation: str
-    site: str
-    provider: str | None
-    why: str
-    alternatives: list[Alternative]
-
-
-class PreparedPipeline:
-    """A pipeline that was checked, placed and compiled; it can be executed any number of times."""
-
-    def __init__(self, pipeline: Pipeline, plan: _native.Plan, literals: Mapping[str, Any]) -> None:
-        self.pipeline = pipeline
-        self.plan = plan
-        report = json.loads(plan.report())
-        self.literals = literals
-        """What the pipeline yields as it is written, under the parameter places that dfm has for that."""
-        self.params = frozenset(cast(list[str], report["params"])) - frozenset(literals)
-        """The parameter places that each parameter set has to give."""
-        self.yields = cast(list[str], report["yields"])
-        """The places that values come to."""
-        self._copies = cast("list[tuple[str, NodeId]]", report["copies"])
-        self._optional = frozenset(cast(list[NodeId], report["optional"]))
-        self.warnings = cast(list[str], report["warnings"])
-        """What works, but probably not as it was meant."""
-        self.sums = cast(list[str], report["sums"])
-        """What sites refuse of its secure sums unless their policies allow it."""
-        self.patience = patience(pipeline)
-        """Seconds until all sites have answered a pipeline in discovery mode; `None` for any other."""
-        self.planned: tuple[float, float] | None = None
-        """When the planning of it began and ended, until the trace of its first job has that."""
-
-    @functools.cached_property
-    def lines(self) -> dict[NodeId, str]:
-        """The user's line of each node, also of those that an `EachSite` made."""
-        lines = self.pipeline.dfm_lines()
-        return lines | {copy: lines[node] for copy, node in self._copies if node in lines}
-
-    @functools.cached_property
-    def interface(self) -> Interface:
-        """What an application has to know of it to talk to its jobs."""
-        return Interface(self.lines, self.params, self.yields, self.literals)
-
-    @functools.cached_property
-    def placements(self) -> list[Placement]:
-        """Where each node runs, in the order of the pipeline."""
-        return cast(list[Placement], json.loads(self.plan.placements()))
-
-    def leaves_out(self, errors: Iterable[ErrorToken]) -> bool:
-        """Whether it does without all that failed, as the `EachSite`s say it in whose bodies that is."""
-
-        def left_out(error: ErrorInfo) -> bool:
-            if error.node is not None:
-                return error.node in self._optional
-            # An error of no node is that of a site, and so of all that it has to do.
-            nodes = [one["node"] for one in self.placements if one["site"] == error.site]
-            return bool(nodes) and self._optional.issuperset(nodes)
-
-        return all(left_out(error) for token in errors for error in token.errors)
-
-    def operations(self) -> dict[str, list[Operation]]:
-        """What each site has to be able to call."""
-        return dict(self.plan.operations())
-
-    def explain(self) -> str:
-        """For people: where each node runs and why, when it is done, and what each alternative would have cost."""
-        return self.plan.explain()
-
-    def save_to_file(self, path: str | Path) -> None:
-        """Writes the plan to a local path or any fsspec URL: the pipeline, with each operation at its chosen site.
-
-        `Pipeline.load_from_file` and the command read it like any pipeline, and every session places it so again.
-        """
-        save(self.plan.saved(self.pipeline.model_dump_json()), path)
-
-    def _repr_svg_(self) -> str | None:
-        """For notebooks, which show it: the pipeline with its sites as lanes and the expected sizes on its edges."""
-        return self.plan.picture()
 
 
 def _offered(offer: dict[str, Any]) -> str:
@@ -344,44 +250,7 @@ class Session:
         return prepared
 
     def _planned(self, pipeline: Pipeline, allowed: list[str] | None, *, straight: bool = False) -> PreparedPipeline:
-        """The plan of a pipeline; one that is `straight` has no trees but those that it was saved with."""
-        began = time.time()
-        try:
-            document, literals = hoisted(pipeline)
-            plan = _native.plan(self._fed_info, document, self.homesite, allowed, straight)
-        except ValueError as error:
-            raise PlanError(str(error), pipeline.dfm_lines()) from None
-        except _native.Panic as error:
-            raise SessionError(f"dfm's own planner fails at this pipeline, which is a fault of dfm: {error}") from error
-        prepared = PreparedPipeline(pipeline, plan, literals)
-        prepared.planned = began, time.time()
-        # Where nothing was chosen, no cost could have made a difference.
-        chosen = bool(prepared.warnings) and any(one["alternatives"] for one in prepared.placements)
-        prepared.warnings = [
-            f"sites were chosen without knowing a cost: {warning}; name the site in the pipeline, or the cost in the "
-            "configuration"
-            for warning in prepared.warnings
-            if chosen
-        ]
-        prepared.warnings += prepared.sums
-        if (warning := self._gives_nothing(pipeline)) is not None:
-            prepared.warnings.append(warning)
-        return prepared
-
-    def _gives_nothing(self, pipeline: Pipeline) -> str | None:
-        """That the application gets nothing of a pipeline, where that is probably not as it was meant."""
-        line = pipeline.dfm_without_a_yield()
-        if line is None:
-            return None
-        operations = json.loads(self._fed_info)["operations"]
-        if any(operations.get(name, {}).get("returns") is None for name in pipeline.dfm_operations()):
-            return None  # it is called for what it does
-        named = f"the pipeline '{pipeline.name}'" if pipeline.name else "the pipeline"
-        return (
-            f"{line}: {named} has no Yield, so that its job gives the application no value; write Yield(value=…) in "
-            "its `with` block for what the application is to have. (A pipeline needs none if one of its operations has "
-            "no `returns` in the configuration, and so is called for what it does.)"
-        )
+        return planned(pipeline, self._fed_info, self.homesite, allowed, straight=straight)
 
     def _problems(self, home: Home, prepared: PreparedPipeline) -> list[str]:
         """Why its sites cannot run a plan, as far as they say; each once."""
@@ -463,8 +332,8 @@ class Session:
             history = self._history.begin(job_id, name, self._target, self.homesite, params, prepared.plan, reached)
         exports, trace = home.driver.exports, None
         if exports is not None:
-            planned, prepared.planned = prepared.planned, None
-            trace = exports.root(number, job_id, name, began, planned)
+            at, prepared.planned = prepared.planned, None
+            trace = exports.root(number, job_id, name, began, at)
         callbacks = Callbacks(default_callback, by_place, self._runner(default_callback, by_place))
         kept = KeptJob(keeping) if keeping else None
         job = Job(home, number, interface, callbacks, kept, prepared.plan, history, recorder)
@@ -678,44 +547,6 @@ def _at_line(prepared: PreparedPipeline, node: int | str, text: str) -> str:
     """A sentence about a node, with the user's line."""
     line = prepared.lines.get(node)
     return f"{line}: {text}" if line else text
-
-
-def check_is_pipeline(pipeline: object) -> None:
-    """Refuses what a session cannot run, and says how it becomes a pipeline.
-
-    Raises:
-        ValuePipelineError: it is no pipeline.
-    """
-    if isinstance(pipeline, Pipeline):
-        return
-    match pipeline:
-        case PreparedPipeline():
-            hint = "it is prepared already"
-        case Node() | Condition():
-            hint = "give the pipeline that it was written in, the p of `with Pipeline() as p:`"
-        case str() | Path():
-            hint = f"a file is read with Pipeline.load_from_file({str(pipeline)!r})"
-        case _ if callable(pipeline):
-            name = getattr(pipeline, "__name__", "it")
-            hint = f"give what it returns: {name}()"
-        case _:
-            hint = "write one in a `with Pipeline() as p:` block, and give p"
-    raise ValuePipelineError(f"a session takes a Pipeline, not {pipeline!r}; {hint}", user_line())
-
-
-def checked_places(place_callbacks: Mapping[str, Callback] | None, yields: Sequence[str]) -> dict[str, Callback]:
-    """The callbacks by place, each of which is a yield place of the pipeline, the status place or the discovery place.
-
-    Raises:
-        SessionError: one is not.
-    """
-    by_place = dict(place_callbacks or {})
-    if unknown := sorted(set(by_place) - set(yields) - {STATUS_PLACE, DISCOVERY_PLACE}):
-        raise SessionError(
-            f"place_callbacks names '{unknown[0]}', which is not a yield place of the pipeline; it has: "
-            + (", ".join(f"'{place}'" for place in yields) or "none")
-        )
-    return by_place
 
 
 _open: set[Session] = set()
