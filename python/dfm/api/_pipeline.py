@@ -11,11 +11,12 @@ from pydantic import BaseModel, ModelWrapValidatorHandler, PrivateAttr, model_se
 
 from dfm._html import table, titled
 from dfm.api._blocks import Block, WriteToCache
-from dfm.api._document import FORMAT, generated_class, read_document, write_statements
+from dfm.api._document import FORMAT, write_statements
 from dfm.api._elsewhere import BODY, Elsewhere
 from dfm.api._graph import Graph, current, has_inside
 from dfm.api._lines import user_line
 from dfm.api._operation import Operation, Yield
+from dfm.api._reading import generated_class, read_document
 from dfm.api._references import NodeId
 from dfm.errors import MissingPipelineError, PipelineError, ValuePipelineError
 
