@@ -165,7 +165,7 @@ def test_a_site_that_sends_more_than_is_taken_is_lost_and_nobody_else(session, m
     session.says("east", b"\0" * 100, "home", b"e" * 1000)
     for _ in range(20):
         session.says("west", b"\0" * 100, "home", b"w" * (500 << 10))
-        until(lambda: not session.lane("west")._waiting or session.lane("west")._closed)
+        until(lambda: not session.lane("west")._shares.total() or session.lane("west")._closed)
     until(lambda: "west" in session.server._lost)
     session.net["app"].takers["dfm", "batch"] = take
     until(lambda: session.told("lost"))

@@ -12,7 +12,6 @@ import contextlib
 import os
 import random
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import programs
@@ -159,11 +158,3 @@ def descriptors() -> dict[str, str]:
         with contextlib.suppress(OSError):
             found[fd] = os.readlink(f"/proc/self/fd/{fd}")
     return found
-
-
-def is_gone(pid: int) -> bool:
-    """Whether a process has ended; one whose parent has not taken note yet counts."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return True

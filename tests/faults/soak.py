@@ -35,6 +35,7 @@ import rounds  # noqa: E402
 import targets  # noqa: E402
 from eventually import until  # noqa: E402
 from flare_federation import running  # noqa: E402
+from processes import gone  # noqa: E402
 from small_package import generate  # noqa: E402
 
 Begin = Callable[[], AbstractContextManager[targets.Sites]]
@@ -72,7 +73,7 @@ def sessions(begin: Begin, seed: str, count: int) -> tuple[Counter[str], list[st
                     broken.append(str(error))
                     tell(str(error))
             processes = sites.workers()
-        until(lambda processes=processes: all(map(rounds.is_gone, processes)), rounds.PATIENCE)
+        until(lambda processes=processes: all(map(gone, processes)), rounds.PATIENCE)
         if before is None:
             # What the first session leaves open is kept for the next one.
             before = {f"{fd} {link}" for fd, link in rounds.descriptors().items()}
@@ -155,14 +156,14 @@ def victims(folder: Path, seed: str, count: int) -> list[str]:
         with subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         ) as application:
-            until(lambda pid=application.pid: children(pid) or rounds.is_gone(pid), rounds.PATIENCE)
+            until(lambda pid=application.pid: children(pid) or gone(pid), rounds.PATIENCE)
             time.sleep(chance.random())
             of = children(application.pid)
             application.kill()
         try:
-            until(lambda of=of: all(map(rounds.is_gone, of)), rounds.PATIENCE)
+            until(lambda of=of: all(map(gone, of)), rounds.PATIENCE)
         except AssertionError:
-            broken.append(f"processes of a killed application go on: {[pid for pid in of if not rounds.is_gone(pid)]}")
+            broken.append(f"processes of a killed application go on: {[pid for pid in of if not gone(pid)]}")
             tell(broken[-1])
     return broken
 

@@ -109,10 +109,8 @@ class Lane:
         self._queue: collections.deque[Packet] = collections.deque()
         self._held: list[Packet] = []
         """Those that must not overtake the large one that is under way, or are large themselves."""
-        self._waiting = 0
-        """About how many bytes both take."""
         self._shares: collections.Counter[str] = collections.Counter()
-        """The same by who has sent them."""
+        """About how many bytes both take, by who has sent them."""
         self._dropped: set[str] = set()
         """Those of whom nothing is sent any more."""
         self._overflows = False
@@ -171,7 +169,7 @@ class Lane:
                 return
             self._count(packet, 1)
             self._queue.append(packet)
-            if self._waiting > MOST_WAITING:
+            if self._shares.total() > MOST_WAITING:
                 ((most, _),) = self._shares.most_common(1)
                 if self._crowds(most):
                     self._drop(most)
@@ -198,9 +196,7 @@ class Lane:
         self._assembly.give_up()
 
     def _count(self, packet: Packet, times: int) -> None:
-        size = times * _size(packet)
-        self._waiting += size
-        self._shares[packet.sender] += size
+        self._shares[packet.sender] += times * _size(packet)
 
     def _drop(self, sender: str) -> None:
         self._dropped.add(sender)
