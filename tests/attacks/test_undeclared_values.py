@@ -4,16 +4,20 @@ The user's own generated class checks literals alone, and the user may have chan
 """
 # pyright: basic, reportMissingImports=false
 
+import datetime
 import importlib
 import json
 import logging
 import subprocess
 import sys
+import zoneinfo
 
 import pytest
 from dfm.api import Pipeline, PlaceParam, Yield
 from dfm.errors import Public
 from dfm.exec._adapters import Adapters
+from dfm.exec._types import as_texts, has_dates
+from dfm.testing import Asker, Federation
 
 CONFIG = """
 dfm: 1.0.0
@@ -24,6 +28,10 @@ schemas:
     type: object
     properties: {low: {type: number}, high: {type: number, exclusiveMinimum: 0}}
     required: [low, high]
+  Stay:
+    type: object
+    properties: {from: {type: string, format: date}, at: {type: string, format: date-time}}
+    required: [from]
 operations:
   ask.Anything: {parameters: {value: {type: object}}, required: [value], returns: object}
   ask.Enum: {parameters: {value: {$ref: "#/schemas/Column"}}, required: [value], returns: object}
@@ -44,6 +52,26 @@ operations:
   ask.Whole: {parameters: {value: {type: integer, minimum: 2.5, multipleOf: 1.5}}, required: [value], returns: object}
   ask.Step: {parameters: {value: {type: number, multipleOf: 0.5}}, required: [value], returns: object}
   ask.Moment: {parameters: {value: {type: string, format: date-time}}, required: [value], returns: object}
+  ask.Day: {parameters: {value: {type: string, format: date}}, required: [value], returns: object}
+  ask.Days:
+    parameters: {value: {type: array, items: {type: string, format: date}}}
+    required: [value]
+    returns: object
+  ask.DaysByName:
+    parameters: {value: {type: object, additionalProperties: {type: string, format: date}}}
+    required: [value]
+    returns: object
+  ask.DayPair:
+    parameters:
+      value: {type: array, prefixItems: [{type: string, format: date}, {type: string}], minItems: 2, items: false}
+    required: [value]
+    returns: object
+  ask.DayOrText:
+    parameters: {value: {anyOf: [{type: string, format: date}, {type: string}]}}
+    required: [value]
+    returns: object
+  ask.Since: {parameters: {value: {type: string, format: date, default: "2024-02-29"}}, returns: object}
+  ask.Stay: {parameters: {value: {$ref: "#/schemas/Stay"}}, required: [value], returns: object}
   ask.Counts:
     parameters: {value: {type: object, additionalProperties: {type: integer}, maxProperties: 2}}
     required: [value]
@@ -54,6 +82,11 @@ operations:
     required: [value]
     returns: object
   ask.Optional: {parameters: {value: {type: integer}}, returns: object}
+  tell.Day: {parameters: {value: {type: object}}, required: [value], returns: {type: string, format: date}}
+  tell.Days:
+    parameters: {value: {type: object}}
+    required: [value]
+    returns: {type: array, items: {type: string, format: date}}
   tell.Number: {parameters: {value: {type: object}}, required: [value], returns: number}
   tell.Numbers: {parameters: {value: {type: object}}, required: [value], returns: {type: array, items: {type: integer}}}
 sites:
@@ -91,7 +124,7 @@ class EchoOnThread(Echo):
 class Each(Echo):
     def body(self, value): yield from value
 """
-ADAPTERS = {"tell.Number": "EchoOnThread", "tell.Numbers": "Each"}
+ADAPTERS = {"tell.Day": "EchoOnThread", "tell.Days": "Each", "tell.Number": "EchoOnThread", "tell.Numbers": "Each"}
 
 
 @pytest.fixture(scope="module")
@@ -134,10 +167,25 @@ def as_result(name):
 
 
 def answer(session, pipeline, value):
-    job = session.execute(pipeline, {"v": value})
+    return answered(session, pipeline, v=value)
+
+
+def answered(session, pipeline, **given):
+    job = session.execute(pipeline, given)
     assert job.wait_until_finished(30)
     return [error.errors[0] for error in job.errors], job.results()
 
+
+def as_literal(name, value):
+    with Pipeline() as pipeline:
+        Yield(value=operation(name)(value=value, site="data"))
+    return pipeline
+
+
+DAY = datetime.date(2020, 1, 1)
+ADA = Asker("ada@u.example", "university", "lead")
+NOON = datetime.datetime(2020, 1, 1, 12)
+UTC, INDIA = datetime.UTC, datetime.timezone(datetime.timedelta(hours=5, minutes=30))
 
 GOOD = {
     "ask.Enum": ["age"],
@@ -150,7 +198,6 @@ GOOD = {
     "ask.Fraction": [0.5, 2, [1, 2]],
     "ask.Whole": [3, 6],
     "ask.Step": [1, 1.5],
-    "ask.Moment": ["2020-01-01T00:00:00"],
     "ask.Counts": [{}, {"a": 1, "b": 2}],
     "ask.Pair": [["age", 3]],
     "tell.Number": [1, 2.5],
@@ -169,7 +216,12 @@ BAD = {
     "ask.Fraction": [0.7, True, "0.5", 3, [1, 3], [1]],
     "ask.Whole": [0, 2, 4, True],
     "ask.Step": [0.7, float("nan"), float("inf")],
-    "ask.Moment": [5, "5", "1e9", "yesterday"],
+    "ask.Moment": [5, "5", "1e9", "yesterday", b"2020-01-01"],
+    "ask.Day": [5, "5", "2020-02-30", "2020-01-01T10:00:00", b"2020-01-01", [DAY]],
+    "ask.Days": ["2020-01-01", ["2020-01-01", "then"]],
+    "ask.DayPair": [["then", "x"]],
+    "tell.Day": ["secret", 5],
+    "tell.Days": [["2020-01-01", "secret"]],
     "ask.Counts": [{"a": "1"}, {"a": 1, "b": 2, "c": 3}],
     "ask.Pair": [["hiv", 3], ["age", "3"], ["age"], ["age", 3, 3]],
     "tell.Number": ["secret", None, [1.0]],
@@ -193,6 +245,131 @@ def test_what_is_declared_as_a_text_or_a_number_reaches_an_adapter_as_pythons_ow
             assert errors == [] and result == value and type(result) is type(value.item())
     errors, (result,) = answer(session, as_parameter("tell.Number"), numpy.float32(1))
     assert errors == [] and type(result) is numpy.float32, "a result is what the adapter has made"
+
+
+DATES = {
+    "ask.Day": [("2020-01-01", DAY), (DAY, DAY)],
+    "ask.Moment": [
+        ("2020-01-01T12:00:00", NOON),
+        ("2020-01-01T12:00:00Z", NOON.replace(tzinfo=UTC)),
+        ("2020-01-01T12:00:00+05:30", NOON.replace(tzinfo=INDIA)),
+        (NOON.replace(tzinfo=zoneinfo.ZoneInfo("Europe/Berlin")),) * 2,
+    ],
+    "ask.Days": [(["2020-01-01", DAY], [DAY, DAY]), ([], [])],
+    "ask.DaysByName": [({"a": "2020-01-01"}, {"a": DAY})],
+    "ask.DayPair": [(("2020-01-01", "2020-01-01"), (DAY, "2020-01-01"))],
+    "ask.DayOrText": [("2020-01-01", "2020-01-01"), ("then", "then"), (DAY, DAY)],
+    "ask.Since": [("2020-01-01", DAY), (DAY, DAY)],
+    "tell.Day": [("2020-01-01", DAY), (DAY, DAY)],
+}
+
+
+@pytest.mark.parametrize("name", DATES)
+def test_what_is_declared_as_a_date_reaches_an_adapter_as_pythons_own_whatever_way_it_came(session, name):
+    for value, expected in DATES[name]:
+        ways = answer(session, as_parameter(name), value), answer(session, as_result(name), value)
+        for errors, results in (*ways, answered(session, as_literal(name, value))):
+            assert errors == [] and repr(results) == repr([expected])
+
+
+def test_pandas_times_reach_an_adapter_as_pythons_own(session):
+    pandas = pytest.importorskip("pandas")
+    for way in (as_parameter, as_result):
+        errors, (result,) = answer(session, way("ask.Moment"), pandas.Timestamp("2020-01-01T12:00:00Z"))
+        assert errors == [] and repr(result) == repr(NOON.replace(tzinfo=UTC))
+        for name in ("ask.Day", "ask.Moment"):
+            (error,), _ = answer(session, way(name), pandas.NaT)
+            assert (error.type, error.site) == ("DeclarationError", "data")
+
+
+def test_a_default_that_is_declared_as_a_date_reaches_an_adapter_as_one(session):
+    with Pipeline() as pipeline:
+        Yield(value=operation("ask.Since")(site="data"))
+    errors, results = answered(session, pipeline)
+    assert errors == [] and results == [datetime.date(2024, 2, 29)]
+
+
+@pytest.mark.parametrize("way", [as_parameter, as_result])
+def test_a_date_in_a_model_is_pythons_own(session, way):
+    errors, (stay,) = answer(session, way("ask.Stay"), {"from": "2020-01-01", "at": "2020-01-01T12:00:00Z"})
+    assert errors == [] and repr((stay.from_, stay.at)) == repr((DAY, NOON.replace(tzinfo=UTC)))
+    errors, again = answer(session, way("ask.Stay"), stay)
+    assert errors == [] and again == [stay]
+
+
+def test_what_is_streamed_of_dates_is_pythons_own(session):
+    errors, results = answer(session, as_parameter("tell.Days"), ["2020-01-01", DAY])
+    assert errors == [] and results == [DAY, DAY]
+
+
+POLICY = """
+default: deny
+rules:
+  this-year:
+    decision: allow
+    operations: [ask.Day, ask.Days, ask.Since, ask.Moment]
+    parameters: {value: {like: ["2024-*"]}}
+  a-moment: {decision: allow, operations: [ask.Moment], parameters: {value: {one-of: ["2025-01-01T00:00:00Z"]}}}
+publish: [rules]
+"""
+
+
+def test_a_rule_and_the_audit_have_a_date_as_its_text_whatever_way_it_came(session, command, tmp_path):
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(f"{POLICY.lstrip()}audit: {{parameters: full, folder: {tmp_path / 'log'}}}\n")
+    day, new_year = datetime.date(2024, 5, 1), datetime.datetime(2025, 1, 1)
+    with Federation("declared", homesite="home", policies={"data": policy}, asker=ADA) as federation:
+        for name, allowed, refused in (
+            ("ask.Day", [day, "2024-05-01"], [DAY, "2020-01-01"]),
+            ("ask.Days", [[day, "2024-05-01"]], [[day, DAY], ["2020-01-01"]]),
+            (
+                "ask.Moment",
+                ["2025-01-01T00:00:00+00:00", new_year.replace(tzinfo=UTC)],
+                [new_year, new_year.replace(tzinfo=INDIA), "2025-01-01T00:00:00+05:30"],
+            ),
+        ):
+            for way in (as_parameter, as_result):
+                for value in allowed:
+                    assert answer(federation.session, way(name), value)[0] == []
+                for value in refused:
+                    (error,), _ = answer(federation.session, way(name), value)
+                    assert error.type == "RefusedError", value
+        with Pipeline() as pipeline:
+            Yield(value=operation("ask.Since")(site="data"))
+        assert answered(federation.session, pipeline) == ([], [datetime.date(2024, 2, 29)])
+    shown = subprocess.run(
+        [command, "--json", "site", "audit", "show", tmp_path / "log"], check=True, capture_output=True, text=True
+    )
+    calls = [one for one in map(json.loads, shown.stdout.splitlines()) if one["what"] == "call"]
+    told = {(one["operation"], json.dumps(one["parameters"])) for one in calls}
+    assert told == {
+        ("ask.Day", '{"value": "2024-05-01"}'),
+        ("ask.Days", '{"value": ["2024-05-01", "2024-05-01"]}'),
+        ("ask.Moment", '{"value": "2025-01-01T00:00:00Z"}'),
+        ("ask.Since", "{}"),
+    }
+
+
+def test_a_time_whose_text_says_less_than_it_is_can_be_told_by_no_rule():
+    """Its zone's name, or which of two it is at the end of summer, would be another question with the same text."""
+    berlin = datetime.datetime(2024, 5, 1, tzinfo=zoneinfo.ZoneInfo("Europe/Berlin"))
+    for value in (
+        berlin,
+        berlin.replace(tzinfo=None, fold=1),
+        berlin.replace(tzinfo=datetime.timezone(datetime.timedelta(0), "x")),
+    ):
+        assert as_texts(value) is value
+    assert as_texts({"a": (DAY, [NOON])}) == {"a": ("2020-01-01", ["2020-01-01T12:00:00"])}
+
+
+def test_what_may_be_a_date_or_a_text_is_not_taken_for_the_other():
+    date, text = {"type": "string", "format": "date"}, {"type": "string"}
+    assert has_dates({"anyOf": [date, {"type": "null"}]}, no_class) and has_dates({"items": date}, no_class)
+    assert not has_dates(text, no_class) and not has_dates({"anyOf": [{"anyOf": [date, text]}, date]}, no_class)
+
+
+def no_class(path):
+    raise AssertionError(path)
 
 
 def test_numpys_numbers_are_numbers(session):

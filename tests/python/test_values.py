@@ -179,6 +179,12 @@ def test_objects(value):
     assert repr(back) == repr(value) or isinstance(value, set | frozenset)
 
 
+def test_a_zone_that_pydantic_has_read_becomes_pythons_own():
+    read = pydantic.TypeAdapter(datetime.datetime).validate_python
+    for text in ("2020-01-01T12:00:00Z", "2020-01-01T12:00:00.5+05:30"):
+        assert repr(_values.loads(_values.dumps(read(text)))) == repr(datetime.datetime.fromisoformat(text))
+
+
 def test_a_zone_is_kept_with_its_fold():
     back = there_and_back(ZONED)
     assert back.utcoffset() == ZONED.utcoffset() and back.tzinfo.key == "Europe/Berlin"

@@ -5,6 +5,7 @@ Reads a site's `site.json`, and nothing else: what it does not bind cannot be ca
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import logging
@@ -50,7 +51,7 @@ from dfm.exec._site import (
 from dfm.exec._state import LIMIT, InMemory, OnDisk, State
 from dfm.exec._sums import Sums
 from dfm.exec._telling import BindingError, Telling, user_traceback
-from dfm.exec._types import Check, check_of, checked_body
+from dfm.exec._types import Check, DeclarationError, check_of, checked_body, has_dates
 from dfm.exec._vault import RememberingVault
 
 Operation = tuple[str, str | None]
@@ -253,10 +254,6 @@ class Adapters:
         """Why no call of an operation is allowed; an empty text if one may be."""
         return "" if self._sums.step(operation, None) is not None else self.deciding.problem(operation)
 
-    def defaults(self, operation: str, provider: str | None) -> dict[str, Any] | None:
-        """What holds for parameters that a call does not give; None for what is no operation of the federation's."""
-        return None if (binding := self._bindings.get((operation, provider))) is None else _held_for(binding)
-
     def opens_pickles_of(self) -> set[str]:
         """The sites in this session whose pickles it opens."""
         return _values.pickles_of(self._settings, self.homesite, self.asker.user)
@@ -315,8 +312,12 @@ class Adapters:
         if (adapter := getattr(body, "__self__", None)) is not None:
             bound.instance = self._instance(key, adapter, what)
         for name, schema in cast("dict[str, Any]", binding.get("types", {})).items():
-            if (check := made(schema, f"the parameter '{name}' of {at}", plainly=True)) is not None:
+            of = f"the parameter '{name}' of {at}"
+            if (check := made(schema, of, plainly=True)) is not None:
                 bound.checks.append((name, check))
+                if has_dates(schema, lambda path, of=of: import_class(path, f"the type of {of}")):
+                    bound.dates.add(name)
+        checks = dict(bound.checks)
         models = {name: import_class(model, what) for name, model in binding["models"].items()}
         for name, source in cast(dict[str, dict[str, Any]], binding["arguments"]).items():
             if "param" in source:
@@ -326,9 +327,16 @@ class Adapters:
                     default = binding["defaults"][param]
                     if param in models:
                         default = cast(Any, models[param]).model_validate(default)
+                    elif (check := checks.get(param)) is not None:
+                        default = check(default)
                     bound.keep(name, default)
             elif "const" in source:
-                bound.keep(name, source["const"])
+                value = source["const"]
+                if (check := checks.get(source.get("exposed", ""))) is not None:
+                    # The adapter may take more there than the parameter does.
+                    with contextlib.suppress(DeclarationError):
+                        value = check(value)
+                bound.keep(name, value)
             else:
                 bound.fixed[name] = self._value(source, f"the argument '{name}' of {what}")
             if "exposed" in source:
@@ -341,8 +349,9 @@ class Adapters:
             bound.advisors = advisors(body, dict(bound.params) | dict(bound.exposed))
         except ValueError as error:
             raise BindingError(f"{what}: {error}") from None
+        bound.defaults = bound.as_told(_held_for(binding))
         if not self.deciding.is_open():
-            bound.judge = functools.partial(self._judge, operation, provider, _held_for(binding))
+            bound.judge = functools.partial(self._judge, operation, provider, bound.defaults)
         bound.plain = (
             not (bound.fixed or bound.copied or bound.exposed)
             and all(name == param for name, param in bound.params)

@@ -50,7 +50,8 @@ def _refusal_of(adapters: Adapters, operation: str, provider: str | None, given:
     """Why no such call is allowed whatever its `open` parameters become."""
     if given is None or len(given) > _MOST_GIVEN:
         return ""
-    if (defaults := adapters.defaults(operation, provider)) is None:
+    bound = adapters.bound(operation, provider)
+    if bound.defaults is None:
         return ""
     try:
         said = json.loads(given)
@@ -58,4 +59,5 @@ def _refusal_of(adapters: Adapters, operation: str, provider: str | None, given:
         return ""
     if not isinstance(said, dict):
         return ""
-    return adapters.deciding.problem_of(operation, cast("dict[str, Any]", said), frozenset(open), defaults)
+    told = bound.as_told(cast("dict[str, Any]", said))
+    return adapters.deciding.problem_of(operation, told, frozenset(open), bound.defaults)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from dfm._discovery.advisors import Advisor
 from dfm.exec._instances import Instance
 from dfm.exec._telling import BindingError
-from dfm.exec._types import Check, DeclarationError
+from dfm.exec._types import Check, DeclarationError, as_texts
 
 
 class Bound:
@@ -21,6 +22,8 @@ class Bound:
         "body",
         "checks",
         "copied",
+        "dates",
+        "defaults",
         "discoverable",
         "exposed",
         "fixed",
@@ -48,6 +51,11 @@ class Bound:
         """(argument, the parameter that overrides its source)."""
         self.checks: list[tuple[str, Check]] = []
         """(parameter, what holds its value against what is declared for it)."""
+        self.dates: set[str] = set()
+        """The parameters that are judged, and written down, as the texts that JSON has for the dates in them."""
+        self.defaults: dict[str, Any] | None = None
+        """What holds for parameters that a call does not give, as the policy judges it; None for what is no operation
+        of the federation's."""
         self.accepted: set[str] = set()
         """The parameters that it takes."""
         self.required: set[str] = set()
@@ -70,6 +78,21 @@ class Bound:
         """The arguments whose value these parameters give."""
         wanted = set(names)
         return {argument for argument, param in (*self.params, *self.exposed) if param in wanted}
+
+    def as_judged(self, given: dict[str, Any]) -> dict[str, Any]:
+        """A call's parameters, each as it is declared, as the site's policy and its audit have them."""
+        if not self.dates:
+            return given
+        return {name: as_texts(value) if name in self.dates else value for name, value in given.items()}
+
+    def as_told(self, said: dict[str, Any]) -> dict[str, Any]:
+        """What JSON says of parameters, so; what is not as it is declared stays what it is."""
+        told = dict(said)
+        for name, check in self.checks:
+            if name in self.dates and name in told:
+                with contextlib.suppress(DeclarationError):
+                    told[name] = check(told[name])
+        return self.as_judged(told)
 
     def arguments(
         self, given: dict[str, Any], partly: bool = False, judged: bool = False, job: int | None = None
@@ -98,7 +121,7 @@ class Bound:
             if param in given and given[param] is None:
                 del given[param]
         if self.judge is not None and not partly and not judged:
-            self.judge(given, job)
+            self.judge(self.as_judged(given), job)
         if self.plain:
             return given
         arguments = dict(self.fixed)

@@ -16,18 +16,30 @@ import re
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from fractions import Fraction
-from typing import Annotated, Any, Literal, Union, cast
+from types import NoneType
+from typing import Annotated, Any, Literal, Union, cast, get_args
 
-from pydantic import BaseModel, BeforeValidator, Field, InstanceOf, RootModel, Strict, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    InstanceOf,
+    RootModel,
+    Strict,
+    TypeAdapter,
+    ValidationError,
+)
 from pydantic.dataclasses import is_pydantic_dataclass
 from pydantic_core import PydanticCustomError
 
 from dfm._values import check_columns
 from dfm.errors import Public
 from dfm.exec._bodies import is_awaited
+from dfm.values._times import own_zone
 
 Check = Callable[[Any], Any]
-"""Returns the value, in which what was plain data may have become a model.
+"""Returns the value, in which what was plain data may have become a model, and a text a date.
 
 Raises:
     DeclarationError: it is not what was declared.
@@ -80,12 +92,13 @@ def check_of(
         return None
     adapter: TypeAdapter[Any] = TypeAdapter(kind)
     validate = adapter.validator.validate_python
-    rebuilds, classes = builder.rebuilds, tuple(builder.classes)
+    has_models, classes = builder.has_models, tuple(builder.classes)
+    rebuilds = has_models or builder.has_dates
 
     def check(value: Any) -> Any:
         try:
             checked = validate(value)
-            if rebuilds:
+            if has_models:
                 _check_models(value)
         except ValidationError as error:
             raise DeclarationError(f"{what} is not what is declared: {_told(error, value)}") from None
@@ -93,6 +106,28 @@ def check_of(
         return plain(found) if plainly and not isinstance(found, classes) else found
 
     return check
+
+
+def has_dates(schema: Any, import_class: Callable[[str], type[Any]]) -> bool:
+    """Whether values of a type have dates or times where JSON has texts, and no texts that could be taken for these."""
+    builder = _Builder(import_class)
+    builder.of(schema)
+    return builder.has_dates and not builder.has_texts_for_dates
+
+
+def as_texts(value: Any) -> Any:
+    """A value with its dates and times as JSON has them: as texts, where these say all of them, which they do not of a
+    zone's name."""
+    kind = cast("type[Any]", type(value))
+    if kind is datetime.date:
+        return value.isoformat()
+    if kind is datetime.datetime:
+        text = value.isoformat()
+        text = f"{text[:-6]}Z" if text.endswith("+00:00") else text
+        return text if repr(datetime.datetime.fromisoformat(text)) == repr(value) else value
+    if kind is list or kind is tuple:
+        return cast(Any, kind)(map(as_texts, value))
+    return {key: as_texts(part) for key, part in value.items()} if kind is dict else value
 
 
 def _check_models(value: Any) -> None:
@@ -152,8 +187,12 @@ class _Builder:
 
     def __init__(self, import_class: Callable[[str], type[Any]]) -> None:
         self._import_class = import_class
-        self.rebuilds = False
+        self.has_models = False
         """Whether checking makes models of what was plain data."""
+        self.has_dates = False
+        """Whether it makes dates or times of texts."""
+        self.has_texts_for_dates = False
+        """Whether what may be a date or a time may be something else that JSON has a text for."""
         self.classes: list[type[Any]] = []
         """Those of Python's that it names, whose objects stay what they are."""
 
@@ -170,20 +209,29 @@ class _Builder:
             return _one_of(cast("list[Any]", values))
         for choice in ("anyOf", "oneOf"):
             if isinstance(choices := keys.get(choice), list):
-                return _union([self.of(one) for one in cast("list[Any]", choices)])
+                return self._union([self.of(one) for one in cast("list[Any]", choices)])
         if isinstance(every := keys.get("allOf"), list) and len(cast("list[Any]", every)) == 1:
             return self.of(every[0])
         match keys.get("type"):
             case str(name):
                 return self._named(name, keys)
             case [*names]:
-                return _union([self._named(name, keys) for name in names])
+                return self._union([self._named(name, keys) for name in names])
             case _ if "properties" in keys:
                 return self._named("object", keys)
             case _ if "items" in keys:
                 return self._named("array", keys)
             case _:
                 return Any
+
+    def _union(self, kinds: list[Any]) -> Any:
+        if not kinds or Any in kinds:
+            return Any
+        union = Union[tuple(kinds)]  # noqa: UP007
+        members = get_args(union)
+        dates = [one for one in members if one in _DATES.values()]
+        self.has_texts_for_dates |= bool(dates) and not {*members} <= {*dates, NoneType}
+        return union
 
     def _class(self, path: str) -> Any:
         kind = self._import_class(path) if "." in path else getattr(builtins, path, None)
@@ -192,18 +240,18 @@ class _Builder:
         if kind not in _PLAIN:
             self.classes.append(kind)
         if issubclass(kind, BaseModel):
-            self.rebuilds = True
+            self.has_models = True
             return kind
         # What a dataclass holds may be a model, or it has rules of its own.
-        self.rebuilds |= dataclasses.is_dataclass(cast("type[Any]", kind))
+        self.has_models |= dataclasses.is_dataclass(cast("type[Any]", kind))
         return InstanceOf[cast(Any, kind)]
 
     def _named(self, name: str, keys: Mapping[str, Any]) -> Any:
         match name:
             case "string":
-                if (form := keys.get("format")) in ("date", "date-time"):
-                    kind = datetime.date if form == "date" else datetime.datetime
-                    return Annotated[kind, BeforeValidator(_written)]
+                if (date := _DATES.get(cast(str, keys.get("format")))) is not None:
+                    self.has_dates = True
+                    return date
                 pattern = keys.get("pattern")
                 more = {"pattern": pattern} if isinstance(pattern, str) and _is_portable(pattern) else {}
                 return _bounded(Annotated[str, Strict()], keys, _OF_TEXTS, more)
@@ -232,12 +280,6 @@ class _Builder:
                 return self._class(path)
             case _:
                 return Any
-
-
-def _union(kinds: list[Any]) -> Any:
-    if not kinds or Any in kinds:
-        return Any
-    return Union[tuple(kinds)]  # noqa: UP007
 
 
 def _one_of(values: list[Any]) -> Any:
@@ -299,10 +341,32 @@ def _of_tuple(keys: Mapping[str, Any]) -> list[Any] | None:
 
 
 def _written(value: Any) -> Any:
-    """A date that pydantic takes, but no number of seconds."""
-    if isinstance(value, int | float) or (isinstance(value, str) and _STAMP.fullmatch(value)):
+    """A date that pydantic takes, but no number of seconds, no bytes, and none of pandas' that is missing."""
+    is_missing = isinstance(value, datetime.date) and value != value
+    if isinstance(value, int | float | bytes) or is_missing or (isinstance(value, str) and _STAMP.fullmatch(value)):
         raise PydanticCustomError("date_type", "Input should be a valid date")
     return value
+
+
+def _own_date(value: datetime.date) -> datetime.date:
+    """Of Python's own type, as which pandas' times, among others, count too."""
+    return value if type(value) is datetime.date else datetime.date(value.year, value.month, value.day)
+
+
+def _own_time(value: datetime.datetime) -> datetime.datetime:
+    """So as well, and in a zone of Python's where it was read from a text."""
+    zone = own_zone(value.tzinfo)
+    if type(value) is datetime.datetime and zone is value.tzinfo:
+        return value
+    time = value.hour, value.minute, value.second, value.microsecond
+    return datetime.datetime(value.year, value.month, value.day, *time, zone, fold=value.fold)
+
+
+_DATES: dict[str, Any] = {
+    "date": Annotated[datetime.date, BeforeValidator(_written), AfterValidator(_own_date)],
+    "date-time": Annotated[datetime.datetime, BeforeValidator(_written), AfterValidator(_own_time)],
+}
+"""What becomes of a text of such a format."""
 
 
 def _bounded(kind: Any, keys: Mapping[str, Any], names: tuple[str, ...], more: Mapping[str, Any] | None = None) -> Any:

@@ -13,12 +13,21 @@ _ZONE = re.compile(r"[A-Za-z0-9_+-]{1,32}(/[A-Za-z0-9_+-]{1,32}){0,2}")
 T = TypeVar("T", datetime.datetime, datetime.time)
 
 
+def own_zone(value: datetime.tzinfo | None) -> datetime.tzinfo | None:
+    """Python's own zone for the one that pydantic makes of a text's `Z` or `+01:00`; any other as it is."""
+    if value is None or not type(value).__module__.startswith("pydantic_core"):
+        return value
+    offset = value.utcoffset(None)
+    return value if offset is None else datetime.timezone(offset)
+
+
 def of_zone(value: datetime.tzinfo | None) -> Any:
     """A zone as plain data.
 
     Raises:
         Unsent: it is of a kind that has no name which others know.
     """
+    value = own_zone(value)
     if value is None:
         return None
     if type(value) is zoneinfo.ZoneInfo and value.key:  # one that was read from a file has none
