@@ -1,15 +1,16 @@
 """How is a federation's package found without setting `PYTHONPATH`?
 
 A package that holds generated code, and that nothing else finds, is looked for around the current folder and around the
-script that runs: in these two, in their parents up to the project's root, and around a script that is in the package
-itself. What belongs to another user than this process's, or root, is not imported, wherever it is.
+script that runs: in these two, in their parents up to the project's root, around a script that is in the package
+itself, and in the folder of the package's name that `dfm fed init` makes around it. What belongs to another user than
+this process's, or root, is not imported, wherever it is.
 """
 
 import contextlib
 import importlib.machinery
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -31,14 +32,14 @@ class FederationFinder:
         """
         if path is not None:
             package, _, inside = fullname.partition(".")
-            if inside == "fed" and any(_is_configured(Path(folder)) for folder in path):
+            if modules := _fill(package):
+                return importlib.machinery.PathFinder.find_spec(fullname, modules)
+            places = [place for folder in path for place in (Path(folder), Path(folder) / package)]
+            if inside == "fed" and any(_is_configured(place) for place in places):
                 message = f"No module named '{fullname}': generate it with `dfm fed gen code {package}`"
                 raise ModuleNotFoundError(message, name=fullname)
             return None
-        for folder in _folders(fullname):
-            if _is_trusted(folder / fullname):
-                return importlib.machinery.PathFinder.find_spec(fullname, [str(folder)])
-        return None
+        return _spec(fullname, _folders(fullname))
 
 
 class OtherEngine:
@@ -58,6 +59,27 @@ class OtherEngine:
         return None
 
 
+def _spec(package: str, folders: Iterable[Path]) -> importlib.machinery.ModuleSpec | None:
+    for folder in folders:
+        if _is_trusted(folder / package):
+            return importlib.machinery.PathFinder.find_spec(package, [str(folder)])
+    return None
+
+
+def _fill(package: str) -> Sequence[str] | None:
+    """Makes the package of a module that is only the folder around it, and returns where its modules are."""
+    module = sys.modules.get(package)
+    if module is None or module.__spec__ is None or module.__spec__.origin is not None:
+        return None
+    spec = _spec(package, [Path(folder) for folder in module.__path__ if Path(folder).name == package])
+    if spec is None or spec.loader is None:
+        return None
+    module.__spec__, module.__loader__, module.__file__ = spec, spec.loader, spec.origin
+    module.__path__ = spec.submodule_search_locations
+    spec.loader.exec_module(module)
+    return module.__path__
+
+
 def _folders(package: str) -> Iterator[Path]:
     starts: list[Path] = []
     with contextlib.suppress(OSError):  # the current folder may have been deleted
@@ -68,7 +90,8 @@ def _folders(package: str) -> Iterator[Path]:
         around = (start, *start.parents)
         yield from (folder.parent for folder in around if folder.name == package)
         root = next((at for at, folder in enumerate(around) if any((folder / mark).exists() for mark in _ROOT)), 0)
-        yield from around[: root + 1]
+        for folder in around[: root + 1]:
+            yield from (folder, folder / package)
 
 
 def _is_trusted(package: Path) -> bool:

@@ -59,6 +59,27 @@ def test_a_script_inside_the_package_finds_it(there: Path, monkeypatch: pytest.M
     assert found() == there / "project"
 
 
+def test_the_folder_around_a_package_that_has_its_name_is_no_package(
+    there: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (there / "made").mkdir()
+    package(there / "made" / "grid")
+    monkeypatch.chdir(there / "made")
+    assert found() == there / "made" / "grid"
+
+
+@pytest.mark.parametrize("script", ["ask.py", "scripts/ask.py"])
+def test_a_script_beside_the_registry_finds_what_init_makes(tmp_path: Path, script: str) -> None:
+    package(tmp_path / "grid")
+    (tmp_path / "grid" / "grid" / "__init__.py").write_text("VERSION = 1")
+    (tmp_path / "grid" / "grid" / "fed" / "__init__.py").touch()
+    (tmp_path / "federations.yaml").touch()
+    (tmp_path / script).parent.mkdir(exist_ok=True)
+    (tmp_path / script).write_text("import dfm, grid.fed, importlib.resources\nprint(grid.VERSION, grid.__file__)")
+    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == (f"1 {tmp_path / 'grid' / 'grid' / '__init__.py'}\n", "")
+
+
 @pytest.mark.parametrize("planted", ["grid/fed/fed_info.json", "grid", "."])
 def test_what_belongs_to_another_user_is_not_imported(
     there: Path, monkeypatch: pytest.MonkeyPatch, planted: str
@@ -72,7 +93,7 @@ def test_what_belongs_to_another_user_is_not_imported(
     assert found() is None
 
 
-@pytest.mark.parametrize("configs", ["", "configs/"])
+@pytest.mark.parametrize("configs", ["", "configs/", "grid/configs/"])
 def test_code_that_was_never_generated_names_the_command(tmp_path: Path, configs: str) -> None:
     (tmp_path / "grid" / configs).mkdir(parents=True)
     (tmp_path / "grid" / configs / "federation.dfm.yaml").touch()
