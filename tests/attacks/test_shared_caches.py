@@ -6,9 +6,10 @@ import logging
 
 import pytest
 from dfm._native import CacheStep, NotFound
+from dfm.exec import FsspecConfig
 from dfm.exec._adapters import Adapters
 from dfm.exec._cache_owners import owners_for
-from dfm.exec._site import Asker, FsspecConfig
+from dfm.exec._site import Asker
 from dfm.flare._channel import Secret
 from dfm.flare._sealing import SiteSealing
 from dfm.flare._signing import Signer

@@ -15,7 +15,7 @@ import pytest
 import s3fs
 from dfm._native import Found, NotFound
 from dfm.api import Pipeline, PlaceParam, TryFromCache, Yield
-from dfm.exec import DfmContext, FsspecConfig, SecretsVault, SecretsVaultConfig, Site
+from dfm.exec import DfmContext, SecretsVault, Site
 from dfm.exec._cache import Cache, digest
 from dfm.exec._site import SiteSettings
 from moto.server import ThreadedMotoServer
@@ -118,8 +118,8 @@ def test_a_store_that_does_not_answer_is_a_warning(server, runtime, tmp_path, ca
 def site_with(cache):
     settings = SiteSettings(
         info={},
-        cache=FsspecConfig.model_validate(cache),
-        vault=SecretsVaultConfig(),
+        configured_cache=cache,
+        configured_vault={},
         open_vault=lambda config: SecretsVault(),
         providers={},
     )

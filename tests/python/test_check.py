@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dfm.exec import DfmContext, FsspecConfig, Provider, SecretsVault, SecretsVaultConfig, Site
+from dfm.exec import DfmContext, Provider, SecretsVault, Site
 from dfm.exec._site import SiteSettings
 
 OPERATION = """\
@@ -217,8 +217,8 @@ def test_what_has_no_class_of_its_own_has_what_dfms_has(command: Path, tmp_path:
     told = set(re.findall(r"`(\w+)`", problem["help"])) - {"impl"}
     settings = SiteSettings(
         info={},
-        cache=FsspecConfig(),
-        vault=SecretsVaultConfig(),
+        configured_cache={},
+        configured_vault={},
         open_vault=lambda config: SecretsVault(),
         providers={},
     )

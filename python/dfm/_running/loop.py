@@ -14,9 +14,7 @@ import inspect
 from asyncio.tasks import _enter_task as enter_task  # pyright: ignore[reportPrivateUsage]
 from asyncio.tasks import _leave_task as leave_task  # pyright: ignore[reportPrivateUsage]
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from typing import Any, assert_never
-
-from typing_extensions import Buffer
+from typing import TYPE_CHECKING, Any, assert_never
 
 from dfm import _native, _values
 from dfm._running.body_task import BodyTask, continued
@@ -39,6 +37,9 @@ from dfm.exec._bound import Bound
 from dfm.exec._sending import current
 from dfm.exec._telling import speak_for_thread
 from dfm.exec._turns import WAIT, Turns
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 check_built()
 
@@ -84,6 +85,7 @@ class SiteLoop:
         self._tasks: set[asyncio.Task[None]] = set()
         self._endings: set[asyncio.Task[None]] = set()
         self._adapters: Adapters | None = None
+        self._audit: _native.Audit | None = None
         self._clock: asyncio.TimerHandle | None = None
         self._turns: Turns | None = None
         self._again: asyncio.TimerHandle | None = None
@@ -115,6 +117,7 @@ class SiteLoop:
     def take_on(self, adapters: Adapters) -> None:
         """Wires the site to what it can call, and to what its policy says of that: before its first job, or anew."""
         self._adapters = adapters
+        self._audit = adapters.audit
         adapters.run = self.run_own
         speak_for_thread(adapters.telling)
         self._sent = Sent(self.site, adapters, self.threads, self._turn_soon)
@@ -139,11 +142,6 @@ class SiteLoop:
     def said(self) -> Said:
         """What takes what bodies log and print, and tells it to their job."""
         return Said(self.site, self.adapters, self.turn, self.exports is not None)
-
-    @property
-    def _audit(self) -> _native.Audit | None:
-        """What is written down of what happens here; None for nothing, and before it is known what can be called."""
-        return None if self._adapters is None else self._adapters.audit
 
     def watch(self) -> None:
         """Waits on the sockets that the site has now, and on no others."""
@@ -361,7 +359,8 @@ class SiteLoop:
                 made += 1
                 try:
                     bound = self.adapters.bound(due.operation, due.provider, due.job)
-                    arguments = self._judged(due, bound)
+                    free = bound.judge is None
+                    arguments = bound.arguments(due.parameters) if free else self._judged(due, bound)
                 except Exception as error:
                     self.fail(call, error)
                 else:
@@ -449,7 +448,7 @@ class SiteLoop:
         self.turn()
 
     def _judged(self, due: _native.Call, bound: Bound) -> dict[str, Any] | None:
-        """The arguments of a call that the site's policy allows; None for one that waits for a person."""
+        """The arguments of a call that the site's policy judges, and allows; None for one that waits for a person."""
         audit = self._audit
         try:
             arguments = bound.arguments(due.parameters, job=due.job)
@@ -458,7 +457,7 @@ class SiteLoop:
                 audit.asked(due.job, str(due.operation), waits.request)
             self._spawn(self._ask(due, bound, waits.request))
             return None
-        if audit is not None and bound.judge is not None:
+        if audit is not None:
             audit.runs(due.id)
         return arguments
 
@@ -543,8 +542,8 @@ class SiteLoop:
 
     def ended(self, call: int, how: str) -> None:
         """Has it written down how a call has ended, where that is."""
-        if (audit := self._audit) is not None:
-            audit.ended(call, how)
+        if self._audit is not None:
+            self._audit.ended(call, how)
 
     def _look_for_late_calls(self) -> None:
         for call in self.site.overdue(self._seconds):

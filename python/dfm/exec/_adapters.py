@@ -12,7 +12,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from dfm import _native, _values
 from dfm._discovery.advice import DISCOVERY_PLACE, ErrorFieldAdvice, SiteAdvice
@@ -39,10 +39,8 @@ from dfm.exec._session_key import SessionKey
 from dfm.exec._site import (
     Asker,
     DfmContext,
-    FsspecConfig,
     Provider,
     SecretsVault,
-    SecretsVaultConfig,
     Site,
     SiteSettings,
     this_user,
@@ -53,6 +51,9 @@ from dfm.exec._sums import Sums
 from dfm.exec._telling import BindingError, Telling, user_traceback
 from dfm.exec._types import Check, DeclarationError, check_of, checked_body, has_dates
 from dfm.exec._vault import RememberingVault
+
+if TYPE_CHECKING:
+    from dfm.exec._configs import SecretsVaultConfig
 
 Operation = tuple[str, str | None]
 """An operation's name, and the provider that is meant, if any."""
@@ -174,7 +175,7 @@ class Adapters:
         """
         key = (operation, provider)
         among = self._bound
-        if job is not None and key in self._per_job:
+        if job is not None and self._per_job and key in self._per_job:
             among = self._of_jobs.setdefault(job, {})
         if (found := among.get(key)) is None:
             if (step := self._sums.step(operation, job)) is not None:
@@ -432,8 +433,7 @@ class Adapters:
         if self._cache is None:
             site = self.site()
             made_by = self._settings["api_version"], digest(self._settings["bindings"])
-            config = FsspecConfig.model_validate(self._settings["cache"])
-            owners = owners_for(self.asker, config, self.deciding.restricts())
+            owners = owners_for(self.asker, site.dfm_context.settings.cache, self.deciding.restricts())
             self._cache = Cache(
                 lambda: site.cache_storage("results"), self.logger, [(*owner, *made_by) for owner in owners]
             )
@@ -490,8 +490,8 @@ class Adapters:
                 logger=self.logger,
                 settings=SiteSettings(
                     info=settings["info"],
-                    cache=FsspecConfig.model_validate(settings["cache"]),
-                    vault=SecretsVaultConfig.model_validate(settings["vault"]),
+                    configured_cache=settings["cache"],
+                    configured_vault=settings["vault"],
                     open_vault=lambda config: RememberingVault(self.vault(config), self.telling.secrets),
                     providers={name: provider["info"] for name, provider in settings["providers"].items()},
                 ),
@@ -499,22 +499,26 @@ class Adapters:
                 organisation=self.asker.organisation,
                 role=self.asker.role,
             )
-            impl: dict[str, Any] = settings["impl"] or {"path": "dfm.exec.Site", "args": {}}
+            if (impl := cast("dict[str, Any] | None", settings["impl"])) is None:
+                self._site = Site(context)
+                return self._site
             what = f"the class {impl['path']} of site '{name}'"
             own = context.settings
             offered = {"dfm_context": context, "cache_config": own.cache, "secrets_vault_config": own.vault}
             self._site = cast(Site, construct(what, import_class(impl["path"], what), offered, impl["args"]))
         return self._site
 
-    def vault(self, config: SecretsVaultConfig) -> SecretsVault:
-        """Where the site's secrets are.
+    def vault(self, config: SecretsVaultConfig | None) -> SecretsVault:
+        """Where the site's secrets are; None for where its configuration says.
 
         Raises:
             BindingError: its class cannot be imported or constructed.
         """
         what = f"the secrets vault of site '{self._settings['site']}'"
-        kind = SecretsVault if config.path is None else import_class(config.path, what)
-        return cast(SecretsVault, construct(what, kind, {}, config.args))
+        said = self._settings["vault"]
+        path, args = (said.get("path"), said.get("args", {})) if config is None else (config.path, config.args)
+        kind = SecretsVault if path is None else import_class(path, what)
+        return cast(SecretsVault, construct(what, kind, {}, args))
 
     def _provider(self, name: str | None) -> Provider | None:
         if name is None:

@@ -107,12 +107,14 @@ class Bound:
             WaitsForApproval: a person has to approve it, and has not.
             DeclarationError: one of them is not what is declared for it, or missing.
         """
-        if not self.accepted.issuperset(given):
-            unknown = next(name for name in given if name not in self.accepted)
-            raise BindingError(f"this site takes no parameter '{unknown}' there")
-        if not partly and not self.required <= given.keys():
-            missing = next(name for name in sorted(self.required) if name not in given)
-            raise DeclarationError(f"the parameter '{missing}' has to be given there")
+        # Where all is given, which is most often so, none is unknown or missing.
+        if given.keys() != self.accepted:
+            if not self.accepted.issuperset(given):
+                unknown = next(name for name in given if name not in self.accepted)
+                raise BindingError(f"this site takes no parameter '{unknown}' there")
+            if not partly and not self.required <= given.keys():
+                missing = next(name for name in sorted(self.required) if name not in given)
+                raise DeclarationError(f"the parameter '{missing}' has to be given there")
         for name, check in self.checks:
             if name in given:
                 given[name] = check(given[name])

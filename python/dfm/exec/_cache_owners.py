@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from dfm.exec._site import Asker, FsspecConfig
+from typing import TYPE_CHECKING
+
+from dfm.exec._site import Asker
+
+if TYPE_CHECKING:
+    from dfm.exec._configs import FsspecConfig
 
 Owner = tuple[str, ...]
 """A user's name alone; or an empty text, which names nobody, and what else it is."""

@@ -10,9 +10,9 @@ import datetime
 import functools
 import hashlib
 import json
-from importlib import metadata
 from typing import Any
 
+import dfm
 from dfm.errors import RefusedError
 from dfm.exec._deciding import Deciding
 from dfm.exec._session_key import SessionKey
@@ -71,7 +71,7 @@ class Receipts:
         settings, asker = self._settings, self._asker
         return {
             "format": FORMAT,
-            "dfm": metadata.version("data-federation-mesh"),
+            "dfm": dfm.__version__,
             "site": settings["site"],
             "homesite": self._homesite,
             "session": self._session,

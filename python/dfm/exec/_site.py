@@ -10,9 +10,7 @@ import os
 import pathlib
 import re
 from collections.abc import Callable, Generator, Mapping
-from typing import Any, Self, cast
-
-from pydantic import BaseModel
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from dfm._private import private_folder
 from dfm.errors import SecretError, StateError
@@ -21,27 +19,8 @@ from dfm.exec._sending import To, sender
 from dfm.exec._span import Span, measured
 from dfm.exec._state import State
 
-
-class FsspecConfig(BaseModel, frozen=True):
-    """An fsspec file system, as a site's `cache_config` describes it."""
-
-    protocol: str = "file"
-    storage_options: dict[str, Any] = {}
-    base_path: str | None = None
-    """Where it begins; `None` for the user's cache folder of this federation."""
-    shared: bool = False
-    """Whether all users find what the site's own runs have kept for `TryFromCache`."""
-    groups: dict[str, list[str]] = {}
-    """Groups by name, whose users find what each other's runs have kept for `TryFromCache`."""
-
-
-class SecretsVaultConfig(BaseModel, frozen=True):
-    """Where a site's secrets are, as its `secrets_vault` says it."""
-
-    path: str | None = None
-    """The dotted path of the vault's class; `None` for `SecretsVault`."""
-    args: dict[str, Any] = {}
-    """What it is constructed with."""
+if TYPE_CHECKING:
+    from dfm.exec._configs import FsspecConfig, SecretsVaultConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,14 +29,29 @@ class SiteSettings:
 
     info: Mapping[str, Any]
     """Free facts about it."""
-    cache: FsspecConfig
-    """The file system of its cache."""
-    vault: SecretsVaultConfig
-    """Where its secrets are."""
-    open_vault: Callable[[SecretsVaultConfig], SecretsVault]
-    """Makes a vault."""
+    configured_cache: Mapping[str, Any]
+    """The file system of its cache, as `site.json` has it."""
+    configured_vault: Mapping[str, Any]
+    """Where its secrets are, likewise."""
+    open_vault: Callable[[SecretsVaultConfig | None], SecretsVault]
+    """Makes a vault; the configured one for None."""
     providers: Mapping[str, Mapping[str, Any]]
     """Free facts about each of its providers."""
+
+    # Most sites ask for neither, and do without pydantic then.
+    @property
+    def cache(self) -> FsspecConfig:
+        """The file system of its cache."""
+        from dfm.exec._configs import FsspecConfig
+
+        return FsspecConfig.model_validate(self.configured_cache)
+
+    @property
+    def vault(self) -> SecretsVaultConfig:
+        """Where its secrets are."""
+        from dfm.exec._configs import SecretsVaultConfig
+
+        return SecretsVaultConfig.model_validate(self.configured_vault)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -188,8 +182,8 @@ class Site:
         settings = dfm_context.settings
         self.dfm_context = dfm_context
         self.info = dict(settings.info)
-        self._cache = cache_config or settings.cache
-        self._vault = settings.open_vault(secrets_vault_config or settings.vault)
+        self._cache = cache_config
+        self._vault = settings.open_vault(secrets_vault_config)
 
     @property
     def api_version(self) -> str:
@@ -246,8 +240,8 @@ class Site:
         Raises:
             ImportError: the cache is not on local files, and a package for them is not installed.
         """
-        protocol = self._cache.protocol
-        base = self._cache.base_path
+        cache = self._cache or self.dfm_context.settings.cache
+        protocol, base = cache.protocol, cache.base_path
         if base is None:
             caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
             base = os.path.join(caches, "dfm", self.federation_name, self.name)
@@ -261,7 +255,7 @@ class Site:
                 ) from None
             folder: Any = pathlib.Path(base)
         else:
-            folder = cast(Any, UPath)(base, protocol=protocol, **self._cache.storage_options)
+            folder = cast(Any, UPath)(base, protocol=protocol, **cache.storage_options)
         if subpath:
             folder = folder / os.fspath(subpath)
         try:

@@ -8,7 +8,6 @@ import os
 import site as environment
 import subprocess
 import sys
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +53,7 @@ async def interpreter_of(settings: dict[str, Any], folder: Path) -> Interpreter:
 
 def _check(site: str, python: Path) -> None:
     what = f"the Python of site '{site}', {python},"
-    wanted = metadata.version("data-federation-mesh")
+    wanted = dfm.__version__
     install = f"install the same dfm into its environment: pip install data-federation-mesh=={wanted}"
     try:
         done = subprocess.run([python, "-P", "-c", _VERSION], capture_output=True, text=True, timeout=_PATIENCE)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dfm.errors import SessionError
 from dfm.exec._adapters import Adapters, Step
 from dfm.exec._bodies import is_awaited
 from dfm.exec._bound import Bound
 from dfm.exec._policy import OWN, SitePolicy
-from dfm.exec._site import Asker, SecretsVault, SecretsVaultConfig
+from dfm.exec._site import Asker, SecretsVault
+
+if TYPE_CHECKING:
+    from dfm.exec._configs import SecretsVaultConfig
 
 Fakes = Mapping[str, Callable[..., Any]]
 """An operation's name → what is called instead of its adapter's body, with the same arguments."""
@@ -49,7 +52,7 @@ class TestedAdapters(Adapters):
         """As `Adapters.body`, or the fake in its place."""
         return self._fakes.get(operation) or super().body(operation, provider, adapter, what)
 
-    def vault(self, config: SecretsVaultConfig) -> SecretsVault:
+    def vault(self, config: SecretsVaultConfig | None) -> SecretsVault:
         """As `Adapters.vault`, or the test's own secrets."""
         return super().vault(config) if self._secrets is None else _Secrets(self._secrets)
 
