@@ -1,5 +1,6 @@
 //! What does the planner expect of a run: when is each node done, and what goes between the nodes?
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use dfm_net::NodeId;
@@ -144,17 +145,31 @@ pub fn explain(plan: &Plan, estimate: &Estimate) -> String {
         let id = shown_node(&placement.node);
         lines.push(format!("{id:>4}  {} at {place}: {}", placement.operation, placement.why));
         let times = if node.firings == 1.0 { String::new() } else { format!("{} times, ", three_digits(node.firings)) };
-        let (finish, bytes) = (shown_seconds(node.finish), shown_bytes(node.bytes));
-        lines.push(format!("        {times}done after {finish}, result {bytes}"));
-        for other in &placement.alternatives {
+        let bytes = shown_bytes(node.bytes);
+        match node.finish < UNKNOWN {
+            true => lines.push(format!("        {times}done after {}, result {bytes}", shown_seconds(node.finish))),
+            false => lines.push(format!("        {times}result {bytes}")),
+        }
+        let (known, unknown): (Vec<_>, Vec<_>) = placement.alternatives.iter().partition(|one| one.seconds < UNKNOWN);
+        for other in known {
             let place = at(&other.site, &other.provider);
             lines.push(format!("        at {place}: in use after {}", shown_seconds(other.seconds)));
         }
+        if !unknown.is_empty() {
+            let places: Vec<String> = unknown.iter().map(|other| at(&other.site, &other.provider)).collect();
+            lines.push(format!("        at {}: offered as well", places.join(", ")));
+        }
     }
     let end = estimate.nodes.iter().map(|node| node.finish).fold(0.0, f64::max);
+    let undeclared = undeclared(estimate);
+    lines.push(match end < UNKNOWN || undeclared.is_empty() {
+        true => format!("the last node is done after {}", shown_seconds(end)),
+        false => format!(
+            "no time is told after a send whose cost nobody has declared: {undeclared}; declare `send_cost` at the site \
+             that sends, or measure it: `dfm fed submit … --measure --save-costs FILE`"
+        ),
+    });
     let mut text = lines.join("\n");
-    let _ =
-        write!(text, "{}the last node is done after {}", if text.is_empty() { "" } else { "\n" }, shown_seconds(end));
     if let Some(elements) = estimate.assumed_elements {
         let elements = three_digits(elements);
         let _ = write!(text, "\na loop whose length only the run tells counts with {elements} elements or rounds");
@@ -165,10 +180,21 @@ pub fn explain(plan: &Plan, estimate: &Estimate) -> String {
     text
 }
 
+/// The pairs of sites between which something is sent at a cost that nobody has declared, the first of them; an empty
+/// text where there are none.
+fn undeclared(estimate: &Estimate) -> String {
+    const TOLD: usize = 3;
+    let site = |node: usize| estimate.nodes[node].site.as_str();
+    let sends = estimate.edges.iter().filter(|edge| edge.seconds.is_none());
+    let pairs: BTreeSet<(&str, &str)> = sends.map(|edge| (site(edge.from), site(edge.to))).collect();
+    let told: Vec<String> = pairs.iter().take(TOLD).map(|(from, to)| format!("{from} to {to}")).collect();
+    let more = if pairs.len() > TOLD { format!(", and {} more", pairs.len() - TOLD) } else { String::new() };
+    format!("{}{more}", told.join(", "))
+}
+
 /// A time with the unit that suits it.
 pub fn shown_seconds(seconds: f64) -> String {
     match seconds {
-        _ if seconds >= UNKNOWN => "a send of unknown cost".to_owned(),
         _ if seconds >= 1.0 || seconds == 0.0 => format!("{} s", three_digits(seconds)),
         _ if seconds >= 1e-3 => format!("{} ms", three_digits(seconds * 1e3)),
         _ => format!("{} µs", three_digits(seconds * 1e6)),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::cost::Costs;
+use crate::cost::{Costs, UNKNOWN};
 use crate::estimate::shown_seconds;
 use crate::graph::{Graph, Known, Limits};
 use crate::place::Placed;
@@ -69,7 +69,22 @@ fn why(limits: Limits, chosen: &Alternative, others: &[Alternative]) -> String {
         return why;
     };
     let provider = next.provider.as_ref().map(|provider| format!(" ({provider})")).unwrap_or_default();
-    let other = format!("{}{provider}, after {}", next.site, shown_seconds(next.seconds));
+    let other = format!("{}{provider}", next.site);
+    let is_known = |one: &Alternative| one.seconds < UNKNOWN;
+    if !is_known(chosen) {
+        // Nobody has declared what sending costs, so that it is left out of what is compared.
+        return match next.seconds < chosen.seconds {
+            true => "the best for the pipeline as a whole".to_owned(),
+            false => format!("the best by the costs that are declared; the next best is {other}"),
+        };
+    }
+    if !is_known(next) {
+        let needed = shown_seconds(chosen.seconds);
+        return format!(
+            "its result is where it is needed after {needed}; the next best is {other}, at no declared cost"
+        );
+    }
+    let other = format!("{other}, after {}", shown_seconds(next.seconds));
     if next.seconds < chosen.seconds {
         format!("the best for the pipeline as a whole; alone it would be sooner at {other}")
     } else {
@@ -95,11 +110,14 @@ pub(crate) fn warnings(fed: &FedInfo, graph: &Graph<'_>, costs: &Costs, placed: 
             }
         }
     }
-    let warning = |(from, to)| {
-        let (from, to) = (site_name(fed, from), site_name(fed, to));
-        format!("nothing else serves than to send from {from} to {to}, and the federation gives no send_cost for that")
+    let told: Vec<String> = pairs
+        .into_iter()
+        .map(|(from, to)| format!("from {} to {}", site_name(fed, from), site_name(fed, to)))
+        .collect();
+    let warning = |told: String| {
+        format!("nothing else serves than to send {told}, and the federation gives no send_cost for that")
     };
-    pairs.into_iter().map(warning).collect()
+    (!told.is_empty()).then(|| warning(told.join(", "))).into_iter().collect()
 }
 
 fn site_name(fed: &FedInfo, site: usize) -> String {

@@ -54,6 +54,28 @@ fn an_explanation_has_times_sizes_and_alternatives() {
     insta::assert_snapshot!(explain(&plan, &estimate));
 }
 
+#[test]
+fn a_send_of_undeclared_cost_is_told_once_with_what_to_declare() {
+    let offers = json!([{"operation": "work.Step", "provider": null, "parameters": ["a"], "required": [],
+        "compute_cost": {"fixed_time": 0.5}}]);
+    let info = json!({"format": 1, "code_package": "wide", "api_version": "1.0.0",
+        "operations": {"work.Step": {"parameters": {"a": {"required": false}}}},
+        "sites": {"home": {"offers": []}, "north": {"offers": offers}, "south": {"offers": offers},
+            "west": {"offers": offers}}});
+    let step = |node: u32, site: serde_json::Value, arguments: serde_json::Value| {
+        let operation = "work.Step";
+        json!({"kind": "operation", "node": node, "operation": operation, "site": site, "arguments": arguments})
+    };
+    let pipeline = json!({"dfm_pipeline": 1, "mode": "execute", "statements": [
+        step(0, json!("north"), json!({})), step(1, json!("south"), json!({"a": {"node": 0}})),
+        step(2, json!({"best_of": null}), json!({"a": {"node": 1}})),
+        {"kind": "yield", "node": 3, "place": "p", "value": {"node": 2}}]});
+    let fed = FedInfo::from_json(&info.to_string()).expect("it is written here");
+    let pipeline = Pipeline::from_json(&pipeline.to_string()).expect("it is written here");
+    let (plan, estimate) = plan_and_estimate(&fed, &pipeline, "home", &Options::default()).expect("it is valid");
+    insta::assert_snapshot!(explain(&plan, &estimate));
+}
+
 /// What sites would have measured in two frames, if everything took so many times as long as expected.
 fn calls(estimate: &Estimate, factor: impl Fn(usize) -> f64) -> Vec<Measured> {
     let nodes = estimate.nodes.iter().enumerate();
