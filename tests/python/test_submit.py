@@ -515,7 +515,7 @@ BAD_PIPELINES: list[tuple[str, str, int, list[str]]] = [
         "no_value.py",
         HEAD + "        Yield(value=text.Join(first=PlaceParam(place='who')))\n    return p\n",
         1,
-        ["parameter set 0 has no value for the parameter place 'who'"],
+        ["parameter set 0 has no value for the parameter place 'who'; `--param NAME=VALUE` gives a parameter"],
     ),
     (
         "wrong_type.py",
@@ -586,11 +586,13 @@ def test_a_pipeline_that_is_wrong_gets_one_clear_message(
 def assert_clear(stderr: str) -> None:
     """One message, which shows none of dfm's own code."""
     assert stderr.count("error:") <= 1, stderr
+    assert "<string>" not in stderr
     for file in re.findall(r'File "(.*)"', stderr):
         assert "/dfm/" not in file and "/pydantic" not in file and not file.startswith("<"), stderr
 
 
 BAD_USES: list[tuple[str, int, list[str]]] = [
+    ("fed submit small --target local pipeline saved.json -- 3", 2, ["takes nothing after `--`", "--param"]),
     ("fed submit smal --target local pipeline p.py", 2, ["`federations.yaml` has no federation `smal`", "`small`"]),
     ("fed submit small --target local pipeline p.py", 2, ["`p.py` does not exist"]),
     ("fed submit small --target local pipeline small", 2, ["`small` is not a file"]),
@@ -631,6 +633,7 @@ BAD_USES: list[tuple[str, int, list[str]]] = [
 def bad(small: Small) -> Small:
     small.write("notes", "nothing to run")
     small.write("fine.sh", "exit 0\n")
+    small.write("saved.json", "{}")
     pipeline(small, "fine.py", "Yield(value=text.Join(first='a'))")
     small.write("no_interpreter", "#!/nowhere/at/all\n", 0o755)
     small.write("binary.dfm.yaml", "\0\1\2")

@@ -28,7 +28,7 @@ from dfm._command.screen import FAILED, Telling, put, showing, tell
 from dfm._shown import indented, one_line, shown
 from dfm.api import ErrorToken, Pipeline
 from dfm.api.discovery import Discovery, ErrorFieldAdvice
-from dfm.errors import DfmError, PipelineError, PlanError
+from dfm.errors import DfmError, ParameterError, PipelineError, PlanError
 from dfm.exec import Frame
 from dfm.exec._telling import user_traceback
 from dfm.session import STATUS_PLACE, Job, JobStatus, Session, Wait, from_env
@@ -78,6 +78,9 @@ def main() -> None:
         sys.exit(_submit(Path(path), arguments, printer, wanted, json.loads(params)))
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except ParameterError as error:
+        printer.refuse(ParameterError(f"{error}; `--param NAME=VALUE` gives a parameter"))
+        sys.exit(FAILED)
     except (WrongInput, DfmError) as error:
         printer.refuse(error)
         sys.exit(_WRONG if isinstance(error, WrongInput) else FAILED)
@@ -195,6 +198,8 @@ def load(path: Path, arguments: list[str]) -> tuple[Pipeline, Parameters]:
         DfmError: what it builds is no pipeline.
     """
     if path.suffix == ".json":
+        if arguments:
+            raise WrongInput(f"{path} is a saved pipeline, which takes nothing after `--`; give `--param NAME=VALUE`")
         return Pipeline.load_from_file(path), {}
     sys.path.insert(0, str(path.resolve().parent))
     module = _import(path)

@@ -9,6 +9,8 @@ from types import FrameType
 import pydantic
 
 _NOT_THE_USERS = tuple(f"{Path(file).parent}{os.sep}" for file in (Path(__file__).parent, pydantic.__file__))
+_COMMAND = f"{Path(__file__).parents[1] / '_command'}{os.sep}"
+"""Whatever calls what is in here, no user has written."""
 
 
 class _Reading(threading.local):
@@ -20,11 +22,13 @@ reading = _Reading()
 
 
 def user_line() -> str:
-    """The innermost `file:line` that is neither dfm's nor pydantic's."""
+    """The innermost `file:line` that is neither dfm's nor pydantic's; empty if a command of dfm's does it of itself."""
     if reading.line is not None:
         return reading.line
     frame = inspect.currentframe()
     while frame is not None:
+        if frame.f_code.co_filename.startswith(_COMMAND):
+            return ""
         if not frame.f_code.co_filename.startswith(_NOT_THE_USERS) and not _is_made(frame):
             return f"{frame.f_code.co_filename}:{frame.f_lineno}"
         frame = frame.f_back
