@@ -72,7 +72,7 @@ def _fill(package: str) -> Sequence[str] | None:
     if module is None or module.__spec__ is None or module.__spec__.origin is not None:
         return None
     spec = _spec(package, [Path(folder) for folder in module.__path__ if Path(folder).name == package])
-    if spec is None or spec.loader is None:
+    if spec is None or spec.loader is None or spec.submodule_search_locations is None:
         return None
     module.__spec__, module.__loader__, module.__file__ = spec, spec.loader, spec.origin
     module.__path__ = spec.submodule_search_locations

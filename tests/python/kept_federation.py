@@ -17,6 +17,10 @@ operations:
   life.AlsoOfSite: {returns: string}
   life.Broken: {returns: string}
   life.Stream: {returns: string}
+  exits.Made: {returns: string}
+  exits.SetUp: {returns: string}
+  exits.SetUpOnThread: {returns: string}
+  exits.Down: {returns: string}
   keep.Count: {description: How often it has been called, returns: integer}
   keep.CountShared: {returns: integer}
   keep.CountOnDisk: {returns: integer}
@@ -34,6 +38,10 @@ sites:
       "#/operations/life.AlsoOfSite": {adapter: kept.lib.Async, scope: site}
       "#/operations/life.Broken": {adapter: kept.lib.Broken}
       "#/operations/life.Stream": {adapter: kept.lib.Stream}
+      "#/operations/exits.Made": {adapter: kept.lib.ExitsMade}
+      "#/operations/exits.SetUp": {adapter: kept.lib.ExitsSetUp}
+      "#/operations/exits.SetUpOnThread": {adapter: kept.lib.ExitsSetUpOnThread}
+      "#/operations/exits.Down": {adapter: kept.lib.ExitsDown}
       "#/operations/keep.Count": {adapter: kept.lib.Count, state: {name: counts}}
       "#/operations/keep.CountShared": {adapter: kept.lib.Count, state: {name: counts}}
       "#/operations/keep.CountOnDisk": {adapter: kept.lib.Count, state: {on-disk: true, per-user: true}}
@@ -53,6 +61,38 @@ from typing import Any
 def note(what: str) -> None:
     with open(os.environ["KEPT_LOG"], "a") as file:
         print(what, file=file)
+
+
+class ExitsMade:
+    def __init__(self) -> None:
+        raise SystemExit("no licence")
+
+    async def body(self) -> str:
+        return "made"
+
+
+class ExitsSetUp:
+    async def setup(self) -> None:
+        raise SystemExit("no licence")
+
+    async def body(self) -> str:
+        return "set up"
+
+
+class ExitsSetUpOnThread:
+    def setup(self) -> None:
+        raise SystemExit("no licence")
+
+    async def body(self) -> str:
+        return "set up"
+
+
+class ExitsDown:
+    async def body(self) -> str:
+        return "done"
+
+    async def teardown(self) -> None:
+        raise SystemExit("no licence")
 
 
 class Adapter:

@@ -11,7 +11,7 @@ import kept_federation
 import numpy as np
 import pytest
 from dfm.api import ErrorToken, Pipeline, Yield
-from dfm.errors import LimitError, StateError
+from dfm.errors import DfmError, JobError, LimitError, SessionError, StateError
 from dfm.exec._state import InMemory, OnDisk, State
 from dfm.testing import Federation
 
@@ -96,6 +96,26 @@ def test_a_setup_that_fails_is_the_calls_error_and_the_next_call_tries_another_o
         (error,) = [error for token in job.errors for error in token.errors]
         assert (error.site, error.operation, error.message) == ("away", "life.Broken", "the database is away")
         assert ask(session, life.Broken) == ["Broken 2"]
+
+
+@pytest.mark.parametrize("here", [new_session, lambda: Federation("kept", homesite="home")], ids=["local", "test"])
+@pytest.mark.parametrize("site", ["away", "home"])
+def test_an_adapter_that_exits_where_it_begins_or_ends_costs_its_own_calls_alone(ops, log, here, site):
+    exits = importlib.import_module("kept.fed.api.exits")
+
+    def told(operation):
+        with Pipeline() as pipeline:
+            Yield(value=operation(site=site), place="value")
+        try:
+            return session.run(pipeline)["value"]
+        except DfmError as error:
+            return type(error), "no licence" in str(error)
+
+    with here() as opened:
+        session = getattr(opened, "session", opened)
+        assert told(exits.Made) == (SessionError, True)
+        assert told(exits.SetUp) == told(exits.SetUpOnThread) == (JobError, True)
+        assert told(exits.Down) == ["done"]
 
 
 def test_generators_are_set_up_as_well(ops):

@@ -146,6 +146,17 @@ def test_one_adapter_is_called_by_its_binding(small):
             federation.call("west", "work.Misspelt")
 
 
+@pytest.mark.parametrize("raised", [SystemExit, KeyboardInterrupt])
+def test_an_adapter_that_exits_ends_its_own_call_alone(small, raised):
+    def fake(**given):
+        raise raised("no licence")
+
+    with Federation("small", homesite="home", fakes={"east": {"work.Fail": fake}}) as federation:
+        with pytest.raises(raised, match="no licence"):
+            federation.call("east", "work.Fail", value=1)
+        assert federation.call("home", "work.Count", to=3) == [0, 1, 2]
+
+
 def test_time_passes_when_the_test_says_so(small, fed):
     clock = Clock()
     with Federation("small", homesite="home", clock=clock) as federation:

@@ -29,7 +29,7 @@ from dfm._discovery.answers import (
 )
 from dfm.api import Advise
 from dfm.exec._bound import Bound
-from dfm.exec._telling import BindingError, Telling, user_traceback
+from dfm.exec._telling import FAILURES, BindingError, Telling, user_traceback
 
 Ending: TypeAlias = ErrorFieldAdvice | PartialFieldAdvice | None
 """How a way ends with a value; `None` if it goes on."""
@@ -141,7 +141,7 @@ class _Asking:
         try:
             async with limit:
                 answer = await advisor.ask(value, Context(known))
-        except Exception as error:
+        except FAILURES as error:
             if limit.expired():
                 self._telling.logger.error(
                     "the advisor of '%s' of %s takes longer than %g s", field, self._what, self._seconds

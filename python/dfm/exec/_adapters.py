@@ -48,7 +48,7 @@ from dfm.exec._site import (
 )
 from dfm.exec._state import LIMIT, InMemory, OnDisk, State
 from dfm.exec._sums import Sums
-from dfm.exec._telling import BindingError, Telling, user_traceback
+from dfm.exec._telling import FAILURES, BindingError, Telling, user_traceback
 from dfm.exec._types import Check, DeclarationError, check_of, checked_body, has_dates
 from dfm.exec._vault import RememberingVault
 
@@ -213,7 +213,7 @@ class Adapters:
             return
         try:
             await instance.set_up(self.run)
-        except Exception:
+        except FAILURES:
             for among in (self._bound, *self._of_jobs.values()):
                 for key in [key for key, one in among.items() if one.instance is instance]:
                     del among[key]
@@ -240,7 +240,7 @@ class Adapters:
         for instance in instances:
             try:
                 await instance.tear_down(self.run)
-            except Exception as error:
+            except FAILURES as error:
                 self.logger.error("the teardown of %s failed:\n%s", instance.what, user_traceback(error))
 
     def problem(self, operation: str, provider: str | None) -> str:
@@ -281,7 +281,7 @@ class Adapters:
             try:
                 if bound.advisors and not refused:
                     await self.set_up(bound)
-            except Exception as error:
+            except FAILURES as error:
                 refused = self.telling.text(error, what)
             if refused:
                 advice = ErrorFieldAdvice(refused)

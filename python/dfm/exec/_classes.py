@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from dfm.exec._fitting import fitting
-from dfm.exec._telling import BindingError, user_traceback
+from dfm.exec._telling import FAILURES, BindingError, user_traceback
 
 
 class NoClassError(Exception):
@@ -47,7 +47,7 @@ def class_at(path: str) -> type[Any]:
         if error.name and (module_name + ".").startswith(error.name + "."):
             raise NoClassError(f"there is no module '{error.name}'", hint="is the path spelt as its file is?") from None
         raise NoClassError(f"importing '{module_name}' failed", f": {error}") from None
-    except Exception as error:
+    except FAILURES as error:
         raise NoClassError(f"importing '{module_name}' failed", f":\n{user_traceback(error)}") from None
     found = getattr(module, name, None)
     if not isinstance(found, type):
@@ -70,5 +70,5 @@ def construct(what: str, kind: Callable[..., Any], offered: dict[str, Any], conf
         return kind(*args, **kwargs)
     except BindingError:
         raise
-    except Exception as error:
+    except FAILURES as error:
         raise BindingError(f"{what} could not be constructed", f":\n{user_traceback(error)}") from None

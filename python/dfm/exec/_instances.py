@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from dfm.exec._telling import BindingError
+from dfm.exec._telling import FAILURES, BindingError
 
 Run = Callable[[Callable[[], Any]], Awaitable[Any]]
 """Runs a method of an adapter's to its end, on the event loop or a thread as it is written."""
@@ -26,7 +26,7 @@ class Instance:
         self.what = what
         self._setup = _method(made, "setup", what)
         self._teardown = _method(made, "teardown", what)
-        self._setting_up: asyncio.Future[Any] | None = None
+        self._setting_up: asyncio.Future[BaseException | None] | None = None
         self.ready = self._setup is None
         """Whether it can be called."""
 
@@ -34,9 +34,10 @@ class Instance:
         """Has its `setup` run, once for all who wait for it; raises what that raises."""
         if self._setting_up is None:
             assert self._setup is not None
-            self._setting_up = asyncio.ensure_future(run(self._setup))
+            self._setting_up = asyncio.ensure_future(_failure_of(run(self._setup)))
         # Whoever waits may be given up; the others do not notice.
-        await asyncio.shield(self._setting_up)
+        if (failed := await asyncio.shield(self._setting_up)) is not None:
+            raise failed
         self.ready = True
 
     async def tear_down(self, run: Run) -> None:
@@ -46,6 +47,14 @@ class Instance:
                 self._setting_up.cancel()
         elif self._teardown is not None:
             await run(self._teardown)
+
+
+async def _failure_of(work: Awaitable[Any]) -> BaseException | None:
+    try:
+        await work
+    except FAILURES as error:
+        return error
+    return None
 
 
 def _method(made: object, name: str, what: str) -> Callable[[], Any] | None:

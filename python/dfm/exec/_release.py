@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from dfm.errors import RefusedError
 from dfm.exec._policy import ReleasePolicy
 from dfm.exec._site import Asker
+from dfm.exec._telling import FAILURES
 
 DISCLOSURES = ("public", "model", "aggregate", "records")
 """What results may tell of the data that they are made of, from the least to the most."""
@@ -98,7 +99,7 @@ class Releasing:
             raise RefusedError(
                 f"site '{self._site}' lets not leave, by `leaves.release` of its policy, a value: {error}"
             ) from None
-        except Exception:
+        except FAILURES:
             self._logger.exception("%s, which `leaves.release` of the policy names, failed", policy.path)
             raise RefusedError(
                 f"site '{self._site}' lets not leave, by `leaves.release` of its policy, a value of which that cannot "

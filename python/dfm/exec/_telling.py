@@ -26,6 +26,11 @@ _MOST_LOGGED = 1_000
 """Errors of a session whose whole text is logged: a user who makes errors must not fill the site's disk."""
 
 
+FAILURES = (Exception, SystemExit)
+"""What a site's own code raises where it is no body: asyncio has an exit that leaves a task end the loop, and with it
+the site."""
+
+
 class BindingError(Exception):
     """What is wrong with the configuration of an operation at this site, for its administrator."""
 

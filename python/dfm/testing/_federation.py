@@ -136,7 +136,10 @@ class Federation:
             raise SessionError(
                 f"there is no site '{site}'; there are: " + ", ".join(f"'{name}'" for name in self._adapters)
             )
-        return home.run(_call(self._adapters[site], operation, provider, params))
+        value, exits = home.run(_call(self._adapters[site], operation, provider, params))
+        if exits is not None:
+            raise exits
+        return value
 
     def lose(self, site: str, reason: str = "the test took it away") -> None:
         """Takes a site away, as if its process had ended; jobs that need it get an error that says `reason`."""
@@ -158,16 +161,22 @@ class Federation:
         return self._home, self._links
 
 
-async def _call(adapters: Adapters, operation: str, provider: str | None, params: dict[str, Any]) -> Any:
+async def _call(
+    adapters: Adapters, operation: str, provider: str | None, params: dict[str, Any]
+) -> tuple[Any, BaseException | None]:
+    """What a body returns, or that it exits, which must not end the loop of all sites."""
     try:
         bound = adapters.bound(operation, provider)
         arguments = bound.arguments(params)
     except BindingError as error:
         raise SessionError(str(error)) from None
-    await adapters.set_up(bound)
-    if bound.kind == "coroutine":
-        return await bound.body(**arguments)
-    return [item async for item in bound.body(**arguments)]
+    try:
+        await adapters.set_up(bound)
+        if bound.kind == "coroutine":
+            return await bound.body(**arguments), None
+        return [item async for item in bound.body(**arguments)], None
+    except (SystemExit, KeyboardInterrupt) as error:
+        return None, error
 
 
 def federation_fixture(package: str, *, homesite: str, **options: Any) -> Callable[..., Any]:
