@@ -379,6 +379,7 @@ def refused(value: object, why: str, remedy: str) -> TypeError:
 
 def _refused(kind: type[Any], why: Unsent) -> TypeError:
     """The error for a value that cannot be sent: of which type it is, why that is, and what to do."""
+    policy.doubts = {}  # of what is not sent, nobody has to hear that Flare's sites would refuse it
     if why.cause is None:
         return harmless(TypeError(f"a value of type {_name(kind)} cannot be sent: {why}; {why.remedy}"))
     cause = "".join(traceback.format_exception_only(why.cause)).strip()

@@ -59,6 +59,15 @@ def test_a_pickled_value_is_warned_about_once_for_each_type_and_site(lenient, fe
     assert there.count("WARNING east: the result of 'work.Echo', sent from site 'east' to 'home'") == 1
 
 
+def test_of_what_is_not_sent_the_next_value_does_not_warn(lenient, fed, caplog):
+    prepared = lenient.prepare(echo(fed))
+    with pytest.raises(JobError, match="pickling it fails"):
+        lenient.run(prepared, x=[types.SimpleNamespace(a=1), lambda: 0])
+    assert lenient.run(prepared, x=range) == {"yield": [range]}
+    (told,) = warnings(caplog)
+    assert "type builtins.type goes as a pickle" in told and "SimpleNamespace" not in told and "function" not in told
+
+
 def test_a_pickled_value_is_an_error_where_that_is_strict(strict, fed):
     job = strict.execute(echo(fed), {"x": types.SimpleNamespace(a=1)})
     with pytest.raises(

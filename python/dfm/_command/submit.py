@@ -14,6 +14,7 @@ import inspect
 import json
 import logging
 import os
+import shlex
 import signal
 import sys
 import time
@@ -449,7 +450,7 @@ class Printer:
             private = (
                 ", with all values that came here: keep it from whoever may not see them" if values == "full" else ""
             )
-            tell(one_line(f"recorded in {file}{private}; `dfm fed replay {file}` runs it again"))
+            tell(one_line(f"recorded in {file}{private}; `dfm fed replay {shlex.quote(file)}` runs it again"))
 
     def measured(self, run: Measured, files: Mapping[str, str | None]) -> None:
         """What the run took, also into the files that are wanted."""
