@@ -480,13 +480,15 @@ def test_an_attribute_that_a_node_has_not_is_refused_with_what_there_is() -> Non
         with pytest.raises(PipelineError, match=r"Count made at .* is a number, which has no parts"):
             _ = cast("Any", Count()).mean
         with pytest.raises(
-            PipelineError, match=r"math.Compute made at .*'mean'; Of what .* fieldref\('mean'\) is that"
+            PipelineError, match=r"math.Compute made at .*'mean'; of what .* fieldref\('mean'\) is that"
         ) as caught:
             _ = made.mean
         assert str(caught.value).startswith(f"{HERE}:")
         with pytest.raises(PipelineError, match=r"'aera'; did you mean 'area'\?"):
             _ = made.aera
-        with pytest.raises(PipelineError, match=r"the part \.rows of the math.Compute made at .* no attribute 'mean'"):
+        with pytest.raises(
+            PipelineError, match=r"the part \.rows of the math.Compute made at .* no attribute 'mean'; of what it "
+        ):
             _ = made.fieldref("rows").mean
         # As Python asks.
         assert not hasattr(made, "mean") and getattr(made, "mean", None) is None and not hasattr(made, "_mean")

@@ -86,10 +86,10 @@ class Statement(
         """That it has no such attribute; and how a part of its result is selected, of which nothing is known."""
         own = {*type(self).model_fields, *dir(type(self))} - {*dir(BaseModel)} if not path else set[str]()
         near = difflib.get_close_matches(name, [one for one in sorted(own) if not one.startswith(("_", "dfm_"))], 1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
+        goes_on = f"did you mean {near[0]!r}? Of" if near else "of"
         return PartError(
-            f"{_part_of(path)}the {self.dfm_title} made at {line_of(self)} has no attribute {name!r}; {hint}Of what it "
-            f"becomes when it runs, fieldref({name!r}) is that attribute, and [{name!r}] the part with that key",
+            f"{_part_of(path)}the {self.dfm_title} made at {line_of(self)} has no attribute {name!r}; {goes_on} what "
+            f"it becomes when it runs, fieldref({name!r}) is that attribute, and [{name!r}] the part with that key",
             user_line(),
         )
 
