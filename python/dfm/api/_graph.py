@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterable, Iterator
+from types import NoneType
 from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import BaseModel
@@ -165,6 +166,8 @@ def line_of(statement: "Statement") -> str:
 
 MOST_LEVELS = 20
 """So deep may values that contain nodes lie in each other."""
+SCALARS = frozenset((str, int, float, bool, NoneType))
+"""Types of values with nothing inside."""
 
 
 def inside(value: object) -> Iterator[Any]:
@@ -188,7 +191,7 @@ def inside(value: object) -> Iterator[Any]:
 def has_inside(value: object) -> bool:
     """Whether there is anything of the kind in it."""
     # What is there may have no truth, as a condition has none.
-    return next((True for _ in inside(value)), False)
+    return type(value) not in SCALARS and next((True for _ in inside(value)), False)
 
 
 def parts_of(value: object) -> Iterable[Any]:

@@ -4,20 +4,18 @@ import difflib
 import math
 from collections.abc import Iterator, Sequence
 from functools import cache
-from types import NoneType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast, get_args
 
-from pydantic import BaseModel, PrivateAttr, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from dfm.api._explain import explain
-from dfm.api._graph import Graph, check_no_condition, current, inside, line_of
+from dfm.api._graph import SCALARS, Graph, check_no_condition, current, inside, line_of
 from dfm.api._lines import user_line
 from dfm.api._references import Advise, Line, Node, NodeId, Part, PlaceParam, Retry, Step, T_co, check_place
 from dfm.api._sites import BestOf, Here, Site
 from dfm.errors import PartError, PipelineError, ValuePipelineError
 
 _NO_DISCOVERY = "asks which values are possible, which only a Pipeline(mode='discovery') does"
-_SCALARS = frozenset((str, int, float, bool, NoneType))
 _NUMBERS = (int, float, bool)
 
 
@@ -52,12 +50,13 @@ class Statement(
     """Runs after these, without using their results."""
     dfm_node_id: NodeId | None = None
     """`well_known_id(...)`, or a number that the pipeline gives."""
-    _graph: Graph | None = PrivateAttr(None)
+    # Pydantic would fill a private attribute in anew for each class on the way to the node's own.
+    __slots__ = ("_graph",)
 
     @property
     def dfm_graph(self) -> Graph | None:
         """The pipeline's content that it belongs to."""
-        return self._graph
+        return getattr(self, "_graph", None)
 
     @property
     def dfm_title(self) -> str:
@@ -140,14 +139,14 @@ class Statement(
     def _written(self, graph: Graph, node: NodeId, line: str, *block: NodeId | None) -> None:
         """Makes it a part of the pipeline, in the block that is being written unless another one is given."""
         vars(self)["dfm_node_id"] = node
-        self._graph = graph  # pyright: ignore[reportAttributeAccessIssue]
+        object.__setattr__(self, "_graph", graph)
         around = block[0] if block else graph.open[-1] if graph.open else None
         graph.add(self, node, line, around)
 
 
 def _hole(value: object) -> Node | PlaceParam | None:
     """The first node or place inside a value that is none itself."""
-    if type(value) in _SCALARS or isinstance(value, Node | PlaceParam | Statement):
+    if type(value) in SCALARS or isinstance(value, Node | PlaceParam | Statement):
         return None
     try:
         return next(
@@ -205,7 +204,7 @@ class Operation(ResultNode[T_co], frozen=True):
             for name, argument, _, _ in parameters_of(type(self)):
                 value = values[name]
                 kind = type(value)
-                if kind in _SCALARS:
+                if kind in SCALARS:
                     continue
                 if isinstance(value, Node):
                     graph.check_node(value.dfm_target()[0], line)
