@@ -2,7 +2,6 @@
 
 import datetime
 import re
-import zoneinfo
 from typing import Any, TypeVar
 
 from dfm.values._form import Unsent, as_list, malformed, numbers, text
@@ -30,7 +29,9 @@ def of_zone(value: datetime.tzinfo | None) -> Any:
     value = own_zone(value)
     if value is None:
         return None
-    if type(value) is zoneinfo.ZoneInfo and value.key:  # one that was read from a file has none
+    from zoneinfo import ZoneInfo  # which few values need, and no process to begin
+
+    if type(value) is ZoneInfo and value.key:  # one that was read from a file has none
         return value.key
     if type(value) is datetime.timezone:
         offset, name = value.utcoffset(None), value.tzname(None)
@@ -50,6 +51,8 @@ def zone(state: Any) -> datetime.tzinfo | None:
     if type(state) is str:
         if not _ZONE.fullmatch(state):
             raise malformed(why="a time zone is a name such as Europe/Berlin")
+        import zoneinfo
+
         try:
             return zoneinfo.ZoneInfo(state)
         except (zoneinfo.ZoneInfoNotFoundError, OSError):
