@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::names::{container_name, variable};
 use crate::render::{render, shell};
 use crate::settings::Docker;
+use crate::texts::{self, is_path, variable_of};
 use crate::{File, Member, Members, relative};
 
 /// What the files need to know of the folders around them.
@@ -27,7 +28,7 @@ pub struct Scene {
 /// The Dockerfile with its ignore file, then the scripts and the compose file.
 ///
 /// # Errors
-/// A build context that lacks the federation's package, or the Dockerfile's folder.
+/// A build context that lacks the federation's package or the Dockerfile's folder, or has them where no file may say.
 pub fn docker(
     federation: &Federation,
     settings: &Docker,
@@ -52,14 +53,20 @@ pub fn docker(
                 None => fault,
             });
         }
-        Ok(text(&way))
+        let way = text(&way);
+        if is_path(&way) {
+            Ok(way)
+        } else {
+            Err(texts::odd(&format!("the way from `build.context` to {what}"), &way, texts::PATH))
+        }
     };
     let package_in_context = inside("the federation's package", &package)?;
     let run_in_context = inside("the folder of the Dockerfile", &absolute(&dir.join("run.sh")))?;
     let kits = relative(&absolute(&dir), &scene.workspace.join(&scene.name).join(&members.project).join("prod_00"));
+    let kits = text(&kits).replace('$', "$$");
     let all: Vec<_> = std::iter::once(&members.server)
         .chain(&members.clients)
-        .map(|site| json!({ "name": site.name, "slug": site.slug(), "variable": variable(&site.name), "kit": kit(site, members, &text(&kits)) }))
+        .map(|site| json!({ "name": site.name, "slug": site.slug(), "variable": variable(&site.name), "kit": kit(site, members, &kits) }))
         .collect();
     let names: Vec<&str> =
         std::iter::once(&members.server).chain(&members.clients).map(|site| site.name.as_str()).collect();
@@ -129,13 +136,8 @@ fn kit(site: &Member, members: &Members, kits: &str) -> String {
 
 /// A literal as the shell takes it, or an environment variable's value.
 fn credential(given: Option<&str>) -> String {
-    match given {
-        None => "''".to_owned(),
-        Some(given) => match given.strip_prefix('$') {
-            Some(name) => format!("${{{}:-}}", name.trim_start_matches('{').trim_end_matches('}')),
-            None => shell(given),
-        },
-    }
+    let Some(given) = given else { return "''".to_owned() };
+    variable_of(given).map_or_else(|| shell(given), |name| format!("${{{name}:-}}"))
 }
 
 /// A description without line breaks.

@@ -6,6 +6,7 @@ mod members;
 mod names;
 mod render;
 mod settings;
+mod texts;
 
 use std::path::PathBuf;
 

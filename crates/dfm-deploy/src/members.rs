@@ -3,6 +3,8 @@
 use dfm_config::{Federation, Project};
 use dfm_diag::Diagnostic;
 
+use crate::texts::{self, is_site};
+
 /// The sites that are deployed: a Flare server and its clients.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Members {
@@ -30,7 +32,8 @@ pub const PORT: u16 = 8002;
 /// other sites but the first, which is the application's. `name` is the federation's in the registry.
 ///
 /// # Errors
-/// A project without exactly one server, or with two members that would have one name.
+/// A project without exactly one server, with two members that would have one name, or with a name that no file may have in
+/// it.
 pub fn members(federation: &Federation, name: &str, project: Option<&Project>) -> Result<Members, Diagnostic> {
     let member = |name: &String| Member { name: name.clone() };
     let members = if let Some(project) = project {
@@ -56,6 +59,9 @@ pub fn members(federation: &Federation, name: &str, project: Option<&Project>) -
     };
     let all: Vec<&Member> = std::iter::once(&members.server).chain(&members.clients).collect();
     for (index, one) in all.iter().enumerate() {
+        if !is_site(&one.name) {
+            return Err(texts::odd("the name of a site", &one.name, texts::SITE));
+        }
         let same = |other: &&&Member| {
             other.slug() == one.slug() || crate::names::variable(&other.name) == crate::names::variable(&one.name)
         };

@@ -44,6 +44,7 @@ pub fn render(template: &str, context: &serde_json::Value) -> String {
     environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
     environment.add_filter("q", |text: String| quoted(&text));
     environment.add_filter("sh", |text: String| shell(&text));
+    environment.add_filter("compose", |text: String| quoted(&text).replace('$', "$$"));
     environment.add_filter("docker", |text: String| quoted(&text).replace('$', "\\$"));
     for (name, source) in TEMPLATES {
         environment.add_template(name, source).expect("a template of ours is valid");

@@ -6,6 +6,8 @@ use dfm_config::Federation;
 use dfm_diag::{Diagnostic, Span, Spanned};
 use serde_json::{Map, Value};
 
+use crate::texts::{self, is_path, is_registry, variable_of};
+
 type Section = Map<String, Value>;
 
 const PYTHON: &str = "docker.io/library/python:3.13-slim-bookworm";
@@ -88,7 +90,7 @@ impl Docker {
     /// From a valid federation.
     ///
     /// # Errors
-    /// A missing section, or missing keys, with the lines to add.
+    /// A missing section, or missing keys, with the lines to add; texts that no file may have in it.
     pub fn of(federation: &Federation) -> Result<Self, Diagnostic> {
         let provision = &federation.provision;
         let package = &federation.info.code_package;
@@ -113,7 +115,7 @@ impl Docker {
         let push = object(build, "push");
         let registry = object(push, "registry");
         let login = |username: String, password: String| Login { username, password };
-        Ok(Self {
+        let settings = Self {
             image: word(&section.value, "image"),
             tag: word(&section.value, "tag"),
             dockerfile: dockerfile(&section.value),
@@ -135,7 +137,34 @@ impl Docker {
                         .then(|| login(word(registry, "username"), word(registry, "password"))),
                 },
             },
-        })
+        };
+        settings.written(section.span)?;
+        Ok(settings)
+    }
+
+    /// Whether all that it says may stand in files.
+    fn written(&self, span: Span) -> Result<(), Diagnostic> {
+        let at = |key: &str, fault: Diagnostic| fault.at(span, format!("its `{key}`"));
+        let build = &self.build;
+        let paths =
+            [("dockerfile", Some(&self.dockerfile)), ("context", Some(&build.context)), ("file", build.save.as_ref())];
+        for (key, path) in paths.into_iter().filter_map(|(key, path)| Some((key, path?.to_string_lossy()))) {
+            if !is_path(&path) {
+                return Err(at(key, texts::odd(&format!("`{key}`"), &path, texts::PATH)));
+            }
+        }
+        let registry = &build.push.registry;
+        if !registry.is_empty() && !is_registry(registry) {
+            return Err(at("url", texts::odd("`url`", registry, texts::REGISTRY)));
+        }
+        let Some(Login { username, password }) = &build.push.login else { return Ok(()) };
+        for (key, given) in [("username", username), ("password", password)] {
+            if given.starts_with('$') && variable_of(given).is_none() {
+                // Of a password nothing is shown.
+                return Err(at(key, no_variable(key)));
+            }
+        }
+        Ok(())
     }
 
     /// The image's name with its registry, if it is pushed to one.
@@ -153,7 +182,7 @@ impl Helm {
     /// From a valid federation.
     ///
     /// # Errors
-    /// A missing section, with the lines to add.
+    /// A missing section, with the lines to add; a path that no file may have in it.
     pub fn of(federation: &Federation) -> Result<Self, Diagnostic> {
         let version = &federation.info.api_version;
         let Some(section) = &federation.provision.helm else {
@@ -162,11 +191,15 @@ impl Helm {
                 add(4, ["path: deploy/helm", &format!("name: {name}"), "startup_package_source: env"].into_iter());
             return Err(no_section("helm", federation.provision.span, &lines));
         };
+        let path = word(&section.value, "path");
+        if !is_path(&path) {
+            return Err(texts::odd("`path`", &path, texts::PATH).at(section.span, "its `path`"));
+        }
         let or_version = |key: &str| {
             Some(word(&section.value, key)).filter(|word| !word.is_empty()).unwrap_or_else(|| version.clone())
         };
         Ok(Self {
-            path: PathBuf::from(word(&section.value, "path")),
+            path: PathBuf::from(path),
             name: word(&section.value, "name"),
             chart_version: or_version("chartVersion"),
             app_version: or_version("appVersion"),
@@ -198,6 +231,13 @@ fn missing_keys(name: &str, section: &Spanned<Section>, missing: &[&str], lines:
     Diagnostic::error("deploy-missing-keys", format!("`provision.{name}` needs {keys} to generate files"))
         .at(section.span, format!("has no {keys}"))
         .help(format!("add these lines to it\n{lines}"))
+}
+
+fn no_variable(key: &str) -> Diagnostic {
+    let message = format!("`{key}` begins with `$` and is no environment variable's name");
+    Diagnostic::error("deploy-odd-text", message).help(
+        "write `$NAME` or `${NAME}`, with letters, digits and `_` in NAME, and have it set where the image is built",
+    )
 }
 
 fn add<'a>(indent: usize, blocks: impl Iterator<Item = &'a str>) -> String {

@@ -390,6 +390,12 @@ pub static CODES: &[Code] = &[
         "Add the lines that the help shows.",
     ),
     code(
+        "deploy-odd-text",
+        "A path, a registry or a name has letters in it that scripts would take for more than a text.",
+        "`dockerfile: deploy/$(id)/Dockerfile`",
+        "Write it with what the message lists, and call folders and sites so.",
+    ),
+    code(
         "deploy-outside-context",
         "The folder that the image is built from does not hold what goes into it.",
         "`build: {context: docs}`",

@@ -13,7 +13,7 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-context=$(cd "$here/@{ context_from_dir }@" && pwd)
+context=$(cd "$here"/@{ context_from_dir | sh }@ && pwd)
 engine=@{ engine | sh }@
 platform=@{ platform | sh }@
 image=@{ image | sh }@

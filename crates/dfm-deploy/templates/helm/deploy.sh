@@ -86,7 +86,7 @@ kit_of() {
     esac
 }
 @%- else %@
-workspace=${DFM_WORKSPACE:-$here/@{ workspace_from_chart }@}
+workspace=${DFM_WORKSPACE:-$here/@{ workspace_from_chart | sh }@}
 kit_of() {
     local newest
     newest=$(find "$workspace/@{ name }@/@{ project }@" -maxdepth 2 -path "*/prod_*/$1" 2>/dev/null | sort | tail -n 1)
