@@ -93,6 +93,7 @@ pub fn docker(
         "package_in_context": package_in_context,
         "run_in_context": run_in_context,
         "folder_in_context": run_in_context.strip_suffix("run.sh"),
+        "workspace": inside("the workspace", &scene.workspace).ok(),
         "base": settings.build.base,
         "pinned": settings.build.base.contains('@'),
         "context_from_dir": text(&relative(&absolute(&dir), &context_folder)),

@@ -84,6 +84,26 @@ fn the_files_of_a_federation_with_three_clients() {
 }
 
 #[test]
+fn no_image_is_built_with_the_key_that_makes_kits() {
+    let (federation, _) = loaded(ORCHARD).unwrap_or_else(|report| panic!("{}", text(&report)));
+    let members = members(&federation, "orchard", None).unwrap();
+    let mut settings = Docker::of(&federation).unwrap();
+    settings.build.context = PathBuf::from("..");
+    for (workspace, ignored) in [
+        ("/home/u/project/orchard/workspace", Some("orchard/workspace")),
+        ("/home/u/project/made by hand", Some("made by hand")),
+        ("/home/u/workspace", None),
+    ] {
+        let scene = Scene { workspace: PathBuf::from(workspace), ..scene("orchard", false) };
+        let (image, _) = docker(&federation, &settings, &members, &scene).unwrap();
+        let file = image.iter().find(|file| file.path.ends_with(".dockerignore")).unwrap();
+        let lines: Vec<&str> = file.text.lines().collect();
+        assert!(lines.contains(&"**/state/cert.json"), "{}", file.text);
+        assert!(ignored.is_none_or(|line| lines.contains(&line)), "{}", file.text);
+    }
+}
+
+#[test]
 fn missing_settings_come_with_the_lines_to_add() {
     let head = "dfm: 1.0.0\ninfo: {api-version: 2.1.0, code-package: Fruit, description: x}\n";
     let mut explained = String::new();
