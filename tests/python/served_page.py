@@ -22,12 +22,14 @@ class Page:
         self.address = json.loads(process.stdout.readline())["address"]
         where, _, self.token = self.address.partition("/#")
         self.host = where.removeprefix("http://")
+        self.port = int(self.host.rpartition(":")[2])
 
     def ask(
         self, path: str, headers: dict[str, str] | None = None, method: str = "GET", body: str = ""
     ) -> tuple[int, bytes]:
         known = {"Host": self.host, "Authorization": f"Bearer {self.token}"} | (headers or {})
-        connection = http.client.HTTPConnection(self.host, timeout=120)
+        # Browsers know without asking anybody what a name that ends in `.localhost` is; Python asks.
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
         connection.putrequest(method, path, skip_host=True)
         for name, value in known.items():
             if value:

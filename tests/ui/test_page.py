@@ -6,6 +6,7 @@ leaves pictures there for somebody to look at.
 # pyright: basic
 
 import fcntl
+import http.server
 import json
 import os
 import re
@@ -13,6 +14,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import threading
 import time
 import xml.etree.ElementTree
 from collections.abc import Iterator
@@ -57,6 +59,19 @@ class Route(Adapter):
         return odd
 """
 OFFER = '      "#/operations/text.Route": {adapter: small.lib.Route, is-async: false, args: from-operation}\n'
+# It answers for all pages of its name and port, for as long as the browser knows of it.
+WORKER = """\
+self.addEventListener("install", () => self.skipWaiting());
+self.addEventListener("activate", (event) => event.waitUntil(clients.claim()));
+const mine = () => new Response("<title>mine</title>", { headers: { "content-type": "text/html" } });
+self.addEventListener("fetch", (event) => event.respondWith(mine()));
+"""
+LEAVES = """\
+<script>
+const told = () => { document.title = "left"; };
+navigator.serviceWorker.register("/worker.js").then(() => navigator.serviceWorker.ready).then(told);
+</script>
+"""
 HOSTILE = "<img src=x onerror=\"document.title='run'\"><script>document.title='run'</script>"
 
 
@@ -390,4 +405,46 @@ def test_a_page_that_lost_its_server_says_so_and_catches_up(browser: Browser, se
     expect(page.get_by_role("status")).to_contain_text("does not answer", timeout=10_000)
     context.set_offline(False)
     expect(page.get_by_role("status")).to_be_hidden(timeout=20_000)
+    context.close()
+
+
+class Before(http.server.BaseHTTPRequestHandler):
+    """What had the port before, and leaves something in the browser."""
+
+    def do_GET(self) -> None:
+        kind, text = ("text/javascript", WORKER) if self.path == "/worker.js" else ("text/html", LEAVES)
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+def test_what_had_the_port_before_does_not_answer_for_the_page(browser: Browser, served: Any) -> None:
+    before = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Before)
+    thread = threading.Thread(target=before.serve_forever)
+    thread.start()
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"http://127.0.0.1:{before.server_port}/")
+    expect(page).to_have_title("left")
+    before.shutdown()
+    before.server_close()
+    thread.join()
+    small = Small(served[1].parents[3], Path(sys.executable).parent / "dfm")
+    line = small.command("--json", "ui", "--no-open", "--port", str(before.server_port))
+    process = subprocess.Popen(line, cwd=small.folder, env=small.environment({}), stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout
+        page.goto(json.loads(process.stdout.readline())["address"])
+        expect(page.get_by_role("link", name="Federations")).to_be_visible()
+        # It is there all the same.
+        page.goto(f"http://127.0.0.1:{before.server_port}/")
+        expect(page).to_have_title("mine")
+    finally:
+        process.terminate()
+        process.wait(30)
     context.close()

@@ -24,7 +24,7 @@ mod replay;
 mod rules;
 mod simulate;
 mod site;
-mod submit;
+pub mod submit;
 pub mod supervise;
 mod ui;
 

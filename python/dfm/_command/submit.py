@@ -1,10 +1,11 @@
 """What does `dfm fed submit NAME pipeline PATH` run?
 
 The command calls `main` in a process of its own with everything decided: PATH FORMAT OUTPUT MEASURE RECEIPT RECORD
-PARAMS [ARGUMENT…] in `sys.argv`, FORMAT being `text`, `quiet` for text without what is about progress, or `json`,
+[ARGUMENT…] in `sys.argv`, FORMAT being `text`, `quiet` for text without what is about progress, or `json`,
 OUTPUT the folder for results or empty, MEASURE empty or, for a job that is measured, JSON with the files for its
-picture and its costs, or null, RECEIPT the file for its receipt or empty, RECORD empty or JSON with the file for its
-recording and what of the values is in that, and PARAMS a JSON object.
+picture and its costs, or null, RECEIPT the file for its receipt or empty, and RECORD empty or JSON with the file for
+its recording and what of the values is in that. DFM_PARAMS, which no other user of the machine can see, is a JSON
+object.
 """
 
 from __future__ import annotations
@@ -65,7 +66,8 @@ class Wanted(NamedTuple):
 
 def main() -> None:
     """Runs the pipeline and exits with what came of it."""
-    path, format, output, measure, receipt, record, params, *arguments = sys.argv[1:]
+    path, format, output, measure, receipt, record, *arguments = sys.argv[1:]
+    params = os.environ.pop("DFM_PARAMS")
     # As if the user's file were run by itself.
     sys.argv = [path, *arguments]
     set_up(format)

@@ -1,5 +1,6 @@
 //! How does `dfm fed submit` run a pipeline or a script?
 
+use std::env;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
@@ -27,6 +28,10 @@ except ModuleNotFoundError:
     sys.exit(f'error: dfm is not installed for {sys.executable}; use the dfm command of an environment that it is in')
 from dfm._command.submit import main
 main()";
+
+/// Where a process finds a pipeline's parameters as one JSON object. Whatever a program is started with, all users of the
+/// machine can see.
+pub const PARAMS: &str = "DFM_PARAMS";
 
 /// Runs it to its end; a failure's exit code is that of the pipeline or script.
 ///
@@ -126,16 +131,17 @@ fn pipeline(context: &Context, args: &Submit) -> Result<Command, Failure> {
         .arg(measure.unwrap_or_default());
     let record = args.record.as_ref().map(|file| json!({"file": file, "values": args.record_values}).to_string());
     command.arg(args.receipt.as_deref().unwrap_or(Path::new(""))).arg(record.unwrap_or_default());
-    command.arg(params(&args.params)?);
+    command.env(PARAMS, params(&args.params)?);
     Ok(command)
 }
 
-/// The parameters of the command line as one JSON object.
+/// The parameters of the command line, or what the page was given, as one JSON object.
 ///
 /// # Errors
 /// Two have one name.
 fn params(given: &[(String, Value)]) -> Result<String, Failure> {
-    let mut params = Map::new();
+    let given_beside = env::var(PARAMS).ok().and_then(|text| serde_json::from_str::<Map<String, Value>>(&text).ok());
+    let mut params = given_beside.unwrap_or_default();
     for (name, value) in given {
         if params.insert(name.clone(), value.clone()).is_some() {
             let message = format!("`--param {name}=` is given twice");

@@ -1,7 +1,7 @@
 //! What does `dfm ui` do?
 
 use std::io::{self, ErrorKind, Write};
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,6 +19,8 @@ use crate::ui::{Guard, Page, http};
 
 /// The most requests that are answered at the same time.
 const MOST_CONNECTIONS: usize = 32;
+/// So many ports are tried where any will do.
+const MOST_PORTS: usize = 20;
 
 /// Serves the page until a signal ends it.
 ///
@@ -27,12 +29,15 @@ const MOST_CONNECTIONS: usize = 32;
 pub fn run(context: &Context, args: &Ui) -> Result<(), Failure> {
     let failed = |error: io::Error| Failure::failed(Diagnostic::error("ui-failed", format!("no page: {error}")));
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(failed)?;
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port)).map_err(|error| taken(args.port, &error))?;
-    let guard = Guard::new(listener.local_addr().map_err(failed)?.port()).map_err(failed)?;
+    let (listeners, port) = listen(args.port).map_err(|error| taken(args.port, &error))?;
+    let guard = Guard::new(port).map_err(failed)?;
     let address = guard.address();
     let page = Arc::new(Page::new(context.clone(), guard));
-    let serving = Arc::clone(&page);
-    thread::spawn(move || serve(&listener, &serving));
+    let connected = Arc::new(AtomicUsize::new(0));
+    for listener in listeners {
+        let (connected, page) = (Arc::clone(&connected), Arc::clone(&page));
+        thread::spawn(move || serve(&listener, &connected, &page));
+    }
     if context.output.json {
         context.output.document(&serde_json::json!({"address": address}));
     } else {
@@ -55,10 +60,27 @@ fn taken(port: u16, error: &io::Error) -> Failure {
     Failure::failed(Diagnostic::error("ui-port", message).help(help))
 }
 
-fn serve(listener: &TcpListener, page: &Arc<Page>) {
-    let open = Arc::new(AtomicUsize::new(0));
+/// Takes a port of this machine, by both of its addresses: a browser tries the one after the other, and nobody else is to
+/// answer there.
+fn listen(port: u16) -> io::Result<(Vec<TcpListener>, u16)> {
+    let mut left = if port == 0 { MOST_PORTS } else { 1 };
+    loop {
+        left -= 1;
+        let first = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
+        let port = first.local_addr()?.port();
+        match TcpListener::bind((Ipv6Addr::LOCALHOST, port)) {
+            Ok(second) => return Ok((vec![first, second], port)),
+            Err(error) if error.kind() == ErrorKind::AddrInUse && left > 0 => {}
+            Err(error) if error.kind() == ErrorKind::AddrInUse => return Err(error),
+            // A machine without such addresses has nobody there.
+            Err(_) => return Ok((vec![first], port)),
+        }
+    }
+}
+
+fn serve(listener: &TcpListener, open: &Arc<AtomicUsize>, page: &Arc<Page>) {
     for stream in listener.incoming().flatten() {
-        let one = One::of(&open);
+        let one = One::of(open);
         if open.load(Ordering::Relaxed) > MOST_CONNECTIONS {
             continue;
         }

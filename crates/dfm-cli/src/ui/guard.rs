@@ -6,31 +6,38 @@ use std::io::{self, Read};
 
 use super::http::{Answer, Request};
 
-/// Bytes of chance in a token.
+/// Bytes of chance in a token, and in a name.
 const CHANCE: usize = 32;
+const CHANCE_OF_NAME: usize = 8;
 
 /// What a request has to know.
 pub struct Guard {
     port: u16,
+    /// That of this run alone, which browsers take for this machine. What another program that had the port before has left
+    /// in a browser, such as a script that is kept or a worker that answers for pages, is of another name, and asked for
+    /// nothing here.
+    name: String,
     /// Known to who has the page's address. There it stands behind a `#`, which no browser sends anywhere; the page sends
     /// it in a header, which no other page can. A cookie would go to every port of this machine.
     pub token: String,
 }
 
 impl Guard {
-    /// One with a new token.
+    /// One with a new name and a new token.
     ///
     /// # Errors
     /// The system's, where it has no random numbers.
     pub fn new(port: u16) -> io::Result<Self> {
-        let mut chance = [0; CHANCE];
+        let mut chance = [0; CHANCE_OF_NAME + CHANCE];
         File::open("/dev/urandom")?.read_exact(&mut chance)?;
-        Ok(Self { port, token: chance.iter().map(|byte| format!("{byte:02x}")).collect() })
+        let (name, token) = chance.split_at(CHANCE_OF_NAME);
+        let digits = |chance: &[u8]| chance.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        Ok(Self { port, name: format!("dfm-{}.localhost", digits(name)), token: digits(token) })
     }
 
     /// The page's address.
     pub fn address(&self) -> String {
-        format!("http://127.0.0.1:{}/#{}", self.port, self.token)
+        format!("http://{}:{}/#{}", self.name, self.port, self.token)
     }
 
     /// Whether a request is of a browser that was led here by the address of this machine, by no other page. The page
@@ -40,7 +47,7 @@ impl Guard {
     /// What to answer if it is not.
     pub fn check(&self, request: &Request) -> Result<(), Answer> {
         let refused = |why: &str| Err(Answer::refused(403, why));
-        let ours = [format!("127.0.0.1:{}", self.port), format!("localhost:{}", self.port)];
+        let ours = [&self.name, "127.0.0.1", "localhost"].map(|name| format!("{name}:{}", self.port));
         let Some(host) = request.header("host").filter(|host| ours.iter().any(|one| one == host)) else {
             // A name that somebody has made to mean this machine.
             return refused("this page is only at the address that `dfm ui` has printed");
@@ -75,7 +82,7 @@ mod tests {
     use super::*;
 
     fn guard() -> Guard {
-        Guard { port: 4000, token: "secret".to_owned() }
+        Guard { port: 4000, name: "dfm-1.localhost".to_owned(), token: "secret".to_owned() }
     }
 
     fn answered(path: &str, headers: &[(&str, &str)]) -> bool {
@@ -90,7 +97,9 @@ mod tests {
     #[test]
     fn only_who_knows_the_token_is_told_anything() {
         assert!(answered("/api/jobs", &[HOST, TOKEN]));
-        assert!(answered("/api/jobs", &[("host", "localhost:4000"), TOKEN]));
+        for host in ["localhost:4000", "dfm-1.localhost:4000"] {
+            assert!(answered("/api/jobs", &[("host", host), TOKEN]), "{host}");
+        }
         assert!(!answered("/api/jobs", &[HOST]));
         for wrong in ["Bearer secreT", "Bearer secret2", "Bearer ", "secret", "Basic secret"] {
             assert!(!answered("/api/jobs", &[HOST, ("authorization", wrong)]), "{wrong}");
@@ -100,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_name_that_somebody_made_to_mean_this_machine_is_refused() {
-        for host in ["evil.example:4000", "127.0.0.1", "127.0.0.1:4001", "localhost", ""] {
+        for host in ["evil.example:4000", "127.0.0.1", "127.0.0.1:4001", "localhost", "dfm-2.localhost:4000", ""] {
             assert!(!answered("/", &[("host", host)]), "{host}");
             assert!(!answered("/api/jobs", &[("host", host), TOKEN]), "{host}");
         }
@@ -124,8 +133,10 @@ mod tests {
     }
 
     #[test]
-    fn each_run_has_its_own_token() {
-        let [one, other] = [(); 2].map(|()| Guard::new(1).expect("there is chance").token);
-        assert!(one.len() == 2 * CHANCE && one != other);
+    fn each_run_has_its_own_name_and_token() {
+        let [one, other] = [(); 2].map(|()| Guard::new(1).expect("there is chance"));
+        assert!(one.token.len() == 2 * CHANCE && one.token != other.token);
+        assert_ne!(one.name, other.name);
+        assert_eq!(one.address(), format!("http://{}:1/#{}", one.name, one.token));
     }
 }

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use super::http::Answer;
 use super::pipelines;
-use crate::commands::{poc, supervise};
+use crate::commands::{poc, submit, supervise};
 use crate::context::Context;
 use crate::{processes, program};
 
@@ -138,19 +138,17 @@ impl Submitted {
 }
 
 fn start(context: &Context, wanted: &Wanted, file: &std::path::Path, about: Value) -> io::Result<One> {
-    let mut submit = dfm(context);
-    submit.args(["fed", "submit", &wanted.federation, "pipeline"]).arg(file);
-    submit.args(["--target", if wanted.target == Target::Local { "local" } else { "flare" }]);
+    let mut command = dfm(context);
+    command.args(["fed", "submit", &wanted.federation, "pipeline"]).arg(file);
+    command.args(["--target", if wanted.target == Target::Local { "local" } else { "flare" }]);
     if wanted.target == Target::Poc {
-        submit.arg("--poc");
+        command.arg("--poc");
     }
-    for (name, value) in &wanted.params {
-        submit.arg(format!("--param={name}={value}"));
-    }
+    command.env(submit::PARAMS, json!(wanted.params).to_string());
     let (mut said, end) = io::pipe()?;
     // Which also ends it if this process is killed.
     let quiet = Context { output: context.output.muted(), ..context.clone() };
-    let mut command = supervise::command(&quiet, &submit, SECONDS);
+    let mut command = supervise::command(&quiet, &command, SECONDS);
     let mut child = command.stdin(Stdio::null()).stdout(end.try_clone()?).stderr(end).spawn()?;
     // Its own ends of the pipe would keep the reading from ending.
     drop(command);
