@@ -37,6 +37,8 @@ class Measures(Adapter):
             with self.site.telemetry_span("inner"):
                 log.warning("it is measured")
             span.set_attribute("more", "yes")
+            if given == "secret":
+                span.set_attribute("request", "x" * 995 + self.site.secret_for_key("measured"))
         if given == "wrong":
             raise ValueError("it is wrong")
         return given
@@ -153,6 +155,14 @@ def test_a_call_that_fails_is_an_error_in_its_trace(seen: Seen) -> None:
     assert failed == {"job seen", "part of left", "work.Measured"}
     (point,) = receiver.points("dfm.errors")
     assert (attributes(point)["dfm.site"], point.as_int) == ("left", 1)
+
+
+def test_a_secret_is_masked_before_what_has_it_is_cut(seen: Seen) -> None:
+    with receiving() as receiver:
+        more = {"DFM_SECRET_MEASURED": "sesame-street"}
+        done = seen.submit("secret", OTEL_EXPORTER_OTLP_ENDPOINT=receiver.endpoint, **more)
+        assert done.returncode == 0, done.stderr
+    assert attributes(named(receiver, "outer"))["request"] == "x" * 995 + "***"
 
 
 def test_no_value_is_exported(seen: Seen) -> None:

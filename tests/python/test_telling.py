@@ -4,16 +4,19 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import logging
 import re
+import traceback
 import urllib.parse
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from dfm.errors import Public
+from dfm.errors import Public, SecretError
 from dfm.exec._secrets import MASK, Secrets
 from dfm.exec._telling import BindingError, Telling
+from dfm.exec._vault import RememberingVault
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,6 +57,12 @@ FORMS = {
     "ascii": ascii(SECRET),
     "bytes": repr(SECRET.encode()),
     "json": json.dumps({"key": SECRET}),
+    "json of php": json.dumps({"key": SECRET}).replace("/", "\\/"),
+    "json of go": json.dumps({"key": SECRET}, ensure_ascii=False).replace("&", "\\u0026"),
+    "json of gson": json.dumps({"key": SECRET}, ensure_ascii=False).replace("&", "\\u0026").replace("'", "\\u0027"),
+    "html": html.escape(SECRET),
+    "xml": html.escape(SECRET).replace("&#x27;", "&apos;"),
+    "text of html": html.escape(SECRET, quote=False),
     "url": urllib.parse.quote(SECRET, safe=""),
     "path": urllib.parse.quote(SECRET),
     "form": urllib.parse.quote_plus(SECRET).lower(),
@@ -104,6 +113,19 @@ def test_what_a_vault_gives_together_is_masked_part_by_part() -> None:
     secrets = Secrets()
     secrets.note({"user": "ali-baba", "more": ["sesame", 5, b"forty-thieves"]})
     assert secrets.mask("user ali-baba sesame forty-thieves") == f"user {MASK} {MASK} {MASK}"
+
+
+@pytest.mark.parametrize("read", [int, lambda text: text.encode("ascii"), json.loads])
+def test_what_a_vault_cannot_read_is_told_without_it(read: Any) -> None:
+    class Vault:
+        def secret_for_key(self, key: str) -> str:
+            return read(SECRET)
+
+    vault = RememberingVault(cast(Any, Vault()), Secrets())
+    with pytest.raises(SecretError, match="its secret 'api-key'") as found:
+        vault.secret_for_key("api-key")
+    told = Telling(Secrets(), LOG, "full").told(found.value)
+    assert "s3cr3t" not in "".join(told) + "".join(traceback.format_exception(found.value))
 
 
 def test_a_secret_in_the_name_of_an_exceptions_class_is_masked() -> None:

@@ -178,7 +178,7 @@ class Exports:
         self._collector.later(export)
 
     def _plain(self, value: Any) -> bool | int | float | str:
-        return value if isinstance(value, bool | int | float) else self._mask(str(value)[:_LONGEST])
+        return value if isinstance(value, bool | int | float) else self._mask(str(value))[:_LONGEST]
 
     # On the collector's thread.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import html
 import json
 import logging
 import re
@@ -93,8 +94,17 @@ def _written(text: str) -> Iterator[str]:
     yield repr(text)[1:-1]
     yield ascii(text)[1:-1]
     yield text.replace("\\", "\\\\").replace("'", "\\'")
-    yield json.dumps(text)[1:-1]
-    yield json.dumps(text, ensure_ascii=False)[1:-1]
+    for quoted in (json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]):
+        yield quoted
+        yield quoted.replace("/", "\\/")
+        # For pages, of which more or fewer characters are thought to be markup.
+        for marks in ("[&<>]", "[&<>=']"):
+            yield (marked := re.sub(marks, lambda found: f"\\u{ord(found[0]):04x}", quoted))
+            yield re.sub(r"\\u00..", lambda found: found[0][:4] + found[0][4:].upper(), marked)
+    for quotes in (False, True):
+        yield (escaped := html.escape(text, quotes))
+        for apostrophe in ("&#39;", "&apos;"):
+            yield escaped.replace("&#x27;", apostrophe)
     data = text.encode("utf-8", "surrogatepass")
     for quoted in (urllib.parse.quote(data), urllib.parse.quote(data, safe=""), urllib.parse.quote_plus(data)):
         yield quoted

@@ -22,8 +22,12 @@ class RememberingVault(SecretsVault):
             secret = self._vault.secret_for_key(key)
         except SecretError:
             raise
-        except (KeyError, ValueError) as error:
+        except KeyError as error:
             raise SecretError(str(error.args[0]) if error.args else f"the secret '{key}' is not there") from error
+        except ValueError as error:
+            # Python's own say what could not be read, which nobody has noted yet.
+            kind = type(error).__name__
+            raise SecretError(f"the vault cannot read its secret '{key}': it raised {kind}") from None
         self._secrets.note(secret)
         return secret
 
