@@ -797,3 +797,54 @@ def test_how_parameters_and_sites_are_given_is_said_when_they_are_given_otherwis
         get_session(target="local", sites="north")
     with pytest.raises(SessionError, match="restrict_to_sites takes a list of sites, or 'homesite', not 'east'"):
         shared.prepare(pipeline, restrict_to_sites="east")
+
+
+def test_what_opens_a_session_says_what_it_takes_where_it_is_given_something_else(small, tmp_path, monkeypatch):
+    from dfm.session import ManualDispatcher
+    from small.fed.runtime.home import get_session
+
+    takes = "It takes: target, logger, callback_dispatcher, admin_package, .*, max_concurrent_jobs"
+    for given, told in [
+        ({"homesite": "east"}, "'homesite', as .* says it: this is of the site 'home'; .* small.fed.runtime.east$"),
+        ({"fed_package": "small.fed"}, "takes no 'fed_package', as the generated code"),
+        ({"api_version": "1"}, "takes no 'api_version', as the generated code"),
+        ({"options": {}}, "takes no 'options'; it takes: target, logger"),
+        ({"admin_pakage": "x"}, f"takes no 'admin_pakage'; did you mean 'admin_package'\\? {takes}"),
+        ({"target": "poc"}, "there is no target 'poc'; choose 'local', .*, or 'flare', .* POC"),
+        ({"target": None}, "there is no target None; choose"),
+        ({"target": ["local"]}, r"there is no target \['local'\]; choose"),
+        ({"logger": print}, "logger takes a logger, as .*, not a value of type builtin_function_or_method"),
+        (
+            {"callback_dispatcher": ManualDispatcher},
+            r"such as ManualDispatcher\(\), not the class ManualDispatcher itself",
+        ),
+        ({"callback_dispatcher": print}, "takes a dispatcher, such as"),
+        ({"sites": 5}, "sites takes a list .*, not 5"),
+        ({"sites": [5]}, r"sites takes the names of sites as texts, not \[5\]"),
+        ({"policies": "policy.yaml"}, "policies takes a dictionary of sites and .* policies, not 'policy.yaml'"),
+        ({"max_concurrent_jobs": "3"}, "max_concurrent_jobs takes a number from 1 on, not '3'"),
+        ({"max_concurrent_jobs": True}, "max_concurrent_jobs takes a number from 1 on, not True"),
+        ({"max_concurrent_jobs": 0}, "max_concurrent_jobs is a number from 1 on, not 0"),
+        ({"strict": "no"}, "strict takes True or False, not 'no'"),
+        ({"admin_package": 5}, "admin_package takes a folder's path, not 5"),
+        ({"user": 5}, "user takes the name of a user, not 5"),
+    ]:
+        with pytest.raises(SessionError, match=told):
+            get_session(**{"target": "local", **given})
+    with get_session("local", None, strict=None, sites=None, callback_dispatcher=ManualDispatcher()):
+        pass
+
+
+def test_a_kit_that_is_not_there_is_told_with_where_it_is_looked_for(tmp_path):
+    from dfm.flare._kit import find_kit
+
+    gone, empty = tmp_path / "gone", tmp_path / "empty"
+    empty.mkdir()
+    for given, told in [
+        ((str(gone), None, None), f"there is no {gone}; give admin_package, or DFM_FLARE_ADMIN_PACKAGE, the folder"),
+        ((str(empty), None, None), "it has no startup/fed_admin.json; give admin_package"),
+        ((None, str(gone), "ada"), f"no user's startup kit in {gone}: there is no such folder; flare_workspace, or"),
+        ((None, str(empty), "ada"), f"no user's startup kit in {empty}: provision the federation first; flare_work"),
+    ]:
+        with pytest.raises(SessionError, match=told):
+            find_kit(*given)

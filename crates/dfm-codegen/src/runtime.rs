@@ -38,7 +38,7 @@ def get_session(
         target=target,
         logger=logger,
         api_version=API_VERSION,
-        **kwargs,
+        options=kwargs,
     )
 "#
     )

@@ -43,9 +43,10 @@ def find_kit(package: str | None, workspace: str | None, user: str | None) -> Ki
     if package is not None:
         folder = Path(package)
         if not _is_kit(folder):
+            why = "it has no startup/fed_admin.json" if folder.exists() else f"there is no {folder.absolute()}"
             raise SessionError(
-                f"{folder} is not a user's startup kit: it has no startup/fed_admin.json; give admin_package the "
-                "folder that was provisioned for the user"
+                f"{folder} is not a user's startup kit: {why}; give admin_package, or DFM_FLARE_ADMIN_PACKAGE, the "
+                f"folder that was provisioned for the user{_nearby()}"
             )
         return Kit(folder.resolve(), user or _user(folder))
     if workspace is None:
@@ -55,10 +56,14 @@ def find_kit(package: str | None, workspace: str | None, user: str | None) -> Ki
         )
     kits = [path for path in sorted(Path(workspace).glob("prod_*/*"), key=_age) if _is_kit(path)]
     named = {_user(path): path for path in kits}
+    if not named:
+        why = "provision the federation first" if Path(workspace).is_dir() else "there is no such folder"
+        raise SessionError(
+            f"there is no user's startup kit in {workspace}: {why}; flare_workspace, or DFM_FLARE_WORKSPACE, is the "
+            f"folder of a provisioned project, with prod_00 in it{_nearby()}"
+        )
     if user is not None and user not in named:
         raise SessionError(f"there is no startup kit of user '{user}' in {workspace}; it has: {', '.join(named)}")
-    if not named:
-        raise SessionError(f"there is no user's startup kit in {workspace}; provision the federation first")
     if user is None:
         named = _applications(named)
         if len(named) > 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import functools
 import importlib.util
 import json
@@ -12,7 +13,7 @@ import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, cast
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
 
 from dfm import _native, _values
 from dfm._running.threads import NO_THREAD
@@ -33,6 +34,22 @@ Target = Literal["flare", "local"]
 
 _KEEP = 3600.0
 """Seconds for which Flare jobs are kept for an application that is gone."""
+
+_OF_RUNTIME = ("homesite", "fed_package", "api_version")
+"""What the generated runtime that `get_session` is imported from says itself."""
+
+_PATHS = ((str, os.PathLike), "a folder's path")
+_TAKEN: dict[str, tuple[tuple[type[Any], ...], str]] = {
+    "admin_package": _PATHS,
+    "flare_workspace": _PATHS,
+    "job_workspace": _PATHS,
+    "user": ((str,), "the name of a user"),
+    "strict": ((bool,), "True or False"),
+    "sites": ((list, tuple, set, frozenset), "a list of the sites that pipelines may use"),
+    "policies": ((Mapping,), "a dictionary of sites and the files with their policies"),
+    "max_concurrent_jobs": ((int,), "a number from 1 on"),
+}
+"""Of what types options are, and in words."""
 
 
 class SessionOptions(TypedDict, total=False):
@@ -69,16 +86,18 @@ def open_session(
     target: Target,
     logger: logging.Logger | None,
     api_version: str | None,
-    **options: Any,
+    options: Mapping[str, Any] | None = None,
+    **more: Any,
 ) -> Session:
     """The session of a federation whose generated code is in `fed_package`, for an application at `homesite`.
 
-    `api_version` is that of the code which calls this, if it is generated itself.
+    `api_version` is that of the code which calls this, if it is generated itself; `options`, or `more`, are
+    `SessionOptions`.
 
     Raises:
         SessionError: as `parts_of`.
     """
-    return Session.of(parts_of(fed_package, homesite, target, logger, api_version, **options))
+    return Session.of(parts_of(fed_package, homesite, target, logger, api_version, {**(options or {}), **more}))
 
 
 def parts_of(
@@ -87,23 +106,18 @@ def parts_of(
     target: Target,
     logger: logging.Logger | None,
     api_version: str | None = None,
-    **options: Unpack[SessionOptions],
+    options: Mapping[str, Any] | None = None,
 ) -> Parts:
-    """What such a session is made of.
+    """What such a session is made of; `options` are `SessionOptions`.
 
     Raises:
-        SessionError: the generated code is not there, of another version, or the target is not available.
+        SessionError: the generated code is not there, of another version, the target is not available, or an option is
+            not what it may be.
     """
-    if unknown := sorted(set(options) - SessionOptions.__optional_keys__):
-        raise SessionError(f"get_session takes no '{unknown[0]}'")
-    if target not in ("local", "flare"):
-        raise SessionError(f"there is no target '{target}'; choose 'local' or 'flare'")
-    sites = options.get("sites")
-    if isinstance(sites, str):
-        raise SessionError(f"sites takes a list of the sites that pipelines may use, not '{sites}'; write ['{sites}']")
+    options = options or {}
+    _check_options(fed_package, homesite, target, logger, options)
+    sites: Sequence[str] | None = options.get("sites")
     at_once, strict, policies = options.get("max_concurrent_jobs"), options.get("strict"), options.get("policies")
-    if at_once is not None and at_once < 1:
-        raise SessionError(f"max_concurrent_jobs is a number from 1 on, not {at_once!r}")
     try:
         _values.max_value()
     except ValueError as error:
@@ -147,6 +161,56 @@ def parts_of(
         sites=sites,
         history=_history(code.package),
     )
+
+
+def _check_options(
+    fed_package: str, homesite: str, target: object, logger: object, options: Mapping[str, object]
+) -> None:
+    """That `get_session` was given what it takes."""
+    known = SessionOptions.__annotations__
+    for name in options:
+        if name in _OF_RUNTIME:
+            site = options[name] if name == "homesite" else "SITE"
+            raise SessionError(
+                f"get_session takes no '{name}', as the generated code that it is imported from says it: this is of "
+                f"the site '{homesite}'; for an application at another, import it from {fed_package}.runtime.{site}"
+            )
+        if name not in known:
+            near = difflib.get_close_matches(name, ["target", "logger", *known], 1)
+            hint = f"did you mean '{near[0]}'? It takes" if near else "it takes"
+            raise SessionError(f"get_session takes no '{name}'; {hint}: target, logger, {', '.join(known)}")
+    if target not in ("local", "flare"):
+        raise SessionError(
+            f"there is no target {target!r}; choose 'local', where sites are processes of this machine, or 'flare', "
+            "where they are those of a provisioned federation or a POC"
+        )
+    if logger is not None and not isinstance(logger, str | logging.Logger):
+        raise SessionError(f"logger takes a logger, as logging.getLogger(name) gives, not {_told(logger)}")
+    for name, (kinds, what) in _TAKEN.items():
+        # True is a number to Python alone.
+        is_one = isinstance(value := options.get(name), kinds) and (bool in kinds or not isinstance(value, bool))
+        if value is not None and not is_one:
+            raise SessionError(f"{name} takes {what}, not {_told(value)}{_instead(name, value)}")
+    dispatcher = options.get("callback_dispatcher")
+    if isinstance(dispatcher, type) or (dispatcher is not None and not hasattr(dispatcher, "runner")):
+        one = f"{dispatcher.__name__}()" if isinstance(dispatcher, type) else "ManualDispatcher()"
+        raise SessionError(f"callback_dispatcher takes a dispatcher, such as {one}, not {_told(dispatcher)}")
+    sites, at_once = options.get("sites"), options.get("max_concurrent_jobs")
+    if isinstance(sites, Sequence) and not all(isinstance(site, str) for site in cast("Sequence[object]", sites)):
+        raise SessionError(f"sites takes the names of sites as texts, not {sites!r}")
+    if isinstance(at_once, int) and at_once < 1:
+        raise SessionError(f"max_concurrent_jobs is a number from 1 on, not {at_once!r}")
+
+
+def _told(value: object) -> str:
+    if isinstance(value, type):
+        return f"the class {value.__name__} itself"
+    return repr(value) if isinstance(value, str | int | float | bool) else f"a value of type {type(value).__name__}"
+
+
+def _instead(name: str, value: object) -> str:
+    """What to write where it can be seen what is meant."""
+    return f"; write [{value!r}]" if name == "sites" and isinstance(value, str) else ""
 
 
 def _history(package: str) -> _native.History | None:
@@ -205,5 +269,10 @@ def from_env(logger: logging.Logger | None = None, **options: Any) -> Session:
             f"the environment variable {error.args[0]} is not set; from_env() works in what `dfm fed submit` starts"
         ) from None
     return open_session(
-        fed_package=f"{package}.fed", homesite=homesite, target=target, logger=logger, api_version=None, **options
+        fed_package=f"{package}.fed",
+        homesite=homesite,
+        target=target,
+        logger=logger,
+        api_version=None,
+        options=options,
     )

@@ -77,7 +77,7 @@ class Session:
         from dfm.session._open import parts_of  # which needs this module
 
         package = federation_name.removesuffix(".fed")
-        self._begin(parts_of(f"{package}.fed", homesite, target, logger, **options))
+        self._begin(parts_of(f"{package}.fed", homesite, target, logger, options=options))
 
     @classmethod
     def of(cls, parts: Parts) -> Self:
