@@ -209,6 +209,37 @@ def test_no_file_of_the_users_gets_into_kits(repository: Repository, tmp_path: P
     assert copied.read_text() == certificate * 2
 
 
+def checked(repository: Repository, code: str, line: int) -> str:
+    """That `dfm fed check` tells what provisioning refuses, at this line; what it says."""
+    told = repository.dfm("fed", "check", "strange").stderr
+    assert re.search(rf"\[{code}\].*\n.*project\.yaml:{line}:", told), told
+    return told
+
+
+@pytest.mark.parametrize(
+    ("mended", "line"),
+    [
+        (("  - path: nvflare.lighter.impl.cert.CertBuilder\n", ""), 8),
+        (("workspace.WorkspaceBuilder\n", "workspace.WorkspaceBuilder\n  - args: {}\n"), 10),
+        (("signature.SignatureBuilder", "helm_chart.HelmChartBuilder"), 12),
+        (
+            (
+                "  - path: nvflare.lighter.impl.workspace.WorkspaceBuilder\n",
+                "  - path: nvflare.lighter.impl.signature.SignatureBuilder\n"
+                "  - path: nvflare.lighter.impl.workspace.WorkspaceBuilder\n",
+            ),
+            9,
+        ),
+    ],
+)
+def test_builders_of_which_no_kits_are_made_are_told_by_check(
+    repository: Repository, mended: tuple[str, str], line: int
+) -> None:
+    repository.project(PROJECT + BUILDERS.replace(*mended))
+    assert repository.dfm("fed", "gen", "provision", "strange").returncode == 2
+    checked(repository, "project-wrong-builder", line)
+
+
 BUILDERS = """\
 builders:
   - path: nvflare.lighter.impl.workspace.WorkspaceBuilder
@@ -271,6 +302,8 @@ def test_no_argument_of_a_builder_is_a_program(repository: Repository, arguments
         done = repository.dfm(*words.split())
         assert done.returncode == 2 and "project.yaml, line 11: " in done.stderr, done.stderr
         assert "Traceback" not in done.stderr and f"--allow-builder {STATIC}" in done.stderr
+    told = checked(repository, "project-open-argument", 11)
+    assert f"--allow-builder {STATIC}" in told
     assert not list(repository.folder.glob("workspace/*/strange"))
     # The user may have read them.
     repository.project(PROJECT + BUILDERS.replace(STATIC, f'{STATIC}\n    args: {{config_folder: "a b"}}'))
@@ -284,6 +317,7 @@ def test_honest_arguments_of_builders_are_taken(repository: Repository) -> None:
     arguments = f"{{config_folder: config, scheme: grpc, docker_image: {image}, require_signed_jobs: true}}"
     builders = BUILDERS.replace(STATIC, f"{STATIC}\n    args: {arguments}")
     repository.project(PROJECT + builders.replace(CERT, f"{CERT}\n    args: {{root_valid_days: 400}}"))
+    assert "project-" not in repository.dfm("fed", "check", "strange").stderr.replace("project-no-server-site", "")
     done = repository.dfm("fed", "gen", "provision", "strange")
     assert done.returncode == 0, done.stderr
     assert image in next(repository.folder.glob("workspace/*/*/prod_00/away/startup/docker.sh")).read_text()
@@ -298,13 +332,16 @@ def test_honest_arguments_of_builders_are_taken(repository: Repository) -> None:
         'fed_learn_port: "8002\\ntouch sprung"',
         'admin_port: "8002, 1"',
         'edge_service_port: "8002, 1"',
+        "admin_port: ٨٠",
     ],
 )
 def test_no_number_of_a_participant_is_a_program(repository: Repository, given: str) -> None:
     repository.project(PROJECT.replace("type: client", f"type: client, {given}"))
     done = repository.dfm("fed", "gen", "provision", "strange")
-    assert done.returncode == 2 and "project.yaml, line 6: " in done.stderr, done.stderr
-    assert "a number" in done.stderr and "Traceback" not in done.stderr
+    assert done.returncode == 2 and "project.yaml:6:" in done.stderr and "Traceback" not in done.stderr, done.stderr
+    checked(repository, "project-no-number", 6)
+    with pytest.raises(projects.ProjectError, match="project.yaml, line 6: .*number"):
+        projects.load(repository.folder / "packages/fed/project.yaml", ())
     assert not list(repository.folder.glob("workspace/*/strange"))
 
 
@@ -320,6 +357,7 @@ def test_no_file_of_the_users_is_what_an_image_requires(repository: Repository, 
     done = repository.dfm("fed", "gen", "provision", "strange")
     assert done.returncode == 2 and "project.yaml, line" in done.stderr, done.stderr
     assert "no file in the folder of the project" in done.stderr, done.stderr
+    assert f"--allow-builder {DOCKER}" in checked(repository, "project-open-argument", 13 + (given is not None))
     assert not list(repository.folder.glob("workspace/*/strange"))
 
 

@@ -6,8 +6,10 @@ use dfm_diag::{Diagnostic, Report, Severity, Span, nearest};
 use indexmap::IndexMap;
 
 use crate::fields::{Faults, listed};
-use crate::project_names::{LONGEST_PROJECT, as_user, is_client, is_folder, is_host, is_user, is_word};
-use crate::tree::{Data, Node};
+use crate::project_names::{
+    LONGEST_PROJECT, as_user, is_argument, is_client, is_folder, is_host, is_number, is_user, is_word,
+};
+use crate::tree::{Data, Entry, Node};
 use crate::{Federation, Loaded, Site};
 
 /// The site that is the project's server.
@@ -28,6 +30,21 @@ const ARGUMENTS_LEFT_OUT: &[(&str, &str, &str)] = &[
 const BUILDERS: &str = "nvflare.lighter.impl.";
 const WORKSPACE: &str = "nvflare.lighter.impl.workspace.WorkspaceBuilder";
 const STATIC: &str = "nvflare.lighter.impl.static_file.StaticFileBuilder";
+const CERT: &str = "nvflare.lighter.impl.cert.CertBuilder";
+const DOCKER: &str = "nvflare.lighter.impl.docker.DockerBuilder";
+
+/// The argument of `DOCKER` that is a file, which is copied into an image.
+const REQUIRED: &str = "requirements_file";
+
+/// What of a participant NVFlare writes into kits as numbers, beside its `capacity`.
+const PORTS: &[&str] = &["fed_learn_port", "admin_port", "edge_service_port"];
+
+/// Builders that NVFlare has no more, by the beginnings of their classes, and what to do instead.
+const GONE: &[(&str, &str)] = &[
+    ("Helm", "remove these lines; `dfm fed gen helm` writes the chart"),
+    ("AuthPolicy", "remove these lines, and write the policy into each kit's local/authorization.json"),
+    ("LocalCert", "write `path: nvflare.lighter.impl.cert.CertBuilder` instead"),
+];
 
 /// Builders that provisioning leaves out, by the ends of their names, and why.
 const LEFT_OUT: &[(&str, &str)] = &[
@@ -77,7 +94,10 @@ fn check(report: &mut Report, federation: Option<&Federation>, path: &Path) {
     check_names(&participants, faults);
     check_kinds(&participants, list.map_or(start, |entry| entry.key), faults);
     check_rights(&participants, federation, faults);
-    check_builders(root.as_ref(), faults);
+    for item in items {
+        check_numbers(item, faults);
+    }
+    check_builders(root.as_ref(), path.parent().unwrap_or(Path::new("")), faults);
     if let Some(federation) = federation {
         check_sites(&federation.sites, &participants, faults);
     }
@@ -161,13 +181,59 @@ fn check_rights(participants: &[Participant<'_>], sites: Option<&Federation>, fa
     }
 }
 
-/// What of the builders has no effect, or is code that is not NVFlare's.
-fn check_builders(root: Option<&Node>, faults: &mut Faults) {
-    let builders = root.and_then(Node::map).and_then(|root| root.get("builders"));
-    let Some(Data::List(builders)) = builders.map(|entry| &entry.value.data) else { return };
-    for builder in builders.iter().filter_map(|node| node.map()) {
-        let Some(path) = builder.get("path").map(|entry| &entry.value) else { continue };
-        let name = path.text().unwrap_or_default();
+/// What of a participant would be written into kits as a number, and is none.
+fn check_numbers(participant: &Node, faults: &mut Faults) {
+    let Some(participant) = participant.map() else { return };
+    let ports = PORTS.iter().filter_map(|key| Some((*key, &participant.get(*key)?.value)));
+    let capacity = participant.get("capacity").map(|entry| &entry.value).filter(|capacity| !capacity.is_null());
+    if let Some(capacity) = capacity.filter(|capacity| capacity.map().is_none()) {
+        faults.push(
+            Diagnostic::error("project-no-number", "`capacity` has no numbers by name")
+                .at(capacity.span, "expected a number for each name")
+                .help("write `capacity: {num_gpus: 0}`, or remove it"),
+        );
+    }
+    let inner = capacity.and_then(|capacity| capacity.map()).into_iter().flatten();
+    for (name, value) in ports.chain(inner.map(|(name, entry)| (name.as_str(), &entry.value))) {
+        let text = match &value.data {
+            Data::Text(text) => text.clone(),
+            _ => value.to_json().to_string(),
+        };
+        if !is_number(&text) {
+            faults.push(
+                Diagnostic::error("project-no-number", format!("`{name}` is no number"))
+                    .at(value.span, "expected digits")
+                    .help(
+                        "it is written into the kits as it is, and what follows a number there would be part of them",
+                    ),
+            );
+        }
+    }
+}
+
+/// What of the builders has no effect, is code that is not NVFlare's, or keeps kits from being made.
+fn check_builders(root: Option<&Node>, folder: &Path, faults: &mut Faults) {
+    let Some(entry) = root.and_then(Node::map).and_then(|root| root.get("builders")) else { return };
+    let Data::List(builders) = &entry.value.data else {
+        if !entry.value.is_null() {
+            faults.push(
+                Diagnostic::error("project-wrong-builder", "`builders` is a list")
+                    .at(entry.value.span, "expected `- path: …` for each"),
+            );
+        }
+        return;
+    };
+    let mut kept = vec![];
+    for node in builders {
+        let path = node.map().and_then(|builder| builder.get("path")).map(|entry| &entry.value);
+        let Some((path, name)) = path.and_then(|path| Some((path, path.text()?))) else {
+            faults.push(
+                Diagnostic::error("project-wrong-builder", "a builder needs the text `path`")
+                    .at(node.span, "has no `path`")
+                    .help("write `path: package.module.Class`"),
+            );
+            continue;
+        };
         if let Some((_, why)) = LEFT_OUT.iter().find(|(end, _)| name.ends_with(end)) {
             faults.push(
                 Diagnostic::warning("project-builder-left-out", format!("the builder `{name}` is left out: {why}"))
@@ -176,33 +242,124 @@ fn check_builders(root: Option<&Node>, faults: &mut Faults) {
             );
             continue;
         }
-        let arguments = builder.get("args").and_then(|entry| entry.value.map());
-        if name == STATIC && arguments.is_none_or(|arguments| arguments.get("scheme").is_none()) {
+        kept.push((path, name));
+        check_builder(path, name, node.map().and_then(|builder| builder.get("args")), folder, faults);
+    }
+    if builders.is_empty() {
+        return;
+    }
+    for needed in [WORKSPACE, STATIC, CERT] {
+        if !kept.iter().any(|(_, name)| *name == needed) {
+            let class = needed.rsplit('.').next().unwrap_or(needed);
             faults.push(
-                Diagnostic::warning("project-no-scheme", "the scheme is tcp, as none is written")
-                    .at(path.span, "has no argument `scheme`")
-                    .help("write `scheme: tcp` under its `args`, or `scheme: grpc`, which was the default before"),
+                Diagnostic::error("project-wrong-builder", format!("the builder `{class}` is missing"))
+                    .at(entry.key, "kits are not made without it")
+                    .help(format!("add `- path: {needed}`, or remove `builders` for the usual ones")),
             );
         }
-        for (_, key, why) in ARGUMENTS_LEFT_OUT.iter().filter(|(of, ..)| *of == name) {
-            if let Some(argument) = arguments.and_then(|arguments| arguments.get(*key)) {
-                faults.push(
-                    Diagnostic::warning("project-argument-left-out", format!("`{key}` is left out: {why}"))
-                        .at(argument.key, "without effect")
-                        .help("remove it"),
-                );
+    }
+    if let Some((first, _)) = kept.first().filter(|(_, name)| *name != WORKSPACE)
+        && kept.iter().any(|(_, name)| *name == WORKSPACE)
+    {
+        faults.push(
+            Diagnostic::error("project-wrong-builder", "`WorkspaceBuilder` has to be the first builder")
+                .at(first.span, "this one is before it")
+                .help(format!("put `- path: {WORKSPACE}` first")),
+        );
+    }
+}
+
+fn check_builder(path: &Node, name: &str, given: Option<&Entry>, folder: &Path, faults: &mut Faults) {
+    if !is_of_nvflare(name) {
+        faults.push(
+            Diagnostic::warning("project-own-builder", format!("the builder `{name}` is none of NVFlare's"))
+                .at(path.span, "code that would run when kits are made, and may give them a policy of its own")
+                .help(format!(
+                    "read it first: kits are made with it after `--allow-builder {name}` alone; an `authorization.json` \
+                     that it writes is kept, so have that say `byoc: none` for every role, else code travels to sites"
+                )),
+        );
+        return;
+    }
+    let class = name.rsplit('.').next().unwrap_or(name);
+    if let Some((_, help)) = GONE.iter().find(|(beginning, _)| class.starts_with(beginning)) {
+        faults.push(
+            Diagnostic::error("project-wrong-builder", format!("NVFlare has no builder `{name}`"))
+                .at(path.span, "an earlier version had it")
+                .help(*help),
+        );
+        return;
+    }
+    let arguments = given.and_then(|entry| entry.value.map());
+    if name == STATIC && arguments.is_none_or(|arguments| arguments.get("scheme").is_none()) {
+        faults.push(
+            Diagnostic::warning("project-no-scheme", "the scheme is tcp, as none is written")
+                .at(path.span, "has no argument `scheme`")
+                .help("write `scheme: tcp` under its `args`, or `scheme: grpc`, which was the default before"),
+        );
+    }
+    for (key, argument) in arguments.into_iter().flatten() {
+        match ARGUMENTS_LEFT_OUT.iter().find(|(of, one, _)| *of == name && one == key) {
+            Some((.., why)) => faults.push(
+                Diagnostic::warning("project-argument-left-out", format!("`{key}` is left out: {why}"))
+                    .at(argument.key, "without effect")
+                    .help("remove it"),
+            ),
+            None => check_argument(name, &argument.value, faults),
+        }
+    }
+    if name == DOCKER {
+        check_required(path, arguments.and_then(|arguments| arguments.get(REQUIRED)), folder, faults);
+    }
+}
+
+/// Whether a builder is a class in one of NVFlare's own modules of builders.
+fn is_of_nvflare(name: &str) -> bool {
+    let word = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let within = name.strip_prefix(BUILDERS).and_then(|rest| rest.split_once('.'));
+    within.is_some_and(|(module, class)| word(module) && word(class))
+}
+
+/// A text that NVFlare would write into a kit's script, where it could be a program.
+fn check_argument(name: &str, value: &Node, faults: &mut Faults) {
+    match &value.data {
+        Data::List(items) => items.iter().for_each(|item| check_argument(name, item, faults)),
+        Data::Map(entries) => {
+            // A key is written as well.
+            for (key, entry) in entries {
+                check_argument(name, &Node::new(entry.key, Data::Text(key.clone())), faults);
+                check_argument(name, &entry.value, faults);
             }
         }
-        if !name.starts_with(BUILDERS) {
-            faults.push(
-                Diagnostic::warning("project-own-builder", format!("the builder `{name}` is none of NVFlare's"))
-                    .at(path.span, "code that would run when kits are made, and may give them a policy of its own")
-                    .help(format!(
-                        "read it first: kits are made with it after `--allow-builder {name}` alone; an `authorization.json` \
-                         that it writes is kept, so have that say `byoc: none` for every role, else code travels to sites"
-                    )),
-            );
-        }
+        Data::Text(text) if !is_argument(text) => faults.push(
+            Diagnostic::warning("project-open-argument", "this text could be a program in the scripts of the kits")
+                .at(value.span, "expected letters, digits and `. _ : / @ -` alone, no `-` first")
+                .help(format!(
+                    "write it so; else read what `{name}` does with it: kits are made after `--allow-builder {name}` alone"
+                )),
+        ),
+        _ => {}
+    }
+}
+
+/// What an image is made from, which others get: no file of the user's beside the project's.
+fn check_required(builder: &Node, given: Option<&Entry>, folder: &Path, faults: &mut Faults) {
+    let name = given.map_or("requirements.txt", |entry| entry.value.text().unwrap_or_default());
+    let path = folder.join(if name.is_empty() { "requirements.txt" } else { name });
+    // NVFlare makes an empty file where the usual one is not there.
+    if given.is_none() && !path.is_symlink() {
+        return;
+    }
+    let within = || Some(path.canonicalize().ok()?.starts_with(folder.canonicalize().ok()?));
+    if !(path.is_file() && within() == Some(true)) {
+        faults.push(
+            Diagnostic::warning(
+                "project-open-argument",
+                "what the image requires is no file in the folder of the project",
+            )
+            .at(given.map_or(builder.span, |entry| entry.value.span), "expected a file beside the project")
+            .help(format!("name one there; to have any copied, kits are made after `--allow-builder {DOCKER}`")),
+        );
     }
 }
 

@@ -36,6 +36,18 @@ pub fn is_user(name: &str) -> bool {
     name.len() <= LONGEST && is_of(local, b"._%+-") && is_of(rest, b".-") && letters(last)
 }
 
+/// Whether a text is no more than a word, and no option, in a script of a kit that NVFlare writes it into without quotes.
+pub fn is_argument(text: &str) -> bool {
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || b"._:/@-".contains(&byte);
+    !text.starts_with('-') && text.bytes().all(good)
+}
+
+/// Whether a text that NVFlare writes into kits as a number is one.
+pub fn is_number(text: &str) -> bool {
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    text.split_once('.').map_or(digits(text), |(whole, part)| digits(whole) && digits(part))
+}
+
 /// The nearest name of a user that NVFlare takes, if there is one.
 pub fn as_user(name: &str) -> Option<String> {
     let (local, domain) = name.split_once('@')?;
@@ -56,6 +68,8 @@ mod tests {
     fn names_are_taken_as_nvflare_takes_them() {
         for (rule, takes, refuses) in [
             (is_client as fn(&str) -> bool, vec!["a", "my-site_1", "9"], vec!["", "a b", "a.b", "ä"]),
+            (is_argument, vec!["", "config", "a.b/c:d@e-f_g"], vec!["-x", "a b", "$(id)", "ä", "a;b"]),
+            (is_number, vec!["0", "8002", "0.5"], vec!["", ".5", "5.", "-1", "1e3", "1 ", "٣", "1.2.3"]),
             (is_word, vec!["north", "my_org", "9"], vec!["", "my-org", "a.b"]),
             (is_host, vec!["server", "a.b-c.de", "10.0.0.1"], vec!["", "a_b", "-a", "a-", "a..b", "a."]),
             (

@@ -990,6 +990,12 @@ pub static CODES: &[Code] = &[
         "Add it: it becomes the name of the root certificate and of the kits' folder.",
     ),
     code(
+        "project-no-number",
+        "What is written into kits as a number is none.",
+        "`{name: server, type: server, fed_learn_port: 8002x}`",
+        "Write digits.",
+    ),
+    code(
         "project-no-participants",
         "The project has no list of participants.",
         "a `project.yaml` without `participants`",
@@ -1007,6 +1013,12 @@ pub static CODES: &[Code] = &[
         "The federation has no site `server`, which NVFlare's server is.",
         "a server in the project, and no `server` under `sites`",
         "Add `server: {}` under `sites`.",
+    ),
+    code(
+        "project-open-argument",
+        "An argument of a builder could be a program in the scripts of the kits, or a file of the user's in an image.",
+        "`config_folder: \"$(id)\"`",
+        "Write a word, or name a file in the project's folder; or read the builder, and make kits with `--allow-builder PATH`.",
     ),
     code(
         "project-overseer",
@@ -1031,6 +1043,12 @@ pub static CODES: &[Code] = &[
         "NVFlare has no participants of this type.",
         "`type: clinet`",
         "Write `server`, `client` or `admin`.",
+    ),
+    code(
+        "project-wrong-builder",
+        "A builder is missing, in the wrong place, without its `path`, or one that NVFlare has no more.",
+        "`builders` without `CertBuilder`",
+        "Write what the help shows, or remove `builders` for the usual ones.",
     ),
     code(
         "project-wrong-participant",

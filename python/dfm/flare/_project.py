@@ -38,7 +38,7 @@ _DOCKER, _REQUIRED = f"{_BUILDERS}.docker.DockerBuilder", "requirements_file"
 _PLAIN = re.compile(r"(?!-)[A-Za-z0-9._:/@-]*")
 """A text that is no more than a word, and no option, in a script that NVFlare writes it into without quotes."""
 _PORTS = ("fed_learn_port", "admin_port", "edge_service_port")
-_NUMBER = re.compile(r"\d+(\.\d+)?")
+_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
 _GONE_ARGUMENTS = {_WORKSPACE: ("template_file",), _STATIC: ("overseer_agent", "snapshot_persistor")}
 _GONE_BUILDERS = {
     "Helm": "remove these lines; `dfm fed gen helm` writes the chart",
