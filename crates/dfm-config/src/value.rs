@@ -29,6 +29,7 @@ fn check(schema: &Value, value: &Value, schemas: &IndexMap<String, Value>, depth
     named
         .and_then(|schema| within(schema, value))
         .or_else(|| of_type(rules, value))
+        .or_else(|| of_format(rules, value))
         .or_else(|| among(rules, value))
         .or_else(|| in_range(rules, value))
         .or_else(|| match value {
@@ -50,6 +51,30 @@ fn of_type(rules: &Map<String, Value>, value: &Value) -> Option<String> {
     };
     let good = names.iter().any(|name| has_type(name, value));
     (!good).then(|| format!("expected a value of type {}", json!(names.join(" or "))))
+}
+
+/// Whether a text that becomes a date, or a time, begins with a day.
+fn of_format(rules: &Map<String, Value>, value: &Value) -> Option<String> {
+    let format = rules.get("format")?.as_str().filter(|format| ["date", "date-time"].contains(format))?;
+    let text = value.as_str()?;
+    let number = |from: usize, to: usize| {
+        let digits = text.get(from..to).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+        digits.and_then(|digits| digits.parse::<u32>().ok())
+    };
+    let dashes = [4, 7].iter().all(|at| text.as_bytes().get(*at) == Some(&b'-'));
+    let is_day = number(0, 4).zip(number(5, 7)).zip(number(8, 10)).is_some_and(|((year, month), day)| {
+        let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+        let days = match month {
+            2 if leap => 29,
+            2 => 28,
+            4 | 6 | 9 | 11 => 30,
+            1..=12 => 31,
+            _ => 0,
+        };
+        year > 0 && (1..=days).contains(&day)
+    });
+    let example = if format == "date" { "2024-05-01" } else { "2024-05-01T12:00:00Z" };
+    (!(dashes && is_day)).then(|| format!("expected a {format} such as {example}"))
 }
 
 fn among(rules: &Map<String, Value>, value: &Value) -> Option<String> {
@@ -148,6 +173,15 @@ mod tests {
                 "additionalProperties": false}),
         )]);
         let why = |schema: Value, value: Value| misfit(&schema, &value, &schemas).unwrap_or_default();
+        for (format, good, bad) in [
+            ("date", vec!["2024-02-29", "2000-12-31"], vec!["2023-02-29", "2024-13-01", "01.05.2024", "then", ""]),
+            ("date-time", vec!["2024-05-01T12:00:00Z", "2024-05-01 12:00"], vec!["12:00:00", "1900-02-29T00:00:00Z"]),
+        ] {
+            let schema = || json!({"type": ["string", "null"], "format": format});
+            assert!(good.into_iter().all(|text| why(schema(), json!(text)).is_empty()));
+            assert!(bad.into_iter().all(|text| why(schema(), json!(text)).contains(&format!("a {format} such as"))));
+            assert_eq!(why(schema(), json!(null)), "");
+        }
         assert_eq!(why(json!({"type": "integer", "minimum": 1}), json!(1)), "");
         assert_eq!(why(json!({"type": "integer"}), json!("1")), "expected a value of type \"integer\"");
         assert_eq!(why(json!({"type": ["string", "null"]}), json!(1)), "expected a value of type \"string or null\"");
