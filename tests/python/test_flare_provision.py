@@ -287,7 +287,7 @@ def test_a_project_for_nvflare_2_6_is_understood(federation: Federation) -> None
         (
             "impl.signature.SignatureBuilder",
             "impl.helm.HelmBuilder",
-            "project.yaml, line 37: NVFlare has no builder nvflare.lighter.impl.helm.HelmBuilder",
+            "NVFlare has no builder `nvflare.lighter.impl.helm.HelmBuilder`\n  --> project.yaml:37:11",
         ),
         ("role: lead", "role: [lead]", "NVFlare refuses the project `old`"),
         ("participants:", "participants: [", "this is not YAML"),
