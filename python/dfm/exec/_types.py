@@ -187,10 +187,6 @@ def checked_body(
         for item in items:
             yield of(each, item)
 
-    async def streamed_later(items: AsyncIterator[Any]) -> AsyncIterator[Any]:
-        async for item in items:
-            yield of(each, item)
-
     def called(**arguments: Any) -> Any:
         value = body(**arguments)
         if inspect.isgenerator(value):
@@ -203,11 +199,12 @@ def checked_body(
         return of(whole, await body(**arguments))
 
     def generated(**arguments: Any) -> Iterator[Any]:
-        yield from streamed(body(**arguments))
+        for item in body(**arguments):
+            yield of(each, item)
 
     async def generated_later(**arguments: Any) -> AsyncIterator[Any]:
-        async for item in streamed_later(body(**arguments)):
-            yield item
+        async for item in body(**arguments):
+            yield of(each, item)
 
     bodies = {"coroutine": called_later, "generator": generated, "async generator": generated_later}
     return bodies.get(kind, called)
