@@ -91,7 +91,8 @@ def _folders(package: str) -> Iterator[Path]:
         yield from (folder.parent for folder in around if folder.name == package)
         root = next((at for at, folder in enumerate(around) if any((folder / mark).exists() for mark in _ROOT)), 0)
         for folder in around[: root + 1]:
-            yield from (folder, folder / package)
+            # A federation's name may have hyphens, for which its package has underscores.
+            yield from (folder, folder / package, folder / package.replace("_", "-"))
 
 
 def _is_trusted(package: Path) -> bool:

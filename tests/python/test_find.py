@@ -68,6 +68,13 @@ def test_the_folder_around_a_package_that_has_its_name_is_no_package(
     assert found() == there / "made" / "grid"
 
 
+def test_the_folder_around_a_package_may_have_hyphens(there: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (there / "made").mkdir()
+    package(there / "made" / "my-grid", "my_grid")
+    monkeypatch.chdir(there / "made")
+    assert found("my_grid") == there / "made" / "my-grid"
+
+
 @pytest.mark.parametrize("script", ["ask.py", "scripts/ask.py"])
 def test_a_script_beside_the_registry_finds_what_init_makes(tmp_path: Path, script: str) -> None:
     package(tmp_path / "grid")
