@@ -7,7 +7,7 @@ _find.install()
 
 def __getattr__(name: str) -> str:
     if name == "__version__":
-        from importlib import metadata  # which few ask for
+        from dfm._native import VERSION  # which few ask for; to read what was installed takes longer
 
-        return metadata.version("data-federation-mesh")
+        return VERSION
     raise AttributeError(f"module 'dfm' has no attribute '{name}'")

@@ -13,6 +13,8 @@ from dfm.exec._site import Asker
 
 DECLARED: str
 """The text of this file when the module was built."""
+VERSION: str
+"""dfm's version, three numbers."""
 
 class Panic(BaseException):
     """A fault of this module's own: what it was called on cannot be relied on any more."""

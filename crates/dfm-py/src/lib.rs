@@ -30,6 +30,9 @@ mod _native {
     /// What this module was declared to offer when it was built.
     #[pymodule_export]
     const DECLARED: &str = include_str!("../../../python/dfm/_native.pyi");
+    /// dfm's version, three numbers.
+    #[pymodule_export]
+    const VERSION: &str = env!("CARGO_PKG_VERSION");
     #[pymodule_export]
     use super::{dumps, loads};
     #[pymodule_export]
