@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import functools
 import importlib.util
 import json
@@ -176,6 +175,8 @@ def _check_options(
                 f"the site '{homesite}'; for an application at another, import it from {fed_package}.runtime.{site}"
             )
         if name not in known:
+            import difflib  # slow to import, and rarely needed
+
             near = difflib.get_close_matches(name, ["target", "logger", *known], 1)
             hint = f"did you mean '{near[0]}'? It takes" if near else "it takes"
             raise SessionError(f"get_session takes no '{name}'; {hint}: target, logger, {', '.join(known)}")
