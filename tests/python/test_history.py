@@ -120,7 +120,33 @@ def test_a_jobs_calls_are_told_drawn_and_written_for_viewers(recorded: Recorded,
     refused = recorded.dfm("jobs", "trace", "small", failed["id"], "--svg", str(svg / "job.svg"))
     assert refused.returncode == 1 and "error[jobs-not-written]: " in refused.stderr
     refused = recorded.dfm("jobs", "trace", "small", "../../secret")
-    assert refused.returncode == 1 and "job `../../secret` cannot be shown: there is no record of it" in refused.stderr
+    assert refused.returncode == 1 and "there is no job `../../secret` here" in refused.stderr
+
+
+def test_before_the_first_job_there_are_none_yet(own: Small, tmp_path: Path) -> None:
+    none = Recorded(own, tmp_path)
+    listed = none.dfm("jobs", "list", "small")
+    assert (listed.returncode, listed.stdout, listed.stderr) == (0, "", "there are no jobs yet\n")
+    assert none.jobs("list") == {"jobs": []}
+    # Whoever asks for a federation that runs is told that it does not.
+    running = none.dfm("jobs", "list", "small", "--poc")
+    assert running.returncode == 2 and "has no startup kits" in running.stderr
+    shown = none.dfm("jobs", "show", "small", "some-1")
+    assert shown.returncode == 1
+    first, second = shown.stderr.split("error[")[1:]
+    assert "there is no job `some-1` here" in first and "there are no jobs yet" in first
+    assert "has no startup kits" in second
+
+
+@pytest.mark.parametrize("what", ["show", "logs"])
+def test_a_job_that_is_not_there_is_told_before_that_no_federation_runs(recorded: Recorded, what: str) -> None:
+    ids = [job["id"] for job in recorded.jobs("list")["jobs"]]
+    refused = recorded.dfm("--json", "jobs", what, "small", f"{ids[0]}0")
+    problems = json.loads(refused.stdout)["problems"]
+    assert refused.returncode == 1
+    assert [one["code"] for one in problems] == ["jobs-no-record", "submit-not-provisioned"]
+    assert problems[0]["message"] == f"there is no job `{ids[0]}0` here"
+    assert problems[0]["help"] == f"did you mean `{ids[0]}`? There are: {', '.join(ids)}"
 
 
 def test_two_jobs_are_set_beside_each_other(recorded: Recorded) -> None:

@@ -88,7 +88,7 @@ pub fn set_flare(command: &mut Command, context: &Context, project: &Path) {
 /// # Errors
 /// There is none, or it may be another federation's.
 pub fn startup_kits(context: &Context, name: &str, poc: bool, otherwise: &str) -> Result<PathBuf, Failure> {
-    let folder = context.folder_of_kits(&if poc { format!("{name}_poc") } else { name.to_owned() })?;
+    let folder = folder_of_kits(context, name, poc)?;
     provisioned(&folder).ok_or_else(|| {
         let message = format!("`{name}` has no startup kits in {}", folder.display());
         let or = if otherwise.is_empty() { String::new() } else { format!(" or {otherwise}") };
@@ -98,6 +98,19 @@ pub fn startup_kits(context: &Context, name: &str, poc: bool, otherwise: &str) -
             format!("run `dfm fed gen provision {name}` and start its sites, or add `--poc`{or}")
         }))
     })
+}
+
+/// Whether a federation has a provisioned project, its own or that of its POC.
+///
+/// # Errors
+/// It may be another federation's.
+pub fn has_kits(context: &Context, name: &str) -> Result<bool, Failure> {
+    let folders = [folder_of_kits(context, name, false)?, folder_of_kits(context, name, true)?];
+    Ok(folders.iter().any(|folder| provisioned(folder).is_some()))
+}
+
+fn folder_of_kits(context: &Context, name: &str, poc: bool) -> Result<PathBuf, Failure> {
+    context.folder_of_kits(&if poc { format!("{name}_poc") } else { name.to_owned() })
 }
 
 /// The folder of the project that was provisioned last.

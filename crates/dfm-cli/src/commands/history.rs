@@ -4,8 +4,8 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use dfm_diag::{Diagnostic, one_line};
-use dfm_events::{Entry, Folder, Frame, Line, NodeId, NodeSummary, Record, Summary, Told, shown_seconds};
+use dfm_diag::{Diagnostic, nearest, one_line};
+use dfm_events::{Entry, Folder, Frame, Line, NodeId, NodeSummary, Record, Summary, Told, Unreadable, shown_seconds};
 use dfm_plan::shown_bytes;
 use serde_json::{Value, json};
 
@@ -15,6 +15,8 @@ use crate::output::counted;
 
 /// Between two looks at a record that may have grown.
 const PAUSE: Duration = Duration::from_millis(200);
+/// So many jobs are named where one is not there.
+const FEW: usize = 5;
 
 /// The jobs of a federation of which this user has records, those that began first to the front. What cannot be read is
 /// told.
@@ -38,10 +40,30 @@ pub fn all(context: &Context, chosen: &Chosen) -> Vec<Summary> {
 /// There is none, or it cannot be read.
 pub fn one(chosen: &Chosen, job: &str) -> Result<Record, Failure> {
     let path = folder(chosen).and_then(|folder| folder.record(job));
-    path.map_or(Err(dfm_events::Unreadable::Missing), |path| dfm_events::read(&path)).map_err(|why| {
-        let diagnostic = Diagnostic::error("jobs-no-record", format!("job `{job}` cannot be shown: {why}"));
-        Failure::failed(diagnostic.help(format!("`dfm jobs list {}` has those that can", chosen.name)))
+    path.map_or(Err(Unreadable::Missing), |path| dfm_events::read(&path)).map_err(|why| {
+        let (message, help) = match why {
+            Unreadable::Missing => (format!("there is no job `{job}` here"), there_are(chosen, job)),
+            why => (
+                format!("job `{job}` cannot be shown: {why}"),
+                format!("`dfm jobs list {}` has those that can", chosen.name),
+            ),
+        };
+        Failure::failed(Diagnostic::error("jobs-no-record", message).help(help))
     })
+}
+
+/// Which jobs there are instead of one, those that were written last.
+fn there_are(chosen: &Chosen, job: &str) -> String {
+    let jobs = folder(chosen).map_or_else(Vec::new, |folder| folder.jobs());
+    let last = jobs[jobs.len().saturating_sub(FEW)..].join(", ");
+    let (few, name) = (jobs.len() <= FEW, &chosen.name);
+    match nearest(job, jobs.iter().map(String::as_str)) {
+        _ if jobs.is_empty() => "there are no jobs yet".to_owned(),
+        Some(near) if few => format!("did you mean `{near}`? There are: {last}"),
+        Some(near) => format!("did you mean `{near}`? `dfm jobs list {name}` has all; the last are: {last}"),
+        None if few => format!("there are: {last}"),
+        None => format!("`dfm jobs list {name}` has all; the last are: {last}"),
+    }
 }
 
 fn folder(chosen: &Chosen) -> Option<Folder> {

@@ -40,7 +40,9 @@ pub fn run(context: &Context, command: Jobs) -> Result<(), Failure> {
 fn list(context: &Context, of: &InFederation) -> Result<(), Failure> {
     let chosen = federation(context, &of.name)?;
     let kept = history::all(context, &chosen);
-    let answer = asked_too(context, of, &chosen, json!({"what": "list"}), !kept.is_empty())?;
+    // Whoever uses the local target alone has no server to ask.
+    let enough = !kept.is_empty() || (!of.poc && !application::has_kits(context, &chosen.name)?);
+    let answer = asked_too(context, of, &chosen, json!({"what": "list"}), enough)?;
     let live: Vec<&Value> = answer["jobs"].as_array().into_iter().flatten().collect();
     let same = |job: &Value, id: &str| job["id"] == id;
     let mut jobs: Vec<Value> = kept
@@ -60,21 +62,21 @@ fn list(context: &Context, of: &InFederation) -> Result<(), Failure> {
         context.output.result(&one_line(&line(job)));
     }
     if jobs.is_empty() {
-        context.output.status("there are no jobs, and no records of any");
+        context.output.status("there are no jobs yet");
     }
     Ok(())
 }
 
-/// What a federation answers that may have no server which runs; with `known`, that is only told.
+/// What a federation answers that may have no server which runs; where records are `enough`, that is only told.
 fn asked_too(
     context: &Context,
     of: &InFederation,
     chosen: &Chosen,
     request: Value,
-    known: bool,
+    enough: bool,
 ) -> Result<Value, Failure> {
     ask_of(context, of, chosen, request).or_else(|failure| {
-        let Some(why) = failure.report.diagnostics.first().filter(|_| known) else { return Err(failure) };
+        let Some(why) = failure.report.diagnostics.first().filter(|_| enough) else { return Err(failure) };
         context.output.detail(&format!("only records are shown: {}", why.message));
         Ok(Value::Null)
     })
@@ -132,10 +134,7 @@ fn show(context: &Context, job: &OneJob) -> Result<(), Failure> {
     let request = json!({"what": "show", "job": job.job});
     let live = asked_too(context, &job.of, &chosen, request, kept.is_ok());
     let (kept, live) = match (kept, live) {
-        (Err(no_record), Err(mut failure)) => {
-            failure.report.diagnostics.extend(no_record.report.diagnostics);
-            return Err(failure);
-        }
+        (Err(no_record), Err(failure)) => return Err(nowhere(no_record, failure)),
         (kept, live) => (kept.ok(), live.ok().filter(|live| !live.is_null())),
     };
     let answer = history::together(kept.as_ref(), live.as_ref());
@@ -158,10 +157,17 @@ fn show(context: &Context, job: &OneJob) -> Result<(), Failure> {
             context.output.result(&one_line(&format!("{what:<14} {value}")));
         }
     }
+    Ok(())
+}
+
     if let Some(kept) = &kept {
         history::tell(context, kept);
     }
-    Ok(())
+/// That a job has no record here, and then why no server can be asked for it.
+fn nowhere(no_record: Failure, unasked: Failure) -> Failure {
+    let Failure { exit, mut report } = no_record;
+    report.diagnostics.extend(unasked.report.diagnostics);
+    Failure { exit, report }
 }
 
 fn tell_live(context: &Context, answer: &Value) {
@@ -199,7 +205,11 @@ fn logs(context: &Context, job: &OneJob, site: Option<&str>, follow: bool) -> Re
     if history::said(context, &chosen, &job.job, site, follow) && !context.output.is_verbose() {
         return Ok(());
     }
-    let answer = ask(context, &job.of, json!({"what": "logs", "job": job.job, "site": site}))?;
+    let answer = ask_of(context, &job.of, &chosen, json!({"what": "logs", "job": job.job, "site": site}));
+    let answer = answer.map_err(|unasked| match history::one(&chosen, &job.job) {
+        Ok(_) => unasked,
+        Err(no_record) => nowhere(no_record, unasked),
+    })?;
     if context.output.json {
         context.output.document(&answer);
         return Ok(());
