@@ -3,10 +3,20 @@
 /// The package whose imports change.
 pub const PACKAGE: &str = "nv_dfm_core";
 
-/// Parts of the package that dfm has under no name.
-const ABSENT: &[&str] = &["cli", "gen", "poc", "targets"];
-/// Parts of its parts.
-const ABSENT_INSIDE: &[&str] = &[".api.pydantic"];
+/// The public modules of dfm's package.
+const MODULES: &[&str] = &[
+    "",
+    ".api",
+    ".api.discovery",
+    ".errors",
+    ".exec",
+    ".exec.discovery",
+    ".http",
+    ".session",
+    ".telemetry",
+    ".testing",
+    ".values",
+];
 /// What dfm's module of telemetry has.
 const TELEMETRY: &[&str] = &["Span", "SpanBuilder", "adapter_span"];
 /// Names of its other modules that dfm's have not: most are what its engine is made of.
@@ -67,22 +77,23 @@ pub struct Misfit {
 }
 
 /// The path that a dotted path of the package, `.exec._net`, has in dfm's, and nothing where what is meant is not there.
-/// `names` are those that are imported from it, if it stands behind `from`.
-pub fn counterpart<'p>(path: &'p str, names: Option<&[&str]>) -> Result<&'p str, Misfit> {
-    let first = path.split('.').nth(1).unwrap_or_default();
-    let of_root = names.filter(|_| path.is_empty()).unwrap_or_default();
-    let absent = std::iter::once(&first).chain(of_root).find(|part| ABSENT.contains(part)).copied();
-    let inside = ABSENT_INSIDE.iter().find(|inside| path.strip_prefix(**inside).is_some_and(is_end));
-    if let Some(part) = absent.or_else(|| inside.map(|inside| &inside[1..])) {
-        let about = if of_root.contains(&part) { part } else { PACKAGE };
-        return Err(Misfit {
-            code: "migrate-no-module",
-            about: about.to_owned(),
-            message: format!("dfm has no module `{part}`"),
-            help: "do without it; `docs/moving.md` says what takes its place",
-        });
-    }
+/// `names` are those that are imported from it, if it stands behind `from`; `imported` says whether it stands behind
+/// `import`.
+pub fn counterpart<'p>(path: &'p str, names: Option<&[&str]>, imported: bool) -> Result<&'p str, Misfit> {
     let private = path.find("._");
+    let public = &path[..private.unwrap_or(path.len())];
+    let whole = names.is_some() || imported;
+    let first = public.split('.').nth(1).map_or(String::new(), |first| format!(".{first}"));
+    // What stands behind a module in an expression may be a name of it.
+    if !MODULES.contains(&if whole { public } else { first.as_str() }) {
+        let part = if MODULES.contains(&first.as_str()) { public } else { first.as_str() };
+        return Err(no_module(&part[1..], PACKAGE));
+    }
+    let of_root = names.filter(|_| public.is_empty()).unwrap_or_default();
+    let is_module = |name: &&&str| name.starts_with("__") || MODULES.contains(&format!(".{name}").as_str());
+    if let Some(part) = of_root.iter().find(|name| !name.is_empty() && !is_module(name) && !is_private(name)) {
+        return Err(no_module(part, part));
+    }
     let Some(names) = names else {
         let name = path.rsplit('.').next().unwrap_or_default();
         return match private {
@@ -92,22 +103,30 @@ pub fn counterpart<'p>(path: &'p str, names: Option<&[&str]>) -> Result<&'p str,
         };
     };
     // What is private there is public here, or not at all.
-    let public = &path[..private.unwrap_or(path.len())];
     match names.iter().find(|name| is_absent(public, name)) {
         Some(name) => Err(no_name(name)),
-        None if names.iter().any(|name| name.starts_with('_') && !name.starts_with("__")) => Err(private_part(path)),
+        None if names.iter().any(|name| is_private(name)) => Err(private_part(path)),
         None => Ok(public),
     }
 }
 
-fn is_end(rest: &str) -> bool {
-    rest.is_empty() || rest.starts_with('.')
+fn is_private(name: &str) -> bool {
+    name.starts_with('_') && !name.starts_with("__")
 }
 
 /// Whether a public module here lacks a name that the other has.
 fn is_absent(module: &str, name: &str) -> bool {
     let telemetry = module == ".telemetry" && !TELEMETRY.contains(&name) && !name.is_empty();
     telemetry || ABSENT_NAMES.contains(&name)
+}
+
+fn no_module(part: &str, about: &str) -> Misfit {
+    Misfit {
+        code: "migrate-no-module",
+        about: about.to_owned(),
+        message: format!("dfm has no module `{part}`"),
+        help: "do without it; `docs/moving.md` says what takes its place",
+    }
 }
 
 fn no_name(name: &str) -> Misfit {

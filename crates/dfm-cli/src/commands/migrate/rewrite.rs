@@ -197,7 +197,9 @@ impl<'t> Line<'t> {
         }
         let (path, behind) = dotted(after);
         let names = self.imported(at + name.len() + path.len());
-        match counterpart(path, names.as_deref()) {
+        let statement = before.trim_start_matches([' ', '\t', '"']);
+        let imported = is_python(self.file) && statement.starts_with("import ");
+        match counterpart(path, names.as_deref(), imported) {
             Ok(path) => Some((format!("{OWN_PACKAGE}{path}"), behind)),
             Err(misfit) => {
                 let rest = &self.text[self.begin + at..];
@@ -385,6 +387,13 @@ mod tests {
             ("from nv_dfm_core.cli.core._shell_runner import ShellRunner\n", "migrate-no-module"),
             ("from nv_dfm_core import api, gen\n", "migrate-no-module"),
             ("from nv_dfm_core.api.pydantic import PolymorphicBaseModel\n", "migrate-no-module"),
+            ("from nv_dfm_core.whatever import X\n", "migrate-no-module"),
+            ("from nv_dfm_core.whatever._x import X\n", "migrate-no-module"),
+            ("from nv_dfm_core.exec.whatever import X\n", "migrate-no-module"),
+            ("from nv_dfm_core import api, whatever\n", "migrate-no-module"),
+            ("import nv_dfm_core.whatever as x\n", "migrate-no-module"),
+            ("import nv_dfm_core.api.whatever\n", "migrate-no-module"),
+            ("x = \"nv_dfm_core.whatever.X\"\n", "migrate-no-module"),
             ("mod = import_module(\"nv_dfm_core.targets.local\")\n", "migrate-no-module"),
             ("from nv_dfm_core.exec import Frame, TokenPackage\n", "migrate-engine"),
             ("from nv_dfm_core.exec import (\n    Frame,\n    Net as N,\n)\n", "migrate-engine"),
@@ -403,6 +412,22 @@ mod tests {
         let notebook = "    \"from nv_dfm_core.exec import (\\n\",\n    \"    Frame,\\n\",\n    \"    NetRunner\\n\",\n    \")\\n\"\n";
         assert_eq!(rewrite("a.ipynb", notebook).text, notebook);
         assert_eq!(rewrite("run.sh", "python -m nv_dfm_core.cli.main\n").left.len(), 1);
+    }
+
+    #[test]
+    fn modules_that_dfm_has_change() {
+        for before in [
+            "from nv_dfm_core import __version__, api, exec\n",
+            "from nv_dfm_core.api.discovery import Discovery\n",
+            "from nv_dfm_core.exec.discovery import advise  # all\n",
+            "import nv_dfm_core.exec.discovery, nv_dfm_core.errors as e\n",
+            "x = nv_dfm_core.session.from_env()\n",
+            "x = \"nv_dfm_core.exec.Site\"\n",
+            "x = \"nv_dfm_core.api.discovery.Discovery\"\n",
+        ] {
+            let Rewritten { text, left } = rewrite("a.py", before);
+            assert_eq!((text, left.len()), (before.replace("nv_dfm_core", "dfm"), 0), "{before}");
+        }
     }
 
     #[test]
