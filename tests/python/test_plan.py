@@ -89,6 +89,30 @@ def test_a_file_without_a_pipeline_is_told_in_words(small: Small, name: str, tex
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("text", "place", "told"),
+    [
+        ("[]", "", "it is a list, where an object with the key `dfm_pipeline` is expected"),
+        ("{}", "", "it has no key `dfm_pipeline`"),
+        ('{"dfm_pipeline": 1,\n  "mode" "execute"}', ":2:10", "it is no JSON: expected `:`"),
+        (
+            '{"dfm_pipeline": 1, "mode": "execute", "statements": [\n{"node": 0, "kind": "yield"}]}',
+            ":2:29",
+            "in a statement of kind 'yield': missing field `place`",
+        ),
+        ('{"dfm_pipeline": 2}', "", "the pipeline has format 2, and this dfm reads format 1"),
+    ],
+)
+def test_what_is_wrong_with_a_saved_pipeline_is_told_with_its_place(small: Small, text: str, place: str, told: str):
+    file = small.write("bad.json", text)
+    (problem,) = json.loads(small.run("--json", "fed", "plan", "small", str(file)).stdout)["problems"]
+    at = problem["at"]
+    assert told in problem["message"] and f"`{file}`" in problem["message"]
+    assert (f":{at['line']}:{at['column']}" if at else "") == place
+    done = small.run("fed", "plan", "small", str(file))
+    assert done.returncode == 1 and (not place or f" --> {file}{place}\n" in done.stderr), done.stderr
+
+
 def test_what_leaves_a_site_is_said_and_held_against_its_policy(small: Small, tmp_path: Path):
     value = 'text.Join(first=text.Join(first="a", site="left"), site="right")'
     file = small.write("leaves.py", PIPELINE.format(value=value))

@@ -555,8 +555,10 @@ impl Pipeline {
             }
             _ => {
                 let help = "write it with dfm.api.Pipeline.save_to_file or model_dump_json";
-                let pipeline: Self = serde_json::from_str(text)
-                    .map_err(|error| problem(format!("this is not a valid pipeline: {error}"), help))?;
+                let pipeline: Self = serde_json::from_str(text).map_err(|error| {
+                    let (why, at) = why_none(text, &error);
+                    Problem { at, ..problem(format!("this is not a valid pipeline: {why}"), help) }
+                })?;
                 match pipeline.statements.iter().find(|statement| statement.comes_after_nodes()) {
                     Some(statement) => {
                         let message = "it says which nodes it comes after, and comes after what it is about".to_owned();
@@ -567,6 +569,23 @@ impl Pipeline {
             }
         }
     }
+}
+
+/// Why a text is no pipeline, in a user's words, and the line and column where that is.
+fn why_none(text: &str, error: &serde_json::Error) -> (String, Option<(usize, usize)>) {
+    let at = (error.line(), error.column());
+    let told = error.to_string();
+    let told = told.strip_suffix(&format!(" at line {} column {}", at.0, at.1)).unwrap_or(&told);
+    let kind = match serde_json::from_str(text) {
+        Err(_) => return (format!("it is no JSON: {told}"), Some(at)),
+        Ok(Value::Object(object)) if object.contains_key("dfm_pipeline") => return (told.to_owned(), Some(at)),
+        Ok(Value::Object(_)) => return ("it has no key `dfm_pipeline`".to_owned(), None),
+        Ok(Value::Array(_)) => "a list",
+        Ok(Value::String(_)) => "a text",
+        Ok(Value::Number(_)) => "a number",
+        Ok(Value::Bool(_) | Value::Null) => "a single word",
+    };
+    (format!("it is {kind}, where an object with the key `dfm_pipeline` is expected"), None)
 }
 
 impl Statement {

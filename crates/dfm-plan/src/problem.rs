@@ -19,6 +19,9 @@ pub struct Problem {
     /// The other statements that it is about.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<Also>,
+    /// The line and column, both from 1, of the pipeline's JSON that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<(usize, usize)>,
 }
 
 /// Another statement that a problem is about.
@@ -33,7 +36,7 @@ pub struct Also {
 impl Problem {
     /// A problem of a node, or of the whole.
     pub fn new(code: &str, node: Option<&NodeId>, message: String, help: Option<String>) -> Self {
-        Self { code: code.to_owned(), node: node.cloned(), message, help, also: vec![] }
+        Self { code: code.to_owned(), node: node.cloned(), message, help, also: vec![], at: None }
     }
 
     /// The problem with another statement that it is about.

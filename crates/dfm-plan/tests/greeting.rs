@@ -209,10 +209,15 @@ fn literals_keep_their_last_digit() {
 
 #[test]
 fn what_is_no_pipeline_is_told() {
-    let told = |text: &str| Pipeline::from_json(text).expect_err("it is no pipeline").message;
+    let told = |text: &str| {
+        let problem = Pipeline::from_json(text).expect_err("it is no pipeline");
+        format!("{:?} {}", problem.at, problem.message)
+    };
     let statement = |statement: &str| format!(r#"{{"dfm_pipeline":1,"mode":"execute","statements":[{statement}]}}"#);
     let all = [
         told("{"),
+        told("[]"),
+        told("{}"),
         told(r#"{"dfm_pipeline": 2, "mode": "execute", "statements": []}"#),
         told(&statement(r#"{"kind": "operation", "node": 0}"#)),
         told(&statement(r#"{"node": 0}"#)),

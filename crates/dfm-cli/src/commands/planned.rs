@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 
-use dfm_diag::{Diagnostic, Report};
+use dfm_diag::{Diagnostic, Report, Span};
 use dfm_plan::{Estimate, FedInfo, Options, Pipeline, Plan, Problem};
 use serde::Serialize;
 use serde_json::Value;
@@ -59,7 +59,9 @@ pub fn planned(
 ) -> Result<Planned, Failure> {
     let (text, lines) = read(context, chosen, source)?;
     let problems = |problems: Vec<Problem>| Failure::failed(report(problems, &lines));
-    let pipeline = Pipeline::from_json(&text).map_err(|problem| problems(vec![problem]))?;
+    let pipeline = Pipeline::from_json(&text).map_err(|problem| {
+        Failure::failed(in_file(report(vec![problem.clone()], &lines), source, &text, problem.at))
+    })?;
     let (plan, estimate) = dfm_plan::plan_and_estimate(fed, &pipeline, source.home, options).map_err(problems)?;
     Ok(Planned { pipeline: text, plan, estimate, lines })
 }
@@ -96,6 +98,21 @@ fn read(context: &Context, chosen: &Chosen, source: &Source<'_>) -> Result<(Stri
 fn place(node: &impl Serialize, lines: &Lines) -> String {
     let node = serde_json::to_string(node).unwrap_or_default();
     lines.get(&node).cloned().unwrap_or_else(|| format!("node {node}"))
+}
+
+/// What is wrong with a saved pipeline, with its file and the place there.
+fn in_file(mut report: Report, source: &Source<'_>, text: &str, at: Option<(usize, usize)>) -> Report {
+    let name = source.path.display().to_string();
+    let file = report.sources.add(&name, text);
+    for diagnostic in &mut report.diagnostics {
+        diagnostic.message = format!("`{name}`: {}", diagnostic.message);
+        diagnostic.span = at.map(|(line, column)| {
+            let before: usize = text.split_inclusive('\n').take(line - 1).map(str::len).sum();
+            let start = before + column.saturating_sub(1);
+            Span { file, start, end: start + 1 }
+        });
+    }
+    report
 }
 
 /// Problems with the user's lines.
