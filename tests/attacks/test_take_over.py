@@ -203,7 +203,7 @@ def restarted(federation, site):
     with open(os.devnull, "r+") as null:
         subprocess.Popen(words, env=variables, cwd=folder, stdin=null, stdout=null, stderr=null, start_new_session=True)
     request = {"timeout": 60, "kit": str(federation.kit("admin@*")), "sites": [site]}
-    wait = [sys.executable, "-m", "dfm.flare._poc", "wait"]
+    wait = [sys.executable, "-c", "from dfm.flare._poc import main; main()", "wait"]
     subprocess.run(wait, input=json.dumps(request), text=True, check=True, capture_output=True)
 
 

@@ -65,7 +65,8 @@ def test_a_job_is_recorded_and_run_again_without_its_federation(flare, fed, smal
     job = flare.execute(written(pipeline), {"a": 1}, record=tmp_path / "job.jsonl")
     assert job.results("out") == [2]
     job.check_recorded()
-    line = [sys.executable, "-m", "dfm._command.replay", str(tmp_path / "job.jsonl"), "text", ""]
+    line = [sys.executable, "-c", "from dfm._command.replay import main; main()"]
+    line += [str(tmp_path / "job.jsonl"), "text", ""]
     done = subprocess.run(line, cwd=small, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "out [0] from home: 2" in done.stdout.splitlines()

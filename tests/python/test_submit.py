@@ -280,6 +280,42 @@ def test_another_python_than_that_of_the_active_environment_is_told(small: Small
         assert (done.returncode, done.stderr.count("warning[python-not-active]")) == (0, told), done.stderr
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "fed submit small --target local pipeline no_dfm.py",
+        "fed plan small no_dfm.py",
+        "fed simulate small no_dfm.py",
+        "fed check small --adapters",
+        "site audit show kit",
+        "site requests list kit",
+        "jobs verify receipt.json --root root.pem",
+    ],
+)
+def test_a_python_without_dfm_is_told_in_one_way(small: Small, tmp_path: Path, words: str) -> None:
+    pipeline(small, "no_dfm.py", 'Yield(value="a")')
+    (tmp_path / "bin").mkdir()
+    (dfm := tmp_path / "bin" / "dfm").write_bytes(small.dfm.read_bytes())
+    dfm.chmod(0o755)
+    own = tmp_path / "bin" / "python3"
+    # `-S` finds no package that is installed.
+    own.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
+    own.chmod(0o755)
+    done = subprocess.run(
+        [str(dfm), *words.split()],
+        cwd=small.folder,
+        env=small.environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode != 0
+    assert f"dfm is not installed for {sys.executable}" in done.stderr, done.stdout + done.stderr
+    assert "use the dfm command of an environment that it is in" in done.stderr
+    assert "ModuleNotFoundError" not in done.stderr and "NVIDIA FLARE" not in done.stderr
+
+
 def test_the_environment_says_what_an_application_needs(small: Small, tmp_path: Path) -> None:
     script = small.write(
         "environment.py",

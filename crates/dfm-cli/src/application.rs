@@ -15,12 +15,12 @@ use crate::context::{Context, Failure};
 use crate::package::compare;
 use crate::{program, python};
 
-/// The Python that runs what dfm itself cannot, and finds nothing in the current folder.
+/// The Python that runs what dfm itself cannot, with a module of dfm's; it finds nothing in the current folder.
 ///
 /// # Errors
 /// There is none.
-pub fn interpreter(context: &Context) -> Result<Command, Failure> {
-    found_python(context).map(program::python)
+pub fn interpreter(context: &Context, module: &str) -> Result<Command, Failure> {
+    found_python(context).map(|python| program::module(python, module))
 }
 
 /// Its path; the user is told where the active environment has another.

@@ -9,15 +9,15 @@ use serde_json::Value;
 use crate::context::{Context, Failure};
 use crate::{program, python};
 
-/// Starts `python -m MODULE WORDS…` with a request on its stdin; its answers are to be read from its stdout.
+/// Starts a module with these words, and with a request on its stdin; its answers are to be read from its stdout.
 ///
 /// # Errors
 /// There is no Python, or it cannot be started.
 pub fn start(context: &Context, module: &str, words: &[&str], request: &Value) -> Result<Child, Failure> {
     let python = python::find().map_err(Failure::failed)?;
     context.output.detail(&format!("{} -m {module} {}", python.display(), words.join(" ")));
-    let mut command = program::python(&python);
-    command.args(["-m", module]).args(words);
+    let mut command = program::module(&python, module);
+    command.args(words);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let failed = |error| {
         let message = format!("`{}` cannot be started: {error}", python.display());
@@ -55,6 +55,9 @@ pub fn ask(context: &Context, module: &str, request: &Value) -> Result<Value, Fa
 
 /// That such a run ended without an answer.
 pub fn broken(said: &str) -> Failure {
+    if let Some(diagnostic) = program::has_no_dfm(said) {
+        return Failure::failed(diagnostic);
+    }
     let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it says nothing").trim();
     Failure::failed(if last.contains("No module named 'nvflare") {
         let help = "install it: `pip install 'data-federation-mesh[flare]'`";

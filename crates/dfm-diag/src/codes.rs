@@ -1063,6 +1063,12 @@ pub static CODES: &[Code] = &[
         "Write `api_version: 3`.",
     ),
     code(
+        "python-has-no-dfm",
+        "The Python that dfm's command runs does not find the package dfm.",
+        "a `dfm` that was copied out of its environment",
+        "Use the `dfm` of an environment that it is installed in; `dfm doctor` says which Python is used.",
+    ),
+    code(
         "python-not-active",
         "The command runs with another Python than the environment that is active.",
         "a dfm installed with pipx, in a shell with an active environment",

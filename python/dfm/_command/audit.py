@@ -1,6 +1,6 @@
 """What does `dfm site audit` run, and is a site's log what its processes have written?
 
-The command starts `python -m dfm._command.audit` with WHAT KIT FORMAT HEAD: `verify`, `show` or `export`; the site's
+The command calls `main` in a process of its own with WHAT KIT FORMAT HEAD: `verify`, `show` or `export`; the site's
 kit, or the folder of a log or of a policy that is tried; `json` or `text`; and a line that was once the log's end, as
 `verify` tells it, or nothing.
 """
@@ -265,6 +265,3 @@ def _shown(line: bytes) -> str:
 
 
 _HIDDEN = ("n", "before", "at", "what", "key", "signature")
-
-if __name__ == "__main__":
-    main()

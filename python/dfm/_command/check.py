@@ -229,7 +229,3 @@ def _shown(body: Callable[..., Any]) -> str:
 
 def _problem(kind: str, message: str, help: str, argument: str | None = None) -> Problem:
     return {"kind": kind, "message": message, "help": help, "argument": argument}
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,7 @@
 """Which pipeline does `dfm fed plan NAME PATH` plan?
 
-The command starts this module for a Python file, `python -m dfm._command.plan PATH [ARGUMENT…]`, and reads the pipeline
-as JSON from its output.
+For a Python file, the command calls `main` in a process of its own with PATH [ARGUMENT…], and reads the pipeline as
+JSON from its output.
 """
 
 import json
@@ -26,7 +26,3 @@ def main() -> None:
     lines = [[node, line] for node, line in pipeline.dfm_lines().items()]
     with output:
         json.dump({"pipeline": json.loads(pipeline.model_dump_json()), "lines": lines}, output)
-
-
-if __name__ == "__main__":
-    main()

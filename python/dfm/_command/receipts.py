@@ -1,6 +1,6 @@
 """What does `dfm jobs verify` run, and do the parts of a receipt say what the sites have signed, and the same?
 
-The command starts `python -m dfm._command.receipts` with FILE TRUSTED SERVER FORMAT: the receipt; a root certificate,
+The command calls `main` in a process of its own with FILE TRUSTED SERVER FORMAT: the receipt; a root certificate,
 or the folder of a provisioned project; what the server's certificate calls it; and `json` or `text`.
 """
 
@@ -348,7 +348,3 @@ def _lines(found: Verdict) -> Iterator[str]:
 def _call(call: dict[str, Any]) -> str:
     by = f" by {call['provider']}" if call.get("provider") else ""
     return f"{call['calls']} × {call['operation']}{by}"
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """What does `dfm fed replay FILE` run, and how does it tell what happens?
 
-The command starts `python -m dfm._command.replay` with FILE FORMAT HOW: the recording; `text`, `quiet` or `json`; and
+The command calls `main` in a process of its own with FILE FORMAT HOW: the recording; `text`, `quiet` or `json`; and
 `tell` to run nothing, `step` to ask before each call, `pdb` to stop in each, or nothing. It exits with 1 where
 something went otherwise than it did then.
 """
@@ -277,7 +277,3 @@ def _outcome(outcome: Outcome | None) -> Any:
             outcome.items if outcome.kind == "streamed" else outcome.value
         )
     }
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """What does `dfm site requests` run, with which a site's admin decides of what its policy wants a person to approve?
 
-The command starts `python -m dfm._command.requests` with WHAT KIT ID UNTIL LIKE WHY FORMAT: `list`, `show`, `approve`
+The command calls `main` in a process of its own with WHAT KIT ID UNTIL LIKE WHY FORMAT: `list`, `show`, `approve`
 or `deny`; the site's kit, or the folder of a policy that is tried; a request's name, or the beginning of one; the last
 day for which the decision holds; `like` for all calls that the rule is about; what the user is told; and `json` or
 `text`.
@@ -108,7 +108,3 @@ def _decide(
 
 def _time(request: Mapping[str, Any]) -> str:
     return f"{datetime.datetime.fromtimestamp(request['at'], datetime.UTC):%Y-%m-%d %H:%M}"
-
-
-if __name__ == "__main__":
-    main()

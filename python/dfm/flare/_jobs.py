@@ -1,6 +1,6 @@
 """What does `dfm jobs` ask a running federation?
 
-The command starts `python -m dfm.flare._jobs` with a request on stdin, and reads one JSON document from stdout.
+The command calls `main` in a process of its own with a request on stdin, and reads one JSON document from stdout.
 """
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false
@@ -227,7 +227,3 @@ def _sessions(flare: Any, kit: Kit, name: str = "") -> Iterator[_Session]:
         reader = Reader(credentials, job, str(told.get("homesite")))
         reader.trust((str(hello), str(escrow)) for hello, escrow in told.get("escrows", []))
         yield _Session(job, told["executions"], of_all, reader)
-
-
-if __name__ == "__main__":
-    main()

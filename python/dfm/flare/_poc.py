@@ -1,7 +1,8 @@
 """What do `dfm poc wait`, `status` and `stop` ask a running federation?
 
-The command starts `python -m dfm.flare._poc wait|once|abort` with a request on stdin, and reads lines of JSON from
-stdout: `{"connected": […]}` whenever that changes, all sites that NVFlare's server has just asked and that answered.
+The command calls `main` in a process of its own with `wait`, `once` or `abort` and a request on stdin, and reads
+lines of JSON from stdout: `{"connected": […]}` whenever that changes, all sites that NVFlare's server has just asked
+and that answered.
 """
 # pyright: reportMissingImports=false, reportMissingModuleSource=false, reportUnknownMemberType=false
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownParameterType=false
@@ -131,7 +132,3 @@ class _Federation:
             return sorted({one["client_name"] for one in answers if one["status"] not in _SILENT})
         except (NoConnection, InternalError):
             return []
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """What does `dfm fed gen provision` run?
 
-The command starts `python -m dfm.flare._provision` with a request on stdin, and reads the answer from stdout, both
+The command calls `main` in a process of its own with a request on stdin, and reads the answer from stdout, both
 JSON.
 """
 # pyright: reportMissingImports=false, reportMissingModuleSource=false, reportUnknownMemberType=false
@@ -268,7 +268,3 @@ def _described(kits: Path, one: dict[str, Any], known: Sequence[str]) -> dict[st
 def _expiry(path: Path) -> dict[str, Any]:
     end = x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc
     return {"date": end.date().isoformat(), "days": (end - datetime.datetime.now(datetime.UTC)).days}
-
-
-if __name__ == "__main__":
-    main()

@@ -14,9 +14,6 @@ use crate::context::{Context, Failure};
 use crate::output::counted;
 use crate::{application, child, flare};
 
-/// The program of the interpreter that prints results.
-const RESULTS: &str = "from dfm._command.jobs import main; main()";
-
 /// Does what a command says.
 ///
 /// # Errors
@@ -157,12 +154,12 @@ fn show(context: &Context, job: &OneJob) -> Result<(), Failure> {
             context.output.result(&one_line(&format!("{what:<14} {value}")));
         }
     }
-    Ok(())
-}
-
     if let Some(kept) = &kept {
         history::tell(context, kept);
     }
+    Ok(())
+}
+
 /// That a job has no record here, and then why no server can be asked for it.
 fn nowhere(no_record: Failure, unasked: Failure) -> Failure {
     let Failure { exit, mut report } = no_record;
@@ -245,8 +242,8 @@ fn verify(context: &Context, of: &Verify) -> Result<(), Failure> {
         (root, _) => root.clone().unwrap_or_default(),
     };
     let format = if context.output.json { "json" } else { "text" };
-    let mut command = application::interpreter(context)?;
-    command.args(["-m", "dfm._command.receipts"]).arg(&of.file).arg(trusted).args([&of.server, format]);
+    let mut command = application::interpreter(context, "dfm._command.receipts")?;
+    command.arg(&of.file).arg(trusted).args([&of.server, format]);
     let ended = command.status().map_err(|error| Failure::failed(child::not_started("jobs-not-started", &error)))?;
     match ended.code() {
         Some(0) => Ok(()),
@@ -267,8 +264,8 @@ fn results(context: &Context, job: &OneJob, output: Option<&Path>, timeout: f64)
         let message = format!("the application of `{}` is there, and gets the tokens", job.job);
         return Err(Failure::failed(Diagnostic::error("jobs-not-left", message)));
     }
-    let mut command = application::interpreter(context)?;
-    command.args(["-c", RESULTS, &job.job, context.output.format()]).arg(output.unwrap_or(Path::new("")));
+    let mut command = application::interpreter(context, "dfm._command.jobs")?;
+    command.args([&job.job, context.output.format()]).arg(output.unwrap_or(Path::new("")));
     application::set_environment(&mut command, &chosen, about["homesite"].as_str().unwrap_or_default())?;
     application::set_flare(&mut command, context, &application::startup_kits(context, &chosen.name, job.of.poc, "")?);
     let code = child::run(&mut supervise::command(context, &command, timeout))

@@ -80,8 +80,8 @@ fn read(context: &Context, chosen: &Chosen, source: &Source<'_>) -> Result<(Stri
         return Ok((text, Lines::new()));
     }
     fs::metadata(source.path).map_err(|error| unreadable(&error))?;
-    let mut command = interpreter(context)?;
-    command.args(["-m", "dfm._command.plan"]).arg(source.path).args(source.args).stderr(Stdio::inherit());
+    let mut command = interpreter(context, "dfm._command.plan")?;
+    command.arg(source.path).args(source.args).stderr(Stdio::inherit());
     set_environment(&mut command, chosen, source.home)?;
     let output = command.output().map_err(|error| unreadable(&error))?;
     if !output.status.success() {

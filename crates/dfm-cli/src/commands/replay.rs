@@ -27,7 +27,7 @@ pub fn run(context: &Context, args: &Replay) -> Result<(), Failure> {
     if let Some(why) = recording.only_told().filter(|_| !args.tell) {
         context.output.status(&format!("the job is only told, not run: {why}"));
     }
-    let mut command = application::interpreter(context)?;
+    let mut command = application::interpreter(context, "dfm._command.replay")?;
     let asks = if args.pdb {
         "pdb"
     } else if args.step {
@@ -36,7 +36,7 @@ pub fn run(context: &Context, args: &Replay) -> Result<(), Failure> {
         ""
     };
     let how = if tell { "tell" } else { asks };
-    command.args(["-m", "dfm._command.replay"]).arg(context.here.join(&args.file));
+    command.arg(context.here.join(&args.file));
     command.args([context.output.format(), how]);
     if !tell {
         let chosen = of_recording(context, args, &recording)?;

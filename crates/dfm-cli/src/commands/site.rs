@@ -51,8 +51,8 @@ fn requests(context: &Context, command: &Requests) -> Result<(), Failure> {
 }
 
 fn asked(module: &str, what: &str) -> Result<Command, Failure> {
-    let mut command = program::python(python::find().map_err(Failure::failed)?);
-    command.args(["-m", module, what]);
+    let mut command = program::module(python::find().map_err(Failure::failed)?, module);
+    command.arg(what);
     Ok(command)
 }
 

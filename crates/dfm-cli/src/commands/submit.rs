@@ -18,17 +18,6 @@ use crate::chosen::{Chosen, federation};
 use crate::context::{Context, Failure};
 use crate::{child, program};
 
-/// The program of a pipeline's interpreter. Until it has begun, an interrupt ends it without a traceback.
-const START: &str = "\
-import signal, sys
-signal.signal(signal.SIGINT, signal.SIG_DFL)
-try:
-    import dfm
-except ModuleNotFoundError:
-    sys.exit(f'error: dfm is not installed for {sys.executable}; use the dfm command of an environment that it is in')
-from dfm._command.submit import main
-main()";
-
 /// Where a process finds a pipeline's parameters as one JSON object. Whatever a program is started with, all users of the
 /// machine can see.
 pub const PARAMS: &str = "DFM_PARAMS";
@@ -120,15 +109,10 @@ fn measures(args: &Submit) -> bool {
 }
 
 fn pipeline(context: &Context, args: &Submit) -> Result<Command, Failure> {
-    let mut command = interpreter(context)?;
+    let mut command = interpreter(context, "dfm._command.submit")?;
     let output = args.output.as_ref().map(|folder| folder.clone().into_os_string()).unwrap_or_default();
     let measure = measures(args).then(|| json!({"svg": args.svg, "costs": args.save_costs}).to_string());
-    command
-        .args(["-c", START])
-        .arg(&args.path)
-        .arg(context.output.format())
-        .arg(output)
-        .arg(measure.unwrap_or_default());
+    command.arg(&args.path).arg(context.output.format()).arg(output).arg(measure.unwrap_or_default());
     let record = args.record.as_ref().map(|file| json!({"file": file, "values": args.record_values}).to_string());
     command.arg(args.receipt.as_deref().unwrap_or(Path::new(""))).arg(record.unwrap_or_default());
     command.env(PARAMS, params(&args.params)?);

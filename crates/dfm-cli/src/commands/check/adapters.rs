@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::super::supervise;
-use crate::application::{interpreter, search_path};
+use crate::application::{found_python, search_path};
 use crate::context::{Context, Failure};
 use crate::{child, program};
 
@@ -253,7 +253,8 @@ fn ask(context: &Context, tasks: &[&Task<'_>], around: &Path, limit: f64) -> io:
     asked.write_all(Value::from_iter(tasks.iter().map(|task| task.to_json())).to_string().as_bytes())?;
     asked.rewind()?;
     let own = tasks.first().and_then(|task| task.python.as_ref());
-    let mut python = match own.map_or_else(|| interpreter(context), |own| Ok(program::python(own))) {
+    let python = own.map_or_else(|| found_python(context), |own| Ok(own.clone()));
+    let mut python = match python.map(|python| program::module(python, "dfm._command.check")) {
         Ok(python) => python,
         Err(failure) => return Ok(Err(failure)),
     };
@@ -261,7 +262,7 @@ fn ask(context: &Context, tasks: &[&Task<'_>], around: &Path, limit: f64) -> io:
         Ok(path) => python.env("PYTHONPATH", path),
         Err(failure) => return Ok(Err(failure)),
     };
-    python.args(["-m", "dfm._command.check", &limit.to_string()]);
+    python.arg(limit.to_string());
     // Each import has its limit, and all together have one too.
     let mut supervisor = supervise::command(context, &python, limit * (tasks.len() + 1) as f64);
     supervisor.stdin(asked).stdout(answered.try_clone()?).stderr(said.try_clone()?);
@@ -269,9 +270,10 @@ fn ask(context: &Context, tasks: &[&Task<'_>], around: &Path, limit: f64) -> io:
     let answers = read(&mut answered, exit, || last_line(&mut said));
     let interrupted = [130, 143].contains(&exit) && answers.ended.is_some();
     if interrupted || (answers.problems.is_empty() && answers.ended.is_none() && exit != 0) {
-        let report = match (interrupted, last_line(&mut said)) {
-            (true, _) => Default::default(),
-            (false, why) => Diagnostic::error("check-python", format!("Python cannot import dfm: {why}"))
+        let report = match program::has_no_dfm(&text(&mut said)) {
+            _ if interrupted => Default::default(),
+            Some(diagnostic) => diagnostic.into(),
+            None => Diagnostic::error("check-python", format!("Python cannot import dfm: {}", last_line(&mut said)))
                 .help("use the dfm command of an environment that the Python package dfm is installed in")
                 .into(),
         };
