@@ -50,3 +50,14 @@ fn a_name_that_is_no_packages_is_refused() {
         insta::assert_snapshot!(format!("init_name_{}", name.replace('/', "_")), ran.all());
     }
 }
+
+#[test]
+fn a_poc_that_has_no_place_says_where_that_would_be() {
+    let world = World::new();
+    assert_eq!(world.dfm(".", "fed init shop").exit, 0);
+    world.write("file", "in the way");
+    let ran = world.dfm(".", "--workspace file/kits poc start -f shop");
+    assert_eq!(ran.exit, 1, "{}", ran.all());
+    assert!(ran.stderr.contains("cannot make its folder `[ROOT]/file/kits/shop_poc`: "), "{}", ran.all());
+    assert!(ran.stderr.contains("`--workspace DIR` or DFM_WORKSPACE names another place"), "{}", ran.all());
+}

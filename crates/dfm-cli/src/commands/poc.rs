@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use dfm_config::registry::Registry;
-use dfm_config::write_file;
+use dfm_config::{file_remedy, write_file};
 use dfm_diag::Diagnostic;
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
 use rustix::process::{geteuid, umask};
@@ -132,8 +132,11 @@ impl Place {
     /// The file system's, or that somebody else may have made the one that is there.
     fn make(&self) -> Result<(), Failure> {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.folder);
-        let found =
-            made.and_then(|()| self.folder.symlink_metadata()).map_err(|error| refused("make its folder", &error))?;
+        let found = made.and_then(|()| self.folder.symlink_metadata()).map_err(|error| {
+            let message = format!("cannot make its folder `{}`: {error}", self.folder.display());
+            let help = format!("{}; `--workspace DIR` or DFM_WORKSPACE names another place", file_remedy(&error));
+            Failure::failed(Diagnostic::error("poc-system", message).help(help))
+        })?;
         if found.is_dir() && found.uid() == geteuid().as_raw() && found.mode() & 0o077 == 0 {
             return Ok(());
         }
