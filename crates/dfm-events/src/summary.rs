@@ -1,6 +1,6 @@
 //! What was a job, in a few lines?
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use dfm_net::NodeId;
 use indexmap::IndexMap;
@@ -54,7 +54,7 @@ pub struct Summary {
 pub struct NodeSummary {
     /// The pipeline's node; `None` only before it is known.
     pub node: Option<NodeId>,
-    /// `namespace.Name`.
+    /// `namespace.Name`; of what is none, as it parts and puts together, what the plan calls it.
     pub operation: String,
     /// Where it runs.
     pub site: String,
@@ -162,10 +162,13 @@ impl Summary {
         summary.frames = summary.frames.max(frames);
         summary.tokens = summary.tokens.saturating_add(tokens);
         summary.errors = summary.errors.saturating_add(errors);
-        let named = nodes.into_iter().map(|((node, site), of)| NodeSummary {
-            node: Some(node.clone()),
-            site: site.to_owned(),
-            ..of
+        let steps = header.plan.iter().flat_map(|plan| &plan.steps);
+        let labels: HashMap<&NodeId, &str> = steps.map(|step| (&step.node, step.label.as_str())).collect();
+        let named = nodes.into_iter().map(|((node, site), mut of)| {
+            if of.operation.is_empty() {
+                of.operation = labels.get(node).copied().unwrap_or_default().to_owned();
+            }
+            NodeSummary { node: Some(node.clone()), site: site.to_owned(), ..of }
         });
         summary.nodes = named.collect();
         summary

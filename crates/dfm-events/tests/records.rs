@@ -172,6 +172,27 @@ fn a_record_is_written_through_no_link_and_over_no_file() {
 }
 
 #[test]
+fn what_is_sent_by_no_operation_is_told_by_what_the_plan_calls_it() {
+    let place = Place::new();
+    let mut header = header("a-1");
+    let mut plan = outline();
+    plan.steps.push(Step {
+        node: NodeId::Number(7),
+        label: "for each".into(),
+        site: "east".into(),
+        kind: Kind::Other,
+        levels: 1,
+    });
+    header.plan = Some(Arc::new(plan));
+    let frame = Frame::of_param_set(0);
+    let sent = Noted::Sent { node: NodeId::Number(7), frame, to: "west".into(), at: 1001.0, bytes: 4 };
+    let lines = [serde_json::to_string(&header).unwrap(), serde_json::to_string(&Entry::noted("east", sent)).unwrap()];
+    let summary = Summary::new(&place.with("a-1", lines.join("\n") + "\n").unwrap());
+    let told = summary.nodes.iter().find(|node| node.sent == 4).unwrap();
+    assert_eq!((told.operation.as_str(), told.site.as_str(), told.calls), ("for each", "east", 0));
+}
+
+#[test]
 fn a_job_runs_as_long_as_its_record_is_open_and_is_unknown_if_that_was_all() {
     let place = Place::new();
     let (writer, left_out) = (Writer::new(place.folder()).unwrap(), Arc::new(LeftOut::default()));

@@ -106,7 +106,10 @@ fn told(failure: &Told) -> String {
 
 fn took(node: &NodeSummary) -> String {
     let at = node.provider.as_ref().map_or_else(|| node.site.clone(), |provider| format!("{}/{provider}", node.site));
-    let mut parts = vec![counted(node.calls as usize, "call")];
+    let mut parts = vec![];
+    if node.calls > 0 || node.sent == 0 {
+        parts.push(counted(node.calls as usize, "call"));
+    }
     if node.failed > 0 {
         parts.push(format!("{} failed", node.failed));
     }
@@ -118,7 +121,12 @@ fn took(node: &NodeSummary) -> String {
     if node.sent > 0 {
         parts.push(format!("sent {}", shown_bytes(node.sent as f64)));
     }
-    format!("{} at {at}: {}", if node.operation.is_empty() { "(none)" } else { &node.operation }, parts.join(", "))
+    format!("{} at {at}: {}", called(&node.operation), parts.join(", "))
+}
+
+/// A node as a summary calls it; a plan that is too large to be in the record has no name for what is no operation.
+fn called(operation: &str) -> &str {
+    if operation.is_empty() { "what parts or puts together" } else { operation }
 }
 
 /// What a server says of a job with what its record adds; either can be missing.
@@ -239,9 +247,13 @@ pub fn compare(context: &Context, chosen: &Chosen, jobs: [&str; 2]) -> Result<()
     let mut lines: Vec<[String; 3]> = said.map(|((what, a), (_, b))| [what.to_owned(), a, b]).collect();
     for pair in &both.nodes {
         let took = |node: &Option<NodeSummary>| {
-            node.as_ref().map_or_else(|| "none".to_owned(), |node| took(node).replacen(&node.operation, "", 1))
+            node.as_ref().map_or_else(|| "none".to_owned(), |node| took(node).replacen(called(&node.operation), "", 1))
         };
-        lines.push([pair.operation.clone(), took(&pair.a).trim().to_owned(), took(&pair.b).trim().to_owned()]);
+        lines.push([
+            called(&pair.operation).to_owned(),
+            took(&pair.a).trim().to_owned(),
+            took(&pair.b).trim().to_owned(),
+        ]);
     }
     for [what, a, b] in lines {
         context.output.result(&one_line(&what));

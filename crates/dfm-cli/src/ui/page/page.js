@@ -182,7 +182,7 @@ function story(error, lost, plan, lines) {
 function operations(nodes) {
   const head = ["operation", "site", "calls", "failed", "each", "longest", "waited", "sent"];
   const cell = (text, at) => element("td", { class: at > 1 ? "number" : null }, text);
-  const row = (node) => element("tr", {}, [node.operation || "(none)", node.provider ? `${node.site}/${node.provider}` : node.site,
+  const row = (node) => element("tr", {}, [node.operation || "what parts or puts together", node.provider ? `${node.site}/${node.provider}` : node.site,
     node.calls.toLocaleString("en"), node.failed.toLocaleString("en"), node.timed ? lasted(node.seconds / node.timed) : "",
     node.timed ? lasted(node.longest) : "", node.timed ? lasted(node.waited / node.timed) : "", node.sent ? bytes(node.sent) : ""].map(cell));
   return element("div", { class: "panel wide", tabindex: "0" }, element("table", {},
