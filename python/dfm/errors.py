@@ -28,6 +28,10 @@ class ValuePipelineError(PipelineError, ValueError):
     """A value is not what a parameter, or a part of the API, takes."""
 
 
+class ArgumentPipelineError(PipelineError, TypeError):
+    """Something of the API is called with other arguments than it takes."""
+
+
 class PartError(PipelineError, AttributeError):
     """A node's result has no such part."""
 

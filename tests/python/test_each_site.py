@@ -204,6 +204,27 @@ def test_sites_that_do_not_fit_are_told_when_it_is_planned(session, fed):
     assert (problem["node"], problem["also"]) == (1, [{"node": 0, "message": "its sites are found here"}])
 
 
+def test_what_an_each_site_does_not_take_is_told_with_what_it_takes(fed):
+    def collected(**more):
+        with EachSite() as here:
+            n = fed.Add(site=here, a=1)
+        here.collect(n, **more)
+
+    for build, said in [
+        (
+            lambda: collected(errors="skip"),
+            "EachSite.collect() got an unexpected keyword argument 'errors'; it takes node",
+        ),
+        (lambda: EachSite(error="skip"), "unexpected keyword argument 'error'"),  # pyright: ignore[reportCallIssue]
+        (
+            lambda: EachSite(error="skip"),  # pyright: ignore[reportCallIssue]
+            "it takes offers=(), sites=None, at_least=None, errors='fail', dfm_after=None",
+        ),
+    ]:
+        told = refusal(build)
+        assert said in told and told.startswith(f"{HERE}:"), told
+
+
 def test_what_cannot_be_written_is_refused_with_both_lines(fed):
     def out_of_block():
         with EachSite() as here:

@@ -164,5 +164,7 @@ def test_what_cannot_be_written_is_refused_with_both_lines(fed):
             rounds.next(weight=2)
 
     assert "carries nothing called 'weight'; did you mean 'weights'?" in refusal(misspelt)
+    told = refusal(lambda: Repeat(start={"n": 1}))  # pyright: ignore
+    assert told.startswith(f"{HERE}:") and "'at_most'; it takes start, at_most, dfm_after=None" in told
     assert "from 1 to 65536, not 0" in refusal(lambda: Repeat(start={"n": 1}, at_most=0))
     assert "not {}" in refusal(lambda: Repeat(start={}, at_most=1))

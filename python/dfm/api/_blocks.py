@@ -12,6 +12,7 @@ from dfm.api._graph import Graph, current, line_of
 from dfm.api._lines import user_line
 from dfm.api._operation import ResultNode, Statement
 from dfm.api._references import Line, Node, NodeId, PlaceParam, T_co
+from dfm.api._taking import taking
 from dfm.errors import PipelineError
 
 T = TypeVar("T")
@@ -97,6 +98,7 @@ class ForEach(ResultNode, Block, frozen=True):
             raise PydanticCustomError("no_sequence", "no sequence")
         return check(seq)
 
+    @taking
     def __init__(
         self,
         seq: Node | PlaceParam | Iterable[Any],
@@ -111,6 +113,7 @@ class ForEach(ResultNode, Block, frozen=True):
 
     __init__.__pydantic_base_init__ = True  # pyright: ignore
 
+    @taking
     def collect(self, node: Node[T], errors: Literal["fail", "skip", "keep"] = "fail") -> "Collected[list[T]]":
         """A node beside this one: the list of what `node`, of the body, is for each element, in the sequence's order.
 
@@ -182,6 +185,7 @@ class If(Block, frozen=True):
     """The condition; a node counts as Python sees its result."""
     _other: str | None = PrivateAttr(None)
 
+    @taking
     def __init__(
         self,
         cond: Condition | Node | PlaceParam,
@@ -251,6 +255,7 @@ class TryFromCache(ResultNode, Block, frozen=True):
     """The site whose cache it is; `None` for the site that makes the value."""
     _writes: str | None = PrivateAttr(None)
 
+    @taking
     def __init__(
         self,
         key: Any,
@@ -302,6 +307,7 @@ class WriteToCache(Statement, frozen=True):
     value: Node
     """What makes the value."""
 
+    @taking
     def __init__(
         self,
         of: TryFromCache,

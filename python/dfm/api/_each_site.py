@@ -9,6 +9,7 @@ from dfm.api._lines import user_line
 from dfm.api._operation import Operation, ResultNode
 from dfm.api._references import Node, NodeId, T_co
 from dfm.api._sites import Here
+from dfm.api._taking import taking
 from dfm.errors import PipelineError
 
 T = TypeVar("T")
@@ -30,6 +31,7 @@ class EachSite(Here, Block, frozen=True):
     """What becomes of sites that are lost or fail: without `at_least`, any of them fails the collection; they are left
     out, however many; or an `ErrorToken` stands in their place."""
 
+    @taking
     def __init__(
         self,
         offers: Sequence[type[Operation] | str] = (),
@@ -77,11 +79,13 @@ class EachSite(Here, Block, frozen=True):
                 line,
             )
 
+    @taking
     def collect(self, node: Node[T]) -> "Gathered[dict[str, T]]":
         """A node beside this block: `{site: value}`, what `node`, of the body, is at each site, in the configuration's
         order. Sites that are left out, by `at_least`, `errors` or an `If`, are not in it. Called after the body."""
         return Gathered(self, node, missing=False)
 
+    @taking
     def missing(self, node: Node) -> "Gathered[list[str]]":
         """A node beside this block: the list of the sites that have no value of `node`, in the configuration's order.
         Why is in the job's errors. Called after the body."""

@@ -13,6 +13,7 @@ from dfm.api._graph import SCALARS, Graph, check_no_condition, current, inside, 
 from dfm.api._lines import user_line
 from dfm.api._references import Advise, Line, Node, NodeId, Part, PlaceParam, Retry, Step, T_co, check_place
 from dfm.api._sites import BestOf, Here, Site
+from dfm.api._taking import taking
 from dfm.errors import PartError, PipelineError, ValuePipelineError
 
 _NO_DISCOVERY = "asks which values are possible, which only a Pipeline(mode='discovery') does"
@@ -322,6 +323,7 @@ class Yield(Statement, frozen=True):
     multiuse: bool = False
     """Whether the name may be used more than once; every use has to say so."""
 
+    @taking
     def __init__(
         self,
         value: Any,

@@ -12,6 +12,7 @@ from dfm.api._graph import Graph, line_of
 from dfm.api._lines import user_line
 from dfm.api._operation import ResultNode, Statement
 from dfm.api._references import Node, NodeId, NodeRef, PlaceParam
+from dfm.api._taking import taking
 from dfm.errors import PipelineError
 
 T = TypeVar("T")
@@ -34,6 +35,7 @@ class Repeat(ResultNode, Block, frozen=True):
     _until: tuple[str, Condition] | None = PrivateAttr(None)
     _outcome: "Outcome | None" = PrivateAttr(None)
 
+    @taking
     def __init__(
         self,
         start: dict[str, Any],
@@ -74,6 +76,7 @@ class Repeat(ResultNode, Block, frozen=True):
             )
         return NodeRef(self, (("key", name),))
 
+    @taking
     def next(self, **values: Any) -> None:
         """Says what the next round begins with; what is not named stays as it is. Called once, in the body itself."""
         line = user_line()
@@ -87,6 +90,7 @@ class Repeat(ResultNode, Block, frozen=True):
         graph.use_places(params, line)
         self._next = (line, values)  # pyright: ignore[reportAttributeAccessIssue]
 
+    @taking
     def until(self, cond: Condition | Node) -> None:
         """Ends the rounds with the one in which the condition holds. Called once, in the body itself."""
         line = user_line()
@@ -102,6 +106,7 @@ class Repeat(ResultNode, Block, frozen=True):
         graph.use_places(params, line)
         self._until = (line, condition)  # pyright: ignore[reportAttributeAccessIssue]
 
+    @taking
     def result(self, name: str) -> NodeRef:
         """What the last round left under this name, by its `next`; after the body."""
         line = user_line()
@@ -113,6 +118,7 @@ class Repeat(ResultNode, Block, frozen=True):
         """How many rounds there were; after the body."""
         return NodeRef(self._made("count", user_line()), (("index", 1),))
 
+    @taking
     def collect(self, node: Node[T], errors: Literal["fail", "skip", "keep"] = "fail") -> Collected[list[T]]:
         """A node beside this one: the list of what `node`, of the body, is in each round. Called after the body.
 
