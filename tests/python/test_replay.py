@@ -119,6 +119,7 @@ def test_a_failure_comes_again(recorded: Recorded) -> None:
     lines = done.stdout.splitlines()
     assert "left  fail.Raise [0] error: ValueError: no luck" in lines
     assert lines[-1] == "as then: 0 calls at home, 0 came to what they had come to; the job had failed"
+    assert "ended: failed, 1 token, 1 error\n" in recorded.replay("failing.jsonl", "--tell").stdout
 
 
 def test_the_debugger_stops_in_each_adapter(recorded: Recorded) -> None:
@@ -180,6 +181,7 @@ def test_a_job_that_was_cancelled_is_recorded_as_far_as_it_came(recorded: Record
     running.send_signal(signal.SIGINT)
     running.communicate(timeout=120)
     assert recorded.lines("cancelled.jsonl")[-1]["status"] == "ABORTED"
+    assert "ended: aborted, 0 tokens, 0 errors\n" in recorded.replay("cancelled.jsonl", "--tell").stdout
     done = recorded.replay("cancelled.jsonl")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "the job is not at its end where the recording is" in done.stdout

@@ -423,6 +423,7 @@ def test_a_signal_ends_a_pipeline(small: Small, fifo: Path, number: signal.Signa
     stdout, stderr = running.communicate(timeout=PATIENCE)
     assert running.returncode == 128 + number, stderr
     assert (stdout, "Traceback" in stderr) == ("", False), stderr
+    assert ("interrupted: the job was cancelled\n" in stderr) == (number == signal.SIGINT), stderr
     assert worker.gone(0)
 
 

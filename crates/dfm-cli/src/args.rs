@@ -30,7 +30,8 @@ pub struct Global {
     /// Say nothing but results and problems.
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Write results and problems to stdout as JSON.
+    /// Write results and problems to stdout as JSON: one document on one line; a job that runs, is followed or replayed
+    /// has one for each thing that it tells.
     #[arg(long, global = true)]
     pub json: bool,
     /// Whether to use colours.

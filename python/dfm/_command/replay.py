@@ -18,7 +18,7 @@ from typing import Any
 
 from dfm import _native, _results
 from dfm._command.screen import FAILED, put, tell
-from dfm._command.submit import INTERRUPTED, set_up
+from dfm._command.submit import INTERRUPTED, counted, set_up
 from dfm._running.replayed import Call, Left, Outcome, Replay
 from dfm._shown import indented
 from dfm.errors import DfmError, SessionError
@@ -153,7 +153,8 @@ class Teller:
             case "left-out":
                 return f"left out: {event['count']} more"
             case "ended":
-                return f"ended: {event['status'].lower()}, {event['tokens']} tokens, {event['errors']} errors"
+                came = f"{counted(event['tokens'], 'token')}, {counted(event['errors'], 'error')}"
+                return f"ended: {event['status'].lower()}, {came}"
             case _:
                 return ""
 
@@ -228,13 +229,13 @@ class Teller:
             self._say(f"a value in the file is not opened, and was not compared: {replay.not_opened}")
         if not replay.over:
             self._say("the job is not at its end where the recording is" + "".join(f"; {one}" for one in why))
-        counted = f"{self._calls} call{'s' if self._calls != 1 else ''} at {self._home}"
+        calls = f"{counted(self._calls, 'call')} at {self._home}"
         if self._differs:
-            self._say(f"differs: {counted}, {self._same} as then; the first difference: {self._differs}")
+            self._say(f"differs: {calls}, {self._same} as then; the first difference: {self._differs}")
             return FAILED
         ended = f"; the job had {self._status.lower()}" if self._status else ""
         self._say(
-            f"as then: {counted}, {self._same} came to what {'it' if self._same == 1 else 'they'} had come to{ended}"
+            f"as then: {calls}, {self._same} came to what {'it' if self._same == 1 else 'they'} had come to{ended}"
         )
         return 0
 
@@ -263,7 +264,7 @@ def _shown(outcome: Outcome) -> str:
     if outcome.failure is not None:
         return f"{outcome.failure.kind}: {outcome.failure.message}"
     if outcome.kind == "streamed":
-        return f"{len(outcome.items)} items: {', '.join(map(_short, outcome.items[:5]))}"
+        return f"{counted(len(outcome.items), 'item')}: {', '.join(map(_short, outcome.items[:5]))}"
     return _short(outcome.value)
 
 

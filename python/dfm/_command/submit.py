@@ -159,7 +159,12 @@ def _submit(
         )
         if os.environ["DFM_TARGET"] == "flare":
             printer.name(job.job_id)
-        wait(job, printer)
+        try:
+            wait(job, printer)
+        except KeyboardInterrupt:
+            job.cancel()
+            printer.cancelled()
+            raise
         status = job.get_status()
         printer.summary(status, time.perf_counter() - begin)
         if wanted.measure is not None:
@@ -426,9 +431,14 @@ class Printer:
             for one in waits:
                 tell(indented(f"waiting: {one}"))
 
+    def cancelled(self) -> None:
+        """That the user has ended the job."""
+        if self._json or self._shows:
+            tell("interrupted: the job was cancelled")
+
     def summary(self, status: JobStatus, seconds: float) -> None:
         """The last line."""
-        counts = f"{_counted(self._values, 'value')}, {_counted(self._errors, 'error')}"
+        counts = f"{counted(self._values, 'value')}, {counted(self._errors, 'error')}"
         if self._json:
             put(json.dumps({"status": status.value, "values": self._values, "errors": self._errors}))
         else:
@@ -442,9 +452,7 @@ class Printer:
                 frames.sort(key=lambda frame: frame or [])
                 which = ", ".join(map(str, frames[:_FEW])) + ("" if len(frames) <= _FEW else ", …")
                 text = f"{kind}: {message}".partition("\n")[0]
-                tell(
-                    one_line(f"{_counted(len(frames), 'more error')} like it at site '{site}', frames {which}: {text}")
-                )
+                tell(one_line(f"{counted(len(frames), 'more error')} like it at site '{site}', frames {which}: {text}"))
 
     def recorded(self, file: str, values: str) -> None:
         """Where the job is recorded, and who may have that."""
@@ -473,5 +481,6 @@ def _problem(
     return {"code": code, "severity": "error", "message": message, "at": at, "help": help}
 
 
-def _counted(count: int, word: str) -> str:
+def counted(count: int, word: str) -> str:
+    """So many of something, for people."""
     return f"{count} {word}" if count == 1 else f"{count} {word}s"
