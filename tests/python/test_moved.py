@@ -78,7 +78,7 @@ def test_a_class_in_a_list_of_types_and_a_schema_with_a_dotted_name(moved):
 
 def test_a_constructor_gets_what_it_names(moved):
     seen = moved.call("home", "users.Seen")
-    shut = ["the safe is shut"] * 2
+    shut = ["the vault cannot read its secret 'broken': it raised ValueError"] * 2
     missing = ["the secret 'nothing' is not there: set the environment variable MOVED_NOTHING at this site"] * 2
     assert seen == {
         "size": 4,
