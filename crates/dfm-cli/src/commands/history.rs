@@ -80,7 +80,7 @@ pub fn tell(context: &Context, job: &Summary) {
         say("error", &told(failure));
     }
     for node in &job.nodes {
-        say("operation", &took(node));
+        say("operation", &format!("{} {}", called(&node.operation), took(node)));
     }
     if job.left_out > 0 {
         say("left out", &format!("{} more than a record holds", counted(job.left_out as usize, "event")));
@@ -104,6 +104,7 @@ fn told(failure: &Told) -> String {
     format!("{place}: {}: {}", failure.kind, failure.message)
 }
 
+/// Where a node ran, and what that took.
 fn took(node: &NodeSummary) -> String {
     let at = node.provider.as_ref().map_or_else(|| node.site.clone(), |provider| format!("{}/{provider}", node.site));
     let mut parts = vec![];
@@ -121,7 +122,7 @@ fn took(node: &NodeSummary) -> String {
     if node.sent > 0 {
         parts.push(format!("sent {}", shown_bytes(node.sent as f64)));
     }
-    format!("{} at {at}: {}", called(&node.operation), parts.join(", "))
+    format!("at {at}: {}", parts.join(", "))
 }
 
 /// A node as a summary calls it; a plan that is too large to be in the record has no name for what is no operation.
@@ -246,14 +247,8 @@ pub fn compare(context: &Context, chosen: &Chosen, jobs: [&str; 2]) -> Result<()
     let said = of(&both.a).into_iter().zip(of(&both.b));
     let mut lines: Vec<[String; 3]> = said.map(|((what, a), (_, b))| [what.to_owned(), a, b]).collect();
     for pair in &both.nodes {
-        let took = |node: &Option<NodeSummary>| {
-            node.as_ref().map_or_else(|| "none".to_owned(), |node| took(node).replacen(called(&node.operation), "", 1))
-        };
-        lines.push([
-            called(&pair.operation).to_owned(),
-            took(&pair.a).trim().to_owned(),
-            took(&pair.b).trim().to_owned(),
-        ]);
+        let took = |node: &Option<NodeSummary>| node.as_ref().map_or_else(|| "none".to_owned(), took);
+        lines.push([called(&pair.operation).to_owned(), took(&pair.a), took(&pair.b)]);
     }
     for [what, a, b] in lines {
         context.output.result(&one_line(&what));

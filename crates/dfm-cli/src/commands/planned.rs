@@ -60,7 +60,8 @@ pub fn planned(
     let (text, lines) = read(context, chosen, source)?;
     let problems = |problems: Vec<Problem>| Failure::failed(report(problems, &lines));
     let pipeline = Pipeline::from_json(&text).map_err(|problem| {
-        Failure::failed(in_file(report(vec![problem.clone()], &lines), source, &text, problem.at))
+        let at = problem.at;
+        Failure::failed(in_file(report(vec![problem], &lines), source, &text, at))
     })?;
     let (plan, estimate) = dfm_plan::plan_and_estimate(fed, &pipeline, source.home, options).map_err(problems)?;
     Ok(Planned { pipeline: text, plan, estimate, lines })
