@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import getpass
 import logging
 import os
@@ -39,14 +40,14 @@ class SiteSettings:
     """Free facts about each of its providers."""
 
     # Most sites ask for neither, and do without pydantic then.
-    @property
+    @functools.cached_property
     def cache(self) -> FsspecConfig:
         """The file system of its cache."""
         from dfm.exec._configs import FsspecConfig
 
         return FsspecConfig.model_validate(self.configured_cache)
 
-    @property
+    @functools.cached_property
     def vault(self) -> SecretsVaultConfig:
         """Where its secrets are."""
         from dfm.exec._configs import SecretsVaultConfig
