@@ -2,6 +2,7 @@
 # pyright: basic, reportMissingImports=false
 
 import asyncio
+import functools
 import os
 import signal
 import subprocess
@@ -14,7 +15,8 @@ import pytest
 from dfm.api import BestOf, ErrorToken, Pipeline, PlaceParam, StopToken, Yield, well_known_id
 from dfm.errors import JobError, ParameterError, PipelineError, PlanError, SessionError, UnknownPlaceError
 from dfm.exec import Frame
-from dfm.session import STATUS_PLACE, AsyncioDispatcher, JobStatus, ManualDispatcher, _dispatch
+from dfm.session import STATUS_PLACE, AsyncioDispatcher, DirectDispatcher, JobStatus, ManualDispatcher, _dispatch
+from dfm.session._callbacks import check_callbacks
 from eventually import until
 from processes import gone
 
@@ -477,6 +479,29 @@ def test_what_cannot_be_called_back_with_a_token_is_refused_before_anything_runs
             shared.execute(pipeline, place_callbacks={"yield": callback})
         with pytest.raises(SessionError, match="^default_callback"):
             shared.reattach("a1b2c3d4-1", default_callback=callback)
+
+
+def test_whatever_can_be_called_with_a_token_may_be_a_callback_however_it_is_written():
+    class Receiver:
+        def takes(self, site, node, frame, place, data): ...
+        def too_much(self, site, node, frame, place, data, more): ...
+        @staticmethod
+        def by_itself(site, node, frame, place, data): ...
+        def __call__(self, site, node, frame, place, data=None): ...
+
+    def five(site, node, frame, place, data): ...
+    def named(site, node, frame, place, data, *, unit): ...
+    def half(site, node, frame, /, place="x", *rest): ...
+
+    @functools.wraps(Receiver.too_much)
+    def wrapped(site, node, frame, place, data): ...
+
+    takes = [five, half, Receiver().takes, Receiver.by_itself, Receiver(), functools.partial(named, unit="K"), print]
+    for callback in takes:
+        check_callbacks(callback, None, DirectDispatcher())
+    for callback in (named, wrapped, Receiver.takes, Receiver().too_much, functools.partial(five, 1)):
+        with pytest.raises(SessionError, match="is called with five arguments"):
+            check_callbacks(callback, None, DirectDispatcher())
 
 
 def callback_threads():

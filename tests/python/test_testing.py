@@ -249,6 +249,7 @@ def test_discovery_goes_on_without_a_site_that_cannot_be_reached(federation, fed
             raise SessionError("the road to the west is closed")
 
     monkeypatch.setattr(federation._links, "ensure", ensure)
+    monkeypatch.setattr(federation._links, "ready", lambda sites: False)
     with Pipeline(mode="discovery") as pipeline:
         fed.Report(city=Advise(), month=Advise())
     found = federation.session.discover(pipeline)[0]

@@ -228,6 +228,10 @@ class FlareLinks:
                 )
                 raise SessionError(f"site '{site}' cannot be used: {reason}{again}")
 
+    def ready(self, sites: Iterable[str]) -> bool:
+        """As `Links`: whether the session's job is still there has to be asked for each job that begins."""
+        return False
+
     def linked(self, site: str) -> bool:
         """As `Links`."""
         return site in self._sites and self._sites[site] is None and site not in self._reasons

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from types import FunctionType, MethodType
 from typing import Any
 
 from dfm._discovery.advice import DISCOVERY_PLACE
@@ -83,6 +84,8 @@ def _check(callback: object, what: str, dispatcher: Dispatcher) -> None:
 
 
 def _takes_a_token(callback: object) -> bool:
+    if _has_five(callback):
+        return True
     try:
         signature = inspect.signature(callback)  # pyright: ignore[reportArgumentType]
     except (TypeError, ValueError):
@@ -92,6 +95,17 @@ def _takes_a_token(callback: object) -> bool:
     except TypeError:
         return False
     return True
+
+
+def _has_five(callback: object) -> bool:
+    """Whether a function or method is written with five parameters, as most are: to ask `inspect`, which knows of all
+    others, takes a sixth of the time of a short job."""
+    function, bound = (callback.__func__, 1) if isinstance(callback, MethodType) else (callback, 0)
+    # What a decorator has left in its dictionary may say that it takes something else.
+    if not isinstance(function, FunctionType) or function.__dict__:
+        return False
+    code = function.__code__
+    return code.co_argcount - bound == len(_ARGUMENTS) and not code.co_kwonlyargcount
 
 
 def _named(callback: object) -> str:

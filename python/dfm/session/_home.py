@@ -22,7 +22,7 @@ from dfm.errors import SessionError
 from dfm.exec._adapters import Adapters
 from dfm.exec._asked import Asked, answers
 from dfm.session._keeping import Keeps, Recalled
-from dfm.session._opening import Opening
+from dfm.session._opening import Opening, attempt
 from dfm.session._status import JobStatus
 
 T = TypeVar("T")
@@ -96,6 +96,10 @@ class Links(Protocol):
         Raises:
             SessionError: a site cannot be reached, and why.
         """
+        ...
+
+    def ready(self, sites: Iterable[str]) -> bool:
+        """Whether `ensure` has nothing to do for them, so that a job need not wait for it."""
         ...
 
     def linked(self, site: str) -> bool:
@@ -368,6 +372,9 @@ class Home:
             self._cannot_open(job, self._broken)
             return
         turn = self._turn(job)
+        if turn is None and self._links.ready(execution.sites):
+            attempt(lambda: self._begin(job, execution, {}))
+            return
 
         async def reach() -> dict[str, str]:
             if turn is not None:
@@ -377,31 +384,36 @@ class Home:
         def begin(reached: asyncio.Task[dict[str, str]]) -> None:
             if (error := reached.exception()) is not None:
                 self._cannot_open(job, str(error))
-                return
-            if self.keeps is not None:
-                self.keeps.began(job, execution.about)
-                self._unsure[job] = []
-            if execution.receipt:
-                self.site.want_receipt(job)
-            if execution.keep:
-                self.site.keep_job(job)
-            self.site.open(job, execution.name, execution.plan, reached.result())
-            if patience is not None:
-                self._patience[job] = self.loop.call_later(patience, self._run_out, job, patience)
-            if execution.measure:
-                self.site.measure(job)
-            if execution.note:
-                self.site.note(job, execution.trace)
-            for params in execution.frames:
-                self.site.start(job, params)
-            if execution.stop:
-                self.site.stop(job)
+            else:
+                self._begin(job, execution, reached.result())
 
         def begun() -> None:
             del self._opening[job]
             self.driver.turn()
 
         self._opening[job] = Opening(self.loop.create_task(reach()), begin, begun)
+
+    def _begin(self, job: int, execution: Execution, unreached: dict[str, str]) -> None:
+        """Begins a job at its sites; why some could not be reached is an answer, where they are only asked."""
+        patience = execution.patience
+        if self.keeps is not None:
+            self.keeps.began(job, execution.about)
+            self._unsure[job] = []
+        if execution.receipt:
+            self.site.want_receipt(job)
+        if execution.keep:
+            self.site.keep_job(job)
+        self.site.open(job, execution.name, execution.plan, unreached)
+        if patience is not None:
+            self._patience[job] = self.loop.call_later(patience, self._run_out, job, patience)
+        if execution.measure:
+            self.site.measure(job)
+        if execution.note:
+            self.site.note(job, execution.trace)
+        for params in execution.frames:
+            self.site.start(job, params)
+        if execution.stop:
+            self.site.stop(job)
 
     def _turn(self, job: int) -> asyncio.Future[None] | None:
         """What a job has to wait for, if as many run as may at the same time."""

@@ -37,9 +37,13 @@ class Opening(Generic[T]):
 
     def _begin(self, _: object) -> None:
         while self._asked:
-            try:
-                self._asked.popleft()()
-            except Exception:
-                # What was asked for behind it is asked for all the same.
-                _log.exception("what was asked of a job could not be done as it began")
+            attempt(self._asked.popleft())
         self._begun()
+
+
+def attempt(work: Callable[[], object]) -> None:
+    """Does something that was asked of a job. What is asked for behind it is done all the same if that fails."""
+    try:
+        work()
+    except Exception:
+        _log.exception("what was asked of a job could not be done as it began")

@@ -100,6 +100,10 @@ class Workers:
                 interpreter = await interpreter_of(self._sites[site], self._folder)
                 self._start(site, interpreter)
 
+    def ready(self, sites: Iterable[str]) -> bool:
+        """As `Links`."""
+        return all(site in self._workers for site in sites if site != self._home.settings.homesite)
+
     def linked(self, site: str) -> bool:
         """As `Links`."""
         return site in self._workers

@@ -40,6 +40,10 @@ class LoopLinks:
     async def ensure(self, sites: Iterable[str]) -> None:
         """As `Links`: they are there from the beginning."""
 
+    def ready(self, sites: Iterable[str]) -> bool:
+        """As `Links`: they are."""
+        return True
+
     def linked(self, site: str) -> bool:
         """As `Links`."""
         return site in self._drivers
