@@ -383,7 +383,7 @@ def test_a_server_reads_nothing_and_what_it_changes_is_told(federation, fed, mon
         seen.append(b" ".join((packet.receiver.encode(), bytes(packet.content), bytes(packet.body))))
         return packet._replace(body=changes(packet.body)) if change[way] and packet.body else packet
 
-    monkeypatch.setattr(Connection, "push", lambda self, packet: push(self, passed(packet, "to")))
+    monkeypatch.setattr(Connection, "push", lambda self, *sent: push(self, *(passed(one, "to") for one in sent)))
 
     def taken(self, connection, packets):
         take(self, connection, [passed(packet, "from") for packet in packets])

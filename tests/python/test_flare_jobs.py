@@ -12,15 +12,17 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from types import ModuleType, SimpleNamespace
+from typing import Any, cast
 
 import flare_application as application
 import pytest
 from dfm._running.loop import SiteLoop
 from dfm.api import PlaceParam, Yield
 from dfm.errors import SessionError
-from dfm.flare._had import FlareKeeps, Surroundings
+from dfm.flare import _told
+from dfm.flare._had import FlareKeeping, FlareKeeps, Surroundings
+from dfm.flare._links import FlareLinks
 from dfm.flare._packets import Packet
 from dfm.session import JobStatus
 from dfm.session._keeping import PositionFile
@@ -357,6 +359,54 @@ def test_what_is_noted_when_nobody_can_ask_for_it_any_more_leaves_no_file(tmp_pa
     file.close(remove=True)
     file.note((1, 0), 2)
     assert not path.exists()
+
+
+def test_nothing_is_told_of_tokens_of_a_job_that_is_forgotten(tmp_path: Path) -> None:
+    async def keep() -> None:
+        told: list[dict[str, Any]] = []
+        loop = asyncio.get_running_loop()
+        keeping = FlareKeeping(1, tmp_path / "job", told.append, loop, lambda then: then(), lambda: None)
+        keeping.note((1, 0), 1)
+        keeping.flush()
+        keeping.note((1, 0), 2)
+        keeping.forget()
+        keeping.flush()
+        assert [next(iter(one)) for one in told] == ["had", "forget"]
+
+    asyncio.run(keep())
+
+
+class Pushed:
+    """A connection of which each message is known."""
+
+    def __init__(self) -> None:
+        self.messages: list[list[bytes]] = []
+
+    def push(self, *packets: Packet) -> None:
+        self.messages.append([bytes(packet.content) for packet in packets])
+
+
+def test_what_the_sessions_job_is_told_goes_with_what_is_sent_and_only_questions_do_not_wait() -> None:
+    async def tell() -> None:
+        links = cast(Any, FlareLinks.__new__(FlareLinks))
+        settings = SimpleNamespace(homesite="home")
+        links._home = SimpleNamespace(loop=asyncio.get_running_loop(), settings=settings)
+        links._connection = pushed = Pushed()
+        links._untold, links._telling = [], None
+        begin, confirm, forget = ({word: 1} for word in ("begin", "confirm", "forget"))
+        links._tell(begin)
+        assert pushed.messages == []
+        links._push([Packet("home", "east", b"x")])
+        links._tell(forget)
+        links._tell(confirm)
+        links._tell(forget)
+        async with asyncio.timeout(20):
+            while len(pushed.messages) < 3:
+                await asyncio.sleep(0)
+        said = {name: _told.tell(what) for name, what in (("begin", begin), ("confirm", confirm), ("forget", forget))}
+        assert pushed.messages == [[said["begin"], b"x"], [said["forget"], said["confirm"]], [said["forget"]]]
+
+    asyncio.run(tell())
 
 
 def test_where_nothing_is_kept_any_more_nobody_waits_to_be_sure_of_it(tmp_path: Path) -> None:

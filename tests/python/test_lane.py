@@ -136,14 +136,24 @@ def test_packets_arrive_once_and_in_order_whatever_becomes_of_messages(
     pair = Pair(channels(), seed, losses)
     for packet in sent:
         pair.lanes[0].push(packet)
-    for packet in back:
-        pair.lanes[1].push(packet)
+    pair.lanes[1].push(*back)
     until(lambda: len(pair.came[1]) >= len(sent) and len(pair.came[0]) >= len(back))
     until(lambda: not any(lane._is_busy() for lane in pair.lanes))
     pair.close()
     assert [whole(one) for one in pair.came[1]] == [whole(one) for one in sent]
     assert [whole(one) for one in pair.came[0]] == [whole(one) for one in back]
     assert not pair.lost
+
+
+def test_what_is_pushed_together_goes_in_one_message(channels: Pairs) -> None:
+    pair = Pair(channels())
+    batches: list[list[Packet]] = []
+    pair.lanes[1]._take = batches.append
+    sent = [of_job(at) for at in range(3)]
+    pair.lanes[0].push(*sent)
+    until(lambda: not pair.lanes[0]._is_busy())
+    pair.close()
+    assert [[bytes(packet.content) for packet in batch] for batch in batches] == [[bytes(one.content) for one in sent]]
 
 
 jobs = st.tuples(st.integers(1, 3), st.sampled_from([0, 10, LARGEST, 4 * LARGEST]))

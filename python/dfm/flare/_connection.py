@@ -217,18 +217,17 @@ class Connection:
             "of it was had: execute it again"
         )
 
-    def push(self, packet: Packet) -> None:
-        """Sends a packet to the job, which passes it on; once `start` says so."""
+    def push(self, *packets: Packet) -> None:
+        """Sends packets to the job, which passes them on; once `start` says so."""
         if self._early is not None:
-            self._early.append(packet)
+            self._early.extend(packets)
         elif self._lane is not None:
-            self._lane.push(packet)
+            self._lane.push(*packets)
 
     def start(self) -> None:
         """On the thread that pushes: the job is open, or will never be."""
         early, self._early = self._early or [], None
-        for packet in early:
-            self.push(packet)
+        self.push(*early)
 
     def close(self, last: bool = False) -> None:
         """Ends the job, as far as it has begun. The `last` one of a session may leave one for the next session."""

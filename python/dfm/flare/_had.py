@@ -87,6 +87,8 @@ class FlareKeeping:
     def forget(self) -> None:
         """As `Keeping`."""
         self._close(remove=True)
+        with self._lock:
+            self._news.clear()
 
         def forget() -> None:
             self._over()

@@ -161,24 +161,30 @@ class Lane:
         if heartbeat:
             self._start()
 
-    def push(self, packet: Packet) -> None:
-        """Sends a packet after those that were pushed before. Where too much waits, who has sent it is dropped, or the
-        lane ends."""
+    def push(self, *packets: Packet) -> None:
+        """Sends packets after those that were pushed before, in one message as far as they fit into one. Where too much
+        waits, who has sent it is dropped, or the lane ends."""
         with self._changed:
-            if self._closed or self._overflows or packet.sender in self._dropped:
+            if self._closed:
                 return
-            self._count(packet, 1)
-            self._queue.append(packet)
-            if self._shares.total() > MOST_WAITING:
-                ((most, _),) = self._shares.most_common(1)
-                if self._crowds(most):
-                    self._drop(most)
-                else:
-                    self._overflows = True
-                    self._queue.clear()
-                    self._held.clear()
+            for packet in packets:
+                self._add(packet)
             self._start()
             self._changed.notify_all()
+
+    def _add(self, packet: Packet) -> None:
+        if self._overflows or packet.sender in self._dropped:
+            return
+        self._count(packet, 1)
+        self._queue.append(packet)
+        if self._shares.total() > MOST_WAITING:
+            ((most, _),) = self._shares.most_common(1)
+            if self._crowds(most):
+                self._drop(most)
+            else:
+                self._overflows = True
+                self._queue.clear()
+                self._held.clear()
 
     def drain(self, timeout: float) -> None:
         """Waits until all packets are acknowledged, at most `timeout` seconds."""

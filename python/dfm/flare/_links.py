@@ -33,6 +33,10 @@ _JOIN = 60.0
 """Seconds for a site's process to start and join the session."""
 _LOOK = 1.0
 """Seconds after which who is waited for is asked whether they are there."""
+_GATHER = 0.005
+"""Seconds for which what the session's job is told waits for something that goes there."""
+_ANSWERED = frozenset(("confirm", "recall"))
+"""What it is told to have its answer, which does not wait."""
 
 
 class FlareLinks:
@@ -70,6 +74,9 @@ class FlareLinks:
         """What each site lacks; None for one that is ready."""
         self._reasons: dict[str, str] = {}
         self._over = False
+        self._untold: list[Packet] = []
+        """What the session's job is told with what goes there next."""
+        self._telling: asyncio.TimerHandle | None = None
         home.driver.carry = self._carry
         home.site.keep_record()
         surroundings = Surroundings(
@@ -182,6 +189,7 @@ class FlareLinks:
         return f"it came after the session had begun with {here}; it takes part when no other execution runs in it"
 
     async def _replace(self) -> None:
+        self._push()
         await asyncio.to_thread(self._connection.close)
         for site in self._sites:
             self._home.site.close_link(site)
@@ -229,8 +237,15 @@ class FlareLinks:
                 raise SessionError(f"site '{site}' cannot be used: {reason}{again}")
 
     def ready(self, sites: Iterable[str]) -> bool:
-        """As `Links`: whether the session's job is still there has to be asked for each job that begins."""
-        return False
+        """As `Links`."""
+        may = self._home.settings.sites
+        wanted = [site for site in sites if site != self._home.settings.homesite]
+        return (
+            self._opened.done()
+            and not self._failed()
+            and not self._replacing.locked()
+            and all(self.linked(site) and (may is None or site in may) for site in wanted)
+        )
 
     def linked(self, site: str) -> bool:
         """As `Links`."""
@@ -256,6 +271,7 @@ class FlareLinks:
     async def close(self) -> None:
         """As `Links`."""
         self._home.driver.turn()
+        self._push()
         await asyncio.to_thread(self._connection.close, last=True)
 
     def _carry(self, packets: Sequence[tuple[str, Buffer]]) -> None:
@@ -264,14 +280,30 @@ class FlareLinks:
             return
         known = [(site, packet) for site, packet in packets if sealing.knows(site)]
         statements = sealing.statements(known)
+        sealed: list[Packet] = []
         for place, (site, packet) in enumerate(known):
             if (statement := statements.get(place)) is not None:
-                self._connection.push(Packet(homesite, site, *sealing.seal_statement(site, statement, packet)))
-            if (sealed := sealing.seal(site, packet)) is not None:
-                self._connection.push(Packet(homesite, site, *sealed))
+                sealed.append(Packet(homesite, site, *sealing.seal_statement(site, statement, packet)))
+            if (one := sealing.seal(site, packet)) is not None:
+                sealed.append(Packet(homesite, site, *one))
+        self._push(sealed)
 
     def _tell(self, what: dict[str, Any]) -> None:
-        self._connection.push(Packet(self._home.settings.homesite, "", _told.tell(what)))
+        """Tells the session's job something, which waits a little for what it can go with: a message costs more than
+        what is in it."""
+        self._untold.append(Packet(self._home.settings.homesite, "", _told.tell(what)))
+        if not _ANSWERED.isdisjoint(what):
+            self._push()
+        elif self._telling is None:
+            self._telling = self._home.loop.call_later(_GATHER, self._push)
+
+    def _push(self, packets: Sequence[Packet] = ()) -> None:
+        """Sends packets, and before them what the session's job is to be told."""
+        if self._telling is not None:
+            self._telling.cancel()
+            self._telling = None
+        told, self._untold = self._untold, []
+        self._connection.push(*told, *packets)
 
     def _take(self, connection: Connection, packets: list[Packet]) -> None:
         if connection is not self._connection:

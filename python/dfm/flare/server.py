@@ -404,6 +404,7 @@ class SessionController(Controller):
             ValueError: the sender may not send one of them.
         """
         own: list[Packet] = []
+        others: list[Packet] = []
         for packet in packets:
             if sender in self._lost:
                 return
@@ -419,8 +420,13 @@ class SessionController(Controller):
                 continue
             elif self._is_own(packet.receiver):
                 own.append(packet)
+            elif packet.coming is None:
+                others.append(packet)
             else:
-                self._carry(packet)
+                self._give(others)
+                others = []
+                self._pass_on(packet)
+        self._give(others)
         if own and self._participant is not None:
             self._participant.receive(own)
 
@@ -454,30 +460,38 @@ class SessionController(Controller):
         return False
 
     def _carry(self, packet: Packet) -> None:
-        if not packet.receiver:
+        """Takes what the site in this process sends."""
+        if packet.receiver:
+            self._give([packet])
+        else:
             self._heed(packet.sender, _told.read(packet.content))
-            return
-        with self._lock:
-            lane = self._lanes.get(packet.receiver)
-            if lane is not None and packet.coming is not None:
-                lane.push(packet)
-        if packet.coming is None:
-            self._finish(packet, None)
-        elif not packet.coming.later(functools.partial(self._finish, packet, lane)):
-            self._finish(packet, lane)
 
-    def _finish(self, packet: Packet, to: Lane | None) -> None:
-        """All of a packet is there, of which what came before may be on its way `to` its receiver."""
+    def _pass_on(self, packet: Packet) -> None:
+        """Gives on what comes of a packet, and at its end the whole to who has not had it so."""
+        assert packet.coming is not None
         with self._lock:
-            # An application that comes back meanwhile gets it either from here or from what is kept.
-            if packet.receiver == self._homesite:
-                wanted = self._executions.take(outline_of(packet.content), packet)
-                self._came.notify_all()
-                if not wanted:
-                    return
-            lane = self._lanes.get(packet.receiver)
-            if lane is not None and lane is not to:
-                lane.push(packet._replace(coming=None))
+            if (lane := self._lanes.get(packet.receiver)) is not None:
+                lane.push(packet)
+        give = functools.partial(self._give, [packet._replace(coming=None)], lane)
+        if not packet.coming.later(give):
+            give()
+
+    def _give(self, packets: list[Packet], but: Lane | None = None) -> None:
+        """Gives packets to their receivers, those for one together, `but` for one that has them already."""
+        with self._lock:
+            of_one: dict[str, list[Packet]] = {}
+            for packet in packets:
+                # An application that comes back meanwhile gets it either from here or from what is kept.
+                if packet.receiver == self._homesite:
+                    wanted = self._executions.take(outline_of(packet.content), packet)
+                    self._came.notify_all()
+                    if not wanted:
+                        continue
+                of_one.setdefault(packet.receiver, []).append(packet)
+            for receiver, some in of_one.items():
+                lane = self._lanes.get(receiver)
+                if lane is not None and lane is not but:
+                    lane.push(*some)
 
     def _heed(self, sender: str, told: dict[str, Any]) -> None:
         if sender == self._homesite:
