@@ -1,6 +1,7 @@
 """Does `dfm ui` show federations and jobs to who has its address, and nothing to anybody else?"""
 # pyright: basic
 
+import contextlib
 import json
 import os
 import signal
@@ -138,6 +139,14 @@ def test_who_has_not_the_address_or_comes_from_another_page_is_refused(page: Pag
     for path in ("/api/jobs", "/api/federations", "/api/nothing"):
         status, body = page.ask(path, headers)
         assert status == 403 and list(json.loads(body)) == ["error"]
+
+
+def test_who_opens_connections_and_says_nothing_keeps_nobody_from_the_page(page: Page) -> None:
+    with contextlib.ExitStack() as stack:
+        silent = [stack.enter_context(socket.create_connection(("127.0.0.1", page.port))) for _ in range(100)]
+        assert page.get("/api/federations")
+        silent[0].settimeout(60)
+        assert silent[0].recv(1) == b"", "the oldest has given way"
 
 
 def test_the_page_asks_nobody_else_and_runs_nothing_else(page: Page) -> None:

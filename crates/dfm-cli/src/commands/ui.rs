@@ -1,10 +1,11 @@
 //! What does `dfm ui` do?
 
+use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Write};
-use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
+use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, TcpListener, TcpStream};
 use std::process::{Child, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use dfm_diag::Diagnostic;
@@ -33,10 +34,10 @@ pub fn run(context: &Context, args: &Ui) -> Result<(), Failure> {
     let guard = Guard::new(port).map_err(failed)?;
     let address = guard.address();
     let page = Arc::new(Page::new(context.clone(), guard));
-    let connected = Arc::new(AtomicUsize::new(0));
+    let connections = Arc::<Connections>::default();
     for listener in listeners {
-        let (connected, page) = (Arc::clone(&connected), Arc::clone(&page));
-        thread::spawn(move || serve(&listener, &connected, &page));
+        let (connections, page) = (Arc::clone(&connections), Arc::clone(&page));
+        thread::spawn(move || serve(&listener, &connections, &page));
     }
     if context.output.json {
         context.output.document(&serde_json::json!({"address": address}));
@@ -78,39 +79,68 @@ fn listen(port: u16) -> io::Result<(Vec<TcpListener>, u16)> {
     }
 }
 
-fn serve(listener: &TcpListener, open: &Arc<AtomicUsize>, page: &Arc<Page>) {
+fn serve(listener: &TcpListener, connections: &Arc<Connections>, page: &Arc<Page>) {
     for stream in listener.incoming().flatten() {
-        let one = One::of(open);
-        if open.load(Ordering::Relaxed) > MOST_CONNECTIONS {
-            continue;
-        }
+        let Some(one) = Connections::admit(connections, stream) else { continue };
         let page = Arc::clone(page);
         thread::spawn(move || {
-            let _one = one;
-            let answer = match http::read(&stream) {
+            let read = http::read(&one.stream);
+            one.is_heard();
+            let answer = match read {
                 Ok(request) => Some(page.answer(&request)),
                 Err(refused) => refused,
             };
             if let Some(answer) = answer {
-                http::write(&stream, &answer);
+                http::write(&one.stream, &answer);
             }
         });
     }
 }
 
+/// The connections that there are.
+#[derive(Default)]
+struct Connections {
+    open: AtomicUsize,
+    /// Those of which no whole request has come, the oldest first.
+    silent: Mutex<VecDeque<Arc<TcpStream>>>,
+}
+
+impl Connections {
+    /// Takes one more. Where there are as many as may be, the oldest silent one gives way: any account of this machine can
+    /// open them, and say nothing.
+    fn admit(all: &Arc<Self>, stream: TcpStream) -> Option<One> {
+        let one = One { all: Arc::clone(all), stream: Arc::new(stream) };
+        let open = all.open.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut silent = all.silent();
+        if open > MOST_CONNECTIONS {
+            let _ = silent.pop_front()?.shutdown(Shutdown::Both);
+        }
+        silent.push_back(Arc::clone(&one.stream));
+        drop(silent);
+        Some(one)
+    }
+
+    fn silent(&self) -> MutexGuard<'_, VecDeque<Arc<TcpStream>>> {
+        self.silent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// One of the connections that are counted, until it is over.
-struct One(Arc<AtomicUsize>);
+struct One {
+    all: Arc<Connections>,
+    stream: Arc<TcpStream>,
+}
 
 impl One {
-    fn of(all: &Arc<AtomicUsize>) -> Self {
-        all.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(all))
+    /// What it wants is known, or that nothing will come.
+    fn is_heard(&self) {
+        self.all.silent().retain(|silent| !Arc::ptr_eq(silent, &self.stream));
     }
 }
 
 impl Drop for One {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.all.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
