@@ -144,6 +144,9 @@ def test_values_are_saved_by_their_type(small: Small, tmp_path: Path) -> None:
     assert (results / "text-0.txt").read_text() == "plain"
     assert json.loads((results / "record-0.json").read_text()) == {"a": [1, None]}
     assert [json.loads((results / f"many-0{end}.json").read_text()) for end in ("", "-item1", "-item2")] == [0, 1, 2]
+    assert "has files already" not in done.stderr
+    again = submit(small, "pipeline", path, "--output", str(results), "--json")
+    assert f"warning: {results} has files already" in again.stderr and again.returncode == 0
 
 
 def test_a_saved_pipeline_runs_as_its_file_does(small: Small) -> None:

@@ -327,8 +327,15 @@ class Printer:
         if self._output is not None:
             try:
                 self._output.mkdir(parents=True, exist_ok=True)
+                has_files = any(self._output.iterdir())
             except OSError as error:
-                raise WrongInput(f"--output: the folder {self._output} cannot be made: {error.strerror}") from None
+                raise WrongInput(f"--output: the folder {self._output} cannot be used: {error.strerror}") from None
+            if has_files:
+                logging.getLogger("dfm").warning(
+                    "%s has files already: those that have the name of a result are replaced, the others stay, of an "
+                    "earlier run too",
+                    self._output,
+                )
 
     def name(self, job_id: str) -> None:
         """Tells the id of a job that can be found again."""
