@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, cast
 
 import pytest
+from dfm import api
 from dfm.api import (
     Advise,
     BestOf,
@@ -614,6 +615,21 @@ def test_an_operations_parameters_are_given_by_name() -> None:
     assert "write GreetMe(name='Ada', greeting='Hi')" in refusal(lambda: greet_me("Ada", "Hi"))
     find: Any = Find
     assert "it takes none" in refusal(lambda: find(1))
+
+
+WRITTEN = [one for one in api.__all__ if isinstance(kind := getattr(api, one), type) and one[0].isupper()]
+NOT_WRITTEN = {"Node", "NodeParam", "NodeRef", "Part", "ErrorInfo", "ErrorRecord", "ErrorToken", "StopToken"}
+"""What dfm makes itself."""
+
+
+@pytest.mark.parametrize("name", sorted({*WRITTEN} - NOT_WRITTEN))
+@pytest.mark.parametrize("given", [{"nonsense": 1}, range(20)], ids=["by name", "by position"])
+def test_whatever_is_written_says_with_the_users_line_that_it_is_given_something_else(
+    name: str, given: dict[str, int] | range
+) -> None:
+    written = getattr(api, name)
+    told = refusal(lambda: written(**given) if isinstance(given, dict) else written(*given))
+    assert told.startswith(f"{HERE}:") and name in told, told
 
 
 def test_what_a_dataclass_refuses_is_told_with_the_users_line() -> None:

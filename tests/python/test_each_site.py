@@ -213,7 +213,7 @@ def test_what_an_each_site_does_not_take_is_told_with_what_it_takes(fed):
     for build, said in [
         (
             lambda: collected(errors="skip"),
-            "EachSite.collect() got an unexpected keyword argument 'errors'; it takes node",
+            "unexpected keyword argument 'errors'; it takes node; `errors` is what EachSite(errors=…) takes",
         ),
         (lambda: EachSite(error="skip"), "unexpected keyword argument 'error'"),  # pyright: ignore[reportCallIssue]
         (

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Never, cast
 
 from dfm.api._lines import user_line
 from dfm.api._references import Node, PlaceParam, Unmade
+from dfm.api._taking import taking
 from dfm.errors import PipelineError, ValuePipelineError
 
 _DEEPEST = 30
@@ -52,6 +53,7 @@ class Comparison(Condition):
     dfm_compare: ClassVar[str]
     dfm_symbol: ClassVar[str]
 
+    @taking
     def __init__(self, left: Any, right: Any, operator: str | None = None) -> None:
         """`operator` is how the comparison is written, which its class says already."""
         if operator not in (None, self.dfm_symbol):
@@ -127,6 +129,7 @@ class Several(Condition):
     conditions: tuple[Condition, ...]
     """What it is made of, in the order in which it is decided."""
 
+    @taking
     def __init__(
         self,
         *conditions: Condition | Node | Sequence[Condition | Node],
@@ -170,6 +173,7 @@ class Not(Condition):
     condition: Condition
     """What does not."""
 
+    @taking
     def __init__(self, condition: Condition | Node | None = None, *, exp: Condition | Node | None = None) -> None:
         """The condition, by position or as `exp`."""
         if condition is not None and exp is not None:

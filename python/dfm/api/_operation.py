@@ -196,7 +196,10 @@ class Operation(ResultNode[T_co], frozen=True):
     if not TYPE_CHECKING:  # each generated class has a signature of its own
 
         def __init__(self, *unnamed: Any, **data: Any) -> None:
-            title = self.dfm_operation
+            title = getattr(self, "dfm_operation", None)
+            if title is None:
+                message = f"{type(self).__name__} is no operation; the generated package has those of a federation"
+                raise PipelineError(message, user_line())
             if unnamed:
                 raise _by_name(type(self), unnamed)
             graph, node, line = self._write(title, data)

@@ -18,6 +18,7 @@ from dfm.api._lines import user_line
 from dfm.api._operation import Operation, Yield
 from dfm.api._reading import generated_class, read_document
 from dfm.api._references import NodeId
+from dfm.api._taking import taking
 from dfm.errors import MissingPipelineError, PipelineError, ValuePipelineError
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
@@ -36,6 +37,7 @@ class Pipeline(BaseModel, frozen=True, extra="forbid", defer_build=True):
     _graph: Graph = PrivateAttr(default_factory=Graph)
     _line: str = PrivateAttr("")
 
+    @taking
     def __init__(self, name: str | None = None, mode: Literal["execute", "discovery"] = "execute") -> None:
         line = user_line()
         _check(name, mode, line)

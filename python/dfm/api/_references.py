@@ -10,6 +10,7 @@ from pydantic_core import CoreSchema, core_schema
 from typing_extensions import TypeVar
 
 from dfm.api._lines import user_line
+from dfm.api._taking import taking_class
 from dfm.errors import PipelineError, ValuePipelineError
 
 if TYPE_CHECKING:
@@ -206,6 +207,7 @@ class Part(Generic[T_co]):
         return self if node is None else node.fieldref(self._name)
 
 
+@taking_class
 @dataclass(frozen=True, slots=True)
 class PlaceParam(Unmade):
     """A value that is given when the pipeline is executed, under this place's name."""
@@ -219,6 +221,7 @@ class PlaceParam(Unmade):
         check_place(self.place, "PlaceParam")
 
 
+@taking_class
 @dataclass(frozen=True, slots=True)
 class Retry(Instance):
     """Tries an operation again when it fails."""
@@ -236,11 +239,13 @@ class Retry(Instance):
             raise ValuePipelineError(f"Retry: backoff takes a number of seconds, not {backoff!r}", user_line())
 
 
+@taking_class
 @dataclass(frozen=True, slots=True)
 class Advise(Instance):
     """Asks, in discovery mode, which values are possible."""
 
 
+@taking_class
 @dataclass(frozen=True, slots=True)
 class PickledObject(Instance):
     """A Python object that has no other encoding: it is pickled where the sites' policy allows that."""

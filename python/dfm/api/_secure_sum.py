@@ -6,6 +6,7 @@ from typing import ClassVar
 from dfm.api._each_site import EachSite, check_collected
 from dfm.api._operation import ResultNode
 from dfm.api._references import Node, NodeId, T_co
+from dfm.api._taking import taking
 from dfm.errors import ValuePipelineError
 
 PRECISION = 1e-6
@@ -33,6 +34,7 @@ class SecureSum(ResultNode[T_co], frozen=True):
     precision: float = PRECISION
     """The result is not farther from the sum of all numbers."""
 
+    @taking
     def __init__(
         self,
         each_site: EachSite,
@@ -58,6 +60,7 @@ class SecureMean(SecureSum[T_co], frozen=True):
 
     dfm_mean: ClassVar[bool] = True
 
+    @taking
     def __init__(
         self,
         each_site: EachSite,

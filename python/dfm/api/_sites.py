@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from dfm.api._lines import user_line
 from dfm.api._references import Advise, Instance
+from dfm.api._taking import taking
 from dfm.errors import ValuePipelineError
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ class BestOf(Instance):
     sites: tuple[str, ...] | None
     """The sites to choose from; `None` for all."""
 
+    @taking
     def __init__(self, sites: Sequence[str] | None = None) -> None:
         if sites is not None:
             names: list[object] = [] if isinstance(sites, str) else list(sites)
