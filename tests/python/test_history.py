@@ -138,7 +138,7 @@ def test_before_the_first_job_there_are_none_yet(own: Small, tmp_path: Path) -> 
     assert "has no startup kits" in second
 
 
-@pytest.mark.parametrize("what", ["show", "logs"])
+@pytest.mark.parametrize("what", ["show", "logs", "cancel", "results"])
 def test_a_job_that_is_not_there_is_told_before_that_no_federation_runs(recorded: Recorded, what: str) -> None:
     ids = [job["id"] for job in recorded.jobs("list")["jobs"]]
     refused = recorded.dfm("--json", "jobs", what, "small", f"{ids[0]}0")
@@ -147,6 +147,14 @@ def test_a_job_that_is_not_there_is_told_before_that_no_federation_runs(recorded
     assert [one["code"] for one in problems] == ["jobs-no-record", "submit-not-provisioned"]
     assert problems[0]["message"] == f"there is no job `{ids[0]}0` here"
     assert problems[0]["help"] == f"did you mean `{ids[0]}`? There are: {', '.join(ids)}"
+
+
+def test_a_job_that_is_over_cannot_be_cancelled(recorded: Recorded) -> None:
+    worked, failed, _ = recorded.jobs("list")["jobs"]
+    for job, status in ((worked, "finished"), (failed, "failed")):
+        refused = recorded.dfm("jobs", "cancel", "small", job["id"])
+        told = rf"error\[jobs-over\]: `{job['id']}` is over, so that there is nothing to cancel: {status} \d+ \w+ ago\n"
+        assert refused.returncode == 1 and re.match(told, refused.stderr), refused.stderr
 
 
 def test_two_jobs_are_set_beside_each_other(recorded: Recorded) -> None:

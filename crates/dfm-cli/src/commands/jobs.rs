@@ -202,11 +202,7 @@ fn logs(context: &Context, job: &OneJob, site: Option<&str>, follow: bool) -> Re
     if history::said(context, &chosen, &job.job, site, follow) && !context.output.is_verbose() {
         return Ok(());
     }
-    let answer = ask_of(context, &job.of, &chosen, json!({"what": "logs", "job": job.job, "site": site}));
-    let answer = answer.map_err(|unasked| match history::one(&chosen, &job.job) {
-        Ok(_) => unasked,
-        Err(no_record) => nowhere(no_record, unasked),
-    })?;
+    let answer = ask_for(context, job, &chosen, json!({"what": "logs", "job": job.job, "site": site}))?;
     if context.output.json {
         context.output.document(&answer);
         return Ok(());
@@ -220,7 +216,16 @@ fn logs(context: &Context, job: &OneJob, site: Option<&str>, follow: bool) -> Re
 }
 
 fn cancel(context: &Context, job: &OneJob) -> Result<(), Failure> {
-    let answer = ask(context, &job.of, json!({"what": "cancel", "job": job.job}))?;
+    let chosen = federation(context, &job.of.name)?;
+    // One that its application has left may go on.
+    if let Some(over) = history::one(&chosen, &job.job).ok().map(|record| Summary::new(&record))
+        && let Some(ended) = over.ended.filter(|_| over.status != "UNKNOWN")
+    {
+        let (status, since) = (over.status.to_lowercase(), ago(ended));
+        let message = format!("`{}` is over, so that there is nothing to cancel: {status} {since} ago", job.job);
+        return Err(Failure::failed(Diagnostic::error("jobs-over", message)));
+    }
+    let answer = ask_for(context, job, &chosen, json!({"what": "cancel", "job": job.job}))?;
     if context.output.json {
         context.output.document(&answer);
     } else {
@@ -259,7 +264,7 @@ fn results(context: &Context, job: &OneJob, output: Option<&Path>, timeout: f64)
         return Err(Failure::wrong(Diagnostic::error("jobs-timeout", message)));
     }
     let chosen = federation(context, &job.of.name)?;
-    let about = ask_of(context, &job.of, &chosen, json!({"what": "show", "job": job.job}))?;
+    let about = ask_for(context, job, &chosen, json!({"what": "show", "job": job.job}))?;
     if about["application"] == true && about["followed"] == true {
         let message = format!("the application of `{}` is there, and gets the tokens", job.job);
         return Err(Failure::failed(Diagnostic::error("jobs-not-left", message)));
@@ -273,8 +278,12 @@ fn results(context: &Context, job: &OneJob, output: Option<&Path>, timeout: f64)
     if code == 0 { Ok(()) } else { Err(Failure { exit: code, report: Default::default() }) }
 }
 
-fn ask(context: &Context, of: &InFederation, request: Value) -> Result<Value, Failure> {
-    ask_of(context, of, &federation(context, &of.name)?, request)
+/// What the federation's server answers about one job; where it cannot be asked, first that there is no such job here.
+fn ask_for(context: &Context, job: &OneJob, chosen: &Chosen, request: Value) -> Result<Value, Failure> {
+    ask_of(context, &job.of, chosen, request).map_err(|unasked| match history::one(chosen, &job.job) {
+        Ok(_) => unasked,
+        Err(no_record) => nowhere(no_record, unasked),
+    })
 }
 
 fn ask_of(context: &Context, of: &InFederation, chosen: &Chosen, mut request: Value) -> Result<Value, Failure> {
