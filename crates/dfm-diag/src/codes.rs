@@ -576,6 +576,12 @@ pub static CODES: &[Code] = &[
         "Name a file in a folder that you may write in.",
     ),
     code(
+        "jobs-over",
+        "The job has ended, so that it cannot be cancelled.",
+        "`dfm jobs cancel shop ID` of one that `dfm jobs list shop` has as finished",
+        "There is nothing to do; `dfm jobs show` says how it ended.",
+    ),
+    code(
         "jobs-timeout",
         "The time limit is not a number of seconds from 0 on.",
         "`--timeout -1`",
