@@ -147,7 +147,7 @@ def test_pieces_follow_what_the_link_carries() -> None:
             pace.answered(0.05 + late)
         return pace.length
 
-    assert [answers(0.0) for _ in range(3)] == [4, 16, 16], "nothing queues"
+    assert [answers(0.0, count) for count in (4, 5, 9)] == [4, 16, 16], "nothing queues: one answer shows it"
     assert answers(0.05) == 16
     assert [answers(0.2) for _ in range(5)] == [8, 4, 2, 1, 1]
     assert pace.expected == 4 * (0.05 + 0.2)
@@ -155,7 +155,7 @@ def test_pieces_follow_what_the_link_carries() -> None:
     answers(0.2)
     answers(0.2)
     assert (pace.at_once, pace.length) == (2, 1)
-    assert [(answers(0.02, 2 * pace.at_once), pace.at_once) for _ in range(3)] == [(1, 3), (1, 4), (2, 4)]
+    assert [(answers(0.02, pace.at_once + 1), pace.at_once) for _ in range(3)] == [(1, 3), (1, 4), (2, 4)]
     pace.lost()
     assert pace.length == 1
 
@@ -171,31 +171,45 @@ def test_answers_of_which_only_some_are_late_change_nothing() -> None:
     assert pace.length == 4
 
 
-@pytest.mark.parametrize("megabits", [2, 10, 100])
-@pytest.mark.parametrize("round_trip", [0.005, 0.05, 0.3])
-def test_what_is_small_waits_for_little_behind_what_is_large_and_the_link_is_full(
-    monkeypatch: pytest.MonkeyPatch, megabits: int, round_trip: float
-) -> None:
-    """On a link that is no more than this calculation: pieces queue at its rate, answers take a round trip."""
-    monkeypatch.undo()
-    pace, rate, whole = Pace(), megabits * 125_000, megabits * 5_000_000
+def crossed(whole: int, rate: float, round_trip: float) -> tuple[list[float], float]:
+    """How long what is small would wait after each piece of a batch that crosses a link, and how long that is empty
+    before the answer to the last one. The link is this calculation: pieces queue at its rate, answers take a round
+    trip."""
+    pace, left = Pace(), whole
     now = empty = 0.0
-    left = whole
     under_way: collections.deque[tuple[float, float]] = collections.deque()
     waits: list[float] = []
     while left or under_way:
         while left and len(under_way) < pace.at_once:
             length = min(pace.length, left)
             left -= length
-            # Whatever comes now waits until the link is empty.
             empty = max(empty, now) + length / rate
             waits.append(empty - now)
             under_way.append((now, empty + round_trip))
         begun, now = under_way.popleft()
         pace.answered(now - begun)
+    return waits, now - whole / rate
+
+
+@pytest.mark.parametrize("megabits", [2, 10, 100])
+@pytest.mark.parametrize("round_trip", [0.005, 0.05, 0.3])
+def test_what_is_small_waits_for_little_behind_what_is_large_and_the_link_is_full(
+    monkeypatch: pytest.MonkeyPatch, megabits: int, round_trip: float
+) -> None:
+    monkeypatch.undo()
+    whole, rate = megabits * 5_000_000, megabits * 125_000
+    waits, unused = crossed(whole, rate, round_trip)
     # The first rounds find out what the link carries. Two pieces of the least size are under way on any.
     assert max(waits[40:]) < 2.5 * _pace.LEAST / rate + max(0.08, round_trip / 2)
-    assert whole / rate / now > 0.8
+    assert unused < 0.2 * whole / rate
+
+
+def test_a_link_is_full_after_few_round_trips(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One answer that comes at once is enough to send four times as much."""
+    monkeypatch.undo()
+    _, unused = crossed(50_000_000, 12_500_000, 0.05)
+    # One of these is that of the last answer.
+    assert unused < 4 * 0.05
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,8 @@ class Pace:
         self.expected = 0.0
         """Seconds after which an answer should have come, by how long the last one took."""
         self._fastest = float("inf")
-        self._before = MOST_AT_ONCE
-        """Answers that are still to come to what was sent at another pace."""
+        self._before = MOST_AT_ONCE - 1
+        """Answers that are still to come to what was sent at another pace, or with less under way than may be."""
         self._round: list[float] = []
 
     def lost(self) -> None:
@@ -43,13 +43,15 @@ class Pace:
         if self._before:
             self._before -= 1
             return
-        self._round.append(seconds)
-        if len(self._round) < self.at_once:
-            return
-        # A process that does not get its turn makes some answers late, a queue all.
-        late = min(self._round) - self._fastest
-        self._round.clear()
+        late = seconds - self._fastest
         short, long = max(_SHORT, _PART_SHORT * self._fastest), max(_LONG, _PART_LONG * self._fastest)
+        # A process that does not get its turn makes some answers late, a queue all: one that is not says enough.
+        if late >= short:
+            self._round.append(late)
+            if len(self._round) < self.at_once:
+                return
+            late = min(self._round)
+        self._round.clear()
         if short <= late <= long:
             return
         self._before = self.at_once
