@@ -12,7 +12,7 @@ FUZZ_SECONDS ?= 1800
 FUZZ_TARGETS ?= configuration pipeline settings packet net session record recording request \
 	value rebuild table statement told batch kit audit receipt events sums
 
-.PHONY: docs docs-serve test-ui reference release fuzz growth many soak demo test test-rust test-python test-deploy test-containers test-shells test-network test-threads test-memory tools lint advisories bench wheel generated test-other
+.PHONY: docs docs-serve test-ui reference release fuzz growth large many soak demo test test-rust test-python test-deploy test-containers test-shells test-network test-threads test-memory tools lint advisories bench wheel generated test-other
 
 # The main job on real data: three sites greet, three cities are compared.
 demo: generated
@@ -118,6 +118,10 @@ growth: generated
 # What each further site costs: `make many CLIENTS="3 12 50"`. Takes minutes, and 60 MB of memory a client.
 many: generated
 	$(BIN)/python -B benches/many.py $(CLIENTS)
+
+# Whether large values cross NVFlare, and what they take: `make large GB="0.5 2.2 4"`. Needs 20 GB of free memory for 4 GB.
+large: generated
+	$(BIN)/python -B benches/large.py $(GB)
 
 # Whether the tutorials of nv-dfm-core run here, which are fetched into a folder outside: `make compare-peer FOLDER=/tmp/peer`.
 compare-peer: generated

@@ -121,6 +121,31 @@ class Link:
             self._ends.discard(end)
 
 
+def bare(size: int, **how: float) -> float:
+    """The seconds for so many bytes there and back through such a link, where only TCP takes them."""
+
+    def answer() -> None:
+        far, _ = listener.accept()
+        with far:
+            _take(far, size)
+            far.sendall(bytes(size))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=answer, daemon=True).start()
+        link = Link(listener.getsockname()[1], **how)
+        begin = time.monotonic()
+        with socket.create_connection(("127.0.0.1", link.port)) as near:
+            near.sendall(bytes(size))
+            _take(near, size)
+        link.close()
+        return time.monotonic() - begin
+
+
+def _take(end: socket.socket, size: int) -> None:
+    while size and (got := len(end.recv(1 << 20))):
+        size -= got
+
+
 @contextlib.contextmanager
 def through(kit: Path, folder: Path, **how: float) -> Generator[tuple[Path, Link]]:
     """A copy of an application's kit that reaches the server through such a link, and that link."""
