@@ -1,8 +1,10 @@
 """Does `dfm.testing` run a whole federation in a test's own process, as a real target would?"""
 # pyright: basic, reportMissingImports=false
 
+import asyncio
 import json
 import os
+import socket
 import threading
 from pathlib import Path
 from textwrap import dedent
@@ -133,6 +135,30 @@ def test_a_fake_of_what_a_site_does_not_offer_is_refused(small):
         Federation("small", homesite="home", fakes={"nowhere": {}})
 
 
+@pytest.mark.parametrize(
+    ("fake", "told"),
+    [
+        (lambda: 1, "takes no argument 'a', 'b'; the binding gives it 'a', 'b'"),
+        (lambda a, b, /: 1, "takes no argument 'a', 'b'; "),
+        (lambda a, b, c: 1, "needs 'c'; "),
+        (lambda a, c: 1, "takes no argument 'b' and needs 'c'; "),
+    ],
+)
+def test_a_fake_that_does_not_take_what_the_adapter_is_given_is_blamed_itself(small, fake, told):
+    line = fake.__code__.co_firstlineno
+    with pytest.raises(SessionError) as raised:
+        Federation("small", homesite="home", fakes={"east": {"work.Add": fake}})
+    assert str(raised.value).startswith(f"the fake of 'work.Add' at site 'east' ({__file__}:{line}) {told}")
+
+
+@pytest.mark.parametrize("fake", [None, 7])
+def test_a_fake_that_cannot_be_called_is_refused(small, fake):
+    with pytest.raises(
+        SessionError, match=rf"^the fake of 'work.Add' at site 'east' is {fake}, which cannot be called"
+    ):
+        Federation("small", homesite="home", fakes={"east": {"work.Add": fake}})
+
+
 def test_one_adapter_is_called_by_its_binding(small):
     with Federation("small", homesite="home", secrets={"pass-word": "open"}) as federation:
         assert federation.call("east", "work.WhoAmI", limit=6)["limit"] == 6
@@ -173,6 +199,41 @@ def test_time_passes_when_the_test_says_so(small, fed):
         assert (job.results("waited"), clock.now) == ([1000.0], 1000.0)
 
 
+def test_a_call_whose_adapter_waits_has_time_pass(small, fed):
+    clock = Clock()
+    with Federation("small", homesite="home", clock=clock) as federation:
+        with Pipeline() as pipeline:
+            Yield(value=fed.Wait(seconds=1500.0, site="east"))
+        job = federation.session.execute(pipeline)
+        clock.advance(100)
+        assert (federation.call("east", "work.Wait", seconds=1000.0), clock.now) == (1000.0, 1100.0)
+        clock.advance(300)
+        assert job.get_status() is not JobStatus.FINISHED
+        clock.advance(100)
+        assert job.wait_until_finished(10) and clock.now == 1500.0
+
+
+def test_no_time_passes_while_a_call_waits_for_a_thread_or_a_socket(small):
+    clock = Clock()
+
+    async def from_a_thread(value):
+        async with asyncio.timeout(5):
+            return await asyncio.to_thread(threading.Event().wait, 0.05)
+
+    async def from_a_socket(value):
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            ours.setblocking(False)
+            threading.Timer(0.05, theirs.send, [b"there"]).start()
+            async with asyncio.timeout(5):
+                return await asyncio.get_running_loop().sock_recv(ours, 5)
+
+    for fake, expected in ((from_a_thread, False), (from_a_socket, b"there")):
+        with Federation("small", homesite="home", clock=clock, fakes={"east": {"work.Echo": fake}}) as federation:
+            assert federation.call("east", "work.Echo", value=1) == expected
+    assert clock.now == 0
+
+
 def test_tries_wait_for_the_clock(small, fed, tmp_path):
     clock = Clock()
     log = tmp_path / "tries"
@@ -196,7 +257,7 @@ def test_time_has_passed_once_it_was_let_even_if_the_loop_ran_out_of_work_just_b
 
     def out_of_work_then_schedule(*args):
         schedule(*args)
-        clock.idle(None)
+        clock.idle(None, awaited=False)
         scheduled.set()
 
     monkeypatch.setattr(loop, "call_soon_threadsafe", out_of_work_then_schedule)

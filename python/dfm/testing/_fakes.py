@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dfm.errors import SessionError
 from dfm.exec._adapters import Adapters, Step
-from dfm.exec._bodies import is_awaited
+from dfm.exec._bodies import body_misfits, is_awaited
 from dfm.exec._bound import Bound
 from dfm.exec._policy import OWN, SitePolicy
 from dfm.exec._site import Asker, SecretsVault
@@ -45,6 +45,9 @@ class TestedAdapters(Adapters):
                 f"site '{settings['site']}' does not offer '{unknown[0]}', so it cannot be faked there; it offers: "
                 + (", ".join(f"'{name}'" for name in sorted(offered)) or "nothing")
             )
+        for binding in settings["bindings"]:
+            if (operation := binding["operation"]) in fakes:
+                _check_fake(fakes[operation], list(binding["arguments"]), f"'{operation}' at site '{settings['site']}'")
         self._fakes = fakes
         self._secrets = secrets
 
@@ -64,6 +67,25 @@ class TestedAdapters(Adapters):
         elif bound.kind == "generator":
             bound.body, bound.kind = _items_in_place(bound.body), "async generator"
         return bound
+
+
+def _check_fake(fake: object, names: list[str], what: str) -> None:
+    """Holds a fake against the arguments that a binding gives it, before anything would blame the adapter for it.
+
+    Raises:
+        SessionError: it cannot be called, takes not all of them, or needs others.
+    """
+    code = getattr(fake, "__code__", None)
+    what = f"the fake of {what}" + (f" ({code.co_filename}:{code.co_firstlineno})" if code else "")
+    if not callable(fake):
+        raise SessionError(f"{what} is {fake!r}, which cannot be called; give a function of {', '.join(names)}")
+    unknown, missing = body_misfits(fake, set(names))
+    faults = [("takes no argument", unknown), ("needs", missing)]
+    if told := [f"{fault} {', '.join(map(repr, args))}" for fault, args in faults if args]:
+        given = "nothing" if not names else ", ".join(map(repr, names))
+        raise SessionError(
+            f"{what} {' and '.join(told)}; the binding gives it {given}, by name, as it would the adapter"
+        )
 
 
 class _Secrets(SecretsVault):

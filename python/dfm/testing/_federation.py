@@ -53,7 +53,8 @@ class Federation:
             asker: for whom all sites work, as a certificate would say it; this user if not given.
 
         Raises:
-            SessionError: the code is not there, `fakes` names what a site does not offer, or a policy is broken.
+            SessionError: the code is not there, `fakes` names what a site does not offer or has one that does not take
+                what the adapter is given, or a policy is broken.
         """
         code = read_generated(f"{package}.fed")
         fakes = dict(fakes or {})
@@ -122,7 +123,7 @@ class Federation:
     def call(self, site: str, operation: str, provider: str | None = None, /, **params: Any) -> Any:
         """Calls a site's adapter by its binding: with these parameters, and whatever the configuration adds to them.
 
-        With a clock, an adapter that waits needs `clock.advance` from another thread; rather use a pipeline then.
+        With a clock, time passes while the adapter waits for it, and `clock.now` says how much.
 
         Returns:
             What `body` returns; for a generator, the list of its items.
@@ -136,7 +137,8 @@ class Federation:
             raise SessionError(
                 f"there is no site '{site}'; there are: " + ", ".join(f"'{name}'" for name in self._adapters)
             )
-        value, exits = home.run(_call(self._adapters[site], operation, provider, params))
+        call = _call(self._adapters[site], operation, provider, params)
+        value, exits = home.run(self.clock.passing(call) if self.clock else call)
         if exits is not None:
             raise exits
         return value
