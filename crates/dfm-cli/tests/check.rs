@@ -64,6 +64,25 @@ fn names_that_nvflare_refuses_and_participants_without_names_are_shown() {
 }
 
 #[test]
+fn a_server_that_is_called_as_another_site_is_told_with_both_places() {
+    let world = greeting(("", ""), ("name: server", "name: concierge"));
+    let told = world.dfm(".", "fed check fed");
+    assert_eq!(told.exit, 2);
+    insta::assert_snapshot!(told.all());
+}
+
+#[test]
+fn names_of_sites_that_nvflare_refuses_are_told_without_a_project_too() {
+    let world = greeting(("  reception:", "  rezeption_für_gäste:"), ("", ""));
+    world.write("federations.yaml", "federations:\n  fed: {federation_dir: fed, config_path: f.dfm.yaml}\n");
+    let told = world.dfm(".", "fed check fed");
+    assert_eq!(told.exit, 0);
+    insta::assert_snapshot!(told.all());
+    let told = world.dfm(".", "fed gen provision fed");
+    assert!(told.exit == 2 && told.stderr.starts_with("error[project-invalid-name]"), "{}", told.all());
+}
+
+#[test]
 fn what_nvflare_wants_of_a_project_is_shown_at_once() {
     let world = greeting(("", ""), ("api_version: 3\nname: examplefed", "api_version: 2"));
     world.write(

@@ -62,6 +62,12 @@ pub fn check_project_alone(report: &mut Report, path: &Path) {
     check(report, None, path);
 }
 
+/// What NVFlare says of the sites of a federation that has no project. The local target takes any name.
+pub fn check_without_project(federation: &Federation, severity: Severity) -> Vec<Diagnostic> {
+    let help = "give it another name; the local target alone runs it as it is";
+    unfit(&federation.sites).map(|fault| Diagnostic { severity, ..fault }.help(help)).collect()
+}
+
 fn check(report: &mut Report, federation: Option<&Federation>, path: &Path) {
     let file = match crate::files::read(path, "the NVFlare project", &mut report.sources) {
         Ok(file) => file,
@@ -500,10 +506,25 @@ fn check_sites(sites: &IndexMap<String, Site>, participants: &[Participant<'_>],
                 )),
         );
     }
-    for name in sites.keys().filter(|name| !is_client(name)) {
+    let is_taken = |name: &str| participants.iter().any(|one| one.kind == "client" && one.name == name);
+    // A client of the server's name has been told as such.
+    if let Some(server) = server.filter(|server| server.name != SERVER && !is_taken(server.name))
+        && let Some(site) = sites.get(server.name)
+    {
         faults.push(
-            Diagnostic::error("project-invalid-name", format!("NVFlare takes no site named `{name}`"))
-                .at(sites[name].span, "expected the letters a to z, digits and `_`, at most 64 of them"),
+            Diagnostic::error("project-name-clash", format!("the server has the name of the site `{}`", server.name))
+                .at(server.span, "NVFlare's server is the site `server`, whatever its host is called")
+                .related(site.span, "this is another one")
+                .help("name the site differently, or the server"),
         );
     }
+    faults.extend(unfit(sites));
+}
+
+/// The sites whose names NVFlare does not take.
+fn unfit(sites: &IndexMap<String, Site>) -> impl Iterator<Item = Diagnostic> {
+    sites.iter().filter(|(name, _)| !is_client(name)).map(|(name, site)| {
+        Diagnostic::error("project-invalid-name", format!("NVFlare takes no site named `{name}`"))
+            .at(site.span, "expected the letters a to z, digits, `-` and `_`, at most 64 of them")
+    })
 }

@@ -49,7 +49,7 @@ mod way;
 mod write;
 
 pub use bounds::{Bounds, repository};
-pub use check_project::{check_project, check_project_alone};
+pub use check_project::{check_project, check_project_alone, check_without_project};
 pub use documents::is_url;
 pub use json_schema::{json_schema, policy_schema};
 pub use load::{Fetch, FetchError, Loaded, Options, load};

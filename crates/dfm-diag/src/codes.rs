@@ -979,7 +979,7 @@ pub static CODES: &[Code] = &[
     ),
     code(
         "project-name-clash",
-        "Two participants have the same name.",
+        "Two participants have the same name, or the server has that of a site, and is the site `server`.",
         "two clients `office`",
         "Give each a name of its own.",
     ),

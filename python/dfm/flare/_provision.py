@@ -164,7 +164,7 @@ def _files(request: dict[str, Any], project: Project, notices: list[str]) -> dic
     sites: dict[str, Any] = request["sites"]
     servers, clients = ([one["name"] for one in project.participants(kind)] for kind in ("server", "client"))
     # A server may be named for its host; to dfm it is the site `server`.
-    site_of = {name: name for name in clients} | {servers[0]: servers[0] if servers[0] in sites else "server"}
+    site_of = {name: name for name in clients} | {servers[0]: "server"}
     homes = [site for site in sites if site not in site_of.values()]
     leads = [one["name"] for one in project.participants("admin") if one.get("role") == "lead"]
     files: dict[str, dict[str, str]] = {}

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use dfm_config::registry::{Paths, Registry};
-use dfm_config::{Federation, check_project, check_project_alone};
+use dfm_config::{Federation, check_project, check_project_alone, check_without_project};
 use dfm_diag::{Diagnostic, Report, Severity, Span};
 use serde_json::{Value, json};
 
@@ -25,6 +25,8 @@ pub fn run(context: &Context, args: &Check) -> Result<(), Failure> {
         Ok(mut loaded) => {
             if let Some(project) = &paths.project {
                 check_project(&mut loaded, &context.shown(project));
+            } else {
+                loaded.report.diagnostics.extend(check_without_project(&loaded.federation, Severity::Warning));
             }
             let sources = &mut loaded.report.sources;
             let shared = registry.map(|registry| shared(context, &registry, &name, &loaded.federation, sources));

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use dfm_codegen::{Options, generate};
+use dfm_diag::{Report, Severity};
 use serde_json::{Map, Value, json};
 
 use crate::args::GenProvision;
@@ -68,6 +69,12 @@ pub struct Into<'a> {
 /// # Errors
 /// What is wrong with the project, or what NVFlare says went wrong.
 pub fn provision(context: &Context, chosen: &Chosen, into: &Into<'_>) -> Result<Value, Failure> {
+    if chosen.paths.project.is_none() {
+        let diagnostics = dfm_config::check_without_project(&chosen.federation, Severity::Error);
+        if !diagnostics.is_empty() {
+            return Err(Failure::wrong(Report { diagnostics, sources: chosen.sources.clone() }));
+        }
+    }
     let files = generate(&chosen.federation, &Options { api: false, runtime_sites: None });
     let root = Path::new(&chosen.federation.info.code_package).join("fed");
     let content = |path: PathBuf| -> Value {
