@@ -106,8 +106,8 @@ impl fmt::Display for TransferError {
             Self::Packet(bytes) => {
                 write!(
                     f,
-                    "{bytes} bytes fit into no shared memory, and a packet takes {MAX_PACKET}; give /dev/shm more \
-                     room, or send less at once"
+                    "{bytes} bytes would go in one packet, which takes {MAX_PACKET}: send less at once; between processes of \
+                     one machine, more room in /dev/shm does it too"
                 )
             }
             Self::Unmapped => write!(
