@@ -525,6 +525,6 @@ fn check_sites(sites: &IndexMap<String, Site>, participants: &[Participant<'_>],
 fn unfit(sites: &IndexMap<String, Site>) -> impl Iterator<Item = Diagnostic> {
     sites.iter().filter(|(name, _)| !is_client(name)).map(|(name, site)| {
         Diagnostic::error("project-invalid-name", format!("NVFlare takes no site named `{name}`"))
-            .at(site.span, "expected the letters a to z, digits, `-` and `_`, at most 64 of them")
+            .at(site.span, "expected the letters a to z, digits and `_`, at most 64 of them")
     })
 }
