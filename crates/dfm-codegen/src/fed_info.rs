@@ -19,15 +19,17 @@ pub fn fed_info(federation: &Federation) -> Value {
         federation.operations.iter().map(|(name, of)| (name.clone(), operation(of, bound(name)))).collect();
     let sites: Map<String, Value> =
         federation.sites.iter().map(|(name, of)| (name.clone(), site(federation, of))).collect();
-    json!({
+    let mut content = json!({
         "format": 1,
         "code_package": federation.info.code_package,
         "api_version": federation.info.api_version,
         "description": federation.info.description,
-        "operations": operations,
-        "schemas": schemas(federation),
-        "sites": sites,
-    })
+    });
+    // `json!` would copy what is made already, which is most of it.
+    for (key, made) in [("operations", operations), ("schemas", schemas(federation)), ("sites", sites)] {
+        content[key] = Value::Object(made);
+    }
+    content
 }
 
 /// A type in one word: a JSON Schema's type, a schema of the federation, or a class's dotted path.
@@ -96,9 +98,8 @@ fn site(federation: &Federation, of: &Site) -> Value {
             })
         })
         .collect();
-    json!({
-        "description": of.info.get("description").and_then(Value::as_str).unwrap_or_default(),
-        "offers": offers,
-        "send_cost": of.send_cost,
-    })
+    let mut content = json!({ "description": of.info.get("description").and_then(Value::as_str).unwrap_or_default() });
+    content["offers"] = Value::Array(offers);
+    content["send_cost"] = json!(of.send_cost);
+    content
 }

@@ -139,5 +139,5 @@ fn module(title: &str, future: &str, (imports, text): (Imports, String)) -> Stri
 }
 
 fn json_text(value: &Value) -> String {
-    format!("{value:#}\n")
+    serde_json::to_string_pretty(value).expect("its keys are texts") + "\n"
 }

@@ -100,15 +100,15 @@ fn distinct<'a>(
     mut taken: HashSet<String>,
     python: impl Fn(&str) -> String,
 ) -> HashMap<&'a str, String> {
-    let names: Vec<&str> = names.into_iter().collect();
+    let names = names.into_iter().map(|name| (name, python(name)));
     // A name that is right as it is keeps itself, whoever comes first.
-    let (exact, others): (Vec<&str>, Vec<&str>) = names.into_iter().partition(|name| python(name) == *name);
+    let (exact, others): (Vec<_>, Vec<_>) = names.partition(|(name, in_python)| in_python == name);
     let mut out = HashMap::new();
-    for name in exact.into_iter().chain(others) {
+    for (name, in_python) in exact.into_iter().chain(others) {
         if out.contains_key(name) {
             continue;
         }
-        let name_in_python = free(python(name), &taken);
+        let name_in_python = free(in_python, &taken);
         taken.insert(name_in_python.clone());
         out.insert(name, name_in_python);
     }

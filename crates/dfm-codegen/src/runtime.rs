@@ -64,9 +64,10 @@ pub fn site_json(federation: &Federation, name: &str, site: &Site, classes: impl
         "impl": site.implementation.as_ref().map(class),
         "cache": site.cache,
         "vault": site.vault,
-        "providers": providers,
-        "bindings": bindings,
     });
+    // `json!` would copy what is made already, which is most of it.
+    content["providers"] = Value::Object(providers);
+    content["bindings"] = Value::Array(bindings);
     if !site.pickle_from.is_empty() {
         content["pickle_from"] = json!(site.pickle_from);
     }
@@ -123,12 +124,11 @@ fn binding(
         "parameters": parameters,
         "required": required,
         "discoverable": discoverable,
-        "arguments": arguments,
-        "defaults": defaults,
-        "models": models,
-        "types": types,
-        "returns": returns.map(|of| checked(federation, of, &classes)),
     });
+    for (key, made) in [("arguments", arguments), ("defaults", defaults), ("models", models), ("types", types)] {
+        content[key] = Value::Object(made);
+    }
+    content["returns"] = returns.map_or(Value::Null, |of| checked(federation, of, &classes));
     if let Some(disclosure) = declared.and_then(|operation| operation.disclosure.as_ref()) {
         content["disclosure"] = json!(disclosure);
     }
