@@ -20,8 +20,9 @@ use crate::{
 
 /// A pipeline without `EachSite`.
 #[derive(Clone)]
-pub(crate) struct Expanded {
-    pub pipeline: Pipeline,
+pub(crate) struct Expanded<'p> {
+    /// As it was written, where nothing in it is for some sites.
+    pub pipeline: Cow<'p, Pipeline>,
     /// Each copy of a node, and the node.
     pub copies: IndexMap<String, NodeId>,
     /// The copies that a collection may leave out.
@@ -38,7 +39,7 @@ pub(crate) struct Expanded {
     pub straight: Vec<(NodeId, String)>,
 }
 
-impl Expanded {
+impl Expanded<'_> {
     /// The federation with what its sites offer beside their operations.
     pub fn offered<'f>(&self, fed: &'f FedInfo) -> Cow<'f, FedInfo> {
         if self.adds { Cow::Owned(with_steps(fed)) } else { Cow::Borrowed(fed) }
@@ -57,21 +58,25 @@ impl Expanded {
 ///
 /// # Errors
 /// Why there is no site for one, or something in a body that cannot be there.
-pub(crate) fn expand(
+pub(crate) fn expand<'p>(
     fed: &FedInfo,
-    pipeline: &Pipeline,
+    pipeline: &'p Pipeline,
     home: &str,
     allowed: Option<&[String]>,
-) -> Result<Expanded, Vec<Problem>> {
+) -> Result<Expanded<'p>, Vec<Problem>> {
     let bodies = Bodies::new(pipeline);
     let (copies, optional, each, sums, meets, straight) = Default::default();
-    let mut made = Expanded { pipeline: pipeline.clone(), copies, optional, each, adds: false, sums, meets, straight };
+    let as_written = Cow::Borrowed(pipeline);
+    let mut made = Expanded { pipeline: as_written, copies, optional, each, adds: false, sums, meets, straight };
     let mut problems = bodies.misplaced(pipeline);
+    if !pipeline.statements.iter().any(is_for_sites) {
+        return if problems.is_empty() { Ok(made) } else { Err(problems) };
+    }
     if pipeline.statements.iter().any(|statement| matches!(statement, Statement::EachSite(_))) {
         problems.extend(check_written(pipeline));
     }
     let mut sites_of: HashMap<&NodeId, Vec<String>> = HashMap::new();
-    made.pipeline.statements.clear();
+    let mut statements = vec![];
     for statement in &pipeline.statements {
         match statement {
             Statement::EachSite(each) => {
@@ -94,7 +99,7 @@ pub(crate) fn expand(
                             }
                             made.copies.insert(name, node.clone());
                         }
-                        made.pipeline.statements.push(copy.statement(statement));
+                        statements.push(copy.statement(statement));
                     }
                 }
                 made.each.push((each.node.clone(), sites.clone()));
@@ -114,7 +119,7 @@ pub(crate) fn expand(
                     let node = copy_id(node, &site);
                     (site, Argument::Node { node, path: path.to_vec() })
                 };
-                made.pipeline.statements.push(Statement::Gathered(GatheredStatement {
+                statements.push(Statement::Gathered(GatheredStatement {
                     node: gather.node.clone(),
                     block: gather.block.clone(),
                     after: gather.after.clone(),
@@ -151,17 +156,23 @@ pub(crate) fn expand(
                             }
                             made.copies.insert(node, sum.node.clone());
                         }
-                        made.pipeline.statements.extend(expanded.statements);
+                        statements.extend(expanded.statements);
                     }
                     Ok(None) => {}
                     Err(problem) => problems.push(problem),
                 }
             }
             _ if statement.node().is_some_and(|node| bodies.around.contains_key(node)) => {}
-            _ => made.pipeline.statements.push(statement.clone()),
+            _ => statements.push(statement.clone()),
         }
     }
+    made.pipeline = Cow::Owned(pipeline.with(statements));
     if problems.is_empty() { Ok(made) } else { Err(problems) }
+}
+
+/// Whether a statement is written otherwise once sites are known.
+fn is_for_sites(statement: &Statement) -> bool {
+    matches!(statement, Statement::EachSite(_) | Statement::Gather(_) | Statement::SecureSum(_))
 }
 
 /// A problem of a copy, as one of what the user wrote.

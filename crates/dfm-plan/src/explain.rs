@@ -68,8 +68,10 @@ fn why(limits: Limits, chosen: &Alternative, others: &[Alternative]) -> String {
         }
         return why;
     };
-    let provider = next.provider.as_ref().map(|provider| format!(" ({provider})")).unwrap_or_default();
-    let other = format!("{}{provider}", next.site);
+    let other = match &next.provider {
+        Some(provider) => &format!("{} ({provider})", next.site),
+        None => &next.site,
+    };
     let is_known = |one: &Alternative| one.seconds < UNKNOWN;
     if !is_known(chosen) {
         // Nobody has declared what sending costs, so that it is left out of what is compared.
@@ -84,11 +86,12 @@ fn why(limits: Limits, chosen: &Alternative, others: &[Alternative]) -> String {
             "its result is where it is needed after {needed}; the next best is {other}, at no declared cost"
         );
     }
-    let other = format!("{other}, after {}", shown_seconds(next.seconds));
+    let after = shown_seconds(next.seconds);
     if next.seconds < chosen.seconds {
-        format!("the best for the pipeline as a whole; alone it would be sooner at {other}")
+        format!("the best for the pipeline as a whole; alone it would be sooner at {other}, after {after}")
     } else {
-        format!("its result is where it is needed after {}; the next best is {other}", shown_seconds(chosen.seconds))
+        let needed = shown_seconds(chosen.seconds);
+        format!("its result is where it is needed after {needed}; the next best is {other}, after {after}")
     }
 }
 

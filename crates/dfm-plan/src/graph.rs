@@ -1,9 +1,10 @@
 //! What is left of a pipeline once it has been checked?
 
 use dfm_net::NodeId;
+use indexmap::IndexMap;
 
 use crate::{
-    AgainStatement, Argument, CollectStatement, ForEachStatement, GatheredStatement, IfStatement, Offer,
+    AgainStatement, Argument, CollectStatement, Condition, ForEachStatement, GatheredStatement, IfStatement, Offer,
     OperationStatement, OutcomeStatement, RepeatStatement, Statement, TryFromCacheStatement, WriteToCacheStatement,
     YieldStatement,
 };
@@ -160,22 +161,23 @@ impl<'a> Known<'a> {
     }
 
     /// What is given, in order.
-    pub fn given(self) -> Box<dyn Iterator<Item = &'a Argument> + 'a> {
-        match self {
-            Self::Operation(statement) => Box::new(statement.arguments.values()),
-            Self::Yield(statement) => Box::new(std::iter::once(&statement.value)),
-            Self::ForEach(statement) => Box::new(std::iter::once(&statement.sequence)),
-            Self::Collect(statement) => Box::new(std::iter::once(&statement.value)),
-            Self::Gather(statement) => Box::new(statement.parts.iter().map(|(_, part)| part)),
-            Self::If(statement) => Box::new(statement.condition.arguments().into_iter()),
-            Self::LookUp(statement) => Box::new(statement.key.iter()),
-            Self::Store(statement) => Box::new(std::iter::once(&statement.value)),
-            Self::Repeat(statement) => Box::new(statement.start.values()),
+    pub fn given(self) -> impl Iterator<Item = &'a Argument> {
+        let (unnamed, named) = match self {
+            Self::Operation(statement) => (vec![], Some(&statement.arguments)),
+            Self::Yield(statement) => (vec![&statement.value], None),
+            Self::ForEach(statement) => (vec![&statement.sequence], None),
+            Self::Collect(statement) => (vec![&statement.value], None),
+            Self::Gather(statement) => (statement.parts.iter().map(|(_, part)| part).collect(), None),
+            Self::If(statement) => (statement.condition.arguments(), None),
+            Self::LookUp(statement) => (statement.key.iter().collect(), None),
+            Self::Store(statement) => (vec![&statement.value], None),
+            Self::Repeat(statement) => (vec![], Some(&statement.start)),
             Self::Again(statement) => {
-                let until = statement.until.iter().flat_map(|condition| condition.arguments());
-                Box::new(until.chain(statement.next.values()))
+                let until = statement.until.iter().flat_map(Condition::arguments);
+                (until.collect(), Some(&statement.next))
             }
-            Self::Join(_) | Self::Outcome(_) => Box::new(std::iter::empty()),
-        }
+            Self::Join(_) | Self::Outcome(_) => (vec![], None),
+        };
+        unnamed.into_iter().chain(named.into_iter().flat_map(IndexMap::values))
     }
 }

@@ -28,7 +28,7 @@ const TRIES: usize = 8;
 ///
 /// # Errors
 /// It says so of what cannot be done.
-pub(crate) fn settle(fed: &FedInfo, expanded: &mut Expanded) -> Result<(), Vec<Problem>> {
+pub(crate) fn settle(fed: &FedInfo, expanded: &mut Expanded<'_>) -> Result<(), Vec<Problem>> {
     let mut found = IndexMap::new();
     for (operation, may) in aggregations(fed, expanded) {
         match may {
@@ -67,10 +67,10 @@ pub(crate) fn settle(fed: &FedInfo, expanded: &mut Expanded) -> Result<(), Vec<P
 
 /// Puts parts together on their way where the pipeline leaves that open and `judge` finds it better. That says how good
 /// a plan is, and what else could be tried with it.
-pub(crate) fn where_sooner(
-    mut expanded: Expanded,
-    judge: impl Fn(&Expanded) -> Result<(Score, Vec<(NodeId, Meeting)>), Vec<Problem>>,
-) -> Result<Expanded, Vec<Problem>> {
+pub(crate) fn where_sooner<'p>(
+    mut expanded: Expanded<'p>,
+    judge: impl Fn(&Expanded<'p>) -> Result<(Score, Vec<(NodeId, Meeting)>), Vec<Problem>>,
+) -> Result<Expanded<'p>, Vec<Problem>> {
     if expanded.meets.is_empty() {
         return Ok(expanded);
     }
@@ -96,7 +96,7 @@ pub(crate) fn where_sooner(
 /// For each aggregation that is left open, which parts to put together where, if it alone would end sooner by that.
 pub(crate) fn worth_trying(
     fed: &FedInfo,
-    expanded: &Expanded,
+    expanded: &Expanded<'_>,
     graph: &Graph<'_>,
     costs: &Costs,
     placed: &Placed,
@@ -141,19 +141,23 @@ pub(crate) fn worth_trying(
 
 /// The operations that put together what sites made and are declared to do so on the way: what is declared of them, or
 /// why nothing may be put together there.
-fn aggregations<'f>(fed: &'f FedInfo, expanded: &Expanded) -> Vec<(NodeId, Result<&'f Reduce, &'static str>)> {
+fn aggregations<'f>(fed: &'f FedInfo, expanded: &Expanded<'_>) -> Vec<(NodeId, Result<&'f Reduce, &'static str>)> {
     let statements = &expanded.pipeline.statements;
+    let gathered = statements.iter().filter_map(|statement| match statement {
+        Statement::Gathered(one) => Some((&one.node, one)),
+        _ => None,
+    });
+    let gathered: HashMap<&NodeId, &GatheredStatement> = gathered.collect();
+    if gathered.is_empty() {
+        return vec![];
+    }
     let mut blocks: HashMap<&NodeId, Option<&NodeId>> = HashMap::new();
     let mut uses: HashMap<&NodeId, usize> = HashMap::new();
-    let mut gathered: HashMap<&NodeId, &GatheredStatement> = HashMap::new();
     for statement in statements {
         blocks.extend(statement.node().map(|node| (node, statement.block())));
         let (values, after): (Vec<&Argument>, &[NodeId]) = match statement {
-            Statement::Collect(one) => (one.value.parts(), &[]),
-            Statement::Gathered(one) => {
-                gathered.insert(&one.node, one);
-                (one.parts.iter().flat_map(|(_, part)| part.parts()).collect(), &[])
-            }
+            Statement::Collect(one) => (one.value.parts().collect(), &[]),
+            Statement::Gathered(one) => (one.parts.iter().flat_map(|(_, part)| part.parts()).collect(), &[]),
             _ => Known::giving(statement).map_or((vec![], &[]), |known| (known.arguments().collect(), known.after())),
         };
         let nodes = values.into_iter().filter_map(|value| match value {
@@ -196,7 +200,7 @@ fn aggregations<'f>(fed: &'f FedInfo, expanded: &Expanded) -> Vec<(NodeId, Resul
 }
 
 /// The statement of an aggregation, and of what it puts together.
-fn statements_of(expanded: &Expanded, operation: &NodeId) -> (usize, usize) {
+fn statements_of(expanded: &Expanded<'_>, operation: &NodeId) -> (usize, usize) {
     let at = |node: &NodeId| {
         let found = expanded.pipeline.statements.iter().position(|statement| statement.node() == Some(node));
         found.expect("an aggregation is in its pipeline")
@@ -210,7 +214,7 @@ fn statements_of(expanded: &Expanded, operation: &NodeId) -> (usize, usize) {
 /// Why these parts cannot meet there.
 fn refusal(
     fed: &FedInfo,
-    expanded: &Expanded,
+    expanded: &Expanded<'_>,
     operation: &NodeId,
     meeting: &Meeting,
     commutative: bool,
@@ -243,19 +247,18 @@ fn refusal(
 }
 
 /// Has some parts of an aggregation put together at a site.
-fn put_together(expanded: &mut Expanded, operation: &NodeId, meeting: &Meeting) {
+fn put_together(expanded: &mut Expanded<'_>, operation: &NodeId, meeting: &Meeting) {
     let (own, gather) = statements_of(expanded, operation);
-    let Statement::Operation(mut inner) = expanded.pipeline.statements[own].clone() else {
-        unreachable!("it is an operation")
-    };
+    let statements = &mut expanded.pipeline.to_mut().statements;
+    let Statement::Operation(mut inner) = statements[own].clone() else { unreachable!("it is an operation") };
     let name = |node: &NodeId| {
         let name = format!("{}@{}", shown_name(node), meeting.site);
         let names = std::iter::once(name.clone()).chain((2..).map(|level| format!("{name}.{level}")));
         names.into_iter().find(|name| !expanded.copies.contains_key(name)).expect("there is always one more")
     };
-    let gathered_node = expanded.pipeline.statements[gather].node().expect("a collection has a node").clone();
+    let gathered_node = statements[gather].node().expect("a collection has a node").clone();
     let (own_name, gathered_name) = (name(operation), name(&gathered_node));
-    let Statement::Gathered(outer) = &mut expanded.pipeline.statements[gather] else {
+    let Statement::Gathered(outer) = &mut statements[gather] else {
         unreachable!("an aggregation puts together what is gathered")
     };
     let first = outer.parts.iter().position(|(name, _)| meeting.of.contains(name)).expect("they are its parts");
@@ -275,7 +278,7 @@ fn put_together(expanded: &mut Expanded, operation: &NodeId, meeting: &Meeting) 
         *argument = Argument::Node { node: gathered.node.clone(), path: vec![] };
     }
     let made = [Statement::Gathered(gathered), Statement::Operation(inner)];
-    expanded.pipeline.statements.splice(gather..gather, made);
+    statements.splice(gather..gather, made);
     expanded.copies.insert(own_name, operation.clone());
     expanded.copies.insert(gathered_name, gathered_node);
     expanded.meets.entry(operation.clone()).or_default().push(meeting.clone());

@@ -164,9 +164,10 @@ impl<'a> Offers<'a> {
             return Ok(());
         }
         let Some(provider) = &statement.provider else {
-            let own: HashSet<usize> =
+            // In the order of the federation, as all offers are.
+            let own: Vec<usize> =
                 found.iter().filter(|(_, offer)| offer.provider.is_none()).map(|(site, _)| *site).collect();
-            found.retain(|(site, offer)| offer.provider.is_none() || !own.contains(site));
+            found.retain(|(site, offer)| offer.provider.is_none() || own.binary_search(site).is_err());
             return Ok(());
         };
         let there = found.clone();

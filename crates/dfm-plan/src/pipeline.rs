@@ -525,12 +525,18 @@ pub enum Argument {
 
 impl Argument {
     /// What it is made of, in order; itself, if it is not made of others.
-    pub fn parts(&self) -> Vec<&Argument> {
+    pub fn parts(&self) -> impl Iterator<Item = &Argument> {
+        let whole = (!self.is_made()).then_some(self);
+        whole.into_iter().chain(self.made_of())
+    }
+
+    /// What it is made of, if it is made of others. Most are not, and need no memory for it.
+    fn made_of(&self) -> Vec<&Argument> {
         match self {
             Self::List { list: parts } | Self::Tuple { tuple: parts } => parts.iter().flat_map(Self::parts).collect(),
             Self::Dict { dict } => dict.iter().flat_map(|(key, value)| [key, value]).flat_map(Self::parts).collect(),
             Self::Model { fields, .. } => fields.iter().flat_map(|(_, value)| value.parts()).collect(),
-            _ => vec![self],
+            _ => vec![],
         }
     }
 
@@ -541,32 +547,45 @@ impl Argument {
 }
 
 impl Pipeline {
+    /// The same with other statements.
+    pub(crate) fn with(&self, statements: Vec<Statement>) -> Self {
+        let Self { dfm_pipeline, name, mode, package, api_version, statements: _ } = self;
+        Self {
+            dfm_pipeline: *dfm_pipeline,
+            name: name.clone(),
+            mode: mode.clone(),
+            package: package.clone(),
+            api_version: api_version.clone(),
+            statements,
+        }
+    }
+
     /// Reads a pipeline's JSON.
     ///
     /// # Errors
     /// The text is not a pipeline.
     pub fn from_json(text: &str) -> Result<Self, Problem> {
         let problem = |message, help: &str| Problem::new("plan-format", None, message, Some(help.to_owned()));
-        // The version first: what else another one holds is nothing to complain about.
-        match serde_json::from_str(text) {
-            Ok(Version { dfm_pipeline }) if dfm_pipeline != json!(FORMAT) => {
-                let message = format!("the pipeline has format {dfm_pipeline}, and this dfm reads format {FORMAT}");
-                Err(problem(message, "save it again with this dfm, or use the dfm that saved it"))
+        let help = "write it with dfm.api.Pipeline.save_to_file or model_dump_json";
+        let read: Result<Self, _> = serde_json::from_str(text);
+        if !read.as_ref().is_ok_and(|pipeline| pipeline.dfm_pipeline == FORMAT)
+            // The version first: what else another one holds is nothing to complain about.
+            && let Ok(Version { dfm_pipeline }) = serde_json::from_str(text)
+            && dfm_pipeline != json!(FORMAT)
+        {
+            let message = format!("the pipeline has format {dfm_pipeline}, and this dfm reads format {FORMAT}");
+            return Err(problem(message, "save it again with this dfm, or use the dfm that saved it"));
+        }
+        let pipeline = read.map_err(|error| {
+            let (why, at) = why_none(text, &error);
+            Problem { at, ..problem(format!("this is not a valid pipeline: {why}"), help) }
+        })?;
+        match pipeline.statements.iter().find(|statement| statement.comes_after_nodes()) {
+            Some(statement) => {
+                let message = "it says which nodes it comes after, and comes after what it is about".to_owned();
+                Err(Problem::new("plan-format", statement.node(), message, Some(help.to_owned())))
             }
-            _ => {
-                let help = "write it with dfm.api.Pipeline.save_to_file or model_dump_json";
-                let pipeline: Self = serde_json::from_str(text).map_err(|error| {
-                    let (why, at) = why_none(text, &error);
-                    Problem { at, ..problem(format!("this is not a valid pipeline: {why}"), help) }
-                })?;
-                match pipeline.statements.iter().find(|statement| statement.comes_after_nodes()) {
-                    Some(statement) => {
-                        let message = "it says which nodes it comes after, and comes after what it is about".to_owned();
-                        Err(Problem::new("plan-format", statement.node(), message, Some(help.to_owned())))
-                    }
-                    None => Ok(pipeline),
-                }
-            }
+            None => Ok(pipeline),
         }
     }
 }

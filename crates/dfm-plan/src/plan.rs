@@ -170,7 +170,7 @@ pub fn plan_and_estimate(
 /// A checked pipeline, with what it costs and where its nodes are.
 fn place<'a>(
     fed: &'a FedInfo,
-    expanded: &'a Expanded,
+    expanded: &'a Expanded<'_>,
     home: &str,
     options: &Options<'_>,
 ) -> Result<(Graph<'a>, Costs, Placed), Vec<Problem>> {

@@ -157,7 +157,11 @@ pub(crate) fn expand(
 ///
 /// # Errors
 /// Which sum has something else.
-pub(crate) fn check_given(pipeline: &Pipeline, expanded: &each_site::Expanded, nets: &[Net]) -> Result<(), Problem> {
+pub(crate) fn check_given(
+    pipeline: &Pipeline,
+    expanded: &each_site::Expanded<'_>,
+    nets: &[Net],
+) -> Result<(), Problem> {
     let refused = nets[1..].iter().find_map(|net| check_sums(net).err());
     let Some(Unsound::GivenToSum { step, .. }) = refused else { return Ok(()) };
     let node = expanded.origin(&step.node);
