@@ -1,9 +1,9 @@
 //! What can a site be asked of a net's calls before any of them is made?
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::{Argument, Net, NodeId, Step};
 
@@ -28,10 +28,10 @@ pub struct Asked {
 
 /// The calls of a net that differ in what is said of them, each with the first node that makes it.
 pub fn asked(net: &Net) -> Vec<(Asked, NodeId)> {
-    let (mut found, mut seen) = (vec![], HashSet::new());
+    let mut found: HashMap<Asked, (usize, &NodeId)> = HashMap::new();
     for transition in &net.transitions {
         let Step::Call { node, operation, provider, arguments, .. } = &transition.step else { continue };
-        let (mut given, mut open, mut bytes) = (Map::new(), vec![], 0);
+        let (mut given, mut open, mut bytes) = (vec![], vec![], 0);
         for (name, argument) in arguments {
             let said = match argument {
                 Argument::Literal(value) if is_plain(value) => value,
@@ -40,21 +40,23 @@ pub fn asked(net: &Net) -> Vec<(Asked, NodeId)> {
                     continue;
                 }
             };
-            bytes += name.len() + said.to_string().len();
+            let said = said.to_string();
+            bytes += name.len() + said.len();
             if bytes <= MOST_SAID {
-                given.insert(name.clone(), said.clone());
+                given.push(format!("{}:{said}", Value::from(name.as_str())));
             } else {
                 open.push(name.clone());
             }
         }
-        let given = (seen.len() < MOST_CALLS).then(|| Value::Object(given).to_string());
+        let given = (found.len() < MOST_CALLS).then(|| format!("{{{}}}", given.join(",")));
         let open = if given.is_some() { open } else { vec![] };
         let asked = Asked { operation: operation.clone(), provider: provider.clone(), given, open };
-        if seen.insert(asked.clone()) {
-            found.push((asked, node.clone()));
-        }
+        let at = found.len();
+        found.entry(asked).or_insert((at, node));
     }
-    found
+    let mut found: Vec<_> = found.into_iter().collect();
+    found.sort_unstable_by_key(|(_, (at, _))| *at);
+    found.into_iter().map(|(asked, (_, node))| (asked, node.clone())).collect()
 }
 
 /// Whether a literal is the value that it stands for: an object may stand for one of another class.

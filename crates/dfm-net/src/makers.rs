@@ -48,6 +48,12 @@ impl Makers {
         self.operations_of(net, self.leading(place, site).to_vec())
     }
 
+    /// The operations of whose results there may be something in what a transition gives. `net` is the one that these
+    /// were made of.
+    pub fn operations_in(&self, net: &Net, transition: TransitionId) -> Vec<String> {
+        self.operations_of(net, vec![transition])
+    }
+
     /// The names by which results were taken apart on their way to a place of another site: of what an operation says
     /// beside a part of its result, the part itself shows nothing. `net` is the one that these were made of.
     pub fn parts(&self, net: &Net, place: PlaceId, site: &str) -> Vec<String> {

@@ -32,7 +32,7 @@ pub(crate) fn check_connections<'a>(
 
 /// The type of a part of an operation's result, and what that is for people.
 fn result<'f>(fed: &'f FedInfo, operation: &str, path: &[Selector]) -> Option<(&'f str, String)> {
-    let returns = fed.operations.get(operation)?.returns.as_ref()?.as_str()?;
+    let returns = fed.returns(operation)?.as_str()?;
     match path {
         [] => Some((returns, format!("the result of {operation}"))),
         [Selector::Attribute(field)] => {

@@ -122,6 +122,11 @@ impl FedInfo {
         self.sites.get(from).and_then(|site| site.send_cost.get(to)).or(self.other_send_cost.as_ref())
     }
 
+    /// What is declared of an operation's result; `None` if nothing is.
+    pub fn returns(&self, operation: &str) -> Option<&serde_json::Value> {
+        self.operations.get(operation)?.returns.as_ref()
+    }
+
     /// Reads `fed_info.json`.
     ///
     /// # Errors

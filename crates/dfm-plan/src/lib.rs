@@ -34,7 +34,7 @@ mod secure_sum;
 mod streams;
 mod suggest;
 
-pub use crossings::{Crossing, crossings};
+pub use crossings::{Crossing, crossings, leaving};
 pub use discover::{DISCOVERY_MODE, discover, explain_discovery};
 pub use estimate::{Estimate, EstimatedEdge, EstimatedNode, explain, shown_bytes, shown_seconds};
 pub use fed_info::{ComputeCost, FedInfo, Offer, OperationInfo, ParameterInfo, Reduce, SendCost, SiteInfo};

@@ -1,6 +1,8 @@
 //! Do parts of an aggregation over sites meet on their way where that is sooner, and only where it changes nothing?
 
-use dfm_plan::{FedInfo, Options, Pipeline, Plan, Problem, crossings, explain, plan, plan_and_estimate, saved};
+use dfm_plan::{
+    FedInfo, Options, Pipeline, Plan, Problem, crossings, explain, leaving, plan, plan_and_estimate, saved,
+};
 use serde_json::{Map, Value, json};
 
 /// Two regions of three sites each, with a fast link inside, whose first site alone has a fast link home. All offer the
@@ -163,6 +165,26 @@ fn a_value_that_meets_others_is_said_to_leave_its_site_for_them() {
     let found =
         crossings(&plan).into_iter().map(|one| format!("{} > {}: {}", one.from, one.to, one.operations.join(" ")));
     insta::assert_json_snapshot!(found.collect::<Vec<_>>());
+}
+
+#[test]
+fn what_leaves_a_site_is_told_once_for_the_operations_that_it_is_of() {
+    let mut written = statements();
+    let again = json!({"kind": "gather", "node": 5, "each_site": 0, "value": {"node": 1}});
+    let given = json!({"kind": "yield", "node": 6, "place": "again", "value": {"node": 5}});
+    written.as_array_mut().expect("it is a list").extend([again, given]);
+    let plan = planned(&federation(false), &written).expect("it can be planned");
+    let mut groups: Vec<(String, Vec<String>)> =
+        crossings(&plan).into_iter().map(|one| (one.from, one.operations)).collect();
+    let all = groups.len();
+    groups.sort();
+    groups.dedup();
+    assert!(groups.len() < all, "some leave twice: {groups:?}");
+    let told = leaving(&plan).into_iter();
+    let told = told.flat_map(|(site, groups)| groups.into_iter().map(move |group| (site.to_owned(), group)));
+    let mut told: Vec<_> = told.collect();
+    told.sort();
+    assert_eq!(told, groups);
 }
 
 #[test]

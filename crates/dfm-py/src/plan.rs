@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use dfm_events::{Edge, Kind, Node, Outline};
 use dfm_net::{Asked, Net, NodeId, Step};
-use dfm_plan::{DISCOVERY_MODE, FedInfo, Pipeline};
+use dfm_plan::{DISCOVERY_MODE, FedInfo, Pipeline, Problem, Statement};
 use indexmap::{IndexMap, IndexSet};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -34,6 +34,8 @@ pub struct Plan {
     pub plan: dfm_plan::Plan,
     /// `None` where the plan is to ask for values.
     pub estimate: Option<dfm_plan::Estimate>,
+    /// Whether it has an operation that declares no result.
+    acts: bool,
     recorded: OnceLock<Recorded>,
 }
 
@@ -109,16 +111,19 @@ impl Plan {
     /// Each site and the calls that it makes, as far as the pipeline says them, each with its first node.
     fn asked(&self, py: Python<'_>) -> PyResult<Vec<(&str, Vec<AskedAt>)>> {
         let mut sites: IndexMap<&str, Vec<(Asked, NodeId)>> = IndexMap::new();
-        let mut called = HashSet::new();
+        let mut called: HashSet<(&str, &str, Option<&str>)> = HashSet::new();
         for net in self.nets() {
-            let calls = dfm_net::asked(net);
-            called.extend(calls.iter().map(|(one, _)| (&net.site[..], one.operation.clone(), one.provider.clone())));
-            sites.insert(&net.site, calls);
+            called.extend(net.transitions.iter().filter_map(|transition| match &transition.step {
+                Step::Call { operation, provider, .. } => Some((&net.site[..], &operation[..], provider.as_deref())),
+                _ => None,
+            }));
+            sites.insert(&net.site, dfm_net::asked(net));
         }
         // Of what is placed and is no call of a net, as in discovery, only the operation is known.
         for placement in &self.plan.placements {
-            let (operation, provider) = (placement.operation.clone(), placement.provider.clone());
-            if called.insert((&placement.site[..], operation.clone(), provider.clone())) {
+            let (operation, provider) = (&placement.operation, &placement.provider);
+            if called.insert((&placement.site, operation, provider.as_deref())) {
+                let (operation, provider) = (operation.clone(), provider.clone());
                 let asked = Asked { operation, provider, given: None, open: vec![] };
                 sites.entry(&placement.site).or_default().push((asked, placement.node.clone()));
             }
@@ -135,6 +140,18 @@ impl Plan {
     fn crossings(&self, py: Python<'_>) -> PyResult<Vec<Crossing>> {
         let found = dfm_plan::crossings(&self.plan).into_iter();
         found.map(|one| Ok((one.from, one.to, crate::events::named(py, one.node)?, one.operations))).collect()
+    }
+
+    /// Each site that values leave, and for each of these the operations there of whose results there may be something
+    /// in it, each such group once.
+    fn leaving(&self) -> Vec<(&str, Vec<Vec<String>>)> {
+        let found = dfm_plan::leaving(&self.plan).into_iter();
+        found.map(|(site, groups)| (site, groups.into_iter().collect())).collect()
+    }
+
+    /// Whether it has an operation that declares no result, and so is called for what it does.
+    fn acts(&self) -> bool {
+        self.acts
     }
 
     /// Whether parts of an aggregation meet on their way to it.
@@ -183,18 +200,25 @@ pub fn plan(
     restrict_to_sites: Option<Vec<String>>,
     straight: bool,
 ) -> PyResult<Plan> {
-    let made = py.detach(|| {
+    let made: Result<Plan, Vec<Problem>> = py.detach(|| {
         let fed_info = FedInfo::from_json(fed_info).map_err(|problem| vec![problem])?;
         let pipeline = Pipeline::from_json(pipeline).map_err(|problem| vec![problem])?;
         let options = dfm_plan::Options { allowed: restrict_to_sites.as_deref(), straight, ..Default::default() };
-        if pipeline.mode == DISCOVERY_MODE {
-            return dfm_plan::discover(&fed_info, &pipeline, homesite, options.allowed).map(|plan| (plan, None));
-        }
-        let planned = dfm_plan::plan_and_estimate(&fed_info, &pipeline, homesite, &options);
-        planned.map(|(plan, estimate)| (plan, Some(estimate)))
+        let (plan, estimate) = if pipeline.mode == DISCOVERY_MODE {
+            (dfm_plan::discover(&fed_info, &pipeline, homesite, options.allowed)?, None)
+        } else {
+            let (plan, estimate) = dfm_plan::plan_and_estimate(&fed_info, &pipeline, homesite, &options)?;
+            (plan, Some(estimate))
+        };
+        let acts = |statement: &Statement| match statement {
+            Statement::Operation(one) => fed_info.returns(&one.operation).is_none(),
+            _ => false,
+        };
+        let acts = pipeline.statements.iter().any(acts);
+        Ok(Plan { plan, estimate, acts, recorded: OnceLock::new() })
     });
     match made {
-        Ok((plan, estimate)) => Ok(Plan { plan, estimate, recorded: OnceLock::new() }),
+        Ok(plan) => Ok(plan),
         Err(problems) => Err(PyValueError::new_err(to_json(&json!({"problems": problems}))?)),
     }
 }

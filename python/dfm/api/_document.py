@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from dfm.api._blocks import Collected, ForEach, If, Otherwise, TryFromCache, WriteToCache
 from dfm.api._conditions import And, Comparison, Condition, Not, Or, Truth, as_condition
 from dfm.api._each_site import EachSite, Gathered
-from dfm.api._graph import Graph, has_inside, line_of
+from dfm.api._graph import SCALARS, Graph, has_inside, line_of
 from dfm.api._operation import Operation, Statement, Yield, parameters_of
 from dfm.api._references import Advise, Node, PlaceParam
 from dfm.api._repeat import Again, Outcome, Repeat
@@ -140,6 +140,8 @@ def _condition(condition: Condition, statement: Statement) -> dict[str, Any]:
 
 
 def _argument(value: object, name: str, statement: Statement, models: frozenset[type] = frozenset()) -> dict[str, Any]:
+    if type(value) in SCALARS and _is_plain(value):
+        return {"literal": value}
     if isinstance(value, Node):
         node, path = value.dfm_target()
         return {"node": node.dfm_node_id, "path": [{step: to} for step, to in path]}

@@ -3,6 +3,7 @@
 import importlib
 import json
 from contextlib import AbstractContextManager
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, TextIO, cast
@@ -15,13 +16,16 @@ from dfm.api._document import FORMAT, write_statements
 from dfm.api._elsewhere import BODY, Elsewhere
 from dfm.api._graph import Graph, current, has_inside
 from dfm.api._lines import user_line
-from dfm.api._operation import Operation, Yield
+from dfm.api._operation import Yield
 from dfm.api._reading import generated_class, read_document
 from dfm.api._references import NodeId
 from dfm.api._taking import taking
 from dfm.errors import MissingPipelineError, PipelineError, ValuePipelineError
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
+_AT_ONCE = 32
+"""So many statements are encoded in one go: each go takes as long as encoding some of them, and the dictionaries of
+all at once would keep the garbage collector busy."""
 
 
 class Pipeline(BaseModel, frozen=True, extra="forbid", defer_build=True):
@@ -87,12 +91,9 @@ class Pipeline(BaseModel, frozen=True, extra="forbid", defer_build=True):
     def dfm_without_a_yield(self) -> str | None:
         """The user's line of a pipeline that gives nothing to the application and leaves nothing in a cache, but should
         have; its operations may still be there for what they do."""
-        gives = any(isinstance(one, Yield | WriteToCache) for one in self._graph.statements.values())
+        kinds = set(map(type, self._graph.statements.values()))
+        gives = any(issubclass(kind, (Yield, WriteToCache)) for kind in kinds)
         return None if gives or self.mode == "discovery" else self._line
-
-    def dfm_operations(self) -> set[str]:
-        """The names of the operations that it calls."""
-        return {one.dfm_operation for one in self._graph.statements.values() if isinstance(one, Operation)}
 
     def dfm_yielded_literals(self) -> dict[NodeId, Any]:
         """The yields, by node id, whose value is a literal, and that."""
@@ -101,7 +102,8 @@ class Pipeline(BaseModel, frozen=True, extra="forbid", defer_build=True):
 
     def dfm_federation(self) -> tuple[str | None, str | None]:
         """The package and the API version of the federation whose operations it uses; None before the first one."""
-        return self._graph.package, self._graph.api_version
+        graph = self._graph
+        return graph.package, graph.api_version
 
     @model_serializer
     def _write(self) -> dict[str, Any]:
@@ -123,9 +125,10 @@ class Pipeline(BaseModel, frozen=True, extra="forbid", defer_build=True):
         """
         if indent is not None:
             return json.dumps(self.model_dump(), indent=indent)
-        # One statement after the other: all their dictionaries at once would keep the garbage collector busy.
-        statements = ",".join(map(_encode, write_statements(self._graph)))
-        return f'{_encode(self._head())[:-1]},"statements":[{statements}]}}'
+        statements, written = write_statements(self._graph), list[str]()
+        while some := list(islice(statements, _AT_ONCE)):
+            written.append(_encode(some)[1:-1])
+        return f'{_encode(self._head())[:-1]},"statements":[{",".join(written)}]}}'
 
     def _head(self) -> dict[str, Any]:
         package, version = self.dfm_federation()

@@ -26,9 +26,9 @@ from dfm.session._opening import Opening, attempt
 from dfm.session._status import JobStatus
 
 T = TypeVar("T")
-Crossing = tuple[str, str, int | str, list[str]]
-"""A value that leaves a site: that site, who gets it, its node, and the operations of whose results there may be
-something in it."""
+Refused = tuple[str, list[str], str]
+"""That values may not leave a site: that site, the operations there of whose results there may be something in them,
+and why."""
 
 _GRACE = 5.0
 """Seconds that a site has to answer a cancellation before it is given up."""
@@ -224,27 +224,35 @@ class Home:
         return asyncio.run_coroutine_threadsafe(work, self.loop)
 
     def check(
-        self, calls: Mapping[str, Sequence[tuple[Asked, int | str]]], leaving: Sequence[Crossing]
-    ) -> tuple[list[tuple[int | str, str]], list[tuple[Crossing, str]]]:
+        self, calls: Mapping[str, Sequence[tuple[Asked, int | str]]], leaving: Mapping[str, list[list[str]]]
+    ) -> tuple[list[tuple[int | str, str]], list[Refused]]:
         """What is wrong with calls, each with the first node that makes it, and with values that would leave their
-        sites, as far as that is known now: a site that is lost, or that an adapter holds up, says nothing of it, and
-        what is wrong is then the error of each job.
+        sites, by the operations of whose results there may be something in them, as far as that is known now: a site
+        that is lost, or that an adapter holds up, says nothing of it, and what is wrong is then the error of each job.
 
         Raises:
             SessionError: no site can be reached, and why; or it runs in another process.
             RuntimeError: this is the homesite's own thread.
         """
-        begun = threading.Event()
+        begun = False
 
-        async def check() -> tuple[list[tuple[int | str, str]], list[tuple[Crossing, str]]]:
-            begun.set()
+        async def check() -> tuple[list[tuple[int | str, str]], list[Refused]]:
+            nonlocal begun
+            begun = True
             return await self._check(calls, leaving)
 
         asked = self._submitted(check())
-        if not begun.wait(_PATIENCE):
+        try:
+            return asked.result(_PATIENCE)
+        except TimeoutError:
+            # What has begun knows itself for how long it waits.
+            if begun:
+                return _result(asked)
             asked.cancel()
             return [], []
-        return _result(asked)
+        except BaseException:
+            asked.cancel()
+            raise
 
     def soon(self, work: Callable[[], None]) -> None:
         """Does something on the homesite's loop, and what follows from it. Without effect once it is closed."""
@@ -298,8 +306,8 @@ class Home:
         return any(job not in self._opening for job in self._jobs)
 
     async def _check(
-        self, calls: Mapping[str, Sequence[tuple[Asked, int | str]]], leaving: Sequence[Crossing]
-    ) -> tuple[list[tuple[int | str, str]], list[tuple[Crossing, str]]]:
+        self, calls: Mapping[str, Sequence[tuple[Asked, int | str]]], leaving: Mapping[str, list[list[str]]]
+    ) -> tuple[list[tuple[int | str, str]], list[Refused]]:
         """Makes the links that are missing and asks each site whether its calls can be made, and whether what would
         leave it may."""
         if self._broken:
@@ -307,30 +315,25 @@ class Home:
         await self._ensure(calls)
         asked: dict[str, asyncio.Future[list[str] | None]] = {}
         told: dict[str, list[str]] = {}
-        # What leaves a site, by the operations of which there is something in it: as that is judged.
-        crossings: dict[str, dict[tuple[str, ...], list[Crossing]]] = {site: {} for site in calls}
-        for one in leaving:
-            crossings.setdefault(one[0], {}).setdefault(tuple(one[3]), []).append(one)
         for site, wanted in calls.items():
             if site == self.settings.homesite:
                 told[site] = answers(self.driver.adapters, [one for one, _ in wanted], [])
             elif self._links.linked(site):
                 self._numbers += 1
                 asked[site] = self._answers[site, self._numbers] = self.loop.create_future()
-                leaves = [list(makers) for makers in crossings[site]]
-                self.site.check(site, self._numbers, [one for one, _ in wanted], leaves)
+                self.site.check(site, self._numbers, [one for one, _ in wanted], leaving.get(site, []))
         self.driver.turn()
         if asked:
             await asyncio.wait(asked.values(), timeout=_PATIENCE)
         for site, answered in asked.items():
             told[site] = (answered.result() if answered.done() else None) or []
         wrong: list[tuple[int | str, str]] = []
-        refused: list[tuple[Crossing, str]] = []
+        refused: list[Refused] = []
         for site, answer in told.items():
             of_calls = len(calls[site])
             wrong += [(node, text) for (_, node), text in zip(calls[site], answer, strict=False) if text]
-            of_crossings = zip(crossings[site].values(), answer[of_calls:], strict=False)
-            refused += [(crossing, text) for judged, text in of_crossings if text for crossing in judged]
+            of_leaving = zip(leaving.get(site, []), answer[of_calls:], strict=False)
+            refused += [(site, makers, text) for makers, text in of_leaving if text]
         return wrong, refused
 
     async def unfinished(self, job: int, patience: float) -> dict[str, _native.Unfinished | None]:

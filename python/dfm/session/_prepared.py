@@ -147,7 +147,7 @@ def planned(
         if chosen
     ]
     prepared.warnings += prepared.sums
-    if (warning := _gives_nothing(pipeline, fed_info)) is not None:
+    if (warning := _gives_nothing(pipeline, plan)) is not None:
         prepared.warnings.append(warning)
     return prepared
 
@@ -175,14 +175,11 @@ def check_is_pipeline(pipeline: object) -> None:
     raise ValuePipelineError(f"a session takes a Pipeline, not {pipeline!r}; {hint}", user_line())
 
 
-def _gives_nothing(pipeline: Pipeline, fed_info: str) -> str | None:
+def _gives_nothing(pipeline: Pipeline, plan: _native.Plan) -> str | None:
     """That the application gets nothing of a pipeline, where that is probably not as it was meant."""
     line = pipeline.dfm_without_a_yield()
-    if line is None:
+    if line is None or plan.acts():
         return None
-    operations = json.loads(fed_info)["operations"]
-    if any(operations.get(name, {}).get("returns") is None for name in pipeline.dfm_operations()):
-        return None  # it is called for what it does
     named = f"the pipeline '{pipeline.name}'" if pipeline.name else "the pipeline"
     return (
         f"{line}: {named} has no Yield, so that its job gives the application no value; write Yield(value=…) in "

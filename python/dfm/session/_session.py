@@ -27,7 +27,7 @@ from dfm.errors import JobError, ParameterError, PipelineError, SessionError
 from dfm.session._callbacks import Callback, Callbacks, check_callbacks, checked_places
 from dfm.session._delivery import KeptJob
 from dfm.session._dispatch import CallbackRunner, DirectDispatcher, Dispatcher
-from dfm.session._home import Crossing, Execution, Home, Links, Settings
+from dfm.session._home import Execution, Home, Links, Settings
 from dfm.session._interface import Interface
 from dfm.session._job import Job, Results
 from dfm.session._keeping import Looking, Recalled
@@ -260,7 +260,8 @@ class Session:
         if prepared.patience is not None:
             return []
         begin = time.perf_counter()
-        wrong, refused = home.check(dict(prepared.plan.asked()), prepared.plan.crossings())
+        plan = prepared.plan
+        wrong, refused = home.check(dict(plan.asked()), dict(plan.leaving()))
         if self._made == 0 and self._reached is None:
             self._reached = time.perf_counter() - begin
         if wrong:
@@ -269,7 +270,16 @@ class Session:
             for node, text in wrong:
                 first.setdefault(text, node)
             return [_at_line(prepared, node, text) for text, node in first.items()]
-        return list(dict.fromkeys(_refused(prepared, *one) for one in refused))
+        if not refused:
+            return []
+        crossings = plan.crossings()
+        told = (
+            _refused(prepared, node, to, why)
+            for site, makers, why in refused
+            for left, to, node, made_by in crossings
+            if (left, made_by) == (site, makers)
+        )
+        return list(dict.fromkeys(told))
 
     def execute(
         self,
@@ -537,9 +547,8 @@ def _what_is_kept(home: Home, number: int, found: Recalled, keep: bool) -> KeptJ
     return KeptJob(keeping, found.dropped)
 
 
-def _refused(prepared: PreparedPipeline, crossing: Crossing, why: str) -> str:
-    """That a value may not leave a site, with the user's line."""
-    _, to, node, _ = crossing
+def _refused(prepared: PreparedPipeline, node: int | str, to: str, why: str) -> str:
+    """That a node's value may not leave its site, with the user's line."""
     return _at_line(prepared, node, f"what node {node!r} gives cannot go to site '{to}': {why}")
 
 
