@@ -50,6 +50,32 @@ def test_a_python_file_is_planned_and_drawn_and_so_is_the_saved_pipeline(small: 
     assert [node["label"] for node in planned["estimate"]["nodes"]] == ["text.Join", "yield yield"]
 
 
+def test_a_pipeline_that_was_saved_by_nv_dfm_core_is_planned_and_simulated_as_it_is_submitted(
+    small: Small, tmp_path: Path
+):
+    def node(ident):
+        return {"tag": "@dfm-node", "ident": ident}
+
+    def statement(ident, name, **fields):
+        return {"dfm_node_id": node(ident), "dfm_after": None, "dfm_class_name": name, **fields}
+
+    join = statement(0, "small.fed.api.text.Join", provider=None, first="a", site="home")
+    value = {"id": node(0), "sel": None, "issubs": True}
+    given = statement(1, "nv_dfm_core.api.Yield", place="p", value=value, multiuse=False)
+    saved = tmp_path / "elsewhere.json"
+    saved.write_text(json.dumps({"dfm_body": [join, given], "mode": "execute", "name": "moved"}))
+    done = small.run("fed", "plan", "small", str(saved))
+    assert done.returncode == 0, done.stderr
+    assert "text.Join at home" in done.stdout
+    done = small.run("fed", "simulate", "small", str(saved))
+    assert done.returncode == 0, done.stderr
+
+    saved.write_text(json.dumps({"dfm_body": [join | {"dfm_class_name": "small.fed.api.text.Jion"}], "name": "moved"}))
+    done = small.run("fed", "plan", "small", str(saved))
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {saved}") and "Jion" in done.stderr and "Traceback" not in done.stderr
+
+
 def test_a_saved_plan_names_its_sites_and_is_a_pipeline(small: Small, tmp_path: Path):
     file, saved = small.write("to_place.py", PIPELINE.format(value='text.Join(first="a")')), tmp_path / "plan.json"
     done = small.run("fed", "plan", "small", str(file), "--save", str(saved))

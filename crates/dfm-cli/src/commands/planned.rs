@@ -70,7 +70,7 @@ pub fn planned(
 /// Node → the user's line.
 pub type Lines = HashMap<String, String>;
 
-/// The pipeline as JSON. Only a Python file needs Python.
+/// The pipeline as JSON. Only a Python file, and what another program has saved, needs Python.
 fn read(context: &Context, chosen: &Chosen, source: &Source<'_>) -> Result<(String, Lines), Failure> {
     let unreadable = |error: &dyn std::fmt::Display| {
         let message = format!("`{}` cannot be read: {error}", source.path.display());
@@ -78,7 +78,9 @@ fn read(context: &Context, chosen: &Chosen, source: &Source<'_>) -> Result<(Stri
     };
     if source.path.extension().is_some_and(|extension| extension == "json") {
         let text = fs::read_to_string(source.path).map_err(|error| unreadable(&error))?;
-        return Ok((text, Lines::new()));
+        if !is_elsewhere(&text) {
+            return Ok((text, Lines::new()));
+        }
     }
     fs::metadata(source.path).map_err(|error| unreadable(&error))?;
     let mut command = interpreter(context, "dfm._command.plan")?;
@@ -93,6 +95,12 @@ fn read(context: &Context, chosen: &Chosen, source: &Source<'_>) -> Result<(Stri
     let lines = document["lines"].as_array().into_iter().flatten();
     let lines = lines.filter_map(|line| Some((line[0].to_string(), line[1].as_str()?.to_owned()))).collect();
     Ok((document["pipeline"].to_string(), lines))
+}
+
+/// Whether it is a pipeline as `nv-dfm-core` saves it, which only `dfm.api` reads.
+fn is_elsewhere(text: &str) -> bool {
+    serde_json::from_str::<Value>(text)
+        .is_ok_and(|document| document.get("dfm_body").is_some() && document.get("dfm_pipeline").is_none())
 }
 
 /// The user's line of a node.
