@@ -40,7 +40,7 @@ def adds_more(fed, a):
 
 def wrong(federation, *calls):
     """What the site says of calls that no planner has made."""
-    found, _ = federation.session._home.check({"east": [(call, number) for number, call in enumerate(calls)]}, [])
+    found, _ = federation.session._home.check({"east": [(call, number) for number, call in enumerate(calls)]}, {})
     return dict(found)
 
 
