@@ -124,6 +124,19 @@ def as_home(kits):
     return whole_receipt("s1-1", "east", {"east": east, "west": given["west"]})
 
 
+def test_what_is_wrong_with_a_receipt_is_told_in_the_order_of_its_sites(kits):
+    sites = [f"site-{number}" for number in range(8)]
+    unsigned = {site: json.dumps({"text": json.loads(part(site, kits["east"]))["text"]}) for site in sites}
+    found = faults(kits, parts(kits) | unsigned)
+    assert found == [f"the part of site '{site}' is not signed" for site in sites]
+    silent = {site: part(site, None) for site in sites}
+    gave = part("home", None, [passed("west", 0, "from", **SUM)], [passed(site, 3, "to") for site in sites])
+    denied = [one for one in faults(kits, parts(kits, home=gave) | silent) if "does not say so" in one]
+    assert denied == [
+        f"site 'home' says that it gave 1 value to site '{site}', which does not say so" for site in sites
+    ]
+
+
 ATTACKS = {
     "a contributor is left out": (lambda kits: without(kits, "east"), "values of site 'east', whose part is not there"),
     "the application's part is left out": (lambda kits: without(kits, "home"), "own part is not there"),

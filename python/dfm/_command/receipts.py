@@ -194,8 +194,9 @@ def _check_signed(found: Verdict, read: dict[str, Part], homesite: str) -> None:
     if others and not signed:
         found.fault("no site has signed it, as none does on the local target")
         return
-    for site in others.keys() - signed.keys():
-        found.fault(f"the part of site '{site}' is not signed")
+    for site in others:
+        if site not in signed:
+            found.fault(f"the part of site '{site}' is not signed")
     users = {(part.said.get("user"), part.said.get("organisation")): site for site, part in signed.items()}
     if len(users) > 1:
         found.fault("the sites have not worked for the same user: " + ", ".join(sorted(f"'{u}'" for u, _ in users)))
@@ -224,8 +225,8 @@ def _check_passed(
             found.fault(f"site '{site}' says that it got {_values(many)} from site '{other}', which does not say so")
         if many := (given - came).total():
             found.fault(f"site '{other}' says that it gave {_values(many)} to site '{site}', which does not say so")
-    for other in part.left.keys() & read.keys():
-        if site not in read[other].came:
+    for other in part.left:
+        if other in read and site not in read[other].came:
             many = len(part.left[other])
             found.fault(f"site '{site}' says that it gave {_values(many)} to site '{other}', which does not say so")
 
