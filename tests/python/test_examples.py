@@ -243,9 +243,10 @@ def recorded(self, data, flags=0):
     record(memoryview(data)[:sent])
     return sent
 
-def pushed(self, packet):
-    record(bytes(packet.content))
-    push(self, packet)
+def pushed(self, *packets):
+    for packet in packets:
+        record(bytes(packet.content))
+    push(self, *packets)
 
 def sealed(self, packet):
     record(bytes(packet))
