@@ -19,6 +19,13 @@ TARGET = REPOSITORY / "target"
 PEER = "nv-dfm-core==3.1.31"
 PACKAGES = {"ours": "dfm", "peer": "nv_dfm_core"}
 """What each side's package is called."""
+KINDS = {
+    "server": "nvflare.private.fed.app.server.server_train",
+    "server's job": "nvflare.private.fed.app.server.runner_process",
+    "client": "nvflare.private.fed.app.client.client_train",
+    "client's job": "nvflare.private.fed.app.client.worker_process",
+}
+"""NVFlare's processes, each with the module that it runs; a job's is a session's."""
 _LEAD_AND_ADMIN = """\
     role: lead
   - name: admin@bench.org
@@ -118,6 +125,14 @@ def mentioning(words: str) -> Iterator[int]:
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             if words.encode() in path.read_bytes():
                 yield int(path.parent.name)
+
+
+def processes(kits: Path) -> Iterator[tuple[str, int]]:
+    """The processes of the federation with these kits, each with its kind, one of `KINDS`."""
+    for pid in mentioning(str(kits)):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+            yield from ((kind, pid) for kind, module in KINDS.items() if module in words)
 
 
 def environment(side: str) -> dict[str, str]:

@@ -16,7 +16,6 @@ from typing import Any
 
 import environments
 import numpy
-from questions.flare import KINDS
 from side import Side
 
 _NUMBER = 8
@@ -62,11 +61,7 @@ NAMES = ("application", "server's job", "client's job")
 def processes(kits: Path) -> Iterator[tuple[str, int]]:
     """These."""
     yield "application", os.getpid()
-    for pid in environments.mentioning(str(kits)):
-        words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
-        for name in NAMES[1:]:
-            if KINDS[name] in words:
-                yield name, pid
+    yield from ((name, pid) for name, pid in environments.processes(kits) if name in NAMES)
 
 
 def reset(pid: int) -> float:

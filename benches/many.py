@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 import environments
 import side as helpers
-from questions.flare import KINDS
 from side import Side
 
 _JOBS = 50
@@ -100,9 +99,9 @@ def inside(clients: int, kits: Path) -> None:
 
 def _memory(kits: Path, kind: str) -> float:
     found: list[float] = []
-    for pid in environments.mentioning(str(kits)):
+    for of_kind, pid in environments.processes(kits):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            if KINDS[kind] in Path(f"/proc/{pid}/cmdline").read_text().split("\0"):
+            if of_kind == kind:
                 found.append(helpers.memory(pid))
     return statistics.median(found)
 

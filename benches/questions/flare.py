@@ -151,20 +151,9 @@ def _threads(pid: int) -> int:
 def _memory(kits: Path) -> Iterator[tuple[str, float]]:
     """The largest of each kind of process."""
     found: dict[str, float] = {}
-    for pid in environments.mentioning(str(kits)):
-        words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
-        for kind, module in KINDS.items():
-            if module in words:
-                found[kind] = max(found.get(kind, 0.0), helpers.memory(pid, "Rss"))
+    for kind, pid in environments.processes(kits):
+        found[kind] = max(found.get(kind, 0.0), helpers.memory(pid, "Rss"))
     yield from found.items()
-
-
-KINDS = {
-    "server": "nvflare.private.fed.app.server.server_train",
-    "server's job": "nvflare.private.fed.app.server.runner_process",
-    "client": "nvflare.private.fed.app.client.client_train",
-    "client's job": "nvflare.private.fed.app.client.worker_process",
-}
 
 
 def main() -> None:
