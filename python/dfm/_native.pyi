@@ -27,6 +27,61 @@ class Memory(Buffer):
     def __len__(self) -> int: ...
 
 @final
+class Refusal:
+    """Why a lane's message is not answered."""
+
+    def __new__(cls, reason: str, is_final: bool) -> Self: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def is_final(self) -> bool:
+        """Whether it makes no sense to ask again."""
+
+@final
+class Direct:
+    """A process's connections straight to the other processes of its session, each by the name that it has here."""
+
+    def __new__(
+        cls,
+        certificate: bytes,
+        key: bytes,
+        session: str,
+        receive: Callable[[str, str, int, Memory], bytes | Refusal],
+        changed: Callable[[str, bool], None],
+    ) -> Self:
+        """Shows this certificate (DER), whose private key this is (PKCS #8), to who is of the same session, whose name
+        everybody on the way may read. `receive` gets who has sent a lane's message, its kind, number and content, and
+        returns what answers it; `changed` is told when a connection begins or is over. Both are called on threads of
+        the connections."""
+
+    def listen(self, interface: str | None, first: int, last: int) -> int:
+        """Listens at an interface's address, or at all, at the first of these ports that is free, and returns it; 0
+        stands for any. Raises `OSError` where none is, and `ValueError` for what is no address."""
+
+    def meet(self, name: str, certificate: bytes) -> None:
+        """From now on, whoever has this certificate may connect and be connected to, and is called so."""
+
+    def part(self, name: str) -> None:
+        """Whoever is called so may not any more."""
+
+    def connect(self, name: str, host: str, port: int) -> None:
+        """Connects, unless it is connected. Raises `ConnectionError`, which says why it is not."""
+
+    def is_connected(self, name: str) -> bool: ...
+    def wait(self, name: str, connected: bool, seconds: float) -> bool:
+        """Waits until there is a connection, or none; whether it is so, and not too late or closed."""
+
+    def say(self, name: str, kind: str, number: int, message: bytes, seconds: float) -> None:
+        """Sends a message, of which nobody knows whether it arrives. Raises `ConnectionError` where there is no
+        connection any more, and `TimeoutError` where it does not take it within so many seconds."""
+
+    def ask(self, name: str, kind: str, number: int, message: bytes, seconds: float) -> bytes | Refusal:
+        """Sends a message and returns its answer; raises as `say`."""
+
+    def close(self) -> None:
+        """Ends all connections, and lets nobody in any more."""
+
+@final
 class Plan:
     """A pipeline as one net per site."""
 

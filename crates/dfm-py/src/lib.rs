@@ -3,6 +3,7 @@
 mod buffers;
 mod calls;
 mod classes;
+mod direct;
 mod events;
 mod history;
 mod host;
@@ -39,6 +40,8 @@ mod _native {
     use crate::buffers::Memory;
     #[pymodule_export]
     use crate::calls::{Call, Found, NotFound, Tries};
+    #[pymodule_export]
+    use crate::direct::{Direct, Refusal};
     #[pymodule_export]
     use crate::events::{
         Abandoned, Answered, Asks, Bye, Cancelled, Check, Checked, Closed, Ended, Failed, Failure, GoOn, Items, Kept,
