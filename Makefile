@@ -9,7 +9,7 @@ RUST := $(shell git ls-files 'crates/*' Cargo.toml Cargo.lock python/dfm/_native
 
 FUZZ_SECONDS ?= 1800
 # Those in Rust, then those in Python.
-FUZZ_TARGETS ?= configuration pipeline settings packet net session record recording request \
+FUZZ_TARGETS ?= configuration pipeline settings packet frame net session record recording request \
 	value rebuild table statement told batch kit audit receipt events sums
 
 .PHONY: docs docs-serve test-ui reference release fuzz growth large many soak demo test test-rust test-python test-deploy test-containers test-shells test-network test-threads test-memory tools lint advisories bench wheel generated test-other

@@ -35,10 +35,11 @@ QUESTIONS = [
     "idle",
     "learning",
     "flare",
+    "direct",
 ]
 _LIMIT = {"ours": 90.0, "peer": 60.0}
 """Seconds for one question."""
-_LIMIT_OF_OTHERS = {"flare": 240.0, "learning": 600.0}
+_LIMIT_OF_OTHERS = {"flare": 240.0, "direct": 240.0, "learning": 600.0}
 """The same, where a federation is started for it."""
 _END = 30.0
 """Seconds that a question has to end its federation when its time is over."""

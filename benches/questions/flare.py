@@ -110,7 +110,7 @@ def _arrays(side: Side, session: Any) -> Iterator[tuple[str, float]]:
 
     there = side.run(session, prepared(lambda _: raw.Hear(site="b", value="1")))[1][0]
     for size, (length, hops, jobs) in _SIZES.items():
-        hopping = prepared(functools.partial(_hopping, length, hops))
+        there_and_back = prepared(functools.partial(hopping, length, hops))
         sending = [
             prepared(lambda _, way=way, length=length: raw.Send(site="a", to=there, length=8 * length, streamed=way))
             for way in (False, True)
@@ -118,14 +118,14 @@ def _arrays(side: Side, session: Any) -> Iterator[tuple[str, float]]:
         hop: list[float] = []
         raws: list[list[float]] = [[], []]
         for _ in range(jobs + 1):
-            hop.append(side.run(session, hopping)[0].result / hops)
+            hop.append(side.run(session, there_and_back)[0].result / hops)
             for way, times in zip(sending, raws, strict=True):
                 times.append(side.run(session, way)[1][0])
         yield size, statistics.median(hop[1:])
         yield f"raw {size}", min(statistics.median(times[1:]) for times in raws)
 
 
-def _hopping(length: int, hops: int, operations: Any) -> Any:
+def hopping(length: int, hops: int, operations: Any) -> Any:
     """An array that goes to and fro between two sites."""
     node = operations.Array(site="a", length=length)
     for hop in range(1, hops):

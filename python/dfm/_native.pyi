@@ -39,20 +39,23 @@ class Refusal:
 
 @final
 class Direct:
-    """A process's connections straight to the other processes of its session, each by the name that it has here."""
+    """A process's connections straight to the other processes of its session, each by its name here."""
 
     def __new__(
         cls,
         certificate: bytes,
         key: bytes,
         session: str,
-        receive: Callable[[str, str, int, Memory], bytes | Refusal],
+        receive: Callable[[str, str, int, Memory, bool], bytes | Refusal | None],
         changed: Callable[[str, bool], None],
     ) -> Self:
         """Shows this certificate (DER), whose private key this is (PKCS #8), to who is of the same session, whose name
-        everybody on the way may read. `receive` gets who has sent a lane's message, its kind, number and content, and
-        returns what answers it; `changed` is told when a connection begins or is over. Both are called on threads of
-        the connections."""
+        everybody on the way may read.
+
+        `receive` gets who has sent a lane's message, its kind, number and content, and whether it is asked; then it
+        returns what answers it. `changed` is told when a connection begins or is over. Both are called on threads of
+        the connections.
+        """
 
     def listen(self, interface: str | None, first: int, last: int) -> int:
         """Listens at an interface's address, or at all, at the first of these ports that is free, and returns it; 0

@@ -4,7 +4,7 @@
 //! thread, which reads too. So nobody who reads ever waits for somebody to be read.
 
 use std::collections::{HashMap, VecDeque};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::OwnedFd;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -20,6 +20,8 @@ use crate::frame::{Frame, Kind, MOST, MOST_ANSWER, Reader, What};
 const MOST_WAITING: usize = 8 << 20;
 /// Bytes that are read, or encrypted, at once.
 const AT_ONCE: usize = 256 << 10;
+/// Parts of messages that are encrypted at once.
+const TOGETHER: usize = 16;
 
 /// What whoever was connected to says first: the answer to what nobody asks.
 const WELCOME: What = What::Answered(0);
@@ -47,8 +49,8 @@ pub struct Shown {
 
 /// What a connection's end does with what comes.
 pub trait Receive: Send + Sync {
-    /// Takes a lane's message from whoever is called so, and says what answers it.
-    fn receive(&self, name: &str, kind: Kind, number: u64, content: Bytes) -> Result<Bytes, Fault>;
+    /// Takes a lane's message from whoever is called so, and says what answers it, if anybody asks.
+    fn receive(&self, name: &str, kind: Kind, number: u64, content: Bytes, is_asked: bool) -> Result<Bytes, Fault>;
     /// Whether there is a connection to whoever is called so has changed.
     fn changed(&self, name: &str, connected: bool);
 }
@@ -389,18 +391,20 @@ impl State {
             if self.tls.is_handshaking() {
                 return Ok(());
             }
-            let before = self.queued;
-            while let Some(part) = self.queue.front_mut() {
-                let written = self.tls.writer().write(part)?;
-                part.advance(written);
-                self.queued -= written;
-                if !part.is_empty() {
-                    break;
-                }
-                self.queue.pop_front();
-            }
-            if self.queued == before {
+            if self.queue.is_empty() {
                 return Ok(());
+            }
+            // What is small goes in one record, head and content.
+            let parts: Vec<_> = self.queue.iter().take(TOGETHER).map(|part| IoSlice::new(part)).collect();
+            let mut written = self.tls.writer().write_vectored(&parts)?;
+            self.queued -= written;
+            while let Some(part) = self.queue.front_mut().filter(|_| written > 0) {
+                let length = written.min(part.len());
+                part.advance(length);
+                written -= length;
+                if part.is_empty() {
+                    self.queue.pop_front();
+                }
             }
         }
     }

@@ -130,14 +130,7 @@ impl Direct {
     ///
     /// # Errors
     /// There is no connection, or it did not take it within `patience`.
-    pub fn say(
-        &self,
-        name: &str,
-        kind: Kind,
-        number: u64,
-        content: Bytes,
-        patience: Duration,
-    ) -> Result<(), Fault> {
+    pub fn say(&self, name: &str, kind: Kind, number: u64, content: Bytes, patience: Duration) -> Result<(), Fault> {
         self.0.connection(name)?.say(kind, number, content, patience)
     }
 
@@ -145,14 +138,7 @@ impl Direct {
     ///
     /// # Errors
     /// There is no connection, or no answer within `patience`, and why.
-    pub fn ask(
-        &self,
-        name: &str,
-        kind: Kind,
-        number: u64,
-        content: Bytes,
-        patience: Duration,
-    ) -> Result<Bytes, Fault> {
+    pub fn ask(&self, name: &str, kind: Kind, number: u64, content: Bytes, patience: Duration) -> Result<Bytes, Fault> {
         self.0.connection(name)?.ask(kind, number, content, patience)
     }
 
@@ -245,7 +231,7 @@ impl Shared {
                 What::Asked(question, kind, number) => (Some(question), kind, number),
                 What::Answered(_) | What::Unanswered(_) | What::Refused(_) => return None,
             };
-            let answer = self.receive.receive(name.get()?, kind, number, content);
+            let answer = self.receive.receive(name.get()?, kind, number, content, question.is_some());
             let question = question?;
             Some(match answer {
                 Ok(answer) => (What::Answered(question), answer),

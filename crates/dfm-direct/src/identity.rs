@@ -135,11 +135,7 @@ impl Verifier {
             Some(only) => certificate[..] == only[..],
             None => self.known.name(certificate).is_some(),
         };
-        if is_it && issuers.is_empty() {
-            Ok(())
-        } else {
-            Err(CertificateError::ApplicationVerificationFailure.into())
-        }
+        if is_it && issuers.is_empty() { Ok(()) } else { Err(CertificateError::ApplicationVerificationFailure.into()) }
     }
 
     fn signature(

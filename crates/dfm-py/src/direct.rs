@@ -77,7 +77,8 @@ impl Direct {
         seconds: f64,
     ) -> PyResult<()> {
         let (kind, patience) = (kind_of(kind)?, duration(seconds)?);
-        py.detach(|| self.0.say(name, kind, number, Bytes::from_owner(message), patience)).map_err(|fault| error(&fault))
+        py.detach(|| self.0.say(name, kind, number, Bytes::from_owner(message), patience))
+            .map_err(|fault| error(&fault))
     }
 
     fn ask(
@@ -111,17 +112,18 @@ struct PythonReceive {
 }
 
 impl Receive for PythonReceive {
-    fn receive(&self, name: &str, kind: Kind, number: u64, content: Bytes) -> Result<Bytes, Fault> {
+    fn receive(&self, name: &str, kind: Kind, number: u64, content: Bytes, is_asked: bool) -> Result<Bytes, Fault> {
         let over = || Fault::Refused("this process is done".to_owned());
         Python::try_attach(|py| {
             let content = Memory::new(Part::Inline(content.into()));
-            let found = self.receive.call1(py, (name, text(kind), number, content)).and_then(|answer| {
+            let found = self.receive.call1(py, (name, text(kind), number, content, is_asked)).and_then(|answer| {
                 let answer = answer.bind(py);
                 Ok(match answer.cast::<Refusal>() {
                     Ok(refusal) => {
                         let Refusal { reason, is_final } = refusal.get();
                         Err(if *is_final { Fault::Refused(reason.clone()) } else { Fault::Unanswered(reason.clone()) })
                     }
+                    Err(_) if answer.is_none() => Ok(Bytes::new()),
                     Err(_) => Ok(Bytes::from_owner(answer.extract::<PyBackedBytes>()?)),
                 })
             });

@@ -16,8 +16,7 @@ from nvflare.fuel.f3.cellnet.utils import make_reply
 from nvflare.fuel.f3.message import Message
 from typing_extensions import Buffer
 
-from dfm._shown import clean_logger
-from dfm.flare._channel import Forged
+from dfm.flare._arrival import Refused, Why, arrive
 from dfm.flare._lane import Lane
 from dfm.flare._packets import Unreachable
 
@@ -29,7 +28,6 @@ client's process ended."""
 _NUMBER, _KIND = "dfm_number", "dfm_kind"
 _TIMEOUT = 2.0
 """Seconds for an answer."""
-_log = clean_logger("dfm.session")
 _REFUSED = (ReturnCode.INVALID_SESSION, ReturnCode.INVALID_REQUEST)
 
 
@@ -83,38 +81,28 @@ class CellTransport:
         return ask(self._cell, self._target, BATCH, {_NUMBER: number, _KIND: kind}, message, seconds)
 
 
-class NotYet(Exception):
-    """Messages from there will be expected later."""
+_CODES = {
+    Why.NOT_YET: ReturnCode.SERVICE_UNAVAILABLE,
+    Why.UNEXPECTED: ReturnCode.INVALID_SESSION,
+    Why.FORGED: ReturnCode.AUTHENTICATION_ERROR,
+    Why.WRONG: ReturnCode.INVALID_REQUEST,
+}
 
 
 def serve_batches(cell: Any, lane_of: Callable[[str], Lane | None]) -> None:
-    """Takes the messages for which `lane_of(origin)` has a lane; it raises `NotYet` where there will be one.
-
-    What the other end has not sealed is refused without effect, whoever sends it.
-    """
+    """Takes the messages for which `lane_of(origin)` has a lane; it raises `NotYet` where there will be one."""
 
     def message(request: Any) -> Any:
         origin = str(request.get_header(MessageHeaderKey.ORIGIN))
         number, kind = request.get_header(_NUMBER), request.get_header(_KIND)
-        try:
-            lane = lane_of(origin)
-        except NotYet:
-            return make_reply(ReturnCode.SERVICE_UNAVAILABLE, f"{origin} is not known yet")
-        if lane is None:
-            return make_reply(ReturnCode.INVALID_SESSION, f"no messages are expected from {origin}")
-        try:
-            lane.receive(kind, number, cast(Buffer, request.payload or b""))
-        except Forged:
-            if (refused := lane.channel.count_refused()) & (refused - 1) == 0:
-                _log.warning("%d messages were refused that are said to be from %s and are not", refused, origin)
-            return make_reply(ReturnCode.AUTHENTICATION_ERROR, f"the message is not sealed by {origin}")
-        except Unreachable:
-            return make_reply(ReturnCode.INVALID_SESSION, f"no messages are expected from {origin} any more")
-        except ValueError as error:
-            return make_reply(ReturnCode.INVALID_REQUEST, str(error))
-        if not request.get_header(MessageHeaderKey.REPLY_EXPECTED):
-            return None
-        return make_reply(ReturnCode.OK, body=lane.answer())
+        is_asked = bool(request.get_header(MessageHeaderKey.REPLY_EXPECTED))
+        match arrive(lane_of, origin, kind, number, cast(Buffer, request.payload or b""), is_asked):
+            case None:
+                return None
+            case Refused(why, reason):
+                return make_reply(_CODES[why], reason)
+            case answer:
+                return make_reply(ReturnCode.OK, body=answer)
 
     cell.register_request_cb(channel=CHANNEL, topic=BATCH, cb=message)
 

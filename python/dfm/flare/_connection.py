@@ -22,8 +22,10 @@ from nvflare.fuel.hci.proto import MetaStatusValue
 from dfm._running.threads import started
 from dfm.errors import SessionError
 from dfm.flare import _told
-from dfm.flare._cells import CellTransport, NotYet, job_cell, serve_batches, serve_nothing, serve_started
+from dfm.flare._arrival import NotYet
+from dfm.flare._cells import CellTransport, job_cell, serve_batches, serve_nothing, serve_started
 from dfm.flare._channel import HELLO, Channel, Secret
+from dfm.flare._direct import DirectConnections
 from dfm.flare._identity import Credentials, Untrusted, check_server
 from dfm.flare._kit import Kit
 from dfm.flare._lane import Lane
@@ -88,6 +90,7 @@ class Connection:
         self._flare: Any = None
         self._cell = ""
         self._lane: Lane | None = None
+        self._direct: DirectConnections | None = None
         self._early: list[Packet] | None = []
         self.job = ""
         """NVFlare's id of the job."""
@@ -167,18 +170,24 @@ class Connection:
         cell = self._flare.api.get_cell()
         self._cell = job_cell(SERVER, self.job)
         try:
+            direct = self._direct = DirectConnections(
+                self._kit.folder, self._credentials, self.job, self._homesite, self._lane_of, self._logger
+            )
             signer = Signer()
             secret = Secret(self._credentials, self.job, signer.about)
             sealing = HomeSealing(self._credentials, self.job, self._homesite, secret, signer)
             request = {"hello": secret.hello, "escrow": sealing.escrow, "cell": cell.get_fqcn()}
             answer = self._ask_to_open(request | {"homesite": self._homesite, "session": self._session} | more)
             hello = answer["hello"]
-            channel = Channel(secret, hello, check_server(self._credentials, hello, HELLO, self.job))
+            content = check_server(self._credentials, hello, HELLO, self.job)
+            channel = Channel(secret, hello, content)
             sealing.trust((str(hello), str(kept)) for hello, kept in answer["escrows"])
             self.sealing = sealing
         except Untrusted as error:
             raise SessionError(f"the session's job {self.job} is not trusted: {error}") from None
-        self._lane = Lane("server", channel, CellTransport(cell, self._cell), self._take, self._lane_lost)
+        to = direct.transport(self._cell, CellTransport(cell, self._cell))
+        self._lane = Lane("server", channel, to, self._take, self._lane_lost)
+        direct.meet(self._cell, SERVER, hello, content)
         started(self._keep_alive, "dfm-flare-alive")
         return answer
 
@@ -250,6 +259,8 @@ class Connection:
         elif self.job and self._flare is not None:
             with contextlib.suppress(Exception):
                 self._flare.abort_job(self.job)
+        if self._direct is not None:
+            self._direct.close()
 
     def connected(self) -> list[str]:
         """The clients that are connected to the federation now."""

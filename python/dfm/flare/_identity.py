@@ -136,6 +136,11 @@ def check_by(
     return _content(text, purpose, job), _who(certificate)
 
 
+def certificate_of(pem: str) -> bytes:
+    """A certificate as DER, out of its text, which was read before."""
+    return x509.load_pem_x509_certificate(pem.encode("ascii")).public_bytes(serialization.Encoding.DER)
+
+
 def check_client(credentials: Credentials, signed: object, purpose: str, job: str, name: str) -> dict[str, Any]:
     """What a client of this name says; raises as `check`."""
     content, who = check(credentials, signed, purpose, job)

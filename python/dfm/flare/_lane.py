@@ -186,6 +186,16 @@ class Lane:
                 self._queue.clear()
                 self._held.clear()
 
+    def reroute(self, is_lost: bool) -> None:
+        """What is sent goes another way from now on, and what is under way on the one before may be lost."""
+        with self._changed:
+            self._pace.begin_again()
+            self._sending.reroute()
+            if is_lost:
+                self._sure = False
+                self._sending.repeat_all(time.monotonic())
+                self._changed.notify_all()
+
     def drain(self, timeout: float) -> None:
         """Waits until all packets are acknowledged, at most `timeout` seconds."""
         with self._changed:

@@ -22,6 +22,10 @@ class Pace:
     """
 
     def __init__(self) -> None:
+        self.begin_again()
+
+    def begin_again(self) -> None:
+        """Nothing is known of the link any more, as it is another one."""
         self.length = LEAST
         self.at_once = MOST_AT_ONCE
         """How many pieces of this length may be under way."""

@@ -97,6 +97,10 @@ class Sending:
         for one in self._under_way.values():
             one.again, one.lost = now, True
 
+    def reroute(self) -> None:
+        """What is sent goes another way, of which nothing is known yet."""
+        self._pace.begin_again()
+
     def due(self, now: float) -> tuple[int, bytes, bool] | None:
         """The first batch that is to be sent again now, which counts as sent, and whether it is known to be lost."""
         for number, one in self._under_way.items():

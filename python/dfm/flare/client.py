@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import threading
@@ -20,8 +21,10 @@ from nvflare.apis.signal import Signal
 from dfm._running.threads import started
 from dfm.flare import _told
 from dfm.flare._admission import admit
-from dfm.flare._cells import JOIN, CellTransport, NotYet, ask, job_cell, serve_batches
+from dfm.flare._arrival import NotYet
+from dfm.flare._cells import JOIN, CellTransport, ask, job_cell, serve_batches
 from dfm.flare._channel import HELLO, Channel, Secret
+from dfm.flare._direct import DirectConnections
 from dfm.flare._identity import Untrusted, check_client, check_server, may_submit, read_credentials
 from dfm.flare._lane import Lane
 from dfm.flare._packets import Packet, Unreachable
@@ -44,6 +47,7 @@ class SessionExecutor(Executor):
         """The cell of each other site, which its name says: the server says the names alone."""
         self._lanes: dict[str, Lane] = {}
         """By the cell to which each leads."""
+        self._at_end = contextlib.ExitStack()
         self._lock = threading.Lock()
 
     def execute(self, task_name: str, shareable: Shareable, fl_ctx: FLContext, abort_signal: Signal) -> Shareable:
@@ -72,7 +76,11 @@ class SessionExecutor(Executor):
         about = description(self._settings)
         try:
             self._credentials = read_credentials(self._kit)
-            self._secret = Secret(self._credentials, self._job, about)
+            self._direct = DirectConnections(
+                self._kit, self._credentials, self._job, self._name, self._lane_of, self.logger
+            )
+            self._at_end.callback(self._direct.close)
+            self._secret = Secret(self._credentials, self._job, about | self._direct.about)
             if (signed := self._ask_to_join()) is not None:
                 self._joined(check_server(self._credentials, signed, JOIN, self._job), about.get("problem"))
         except Untrusted as error:
@@ -109,10 +117,12 @@ class SessionExecutor(Executor):
                 self._settings, self._homesite, answer["session"], linked, self._carry, sealing, policy
             )
         hello = answer["hello"]
-        channel = Channel(self._secret, hello, check_server(self._credentials, hello, HELLO, self._job))
+        content = check_server(self._credentials, hello, HELLO, self._job)
+        channel = Channel(self._secret, hello, content)
         with self._lock:
             self._sites = {site: job_cell(site, self._job) for site in others}
             self._lanes[self._server] = lane = self._lane(SERVER, self._server, channel, self._take_from_server)
+        self._direct.meet(self._server, SERVER, hello, content)
         told = {"ready": True} | ({} if problem is None else {"problem": problem})
         lane.push(Packet(self._name, "", _told.tell(told)))
 
@@ -121,6 +131,7 @@ class SessionExecutor(Executor):
         with self._lock:
             for lane in self._lanes.values():
                 lane.close()
+        self._at_end.close()
         if self._participant is not None:
             self._participant.close()
 
@@ -162,6 +173,7 @@ class SessionExecutor(Executor):
                 channel = Channel(self._secret, hello, content)
                 with self._lock:
                     self._lanes[cell] = self._lane(name, cell, channel, functools.partial(self._take, {name}))
+                self._direct.meet(cell, name, hello, content)
         except Untrusted as error:
             self.logger.error(f"'{name}' is not trusted: {error}")
             if self._participant is not None:
@@ -178,10 +190,12 @@ class SessionExecutor(Executor):
 
         def lost(reason: str) -> None:
             self.logger.error(f"{name} cannot be reached: {reason}")
+            self._direct.part(cell)
             if self._participant is not None and not at_server:
                 self._participant.lose(name)
 
-        return Lane(name, channel, CellTransport(self._cell, cell), take, lost, heartbeat=at_server)
+        to = self._direct.transport(cell, CellTransport(self._cell, cell))
+        return Lane(name, channel, to, take, lost, heartbeat=at_server)
 
 
 def _names(told: object) -> list[str]:

@@ -28,6 +28,7 @@ from dfm.flare import _told
 from dfm.flare._admission import admit
 from dfm.flare._cells import ENDED, JOIN, CellTransport, job_cell, serve_batches, serve_ends, serve_joins, tell_started
 from dfm.flare._channel import HELLO, Channel, Secret
+from dfm.flare._direct import DirectConnections
 from dfm.flare._executions import Executions
 from dfm.flare._identity import (
     Untrusted,
@@ -111,7 +112,10 @@ class SessionController(Controller):
         self._kit = Path(fl_ctx.get_workspace().get_root_dir())
         self._settings = read_settings(self._kit)
         self._credentials = read_credentials(self._kit)
-        self._secret = Secret(self._credentials, self._job, description(self._settings))
+        self._direct = DirectConnections(
+            self._kit, self._credentials, self._job, SERVER, self._lanes_of_cells.get, self.logger
+        )
+        self._secret = Secret(self._credentials, self._job, description(self._settings) | self._direct.about)
         name = self._settings["site"] if self._settings else SERVER
         self._owner = submitter(fl_ctx)
         self._admission = admit(self._kit, name, self._owner, self.logger)
@@ -154,6 +158,7 @@ class SessionController(Controller):
             lanes = list(self._lanes.values())
         for lane in lanes:
             lane.close()
+        self._direct.close()
         if self._participant is not None:
             self._participant.close()
 
@@ -188,7 +193,7 @@ class SessionController(Controller):
         with self._lock:
             comes_back = data.get("execution")
             if comes_back is None and self._answer is None:
-                self._opened(data, user, channel)
+                self._opened(data, user, content, channel)
             elif comes_back is not None and (wrong := self._misfit(data, user, comes_back)):
                 return {"error": wrong}
             elif self._hello != data["hello"]:
@@ -196,7 +201,7 @@ class SessionController(Controller):
                     return {"error": "the session belongs to another application"}
                 if len(self._escrows) >= _MOST_APPLICATIONS:
                     return {"error": f"{_MOST_APPLICATIONS} applications have taken part in it"}
-                self._come_back(data, channel)
+                self._come_back(data, content, channel)
             assert self._answer is not None
             hellos = {site: self._hello_of(site) for site in self._ready}
             return self._answer | {"lost": self._lost, "hellos": hellos, "escrows": self._escrows[:-1]}
@@ -204,7 +209,7 @@ class SessionController(Controller):
     def _hello_of(self, site: str) -> str:
         return self._hellos.get(site, self._secret.hello)
 
-    def _opened(self, data: dict[str, Any], user: Who, channel: Channel) -> None:
+    def _opened(self, data: dict[str, Any], user: Who, content: dict[str, Any], channel: Channel) -> None:
         self._user = user
         homesite, own = data["homesite"], self._settings["site"] if self._settings else None
         self._sites = {name for name in (*self._clients.values(), own) if name not in (None, homesite)}
@@ -214,7 +219,7 @@ class SessionController(Controller):
         self._keep = float(data.get("keep", 0.0))
         self._executions = Executions(homesite, self.logger)
         self._answer = {"sites": sorted(self._sites), "hello": self._secret.hello}
-        self._admit(data, channel)
+        self._admit(data, content, channel)
         if own is not None and own in self._sites and self._settings is not None:
             others = [*self._sites - {own}, homesite]
             policy = self._admission.policy
@@ -225,12 +230,13 @@ class SessionController(Controller):
             )
             self._tell_ready(own, {})
 
-    def _admit(self, data: dict[str, Any], channel: Channel) -> None:
+    def _admit(self, data: dict[str, Any], content: dict[str, Any], channel: Channel) -> None:
         """Lets the application in, as the only one."""
         self._application, self._hello = data["cell"], data["hello"]
         self._escrows.append([data["hello"], data["escrow"]])
         self._left = False
         self._home = self._start_lane(self._homesite, self._application, channel, heartbeat=False)
+        self._direct.meet(self._application, self._homesite, data["hello"], content)
 
     def _misfit(self, data: dict[str, Any], user: Who, execution: int) -> str | None:
         if self._answer is None or not self._executions.knows(execution):
@@ -241,13 +247,14 @@ class SessionController(Controller):
             return f"its application is that of site '{self._homesite}'; open a session of that site"
         return None
 
-    def _come_back(self, data: dict[str, Any], channel: Channel) -> None:
+    def _come_back(self, data: dict[str, Any], content: dict[str, Any], channel: Channel) -> None:
         """Puts an application in the place of the one before, which may be there still."""
         self._lanes_of_cells.pop(self._application, None)
         if lane := self._lanes.pop(self._homesite, None):
             lane.close()
+        self._direct.part(self._application)
         self._executions.leave()
-        self._admit(data, channel)
+        self._admit(data, content, channel)
         self._introduce(self._homesite, self._hello)
         if self._participant is not None:
             self._participant.meet(self._hello)
@@ -349,7 +356,7 @@ class SessionController(Controller):
             started(self._lose, "dfm-crowding", (sender, reason))
             return True
 
-        to = CellTransport(self._cell, cell)
+        to = self._direct.transport(cell, CellTransport(self._cell, cell))
         lane = Lane(site, channel, to, take, lost, heartbeat, passes_on=True, crowds=crowds)
         self._lanes[site] = self._lanes_of_cells[cell] = lane
         return lane
@@ -380,6 +387,7 @@ class SessionController(Controller):
                     self.logger.error(f"somebody wants to be let in as site '{name}': {error}")
                     return None
                 self._let_in(name, origin, hello, channel)
+                self._direct.meet(origin, name, hello, content)
             if self._hellos[name] != hello or name in self._lost:
                 return None
             answer = {
@@ -572,6 +580,7 @@ class SessionController(Controller):
             self._lost[site] = reason
             lane = self._lanes.pop(site, None)
             self._lanes_of_cells.pop(job_cell(site, self._job), None)
+            self._direct.part(job_cell(site, self._job))
             self._tell({"lost": site, "reason": reason})
         if lane is not None:
             lane.close()
