@@ -173,6 +173,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("a `state`", "on-disk: true\nper-user: true\nlimit: 1000000"),
     ("a provider", "info: {description: The roof's sensor}\nimpl: shop.lib.Sensor"),
     ("a `send_cost`", "fixed_time: 0.01\nbandwidth: 1.0e+9"),
+    ("a participant of `direct`", "host: fed.example.org\nports: 9100-9107"),
     ("`values`", "packages: [shapes]"),
     ("a patch", "provision:\n  docker: {image: shop, tag: test}"),
     ("a policy", "errors: message\nlimits: {sessions-per-user: 4}"),
@@ -318,6 +319,7 @@ fn value(kind: &Kind) -> String {
         Kind::Count => "whole number from 0 on".to_owned(),
         Kind::Whole => "whole number from 1 on".to_owned(),
         Kind::Rate => "number above 0".to_owned(),
+        Kind::Port => "port".to_owned(),
         Kind::Texts => "list of texts".to_owned(),
         Kind::Free => "dictionary of your own".to_owned(),
         Kind::Choice(choices) => choices.iter().map(|choice| format!("`{choice}`")).collect::<Vec<_>>().join(" or "),
@@ -342,5 +344,8 @@ fn named(form: Form) -> &'static str {
         Form::ClassPath => "dotted path of a class",
         Form::Property => "`provider.property`",
         Form::Provider => "name without dots",
+        Form::Host => "host name or IP address",
+        Form::Address => "IP address",
+        Form::Ports => "`FIRST-LAST`",
     }
 }

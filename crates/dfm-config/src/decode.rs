@@ -28,7 +28,9 @@ pub fn federation(root: &Node, faults: &mut Faults) -> Option<Federation> {
         );
     }
     let info = fields.need("info", faults).and_then(|entry| info(&entry.value, entry.key, faults));
-    let provision = fields.get("provision").map(|entry| provision(entry, faults)).unwrap_or_default();
+    let named = fields.get("sites").and_then(|entry| entry.value.map());
+    let named: Vec<&str> = named.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+    let provision = fields.get("provision").map(|entry| provision(entry, &named, faults)).unwrap_or_default();
     let schemas = schemas(&fields, root.span.file, faults);
     let operations = operations(&fields, &schemas, faults);
     let sites = sites(&fields, &operations, &schemas, provision.helm.is_some(), faults);

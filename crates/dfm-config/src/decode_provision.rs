@@ -4,18 +4,20 @@ use dfm_diag::{Diagnostic, Spanned};
 use serde_json::{Map, Value};
 
 use crate::Provision;
+use crate::decode_direct::direct;
 use crate::fields::{Faults, Fields, text};
 use crate::format::{BUILD, DOCKER, DOCKERFILE, HELM, PROVISION, PUSH, REGISTRY, SAVE, Shape};
 use crate::tree::{Data, Entry};
 
-/// Decodes `provision`.
-pub fn provision(entry: &Entry, faults: &mut Faults) -> Provision {
+/// Decodes `provision`, for the sites of these names.
+pub fn provision(entry: &Entry, sites: &[&str], faults: &mut Faults) -> Provision {
     let fields = Fields::of(&PROVISION, &entry.value, entry.key, faults);
     let Some(fields) = fields else { return Provision::default() };
     Provision {
         span: Some(entry.key),
         docker: fields.get("docker").map(|entry| Spanned { value: docker(entry, faults), span: entry.key }),
         helm: fields.get("helm").map(|entry| Spanned { value: helm(entry, faults), span: entry.key }),
+        direct: fields.get("direct").map(|entry| direct(entry, sites, faults)).unwrap_or_default(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What may stand where in a configuration? The one table that decoding, and the JSON Schema for editors, are made of.
 
+use crate::decode_direct::{interface, is_host, is_ports};
 use crate::fields::same;
 use crate::names;
 
@@ -65,6 +66,8 @@ pub enum Kind {
     Whole,
     /// A number above 0.
     Rate,
+    /// A port of a host, from 1 on.
+    Port,
     /// A list of texts.
     Texts,
     /// A dictionary of the user's own.
@@ -110,6 +113,12 @@ pub enum Form {
     Property,
     /// A provider's name, which has no dot.
     Provider,
+    /// A host name or an IP address.
+    Host,
+    /// An IP address.
+    Address,
+    /// `FIRST-LAST`.
+    Ports,
 }
 
 impl Form {
@@ -132,6 +141,9 @@ impl Form {
             Self::ClassPath => names::is_class_path(text),
             Self::Property => text.split_once('.').is_some_and(|(_, property)| names::is_identifier(property)),
             Self::Provider => !text.is_empty() && !text.contains('.'),
+            Self::Host => is_host(text),
+            Self::Address => interface(text).is_some(),
+            Self::Ports => is_ports(text),
         }
     }
 }
@@ -492,6 +504,27 @@ pub static PROVISION: Shape = Shape {
     keys: &[
         key("docker", Kind::Shape(&DOCKER), "How the container image is made."),
         key("helm", Kind::Shape(&HELM), "How the Helm chart is made."),
+        key(
+            "direct",
+            Kind::Named(Form::Any, &Kind::Shape(&DIRECT)),
+            "`server` or a site → where others may connect to it, beside NVFlare.",
+        ),
+    ],
+};
+
+/// One of `provision.direct`.
+pub static DIRECT: Shape = Shape {
+    what: "a participant of `direct`",
+    others: Others::Refused,
+    keys: &[
+        needed("host", Kind::Formed(Form::Host), "The host name or IP address at which others reach it."),
+        needed(
+            "ports",
+            Kind::Either(&Kind::Port, &Kind::Formed(Form::Ports)),
+            "Its port, or the first and the last of at most 64, as `9100-9107`: so many sessions have direct connections \
+             there at a time.",
+        ),
+        key("listen", Kind::Formed(Form::Address), "The IP address of the interface on which it listens; default all."),
     ],
 };
 

@@ -124,6 +124,7 @@ fn kind(kind: &'static Kind, made: &mut Made) -> Value {
         Kind::Count => json!({"type": "integer", "minimum": 0}),
         Kind::Whole => json!({"type": "integer", "minimum": 1}),
         Kind::Rate => json!({"type": "number", "exclusiveMinimum": 0}),
+        Kind::Port => json!({"type": "integer", "minimum": 1, "maximum": 65535}),
         Kind::Texts => json!({"type": "array", "items": {"type": "string"}}),
         Kind::Free => json!({"type": "object"}),
         Kind::Choice(choices) => json!({"enum": choices}),
@@ -175,6 +176,9 @@ fn text(form: Form) -> Value {
         Form::ClassPath => pattern(format!(r"(?!(?:.*\.)?{keyword}(?:\.|$)){WORD}(?:\.{WORD})+")),
         Form::Property => pattern(format!(r"[^.]*\.{WORD}")),
         Form::Provider => pattern(r"[^.]+".to_owned()),
+        Form::Host => pattern(r"[A-Za-z0-9.:-]+".to_owned()),
+        Form::Address => pattern(r"[A-Fa-f0-9.:]+".to_owned()),
+        Form::Ports => pattern(r"[0-9]{1,5}(-[0-9]{1,5})?".to_owned()),
     }
 }
 

@@ -5,6 +5,7 @@ mod check_project;
 mod decode;
 mod decode_binding;
 mod decode_cache;
+mod decode_direct;
 mod decode_disclosure;
 mod decode_operation;
 mod decode_provision;

@@ -1,5 +1,6 @@
 //! What is a federation, once its configuration has been found valid?
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use dfm_diag::{Span, Spanned};
@@ -301,4 +302,27 @@ pub struct Provision {
     pub docker: Option<Spanned<Map<String, Value>>>,
     /// `provision.helm`, checked for its shape; its span is that of its key.
     pub helm: Option<Spanned<Map<String, Value>>>,
+    /// `server` or a site → where others may connect to it; its span is that of its key.
+    pub direct: IndexMap<String, Spanned<Direct>>,
+}
+
+/// Where a participant takes direct connections of others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Direct {
+    /// The host name or IP address at which others reach it.
+    pub host: String,
+    /// The first of its ports, of which each session takes one.
+    pub first: u16,
+    /// The last of them.
+    pub last: u16,
+    /// The address of the interface on which it listens; `None` for all.
+    pub listen: Option<IpAddr>,
+}
+
+impl Direct {
+    /// All its ports.
+    #[must_use]
+    pub fn ports(&self) -> std::ops::RangeInclusive<u16> {
+        self.first..=self.last
+    }
 }

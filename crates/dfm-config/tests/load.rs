@@ -88,6 +88,11 @@ fn every_construct_means_what_the_format_says() {
     assert!(!exposed.accepts.advise);
     assert_eq!(archive.providers["fast"].interface["weather.Forecast"].arguments.len(), 5);
     assert_eq!(federation.provision.helm.unwrap().value["chartVersion"], json!("0.1.0"));
+
+    let direct = &federation.provision.direct;
+    let of = |name: &str| (direct[name].value.host.as_str(), direct[name].value.ports(), direct[name].value.listen);
+    assert_eq!(of("server"), ("fed.example.org", 9100..=9107, Some("fd00::7".parse().unwrap())));
+    assert_eq!(of("archive"), ("10.0.0.7", 9100..=9100, None));
 }
 
 #[test]
