@@ -257,6 +257,50 @@ def test_a_second_run_keeps_everything_and_adds_what_is_new(federation: Federati
     assert not new.exists()
 
 
+def test_a_kit_knows_the_direct_connections_of_its_participant_and_no_more(federation: Federation) -> None:
+    def kits(of: Path) -> dict[str, Any]:
+        return {path.parents[1].name: json.loads(path.read_text()) for path in of.glob("*/dfm/direct.json")}
+
+    plain = federation.config.read_text()
+    first = federation.provision()
+    assert kits(Path(first["folder"])) == {}
+    # The application's site runs nowhere by itself, so that nobody connects to it.
+    direct = "  direct:\n    server: {host: fed.example.org, ports: 9100-9107, listen: 10.0.0.7}\n"
+    direct += "    reception: {host: 10.0.0.8, ports: 9200}\n    concierge: {host: app.example.org, ports: 9300}\n"
+    federation.config.write_text(plain.replace("provision:\n", f"provision:\n{direct}"))
+    server = {"server": {"host": "fed.example.org", "ports": [9100, 9107]}}
+    reception = {"reception": {"host": "10.0.0.8", "ports": [9200, 9200]}}
+    second = federation.provision()
+    user = {"format": 1, "own": None, "others": server}
+    assert kits(Path(second["folder"])) == {
+        "server": {"format": 1, "own": {"ports": [9100, 9107], "listen": "10.0.0.7"}, "others": reception},
+        "reception": {"format": 1, "own": {"ports": [9200, 9200], "listen": None}, "others": server},
+        "concierge@examplefed.com": user,
+        "admin@examplefed.com": user,
+    }
+    assert Path(second["folder"]).name == "prod_01" and federation.provision()["unchanged"]
+
+    # On one machine, where the ports of several would be the same.
+    prepared = federation.dfm("poc", "start", "-f", "greet", "--prepare-only")
+    assert prepared.returncode == 0, prepared.stderr
+    (folder,) = (federation.workspace / "greet_poc").glob("*/prod_00")
+    here = {"host": "127.0.0.1", "ports": [0, 0]}
+    own = {"ports": [0, 0], "listen": "127.0.0.1"}
+    user = {"format": 1, "own": None, "others": {"server": here}}
+    assert kits(folder) == {
+        "server": {"format": 1, "own": own, "others": {"reception": here}},
+        "reception": {"format": 1, "own": own, "others": {"server": here}},
+        "concierge@examplefed.com": user,
+        "admin@examplefed.com": user,
+    }
+
+    # What is not declared any more is in no kit.
+    federation.config.write_text(plain)
+    third = federation.provision()
+    assert (Path(third["folder"]).name, third["unchanged"]) == ("prod_02", False)
+    assert kits(Path(third["folder"])) == {}
+
+
 def test_a_project_for_nvflare_2_6_is_understood(federation: Federation) -> None:
     federation.project.write_text(OLD_PROJECT)
     answer = federation.provision()

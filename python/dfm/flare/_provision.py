@@ -15,7 +15,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,8 @@ _NEW_ROLE = (
 )
 _OWN = (FILE.name, LOG_CONFIG, AUTHORIZATION)
 """What a site decides, in the folder `local` of its kit."""
+_DIRECT = "direct.json"
+"""Where a participant takes direct connections and finds those of others, in the folder `dfm` of its kit."""
 _POC_PORT = 8002
 """Stands in new POC kits until a start chooses a free port."""
 
@@ -182,7 +184,28 @@ def _files(request: dict[str, Any], project: Project, notices: list[str]) -> dic
             notices.append(f"the client `{name}` is no site of the configuration; it will run nothing")
         if kind == "admin":
             files[name]["fed_info.json"] = json.dumps(request["fed_info"], indent=2) + "\n"
+        direct = _direct(request, kind, site_of.get(name), site_of.values())
+        if direct["own"] or direct["others"]:
+            files[name][_DIRECT] = json.dumps({"format": 1} | direct, indent=2) + "\n"
     return files
+
+
+def _direct(request: dict[str, Any], kind: str, site: str | None, runs: Collection[str]) -> dict[str, Any]:
+    """Where a participant of this kind takes direct connections, and where it finds others that it may connect to."""
+    declared = {name: one for name, one in request["direct"].items() if name in runs}
+    if request["poc"]:
+        # All are on this machine, where ranges of several machines would meet: any port is good.
+        here = {"host": "127.0.0.1", "ports": [0, 0], "listen": "127.0.0.1"}
+        declared = dict.fromkeys(declared, here)
+    own = declared.pop(site, None) if site else None
+    if kind == "admin":
+        declared = {name: one for name, one in declared.items() if name == "server"}
+    elif kind not in ("server", "client"):
+        declared = {}
+    return {
+        "own": own and {"ports": own["ports"], "listen": own["listen"]},
+        "others": {name: {"host": one["host"], "ports": one["ports"]} for name, one in declared.items()},
+    }
 
 
 def _home(admin: str, homes: Sequence[str]) -> str | None:
@@ -236,12 +259,13 @@ class _Log:
 
 
 def _holds(old: Path, new: Path) -> bool:
-    """Whether all files of `new` are in `old` already, under the same participants."""
+    """Whether all files of `new` are in `old` already, under the same participants, and nothing that it took back."""
     files = [path.relative_to(new) for path in new.rglob("*") if path.is_file()]
     # These are a site's own, once it has them.
     left = (FILE.name, LOG_CONFIG)
     same = all((old / path).is_file() and (path.name in left or _same(old / path, new / path)) for path in files)
-    return same and set(_participants(old)) == set(_participants(new))
+    taken_back = any(not (new / path.relative_to(old)).exists() for path in old.glob(f"*/dfm/{_DIRECT}"))
+    return same and not taken_back and set(_participants(old)) == set(_participants(new))
 
 
 def _same(old: Path, new: Path) -> bool:

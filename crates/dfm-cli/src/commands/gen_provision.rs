@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use dfm_codegen::{Options, generate};
+use dfm_config::Direct;
 use dfm_diag::{Report, Severity};
 use serde_json::{Map, Value, json};
 
@@ -99,9 +100,16 @@ pub fn provision(context: &Context, chosen: &Chosen, into: &Into<'_>) -> Result<
         "anew": into.anew,
         "sites": in_order(sites, chosen),
         "fed_info": content(root.join("fed_info.json")),
+        "direct": direct(chosen),
     });
     let _working = context.output.working(&format!("making the startup kits of `{}`", chosen.name));
     flare::ask(context, "dfm.flare._provision", &request)
+}
+
+/// Who takes direct connections of others, and where.
+fn direct(chosen: &Chosen) -> Map<String, Value> {
+    let described = |one: &Direct| json!({"host": one.host, "ports": [one.first, one.last], "listen": one.listen});
+    chosen.federation.provision.direct.iter().map(|(name, one)| (name.clone(), described(&one.value))).collect()
 }
 
 /// The sites in the order of the configuration, of which the first is the application's where nobody says otherwise.
