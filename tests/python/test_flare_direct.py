@@ -24,10 +24,11 @@ SITES = ("server", "east", "west")
 
 @contextlib.contextmanager
 def declared(federation, *listening, host="127.0.0.1"):
-    """All sessions that begin meanwhile may have direct connections to these participants."""
-    files = []
+    """All sessions that begin meanwhile may have direct connections to these participants, and to no others."""
+    before = {}
     for name in (*SITES, "home@*"):
         of = federation.kit(name) / "dfm" / "direct.json"
+        before[of] = of.read_text() if of.exists() else None
         others = [one for one in listening if one != name and (name in SITES or one == "server")]
         said = {
             "format": 1,
@@ -35,12 +36,11 @@ def declared(federation, *listening, host="127.0.0.1"):
             "others": {one: {"host": host, "ports": [0, 0]} for one in others},
         }
         of.write_text(json.dumps(said))
-        files.append(of)
     try:
         yield
     finally:
-        for one in files:
-            one.unlink(missing_ok=True)
+        for of, text in before.items():
+            of.unlink() if text is None else of.write_text(text)
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +112,14 @@ def test_what_is_under_way_when_a_connection_is_lost_comes_through_nvflare(feder
     assert job.wait_until_finished(60) and job.get_status() is JobStatus.FINISHED, job.errors
     assert seen[:-1] == list(range(100))
     until(lambda: native.is_connected(connection._cell))
+
+
+def test_what_a_configuration_declares_is_connected(federation, fed):
+    """That of these tests says so of `west` alone."""
+    with opened(federation) as session:
+        session.run(written(lambda: [Yield(place=site, value=fed.Add(a=1, site=site)) for site in SITES]))
+        until(lambda: " direct connection to west\n" in log_of(federation, session, "east"))
+        assert " direct connection to server" not in log_of(federation, session, "east")
 
 
 def test_a_port_that_nobody_reaches_costs_a_line_in_the_log(federation, fed, monkeypatch, caplog):

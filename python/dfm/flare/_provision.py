@@ -30,6 +30,7 @@ from dfm._shown import clean_logger
 from dfm.exec._own_files import write_own
 from dfm.exec._policy import FILE
 from dfm.flare._builder import AUTHORIZATION, LOG_CONFIG, KitBuilder
+from dfm.flare._direct import FILE as DIRECT
 from dfm.flare._project import Project, ProjectError, derived, load
 from dfm.flare._workspace import alone, check, remove
 
@@ -38,8 +39,6 @@ _NEW_ROLE = (
 )
 _OWN = (FILE.name, LOG_CONFIG, AUTHORIZATION)
 """What a site decides, in the folder `local` of its kit."""
-_DIRECT = "direct.json"
-"""Where a participant takes direct connections and finds those of others, in the folder `dfm` of its kit."""
 _POC_PORT = 8002
 """Stands in new POC kits until a start chooses a free port."""
 
@@ -186,7 +185,7 @@ def _files(request: dict[str, Any], project: Project, notices: list[str]) -> dic
             files[name]["fed_info.json"] = json.dumps(request["fed_info"], indent=2) + "\n"
         direct = _direct(request, kind, site_of.get(name), site_of.values())
         if direct["own"] or direct["others"]:
-            files[name][_DIRECT] = json.dumps({"format": 1} | direct, indent=2) + "\n"
+            files[name][DIRECT] = json.dumps({"format": 1} | direct, indent=2) + "\n"
     return files
 
 
@@ -264,7 +263,7 @@ def _holds(old: Path, new: Path) -> bool:
     # These are a site's own, once it has them.
     left = (FILE.name, LOG_CONFIG)
     same = all((old / path).is_file() and (path.name in left or _same(old / path, new / path)) for path in files)
-    taken_back = any(not (new / path.relative_to(old)).exists() for path in old.glob(f"*/dfm/{_DIRECT}"))
+    taken_back = any(not (new / path.relative_to(old)).exists() for path in old.glob(f"*/dfm/{DIRECT}"))
     return same and not taken_back and set(_participants(old)) == set(_participants(new))
 
 
