@@ -68,6 +68,14 @@ def connected(federation, session, clients):
     until(lambda: all(others <= has(site) for site, others in clients.items()))
 
 
+def test_what_a_configuration_declares_is_connected(federation, fed):
+    """That of these tests says so of `west` alone, as long as no test here says otherwise."""
+    with opened(federation) as session:
+        session.run(written(lambda: [Yield(place=site, value=fed.Add(a=1, site=site)) for site in SITES]))
+        until(lambda: " direct connection to west\n" in log_of(federation, session, "east"))
+        assert " direct connection to server" not in log_of(federation, session, "east")
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_direct_connections_give_the_tokens_that_local_gives(shared, direct, fed, case):
     assert tokens(direct, fed, case) == tokens(shared, fed, case)
@@ -112,14 +120,6 @@ def test_what_is_under_way_when_a_connection_is_lost_comes_through_nvflare(feder
     assert job.wait_until_finished(60) and job.get_status() is JobStatus.FINISHED, job.errors
     assert seen[:-1] == list(range(100))
     until(lambda: native.is_connected(connection._cell))
-
-
-def test_what_a_configuration_declares_is_connected(federation, fed):
-    """That of these tests says so of `west` alone."""
-    with opened(federation) as session:
-        session.run(written(lambda: [Yield(place=site, value=fed.Add(a=1, site=site)) for site in SITES]))
-        until(lambda: " direct connection to west\n" in log_of(federation, session, "east"))
-        assert " direct connection to server" not in log_of(federation, session, "east")
 
 
 def test_a_port_that_nobody_reaches_costs_a_line_in_the_log(federation, fed, monkeypatch, caplog):
