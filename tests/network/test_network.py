@@ -6,6 +6,7 @@ Each test tells how long its job took, which is no condition: `make test-network
 
 import contextlib
 import os
+import socket
 import threading
 import time
 from pathlib import Path
@@ -14,8 +15,8 @@ import pytest
 from dfm.api import PlaceParam, Yield
 from dfm.session import JobStatus
 from eventually import until
-from flare_federation import opened, running, written
-from link import bare, beyond, through
+from flare_federation import declared, opened, running, written
+from link import Link, bare, beyond, through
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(300)]
 _LISTENS = "0A"
@@ -36,6 +37,26 @@ def reached(federation, folder, **how):
     with through(federation.kit("home@*"), folder, **how) as (kit, link), opened(federation, admin_package=kit) as one:
         one.connect()
         yield one, link
+
+
+ELSEWHERE = "127.0.0.2"
+"""Where links to ports of direct connections are."""
+
+
+@contextlib.contextmanager
+def reached_directly(federation, fed, folder, nvflare, **how):
+    """A session whose application has a direct connection to the server's process through a link, and that link;
+    `nvflare` is what its connection through NVFlare is like."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with declared(federation, "server", host=ELSEWHERE, port=port):
+        link = Link(port, **how, at=(ELSEWHERE, port))
+        with reached(federation, folder, **nvflare) as (session, _):
+            session.run(written(lambda: Yield(value=fed.Add(a=1, site="west"))))
+            connection = session._home._links._connection
+            until(lambda: connection._direct._native.is_connected(connection._cell))
+            yield session, link
+        link.close()
 
 
 def took(job):
@@ -91,6 +112,43 @@ def test_a_value_crosses_two_slow_links_as_it_comes(federation, fed, tmp_path, m
     with beyond(federation, "west", **how), reached(federation, tmp_path, **how) as (session, _):
         seconds, share = there_and_back(session, fed, megabits, size)
         print(f"\n{size / 1e6:.0f} MB over two links and back: {seconds:.1f} s, {share:.0%} of one of them")
+
+
+def test_a_job_over_a_direct_connection_that_is_far(federation, fed, tmp_path):
+    how = {"delay": 0.025}
+    with reached_directly(federation, fed, tmp_path, how, **how) as (session, link):
+        prepared = session.prepare(written(lambda: Yield(value=fed.Add(a=1, site="west"))))
+        took(session.execute(prepared))
+        before = link.passed
+        times = sorted(took(session.execute(prepared)) for _ in range(9))
+        assert link.passed > before
+        print(f"\none operation over 50 ms: median {times[4] * 1000:.0f} ms, slowest {times[-1] * 1000:.0f} ms")
+
+
+@pytest.mark.parametrize(("megabits", "size"), [(10, 10_000_000), (100, 50_000_000)])
+def test_a_slow_direct_connection_carries_what_it_can(federation, fed, tmp_path, megabits, size):
+    how = {"delay": 0.025, "rate": megabits * 125_000}
+    with reached_directly(federation, fed, tmp_path, how, **how) as (session, link):
+        for turn in ("first", "second"):
+            seconds, share = there_and_back(session, fed, megabits, size)
+            print(f"\n{size / 1e6:.0f} MB there and back, the {turn} time: {seconds:.1f} s, {share:.0%} of the link")
+        assert link.passed > 4 * size
+
+
+@pytest.mark.parametrize("how", ["hold", "cut"])
+def test_a_value_on_its_way_over_a_direct_connection_that_is_lost_comes_through_nvflare(federation, fed, tmp_path, how):
+    """Whether the connection is ended or only nothing passes, and nobody is told."""
+    with reached_directly(federation, fed, tmp_path, {}, rate=10_000_000) as (session, link):
+        value = pytest.importorskip("numpy").random.default_rng(1).bytes(50_000_000)
+        job = session.execute(
+            written(lambda: Yield(value=fed.Echo(value=PlaceParam(place="value"), site="west"))), {"value": value}
+        )
+        until(lambda: link.passed > 5_000_000)
+        link.hold()
+        if how == "cut":
+            link.cut()
+        print(f"\n50 MB there and back took {took(job):.1f} s")
+        assert job.results() == [value]
 
 
 @pytest.mark.parametrize("back", [False, True])

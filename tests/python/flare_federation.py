@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import json
 import os
 import subprocess
 from collections.abc import Callable, Generator
@@ -72,6 +73,29 @@ def running(command: Path, folder: Path) -> Generator[Federation]:
     finally:
         federation.dfm("poc", "stop", "-f", "small")
     assert not federation.processes()
+
+
+SITES = ("server", "east", "west")
+"""Those that do not belong to an application."""
+
+
+@contextlib.contextmanager
+def declared(federation: Federation, *listening: str, host: str = "127.0.0.1", port: int = 0) -> Generator[None]:
+    """All sessions that begin meanwhile may have direct connections to these participants, and to no others, who listen
+    on the loopback and are to be reached at `host`."""
+    before: dict[Path, str | None] = {}
+    for name in (*SITES, "home@*"):
+        of = federation.kit(name) / "dfm" / "direct.json"
+        before[of] = of.read_text() if of.exists() else None
+        others = [one for one in listening if one != name and (name in SITES or one == "server")]
+        own = {"ports": [port, port], "listen": "127.0.0.1"} if name in listening else None
+        found = {one: {"host": host, "ports": [port, port]} for one in others}
+        of.write_text(json.dumps({"format": 1, "own": own, "others": found}))
+    try:
+        yield
+    finally:
+        for of, text in before.items():
+            of.unlink() if text is None else of.write_text(text)
 
 
 def opened(federation: Federation, **options: Any) -> Any:

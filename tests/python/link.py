@@ -29,7 +29,14 @@ class Link:
     with them all that follows.
     """
 
-    def __init__(self, to: int, rate: float = float("inf"), delay: float = 0.0, loss: float = 0.0) -> None:
+    def __init__(
+        self,
+        to: int,
+        rate: float = float("inf"),
+        delay: float = 0.0,
+        loss: float = 0.0,
+        at: tuple[str, int] = ("127.0.0.1", 0),
+    ) -> None:
         self._to = to
         self._rate, self._delay, self._loss = rate, delay, loss
         self._chance = random.Random(1)
@@ -41,7 +48,7 @@ class Link:
         """Bytes that went through, both ways."""
         self.made = 0
         """Connections that were made through it."""
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(at)
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 

@@ -1,8 +1,6 @@
 """Does a session on a real federation give the same over direct connections, and where there is none?"""
 # pyright: basic
 
-import contextlib
-import json
 import logging
 import re
 from pathlib import Path
@@ -13,34 +11,12 @@ from dfm.flare import _cells, _direct
 from dfm.flare._identity import certificate_of
 from dfm.session import JobStatus
 from eventually import until
-from flare_federation import opened, written
+from flare_federation import SITES, declared, opened, written
 from pipelines import CASES
 from test_flare_run import tokens
 
 pytest.importorskip("nvflare")
 pytestmark = pytest.mark.flare
-SITES = ("server", "east", "west")
-
-
-@contextlib.contextmanager
-def declared(federation, *listening, host="127.0.0.1"):
-    """All sessions that begin meanwhile may have direct connections to these participants, and to no others."""
-    before = {}
-    for name in (*SITES, "home@*"):
-        of = federation.kit(name) / "dfm" / "direct.json"
-        before[of] = of.read_text() if of.exists() else None
-        others = [one for one in listening if one != name and (name in SITES or one == "server")]
-        said = {
-            "format": 1,
-            "own": {"ports": [0, 0], "listen": "127.0.0.1"} if name in listening else None,
-            "others": {one: {"host": host, "ports": [0, 0]} for one in others},
-        }
-        of.write_text(json.dumps(said))
-    try:
-        yield
-    finally:
-        for of, text in before.items():
-            of.unlink() if text is None else of.write_text(text)
 
 
 @pytest.fixture(scope="module")
