@@ -81,8 +81,11 @@ class Direct:
     def ask(self, name: str, kind: str, number: int, message: bytes, seconds: float) -> bytes | Refusal:
         """Sends a message and returns its answer; raises as `say`."""
 
+    def descriptors(self) -> list[int]:
+        """Those of all that is open, which a forked process is to give up."""
+
     def close(self) -> None:
-        """Ends all connections, and lets nobody in any more."""
+        """Ends all connections, and lets nobody in any more; does nothing in a forked process."""
 
 @final
 class Plan:

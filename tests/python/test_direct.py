@@ -4,6 +4,7 @@
 import contextlib
 import json
 import logging
+import os
 import random
 import socket
 import threading
@@ -186,12 +187,30 @@ def test_what_is_under_way_when_it_is_cut_comes_through_nvflare_and_once(cuttabl
     assert cuttable.lost == []
 
 
+def test_a_forked_process_has_none_of_it_and_ends_nothing(ends: Ends) -> None:
+    """Else nobody would see that the process which forked has ended, or what its fork closes would end for both."""
+    natives = [direct._native for direct in ends.direct if direct._native is not None]
+    numbers = [number for native in natives for number in native.descriptors()]
+    assert len(numbers) == 5
+    child = os.fork()
+    if not child:
+        closed = all(os.readlink(f"/proc/self/fd/{number}") == os.devnull for number in numbers)
+        for native in natives:
+            native.close()
+        os._exit(0 if closed else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    ends.through[0].is_there = ends.through[1].is_there = False
+    ends.lanes[0].push(packet(1))
+    until(lambda: contents(ends.came[1]) == contents([packet(1)]))
+    ends.close()
+    until(lambda: not any(native.descriptors() for native in natives))
+
+
 def test_nothing_is_connected_that_no_kit_names(tmp_path: Path) -> None:
     root = Root(tmp_path)
     kit = root.kit("east")
-    direct = DirectConnections(
-        tmp_path / "fed" / "east-None-0", kit, "job", "east", lambda _: None, logging.getLogger()
-    )
+    folder, log = tmp_path / "fed" / "east-None-0", logging.getLogger()
+    direct = DirectConnections(folder, kit, "job", "east", lambda _: None, log)
     through = Through()
     assert direct.about == {}
     assert direct.transport("there", through) is through

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::ops::RangeInclusive;
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -33,6 +34,10 @@ struct Shared {
     state: Mutex<State>,
     /// A connection has begun or is over.
     changed: Condvar,
+    /// What is open. Only who opens or closes something holds it, so that a forked process finds it free.
+    descriptors: Mutex<Vec<RawFd>>,
+    /// Whose it is: a forked process has a copy of all this, and none of the threads.
+    process: u32,
 }
 
 #[derive(Default)]
@@ -52,7 +57,8 @@ impl Direct {
         let known = Arc::new(Known::default());
         let identity = Identity::new(certificate, key, session, known.clone());
         let (state, changed) = (Mutex::default(), Condvar::new());
-        Self(Arc::new(Shared { identity, known, receive, state, changed }))
+        let (descriptors, process) = (Mutex::default(), std::process::id());
+        Self(Arc::new(Shared { identity, known, receive, state, changed, descriptors, process }))
     }
 
     /// Listens at the first of these ports that is free, on one interface or on all, and returns it; 0 stands for any.
@@ -70,6 +76,7 @@ impl Direct {
         let Some(listener) = listener else { return Err(last) };
         let address = listener.local_addr()?;
         self.0.lock().listener = Some(address);
+        self.0.note([listener.as_raw_fd()]);
         let shared = self.0.clone();
         thread::Builder::new().name("dfm-direct".to_owned()).spawn(move || shared.let_in(&listener))?;
         Ok(address.port())
@@ -142,8 +149,16 @@ impl Direct {
         self.0.connection(name)?.ask(kind, number, content, patience)
     }
 
-    /// Ends all connections, and lets nobody in any more.
+    /// The descriptors of all that is open, which a forked process is to give up.
+    pub fn descriptors(&self) -> Vec<RawFd> {
+        self.0.descriptors.try_lock().map(|all| all.clone()).unwrap_or_default()
+    }
+
+    /// Ends all connections, and lets nobody in any more. In a forked process they are not its to end.
     pub fn close(&self) {
+        if self.0.process != std::process::id() {
+            return;
+        }
         let mut state = self.0.lock();
         state.over = true;
         let listener = state.listener.take();
@@ -175,6 +190,14 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn note(&self, opened: impl IntoIterator<Item = RawFd>) {
+        self.descriptors.lock().unwrap_or_else(PoisonError::into_inner).extend(opened);
+    }
+
+    fn forget(&self, closed: &[RawFd]) {
+        self.descriptors.lock().unwrap_or_else(PoisonError::into_inner).retain(|one| !closed.contains(one));
+    }
+
     fn connection(&self, name: &str) -> Result<Arc<Connection>, Fault> {
         let none = || Fault::Over("there is no direct connection".to_owned());
         self.lock().connections.get(name).cloned().ok_or_else(none)
@@ -184,6 +207,7 @@ impl Shared {
         loop {
             let came = listener.accept();
             if self.lock().over {
+                self.forget(&[listener.as_raw_fd()]);
                 return;
             }
             match came {
@@ -215,8 +239,18 @@ impl Shared {
             oldest.end("too many connect at once");
         }
         let (shared, running) = (self.clone(), connection.clone());
-        let started = thread::Builder::new().name("dfm-direct".to_owned()).spawn(move || shared.run(&running));
-        started.map(|_| connection).map_err(|error| error.to_string())
+        self.note(connection.descriptors());
+        let started = thread::Builder::new().name("dfm-direct".to_owned()).spawn(move || {
+            shared.run(&running);
+            shared.forget(&running.descriptors());
+        });
+        match started {
+            Ok(_) => Ok(connection),
+            Err(error) => {
+                self.forget(&connection.descriptors());
+                Err(error.to_string())
+            }
+        }
     }
 
     fn run(&self, connection: &Arc<Connection>) {

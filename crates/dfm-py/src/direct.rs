@@ -100,6 +100,10 @@ impl Direct {
         }
     }
 
+    fn descriptors(&self) -> Vec<i32> {
+        self.0.descriptors()
+    }
+
     fn close(&self, py: Python<'_>) {
         py.detach(|| self.0.close());
     }

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from cryptography.hazmat.primitives import serialization
 
 from dfm import _native
+from dfm._running.forks import keep_from_forks
 from dfm._running.threads import started
 from dfm.flare._arrival import NotYet, Refused, Why, arrive
 from dfm.flare._identity import Credentials, certificate_of
@@ -112,6 +113,7 @@ class DirectConnections:
             self._places = Places(None, {})
         if self._places == (None, {}):
             return
+        keep_from_forks(self)
         key = credentials.key.private_bytes(
             serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
@@ -122,6 +124,10 @@ class DirectConnections:
                 self.about = {"port": self._native.listen(own.host, own.first, own.last)}
             except (OSError, ValueError) as error:
                 logger.warning("nobody can connect to this session's process: %s", error)
+
+    def leave_to_parent(self) -> list[int]:
+        """As `Holder`."""
+        return [] if self._native is None else self._native.descriptors()
 
     def transport(self, name: str, through: Transport) -> Transport:
         """What takes a lane's messages to the process of this name: a direct connection while there is one, and
