@@ -36,6 +36,14 @@ provision:
   helm: {path: chart, name: orchard, startup_package_source: workspace}
 sites: {house: {}, server: {}, north_field: {}, south_field: {}, cellar: {}}
 """
+MEADOW = ORCHARD.replace("orchard", "meadow").replace(
+    "provision:",
+    """provision:
+  direct:
+    server: {host: meadow-server, ports: 9100-9101}
+    cellar: {host: cellar.example.org, ports: 9200}""",
+)
+"""The same, with direct connections to the server and to one site."""
 HELD = {"cidr": "192.0.2.0/24"}
 VALUES: dict[str, dict[str, Any]] = {
     "default": {},
@@ -104,6 +112,29 @@ VALUES: dict[str, dict[str, Any]] = {
     "nothing kept": {"sites": {"persistence": {"enabled": False}}, "networkPolicy": {"enabled": False}},
 }
 
+DIRECT: dict[str, dict[str, Any]] = VALUES | {
+    "elsewhere": {
+        "server": {"cidrs": ["203.0.113.7/32"]},
+        "clients": {"cellar": {"enabled": False}},
+        "direct": {"cellar": {"cidrs": ["198.51.100.9/32"]}},
+    },
+    "for others": {
+        "server": {"allowFrom": [{"ipBlock": HELD}]},
+        "direct": {
+            "cellar": {
+                "service": {
+                    "type": "LoadBalancer",
+                    "annotations": {"a": "b"},
+                    "loadBalancerSourceRanges": ["192.0.2.0/24"],
+                },
+                "allowFrom": [{"ipBlock": HELD}],
+            }
+        },
+    },
+    "taken back": {"direct": {"cellar": None, "server": None}},
+}
+"""Values for the chart of a federation with direct connections."""
+
 
 def run(*words: object, cwd: Path | None = None, exit: int = 0, env: dict[str, str] | None = None) -> str:
     """Runs a program that must end as expected; its output."""
@@ -121,7 +152,7 @@ def run(*words: object, cwd: Path | None = None, exit: int = 0, env: dict[str, s
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the files of two federations, made from elsewhere."""
+    """A folder with the files of three federations, made from elsewhere."""
     root = tmp_path_factory.mktemp("deploy")
     examples = Path(__file__).parents[2] / "examples"
     for name in ("configs", "__init__.py"):
@@ -131,6 +162,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(examples / "examplefed/pyproject.toml", root / "greeting")
     (root / "orchard").mkdir()
     (root / "orchard/f.dfm.yaml").write_text(ORCHARD)
+    (root / "meadow").mkdir()
+    (root / "meadow/f.dfm.yaml").write_text(MEADOW)
     federations = {
         "examplefed": {
             "federation_dir": "greeting/examplefed",
@@ -138,6 +171,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "project_path": "configs/project.yaml",
         },
         "orchard": {"federation_dir": "orchard", "config_path": "f.dfm.yaml"},
+        "meadow": {"federation_dir": "meadow", "config_path": "f.dfm.yaml"},
     }
     (root / "federations.yaml").write_text(yaml.safe_dump({"federations": federations}))
     for name in federations:
@@ -147,11 +181,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def docker_folders(folder: Path) -> list[Path]:
-    return [folder / "greeting/examplefed/deploy/docker", folder / "orchard/deploy"]
+    return [folder / "greeting/examplefed/deploy/docker", folder / "orchard/deploy", folder / "meadow/deploy"]
 
 
 def charts(folder: Path) -> list[Path]:
-    return [folder / "greeting/examplefed/deploy/helm", folder / "orchard/chart"]
+    return [folder / "greeting/examplefed/deploy/helm", folder / "orchard/chart", folder / "meadow/chart"]
 
 
 def rendered(
@@ -191,7 +225,9 @@ def test_compose_gives_each_site_its_own_kit_alone(folder: Path) -> None:
 
 
 def test_compose_takes_its_files(folder: Path, tmp_path: Path) -> None:
-    for place, context in zip(docker_folders(folder), (folder / "greeting", folder / "orchard"), strict=True):
+    for place, context in zip(
+        docker_folders(folder), (folder / "greeting", folder / "orchard", folder / "meadow"), strict=True
+    ):
         file = place / "compose.yaml"
         said = run(
             "docker-compose", "--file", file, "config", "--format", "json", env={"DFM_USER": "7:7"}, cwd=tmp_path
@@ -215,9 +251,15 @@ def test_helm_takes_the_charts(folder: Path, tmp_path: Path, helm: str) -> None:
         run(helm, "template", "r", package)
 
 
-@pytest.mark.parametrize("values", VALUES.values(), ids=VALUES.keys())
-def test_every_object_is_valid_for_all_supported_versions(folder: Path, tmp_path: Path, values: dict[str, Any]) -> None:
-    chart = folder / "orchard/chart"
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [("orchard", values) for values in VALUES.values()] + [("meadow", values) for values in DIRECT.values()],
+    ids=[*VALUES, *(f"direct, {values}" for values in DIRECT)],
+)
+def test_every_object_is_valid_for_all_supported_versions(
+    folder: Path, tmp_path: Path, name: str, values: dict[str, Any]
+) -> None:
+    chart = folder / name / "chart"
     objects = rendered(chart, values, tmp_path)
     assert rendered(chart, values, tmp_path, helm="helm3") == objects, "Helm 3 and 4 do not agree"
     (tmp_path / "values.json").write_text(json.dumps(values))
@@ -251,6 +293,72 @@ def test_values_decide_which_sites_run_and_what_they_reach(folder: Path, tmp_pat
         assert spec["containers"][0]["image"] == "teams/orchard:nightly"
         secrets = [one["secret"]["secretName"] for one in spec["volumes"] if "secret" in one]
         assert secrets == [f"{pod['metadata']['name']}-kit"]
+
+
+def test_direct_connections_open_their_own_ports_and_no_others(folder: Path, tmp_path: Path) -> None:
+    def opened(values: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+        """By their names: the containers' ports, those of Services, and what policies let in and out on which ports."""
+        objects = rendered(folder / "meadow/chart", values, tmp_path)
+        by_kind = {kind: [one for one in objects if one["kind"] == kind] for kind in ("StatefulSet", "Service")}
+        containers = {one["metadata"]["name"]: one["spec"]["template"]["spec"] for one in by_kind["StatefulSet"]}
+        ports = {
+            name: [port["containerPort"] for port in spec["containers"][0].get("ports", [])]
+            for name, spec in containers.items()
+        }
+        services = {
+            one["metadata"]["name"]: [port["port"] for port in one["spec"].get("ports", [])]
+            for one in by_kind["Service"]
+        }
+        rules: dict[tuple[str, str], Any] = {}
+        for one in objects:
+            if one["kind"] == "NetworkPolicy" and "-direct-" in one["metadata"]["name"]:
+                spec = one["spec"]
+                for rule in spec.get("ingress", []) + spec.get("egress", []):
+                    for peer in rule.get("from", []) + rule.get("to", []):
+                        block = peer.get("ipBlock", {}).get("cidr")
+                        site = peer.get("podSelector", {}).get("matchLabels", {}).get("dfm/site", "all sites")
+                        key = (one["metadata"]["name"], block or site)
+                        rules[key] = [port["port"] for port in rule["ports"]]
+        return ports, services, rules
+
+    nvflare, server, cellar = [24_880], [9100, 9101], [9200]
+    ports, services, rules = opened({})
+    assert ports == {"r-server": nvflare + server, "r-cellar": cellar, "r-north-field": [], "r-south-field": []}
+    assert services == {"r-server": nvflare + server, "r-direct-cellar": cellar, "r-sites": []}
+    inside = {
+        ("r-direct-to-server", "all sites"): server,
+        ("r-direct-to-cellar", "all sites"): cellar,
+        ("r-direct-from-sites", "server"): server,
+        ("r-direct-from-sites", "cellar"): cellar,
+    }
+    assert rules == inside
+
+    ports, services, rules = opened(DIRECT["elsewhere"])
+    assert "r-cellar" not in ports and list(services) == ["r-server", "r-sites"]
+    assert rules == {
+        ("r-direct-to-server", "all sites"): server,
+        ("r-direct-from-sites", "server"): server,
+        ("r-direct-from-sites", "198.51.100.9/32"): cellar,
+    }
+    _, services, rules = opened(DIRECT["only one client"])
+    assert services == {"r-direct-cellar": cellar, "r-sites": []}
+    assert rules == {
+        ("r-direct-to-cellar", "all sites"): cellar,
+        ("r-direct-from-sites", "cellar"): cellar,
+        ("r-direct-from-sites", "0.0.0.0/0"): server,
+        ("r-direct-from-sites", "::/0"): server,
+    }
+    _, _, rules = opened(DIRECT["for others"])
+    more = {("r-direct-to-server", HELD["cidr"]): server, ("r-direct-to-cellar", HELD["cidr"]): cellar}
+    assert rules == inside | more
+    assert opened(DIRECT["taken back"])[1:] == ({"r-server": nvflare, "r-sites": []}, {})
+    assert opened(DIRECT["nothing kept"])[2] == {}
+
+    compose = yaml.safe_load((folder / "meadow/deploy/compose.yaml").read_text())
+    assert compose["services"]["server"]["ports"][1:] == ["127.0.0.1:9100-9101:9100-9101"]
+    for wrong in ("direct.cellar.first=0", "direct.server.cidrs={10.0.0.0/8}", "direct.cellar.cidrs={}"):
+        assert "schema" in run("helm", "template", "r", folder / "meadow/chart", "--set", wrong, exit=1)
+    assert "schema" in run("helm", "template", "r", folder / "orchard/chart", "--set", "direct.cellar.first=1", exit=1)
 
 
 def test_a_site_may_have_an_image_and_containers_of_its_own(folder: Path, tmp_path: Path) -> None:
@@ -321,7 +429,7 @@ def test_two_releases_share_no_name(folder: Path, tmp_path: Path) -> None:
     def names(chart: Path, release: str) -> set[tuple[str, str]]:
         return {(one["kind"], one["metadata"]["name"]) for one in rendered(chart, {}, tmp_path, release)}
 
-    one, other = charts(folder)
+    one, other, _ = charts(folder)
     assert not names(one, "examplefed") & names(other, "orchard")
     for chart in charts(folder):
         for policy in rendered(chart, {}, tmp_path, "mine"):

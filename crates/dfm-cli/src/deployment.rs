@@ -26,7 +26,8 @@ pub fn members(chosen: &Chosen) -> Result<Members, Failure> {
     let project = chosen.paths.project.as_deref();
     let project = project.map(|path| dfm_config::project(path, &mut Sources::default()));
     let project = project.transpose().map_err(Failure::wrong)?;
-    dfm_deploy::members(&chosen.federation, &chosen.name, project.as_ref()).map_err(Failure::wrong)
+    let members = dfm_deploy::members(&chosen.federation, &chosen.name, project.as_ref());
+    members.map_err(|diagnostic| wrong(chosen, diagnostic))
 }
 
 /// The folders around the files; `build` is the build context, relative to the federation's folder.

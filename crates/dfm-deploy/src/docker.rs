@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use dfm_config::Federation;
+use dfm_config::{Direct, Federation};
 use dfm_diag::Diagnostic;
 use serde_json::json;
 
@@ -103,6 +103,7 @@ pub fn docker(
         "example": json!({ "variable": variable(&example.name) }),
         "port": members.ports[0],
         "ports": members.ports,
+        "direct_server": members.server.direct.as_ref().map(range),
         "sites": all,
         "site_names": names.join(", "),
     });
@@ -122,6 +123,12 @@ pub fn docker(
         file(dir.join("compose.yaml"), "docker/compose.yaml"),
     ];
     Ok((image, scripts))
+}
+
+/// Ports as compose takes them.
+fn range(direct: &Direct) -> String {
+    let Direct { first, last, .. } = direct;
+    if first == last { first.to_string() } else { format!("{first}-{last}") }
 }
 
 /// Where compose finds a site's kit.

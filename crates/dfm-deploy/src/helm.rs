@@ -27,6 +27,9 @@ const FILES: [(&str, &str); 14] = [
     ("helm/deploy.sh", "deploy.sh"),
 ];
 
+/// That of direct connections, where some participant takes them.
+const DIRECT: (&str, &str) = ("helm/templates/direct.yaml", "templates/direct.yaml");
+
 /// The chart and its `deploy.sh`. The image is that of `provision.docker`, where there is one.
 pub fn helm(federation: &Federation, settings: &Helm, members: &Members, scene: &Scene) -> Vec<File> {
     let info = &federation.info;
@@ -47,6 +50,11 @@ pub fn helm(federation: &Federation, settings: &Helm, members: &Members, scene: 
         .map(|client| site(client, format!("clients.{}", client.name.replace('.', "\\.")), variable(&client.name)))
         .collect();
     let sites: Vec<_> = std::iter::once(&server).chain(&clients).cloned().collect();
+    let takes_direct = |(name, member): (&str, &Member)| {
+        member.direct.as_ref().map(|direct| json!({"name": name, "first": direct.first, "last": direct.last}))
+    };
+    let own = members.clients.iter().map(|client| (client.name.as_str(), client));
+    let direct: Vec<_> = std::iter::once(("server", &members.server)).chain(own).filter_map(takes_direct).collect();
     let description = match one_line(&info.description) {
         description if description.is_empty() => format!("The federation {}", slug(&scene.name)),
         description => description,
@@ -67,11 +75,12 @@ pub fn helm(federation: &Federation, settings: &Helm, members: &Members, scene: 
         "server": server,
         "clients": clients,
         "sites": sites,
+        "direct": direct,
     });
     let file = |(template, path): (&str, &str)| File {
         path: settings.path.join(path),
         text: render(template, &context),
         executable: template.ends_with(".sh"),
     };
-    FILES.into_iter().map(file).collect()
+    FILES.into_iter().chain((!direct.is_empty()).then_some(DIRECT)).map(file).collect()
 }

@@ -1,6 +1,6 @@
 //! Which sites run somewhere of their own, and on which ports does their server listen?
 
-use dfm_config::{Federation, Project};
+use dfm_config::{Direct, Federation, Project};
 use dfm_diag::Diagnostic;
 
 use crate::texts::{self, is_site};
@@ -23,7 +23,12 @@ pub struct Members {
 pub struct Member {
     /// Its name in the NVFlare project, and in the configuration.
     pub name: String,
+    /// Where it takes direct connections, if it does.
+    pub direct: Option<Direct>,
 }
+
+/// What the server is called in a configuration.
+const SERVER: &str = "server";
 
 /// The port that a server listens on where its project does not say: NVFlare's own.
 pub const PORT: u16 = 8002;
@@ -33,9 +38,12 @@ pub const PORT: u16 = 8002;
 ///
 /// # Errors
 /// A project without exactly one server, with two members that would have one name, or with a name that no file may have in
-/// it.
+/// it; a server that would have one port for two things.
 pub fn members(federation: &Federation, name: &str, project: Option<&Project>) -> Result<Members, Diagnostic> {
-    let member = |name: &String| Member { name: name.clone() };
+    let direct = |name: &str| federation.provision.direct.get(name);
+    let member = |name: &String| Member { name: name.clone(), direct: direct(name).map(|direct| direct.value.clone()) };
+    // A server may be named for its host; in the configuration it is the site `server`.
+    let the_server = |name: &String| Member { name: name.clone(), ..member(&SERVER.to_owned()) };
     let members = if let Some(project) = project {
         let [server] = &project.servers[..] else {
             let count = project.servers.len();
@@ -47,16 +55,24 @@ pub fn members(federation: &Federation, name: &str, project: Option<&Project>) -
         let mut ports = vec![port];
         ports.extend(project.admin_port.as_ref().map(|admin| admin.value).filter(|admin| *admin != port));
         Members {
-            server: member(server),
+            server: the_server(server),
             clients: project.clients.iter().map(member).collect(),
             project: project.name.clone().unwrap_or_else(|| name.to_owned()),
             ports,
         }
     } else {
-        let clients = federation.sites.keys().filter(|name| *name != "server").skip(1).map(member).collect();
-        let server = Member { name: "server".to_owned() };
+        let clients = federation.sites.keys().filter(|name| *name != SERVER).skip(1).map(member).collect();
+        let server = the_server(&SERVER.to_owned());
         Members { server, clients, project: name.replace('_', "-"), ports: vec![crate::port(name)] }
     };
+    if let Some(direct) = direct(SERVER)
+        && let Some(port) = members.ports.iter().find(|port| direct.value.ports().contains(port))
+    {
+        let message = format!("NVFlare's server listens on the port {port}, which direct connections cannot have too");
+        return Err(Diagnostic::error("deploy-direct-port", message)
+            .at(direct.span, format!("its ports are {} to {}", direct.value.first, direct.value.last))
+            .help("write other `ports` here, or another `fed_learn_port` and `admin_port` in the NVFlare project"));
+    }
     let all: Vec<&Member> = std::iter::once(&members.server).chain(&members.clients).collect();
     for (index, one) in all.iter().enumerate() {
         if !is_site(&one.name) {

@@ -5,7 +5,7 @@ use minijinja::value::Serde;
 use minijinja::{Environment, Value};
 
 /// Every template, by the name it is included and rendered under.
-const TEMPLATES: [(&str, &str); 21] = [
+const TEMPLATES: [(&str, &str); 22] = [
     ("docker/Dockerfile", include_str!("../templates/docker/Dockerfile")),
     ("docker/dockerignore", include_str!("../templates/docker/dockerignore")),
     ("docker/build_image.sh", include_str!("../templates/docker/build_image.sh")),
@@ -23,6 +23,7 @@ const TEMPLATES: [(&str, &str); 21] = [
     ("helm/templates/ingress.yaml", include_str!("../templates/helm/templates/ingress.yaml")),
     ("helm/templates/statefulsets.yaml", include_str!("../templates/helm/templates/statefulsets.yaml")),
     ("helm/templates/networkpolicies.yaml", include_str!("../templates/helm/templates/networkpolicies.yaml")),
+    ("helm/templates/direct.yaml", include_str!("../templates/helm/templates/direct.yaml")),
     ("helm/templates/extra.yaml", include_str!("../templates/helm/templates/extra.yaml")),
     ("helm/templates/tests/server.yaml", include_str!("../templates/helm/templates/tests/server.yaml")),
     ("helm/templates/NOTES.txt", include_str!("../templates/helm/templates/NOTES.txt")),

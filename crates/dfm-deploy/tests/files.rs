@@ -84,6 +84,27 @@ fn the_files_of_a_federation_with_three_clients() {
 }
 
 #[test]
+fn no_port_is_opened_that_is_not_declared() {
+    let direct = "provision:\n  direct:\n    server: {host: orchard-server, ports: 9100-9102}\n    north-field: {host: north.example.org, ports: 9200}\n    house: {host: app.example.org, ports: 9300}";
+    let (federation, _) =
+        loaded(&ORCHARD.replace("provision:", direct)).unwrap_or_else(|report| panic!("{}", text(&report)));
+    let with = members(&federation, "orchard", None).unwrap();
+    let (plain, _) = loaded(ORCHARD).unwrap_or_else(|report| panic!("{}", text(&report)));
+    let without = members(&plain, "orchard", None).unwrap();
+    let scene = scene("orchard", false);
+    let all = |federation: &Federation, members: &dfm_deploy::Members| {
+        let (image, scripts) = docker(federation, &Docker::of(federation).unwrap(), members, &scene).unwrap();
+        [image, scripts, helm(federation, &Helm::of(federation).unwrap(), members, &scene)].concat()
+    };
+    // A server that is named for its host is the same one.
+    let project = dfm_config::Project { servers: vec!["orchard.example".to_owned()], ..Default::default() };
+    let named = members(&federation, "orchard", Some(&project)).unwrap().server;
+    assert_eq!((named.name.as_str(), &named.direct), ("orchard.example", &with.server.direct));
+    let plain = all(&plain, &without);
+    snapshots("direct", all(&federation, &with).into_iter().filter(|file| !plain.contains(file)).collect());
+}
+
+#[test]
 fn no_image_is_built_with_the_key_that_makes_kits() {
     let (federation, _) = loaded(ORCHARD).unwrap_or_else(|report| panic!("{}", text(&report)));
     let members = members(&federation, "orchard", None).unwrap();
@@ -138,6 +159,11 @@ fn what_cannot_be_deployed_is_refused() {
     assert_eq!(code(project(&[], &["a"])), Err("deploy-servers"));
     assert_eq!(code(project(&["server"], &["a_b", "a-b"])), Err("deploy-same-name"));
     assert_eq!(code(project(&["server"], &["a", "b"])), Ok(()));
+    let direct = "provision:\n  direct: {server: {host: fed.example.org, ports: 8000-8010}}";
+    let (taken, report) = loaded(&ORCHARD.replace("provision:", direct)).unwrap();
+    let fault = members(&taken, "examplefed", Some(&project(&["server"], &["a"]))).unwrap_err();
+    insta::assert_snapshot!(text(&Report { diagnostics: vec![fault], sources: report.sources }));
+    assert!(members(&taken, "orchard", None).is_ok());
     let members = members(&federation, "orchard", None).unwrap();
     let scene = Scene { folder: PathBuf::from("/home/u/elsewhere"), ..scene("orchard", false) };
     let settings = Docker::of(&federation).unwrap();

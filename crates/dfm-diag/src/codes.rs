@@ -366,6 +366,12 @@ pub static CODES: &[Code] = &[
         "Write a version that the message names, or install a dfm that reads this one.",
     ),
     code(
+        "deploy-direct-port",
+        "Direct connections and NVFlare's server would have the same port.",
+        "`direct: {server: {host: fed.example.org, ports: 8000-8007}}` beside `fed_learn_port: 8002`",
+        "Write other `ports`, or another port into the NVFlare project.",
+    ),
+    code(
         "deploy-existing-files",
         "Files would change that may have been changed by hand, so nothing has been written.",
         "`dfm fed gen helm shop` for the second time, after a change",
