@@ -296,7 +296,7 @@ def test_values_decide_which_sites_run_and_what_they_reach(folder: Path, tmp_pat
 
 
 def test_direct_connections_open_their_own_ports_and_no_others(folder: Path, tmp_path: Path) -> None:
-    def opened(values: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+    def opened(values: dict[str, Any]) -> tuple[Any, Any, Any]:
         """By their names: the containers' ports, those of Services, and what policies let in and out on which ports."""
         objects = rendered(folder / "meadow/chart", values, tmp_path)
         by_kind = {kind: [one for one in objects if one["kind"] == kind] for kind in ("StatefulSet", "Service")}

@@ -72,6 +72,11 @@ fn a_patch_changes_what_is_generated_and_its_faults_are_in_it() {
     insta::assert_snapshot!("faulty_patch", world.dfm(".", "fed gen docker fed --patch patch.yaml").all());
     world.write("patch.yaml", "provision:\n  docker:\n    build: null\n");
     insta::assert_snapshot!("lacking_patch", world.dfm(".", "fed gen docker fed --patch patch.yaml").all());
+    world.write("patch.yaml", "provision:\n  direct:\n    reception: {host: reception, ports: 9100}\n");
+    assert_eq!(world.dfm(".", "fed gen helm fed --patch patch.yaml").exit, 0);
+    assert!(world.read("work/examplefed/deploy/helm/values.yaml").contains("first: 9100"));
+    world.write("patch.yaml", "provision:\n  direct:\n    server: {host: server, ports: 8000-8002}\n");
+    insta::assert_snapshot!("taken_port", world.dfm(".", "fed gen docker fed --patch patch.yaml").all());
     assert_eq!(world.dfm(".", "fed gen helm fed --patch none.yaml").exit, 2);
 }
 
