@@ -96,7 +96,7 @@ class Through:
 class Ends:
     """Two processes of a session, of which the second one listens and the first one connects."""
 
-    def __init__(self, folder: Path, is_proxied: bool = False) -> None:
+    def __init__(self, folder: Path, is_proxied: bool = False, is_silent: bool = False) -> None:
         root = Root(folder)
         kits = [root.kit("east"), root.kit("west")]
         folders = [folder / "fed" / f"{name}-None-0" for name in ("east", "west")]
@@ -119,10 +119,14 @@ class Ends:
         for at in range(2):
             channel = Channel(secrets[at], secrets[1 - at].hello, said[1 - at])
             to = self.direct[at].transport("there", self.through[at])
-            self.lanes.append(Lane("there", channel, to, self.came[at].extend, self.lost.append, heartbeat=at == 0))
+            self.lanes.append(Lane("there", channel, to, self.came[at].extend, self.lost.append, heartbeat=False))
         self.through[0].to, self.through[1].to = self.lanes[1], self.lanes[0]
         for at, name in ((1, "east"), (0, "west")):
             self.direct[at].meet("there", name, secrets[1 - at].hello, said[1 - at])
+        if not is_silent:
+            self.lanes[0].push(packet(0))
+            until(lambda: self.came[1])
+            self.came[1].clear()
 
     def is_connected(self) -> bool:
         return all(direct._native is not None and direct._native.is_connected("there") for direct in self.direct)
@@ -185,6 +189,17 @@ def test_what_is_under_way_when_it_is_cut_comes_through_nvflare_and_once(cuttabl
     cuttable.lanes[0].push(packet(99))
     until(lambda: contents(cuttable.came[1])[-1] == packet(99).content)
     assert cuttable.lost == []
+
+
+def test_nobody_connects_who_has_nothing_to_say(tmp_path: Path) -> None:
+    """The first message has it connect, and goes through NVFlare itself."""
+    ends = Ends(tmp_path, is_silent=True)
+    assert ends.direct[0]._sought
+    ends.lanes[0].push(packet(1))
+    until(ends.is_connected)
+    until(lambda: contents(ends.came[1]) == contents([packet(1)]))
+    assert ends.through[0].messages and not ends.direct[0]._sought
+    ends.close()
 
 
 def test_a_forked_process_has_none_of_it_and_ends_nothing(ends: Ends) -> None:

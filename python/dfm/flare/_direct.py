@@ -11,6 +11,7 @@ import contextlib
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,11 +32,11 @@ _FORMAT = 1
 _ANY = (0, 0)
 """Ports of which any may be taken."""
 _YIELD = 3.0
-"""Seconds in which the other end of two that may both connect does so first."""
+"""Seconds in which, of two that may both connect, the other one does so again first."""
 _AGAIN, _LONGEST = 0.1, 60.0
 """Seconds after which it is tried again, twice as long each time, and at most."""
 _TELL = 2.0
-"""Seconds between tries from which on it is told that they fail."""
+"""Seconds between tries from which on it is told that they fail; a connection that lasts longer is a good one."""
 _TAKE = 2.0
 """Seconds within which a connection has to take a message."""
 _LASTS = 3600.0
@@ -103,6 +104,8 @@ class DirectConnections:
         self._over = threading.Event()
         self._met: dict[str, str] = {}
         """The participants, by the names of their processes."""
+        self._sought: dict[str, tuple[str, str, int]] = {}
+        """Where those listen to whom nothing was sent yet, each with its participant."""
         self._native: _native.Direct | None = None
         self.about: dict[str, Any] = {}
         """What the process's hello says of it."""
@@ -131,12 +134,12 @@ class DirectConnections:
 
     def transport(self, name: str, through: Transport) -> Transport:
         """What takes a lane's messages to the process of this name: a direct connection while there is one, and
-        `through` what there is otherwise."""
-        return through if self._native is None else _Straight(self._native, name, through)
+        `through` what there is otherwise. The first message has it connect, so that nobody does who has nothing to
+        say."""
+        return through if self._native is None else _Straight(self._native, name, through, self._seek)
 
     def meet(self, name: str, participant: str, hello: str, content: dict[str, Any]) -> None:
-        """The process of this name, a participant's, takes part; `hello` was checked, and `content` is what it says.
-        There is a lane to it already."""
+        """The process of this name, a participant's, takes part; `hello` was checked, and `content` is what it says."""
         if self._native is None or name in self._met:
             return
         self._met[name] = participant
@@ -147,12 +150,17 @@ class DirectConnections:
         if not place.has(port):
             self._logger.error("'%s' says that it listens at a port that this kit does not name", participant)
             return
-        is_second = bool(self.about) and participant < self._participant
-        started(self._connect, "dfm-direct-to", (self._native, name, participant, str(place.host), port, is_second))
+        self._sought[name] = participant, str(place.host), port
+
+    def _seek(self, name: str) -> None:
+        """Something is to be sent to the process of this name, and there is no connection."""
+        if self._native is not None and (found := self._sought.pop(name, None)) is not None:
+            started(self._connect, "dfm-direct-to", (self._native, name, *found))
 
     def part(self, name: str) -> None:
         """Nothing is expected from the process of this name any more."""
         self._met.pop(name, None)
+        self._sought.pop(name, None)
         if self._native is not None:
             self._native.part(name)
 
@@ -162,33 +170,30 @@ class DirectConnections:
         if self._native is not None:
             self._native.close()
 
-    def _connect(
-        self, native: _native.Direct, name: str, participant: str, host: str, port: int, is_second: bool
-    ) -> None:
+    def _connect(self, native: _native.Direct, name: str, participant: str, host: str, port: int) -> None:
         """Connects, and again whenever the connection is lost."""
         pause, is_told = _AGAIN, False
-        if is_second:
-            native.wait(name, True, _YIELD)
         while name in self._met and not self._over.is_set():
+            begun = time.monotonic()
             try:
                 native.connect(name, host, port)
             except ConnectionError as error:
                 if pause >= _TELL and not is_told:
                     is_told = True
+                    why = "what is for it goes through NVFlare, and it is tried again"
                     self._logger.warning(
-                        "no direct connection to %s at %s:%d: %s; what is for it goes through NVFlare, and it is tried "
-                        "again",
-                        participant,
-                        host,
-                        port,
-                        error,
+                        "no direct connection to %s at %s:%d: %s; %s", participant, host, port, error, why
                     )
-                self._over.wait(pause)
-                pause = min(2 * pause, _LONGEST)
             else:
-                pause, is_told = _AGAIN, False
                 while not native.wait(name, False, _LASTS) and not self._over.is_set():
                     pass
+                if time.monotonic() - begun > _TELL:
+                    pause, is_told = _AGAIN, False
+                # Two that connect to each other at once end what the other one has begun.
+                if self.about and participant < self._participant:
+                    native.wait(name, True, _YIELD)
+            self._over.wait(pause)
+            pause = min(2 * pause, _LONGEST)
 
     def _receive(
         self, name: str, kind: str, number: int, message: _native.Memory, is_asked: bool
@@ -215,21 +220,24 @@ class DirectConnections:
 class _Straight:
     """As `Transport`."""
 
-    def __init__(self, native: _native.Direct, name: str, through: Transport) -> None:
+    def __init__(self, native: _native.Direct, name: str, through: Transport, seek: Callable[[str], None]) -> None:
         self._native = native
         self._name = name
         self._through = through
+        self._seek = seek
 
     def fire(self, kind: str, number: int, message: bytes) -> None:
         try:
             self._native.say(self._name, kind, number, message, _TAKE)
         except (ConnectionError, TimeoutError):
+            self._seek(self._name)
             self._through.fire(kind, number, message)
 
     def ask(self, kind: str, number: int, message: bytes, seconds: float) -> bytes:
         try:
             answer = self._native.ask(self._name, kind, number, message, seconds)
         except ConnectionError:
+            self._seek(self._name)
             return self._through.ask(kind, number, message, seconds)
         except TimeoutError as error:
             raise Unreachable(str(error)) from None
