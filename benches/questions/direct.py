@@ -25,13 +25,18 @@ _LISTENING = ("server", "b")
 
 ROWS = [
     Row("result", "job of one operation over direct connections, to its result", beside="", below=0.004),
-    Row("hop", "one hop of a chain between two sites, likewise", beside="", below=0.001),
-    Row("1 MB", "array of 1 MB from one site to another, one hop, likewise", beside="relayed 1 MB", slower=2),
-    Row("100 MB", "array of 100 MB, likewise", beside="relayed 100 MB", slower=2),
+    Row("nvflare result", "the same through NVFlare", beside="result"),
+    Row("hop", "one hop of a chain between two sites over a direct connection", beside="", below=0.001),
+    Row("nvflare hop", "the same through NVFlare", beside="hop"),
     *(
-        Row(f"{way} {size}", f"bytes of {size} over {how}", beside="")
+        row
         for size in _SIZES
-        for way, how in (("one", "one TLS socket"), ("relayed", "two of them, through a process that passes them on"))
+        for row in (
+            Row(size, f"array of {size} over a direct connection, one hop", beside=f"relayed {size}", slower=2),
+            Row(f"nvflare {size}", "the same through NVFlare", beside=f"relayed {size}"),
+            Row(f"one {size}", f"bytes of {size} over one TLS socket", beside=""),
+            Row(f"relayed {size}", "the same over two of them, through a process that passes them on", beside=""),
+        )
     ),
 ]
 
@@ -40,29 +45,34 @@ def measure(side: Side) -> Iterator[tuple[str, float]]:
     if not side.ours:
         return
     with environments.poc("ours") as kits:
+        yield from _measured(side, kits, "nvflare ")
         for name in ("server", "a", "b", "home@bench.org"):
             _declare(kits / "prod_00" / name, name)
-        session = side.flare_session(kits)
+        yield from _measured(side, kits, "")
 
-        def prepared(build: Callable[[Any], Any]) -> Any:
-            return session.prepare(side.pipeline(build))
 
-        for site in "ab":
-            side.median(session, prepared(lambda operations, site=site: operations.Same(site=site, value="1")), 20)
-        one = prepared(lambda operations: operations.Same(site="a", value="1"))
-        yield "result", side.median(session, one, 100).result
-        hops = prepared(lambda operations: chain(operations, ["a", "b"] * (_HOPS // 2)))
-        yield "hop", side.median(session, hops, 5).result / _HOPS
-        for size, (length, count, jobs) in _SIZES.items():
-            there = prepared(functools.partial(hopping, length, count))
-            times: dict[str, list[float]] = {name: [] for name in (size, f"one {size}", f"relayed {size}")}
-            for _ in range(jobs + 1):
-                times[size].append(side.run(session, there)[0].result / count)
-                times[f"one {size}"].append(_sent(kits / "prod_00", 8 * length, relays=0))
-                times[f"relayed {size}"].append(_sent(kits / "prod_00", 8 * length, relays=1))
-            for name, of_one in times.items():
-                yield name, statistics.median(of_one[1:])
-        session.close()
+def _measured(side: Side, kits: Path, road: str) -> Iterator[tuple[str, float]]:
+    session = side.flare_session(kits)
+
+    def prepared(build: Callable[[Any], Any]) -> Any:
+        return session.prepare(side.pipeline(build))
+
+    hops = prepared(lambda operations: chain(operations, ["a", "b"] * (_HOPS // 2)))
+    # The first messages have the processes connect.
+    side.run(session, hops)
+    one = prepared(lambda operations: operations.Same(site="a", value="1"))
+    yield f"{road}result", side.median(session, one, 100).result
+    yield f"{road}hop", side.median(session, hops, 5).result / _HOPS
+    for size, (length, count, jobs) in _SIZES.items():
+        there = prepared(functools.partial(hopping, length, count))
+        times: dict[str, list[float]] = {name: [] for name in (f"{road}{size}", f"one {size}", f"relayed {size}")}
+        for _ in range(jobs + 1):
+            times[f"{road}{size}"].append(side.run(session, there)[0].result / count)
+            times[f"one {size}"].append(_sent(kits / "prod_00", 8 * length, relays=0))
+            times[f"relayed {size}"].append(_sent(kits / "prod_00", 8 * length, relays=1))
+        for name, of_one in times.items():
+            yield name, statistics.median(of_one[1:])
+    session.close()
 
 
 def _declare(kit: Path, name: str) -> None:
