@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import Any
 
 from flare_federation import Federation
 
@@ -128,7 +129,7 @@ class Link:
             self._ends.discard(end)
 
 
-def bare(size: int, **how: float) -> float:
+def bare(size: int, **how: Any) -> float:
     """The seconds for so many bytes there and back through such a link, where only TCP takes them."""
 
     def answer() -> None:
@@ -154,7 +155,7 @@ def _take(end: socket.socket, size: int) -> None:
 
 
 @contextlib.contextmanager
-def through(kit: Path, folder: Path, **how: float) -> Generator[tuple[Path, Link]]:
+def through(kit: Path, folder: Path, **how: Any) -> Generator[tuple[Path, Link]]:
     """A copy of an application's kit that reaches the server through such a link, and that link."""
     copy = folder / kit.name
     shutil.copytree(kit, copy)
@@ -170,7 +171,7 @@ def through(kit: Path, folder: Path, **how: float) -> Generator[tuple[Path, Link
 
 
 @contextlib.contextmanager
-def beyond(federation: Federation, site: str, **how: float) -> Generator[Link]:
+def beyond(federation: Federation, site: str, **how: Any) -> Generator[Link]:
     """The link through which a site's client reaches the server of a POC, which is started anew for that."""
     file = federation.kit(site) / "startup" / "fed_client.json"
     before = file.read_text()
