@@ -13,6 +13,13 @@ from dfm.flare._identity import read_credentials
 from nvflare.lighter.utils import Identity, generate_cert, generate_keys, serialize_cert, serialize_pri_key
 
 
+def declare(kit: Path, own: dict[str, Any] | None = None, others: dict[str, Any] | None = None) -> None:
+    """Writes what a kit says of direct connections."""
+    (kit / "dfm").mkdir(exist_ok=True)
+    said = {"format": 1, "own": own, "others": others or {}}
+    (kit / "dfm" / "direct.json").write_text(json.dumps(said))
+
+
 class Root:
     """A federation's root certificate, and the kits that it signs."""
 

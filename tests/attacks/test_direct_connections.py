@@ -15,9 +15,9 @@ import pytest
 from dfm import _native
 from dfm.flare._channel import Secret
 from dfm.flare._direct import DirectConnections
-from dfm.flare._identity import certificate_of
+from dfm.flare._identity import own_pair
 from eventually import until
-from kits import Root
+from kits import Root, declare
 
 HEAD = struct.Struct(">IBIQ")
 BATCH, BEAT, PIECE, ASKED, ANSWERED = 0, 1, 2, 16, 32
@@ -31,12 +31,10 @@ class Listening:
         self.got: list[tuple[str, str, int, bytes]] = []
         self.seen: list[tuple[str, bool]] = []
         own = self.root.kit("west")
-        self.native = _native.Direct(
-            certificate_of(own.certificate), der(own), "job", self._receive, lambda *one: self.seen.append(one)
-        )
+        self.native = _native.Direct(*own_pair(own), "job", self._receive, lambda *one: self.seen.append(one))
         self.port = self.native.listen("127.0.0.1", 0, 0)
         self.east = self.root.kit("east")
-        self.native.meet("east", certificate_of(self.east.certificate))
+        self.native.meet("east", own_pair(self.east)[0])
 
     def _receive(self, name, kind, number, message, is_asked):
         self.got.append((name, kind, number, bytes(message)))
@@ -56,12 +54,6 @@ class Listening:
             startup = (root or self.root).folder / (root or self.root).name / f"{kit}-None-0" / "startup"
             context.load_cert_chain(startup / "client.crt", startup / "client.key")
         return context.wrap_socket(socket.create_connection(("127.0.0.1", self.port)))
-
-
-def der(kit) -> bytes:
-    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-
-    return kit.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
 
 
 @pytest.fixture
@@ -192,11 +184,9 @@ def test_nobody_connects_to_whom_another_certificate_answers(listening, tmp_path
     """A site that listens where another one should does not get that one's messages."""
     own = listening.root.kit("app")
     seen: list = []
-    native = _native.Direct(
-        certificate_of(own.certificate), der(own), "job", lambda *_: None, lambda *one: seen.append(one)
-    )
-    native.meet("south", certificate_of(listening.root.kit("south").certificate))
-    listening.native.meet("app", certificate_of(own.certificate))
+    native = _native.Direct(*own_pair(own), "job", lambda *_: None, lambda *one: seen.append(one))
+    native.meet("south", own_pair(listening.root.kit("south"))[0])
+    listening.native.meet("app", own_pair(own)[0])
     with pytest.raises(ConnectionError, match=r"certificate"):
         native.connect("south", "127.0.0.1", listening.port)
     native.close()
@@ -205,13 +195,9 @@ def test_nobody_connects_to_whom_another_certificate_answers(listening, tmp_path
 
 def test_a_port_that_the_kit_does_not_name_is_not_asked(listening, tmp_path, caplog):
     """Whatever a site's hello says, nobody is made to connect to another service."""
-    import json
-
     with socket.create_server(("127.0.0.1", 0)) as service:
         folder = listening.folder / "fed" / "east-None-0"
-        (folder / "dfm").mkdir()
-        ports = {"west": {"host": "127.0.0.1", "ports": [1, 2]}}
-        (folder / "dfm" / "direct.json").write_text(json.dumps({"format": 1, "own": None, "others": ports}))
+        declare(folder, None, {"west": {"host": "127.0.0.1", "ports": [1, 2]}})
         log = logging.getLogger("dfm.test")
         direct = DirectConnections(folder, listening.east, "job", "east", lambda _: None, log)
         said = {"port": service.getsockname()[1]}

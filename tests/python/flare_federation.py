@@ -2,7 +2,6 @@
 
 import contextlib
 import importlib
-import json
 import os
 import subprocess
 from collections.abc import Callable, Generator
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dfm.api import Pipeline
+from kits import declare
 from processes import marked, read
 
 
@@ -90,7 +90,7 @@ def declared(federation: Federation, *listening: str, host: str = "127.0.0.1", p
         others = [one for one in listening if one != name and (name in SITES or one == "server")]
         own = {"ports": [port, port], "listen": "127.0.0.1"} if name in listening else None
         found = {one: {"host": host, "ports": [port, port]} for one in others}
-        of.write_text(json.dumps({"format": 1, "own": own, "others": found}))
+        declare(federation.kit(name), own, found)
     try:
         yield
     finally:

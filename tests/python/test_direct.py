@@ -2,7 +2,6 @@
 # pyright: basic
 
 import contextlib
-import json
 import logging
 import os
 import random
@@ -17,17 +16,10 @@ from dfm.flare._identity import check
 from dfm.flare._lane import Lane
 from dfm.flare._packets import Packet, Unreachable
 from eventually import until
-from kits import Root
+from kits import Root, declare
 
 LOOPBACK = {"ports": [0, 0], "listen": "127.0.0.1"}
 LISTENER = {"host": "127.0.0.1", "ports": [0, 0]}
-
-
-def declare(kit: Path, own: dict | None = None, others: dict | None = None) -> Path:
-    """Writes what a kit says of direct connections; returns the kit."""
-    (kit / "dfm").mkdir(exist_ok=True)
-    (kit / "dfm" / "direct.json").write_text(json.dumps({"format": 1, "own": own, "others": others or {}}))
-    return kit
 
 
 class Proxy:
@@ -257,7 +249,8 @@ def test_a_process_may_say_a_port_that_the_kit_of_the_other_names(place: Place, 
     ["", "[]", "{}", '{"format": 2, "own": null, "others": {}}', '{"format": 1, "own": [], "others": {}}', "[" * 9999],
 )
 def test_a_damaged_file_is_named_with_what_to_do(tmp_path: Path, text: str) -> None:
-    (declare(tmp_path) / "dfm" / "direct.json").write_text(text)
+    declare(tmp_path)
+    (tmp_path / "dfm" / "direct.json").write_text(text)
     with pytest.raises(ValueError, match=r"direct\.json is damaged: .*; provision the federation again"):
         read_places(tmp_path)
 
@@ -270,7 +263,8 @@ def test_where_no_port_is_free_the_session_goes_on_without(tmp_path: Path, caplo
     kit = Root(tmp_path).kit("east")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        folder = declare(tmp_path / "fed" / "east-None-0", {"ports": [port, port], "listen": "127.0.0.1"})
+        folder = tmp_path / "fed" / "east-None-0"
+        declare(folder, {"ports": [port, port], "listen": "127.0.0.1"})
         direct = DirectConnections(folder, kit, "job", "east", lambda _: None, logging.getLogger("dfm.test"))
     assert direct.about == {}
     assert "nobody can connect to this session's process" in caplog.text

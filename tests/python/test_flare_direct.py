@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from dfm.api import PlaceParam, Yield
 from dfm.flare import _cells, _direct
-from dfm.flare._identity import certificate_of
+from dfm.flare._identity import own_pair, read_credentials
 from dfm.session import JobStatus
 from eventually import until
 from flare_federation import declared, opened, written
@@ -85,7 +85,7 @@ def test_what_is_under_way_when_a_connection_is_lost_comes_through_nvflare(feder
     """It is lost in the middle of a stream, again and again, and is there again afterwards."""
     connection = direct._home._links._connection
     native = connection._direct._native
-    certificate = certificate_of((federation.kit("server") / "startup" / "server.crt").read_text())
+    certificate, _ = own_pair(read_credentials(federation.kit("server")))
     seen = []
 
     def take(*token):

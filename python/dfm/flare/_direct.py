@@ -16,13 +16,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cryptography.hazmat.primitives import serialization
-
 from dfm import _native
 from dfm._running.forks import keep_from_forks
 from dfm._running.threads import started
 from dfm.flare._arrival import NotYet, Refused, Why, arrive
-from dfm.flare._identity import Credentials, certificate_of
+from dfm.flare._identity import Credentials, certificate_of, own_pair
 from dfm.flare._lane import Lane, Transport
 from dfm.flare._packets import Unreachable
 
@@ -117,11 +115,7 @@ class DirectConnections:
         if self._places == (None, {}):
             return
         keep_from_forks(self)
-        key = credentials.key.private_bytes(
-            serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        certificate = certificate_of(credentials.certificate)
-        self._native = _native.Direct(certificate, key, job, self._receive, self._changed)
+        self._native = _native.Direct(*own_pair(credentials), job, self._receive, self._changed)
         if (own := self._places.own) is not None:
             try:
                 self.about = {"port": self._native.listen(own.host, own.first, own.last)}
@@ -143,7 +137,7 @@ class DirectConnections:
         if self._native is None or name in self._met:
             return
         self._met[name] = participant
-        self._native.meet(name, certificate_of(json.loads(hello)["certificate"]))
+        self._native.meet(name, certificate_of(hello))
         place, port = self._places.others.get(participant), content.get("port")
         if place is None or port is None:
             return

@@ -136,9 +136,16 @@ def check_by(
     return _content(text, purpose, job), _who(certificate)
 
 
-def certificate_of(pem: str) -> bytes:
-    """A certificate as DER, out of its text, which was read before."""
-    return x509.load_pem_x509_certificate(pem.encode("ascii")).public_bytes(serialization.Encoding.DER)
+def certificate_of(signed: str) -> bytes:
+    """The certificate that a signed statement came with, as DER; it was checked before."""
+    return _der(json.loads(signed)["certificate"])
+
+
+def own_pair(credentials: Credentials) -> tuple[bytes, bytes]:
+    """A kit's certificate, as DER, and its private key, as PKCS #8."""
+    none = serialization.NoEncryption()
+    key = credentials.key.private_bytes(serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, none)
+    return _der(credentials.certificate), key
 
 
 def check_client(credentials: Credentials, signed: object, purpose: str, job: str, name: str) -> dict[str, Any]:
@@ -213,6 +220,10 @@ def _who(certificate: x509.Certificate) -> Who:
         _attribute(subject, NameOID.ORGANIZATION_NAME),
         _attribute(subject, NameOID.UNSTRUCTURED_NAME),
     )
+
+
+def _der(pem: str) -> bytes:
+    return x509.load_pem_x509_certificate(pem.encode("ascii")).public_bytes(serialization.Encoding.DER)
 
 
 def _attribute(name: x509.Name, of: x509.ObjectIdentifier) -> str:
