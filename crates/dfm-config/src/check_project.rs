@@ -10,10 +10,7 @@ use crate::project_names::{
     LONGEST_PROJECT, as_user, is_argument, is_client, is_folder, is_host, is_number, is_user, is_word,
 };
 use crate::tree::{Data, Entry, Node};
-use crate::{Federation, Loaded, Site};
-
-/// The site that is the project's server.
-const SERVER: &str = "server";
+use crate::{Federation, Loaded, SERVER, Site};
 
 /// The versions of projects that NVFlare reads.
 const VERSIONS: [u64; 2] = [3, 4];

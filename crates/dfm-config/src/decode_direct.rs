@@ -5,13 +5,12 @@ use std::net::IpAddr;
 use dfm_diag::{Diagnostic, Spanned};
 use indexmap::IndexMap;
 
-use crate::Direct;
 use crate::fields::{Faults, Fields, dictionary, listed, meant, same, text, wrong_type};
 use crate::format::DIRECT;
+use crate::project_names::is_dotted;
 use crate::tree::{Data, Entry};
+use crate::{Direct, SERVER};
 
-/// What the federation's server is called, whatever its host is.
-const SERVER: &str = "server";
 /// The most ports of one participant: so many sessions have direct connections there at a time.
 const MOST: u16 = 64;
 
@@ -138,16 +137,10 @@ pub fn is_host(text: &str) -> bool {
     if let Ok(address) = text.parse::<IpAddr>() {
         return !address.is_unspecified() && !address.is_multicast();
     }
-    let word = |word: &str| {
-        (1..=63).contains(&word.len())
-            && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-            && !word.starts_with('-')
-            && !word.ends_with('-')
-    };
     // Some systems take `10.1` and `0x7f` for addresses, of another host than anybody reads there.
     let last = text.rsplit('.').next().unwrap_or_default();
     let is_number = last.bytes().all(|byte| byte.is_ascii_digit()) || last.to_ascii_lowercase().starts_with("0x");
-    text.len() <= 253 && text.split('.').all(word) && !is_number
+    text.len() <= 253 && text.split('.').all(|word| word.len() <= 63) && is_dotted(text) && !is_number
 }
 
 /// The address that something can listen on.

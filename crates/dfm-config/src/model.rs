@@ -293,6 +293,9 @@ pub struct SendCost {
     pub bandwidth: Option<f64>,
 }
 
+/// The site that is the federation's server, whatever its host is called.
+pub const SERVER: &str = "server";
+
 /// How deployment files are made.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Provision {

@@ -24,8 +24,12 @@ pub fn is_word(name: &str) -> bool {
 
 /// Whether a server can have this name, which is the name of its host.
 pub fn is_host(name: &str) -> bool {
-    name.len() <= LONGEST
-        && name.split('.').all(|part| is_of(part, b"-") && !part.starts_with('-') && !part.ends_with('-'))
+    name.len() <= LONGEST && is_dotted(name)
+}
+
+/// Whether a text is words with dots between them, as the name of a host is.
+pub fn is_dotted(text: &str) -> bool {
+    text.split('.').all(|part| is_of(part, b"-") && !part.starts_with('-') && !part.ends_with('-'))
 }
 
 /// Whether a user can have this name, which has the form of an address of e-mail.

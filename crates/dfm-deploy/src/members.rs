@@ -1,6 +1,6 @@
 //! Which sites run somewhere of their own, and on which ports does their server listen?
 
-use dfm_config::{Direct, Federation, Project};
+use dfm_config::{Direct, Federation, Project, SERVER};
 use dfm_diag::Diagnostic;
 
 use crate::texts::{self, is_site};
@@ -26,9 +26,6 @@ pub struct Member {
     /// Where it takes direct connections, if it does.
     pub direct: Option<Direct>,
 }
-
-/// What the server is called in a configuration.
-const SERVER: &str = "server";
 
 /// The port that a server listens on where its project does not say: NVFlare's own.
 pub const PORT: u16 = 8002;
