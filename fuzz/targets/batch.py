@@ -58,6 +58,7 @@ def one(data: bytes) -> None:
     # Whatever is there of a large batch says how much has to be, which is never less than what says so.
     assert _opening.needed(memoryview(batch), len(batch)) >= 16
     told(batch)
+    at_once(batch)
     try:
         got = list(_packets.unpack(head, body))
     except ValueError:
@@ -84,6 +85,15 @@ def told(said: bytes) -> None:
         assert not 0 < first <= _window.MOST
 
 
+def at_once(said: bytes) -> None:
+    """The application, whose keys these are, says anything at once."""
+    try:
+        packets = _site.open(*_home._seal("east", 1, _sealing._SEVERAL, bytearray(said)))
+    except _identity.Untrusted:
+        return
+    assert sum(map(len, packets)) + len(packets) * _sealing._PART.size == len(said)
+
+
 def seeds() -> list[bytes]:
     packets = [
         _packets.Packet("home", "west", b"content"),
@@ -93,7 +103,14 @@ def seeds() -> list[bytes]:
     batches = [packets[:1], packets, []]
     packed = [b"".join(map(bytes, _packets.pack(batch).parts)) for batch in batches]
     whole = [bytes([min(len(one), 255)]) + one for one in packed]
-    return [*whole, bytes([len(_honest[0])]) + b"".join(_honest), b"\x01" + _sealed]
+    several = b"".join(_sealing._PART.pack(at == 0, 9) + b"\x81\xa4Stop\x92\x01\x02" for at in range(3))
+    return [
+        *whole,
+        b"\x00" + several,
+        b"\x00" + several[18:],
+        bytes([len(_honest[0])]) + b"".join(_honest),
+        b"\x01" + _sealed,
+    ]
 
 
 fuzz("batch", seeds(), one)

@@ -87,8 +87,7 @@ def test_what_is_for_a_site_goes_to_no_other_cell_than_that_sites(tmp_path, monk
     until(lambda: job_cell("server", JOB) in east._lanes)
     site = east._participant
     assert isinstance(site, Site)
-    site.carry(Packet("east", "west", b"for west alone"))
-    site.carry(Packet("east", "home", b"for home"))
+    site.carry([Packet("east", "west", b"for west alone"), Packet("east", "home", b"for home")])
     until(lambda: any(packet.receiver == "home" for packet in server.seen))
     assert not any(packet.receiver == "west" for packet in server.seen)
     (lane,) = server.lanes.values()

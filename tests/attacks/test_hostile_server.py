@@ -54,12 +54,21 @@ class Application:
         self.end = HomeSealing(kits[user], JOB, "home", self.secret, self.signer)
         self.end.begin(1)
 
+    def say(self, site, **what):
+        ((_, sealed),) = self.end.seal([(site, message(**what))])
+        return sealed
+
 
 class Site:
     def __init__(self, kits, application, name="east"):
         self.secret = Secret(kits[name], JOB)
         self.end = SiteSealing(kits[name], JOB, "home", self.secret, application.hello)
         application.end.meet(name, self.secret.hello)
+
+    def open(self, head, body):
+        """The only packet in it, if there is any."""
+        found = self.end.open(head, body)
+        return found[0] if found else None
 
 
 @pytest.fixture
@@ -76,7 +85,7 @@ def both(application, site):
     """What seals at one end, and what opens at the other, with something to say, each way."""
     end = application.end
     return {
-        "order": (lambda: end.seal("east", message(**ORDER)), site.end.open, ORDER),
+        "order": (lambda: application.say("east", **ORDER), site.open, ORDER),
         "kept": (lambda: site.end.seal(message(**REPORT)), lambda *sealed: end.open("east", *sealed), REPORT),
         "passing": (lambda: site.end.seal(message(**ANSWER)), lambda *sealed: end.open("east", *sealed), ANSWER),
     }
@@ -127,7 +136,7 @@ def test_what_is_repeated_or_in_another_order_or_sent_back_is_refused(applicatio
             read(*third)
     with pytest.raises(Forged):
         read(first[0], second[1])
-    backwards = site.end.open if way != "order" else lambda *sealed: application.end.open("east", *sealed)
+    backwards = site.open if way != "order" else lambda *sealed: application.end.open("east", *sealed)
     with pytest.raises(Forged):
         backwards(*second)
 
@@ -138,7 +147,7 @@ def test_only_what_is_of_another_job_may_come_sooner_and_nothing_comes_twice(app
     end = application.end
     end.begin(2)
     if way == "order":
-        seal, read, kind = (lambda said: end.seal("east", message(**said))), site.end.open, "Stop"
+        seal, read, kind = (lambda said: application.say("east", **said)), site.open, "Stop"
     else:
         seal, read = (lambda said: site.end.seal(message(**said))), (lambda *sealed: end.open("east", *sealed))
         kind = "Report" if way == "kept" else "Noted"
@@ -151,11 +160,44 @@ def test_only_what_is_of_another_job_may_come_sooner_and_nothing_comes_twice(app
                 read(*again)
 
 
+def test_what_is_said_of_a_job_at_once_goes_together_and_what_is_large_alone(application, site, monkeypatch):
+    monkeypatch.setattr(_sealing, "_ALONE_FROM", 200)
+    application.end.begin(2)
+    small, large = ("x" * 20, "x" * 200)
+    said = [(1, small), (2, small), (1, small), (1, large), (1, large), (1, small), *([(2, small)] * 20)]
+    sealed = application.end.seal([("east", message(Stop=[job, text])) for job, text in said])
+    assert len(sealed) == 8
+    came = [msgpack.unpackb(bytes(packet))["Stop"] for _, one in sealed for packet in site.end.open(*one)]
+    for job in (1, 2):
+        assert [one for one in came if one[0] == job] == [list(one) for one in said if one[0] == job]
+
+
+PART = _sealing._PART.pack
+STOP = bytes(message(**ORDER))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"\x00",
+        PART(False, len(STOP)) + STOP[:-1],
+        PART(False, len(STOP)) + STOP + b"\x00" * (_sealing._PART.size - 1),
+        PART(False, (1 << 64) - 1) + STOP,
+        PART(True, 10) + bytes(10),
+        PART(False, len(STOP)) + STOP + PART(True, 0),
+    ],
+    ids=["a byte", "cut short", "cut short behind a part", "longer than all", "no statement", "an empty statement"],
+)
+def test_an_application_that_says_at_once_what_is_nothing_is_refused_all_of_it(application, site, said):
+    with pytest.raises(Untrusted):
+        site.end.open(*application.end._seal("east", 1, _sealing._SEVERAL, bytearray(said)))
+
+
 def test_what_an_application_says_first_of_a_job_is_not_left_out(application, site):
-    _, second = (application.end.seal("east", message(Stop=[job, 1])) for job in (1, 1))
+    _, second = (application.say("east", Stop=[job, 1]) for job in (1, 1))
     with pytest.raises(Forged):
         site.end.open(*second)
-    assert site.end.open(*application.end.seal("east", message(Check=[1, [], []]))) is not None
+    assert site.open(*application.say("east", Check=[1, [], []])) is not None
 
 
 @settings(deadline=None)
@@ -185,7 +227,7 @@ def test_what_one_site_says_is_not_taken_for_anothers(kits, application, site):
     head, body = other.end.seal(message(**REPORT))
     with pytest.raises(Forged):
         application.end.open("east", head, body)
-    head, body = application.end.seal("west", message(**ORDER))
+    head, body = application.say("west", **ORDER)
     with pytest.raises(Forged):
         site.end.open(head, body)
 
@@ -193,7 +235,7 @@ def test_what_one_site_says_is_not_taken_for_anothers(kits, application, site):
 def test_nothing_is_held_of_jobs_that_were_cancelled(application, site):
     for job in (1, 2):
         site.end.seal(message(Report=[job, MARK]))
-    site.end.open(*application.end.seal("east", message(Cancel=1)))
+    site.open(*application.say("east", Cancel=1))
     assert site.end._sent.keys() == {2}
     site.end.note_order(message(Cancel=2))
     assert not site.end._sent
@@ -217,7 +259,7 @@ def test_no_application_takes_the_place_of_one_but_the_next_of_the_same_user(kit
         with pytest.raises(Untrusted):
             site.end.meet(Secret(kits[name], JOB).hello)
     again = Application(kits)
-    first = application.end.seal("east", message(**ORDER))
+    first = application.say("east", **ORDER)
     site.end.meet(again.hello)
     with pytest.raises(Forged):
         site.end.open(*first)
@@ -229,7 +271,7 @@ def test_no_application_takes_the_place_of_one_but_the_next_of_the_same_user(kit
 def kept(application, site, count=4):
     """What the server has of a job: the application's record and what a site has sent."""
     record = message(Plan=[1, MARK, []]), message(Input=[1, [[MARK, MARK]]]), message(Input=[1, [[MARK, MARK]]])
-    packets = [("home", *map(bytes, application.end.seal("home", packet))) for packet in record]
+    packets = [(to, *map(bytes, one)) for to, one in application.end.seal([("home", packet) for packet in record])]
     return packets + [("east", *map(bytes, site.end.seal(message(**REPORT)))) for _ in range(count)]
 
 
@@ -256,7 +298,7 @@ def test_an_application_that_comes_back_reads_what_was_kept_for_the_one_before(k
     for head, body in (late, site.end.seal(message(**REPORT))):
         assert again.end.open("east", head, body) is not None
     # What it notes itself goes on where the other's record ended, and the next one reads both.
-    packets += [("home", *map(bytes, again.end.seal("home", message(Input=[1, []])) or ()))]
+    packets += [(to, *map(bytes, one)) for to, one in again.end.seal([("home", message(Input=[1, []]))])]
     last = come_back(kits, again, site)
     last.end.trust([(application.hello, application.end.escrow)])
     assert all(last.end.open_kept(*packet) for packet in packets)

@@ -279,14 +279,7 @@ class FlareLinks:
         if sealing is None:
             return
         known = [(site, packet) for site, packet in packets if sealing.knows(site)]
-        statements = sealing.statements(known)
-        sealed: list[Packet] = []
-        for place, (site, packet) in enumerate(known):
-            if (statement := statements.get(place)) is not None:
-                sealed.append(Packet(homesite, site, *sealing.seal_statement(site, statement, packet)))
-            if (one := sealing.seal(site, packet)) is not None:
-                sealed.append(Packet(homesite, site, *one))
-        self._push(sealed)
+        self._push([Packet(homesite, site, *one) for site, one in sealing.seal(known)])
 
     def _tell(self, what: dict[str, Any]) -> None:
         """Tells the session's job something, which waits a little for what it can go with: a message costs more than

@@ -69,7 +69,7 @@ class Participant:
         homesite: str,
         session: str,
         others: Iterable[str],
-        carry: Callable[[Packet], None],
+        carry: Callable[[Sequence[Packet]], None],
         sealing: SiteSealing,
         policy: SitePolicy,
     ) -> None:
@@ -156,9 +156,8 @@ class Participant:
         logging.getLogger().removeHandler(said)
 
     def _send(self, packets: Sequence[tuple[str, Buffer]]) -> None:
-        for receiver, packet in packets:
-            content, body = self._sealing.seal(packet) if receiver == self._homesite else (packet, b"")
-            self._carry(Packet(self._settings["site"], receiver, content, body))
+        site, home = self._settings["site"], self._homesite
+        self._carry([Packet(site, to, *(self._sealing.seal(one) if to == home else (one, b""))) for to, one in packets])
 
     def _receive(self, packets: list[Packet]) -> None:
         for packet in packets:
@@ -174,10 +173,10 @@ class Participant:
             except Untrusted as error:
                 self._break_off(f"the application is not trusted: {error}")
             else:
-                if opened is not None:
-                    for job, pipeline in self._sealing.begun().items():
-                        self._adapters.begin(job, pipeline, self._sealing.application)
-                    self._give(packet.sender, opened)
+                for job, pipeline in self._sealing.begun().items():
+                    self._adapters.begin(job, pipeline, self._sealing.application)
+                for one in opened:
+                    self._give(packet.sender, one)
 
     def _obey(self, packet: bytes) -> None:
         self._sealing.note_order(packet)
@@ -201,7 +200,7 @@ class Participant:
 
     def _tell_end(self, how: str) -> None:
         # Nobody would learn of what is not done because of it, unless this site says so.
-        self._carry(Packet(self._settings["site"], "", _told.tell({"ended": how})))
+        self._carry([Packet(self._settings["site"], "", _told.tell({"ended": how}))])
 
     def _end_broken(self, what: str) -> None:
         self._gone.add(self._homesite)

@@ -16,7 +16,7 @@ import hmac
 import json
 import os
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from cryptography.hazmat.primitives import hashes, serialization
@@ -48,8 +48,12 @@ _MOST_MISSING = 1 << 18
 _MOST_APPLICATIONS = 1000
 """So many applications may come back to a session, one after the other."""
 _OAEP = hashes.SHA256
-_STATEMENT = b"statement"
-"""The outline of what an application has signed."""
+_SEVERAL = b"several"
+"""The outline of what an application says to a site at once: its parts, each behind whether it is a statement and how
+many bytes it has."""
+_PART = struct.Struct(">?Q")
+_ALONE_FROM = 1 << 16
+"""Packets of so many bytes are not copied to go with others, nor are more put together than that."""
 
 
 class Sealed(NamedTuple):
@@ -229,13 +233,12 @@ class SiteSealing:
             del self._sent[job]
         return self._sender.seal(outline, job, number, packet)
 
-    def open(self, head: Buffer, body: Buffer) -> Buffer | None:
-        """A packet of the application; None for what is signed of a job that will begin. Those of one job come in their
-        order.
+    def open(self, head: Buffer, body: Buffer) -> list[Buffer]:
+        """The packets that the application says at once. Those of one job come in their order.
 
         Raises:
-            Forged: it is none, or has come before, or what it follows has not.
-            Untrusted: a job begins with it, and the application has not signed that.
+            Forged: they are none, or have come before, or what they follow has not.
+            Untrusted: a job begins with one, and the application has not signed that.
         """
         if _application(head) != self._application:
             raise Forged
@@ -243,12 +246,15 @@ class SiteSealing:
         if read.place >= read.number or read.place not in self._come:
             raise Forged
         self._come.add(read.number)
-        packet = _read_body(self._getting, head, read, body)
-        if read.outline == _STATEMENT:
-            self._signed.take(packet)
-            return None
-        self._note(self._signed.check(packet))
-        return packet
+        said = _read_body(self._getting, head, read, body)
+        packets: list[Buffer] = []
+        for is_statement, part in _parts(said) if read.outline == _SEVERAL else [(False, said)]:
+            if is_statement:
+                self._signed.take(part)
+            else:
+                self._note(self._signed.check(part))
+                packets.append(part)
+        return packets
 
     def begun(self) -> dict[int, str]:
         """Job → the digest of its net here, of those that have begun since this was asked."""
@@ -265,6 +271,24 @@ class SiteSealing:
                 self._sent.pop(job, None)
             case _:
                 pass
+
+
+def _parts(said: Buffer) -> Iterator[tuple[bool, Buffer]]:
+    """What an application says at once, each with whether it is a statement.
+
+    Raises:
+        Untrusted: it is cut short.
+    """
+    rest = memoryview(said).cast("B")
+    while rest.nbytes:
+        if rest.nbytes < _PART.size:
+            raise Untrusted("it says something that is cut short")
+        is_statement, size = _PART.unpack_from(rest)
+        rest = rest[_PART.size :]
+        if rest.nbytes < size:
+            raise Untrusted("it says something that is cut short")
+        yield is_statement, rest[:size]
+        rest = rest[size:]
 
 
 class Reader:
@@ -391,27 +415,52 @@ class HomeSealing(Reader):
         """Whether the site has been met."""
         return site in self._senders
 
-    def seal(self, site: str, packet: Buffer) -> Sealed | None:
-        """A packet for a site or, to be kept, for the homesite itself; None for one of a job that was left."""
-        if site != self._homesite:
-            return self._say(site, b"", packet, _job(packet))
+    def seal(self, packets: Sequence[tuple[str, Buffer]]) -> list[tuple[str, Sealed]]:
+        """Packets, each for a site or, to be kept, for the homesite itself, without those of a job that was left. What
+        is small goes with the others of its job for the same site, and with what is signed of that."""
+        statements = self.statements(packets)
+        sealed: list[tuple[str, Sealed]] = []
+        said: dict[tuple[str, int], list[tuple[bool, Buffer]]] = {}
+        for place, (site, packet) in enumerate(packets):
+            if site != self._homesite:
+                signed = [(True, statements[place])] if place in statements else []
+                said.setdefault((site, _job(packet)), []).extend([*signed, (False, packet)])
+            elif (one := self._keep(packet)) is not None:
+                sealed.append((site, one))
+        sealed += [(site, one) for (site, job), parts in said.items() for one in self._say(site, job, parts)]
+        return sealed
+
+    def _keep(self, packet: Buffer) -> Sealed | None:
         outline, job, _ = _native.outline(self._homesite, packet)
         if job is None or (numbers := self._got.get(job)) is None:
             return None
-        numbers[site] = numbers.get(site, 0) + 1
-        return self._senders[site].seal(outline, job, numbers[site], packet)
+        home = self._homesite
+        numbers[home] = numbers.get(home, 0) + 1
+        return self._senders[home].seal(outline, job, numbers[home], packet)
 
     def statements(self, packets: Sequence[tuple[str, Buffer]]) -> dict[int, bytes]:
         """As `Signer`."""
         return self._signer.statements(self._hello, packets)
 
-    def seal_statement(self, site: str, statement: bytes, before: Buffer) -> Sealed:
-        """A statement for a site, which is to come `before` a packet."""
-        return self._say(site, _STATEMENT, statement, _job(before))
+    def _say(self, site: str, job: int, parts: list[tuple[bool, Buffer]]) -> Iterator[Sealed]:
+        together = bytearray()
+        for is_statement, part in parts:
+            size = memoryview(part).nbytes
+            is_alone = size >= _ALONE_FROM and not is_statement
+            if together and (is_alone or len(together) >= _ALONE_FROM):
+                yield self._seal(site, job, _SEVERAL, together)
+                together = bytearray()
+            if is_alone:
+                yield self._seal(site, job, b"", part)
+            else:
+                together += _PART.pack(is_statement, size)
+                together += part
+        if together:
+            yield self._seal(site, job, _SEVERAL, together)
 
-    def _say(self, site: str, outline: bytes, packet: Buffer, job: int) -> Sealed:
+    def _seal(self, site: str, job: int, outline: bytes, said: Buffer) -> Sealed:
         sender = self._senders[site]
-        sealed = sender.seal(outline, job, self._last.get((site, job), 0), packet)
+        sealed = sender.seal(outline, job, self._last.get((site, job), 0), said)
         if self._is_open(job):
             self._last[site, job] = sender.number
         return sealed

@@ -8,7 +8,7 @@ import contextlib
 import functools
 import hashlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -179,11 +179,14 @@ class SessionExecutor(Executor):
             if self._participant is not None:
                 self._participant.lose(name)
 
-    def _carry(self, packet: Packet) -> None:
-        at_server = packet.receiver in ("", self._homesite)
-        cell = self._server if at_server else self._sites[packet.receiver]
-        if (lane := self._lanes.get(cell)) is not None:
-            lane.push(packet)
+    def _carry(self, packets: Sequence[Packet]) -> None:
+        of_cells: dict[str, list[Packet]] = {}
+        for packet in packets:
+            at_server = packet.receiver in ("", self._homesite)
+            of_cells.setdefault(self._server if at_server else self._sites[packet.receiver], []).append(packet)
+        for cell, some in of_cells.items():
+            if (lane := self._lanes.get(cell)) is not None:
+                lane.push(*some)
 
     def _lane(self, name: str, cell: str, channel: Channel, take: Callable[[list[Packet]], None]) -> Lane:
         at_server = cell == self._server

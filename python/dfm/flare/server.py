@@ -14,6 +14,7 @@ import hashlib
 import math
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -467,12 +468,12 @@ class SessionController(Controller):
             self._executions.record(outline_of(packet.content), packet)
         return False
 
-    def _carry(self, packet: Packet) -> None:
+    def _carry(self, packets: Sequence[Packet]) -> None:
         """Takes what the site in this process sends."""
-        if packet.receiver:
-            self._give([packet])
-        else:
-            self._heed(packet.sender, _told.read(packet.content))
+        self._give([packet for packet in packets if packet.receiver])
+        for packet in packets:
+            if not packet.receiver:
+                self._heed(packet.sender, _told.read(packet.content))
 
     def _pass_on(self, packet: Packet) -> None:
         """Gives on what comes of a packet, and at its end the whole to who has not had it so."""
