@@ -74,6 +74,9 @@ class Direct:
     def wait(self, name: str, connected: bool, seconds: float) -> bool:
         """Waits until there is a connection, or none; whether it is so, and not too late or closed."""
 
+    def takes_at_once(self, name: str) -> bool:
+        """Whether there is a connection over which `say` keeps nobody waiting now."""
+
     def say(self, name: str, kind: str, number: int, message: bytes, seconds: float) -> None:
         """Sends a message, of which nobody knows whether it arrives. Raises `ConnectionError` where there is no
         connection any more, and `TimeoutError` where it does not take it within so many seconds."""

@@ -84,6 +84,9 @@ class Through:
         self.to.receive(kind, number, message)
         return self.to.answer()
 
+    def takes_at_once(self) -> bool:
+        return False
+
 
 class Ends:
     """Two processes of a session, of which the second one listens and the first one connects."""

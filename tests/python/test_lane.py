@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from dfm.flare import _cells, _lane, _pace, _window
+from dfm.flare import _cells, _lane, _order, _pace, _window
 from dfm.flare._channel import Channel, Forged, Secret
 from dfm.flare._identity import check
 from dfm.flare._lane import Lane
@@ -65,8 +65,9 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 class Road:
     """What carries one lane's messages to the other's `receive`, on threads, each in some way, and well in the end."""
 
-    def __init__(self, chance: random.Random, losses: int) -> None:
+    def __init__(self, chance: random.Random, losses: int, at_once: bool | None = None) -> None:
         self._chance = chance
+        self._at_once = at_once
         self._losses = losses
         self._lock = threading.Lock()
         self._late: list[tuple[str, int, bytes]] = []
@@ -93,6 +94,10 @@ class Road:
             raise Unreachable("its answer was lost")
         return answer
 
+    def takes_at_once(self) -> bool:
+        with self._lock:
+            return self._at_once if self._at_once is not None else self._chance.random() < 0.5
+
     def _fate(self, how: str, kind: str) -> str:
         with self._lock:
             self.kinds[how, kind] += 1
@@ -112,8 +117,10 @@ class Road:
 class Pair:
     """Two lanes to each other, and what came over each."""
 
-    def __init__(self, channels: tuple[Channel, Channel], seed: int = 0, losses: int = 0) -> None:
-        self.roads = [Road(random.Random(seed + at), losses) for at in range(2)]
+    def __init__(
+        self, channels: tuple[Channel, Channel], seed: int = 0, losses: int = 0, at_once: bool | None = None
+    ) -> None:
+        self.roads = [Road(random.Random(seed + at), losses, at_once) for at in range(2)]
         self.came: list[list[Packet]] = [[], []]
         self.lost: list[str] = []
         self.lanes = [
@@ -333,6 +340,81 @@ class Nobody:
         self.sending.set()
         self.go_on.wait(60)
         raise Unreachable("nobody is there", refused=self._refused)
+
+    def takes_at_once(self) -> bool:
+        return False
+
+
+class Asked(Road):
+    """One that takes messages at once, unless it is gone, and notes whose threads bring them."""
+
+    def __init__(self) -> None:
+        super().__init__(random.Random(0), 0, at_once=True)
+        self.threads: list[threading.Thread] = []
+        self.is_gone = False
+
+    def fire(self, kind: str, number: int, message: bytes) -> None:
+        self.threads.append(threading.current_thread())
+        if self.is_gone:
+            self.is_gone = False
+            raise Unreachable("it is gone")
+        super().fire(kind, number, message)
+
+
+def sure(channels: tuple[Channel, Channel]) -> tuple[Pair, Asked]:
+    """Two lanes of which one knows that the other is there."""
+    pair = Pair(channels, at_once=False)
+    pair.roads[0] = road = Asked()
+    pair.lanes[0]._transport, road.to = road, pair.lanes[1]
+    pair.lanes[0].push(of_job(1))
+    until(lambda: pair.lanes[0]._sure and not pair.lanes[0]._sending)
+    assert not road.threads
+    return pair, road
+
+
+def test_who_pushes_also_sends_where_that_keeps_nobody_waiting(channels: Pairs) -> None:
+    pair, road = sure(channels())
+    for job in range(20):
+        pair.lanes[0].push(of_job(job))
+    pair.lanes[0].push(*(of_job(job, bytes(LARGEST // 2)) for job in range(20)))
+    assert road.threads == [threading.current_thread()] * 21
+    until(lambda: len(pair.came[1]) == 41)
+    assert [_order_of(packet) for packet in pair.came[1]] == [1, *range(20), *range(20)]
+    pair.close()
+
+
+def test_what_could_not_be_sent_at_once_is_sent_by_the_lane(channels: Pairs) -> None:
+    pair, road = sure(channels())
+    road.is_gone = True
+    pair.lanes[0].push(of_job(2))
+    pair.lanes[0].push(of_job(3))
+    assert road.threads == [threading.current_thread()]
+    until(lambda: len(pair.came[1]) == 3)
+    assert [_order_of(packet) for packet in pair.came[1]] == [1, 2, 3] and not pair.lost
+    pair.close()
+
+
+def test_threads_that_push_at_once_keep_each_its_order(channels: Pairs) -> None:
+    pair, _ = sure(channels())
+
+    def push(first: int) -> None:
+        for job in range(first, first + 200):
+            pair.lanes[0].push(of_job(job))
+
+    threads = [threading.Thread(target=push, args=(1000 * at,)) for at in range(1, 5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    until(lambda: len(pair.came[1]) == 801)
+    came = [_order_of(packet) for packet in pair.came[1]]
+    for at in range(1, 5):
+        assert [job for job in came if job // 1000 == at] == list(range(1000 * at, 1000 * at + 200))
+    pair.close()
+
+
+def _order_of(packet: Packet) -> int | None:
+    return _order.job(packet._replace(content=bytes(packet.content)))
 
 
 @pytest.mark.parametrize(("refused", "patience"), [(True, 1000.0), (False, 0.0)])

@@ -128,6 +128,11 @@ impl Connection {
         self.lock().over.clone()
     }
 
+    /// Whether it takes a message now without anybody's waiting for the other end, or for who else sends.
+    pub fn takes_at_once(&self) -> bool {
+        self.state.try_lock().is_ok_and(|state| state.over.is_none() && !state.is_full)
+    }
+
     /// Sends a message, of which nobody knows whether it arrives.
     ///
     /// # Errors

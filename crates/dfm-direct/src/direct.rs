@@ -122,6 +122,12 @@ impl Direct {
         self.0.lock().connections.contains_key(name)
     }
 
+    /// Whether [`Self::say`] keeps nobody waiting now, which is asked without waiting.
+    pub fn takes_at_once(&self, name: &str) -> bool {
+        let connection = self.0.state.try_lock().ok().and_then(|state| state.connections.get(name).cloned());
+        connection.is_some_and(|one| one.takes_at_once())
+    }
+
     /// Waits until there is a connection, or until there is none, for at most so long; whether it is so.
     pub fn wait(&self, name: &str, connected: bool, patience: Duration) -> bool {
         let until = Instant::now() + patience;

@@ -62,6 +62,10 @@ impl Direct {
         py.detach(|| self.0.is_connected(name))
     }
 
+    fn takes_at_once(&self, name: &str) -> bool {
+        self.0.takes_at_once(name)
+    }
+
     fn wait(&self, py: Python<'_>, name: &str, connected: bool, seconds: f64) -> PyResult<bool> {
         let patience = duration(seconds)?;
         Ok(py.detach(|| self.0.wait(name, connected, patience)))

@@ -80,6 +80,10 @@ class CellTransport:
         """As `Transport`."""
         return ask(self._cell, self._target, BATCH, {_NUMBER: number, _KIND: kind}, message, seconds)
 
+    def takes_at_once(self) -> bool:
+        """As `Transport`: NVFlare writes to a socket on the thread that sends, which waits for that."""
+        return False
+
 
 _CODES = {
     Why.NOT_YET: ReturnCode.SERVICE_UNAVAILABLE,

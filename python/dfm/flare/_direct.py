@@ -238,3 +238,6 @@ class _Straight:
         if isinstance(answer, _native.Refusal):
             raise Unreachable(answer.reason, refused=answer.is_final)
         return answer
+
+    def takes_at_once(self) -> bool:
+        return self._native.takes_at_once(self._name)

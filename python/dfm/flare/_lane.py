@@ -8,6 +8,7 @@ long as nobody has answered, or not in time, one message is sent at a time and i
 from __future__ import annotations
 
 import collections
+import math
 import os
 import threading
 import time
@@ -54,6 +55,10 @@ class Transport(Protocol):
 
     def ask(self, kind: str, number: int, message: bytes, seconds: float) -> bytes:
         """Sends one and returns the answer. Raises `Unreachable` where none came within so many seconds."""
+        ...
+
+    def takes_at_once(self) -> bool:
+        """Whether `fire` keeps nobody waiting now, so that whoever has something to send may call it."""
         ...
 
 
@@ -122,6 +127,8 @@ class Lane:
         """Whether the last that was heard of the way is that it is there."""
         self._pause = 0.0
         """Until when nothing is sent, after what could not be sent."""
+        self._sleeps: float | None = None
+        """Until when the lane's thread sleeps, if nobody wakes it."""
         self._timeout = _TIMEOUT
         self._pace = Pace()
         self._large: set[int | None] | None = None
@@ -169,8 +176,17 @@ class Lane:
                 return
             for packet in packets:
                 self._add(packet)
-            self._start()
-            self._changed.notify_all()
+            batch = self._pick_at_once()
+            if batch is None:
+                self._start()
+                self._changed.notify_all()
+                return
+        # A thread that has to be woken takes longer than all that is done here.
+        message = self._seal(batch, is_asked=False)
+        try:
+            self._transport.fire(message.kind, message.number, self._news() + message.content)
+        except Unreachable:
+            self._not_sent(message)
 
     def _add(self, packet: Packet) -> None:
         if self._overflows or packet.sender in self._dropped:
@@ -250,17 +266,22 @@ class Lane:
                 else:
                     self._transport.fire(message.kind, message.number, news + message.content)
             except Unreachable as error:
-                now = time.monotonic()
-                with self._changed:
-                    self._sure = False
-                    self._sending.failed(message.number if message.kind == BATCH else 0, now)
-                    self._pause = now + _RETRY
-                    silent = now - max(self._alive, self._since)
+                silent = self._not_sent(message)
                 if error.refused or silent >= self._patience:
                     self._end(str(error))
                     return
         if self._overflows:
             self._end(f"more than {MOST_WAITING} bytes waited to be sent there: it takes less than it is sent")
+
+    def _not_sent(self, message: _Message) -> float:
+        """Nobody knows whether the way is there; for how many seconds nothing has answered."""
+        now = time.monotonic()
+        with self._changed:
+            self._sure = False
+            self._sending.failed(message.number if message.kind == BATCH else 0, now)
+            self._pause = now + _RETRY
+            self._changed.notify_all()
+            return now - max(self._alive, self._since)
 
     def _next(self) -> _Message | None:
         """The next message, when there is one to send."""
@@ -275,16 +296,36 @@ class Lane:
                         return message
                     if (batch := self._pick()) is not None:
                         break
-                self._changed.wait(self._rest(now))
+                rest = self._rest(now)
+                self._sleeps = math.inf if rest is None else now + rest
+                self._changed.wait(rest)
+                self._sleeps = None
             is_asked = not self._sure or self._draining
-            if not self._sending and not self._heartbeat:
-                self._since = time.monotonic()
+        return self._seal(batch, is_asked)
+
+    def _seal(self, batch: list[Packet], is_asked: bool) -> _Message:
+        """What was picked, as it is under way."""
         number, parts = self.channel.seal(pack(batch))
         content = b"".join(parts)
         with self._changed:
-            self._sending.add(number, content, time.monotonic())
+            now = time.monotonic()
+            if not self._sending and not self._heartbeat:
+                self._since = now
+            self._sending.add(number, content, now)
             self._picked = False
+            if self._queue or self._held:
+                self._changed.notify_all()
+            self._wake_by(self._sending.next())
         return _Message(BATCH, number, content, is_asked)
+
+    def _wake_by(self, when: float | None) -> None:
+        """Has the lane's thread look around at a time, unless it does so by itself."""
+        if when is None:
+            return
+        if self._thread is None:
+            self._start()
+        elif self._sleeps is not None and when < self._sleeps:
+            self._changed.notify_all()
 
     def _due(self, now: float) -> _Message | None:
         """What is sent again, or says only what has come, or asks for a sign of life."""
@@ -308,9 +349,14 @@ class Lane:
             return max(min(times, default=self._pause), self._pause, now) - now
         return None
 
+    def _pick_at_once(self) -> list[Packet] | None:
+        """The next batch, if whoever pushes may send it."""
+        is_free = self._sure and not self._draining and self._goes_on() and self._pause <= time.monotonic()
+        return self._pick() if is_free and self._transport.takes_at_once() else None
+
     def _pick(self) -> list[Packet] | None:
         """The next batch, if there is room for one; a large packet begins its own way."""
-        if not self._sure and self._sending:
+        if self._picked or (not self._sure and self._sending):
             return None
         batch: list[Packet] = []
         size, room = 0, self._sending.room()
@@ -561,8 +607,7 @@ class Lane:
         with self._changed:
             if self._owed is None or when < self._owed:
                 self._owed = when
-                self._start()
-                self._changed.notify_all()
+                self._wake_by(when)
 
 
 def _size(packet: Packet) -> int:
