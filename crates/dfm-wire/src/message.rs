@@ -154,7 +154,7 @@ pub struct Encoded {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Buffer {
     /// In the packet.
-    Inline(Bytes),
+    Inline(#[serde(deserialize_with = "crate::large::read")] Bytes),
     /// In the segment with this number; the next descriptor beside the packet opens it.
     Segment {
         /// The sender's number for it, to be released.

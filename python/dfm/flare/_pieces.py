@@ -8,6 +8,7 @@ that signs of life and what comes the other way are never long behind it.
 from __future__ import annotations
 
 import bisect
+import contextlib
 import itertools
 import mmap
 import queue
@@ -23,6 +24,8 @@ from dfm.flare._coming import Coming
 from dfm.flare._pace import MOST_AT_ONCE, Pace
 from dfm.flare._packets import MOST_WAITING, Unreachable
 
+_HUGE_AT_ONCE = 32 << 20
+"""Bytes of a batch for which huge pages are asked for at once."""
 _MOST_APART = 1000
 """So many parts of a batch may be there before what is between them. Of an honest sender, a few are: those whose pieces
 were lost on their way."""
@@ -139,10 +142,13 @@ class Assembly:
 
     def _forget(self, number: int, size: int) -> None:
         # Its pages become memory as pieces come, whatever size is said.
-        self._coming = Coming(memoryview(mmap.mmap(-1, size) if size else b""))
+        self._memory = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) if size else None
+        self._coming = Coming(memoryview(self._memory or b""))
         self._number = number
         self._until = 0
         """All before this has come."""
+        self._huge_until = 0
+        """Before this, its pages are huge ones where the system has some."""
         self._ahead: list[tuple[int, int]] = []
         """From where to where in it more has come beyond, in order and with gaps between."""
 
@@ -161,12 +167,22 @@ class Assembly:
                 self._forget(number, size)
             if not self._note(offset, offset + length):
                 return None
+            self._make_pages_huge(offset + length)
             self._coming.whole[offset : offset + length] = content
             if self._until < size:
                 return memoryview(b"")
             whole = self._coming.whole
             self._forget(0, 0)
             return whole
+
+    def _make_pages_huge(self, end: int) -> None:
+        """Has what comes next, until here or somewhat further, cost fewer pages. Only soon behind what has come: little
+        that is far ahead of all else must not take many."""
+        begin = self._huge_until
+        if self._memory is not None and begin < end and begin <= self._until + _HUGE_AT_ONCE:
+            self._huge_until = begin + _HUGE_AT_ONCE
+            with contextlib.suppress(OSError):
+                self._memory.madvise(mmap.MADV_HUGEPAGE, begin, min(_HUGE_AT_ONCE, len(self._memory) - begin))
 
     def _note(self, begin: int, end: int) -> bool:
         """Whether any of this is new. The batch may come again in other pieces, which overlap those before."""

@@ -6,7 +6,7 @@ use std::mem;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use dfm_wire::{Buffer, Encoded, Message};
+use dfm_wire::{Buffer, Encoded, Message, ask_for_huge_pages};
 
 use super::Site;
 use super::values::values;
@@ -185,6 +185,7 @@ impl<H: Host> Site<H> {
     pub(super) fn push(&mut self, site: &str, message: &Message, files: Vec<Arc<OwnedFd>>) {
         if let Some(peer) = self.links.get_mut(site) {
             let mut packet = MEMORY_POOL.take(room(message));
+            ask_for_huge_pages(&mut packet);
             message.write(&mut packet);
             peer.carrier.push(packet, files);
         }
