@@ -243,6 +243,14 @@ def test_a_large_size_that_is_said_takes_no_memory() -> None:
     assert resident() - before < 1 << 30
 
 
+def test_little_that_is_far_apart_takes_little_memory() -> None:
+    """As many pages as there are bytes, and none of them a huge one but where more comes soon."""
+    assembly, before = Assembly(), resident()
+    for at in range(1, 400):
+        assert assembly.take(Piece(1, 1 << 30, at << 21, 1), memoryview(b"x")) == b""
+    assert resident() - before < 128 << 20
+
+
 def resident() -> int:
     """Bytes that this process has in memory."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")

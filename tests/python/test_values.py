@@ -13,6 +13,7 @@ import functools
 import io
 import os
 import pathlib
+import random
 import sys
 import threading
 import types
@@ -114,6 +115,12 @@ plain = st.recursive(
 def test_plain_data(value):
     back = there_and_back(value)
     assert back == value and type(back) is type(value)
+
+
+@pytest.mark.parametrize("size", [(4 << 20) - 1, 4 << 20, (4 << 20) + 1, 13_579_135])
+def test_many_bytes(size):
+    value = random.Random(size).randbytes(size)
+    assert there_and_back(value) == value
 
 
 @given(st.binary(max_size=300))

@@ -1,14 +1,16 @@
 //! How do Python's buffers and Rust's bytes become each other without a copy?
 
 use std::ffi::{c_int, c_void};
-use std::mem;
+use std::mem::{self, MaybeUninit};
+use std::ptr;
 use std::slice;
 
-use dfm_runtime::{MEMORY_POOL, Part, Received};
+use dfm_runtime::{MEMORY_POOL, Part, Received, ask_for_huge_pages};
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyBufferError;
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 
 /// The bytes of a Python object, held for as long as they are read.
 pub struct Held(PyBuffer<u8>);
@@ -40,6 +42,24 @@ impl AsRef<[u8]> for Held {
         unsafe {
             slice::from_raw_parts(self.0.buf_ptr().cast(), self.0.len_bytes())
         }
+    }
+}
+
+/// These bytes as an object of Python's `bytes`, whose memory has huge pages where they are many.
+///
+/// # Errors
+/// There is no memory.
+pub fn bytes_of<'py>(py: Python<'py>, content: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+    // SAFETY: without content, Python makes an object of so many bytes that nobody has seen, for who makes it to fill. They
+    // are where `PyBytes_AsString` says, and written once, all of them, from memory that cannot overlap them.
+    #[allow(unsafe_code)]
+    unsafe {
+        let made = ffi::PyBytes_FromStringAndSize(ptr::null(), content.len() as ffi::Py_ssize_t);
+        let made = Bound::from_owned_ptr_or_err(py, made)?.cast_into_unchecked::<PyBytes>();
+        let start = ffi::PyBytes_AsString(made.as_ptr()).cast::<u8>();
+        ask_for_huge_pages(slice::from_raw_parts_mut(start.cast::<MaybeUninit<u8>>(), content.len()));
+        ptr::copy_nonoverlapping(content.as_ptr(), start, content.len());
+        Ok(made)
     }
 }
 

@@ -16,7 +16,7 @@ use rmp::Marker;
 use rmp::decode::RmpRead;
 use rmp::encode;
 
-use crate::buffers::{Held, Memory};
+use crate::buffers::{Held, Memory, bytes_of};
 use crate::weight::Budget;
 
 const TUPLE: i8 = 1;
@@ -398,12 +398,9 @@ impl<'py> Reader<'py> {
                 payload = &[];
                 let part = self.buffers.get_mut(u32::from_le_bytes([a, b, c, d]) as usize).and_then(Option::take);
                 let part = part.ok_or_else(|| broken("a buffer is missing"))?;
-                match (kind, &part) {
-                    (kind, Part::Inline(bytes)) if kind == Kind::Bytes as u8 => PyBytes::new(py, bytes).into_any(),
-                    (kind, Part::Shared(segment)) if kind == Kind::Bytes as u8 => {
-                        PyBytes::new(py, segment.bytes()).into_any()
-                    }
-                    (kind, _) if kind == Kind::ByteArray as u8 => {
+                match kind {
+                    kind if kind == Kind::Bytes as u8 => bytes_of(py, part.bytes())?.into_any(),
+                    kind if kind == Kind::ByteArray as u8 => {
                         let memory = Bound::new(py, Memory::new(part))?;
                         PyByteArray::from(memory.as_any())?.into_any()
                     }

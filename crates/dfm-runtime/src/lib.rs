@@ -23,7 +23,7 @@ mod segment;
 mod site;
 mod sync;
 
-pub use dfm_wire::{Order, Outline, unfold};
+pub use dfm_wire::{Order, Outline, ask_for_huge_pages, unfold};
 pub use held::{Held, Holder};
 pub use host::{
     Call, CallId, Event, Host, Incoming, Leaving, NodeAt, Outgoing, Part, Room, TransferError, Wait, Why, Yielded,

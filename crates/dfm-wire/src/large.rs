@@ -4,6 +4,7 @@
 //! anything (25 ms with the copy). Where the system gives them only to who asks, as most do, this asks.
 
 use std::fmt;
+use std::mem::MaybeUninit;
 
 use bytes::Bytes;
 use rustix::mm::{Advice, madvise};
@@ -14,21 +15,20 @@ const FROM: usize = 4 << 20;
 /// The largest pages that any system here has beside its huge ones.
 const PAGE: usize = 1 << 16;
 
-/// Asks for huge pages for what will be written to a vector's room.
-pub fn ask_for_huge_pages(memory: &mut Vec<u8>) {
-    let room = memory.spare_capacity_mut();
-    let skipped = room.as_ptr().align_offset(PAGE);
-    if room.len() < FROM {
+/// Asks for huge pages for memory that will be written to.
+pub fn ask_for_huge_pages(memory: &mut [MaybeUninit<u8>]) {
+    if memory.len() < FROM {
         return;
     }
-    let whole = &mut room[skipped..];
+    let skipped = memory.as_ptr().align_offset(PAGE);
+    let whole = &mut memory[skipped..];
     let len = whole.len() / PAGE * PAGE;
-    // SAFETY: this is memory that the vector alone has and of which nothing was written; the advice changes the size of its pages
-    // and nothing of what is in them.
+    // SAFETY: the range is part of what is borrowed, and the advice changes the size of its pages and nothing of what is
+    // in them.
     #[allow(unsafe_code)]
     let asked = unsafe { madvise(whole.as_mut_ptr().cast(), len, Advice::LinuxHugepage) };
-    // A system without them has others.
-    drop(asked);
+    // A system that has none gives others.
+    let _ = asked;
 }
 
 /// Reads bytes that may be many.
@@ -44,7 +44,7 @@ pub fn read<'de, D: Deserializer<'de>>(from: D) -> Result<Bytes, D::Error> {
 
         fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Bytes, E> {
             let mut memory = Vec::with_capacity(bytes.len());
-            ask_for_huge_pages(&mut memory);
+            ask_for_huge_pages(memory.spare_capacity_mut());
             memory.extend_from_slice(bytes);
             Ok(memory.into())
         }
@@ -61,7 +61,7 @@ mod tests {
     fn whatever_its_size_memory_is_what_it_was() {
         for len in [0, 1, FROM - 1, FROM, FROM + 1, 3 * FROM + 12_345] {
             let mut memory = Vec::with_capacity(len);
-            ask_for_huge_pages(&mut memory);
+            ask_for_huge_pages(memory.spare_capacity_mut());
             assert!(memory.is_empty() && memory.capacity() >= len);
             memory.resize(len, 7);
             assert!(memory.iter().all(|byte| *byte == 7));

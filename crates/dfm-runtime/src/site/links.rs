@@ -185,7 +185,7 @@ impl<H: Host> Site<H> {
     pub(super) fn push(&mut self, site: &str, message: &Message, files: Vec<Arc<OwnedFd>>) {
         if let Some(peer) = self.links.get_mut(site) {
             let mut packet = MEMORY_POOL.take(room(message));
-            ask_for_huge_pages(&mut packet);
+            ask_for_huge_pages(packet.spare_capacity_mut());
             message.write(&mut packet);
             peer.carrier.push(packet, files);
         }
