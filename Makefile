@@ -64,7 +64,7 @@ test-threads:
 NIGHTLY ?= nightly
 HOST := $(shell rustc -vV | sed -n 's/^host: //p')
 test-memory:
-	RUSTFLAGS=-Zsanitizer=address cargo +$(NIGHTLY) test --package dfm-runtime --release --locked --tests \
+	RUSTFLAGS=-Zsanitizer=address cargo +$(NIGHTLY) test --package dfm-runtime --package dfm-wire --release --locked --tests \
 	  --target $(HOST) --target-dir target/sanitized
 
 tools: .venv/deploy-tools
