@@ -36,6 +36,7 @@ pub use memory_pool::MemoryPool;
 pub use receipt::{Contribution, Goal, Passed};
 pub use record::{Came, CameTo, Parameters};
 pub use segment::{Received, raise_descriptors};
+pub use site::shared::{Carried, Hole};
 pub use site::{STREAM_WINDOW, Site, read_answer};
 
 /// What all sites of this process use again, up to 256 MiB.

@@ -7,6 +7,7 @@ mod arrivals;
 mod early;
 mod home;
 mod links;
+pub(crate) mod shared;
 mod streams;
 pub(crate) mod unfinished;
 mod values;
@@ -34,6 +35,7 @@ use crate::segment::{Pool, Received};
 use early::Early;
 use home::HomeSide;
 use links::Peer;
+use shared::{Piped, Sharing};
 pub use streams::STREAM_WINDOW;
 pub use unfinished::read_answer;
 use values::{Written, measured};
@@ -67,6 +69,14 @@ pub struct Site<H: Host> {
     pool: Pool,
     /// What was written last, until whoever made it can have changed it.
     written: Option<Written<H::Value>>,
+    /// Whether what goes to several sites by pipes is in one packet alone.
+    shares: bool,
+    /// What packets have, until whoever made it can have changed it.
+    sharing: Option<Sharing>,
+    /// How many packets were given to pipes.
+    piped: usize,
+    /// Those for sites whose pipes are gone, until the others that may have parts in them are taken.
+    stranded: Vec<Piped>,
     released: Released,
     /// What is to be kept of this home's doings, where a keeper is there for it.
     pub(crate) record: Option<Vec<Vec<u8>>>,
@@ -145,6 +155,10 @@ impl<H: Host> Site<H> {
             events: Vec::new(),
             pool: Pool::default(),
             written: None,
+            shares: false,
+            sharing: None,
+            piped: 0,
+            stranded: vec![],
             released: Released::new(),
             record: None,
             kept: HashSet::new(),
@@ -436,8 +450,9 @@ impl<H: Host> Site<H> {
 
     /// Does what a job's engine asks for.
     fn act(&mut self, id: JobId) {
+        self.begin_sharing();
         self.act_on(id);
-        self.written = None;
+        (self.written, self.sharing) = (None, None);
     }
 
     fn act_on(&mut self, id: JobId) {

@@ -9,7 +9,7 @@ use dfm_net::{
     Arc, Argument, Block, Carry, Failure, Frame, Limits, Net, NodeId, Outcome, Place, Source, Step, Token, Transition,
     TransitionId,
 };
-use dfm_runtime::{Call, CallId, Event, Keeper, Packet, Room, Site, Wait, Why, read_answer};
+use dfm_runtime::{Call, CallId, Carried, Event, Keeper, Packet, Room, Site, Wait, Why, read_answer};
 use dfm_wire::{Message, Outline, Payload, Series, Unfolded, unfold};
 use proptest::prelude::*;
 
@@ -47,6 +47,11 @@ fn new_home() -> Site<Plain> {
     OTHERS.iter().for_each(|site| home.add_pipe(site));
     home.keep_record();
     home
+}
+
+/// Packets that share nothing: the site that each is for, and its bytes.
+fn whole(packets: Vec<Carried>) -> Vec<(String, Vec<u8>)> {
+    packets.into_iter().map(|Carried { to, bytes, .. }| (to, bytes)).collect()
 }
 
 fn outline(packet: &[u8]) -> Vec<u8> {
@@ -120,7 +125,7 @@ impl World {
     /// Takes what the sites want to be sent, called or told.
     fn collect(&mut self) {
         for (&name, site) in &mut self.others {
-            for (to, packet) in site.take_packets() {
+            for (to, packet) in whole(site.take_packets()) {
                 self.wires.entry((name.to_owned(), to)).or_default().push_back(packet);
             }
             for call in std::iter::from_fn(|| site.next_call()) {
@@ -129,7 +134,7 @@ impl World {
             }
             site.take_events();
         }
-        self.from_home.extend(self.home.take_packets());
+        self.from_home.extend(whole(self.home.take_packets()));
         self.home_calls.extend(std::iter::from_fn(|| self.home.next_call()));
         for event in self.home.take_events() {
             let (of, value) = match event {
@@ -340,7 +345,7 @@ fn a_large_parameter_goes_to_the_keeper_only_on_its_way_to_its_site() {
     home.open(JOB, "job", nets, &HashMap::new());
     home.start(JOB, &HashMap::from([("x".to_owned(), large.clone())]));
     home.stop(JOB);
-    let (kept, sent): (Vec<_>, Vec<_>) = home.take_packets().into_iter().partition(|(to, _)| to == "home");
+    let (kept, sent): (Vec<_>, Vec<_>) = whole(home.take_packets()).into_iter().partition(|(to, _)| to == "home");
     assert!(kept.iter().all(|(_, packet)| packet.len() < 10_000));
     let history: Vec<_> = kept.iter().map(|(of, packet)| (of.as_str(), packet.as_slice())).collect();
     for got_there in [true, false] {
@@ -352,14 +357,14 @@ fn a_large_parameter_goes_to_the_keeper_only_on_its_way_to_its_site() {
         }
         let mut again = new_home();
         again.replay(history.clone());
-        again.take_packets().iter().filter(|(to, _)| to == "a").for_each(|(_, said)| site.receive_packet("home", said));
+        whole(again.take_packets()).iter().filter(|(to, _)| to == "a").for_each(|(_, said)| site.receive_packet("home", said));
         if got_there {
             let call = site.next_call().unwrap();
             assert_eq!(call.inputs[0], Some(large.clone()));
             site.complete(call.id, Outcome::Value(Bytes(vec![1])));
         }
         assert!(site.next_call().is_none());
-        site.take_packets().iter().for_each(|(_, packet)| again.receive_packet("a", packet));
+        whole(site.take_packets()).iter().for_each(|(_, packet)| again.receive_packet("a", packet));
         let events = again.take_events();
         let missing = |event: &Event<Bytes>| matches!(event, Event::Reported(_, why) if why.kind == "MissingParameter");
         assert_eq!(events.iter().any(missing), !got_there);
@@ -372,7 +377,7 @@ fn a_site_that_is_done_or_tells_more_errors_than_are_kept_is_kept_no_more_of() {
     let mut keeper = Keeper::new(usize::MAX);
     let mut home = new_home();
     home.open(JOB, "job", nets(), &HashMap::new());
-    for (to, packet) in home.take_packets() {
+    for (to, packet) in whole(home.take_packets()) {
         if to == "home" {
             keeper.record(&outline(&packet), kept("home", packet));
         }
@@ -397,7 +402,7 @@ fn where_more_is_kept_than_may_be_the_largest_job_is_let_go_of() {
     for job in [1, 2] {
         let mut home = new_home();
         home.open(job, "job", nets(), &HashMap::new());
-        for (_, packet) in home.take_packets().into_iter().filter(|(to, _)| to == "home") {
+        for (_, packet) in whole(home.take_packets()).into_iter().filter(|(to, _)| to == "home") {
             keeper.record(&outline(&packet), kept("home", packet));
         }
     }

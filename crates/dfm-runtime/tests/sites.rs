@@ -9,7 +9,7 @@ use dfm_net::{
     Arc, Argument, Block, Carry, Counted, Counts, Failure, Frame, Limits, Line, Measured, Net, NodeId, Noted, Outcome,
     Place, Source, Step, Token, Trace, Transition, WaitingFiring,
 };
-use dfm_runtime::{Call, CallId, Event, Link, NodeAt, Room, STREAM_WINDOW, Site, Wait, Why};
+use dfm_runtime::{Call, CallId, Carried, Event, Link, NodeAt, Room, STREAM_WINDOW, Site, Wait, Why};
 use dfm_wire::{Buffer, Encoded, Message, Payload, Running, Unfinished};
 
 type TestSite = Site<Plain>;
@@ -63,8 +63,8 @@ impl Session {
             for name in NAMES {
                 let Some(site) = self.sites.get_mut(name) else { continue };
                 while site.flush().is_none() {}
-                for (to, packet) in site.take_packets() {
-                    self.sites.get_mut(to.as_str()).unwrap().receive_packet(name, &packet);
+                for Carried { to, bytes, .. } in site.take_packets() {
+                    self.sites.get_mut(to.as_str()).unwrap().receive_packet(name, &bytes);
                 }
                 let Some(site) = self.sites.get_mut(name) else { continue };
                 for peer in NAMES {
@@ -941,7 +941,7 @@ fn tokens_of_parameter_sets_that_never_begin_are_kept_up_to_a_limit() {
         net_of_b.places.push(Place { transition: 0, slot: 1, block: 0, source: Source::Site("home".into()) });
         session.site("b").receive_packet("home", &Message::Open(1, "job".into(), net_of_b.into()).to_bytes());
         let refused = |site: &mut TestSite| {
-            let told = site.take_packets().into_iter().filter_map(|(_, packet)| Message::from_bytes(&packet).ok());
+            let told = site.take_packets().into_iter().filter_map(|packet| Message::from_bytes(&packet.bytes).ok());
             told.filter(|told| matches!(told, Message::Report(1, failure) if failure.kind == "LimitError")).count()
         };
         let mut taken = 0;

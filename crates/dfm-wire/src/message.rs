@@ -4,6 +4,7 @@
 //! whose descriptor goes beside it.
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -193,7 +194,7 @@ impl Message {
     }
 
     /// Writes the message as a packet's payload.
-    pub fn write(&self, packet: &mut Vec<u8>) {
+    pub fn write(&self, packet: &mut impl io::Write) {
         rmp_serde::encode::write(packet, self).expect("messages hold nothing that MessagePack cannot");
     }
 

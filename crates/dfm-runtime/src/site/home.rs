@@ -335,6 +335,7 @@ impl<H: Host> Site<H> {
             }
         }
         self.written = None;
+        self.begin_sharing();
         for Start { site, files, encoded, lost, .. } in starts {
             self.push(&site, &Message::Start(id, frame.clone(), encoded, lost), files);
         }

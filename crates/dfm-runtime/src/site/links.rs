@@ -1,6 +1,6 @@
 //! How do packets get from a site to another and back, by socket or by whatever the host has?
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::mem;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -9,6 +9,7 @@ use std::sync::Arc;
 use dfm_wire::{Buffer, Encoded, Message, ask_for_huge_pages};
 
 use super::Site;
+use super::shared::{Carried, Piped, Sharing};
 use super::values::values;
 use crate::MEMORY_POOL;
 use crate::host::{Event, Host};
@@ -28,16 +29,7 @@ pub(super) enum Carrier {
     /// Through a socket, with large buffers beside them in shared memory.
     Socket(Link),
     /// Through whatever the host has: it takes them here, in their order, and brings the others.
-    Pipe(Vec<Vec<u8>>),
-}
-
-impl Carrier {
-    fn push(&mut self, packet: Vec<u8>, files: Vec<Arc<OwnedFd>>) {
-        match self {
-            Self::Socket(link) => link.push(&packet, files),
-            Self::Pipe(packets) => packets.push(packet),
-        }
-    }
+    Pipe(Vec<Piped>),
 }
 
 impl<H: Host> Site<H> {
@@ -66,14 +58,33 @@ impl<H: Host> Site<H> {
         self.links.insert(site.to_owned(), Peer { carrier, number: self.links_made, lent: HashSet::new() });
     }
 
-    /// The packets to carry: the site that each is for, and its bytes. Those for the site itself are its record.
-    pub fn take_packets(&mut self) -> Vec<(String, Vec<u8>)> {
+    /// From now on, of what goes to several sites by pipes at the same time only one packet has the large parts.
+    pub fn share_parts(&mut self) {
+        self.shares = true;
+    }
+
+    pub(super) fn begin_sharing(&mut self) {
+        self.sharing = self.shares.then(Sharing::default);
+    }
+
+    /// The packets to carry. Those for the site itself are its record.
+    pub fn take_packets(&mut self) -> Vec<Carried> {
         // What is kept must not know less than what is sent.
-        let mut taken: Vec<(String, Vec<u8>)> = self.take_record().map(|packet| (self.name.clone(), packet)).collect();
-        for (site, peer) in &mut self.links {
-            if let Carrier::Pipe(packets) = &mut peer.carrier {
-                taken.extend(mem::take(packets).into_iter().map(|packet| (site.clone(), packet)));
+        let record = self.take_record().map(|bytes| Carried { to: self.name.clone(), bytes, holes: vec![] });
+        let mut taken: Vec<Carried> = record.collect();
+        let mut places = HashMap::new();
+        let piped = self.links.iter_mut().filter_map(|(site, peer)| match &mut peer.carrier {
+            Carrier::Socket(_) => None,
+            Carrier::Pipe(packets) => Some((site.as_str(), mem::take(packets))),
+        });
+        for (site, packets) in piped.chain([("", mem::take(&mut self.stranded))]) {
+            for Piped { number, bytes, holes } in packets {
+                places.insert(number, taken.len());
+                taken.push(Carried { to: site.to_owned(), bytes, holes });
             }
+        }
+        for hole in taken.iter_mut().flat_map(|packet| &mut packet.holes) {
+            hole.packet = places[&hole.packet];
         }
         taken
     }
@@ -106,7 +117,9 @@ impl<H: Host> Site<H> {
     pub fn flush(&mut self) -> Option<Vec<String>> {
         for (number, id) in self.released.take() {
             if let Some(peer) = self.links.values_mut().find(|peer| peer.number == number) {
-                peer.carrier.push(Message::Release(id).to_bytes(), vec![]);
+                if let Carrier::Socket(link) = &mut peer.carrier {
+                    link.push(&Message::Release(id).to_bytes(), vec![]);
+                }
             }
         }
         let (mut full, mut gone) = (vec![], vec![]);
@@ -169,6 +182,9 @@ impl<H: Host> Site<H> {
         for id in peer.lent {
             self.pool.release(id);
         }
+        if let (Carrier::Pipe(packets), true) = (peer.carrier, self.shares) {
+            self.stranded.extend(packets);
+        }
         self.events.push(Event::Closed(site.to_owned()));
         if self.home.is_some() {
             self.lose(site, &format!("the process of site '{site}' ended"));
@@ -183,12 +199,26 @@ impl<H: Host> Site<H> {
 
     /// Queues a message. One to a site that is gone is dropped: whoever waits for it learns of the loss by itself.
     pub(super) fn push(&mut self, site: &str, message: &Message, files: Vec<Arc<OwnedFd>>) {
-        if let Some(peer) = self.links.get_mut(site) {
-            let mut packet = MEMORY_POOL.take(room(message));
-            ask_for_huge_pages(packet.spare_capacity_mut());
-            message.write(&mut packet);
-            peer.carrier.push(packet, files);
+        let Some(peer) = self.links.get_mut(site) else { return };
+        let had = self.sharing.as_ref().map_or(0, |sharing| sharing.had(values(message)));
+        let mut memory = MEMORY_POOL.take(room(message) - had);
+        ask_for_huge_pages(memory.spare_capacity_mut());
+        match (&mut peer.carrier, &mut self.sharing) {
+            (Carrier::Socket(link), _) => {
+                message.write(&mut memory);
+                link.push(&memory, files);
+            }
+            (Carrier::Pipe(packets), None) => {
+                message.write(&mut memory);
+                packets.push(Piped { number: self.piped, bytes: memory, holes: vec![] });
+            }
+            (Carrier::Pipe(packets), Some(sharing)) => {
+                let mut writing = sharing.begin(self.piped, values(message), memory);
+                message.write(&mut writing);
+                packets.push(writing.end());
+            }
         }
+        self.piped += 1;
     }
 }
 
