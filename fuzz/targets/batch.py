@@ -4,7 +4,7 @@
 from fuzzing import fuzz, scratch, watched
 
 with watched():
-    from dfm.flare import _channel, _identity, _order, _packets, _sealing, _signing, _window
+    from dfm.flare import _channel, _identity, _order, _packets, _sealing, _shared, _signing, _window
 from kits import Root
 
 _JOB = "0e9c1f6a-job"
@@ -27,6 +27,10 @@ _home.begin(1)
 _home.recall(2)
 _site = _sealing.SiteSealing(_east, _JOB, "home", _secrets[1], _application.hello)
 _honest = tuple(map(bytes, _site.seal(bytearray(b"\x81\xa4Done\x01"))))
+
+
+_TEXT, _secret = b"a part that several get", bytes(32)
+(_part,), _tag = _shared._keys(_secret).seal(1, b"", [_TEXT])
 
 
 def one(data: bytes) -> None:
@@ -87,11 +91,15 @@ def told(said: bytes) -> None:
 
 def at_once(said: bytes) -> None:
     """The application, whose keys these are, says anything at once."""
+    if not _site._shared._sealed:
+        _site.take_shared(b'{"shared": 1}', _part)
     try:
         packets = _site.open(*_home._seal("east", 1, _sealing._SEVERAL, bytearray(said)))
-    except _identity.Untrusted:
+    except (_identity.Untrusted, _channel.Forged):
+        _site._shared = _shared.Shared()
         return
-    assert sum(map(len, packets)) + len(packets) * _sealing._PART.size == len(said)
+    whole = [packet for packet in packets if _TEXT not in bytes(packet)]
+    assert sum(map(len, whole)) + len(whole) * _sealing._PART.size <= len(said)
 
 
 def seeds() -> list[bytes]:
@@ -104,8 +112,14 @@ def seeds() -> list[bytes]:
     packed = [b"".join(map(bytes, _packets.pack(batch).parts)) for batch in batches]
     whole = [bytes([min(len(one), 255)]) + one for one in packed]
     several = b"".join(_sealing._PART.pack(at == 0, 9) + b"\x81\xa4Stop\x92\x01\x02" for at in range(3))
+    split = (
+        _shared._COUNT.pack(1)
+        + _shared._PLACE.pack(4, 1, len(_TEXT), True, _secret, _tag)
+        + b"\x81\xa4Stop\x92\x01\x02"
+    )
     return [
         *whole,
+        b"\x00" + _sealing._PART.pack(2, len(split)) + split + several[18:],
         b"\x00" + several,
         b"\x00" + several[18:],
         bytes([len(_honest[0])]) + b"".join(_honest),

@@ -27,7 +27,7 @@ _signer = _signing.Signer()
 _user = _channel.Secret(_root.kit("ann", "lead"), _JOB, _signer.about).hello
 _content, _ = _identity.check(_west, _user, _channel.HELLO, _JOB)
 _packets = [("west", b"\x81\xa4Open\x93\x01\xa1p\x90"), ("west", b"\x81\xa5Start\x94\x01\x91\x00\x90\x90")]
-_begun = _signer.statements(_user, _packets)[0]
+_begun = _signer.statements(_user, [(site, [packet]) for site, packet in _packets])[0]
 
 
 def _of_a_job(data: bytes) -> None:

@@ -27,6 +27,44 @@ class Memory(Buffer):
     def __len__(self) -> int: ...
 
 @final
+class Hole:
+    """A place in a packet where a part of another one belongs."""
+
+    def __new__(cls, at: int, packet: int, begin: int, size: int) -> Self: ...
+    @property
+    def at(self) -> int:
+        """Where, in the packet's content."""
+
+    @property
+    def packet(self) -> int:
+        """The other packet: its place among those that are taken together."""
+
+    @property
+    def begin(self) -> int:
+        """Where the part begins in that one's content."""
+
+    @property
+    def size(self) -> int:
+        """How many bytes it has."""
+
+@final
+class Carried:
+    """A packet that is carried to another site."""
+
+    def __new__(cls, to: str, content: Buffer, holes: list[Hole] = ...) -> Self: ...
+    @property
+    def to(self) -> str:
+        """The site that it is for; empty of one that only fills holes."""
+
+    @property
+    def content(self) -> Buffer:
+        """What is in it, without what goes into its holes."""
+
+    @property
+    def holes(self) -> list[Hole]:
+        """In their order."""
+
+@final
 class Refusal:
     """Why a lane's message is not answered."""
 
@@ -848,7 +886,8 @@ class Site:
     def add_link(self, site: str, fd: int) -> None: ...
     def connect(self, site: str) -> int: ...
     def add_pipe(self, site: str) -> None: ...
-    def take_packets(self) -> list[tuple[str, Memory]]: ...
+    def share_parts(self) -> None: ...
+    def take_packets(self) -> list[Carried]: ...
     def receive_packet(self, site: str, packet: Buffer) -> None: ...
     def close_link(self, site: str) -> None: ...
     def introduce(self, a: str, b: str) -> None: ...

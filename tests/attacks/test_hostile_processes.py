@@ -24,6 +24,7 @@ from dfm.flare._lane import Lane
 from dfm.flare._links import FlareLinks
 from dfm.flare._packets import Packet
 from dfm.flare._sealing import HomeSealing
+from dfm.flare._session_job import SHARED
 from dfm.flare._signing import Signer
 from eventually import until
 from nvflare.fuel.f3.cellnet.defs import ReturnCode
@@ -135,6 +136,14 @@ def test_a_packet_that_no_site_may_give_to_the_server_costs_the_one_who_gave_it(
     still_heard(session, "east")
 
 
+def test_a_site_gives_the_server_nothing_for_several_sites(session):
+    session.says("west", _told.tell({"shared": 1, "job": 1, "to": ["east", "home"]}), SHARED, b"x")
+    until(lambda: "west" in session.server._lost)
+    until(lambda: is_in_order(session, "west"))
+    still_heard(session, "east")
+    assert session.executors["east"]._participant.got == []
+
+
 @pytest.mark.parametrize("what", [{"ended": "é" * (4 << 20)}, {"ready": 1, "problem": "é" * (4 << 20)}])
 def test_what_a_site_says_of_itself_is_cut_before_others_are_told(session, what):
     session.says("west", json.dumps(what, ensure_ascii=False).encode())
@@ -194,6 +203,26 @@ def test_a_client_that_bears_the_homesites_name_does_not_speak_as_the_applicatio
 
 def app_says(session, what, homesite="home"):
     session.app.push(Packet(homesite, "", _told.tell(what)))
+
+
+@pytest.mark.parametrize("size", [10, 5 << 20])
+def test_a_part_for_several_sites_goes_to_these_alone_and_to_nobody_who_is_none(session, size):
+    part, told = bytes(size), {"shared": 1, "job": 1, "to": ["east", "north", "home", "", "nobody", 7, None]}
+    session.app.push(Packet("home", SHARED, _told.tell(told), part))
+    for name in session.names:
+        session.app.push(Packet("home", name, b"to be opened by it"))
+    sites = {name: session.executors[name]._participant for name in session.names}
+    until(lambda: all(site.got and site.got[-1][1] == b"to be opened by it" for site in sites.values()))
+    assert {name: len(site.got) for name, site in sites.items()} == {"east": 2, "west": 1, "north": 2}
+    assert [_told.read(sites[name].got[0][1]) for name in ("east", "north")] == [{"shared": 1, "job": 1}] * 2
+    assert not any("shared" in str(bytes(packet.content)) for packet in session.got) and is_in_order(session)
+
+
+@pytest.mark.parametrize("what", [{}, {"shared": 1, "job": 1}, {"shared": "1", "job": 1, "to": []}])
+def test_a_part_that_does_not_say_for_which_sites_it_is_costs_its_application_the_session(session, what):
+    session.app.push(Packet("home", SHARED, _told.tell(what), b"x"))
+    until(lambda: session.lost)
+    assert not session.server._lost
 
 
 def test_what_an_application_says_of_jobs_that_it_has_not_begun_is_not_kept(session):

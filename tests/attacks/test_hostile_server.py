@@ -4,17 +4,21 @@ The session's job at the server has all packets in its hands, keeps them, and sa
 """
 # pyright: basic, reportMissingImports=false
 
+import json
+
 import msgpack
 import pytest
+from dfm._native import Carried, Hole
 from dfm.api import ErrorToken, PlaceParam, Yield
 from dfm.errors import SessionError
-from dfm.flare import _sealing, _told
+from dfm.flare import _sealing, _shared, _told
 from dfm.flare._channel import HELLO, Forged, Secret, public
 from dfm.flare._connection import Connection
 from dfm.flare._had import FlareKeeps
 from dfm.flare._identity import Untrusted, sign
 from dfm.flare._links import FlareLinks
 from dfm.flare._sealing import HomeSealing, Reader, SiteSealing, _Come, outline_of
+from dfm.flare._session_job import SHARED
 from dfm.flare._signing import Signer
 from dfm.session import JobStatus
 from flare_federation import opened, written
@@ -55,7 +59,7 @@ class Application:
         self.end.begin(1)
 
     def say(self, site, **what):
-        ((_, sealed),) = self.end.seal([(site, message(**what))])
+        ((_, sealed),) = self.end.seal([Carried(site, message(**what))])
         return sealed
 
 
@@ -165,11 +169,119 @@ def test_what_is_said_of_a_job_at_once_goes_together_and_what_is_large_alone(app
     application.end.begin(2)
     small, large = ("x" * 20, "x" * 200)
     said = [(1, small), (2, small), (1, small), (1, large), (1, large), (1, small), *([(2, small)] * 20)]
-    sealed = application.end.seal([("east", message(Stop=[job, text])) for job, text in said])
+    sealed = application.end.seal([Carried("east", message(Stop=[job, text])) for job, text in said])
     assert len(sealed) == 8
     came = [msgpack.unpackb(bytes(packet))["Stop"] for _, one in sealed for packet in site.end.open(*one)]
     for job in (1, 2):
         assert [one for one in came if one[0] == job] == [list(one) for one in said if one[0] == job]
+
+
+LARGE = 1 << 20
+
+
+def for_both(kits, large=b"x" * LARGE, after=MARK):
+    """Two sites, and what is sealed of a value that both get, one of them twice; and what each is told without."""
+    application = Application(kits)
+    sites = {name: Site(kits, application, name) for name in ("east", "west")}
+    whole = bytes(message(Item=[1, 0, [0], {"head": b"", "buffers": [{"Inline": large}]}, after]))
+    begin = whole.index(large)
+    cut = bytearray(whole[:begin] + whole[begin + len(large) :])
+    hole = Hole(begin, 1, begin, len(large))
+    packets = [Carried("east", cut, [hole]), Carried("west", bytearray(whole)), Carried("east", cut, [hole])]
+    return sites, whole, application.end.seal(packets)
+
+
+def taken(site, sealed, name):
+    """What a site makes of all that the session's job gives it."""
+    found = []
+    for to, (head, body) in sealed:
+        if to == SHARED:
+            site.end.take_shared(head, body)
+        elif to == name:
+            found += [bytes(packet) for packet in site.end.open(head, body)]
+    return found
+
+
+@pytest.mark.parametrize("large", [b"x" * LARGE, bytes(5 * LARGE)])
+@pytest.mark.parametrize("after", [MARK, MARK * 20_000])
+def test_what_several_sites_get_goes_to_the_server_once_and_is_read_by_each_of_them(kits, large, after):
+    sites, whole, sealed = for_both(kits, large, after)
+    assert sum(len(body) for _, (_, body) in sealed) < len(large) + 3 * (len(after) + 1000)
+    shared = [(head, body) for to, (head, body) in sealed if to == SHARED]
+    assert [json.loads(head)["to"] for head, _ in shared] == [["east", "west"]]
+    assert all(MARK.encode() not in bytes(body) and large[:100] not in bytes(body) for _, (_, body) in sealed)
+    for name, site in sites.items():
+        copies = [(to, (head, bytearray(body))) for to, (head, body) in sealed]
+        assert taken(site, copies, name) == [whole] * (2 if name == "east" else 1)
+        assert not site.end._shared._sealed and not site.end._shared._opened
+
+
+def test_a_part_that_was_changed_or_left_out_or_is_anothers_is_refused(kits):
+    for change in ("bit", "none", "short", "number", "other"):
+        sites, _, sealed = for_both(kits)
+        if change == "other":
+            others = for_both(kits)[2]
+            sealed = [(to, (head, others[0][1][1] if to == SHARED else body)) for to, (head, body) in sealed]
+        (head, body), rest = sealed[0][1], sealed[1:]
+        body = bytearray(body)
+        if change == "bit":
+            body[LARGE // 2] ^= 1
+        shared = (head if change != "number" else json.dumps(json.loads(head) | {"shared": 77}).encode()), body
+        shared = (shared[0], body[:-1]) if change == "short" else shared
+        told = rest if change == "none" else [(SHARED, shared), *rest]
+        with pytest.raises(Forged):
+            taken(sites["east"], told, "east")
+
+
+def test_parts_that_come_twice_or_say_no_number_or_are_too_many_are_refused(site):
+    for head in (b"", b"[]", b'{"shared": "1"}', b'{"shared": -1}', b'{"shared": null}', b"{}"):
+        with pytest.raises(Forged):
+            site.end.take_shared(head, b"x")
+    site.end.take_shared(b'{"shared": 1}', b"x")
+    with pytest.raises(Forged):
+        site.end.take_shared(b'{"shared": 1}', b"x")
+    with pytest.raises(Forged):
+        for number in range(2, 200):
+            site.end.take_shared(b'{"shared": %d}' % number, b"x")
+    assert len(site.end._shared._sealed) == 64
+
+
+def test_how_many_bytes_of_parts_wait_is_bounded(site, monkeypatch):
+    monkeypatch.setattr(_shared, "MOST_WAITING", 100)
+    site.end.take_shared(b'{"shared": 1}', bytes(60))
+    with pytest.raises(Forged):
+        site.end.take_shared(b'{"shared": 2}', bytes(60))
+
+
+PLACE, COUNT = _shared._PLACE.pack, _shared._COUNT.pack
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"",
+        COUNT(0) + b"text",
+        COUNT(1) + b"text",
+        COUNT((1 << 32) - 1) + b"text" * 100,
+        COUNT((1 << 32) - 1),
+        COUNT(1) + PLACE(5, 1, 1, True, bytes(32), bytes(16)) + b"text",
+        COUNT(2) + PLACE(3, 1, 1, False, bytes(32), bytes(16)) + PLACE(2, 1, 1, True, bytes(32), bytes(16)) + b"text",
+        COUNT(1) + PLACE(1, 1, 1 << 63, True, bytes(32), bytes(16)) + b"text",
+        COUNT(200) + PLACE(1, 1, 1 << 30, False, bytes(32), bytes(16)) * 200 + b"text",
+    ],
+)
+def test_an_application_that_says_nothing_of_where_parts_belong_is_refused(application, site, said):
+    with pytest.raises((Untrusted, Forged)):
+        site.end._shared.whole(said)
+    together = bytearray(PART(2, len(said)) + said)
+    with pytest.raises((Untrusted, Forged)):
+        site.end.open(*application.end._seal("east", 1, _sealing._SEVERAL, together))
+
+
+def test_an_application_that_comes_back_finds_no_parts_of_the_one_before(kits, site):
+    site.end.take_shared(b'{"shared": 1}', b"x")
+    site.end.meet(Application(kits).hello)
+    assert not site.end._shared._sealed
 
 
 PART = _sealing._PART.pack
@@ -271,7 +383,7 @@ def test_no_application_takes_the_place_of_one_but_the_next_of_the_same_user(kit
 def kept(application, site, count=4):
     """What the server has of a job: the application's record and what a site has sent."""
     record = message(Plan=[1, MARK, []]), message(Input=[1, [[MARK, MARK]]]), message(Input=[1, [[MARK, MARK]]])
-    packets = [(to, *map(bytes, one)) for to, one in application.end.seal([("home", packet) for packet in record])]
+    packets = [(to, *map(bytes, one)) for to, one in application.end.seal([Carried("home", one) for one in record])]
     return packets + [("east", *map(bytes, site.end.seal(message(**REPORT)))) for _ in range(count)]
 
 
@@ -298,7 +410,7 @@ def test_an_application_that_comes_back_reads_what_was_kept_for_the_one_before(k
     for head, body in (late, site.end.seal(message(**REPORT))):
         assert again.end.open("east", head, body) is not None
     # What it notes itself goes on where the other's record ended, and the next one reads both.
-    packets += [(to, *map(bytes, one)) for to, one in again.end.seal([("home", message(Input=[1, []]))])]
+    packets += [(to, *map(bytes, one)) for to, one in again.end.seal([Carried("home", message(Input=[1, []]))])]
     last = come_back(kits, again, site)
     last.end.trust([(application.hello, application.end.escrow)])
     assert all(last.end.open_kept(*packet) for packet in packets)

@@ -35,7 +35,8 @@ class Application:
 
     def sign(self, *packets):
         """The statement for the only job that begins with these packets."""
-        (statement,) = set(self.signer.statements(self.hello, packets).values())
+        whole = [(site, [packet]) for site, packet in packets]
+        (statement,) = set(self.signer.statements(self.hello, whole).values())
         return statement
 
 
@@ -70,7 +71,7 @@ def test_a_site_begins_what_was_signed(application):
 
 def test_jobs_that_begin_together_are_signed_each(application):
     packets = [("east", net(1)), ("east", params(1)), ("east", net(2)), ("east", params(2)), ("east", params(1, 1))]
-    statements = application.signer.statements(application.hello, packets)
+    statements = application.signer.statements(application.hello, [(site, [packet]) for site, packet in packets])
     assert statements.keys() == {0, 2}
     site = application.site()
     for place, (_, packet) in enumerate(packets):
@@ -121,7 +122,7 @@ def test_a_statement_is_of_its_own_session_and_user(kits, application):
     other = Application(kits)
     for statement in (
         other.sign(("east", net())),
-        next(iter(application.signer.statements(other.hello, [("east", net())]).values())),
+        next(iter(application.signer.statements(other.hello, [("east", [net()])]).values())),
     ):
         with pytest.raises(Untrusted):
             application.site().take(statement)
@@ -181,7 +182,7 @@ def test_a_job_that_is_not_the_signed_one_is_refused(federation, fed, monkeypatc
         Yield(value=fed.Echo(site="east", value=PlaceParam(place="p")), place="echo")
 
     def of_another(sealing, packets):
-        changed = [(site, bytes(packet)[:-1] + b"?") for site, packet in packets]
+        changed = [(site, [b"".join(packet)[:-1] + b"?"]) for site, packet in packets]
         return honest(sealing, changed)
 
     with opened(federation) as session:

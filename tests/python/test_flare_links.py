@@ -44,6 +44,34 @@ def test_a_slow_link_is_no_lost_one(federation, fed, tmp_path):
         assert link.passed - before > 2 * len(value)
 
 
+@pytest.mark.parametrize("made", [False, True])
+@pytest.mark.parametrize("kind", ["bytes", "array"])
+def test_what_goes_to_several_sites_crosses_the_applications_link_once(federation, fed, tmp_path, made, kind):
+    """One of them is in the process at the server itself, and one gets it twice."""
+    numpy = pytest.importorskip("numpy")
+    value = numpy.random.default_rng(1).random(500_000)
+
+    def build():
+        here = PlaceParam(place="value", multiuse=True)
+        if made:
+            here = fed.Echo(value=here, site="home")
+        for site in ("east", "west", "server"):
+            Yield(value=fed.Echo(value=here, site=site), place=site)
+        Yield(value=fed.Echo(value=here, site="west"), place="again")
+
+    with reached(federation, tmp_path, float("inf")) as (session, link):
+        before = link.passed
+        job = session.execute(written(build), {"value": value.tobytes() if kind == "bytes" else value})
+        assert job.wait_until_finished(120), job.waiting()
+        assert job.get_status() is JobStatus.FINISHED, job.errors
+        for place in ("east", "west", "server", "again"):
+            (found,) = job.results(place)
+            assert found == value.tobytes() if kind == "bytes" else (found == value).all()
+        # Once there, and from each of the four steps back. What a step here is given and makes is kept beside that.
+        times = 7 if made else 5
+        assert times * value.nbytes < link.passed - before < (times + 0.5) * value.nbytes
+
+
 @pytest.mark.parametrize("how", ["hold", "cut"])
 def test_a_job_outlives_a_short_cut(federation, fed, tmp_path, how):
     """Each token once, and in order, though the link is gone while they come."""

@@ -2,6 +2,7 @@
 
 mod buffers;
 mod calls;
+mod carried;
 mod classes;
 mod direct;
 mod events;
@@ -40,6 +41,8 @@ mod _native {
     use crate::buffers::Memory;
     #[pymodule_export]
     use crate::calls::{Call, Found, NotFound, Tries};
+    #[pymodule_export]
+    use crate::carried::{Carried, Hole};
     #[pymodule_export]
     use crate::direct::{Direct, Refusal};
     #[pymodule_export]

@@ -7,12 +7,13 @@ use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 
 use dfm_net::{Asked, Frame, Line, Outcome, Step, Wrong};
-use dfm_runtime::{Holder, Link, Part};
+use dfm_runtime::{Holder, Link};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
-use crate::buffers::{Held as HeldBytes, Memory};
+use crate::buffers::Held as HeldBytes;
+use crate::carried::Carried;
 use crate::calls::{self, Call};
 use crate::events::{self, Trace, Unfinished};
 use crate::host::PythonHost;
@@ -161,9 +162,14 @@ impl Site {
         self.site.again(call)
     }
 
-    /// The packets to carry: (the site each is for, its bytes).
-    fn take_packets(&mut self) -> Vec<(String, Memory)> {
-        self.site.take_packets().into_iter().map(|(site, packet)| (site, Memory::new(Part::Inline(packet)))).collect()
+    /// From now on, of what goes to several sites at the same time only one packet has the large parts.
+    fn share_parts(&mut self) {
+        self.site.share_parts();
+    }
+
+    /// The packets to carry.
+    fn take_packets(&mut self, py: Python<'_>) -> PyResult<Vec<Carried>> {
+        self.site.take_packets().into_iter().map(|packet| Carried::of(py, packet)).collect()
     }
 
     /// Acts on a packet that was carried here from `site`.

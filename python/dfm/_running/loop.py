@@ -39,7 +39,7 @@ from dfm.exec._telling import speak_for_thread
 from dfm.exec._turns import WAIT, Turns
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer
+    pass
 
 check_built()
 
@@ -73,7 +73,7 @@ class SiteLoop:
         escaped from the code that drives the site, which does nothing any more; it has to end all that waits for it."""
         self.site = site
         self._broken: Callable[[str], None] | None = broken
-        self.carry: Callable[[Sequence[tuple[str, Buffer]]], None] | None = None
+        self.carry: Callable[[Sequence[_native.Carried]], None] | None = None
         """Takes packets, each for a site, in their order, for links that are no sockets."""
         self._on_event = on_event
         self._loop = asyncio.get_running_loop()

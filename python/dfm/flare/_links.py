@@ -79,6 +79,7 @@ class FlareLinks:
         self._telling: asyncio.TimerHandle | None = None
         home.driver.carry = self._carry
         home.site.keep_record()
+        home.site.share_parts()
         surroundings = Surroundings(
             loop=home.loop,
             homesite=home.settings.homesite,
@@ -274,12 +275,11 @@ class FlareLinks:
         self._push()
         await asyncio.to_thread(self._connection.close, last=True)
 
-    def _carry(self, packets: Sequence[tuple[str, Buffer]]) -> None:
+    def _carry(self, packets: Sequence[_native.Carried]) -> None:
         homesite, sealing = self._home.settings.homesite, self._connection.sealing
         if sealing is None:
             return
-        known = [(site, packet) for site, packet in packets if sealing.knows(site)]
-        self._push([Packet(homesite, site, *one) for site, one in sealing.seal(known)])
+        self._push([Packet(homesite, to, *one) for to, one in sealing.seal(packets)])
 
     def _tell(self, what: dict[str, Any]) -> None:
         """Tells the session's job something, which waits a little for what it can go with: a message costs more than

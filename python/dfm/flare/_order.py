@@ -12,7 +12,7 @@ from dfm.flare import _told
 from dfm.flare._message_job import job_of_message
 from dfm.flare._packets import Packet
 from dfm.flare._sealing import NO_JOB, job_of
-from dfm.flare._session_job import PAST, PAST_HEAD
+from dfm.flare._session_job import PAST, PAST_HEAD, SHARED
 
 _SMALL = 1 << 16
 """Bytes of what is looked at of what processes tell each other."""
@@ -20,8 +20,10 @@ _SMALL = 1 << 16
 
 def job(packet: Packet) -> int | None:
     """The job that a packet is of, with which alone it keeps its order; None for one that keeps it with all."""
-    if packet.receiver in ("", PAST, PAST_HEAD):
-        return _told_of(packet.content) if not packet.receiver else None
+    if packet.receiver in ("", SHARED):
+        return _told_of(packet.content)
+    if packet.receiver in (PAST, PAST_HEAD):
+        return None
     return job_of(packet.content) if memoryview(packet.body).nbytes else job_of_message(packet.content)
 
 
@@ -40,6 +42,8 @@ def _told_of(content: Buffer) -> int | None:
             | {"forget": int(job)}
             | {"leave": int(job)}
         ):
+            return job
+        case {"shared": int(), "job": int(job)}:
             return job
         case {"confirmed": int()}:
             # It is of what came the other way.

@@ -36,6 +36,7 @@ from dfm.flare._identity import Untrusted
 from dfm.flare._packets import Packet
 from dfm.flare._printed import printed_to
 from dfm.flare._sealing import SiteSealing
+from dfm.flare._session_job import SHARED
 
 
 def read_settings(kit: Path) -> dict[str, Any] | None:
@@ -155,9 +156,12 @@ class Participant:
             await self._driver.end()
         logging.getLogger().removeHandler(said)
 
-    def _send(self, packets: Sequence[tuple[str, Buffer]]) -> None:
-        site, home = self._settings["site"], self._homesite
-        self._carry([Packet(site, to, *(self._sealing.seal(one) if to == home else (one, b""))) for to, one in packets])
+    def _send(self, packets: Sequence[_native.Carried]) -> None:
+        self._carry([self._sealed(packet.to, packet.content) for packet in packets])
+
+    def _sealed(self, to: str, packet: Buffer) -> Packet:
+        content, body = self._sealing.seal(packet) if to == self._homesite else (packet, b"")
+        return Packet(self._settings["site"], to, content, body)
 
     def _receive(self, packets: list[Packet]) -> None:
         for packet in packets:
@@ -167,6 +171,9 @@ class Participant:
             if self._homesite in self._gone:
                 return
             try:
+                if packet.receiver == SHARED:
+                    self._sealing.take_shared(packet.content, packet.body)
+                    continue
                 opened = self._sealing.open(packet.content, packet.body)
             except Forged:
                 self._break_off("what the application sent was changed or left out on its way")

@@ -29,6 +29,8 @@ from dfm.errors import RefusedError
 from dfm.flare._channel import HELLO, Forged, Keys, Secret, agree, digest, public
 from dfm.flare._identity import Credentials, Untrusted, Who, check_client, check_server, check_user, sign
 from dfm.flare._message_job import job_of_message
+from dfm.flare._session_job import SHARED
+from dfm.flare._shared import Shared, Sharing, pieces
 from dfm.flare._signing import Signed, Signer
 
 SERVER = "server"
@@ -49,9 +51,12 @@ _MOST_APPLICATIONS = 1000
 """So many applications may come back to a session, one after the other."""
 _OAEP = hashes.SHA256
 _SEVERAL = b"several"
-"""The outline of what an application says to a site at once: its parts, each behind whether it is a statement and how
-many bytes it has."""
-_PART = struct.Struct(">?Q")
+"""The outline of what an application says to a site at once: its parts, each behind what it is and how many bytes it
+has."""
+_PART = struct.Struct(">BQ")
+_PACKET, _STATEMENT, _SPLIT = range(3)
+"""What a part is: a packet, what the application has signed of those that follow, or a packet of which something has
+come by itself."""
 _ALONE_FROM = 1 << 16
 """Packets of so many bytes are not copied to go with others, nor are more put together than that."""
 
@@ -222,6 +227,7 @@ class SiteSealing:
         self._application = known[:16]
         self._sender = _Sender(self._application, sending)
         self._come = _Come()
+        self._shared = Shared()
 
     def seal(self, packet: Buffer) -> Sealed:
         """A packet for the application."""
@@ -248,13 +254,22 @@ class SiteSealing:
         self._come.add(read.number)
         said = _read_body(self._getting, head, read, body)
         packets: list[Buffer] = []
-        for is_statement, part in _parts(said) if read.outline == _SEVERAL else [(False, said)]:
-            if is_statement:
+        for kind, part in _parts(said) if read.outline == _SEVERAL else [(_PACKET, said)]:
+            if kind == _STATEMENT:
                 self._signed.take(part)
-            else:
-                self._note(self._signed.check(part))
-                packets.append(part)
+                continue
+            packet = self._shared.whole(part) if kind == _SPLIT else part
+            self._note(self._signed.check(packet))
+            packets.append(packet)
         return packets
+
+    def take_shared(self, content: Buffer, part: Buffer) -> None:
+        """Takes a part of what the application says to several sites; packets that it belongs into follow.
+
+        Raises:
+            Forged: it is none.
+        """
+        self._shared.take(content, part)
 
     def begun(self) -> dict[int, str]:
         """Job → the digest of its net here, of those that have begun since this was asked."""
@@ -273,21 +288,21 @@ class SiteSealing:
                 pass
 
 
-def _parts(said: Buffer) -> Iterator[tuple[bool, Buffer]]:
-    """What an application says at once, each with whether it is a statement.
+def _parts(said: Buffer) -> Iterator[tuple[int, Buffer]]:
+    """What an application says at once, each with what it is.
 
     Raises:
-        Untrusted: it is cut short.
+        Untrusted: it is cut short, or something else.
     """
     rest = memoryview(said).cast("B")
     while rest.nbytes:
         if rest.nbytes < _PART.size:
             raise Untrusted("it says something that is cut short")
-        is_statement, size = _PART.unpack_from(rest)
+        kind, size = _PART.unpack_from(rest)
         rest = rest[_PART.size :]
-        if rest.nbytes < size:
+        if rest.nbytes < size or kind not in (_PACKET, _STATEMENT, _SPLIT):
             raise Untrusted("it says something that is cut short")
-        yield is_statement, rest[:size]
+        yield kind, rest[:size]
         rest = rest[size:]
 
 
@@ -399,6 +414,7 @@ class HomeSealing(Reader):
         self._passing: dict[tuple[str, int], int] = {}
         self._last: dict[tuple[str, int], int] = {}
         """The number of what was said last to a site of a job."""
+        self._sharing = Sharing()
         self.escrow = _closed(credentials, secret, own)
         """Its keys, for the next application of the same user alone."""
 
@@ -415,19 +431,27 @@ class HomeSealing(Reader):
         """Whether the site has been met."""
         return site in self._senders
 
-    def seal(self, packets: Sequence[tuple[str, Buffer]]) -> list[tuple[str, Sealed]]:
-        """Packets, each for a site or, to be kept, for the homesite itself, without those of a job that was left. What
-        is small goes with the others of its job for the same site, and with what is signed of that."""
-        statements = self.statements(packets)
+    def seal(self, packets: Sequence[_native.Carried]) -> list[tuple[str, Sealed]]:
+        """Packets, each for a site or, to be kept, for the homesite itself, without those for sites that were not met
+        or of a job that was left. What is small goes with the others of its job for the same site, and with what is
+        signed of that; what several have is for `SHARED`."""
+        known = [at for at, packet in enumerate(packets) if self.knows(packet.to)]
+        statements = self.statements([(packets[at].to, pieces(packets, at)) for at in known])
+        parts, split = self._sharing.split(packets, known)
+        jobs = {at: _job(packets[at].content) for at in known if packets[at].to != self._homesite}
         sealed: list[tuple[str, Sealed]] = []
-        said: dict[tuple[str, int], list[tuple[bool, Buffer]]] = {}
-        for place, (site, packet) in enumerate(packets):
-            if site != self._homesite:
-                signed = [(True, statements[place])] if place in statements else []
-                said.setdefault((site, _job(packet)), []).extend([*signed, (False, packet)])
-            elif (one := self._keep(packet)) is not None:
-                sealed.append((site, one))
-        sealed += [(site, one) for (site, job), parts in said.items() for one in self._say(site, job, parts)]
+        said: dict[tuple[str, int], list[tuple[int, Buffer]]] = {}
+        for place, at in enumerate(known):
+            packet = packets[at]
+            if packet.to != self._homesite:
+                together = said.setdefault((packet.to, jobs[at]), [])
+                if place in statements:
+                    together.append((_STATEMENT, statements[place]))
+                together.append((_SPLIT, split[at]) if at in split else (_PACKET, packet.content))
+            elif (one := self._keep(packet.content)) is not None:
+                sealed.append((packet.to, one))
+        sealed += [(SHARED, Sealed(part.told(jobs[part.packet]), part.sealed)) for part in parts]
+        sealed += [(site, one) for (site, job), some in said.items() for one in self._say(site, job, some)]
         return sealed
 
     def _keep(self, packet: Buffer) -> Sealed | None:
@@ -438,22 +462,22 @@ class HomeSealing(Reader):
         numbers[home] = numbers.get(home, 0) + 1
         return self._senders[home].seal(outline, job, numbers[home], packet)
 
-    def statements(self, packets: Sequence[tuple[str, Buffer]]) -> dict[int, bytes]:
+    def statements(self, packets: Sequence[tuple[str, Sequence[Buffer]]]) -> dict[int, bytes]:
         """As `Signer`."""
         return self._signer.statements(self._hello, packets)
 
-    def _say(self, site: str, job: int, parts: list[tuple[bool, Buffer]]) -> Iterator[Sealed]:
+    def _say(self, site: str, job: int, parts: list[tuple[int, Buffer]]) -> Iterator[Sealed]:
         together = bytearray()
-        for is_statement, part in parts:
+        for kind, part in parts:
             size = memoryview(part).nbytes
-            is_alone = size >= _ALONE_FROM and not is_statement
+            is_alone = size >= _ALONE_FROM and kind == _PACKET
             if together and (is_alone or len(together) >= _ALONE_FROM):
                 yield self._seal(site, job, _SEVERAL, together)
                 together = bytearray()
             if is_alone:
                 yield self._seal(site, job, b"", part)
             else:
-                together += _PART.pack(is_statement, size)
+                together += _PART.pack(kind, size)
                 together += part
         if together:
             yield self._seal(site, job, _SEVERAL, together)

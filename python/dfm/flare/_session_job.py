@@ -13,6 +13,8 @@ comes back to it; somebody lists its executions, asks what one waits for, or end
 PAST, PAST_HEAD = "*", "-"
 """The receivers, which no site is called, of a packet for the homesite that has been kept; the second of one whose
 value was had, and is kept no more."""
+SHARED = "="
+"""The receiver of a part that several sites get: the session's job gives it to each of them."""
 
 NAME = "dfm-"
 """How the names of sessions' jobs begin."""

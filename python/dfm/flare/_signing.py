@@ -13,7 +13,7 @@ import binascii
 import collections
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeGuard, cast
 
 from cryptography.exceptions import InvalidSignature
@@ -24,6 +24,7 @@ from typing_extensions import Buffer
 from dfm import _native
 from dfm.flare._channel import digest
 from dfm.flare._identity import Untrusted
+from dfm.flare._message_job import job_of_message
 
 _FORMAT = 1
 _KEY = "signs"
@@ -36,6 +37,8 @@ _SETS = 100
 come under the keys of the session alone."""
 _LARGE = 16 << 20
 """Bytes from which on a parameter set is not signed for either: its digest would take a good part of its way's time."""
+_PARAMS = b"\x81\xa5Start"
+"""What a packet with parameters begins with."""
 _WAITING = 1000
 """Jobs that a site has statements of at the same time whose packets have not come."""
 
@@ -49,22 +52,20 @@ class Signer:
         self.about = {_KEY: base64.b64encode(public).decode()}
         """For the application's hello."""
 
-    def statements(self, hello: str, packets: Iterable[tuple[str, Buffer]]) -> dict[int, bytes]:
-        """The statements of the jobs that begin with these packets, each for a site: by the place of the packet, a net,
-        that one has to go before. `hello` is the application's."""
+    def statements(self, hello: str, packets: Iterable[tuple[str, Sequence[Buffer]]]) -> dict[int, bytes]:
+        """The statements of the jobs that begin with these packets, each for a site and in pieces that follow each
+        other: by the place of the packet, a net, that one has to go before. `hello` is the application's."""
         jobs: dict[int, dict[str, dict[str, Any]]] = {}
         nets: dict[int, int] = {}
         for place, (site, packet) in enumerate(packets):
-            match _native.order(packet):
-                case _native.Order(_native.OrderKind.NET, job):
-                    nets[place] = job
-                    jobs.setdefault(job, {})[site] = {"net": digest_of(packet), "params": []}
-                case _native.Order(_native.OrderKind.PARAMS, job) if (begun := jobs.get(job, {}).get(site)) and len(
-                    begun["params"]
-                ) < _SETS:
-                    begun["params"].append(_digest_of_params(packet))
-                case _:
-                    pass
+            kind, job = _ordered(packet)
+            if kind == _native.OrderKind.NET:
+                nets[place] = job
+                jobs.setdefault(job, {})[site] = {"net": digest_of(*packet), "params": []}
+                continue
+            params = jobs.get(job, {}).get(site, {}).get("params")
+            if kind == _native.OrderKind.PARAMS and params is not None and len(params) < _SETS:
+                params.append(_digest_of_params(*packet))
         signed = {job: self._signed(hello, job, sites) for job, sites in jobs.items()}
         return {place: signed[job] for place, job in nets.items()}
 
@@ -142,13 +143,25 @@ class Signed:
         return order
 
 
-def digest_of(packet: Buffer) -> str:
+def _ordered(packet: Sequence[Buffer]) -> tuple[_native.OrderKind | None, int]:
+    """What a packet orders that is signed, and of which job. Of those in several pieces, only parameters are."""
+    if len(packet) > 1:
+        is_params = bytes(memoryview(packet[0])[: len(_PARAMS)]) == _PARAMS
+        return (_native.OrderKind.PARAMS if is_params else None), job_of_message(packet[0]) or 0
+    order = _native.order(packet[0])
+    return (None, 0) if order is None else (order.kind, order.job)
+
+
+def digest_of(*pieces: Buffer) -> str:
     """A packet's, as a statement has it."""
-    return hashlib.sha256(packet).hexdigest()
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece)
+    return digest.hexdigest()
 
 
-def _digest_of_params(packet: Buffer) -> str | None:
-    return digest_of(packet) if memoryview(packet).nbytes < _LARGE else None
+def _digest_of_params(*pieces: Buffer) -> str | None:
+    return digest_of(*pieces) if sum(memoryview(piece).nbytes for piece in pieces) < _LARGE else None
 
 
 def _is_number(job: object) -> TypeGuard[int]:

@@ -45,7 +45,7 @@ from dfm.flare._lane import Lane
 from dfm.flare._packets import MOST_WAITING, Packet
 from dfm.flare._participant import Participant, description, heed, read_settings, submitter
 from dfm.flare._sealing import SERVER, SiteSealing, job_of, outline_of
-from dfm.flare._session_job import CANCEL, LIST, OPEN, WAITS
+from dfm.flare._session_job import CANCEL, LIST, OPEN, SHARED, WAITS
 
 _LOOK = 0.2
 """Seconds between looks at NVFlare's abort signal, which cannot be waited for."""
@@ -423,7 +423,11 @@ class SessionController(Controller):
                 if packet.coming.later(functools.partial(self._route, sender, [whole])):
                     continue
                 packet = whole
-            if not packet.receiver:
+            if packet.receiver == SHARED:
+                self._give(others)
+                others = []
+                self._share(packet)
+            elif not packet.receiver:
                 self._heed(sender, _told.read(packet.content))
             elif sender == self._homesite and not self._passes(packet):
                 continue
@@ -484,6 +488,30 @@ class SessionController(Controller):
         give = functools.partial(self._give, [packet._replace(coming=None)], lane)
         if not packet.coming.later(give):
             give()
+
+    def _share(self, packet: Packet) -> None:
+        """Gives on a part to each of the sites that get it, as it comes.
+
+        Raises:
+            ValueError: it does not say which those are.
+        """
+        match _told.read(packet.content):
+            case {"shared": int(number), "job": int(job), "to": list(sites)}:
+                one = packet._replace(content=_told.tell({"shared": number, "job": job}))
+            case _:
+                raise ValueError("a part that is for several sites does not say for which")
+        whole = functools.partial(self._take_shared, one._replace(coming=None))
+        with self._lock:
+            for site in sites:
+                if (lane := self._lanes.get(site)) is not None and site != self._homesite:
+                    lane.push(one)
+        if any(map(self._is_own, sites)) and (one.coming is None or not one.coming.later(whole)):
+            whole()
+
+    def _take_shared(self, packet: Packet) -> None:
+        if self._participant is not None:
+            # It is not to be opened in its own memory, out of which lanes may still be sending.
+            self._participant.receive([packet._replace(body=memoryview(packet.body).toreadonly())])
 
     def _give(self, packets: list[Packet], but: Lane | None = None) -> None:
         """Gives packets to their receivers, those for one together, `but` for one that has them already."""
