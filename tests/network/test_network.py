@@ -1,4 +1,4 @@
-"""What does a session on Flare do over links that are far, slow, lossy or cut, as between machines?
+"""What does a session on Flare do over links that are far, slow or lossy, as between machines?
 
 Each test tells how long its job took, which is no condition: `make test-network` shows it.
 """
@@ -7,8 +7,6 @@ Each test tells how long its job took, which is no condition: `make test-network
 import contextlib
 import os
 import socket
-import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -16,7 +14,8 @@ from dfm.api import PlaceParam, Yield
 from dfm.session import JobStatus
 from eventually import until
 from flare_federation import declared, opened, running, written
-from link import Link, bare, beyond, through
+from link import Link, bare, beyond
+from sessions import reached, took
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(300)]
 _LISTENS = "0A"
@@ -31,16 +30,10 @@ def federation(command, small):
         yield federation
 
 
-@contextlib.contextmanager
-def reached(federation, folder, **how):
-    """A session through a link, and that link."""
-    with through(federation.kit("home@*"), folder, **how) as (kit, link), opened(federation, admin_package=kit) as one:
-        one.connect()
-        yield one, link
-
-
 ELSEWHERE = "127.0.0.2"
 """Where links to ports of direct connections are."""
+UNLIMITED = float("inf")
+"""Megabits a second of a link that does nothing but pass on."""
 
 
 @contextlib.contextmanager
@@ -59,27 +52,20 @@ def reached_directly(federation, fed, folder, nvflare, **how):
         link.close()
 
 
-def took(job):
-    """The seconds until a job is at its end, as it should be."""
-    begin = time.monotonic()
-    assert job.wait_until_finished(250), job.waiting()
-    assert job.get_status() is JobStatus.FINISHED, job.errors
-    return time.monotonic() - begin
-
-
-def there_and_back(session, fed, megabits, size):
-    """The seconds for a value to site `west` and home again, and which part of such a link it had."""
+def there_and_back(session, fed, size):
+    """The seconds for a value to site `west` and home again."""
     value = pytest.importorskip("numpy").random.default_rng(1).bytes(size)
     pipeline = written(lambda: Yield(value=fed.Echo(value=PlaceParam(place="value"), site="west")))
     job = session.execute(pipeline, {"value": value})
     seconds = took(job)
     assert job.results() == [value]
-    return seconds, share_of(megabits, size, seconds)
+    return seconds
 
 
 def share_of(megabits, size, seconds):
-    """Which part of a link so many bytes there and back had, one way after the other."""
-    return 2 * size * 8 / megabits / 1e6 / seconds
+    """How much of a link so many bytes there and back had, one way after the other."""
+    had = 2 * size * 8 / 1e6 / seconds
+    return f"{had:.0f} Mbit/s" if megabits is UNLIMITED else f"{had / megabits:.0%}"
 
 
 @pytest.mark.parametrize("round_trip", [0.01, 0.1, 0.3])
@@ -93,16 +79,18 @@ def test_a_far_link_costs_round_trips(federation, fed, tmp_path, round_trip, los
 
 
 @pytest.mark.parametrize(
-    ("megabits", "size"), [(2, 1_000_000), (10, 10_000_000), (100, 50_000_000), (100, 200_000_000)]
+    ("megabits", "size"),
+    [(2, 1_000_000), (10, 10_000_000), (100, 50_000_000), (100, 200_000_000), (UNLIMITED, 200_000_000)],
 )
-def test_a_slow_link_carries_what_it_can(federation, fed, tmp_path, megabits, size):
+def test_a_link_carries_what_it_can(federation, fed, tmp_path, megabits, size):
     """The second time, the session knows how much the link carries."""
-    how = {"delay": 0.025, "rate": megabits * 125_000}
+    how = {"delay": 0.0 if megabits is UNLIMITED else 0.025, "rate": megabits * 125_000}
     with reached(federation, tmp_path, **how) as (session, _):
         for turn in ("first", "second"):
-            seconds, share = there_and_back(session, fed, megabits, size)
-            print(f"\n{size / 1e6:.0f} MB there and back, the {turn} time: {seconds:.1f} s, {share:.0%} of the link")
-    print(f"by TCP alone: {share_of(megabits, size, bare(size, **how)):.0%} of it")
+            seconds = there_and_back(session, fed, size)
+            share = share_of(megabits, size, seconds)
+            print(f"\n{size / 1e6:.0f} MB there and back, the {turn} time: {seconds:.1f} s, {share} of the link")
+    print(f"by TCP alone: {share_of(megabits, size, bare(size, **how))} of it")
 
 
 @pytest.mark.parametrize(("megabits", "size"), [(10, 10_000_000), (100, 50_000_000)])
@@ -110,8 +98,9 @@ def test_a_value_crosses_two_slow_links_as_it_comes(federation, fed, tmp_path, m
     """Its site's client is as far from the server as the application."""
     how = {"delay": 0.025, "rate": megabits * 125_000}
     with beyond(federation, "west", **how), reached(federation, tmp_path, **how) as (session, _):
-        seconds, share = there_and_back(session, fed, megabits, size)
-        print(f"\n{size / 1e6:.0f} MB over two links and back: {seconds:.1f} s, {share:.0%} of one of them")
+        seconds = there_and_back(session, fed, size)
+        share = share_of(megabits, size, seconds)
+        print(f"\n{size / 1e6:.0f} MB over two links and back: {seconds:.1f} s, {share} of one")
 
 
 def test_a_job_over_a_direct_connection_that_is_far(federation, fed, tmp_path):
@@ -130,8 +119,9 @@ def test_a_slow_direct_connection_carries_what_it_can(federation, fed, tmp_path,
     how = {"delay": 0.025, "rate": megabits * 125_000}
     with reached_directly(federation, fed, tmp_path, how, **how) as (session, link):
         for turn in ("first", "second"):
-            seconds, share = there_and_back(session, fed, megabits, size)
-            print(f"\n{size / 1e6:.0f} MB there and back, the {turn} time: {seconds:.1f} s, {share:.0%} of the link")
+            seconds = there_and_back(session, fed, size)
+            share = share_of(megabits, size, seconds)
+            print(f"\n{size / 1e6:.0f} MB there and back, the {turn} time: {seconds:.1f} s, {share} of the link")
         assert link.passed > 4 * size
 
 
@@ -172,40 +162,6 @@ def test_small_jobs_go_on_beside_a_large_value(federation, fed, tmp_path, back):
         median = sorted(beside)[len(beside) // 2]
         way = "back" if back else "to its site"
         print(f"\none operation: alone {alone * 1000:.0f} ms, beside 10 MB on its way {way} {median * 1000:.0f} ms")
-
-
-@pytest.mark.parametrize("seconds", [2, 10])
-@pytest.mark.parametrize("how", ["hold", "cut"])
-def test_a_job_outlives_a_cut_that_is_shorter_than_its_patience(federation, fed, tmp_path, how, seconds):
-    """Whether the connections are ended or only nothing passes: each token once, and in order."""
-
-    def build():
-        items = fed.Count(to=3000, site="east")
-        Yield(value=items)
-        Yield(value=fed.Total(items=items, site="west"), place="total")
-
-    with reached(federation, tmp_path, delay=0.02, rate=200_000) as (session, link):
-        had = []
-        job = session.execute(written(build), place_callbacks={"yield": lambda *token: had.append(token[-1])})
-        until(lambda: len(had) > 100)
-        if how == "cut":
-            link.cut()
-        link.hold()
-        threading.Timer(seconds, link.go_on).start()
-        took(job)
-        assert had == list(range(3000)) and job.results("total") == [sum(range(3000))]
-
-
-def test_a_cut_that_is_longer_than_the_patience_is_told(federation, fed, tmp_path, monkeypatch):
-    """The application's; the federation's processes have another."""
-    monkeypatch.setenv("DFM_FLARE_PATIENCE", "8")
-    with reached(federation, tmp_path) as (session, link):
-        job = session.execute(written(lambda: Yield(value=fed.Wait(seconds=60, site="east"))))
-        link.hold()
-        assert job.wait_until_finished(60)
-        assert job.get_status() is JobStatus.FAILED
-        assert "the session's job at the server cannot be reached" in str(job.errors)
-        link.go_on()
 
 
 def test_only_the_server_has_to_be_reached(federation, fed):

@@ -35,6 +35,13 @@ class Federation:
         """Until its sites are connected, as long as a busy machine needs for that."""
         self.dfm("poc", "wait", "-f", "small", "--timeout", "180")
 
+    def restart(self, change: Callable[[], object] = lambda: None) -> None:
+        """Starts all its processes anew, after a change that they are to see: of their kits, or of the environment."""
+        self.dfm("poc", "stop", "-f", "small")
+        change()
+        self.dfm("poc", "start", "-f", "small", "--skip-prepare")
+        self.wait()
+
     def kit(self, participant: str) -> Path:
         (kit,) = self.folder.glob(f"small/prod_00/{participant}")
         return kit

@@ -10,7 +10,7 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -180,16 +180,9 @@ def beyond(federation: Federation, site: str, **how: Any) -> Generator[Link]:
     host, _, port = service["target"].rpartition(":")
     link = Link(int(port), **how)
     service["target"] = f"{host}:{link.port}"
-    _restart(federation, lambda: file.write_text(json.dumps(content)))
+    federation.restart(lambda: file.write_text(json.dumps(content)))
     try:
         yield link
     finally:
-        _restart(federation, lambda: file.write_text(before))
+        federation.restart(lambda: file.write_text(before))
         link.close()
-
-
-def _restart(federation: Federation, change: Callable[[], object]) -> None:
-    federation.dfm("poc", "stop", "-f", "small")
-    change()
-    federation.dfm("poc", "start", "-f", "small", "--skip-prepare")
-    federation.wait()

@@ -1,0 +1,90 @@
+"""How do tests of networks open a session through a link, and wait for its jobs?"""
+# pyright: basic, reportMissingImports=false
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import application
+import pytest
+from dfm.session import JobStatus
+from eventually import until
+from flare_federation import opened
+from link import through
+from processes import gone
+
+
+@contextlib.contextmanager
+def reached(federation, folder, **how):
+    """A session through a link, and that link."""
+    with through(federation.kit("home@*"), folder, **how) as (kit, link), opened(federation, admin_package=kit) as one:
+        one.connect()
+        yield one, link
+
+
+def took(job):
+    """The seconds until a job is at its end, as it should be."""
+    begin = time.monotonic()
+    assert job.wait_until_finished(250), job.waiting()
+    assert job.get_status() is JobStatus.FINISHED, job.errors
+    return time.monotonic() - begin
+
+
+class Application:
+    """One in a process of its own, as `application.py`; it has begun its job, or come back to one."""
+
+    def __init__(self, federation, kit, file, *job, **environment):
+        self._file = file
+        environment = {**os.environ, "PYTHONPATH": str(federation.registry.parent), **environment}
+        command = [sys.executable, application.__file__, kit, file, *job]
+        self.process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        self.job = job[0] if job else self._line()
+
+    def _line(self):
+        line = self.process.stdout.readline()
+        assert line, "it has ended"
+        return line.strip()
+
+    def end(self):
+        """How its job has ended, and the errors; its process ends as well."""
+        status, errors = self._line(), json.loads(self._line())
+        return status, errors
+
+    def tokens(self):
+        """Those that came, by place, without the errors that came in the place of some."""
+        found = {"yield": [], "total": [], "later": []}
+        for line in self._file.read_text().splitlines() if self._file.exists() else []:
+            place, value = json.loads(line)
+            if not isinstance(value, list):
+                found[place].append(value)
+        return found
+
+
+@contextlib.contextmanager
+def started_with(federation, site, is_there=True, **environment):
+    """Has a site's client run with more in its environment than the others have; `is_there` if it connects so."""
+    _start_anew(federation, site, environment, is_there)
+    try:
+        yield
+    finally:
+        _start_anew(federation, site, {}, is_there=True)
+
+
+def _start_anew(federation, site, environment, is_there):
+    end(federation.process(site))
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        federation.dfm("poc", "start", "-f", "small", "--skip-prepare")
+    if is_there:
+        federation.wait()
+
+
+def end(process):
+    """Kills a process, and waits until it is gone."""
+    os.kill(process, signal.SIGKILL)
+    until(lambda: gone(process))
