@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import os
 import shutil
 import signal
@@ -17,14 +18,19 @@ from typing import Any, cast
 
 import flare_application as application
 import pytest
+from dfm import _native
 from dfm._running.loop import SiteLoop
+from dfm._values import error_token
 from dfm.api import PlaceParam, Yield
 from dfm.errors import SessionError
+from dfm.exec import Frame
 from dfm.flare import _told
 from dfm.flare._had import FlareKeeping, FlareKeeps, Surroundings
 from dfm.flare._links import FlareLinks
 from dfm.flare._packets import Packet
-from dfm.session import JobStatus
+from dfm.session import STATUS_PLACE, JobStatus
+from dfm.session._callbacks import Callbacks
+from dfm.session._delivery import Delivery, KeptJob
 from dfm.session._keeping import PositionFile
 from dfm.session._open import seconds_kept
 from flare_federation import Federation, opened, written
@@ -365,7 +371,9 @@ def test_nothing_is_told_of_tokens_of_a_job_that_is_forgotten(tmp_path: Path) ->
     async def keep() -> None:
         told: list[dict[str, Any]] = []
         loop = asyncio.get_running_loop()
-        keeping = FlareKeeping(1, tmp_path / "job", told.append, loop, lambda then: then(), lambda: None)
+        keeping = FlareKeeping(
+            1, tmp_path / "job", told.append, loop, *[lambda then: then(), lambda: None, lambda: False]
+        )
         keeping.note((1, 0), 1)
         keeping.flush()
         keeping.note((1, 0), 2)
@@ -409,24 +417,60 @@ def test_what_the_sessions_job_is_told_goes_with_what_is_sent_and_only_questions
     asyncio.run(tell())
 
 
+def keeps_in(folder: Path, tell: Any) -> FlareKeeps:
+    """Of a session whose job is open."""
+    sealing = SimpleNamespace(begin=lambda job: None, note=json.dumps)
+    return FlareKeeps(
+        folder,
+        Surroundings(
+            loop=asyncio.get_running_loop(),
+            homesite="home",
+            tell=tell,
+            opened=lambda: asyncio.sleep(0),
+            why_lost=str,
+            once_begun=lambda job, then: then(),
+            sealing=lambda: cast(Any, sealing),
+            over=lambda job: None,
+        ),
+    )
+
+
+def test_what_was_had_of_a_job_that_is_cut_off_stays_noted_without_the_errors_of_that(tmp_path: Path) -> None:
+    """Whoever comes back to it gets the rest, each token once."""
+
+    async def keep() -> None:
+        told: list[dict[str, Any]] = []
+        keeps = keeps_in(tmp_path, told.append)
+        keeping = keeps.keeping(1, "a-1")
+        home = SimpleNamespace(settings=SimpleNamespace(homesite="home", logger=logging.getLogger()))
+        had = Delivery(cast(Any, home), 1, {}, Callbacks(None, {}, None), KeptJob(keeping))
+        keeps.began(1, {"id": "a-1"})
+        frame, lost = Frame((0,)), error_token([_native.Failure("east", None, None, (0,), "SiteLostError", "", "")], {})
+        had.deliver("east", 0, frame, "yield", [0, 1], (0, 0))
+        keeps.fail("it is silent")
+        had.deliver("east", 0, frame, "yield", [lost], (0, 0))
+        had.deliver("home", None, frame, STATUS_PLACE, [lost], "error")
+        assert had.take("yield") == [0, 1, lost] and had.take(STATUS_PLACE) == [lost]
+        had.end(JobStatus.FAILED)
+        assert PositionFile(tmp_path / "a-1").read() == {(0, 0): 2}
+        assert [next(iter(one)) for one in told] == ["begin"]
+        # In another job of the session nothing is cut off.
+        keeps.begin_again()
+        again = keeps.keeping(2, "a-2")
+        keeps.began(2, {"id": "a-2"})
+        again.note((0, 0), 1)
+        again.forget()
+        assert not (tmp_path / "a-2").exists() and told[-1] == {"forget": 2}
+
+    asyncio.run(keep())
+
+
 def test_where_nothing_is_kept_any_more_nobody_waits_to_be_sure_of_it(tmp_path: Path) -> None:
     """The session's job is lost before what was made at home is to be told."""
 
     async def ask() -> None:
         told: list[dict[str, Any]] = []
-        keeps = FlareKeeps(
-            tmp_path,
-            Surroundings(
-                loop=asyncio.get_running_loop(),
-                homesite="home",
-                tell=told.append,
-                opened=lambda: asyncio.sleep(0),
-                why_lost=str,
-                once_begun=lambda job, then: then(),
-                sealing=lambda: None,
-                over=lambda job: None,
-            ),
-        )
+        keeps = keeps_in(tmp_path, told.append)
         sure: list[int] = []
         keeps.when_sure(1, lambda: sure.append(1))
         keeps.fail("it was ended")

@@ -13,6 +13,7 @@ from dfm.flare._channel import Forged
 from dfm.flare._lane import Lane
 from dfm.flare._packets import Unreachable
 
+_WHY = "which was not heard for too long, as where it slept or its link was cut, or whose session is over"
 _log = clean_logger("dfm.session")
 
 
@@ -57,7 +58,7 @@ def arrive(
             _log.warning("%d messages were refused that are said to be from %s and are not", refused, origin)
         return Refused(Why.FORGED, f"the message is not sealed by {origin}")
     except Unreachable:
-        return Refused(Why.UNEXPECTED, f"no messages are expected from {origin} any more")
+        return Refused(Why.UNEXPECTED, f"nothing is expected from {origin} any more, {_WHY}")
     except ValueError as error:
         return Refused(Why.WRONG, str(error))
     return lane.answer() if is_asked else None

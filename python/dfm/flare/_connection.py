@@ -378,7 +378,9 @@ class Connection:
         return self._lane
 
     def _lane_lost(self, reason: str) -> None:
-        self._lost(f"the session's job at the server cannot be reached: {reason}; its status is {self.status()}")
+        status = self.status()
+        kept = "; what it keeps can be had by `reattach` in a new session" if status == _RUNNING and self._keep else ""
+        self._lost(f"the session's job at the server cannot be reached: {reason}; its status is {status}{kept}")
 
     def _keep_alive(self) -> None:
         while not self._closing.wait(_KEEP_ALIVE):

@@ -46,11 +46,13 @@ class FlareKeeping:
         loop: asyncio.AbstractEventLoop,
         once_begun: Callable[[Callable[[], None]], None],
         over: Callable[[], None],
+        is_cut_off: Callable[[], bool],
     ) -> None:
         """`tell` takes messages for the session's job, on the loop's thread; `once_begun` has something done there when
         the session's job has been told that the execution begins. `over` is called there when nothing more of it is
-        wanted."""
+        wanted. `is_cut_off` says whether that job cannot be reached any more."""
         self._over = over
+        self.is_cut_off = is_cut_off
         self._number = number
         self._tell = tell
         self._loop = loop
@@ -81,11 +83,16 @@ class FlareKeeping:
             self._once_begun(self._tell_later)
 
     def ended(self, status: str) -> None:
-        """As `Keeping`."""
-        self._once_begun(lambda: self._tell({"ended": self._number, "status": status}))
+        """As `Keeping`. Of one that is cut off, nobody here knows."""
+        if not self.is_cut_off():
+            self._once_begun(lambda: self._tell({"ended": self._number, "status": status}))
 
     def forget(self) -> None:
-        """As `Keeping`."""
+        """As `Keeping`. What was had of one that is cut off stays noted, for nobody forgets it there."""
+        if self.is_cut_off():
+            self._close(remove=False)
+            self._once_begun(self._over)
+            return
         self._close(remove=True)
         with self._lock:
             self._news.clear()
@@ -164,6 +171,10 @@ class FlareKeeps:
         self._answers = True
         """Whether the session's present job may still answer."""
         self._unsure: dict[int, Callable[[], None]] = {}
+        self._here: set[int] = set()
+        """The executions that the session's present job keeps."""
+        self._cut_off: set[int] = set()
+        """Those of one that cannot be reached any more."""
         self._recalls: dict[int, tuple[asyncio.Future[Any], Callable[[Recalled], Any]]] = {}
         self._past: list[tuple[str, bytes, Buffer | None]] = []
         self._wrong = ""
@@ -174,12 +185,21 @@ class FlareKeeps:
         """As `Keeps`."""
         once_begun = functools.partial(self._once_begun, job)
 
-        over = functools.partial(self._over, job)
-        return FlareKeeping(job, self._folder / job_id, self._tell, self._loop, once_begun, over)
+        def over() -> None:
+            self._here.discard(job)
+            self._cut_off.discard(job)
+            self._over(job)
+
+        path, is_cut_off = self._folder / job_id, functools.partial(self._is_cut_off, job)
+        return FlareKeeping(job, path, self._tell, self._loop, once_begun, over, is_cut_off)
+
+    def _is_cut_off(self, job: int) -> bool:
+        return job in self._cut_off
 
     def began(self, job: int, about: dict[str, Any]) -> None:
         """As `Keeps`."""
         if (sealing := self._sealing()) is not None:
+            self._here.add(job)
             sealing.begin(job)
             self._tell({"begin": job, "id": about["id"], "about": sealing.note(about)})
 
@@ -205,7 +225,10 @@ class FlareKeeps:
         await self._opened()
         sealing = self._sealing()
         assert sealing is not None
+        if not self._answers:
+            raise SessionError("the session's job at the server cannot be reached any more; come back in a new session")
         sealing.recall(job)
+        self._here.add(job)
         answer: asyncio.Future[T] = self._loop.create_future()
         self._recalls[job] = answer, take_up
         self._tell({"recall": job})
@@ -275,6 +298,8 @@ class FlareKeeps:
     def fail(self, reason: str) -> None:
         """No answer will come."""
         self._answers = False
+        self._cut_off |= self._here
+        self._here.clear()
         for job in list(self._unsure):
             self.take_confirmation(job)
         recalls, self._recalls, self._past, self._wrong = self._recalls, {}, [], ""

@@ -16,7 +16,7 @@ from typing import Any
 from dfm import _native
 from dfm._shown import clean_logger
 from dfm._values import error_token
-from dfm.api import ErrorToken
+from dfm.api import ErrorToken, StopToken
 from dfm.exec import Frame
 from dfm.exec._secrets import Secrets
 from dfm.exec._telling import Telling
@@ -185,7 +185,8 @@ class Delivery:
             if consumed is not None:
                 consumed()
             return
-        if self._keeping is not None:
+        is_noted = self._is_noted(values[0])
+        if is_noted:
             with self._lock:
                 self._open += len(values)
         callback, runner = self.callbacks.at(place), self.callbacks.runner
@@ -193,17 +194,24 @@ class Delivery:
             last = len(values) - 1
             for at, value in enumerate(values):
                 after = consumed if at == last else None
-                if self._keeping is not None:
+                if is_noted:
                     after = functools.partial(self._note, key, after)
                 work = guarded(callback, site, node, frame, place, value, failed=self._note_raised, after=after)
                 self._call_back(runner, work, frame, consumed)
             return
-        if self._keeping is not None:
+        if is_noted:
             self._kept |= dict.fromkeys(range(len(self.tokens), len(self.tokens) + len(values)), key)
         self.tokens.extend(Token(site, node, frame, place, value) for value in values)
         self.wake()
         if consumed is not None:
             consumed()
+
+    def _is_noted(self, value: Any) -> bool:
+        """Whether it is noted that the application has had a token: who comes back gets the rest of a job that is only
+        cut off, and so what errors stand for here."""
+        if self._keeping is None:
+            return False
+        return not (isinstance(value, ErrorToken | StopToken) and self._keeping.is_cut_off())
 
     def deliver_items(self, of: _native.Series, values: Sequence[Any]) -> None:
         """Delivers items of a stream, whose sender hears from time to time how many the application has had."""

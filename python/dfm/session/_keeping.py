@@ -38,6 +38,10 @@ class Keeping(Protocol):
         """Takes up what an earlier application has had."""
         ...
 
+    def is_cut_off(self) -> bool:
+        """Whether the job may go on where nobody here reaches it any more, so that errors here are not its own."""
+        ...
+
     def note(self, key: Key, total: int) -> None:
         """The application has had so many of a series."""
         ...
@@ -66,6 +70,10 @@ class Looking:
         """As `Keeping`."""
         self._keeping.come_back(found)
         self.had = self._keeping.had
+
+    def is_cut_off(self) -> bool:
+        """As `Keeping`."""
+        return self._keeping.is_cut_off()
 
     def note(self, key: Key, total: int) -> None:
         """As `Keeping`: not noted."""
