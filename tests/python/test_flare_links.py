@@ -12,6 +12,7 @@ from dfm.errors import SessionError
 from dfm.session import JobStatus
 from eventually import until
 from flare_federation import opened, written
+from kits import Root
 from link import through
 from nvflare.apis.fl_exception import FLCommunicationError
 from nvflare.fuel.flare_api.api_spec import InternalError
@@ -196,6 +197,23 @@ def test_a_refusal_with_a_reason_is_told_at_once(monkeypatch, tmp_path):
     with pytest.raises(SessionError, match="does not let user 'ann@small.example' in, .* unknown user"):
         _login.log_in(Kit(tmp_path, "ann@small.example"))
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize("days", [(-2, -1), (1, 2)])
+def test_a_certificate_that_does_not_hold_now_is_told_at_once(monkeypatch, tmp_path, days):
+    """As where a clock is wrong: NVFlare only says that the server does not answer."""
+    from dfm.flare import _login
+    from dfm.flare._kit import Kit
+
+    Root(tmp_path).kit("ann@small.example", "lead", days=days)
+    (kit,) = tmp_path.glob("fed/*")
+    asked = answering(monkeypatch, None)
+    said = (
+        r"holds from \S+ \S+ to \S+ \S+, and it is \S+ \S+ here, all in UTC; set this machine's clock if that is wrong"
+    )
+    with pytest.raises(SessionError, match=said):
+        _login.log_in(Kit(kit, "ann@small.example"))
+    assert not asked
 
 
 def test_nobody_waits_for_a_server_where_nothing_listens(tmp_path):

@@ -76,6 +76,15 @@ def read_credentials(kit: Path) -> Credentials:
     return Credentials(key, certificate, root, server, who)
 
 
+def out_of_date(kit: Path) -> str | None:
+    """Why the certificate of a user's startup kit does not hold now; None where it does, or where it cannot be read."""
+    try:
+        certificate = x509.load_pem_x509_certificate((kit / "startup" / "client.crt").read_bytes())
+    except (OSError, *_UNREADABLE):
+        return None
+    return _out_of_date(certificate, datetime.datetime.now(datetime.UTC))
+
+
 def server_name(startup: Path) -> str | None:
     """The server's name as the kit of a client or a user has it."""
     if (path := startup / "fed_client.json").exists():
@@ -192,11 +201,15 @@ def _check_certificate(root: x509.Certificate, certificate: x509.Certificate, no
     except (InvalidSignature, *_UNREADABLE):
         raise Untrusted("its certificate is not one of this federation") from None
     for one, what in ((certificate, "its certificate"), (root, "the federation's root certificate")):
-        if not one.not_valid_before_utc <= now <= one.not_valid_after_utc:
-            raise Untrusted(
-                f"{what} holds from {one.not_valid_before_utc:%Y-%m-%d} to {one.not_valid_after_utc:%Y-%m-%d}, and it "
-                f"is {now:%Y-%m-%d} here"
-            )
+        if why := _out_of_date(one, now):
+            raise Untrusted(f"{what} {why}")
+
+
+def _out_of_date(certificate: x509.Certificate, now: datetime.datetime) -> str | None:
+    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    if begin <= now <= end:
+        return None
+    return f"holds from {begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}, and it is {now:%Y-%m-%d %H:%M} here, all in UTC"
 
 
 def _content(text: str, purpose: str, job: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from nvflare.fuel.flare_api import api_spec
 from nvflare.fuel.flare_api.flare_api import Session
 
 from dfm.errors import SessionError
+from dfm.flare._identity import out_of_date
 from dfm.flare._kit import Kit, settings_of
 from dfm.flare._mended import forget
 
@@ -47,8 +48,14 @@ def log_in(kit: Kit, check: Callable[[], None] = lambda: None) -> Any:
     """NVFlare's session of a user; `check` may raise to end the waiting for it.
 
     Raises:
-        SessionError: the server does not answer, or does not let the user in.
+        SessionError: the kit's certificate does not hold now, or the server does not answer, or lets the user not in.
     """
+    # NVFlare would try again and again, and say that the server does not answer.
+    if why := out_of_date(kit.folder):
+        raise SessionError(
+            f"the certificate in the kit {kit.folder} {why}; set this machine's clock if that is wrong, or else "
+            "provision the federation again"
+        )
     deadline = time.monotonic() + _PATIENCE
     while True:
         check()
