@@ -77,12 +77,18 @@ def read_credentials(kit: Path) -> Credentials:
 
 
 def out_of_date(kit: Path) -> str | None:
-    """Why the certificate of a user's startup kit does not hold now; None where it does, or where it cannot be read."""
+    """Why the certificate in a client's or a user's startup kit does not hold now, and what to do; None where it does,
+    or where it cannot be read. NVFlare would not say it."""
     try:
         certificate = x509.load_pem_x509_certificate((kit / "startup" / "client.crt").read_bytes())
     except (OSError, *_UNREADABLE):
         return None
-    return _out_of_date(certificate, datetime.datetime.now(datetime.UTC))
+    if (why := _out_of_date(certificate, datetime.datetime.now(datetime.UTC))) is None:
+        return None
+    return (
+        f"the certificate in the kit {kit} {why}; set this machine's clock if that is wrong, or else provision the "
+        "federation again"
+    )
 
 
 def server_name(startup: Path) -> str | None:

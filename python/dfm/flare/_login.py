@@ -50,12 +50,8 @@ def log_in(kit: Kit, check: Callable[[], None] = lambda: None) -> Any:
     Raises:
         SessionError: the kit's certificate does not hold now, or the server does not answer, or lets the user not in.
     """
-    # NVFlare would try again and again, and say that the server does not answer.
     if why := out_of_date(kit.folder):
-        raise SessionError(
-            f"the certificate in the kit {kit.folder} {why}; set this machine's clock if that is wrong, or else "
-            "provision the federation again"
-        )
+        raise SessionError(why)
     deadline = time.monotonic() + _PATIENCE
     while True:
         check()

@@ -1,4 +1,4 @@
-"""What does a client say of a session's process that ended before it should?"""
+"""When does a client start at all, and what does it say of a session's process that ended before it should?"""
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownParameterType=false
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportMissingParameterType=false
 
@@ -18,7 +18,7 @@ from nvflare.app_common.job_launcher.process_launcher import ProcessHandle
 
 from dfm._running.ended import how_ended
 from dfm.flare._cells import ENDED, ask, job_cell
-from dfm.flare._identity import Credentials, read_credentials, sign
+from dfm.flare._identity import Credentials, out_of_date, read_credentials, sign
 from dfm.flare._packets import Unreachable
 from dfm.flare._session_job import NAME
 
@@ -34,6 +34,12 @@ class SessionLauncher(ClientProcessJobLauncher):
     NVFlare ends a whole job when one client's process was killed or failed. A session tells whose work is lost with it,
     and the other sites go on. So for a session's job, and for no other, such an end is told to the session alone.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        # NVFlare's client works in its kit. It would wait without an end, and not begin once the clock is right.
+        if why := out_of_date(Path.cwd()):
+            raise RuntimeError(why)
 
     def launch_job(self, job_meta: dict[str, Any], fl_ctx: FLContext) -> JobHandleSpec:
         """Starts the process of a job."""
