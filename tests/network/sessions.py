@@ -45,6 +45,7 @@ class Application:
         self.job = job[0] if job else self._line()
 
     def _line(self):
+        assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line, "it has ended"
         return line.strip()
@@ -64,8 +65,13 @@ class Application:
         return found
 
 
+def named(world, host, file):
+    """The environment of a process to which a host of this name is where the file says."""
+    return {"LD_PRELOAD": str(world), "DFM_TEST_HOST": host, "DFM_TEST_ADDRESS": str(file)}
+
+
 @contextlib.contextmanager
-def started_with(federation, site, is_there=True, **environment):
+def started_with(federation, site, environment, is_there=True):
     """Has a site's client run with more in its environment than the others have; `is_there` if it connects so."""
     _start_anew(federation, site, environment, is_there)
     try:

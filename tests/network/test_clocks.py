@@ -63,7 +63,7 @@ def test_an_application_that_is_an_hour_ahead(federation, tmp_path, world):
 
 
 def test_a_site_that_is_an_hour_ahead(federation, tmp_path, world):
-    with started_with(federation, "west", **wrong(world, 1)):
+    with started_with(federation, "west", wrong(world, 1)):
         used(federation, tmp_path)
 
 
@@ -77,5 +77,5 @@ def test_an_application_whose_clock_is_before_its_certificate_is_told(federation
 
 def test_a_site_whose_clock_is_before_its_certificate_says_so_and_does_not_start(federation, world):
     log = federation.kit("west") / "poc.log"
-    with started_with(federation, "west", is_there=False, **wrong(world, -48)):
+    with started_with(federation, "west", wrong(world, -48), is_there=False):
         until(lambda: "set this machine's clock if that is wrong" in log.read_text())

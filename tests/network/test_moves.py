@@ -11,7 +11,7 @@ from dfm.session import JobStatus
 from eventually import until
 from flare_federation import running, written
 from link import Link, beyond
-from sessions import Application, end, reached, started_with, took
+from sessions import Application, end, named, reached, started_with, took
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(300)]
 HOST = "moves.example"
@@ -65,11 +65,6 @@ class Moving:
         self._link.close()
 
 
-def named(world, file):
-    """The environment of a process that finds that server by its name."""
-    return {"LD_PRELOAD": str(world), "DFM_TEST_HOST": HOST, "DFM_TEST_ADDRESS": str(file)}
-
-
 def test_an_application_finds_its_server_at_another_address(federation, tmp_path, world):
     kit, file = tmp_path / "kit", tmp_path / "address"
     shutil.copytree(federation.kit("home@*"), kit)
@@ -78,7 +73,7 @@ def test_an_application_finds_its_server_at_another_address(federation, tmp_path
     server = Moving(content["admin"]["port"], file, delay=0.05, rate=50_000)
     content["admin"] |= {"host": HOST, "port": server.port}
     settings.write_text(json.dumps(content))
-    application = Application(federation, kit, tmp_path / "tokens", **named(world, file))
+    application = Application(federation, kit, tmp_path / "tokens", **named(world, HOST, file))
     until(lambda: len(application.tokens()["yield"]) > 100)
     server.move()
     assert application.end() == ("FINISHED", [])
@@ -95,7 +90,7 @@ def test_a_site_finds_its_server_at_another_address(federation, tmp_path, world)
     server = Moving(int(service["target"].rpartition(":")[2]), file, delay=0.05, rate=50_000)
     service["target"] = f"{HOST}:{server.port}"
     settings.write_text(json.dumps(content))
-    with started_with(federation, "east", **named(world, file)):
+    with started_with(federation, "east", named(world, HOST, file)):
         # Where it starts without that, it finds the server by its own kit again.
         settings.write_text(before)
         application = Application(federation, federation.kit("home@*"), tmp_path / "tokens")

@@ -87,15 +87,17 @@ SITES = ("server", "east", "west")
 
 
 @contextlib.contextmanager
-def declared(federation: Federation, *listening: str, host: str = "127.0.0.1", port: int = 0) -> Generator[None]:
+def declared(
+    federation: Federation, *listening: str, host: str = "127.0.0.1", port: int = 0, listen: str = "127.0.0.1"
+) -> Generator[None]:
     """All sessions that begin meanwhile may have direct connections to these participants, and to no others, who listen
-    on the loopback and are to be reached at `host`."""
+    on the loopback at `listen` and are to be reached at `host`."""
     before: dict[Path, str | None] = {}
     for name in (*SITES, "home@*"):
         of = federation.kit(name) / "dfm" / "direct.json"
         before[of] = of.read_text() if of.exists() else None
         others = [one for one in listening if one != name and (name in SITES or one == "server")]
-        own = {"ports": [port, port], "listen": "127.0.0.1"} if name in listening else None
+        own = {"ports": [port, port], "listen": listen} if name in listening else None
         found = {one: {"host": host, "ports": [port, port]} for one in others}
         declare(federation.kit(name), own, found)
     try:

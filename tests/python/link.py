@@ -49,7 +49,7 @@ class Link:
         """Bytes that went through, both ways."""
         self.made = 0
         """Connections that were made through it."""
-        self._listener = socket.create_server(at)
+        self._listener = socket.create_server(at, family=socket.AF_INET6 if ":" in at[0] else socket.AF_INET)
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -155,14 +155,15 @@ def _take(end: socket.socket, size: int) -> None:
 
 
 @contextlib.contextmanager
-def through(kit: Path, folder: Path, **how: Any) -> Generator[tuple[Path, Link]]:
-    """A copy of an application's kit that reaches the server through such a link, and that link."""
+def through(kit: Path, folder: Path, host: str | None = None, **how: Any) -> Generator[tuple[Path, Link]]:
+    """A copy of an application's kit that reaches the server through such a link, and that link; `host` is where the
+    kit says that it is, if not where the server is."""
     copy = folder / kit.name
     shutil.copytree(kit, copy)
     file = copy / "startup" / "fed_admin.json"
     content = json.loads(file.read_text())
     link = Link(content["admin"]["port"], **how)
-    content["admin"]["port"] = link.port
+    content["admin"] |= {"port": link.port, "host": host or content["admin"]["host"]}
     file.write_text(json.dumps(content))
     try:
         yield copy, link

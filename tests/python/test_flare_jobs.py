@@ -371,9 +371,8 @@ def test_nothing_is_told_of_tokens_of_a_job_that_is_forgotten(tmp_path: Path) ->
     async def keep() -> None:
         told: list[dict[str, Any]] = []
         loop = asyncio.get_running_loop()
-        keeping = FlareKeeping(
-            1, tmp_path / "job", told.append, loop, *[lambda then: then(), lambda: None, lambda: False]
-        )
+        at = tmp_path / "job", told.append, loop
+        keeping = FlareKeeping(1, *at, lambda then: then(), over=lambda: None, is_cut_off=lambda: False)
         keeping.note((1, 0), 1)
         keeping.flush()
         keeping.note((1, 0), 2)
@@ -419,7 +418,7 @@ def test_what_the_sessions_job_is_told_goes_with_what_is_sent_and_only_questions
 
 def keeps_in(folder: Path, tell: Any) -> FlareKeeps:
     """Of a session whose job is open."""
-    sealing = SimpleNamespace(begin=lambda job: None, note=json.dumps)
+    sealing = SimpleNamespace(begin=print, note=json.dumps)
     return FlareKeeps(
         folder,
         Surroundings(

@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from typing import Any
+from urllib.parse import urlsplit
 
 from nvflare.fuel.f3.cellnet.core_cell import CoreCell
 from nvflare.fuel.f3.drivers.connector_info import ConnectorInfo
@@ -36,20 +38,11 @@ class _Eager(Authenticator):
 
 def _connect(self: TcpDriver, connector: ConnectorInfo) -> None:
     """As `TcpDriver.connect`, which waits without an end for a server that takes a connection and then says nothing, as
-    one does behind a link that is dead, and a cell that stops waits for it; and which leaves a connection that the
-    server has ended to Python's collector."""
+    one does behind a link that is dead, and a cell that stops waits for it; which leaves a connection that the server
+    has ended to Python's collector; and which knows no IPv6."""
     self.connector = connector
     context = get_ssl_context(connector.params, ssl_server=False)
-    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        if context is not None:
-            made = context.wrap_socket(made)
-        made.settimeout(_CONNECT)
-        made.connect((connector.params[DriverParams.HOST.value], int(connector.params[DriverParams.PORT.value])))
-    except OSError:
-        made.close()
-        raise
-    made.settimeout(None)
+    made = _reach(connector.params[DriverParams.URL.value], context)
     connection = SocketConnection(made, connector, context is not None)
     self.add_connection(connection)
     # A cell that was stopped meanwhile closed only what it knew of.
@@ -58,6 +51,27 @@ def _connect(self: TcpDriver, connector: ConnectorInfo) -> None:
     connection.read_loop()
     self.close_connection(connection)
     connection.close()
+
+
+def _reach(url: str, context: ssl.SSLContext | None) -> socket.socket:
+    """A connection to one of the addresses that a server has; by IPv4 where it has both, as NVFlare does."""
+    parts = urlsplit(url)
+    found = socket.getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM)
+    failed = OSError(f"{parts.hostname} has no address")
+    for family, kind, protocol, _, address in sorted(found, key=lambda one: one[0] != socket.AF_INET):
+        made = socket.socket(family, kind, protocol)
+        try:
+            if context is not None:
+                made = context.wrap_socket(made)
+            made.settimeout(_CONNECT)
+            made.connect(address)
+        except OSError as error:
+            made.close()
+            failed = error
+        else:
+            made.settimeout(None)
+            return made
+    raise failed
 
 
 # NVFlare has no option for either.
