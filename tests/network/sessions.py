@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import application
 import pytest
@@ -81,7 +82,7 @@ def started_with(federation, site, environment, is_there=True):
 
 
 def _start_anew(federation, site, environment, is_there):
-    end(federation.process(site))
+    end_client(federation, site)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():
             patch.setenv(name, value)
@@ -94,3 +95,10 @@ def end(process):
     """Kills a process, and waits until it is gone."""
     os.kill(process, signal.SIGKILL)
     until(lambda: gone(process))
+
+
+def end_client(federation, site):
+    """The same with a site's client, until `dfm poc start` knows of it."""
+    process = federation.process(site)
+    end(process)
+    until(lambda: not Path(f"/proc/{process}").exists())

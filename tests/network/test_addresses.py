@@ -1,8 +1,10 @@
 """By which addresses is a federation on Flare reached, and through which proxies?"""
 # pyright: basic, reportMissingImports=false
 
+import contextlib
 import json
 import socket
+import threading
 
 import pytest
 from application import EXPECTED
@@ -13,7 +15,7 @@ from link import Link, through
 from sessions import Application, named, reached, started_with, took
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(300)]
-HOST, SIX = "six.example", "::1"
+HOST, SIX = "server.example", "::1"
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +77,73 @@ def test_proxies_of_the_environment_are_not_asked(federation, tmp_path):
         assert application.end() == ("FINISHED", [])
         with pytest.raises(BlockingIOError):
             proxy.accept()
+
+
+class Proxy:
+    """An HTTP proxy that connects whoever asks for that, to whatever port of this machine."""
+
+    def __init__(self):
+        self.asked = []
+        """What it was asked for."""
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=self._connect, args=(self._listener.accept()[0],), daemon=True).start()
+
+    def _connect(self, near):
+        with near, contextlib.suppress(OSError):
+            asked = b""
+            while not asked.endswith(b"\r\n\r\n"):
+                asked += near.recv(1)
+            method, where, _ = asked.split(maxsplit=2)
+            self.asked.append((method.decode(), where.decode()))
+            with socket.create_connection(("127.0.0.1", int(where.rpartition(b":")[2]))) as far:
+                near.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
+                threading.Thread(target=self._pass, args=(far, near), daemon=True).start()
+                self._pass(near, far)
+
+    def _pass(self, one, other):
+        with contextlib.suppress(OSError):
+            while data := one.recv(1 << 16):
+                other.sendall(data)
+            other.shutdown(socket.SHUT_WR)
+
+
+PROJECT = """\
+api_version: 3
+name: small
+participants:
+  - {name: server, type: server, org: center, fed_learn_port: 8102, default_host: localhost}
+  - {name: east, type: client, org: east}
+  - {name: west, type: client, org: west}
+  - {name: home@small.example, type: admin, org: university, role: lead}
+builders:
+  - {path: nvflare.lighter.impl.workspace.WorkspaceBuilder}
+  - {path: nvflare.lighter.impl.static_file.StaticFileBuilder, args: {config_folder: config, scheme: grpc}}
+  - {path: nvflare.lighter.impl.cert.CertBuilder}
+  - {path: nvflare.lighter.impl.signature.SignatureBuilder}
+"""
+
+
+def test_a_federation_by_grpc_goes_through_the_proxies_of_the_environment(command, small, tmp_path):
+    """An application and a site."""
+    (tmp_path / "project.yaml").write_text(PROJECT)
+    record = f"federation_dir: {small / 'small'}, config_path: federation.dfm.yaml"
+    (tmp_path / "federations.yaml").write_text(
+        f"federations:\n  small: {{{record}, project_path: {tmp_path / 'project.yaml'}}}\n"
+    )
+    of_site, of_application = Proxy(), Proxy()
+    with running(command, tmp_path) as federation:
+        kit = federation.kit("home@*")
+        with started_with(federation, "east", {"https_proxy": of_site.url}):
+            said = {"https_proxy": of_application.url, "PYTHONPATH": str(small)}
+            application = Application(federation, kit, tmp_path / "tokens", **said)
+            assert application.end() == ("FINISHED", [])
+            assert application.tokens() == EXPECTED
+        address = json.loads((kit / "startup" / "fed_admin.json").read_text())["admin"]
+    for proxy in (of_site, of_application):
+        assert set(proxy.asked) == {("CONNECT", f"{address['host']}:{address['port']}")}

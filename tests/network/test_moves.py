@@ -11,7 +11,7 @@ from dfm.session import JobStatus
 from eventually import until
 from flare_federation import running, written
 from link import Link, beyond
-from sessions import Application, end, named, reached, started_with, took
+from sessions import Application, end, end_client, named, reached, started_with, took
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(300)]
 HOST = "moves.example"
@@ -32,8 +32,9 @@ def test_a_client_that_starts_anew_far_away_is_told_and_takes_part_in_the_next_j
         session.prepare(written(lambda: Yield(value=fed.Add(a=1, site="east"))))
         in_job = session._home._links._connection.job
         job = session.execute(written(lambda: Yield(value=fed.Wait(seconds=60, site="east"))))
-        for process in (federation.process("east"), federation.process("east", in_job)):
-            end(process)
+        process = federation.process("east", in_job)
+        end_client(federation, "east")
+        end(process)
         assert job.wait_until_finished(60) and job.get_status() is JobStatus.FAILED
         assert {(one.site, one.type) for token in job.errors for one in token.errors} == {("east", "SiteLostError")}
         federation.dfm("poc", "start", "-f", "small", "--skip-prepare")
