@@ -38,10 +38,11 @@ def took(job):
 class Application:
     """One in a process of its own, as `application.py`; it has begun its job, or come back to one."""
 
-    def __init__(self, federation, kit, file, *job, **environment):
+    def __init__(self, federation, kit, file, *job, within=(), **environment):
+        """`within` is the command that runs it, if not this process."""
         self._file = file
         environment = {**os.environ, "PYTHONPATH": str(federation.registry.parent), **environment}
-        command = [sys.executable, application.__file__, kit, file, *job]
+        command = [*within, sys.executable, application.__file__, kit, file, *job]
         self.process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
         self.job = job[0] if job else self._line()
 

@@ -25,6 +25,11 @@ _AGAIN = 0.05
 """Seconds between two questions to a server."""
 _CONNECT = 10.0
 """Seconds for a connection to a server to be made, with the handshake of TLS."""
+_UNTAKEN = 10.0
+"""Seconds after which a connection is over whose other end takes nothing, as where this machine has changed to another
+network or the server has left its address: TCP would try for a quarter of an hour, and NVFlare make no other one."""
+_OVER_AFTER: int | None = getattr(socket, "TCP_USER_TIMEOUT", None)
+"""How Linux is told so; others know it not."""
 
 
 class _Eager(Authenticator):
@@ -70,6 +75,8 @@ def _reach(url: str, context: ssl.SSLContext | None) -> socket.socket:
             failed = error
         else:
             made.settimeout(None)
+            if _OVER_AFTER is not None:
+                made.setsockopt(socket.IPPROTO_TCP, _OVER_AFTER, round(_UNTAKEN * 1000))
             return made
     raise failed
 
