@@ -232,15 +232,15 @@ def test_nobody_waits_for_a_server_where_nothing_listens(tmp_path):
 @pytest.mark.parametrize(("address", "url"), [("::1", "[::1]"), ("127.0.0.1", "127.0.0.1"), ("127.0.0.1", "localhost")])
 def test_a_server_is_reached_by_addresses_of_both_kinds(address, url):
     """NVFlare's own driver makes nothing of `::1`, and looks for none at a name that has no other."""
-    from dfm.flare._mended import _reach
+    from dfm.flare._driver import reach
 
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.create_server((address, 0), family=family) as server, socket.socket(family) as nobody:
         nobody.bind((address, 0))
-        with _reach(f"tcp://{url}:{server.getsockname()[1]}", None) as made:
+        with reach(f"tcp://{url}:{server.getsockname()[1]}", None) as made:
             assert made.getpeername()[0] == address
         with pytest.raises(ConnectionRefusedError):
-            _reach(f"tcp://{url}:{nobody.getsockname()[1]}", None)
+            reach(f"tcp://{url}:{nobody.getsockname()[1]}", None)
 
 
 @pytest.mark.parametrize("admin", ["", "[]", "{}", '{"admin": {"host": 1, "port": "x"}}'])

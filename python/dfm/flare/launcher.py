@@ -18,6 +18,7 @@ from nvflare.app_common.job_launcher.process_launcher import ProcessHandle
 
 from dfm._running.ended import how_ended
 from dfm.flare._cells import ENDED, ask, job_cell
+from dfm.flare._driver import use_driver
 from dfm.flare._identity import Credentials, out_of_date, read_credentials, sign
 from dfm.flare._packets import Unreachable
 from dfm.flare._session_job import NAME
@@ -37,9 +38,11 @@ class SessionLauncher(ClientProcessJobLauncher):
 
     def __init__(self) -> None:
         super().__init__()
-        # NVFlare's client works in its kit. It would wait without an end, and not begin once the clock is right.
+        # A client makes it before it connects, and works in its kit. NVFlare would wait without an end, and not begin
+        # once the clock is right.
         if why := out_of_date(Path.cwd()):
             raise RuntimeError(why)
+        use_driver()
 
     def launch_job(self, job_meta: dict[str, Any], fl_ctx: FLContext) -> JobHandleSpec:
         """Starts the process of a job."""
