@@ -98,8 +98,8 @@ def at_once(said: bytes) -> None:
     except (_identity.Untrusted, _channel.Forged):
         _site._shared = _shared.Shared()
         return
-    whole = [packet for packet in packets if _TEXT not in bytes(packet)]
-    assert sum(map(len, whole)) + len(whole) * _sealing._PART.size <= len(said)
+    whole = [len(bytes(packet)) for packet in packets if _TEXT not in bytes(packet)]
+    assert sum(whole) + len(whole) * _sealing._PART.size <= len(said)
 
 
 def seeds() -> list[bytes]:

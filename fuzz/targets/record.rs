@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use dfm_fuzz::{HOME, PLANS, Plainly, input, messages, turn, write_seeds};
 use dfm_net::{Frame, Source};
-use dfm_runtime::{Keeper, Packet, Site, read_answer};
+use dfm_runtime::{Carried, Keeper, Packet, Site, read_answer};
 use dfm_wire::{Outline, unfold};
 use libfuzzer_sys::fuzz_target;
 
@@ -96,7 +96,7 @@ fn seeds() -> Vec<Vec<u8>> {
                     turn(site, 0);
                     site.take_packets()
                 });
-                for (to, packet) in sent.into_iter().flatten() {
+                for Carried { to, bytes: packet, .. } in sent.into_iter().flatten() {
                     match (from == HOME, to == HOME) {
                         (true, true) => said.push((0, packet)),
                         (true, false) => sites.get_mut(&to).expect("it is linked").receive_packet(from, &packet),

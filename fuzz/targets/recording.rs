@@ -5,7 +5,7 @@
 use dfm_events::{Beginning, Entry, Header, Packet, RECORDING_VERSION, Recorded, VERSION, Values, parse_recording};
 use dfm_fuzz::{HOME, PLANS, Plain, Plainly, turn, write_seeds};
 use dfm_net::Source;
-use dfm_runtime::{Event, Site, kept_packet};
+use dfm_runtime::{Carried, Event, Site, kept_packet};
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Value, json};
 
@@ -61,9 +61,9 @@ fn seeds() -> Vec<Vec<u8>> {
                         }
                     }
                     let name = sites[from].name().to_owned();
-                    for (to, packet) in sites[from].take_packets() {
+                    for Carried { to, bytes, .. } in sites[from].take_packets() {
                         if let Some(to) = sites.iter_mut().find(|site| site.name() == to) {
-                            to.receive_packet(&name, &packet);
+                            to.receive_packet(&name, &bytes);
                         }
                     }
                 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use dfm_fuzz::{HOME, PLANS, Plain, Plainly, input, messages, turn, write_seeds};
 use dfm_net::{Net, Source, Trace};
-use dfm_runtime::{Limits, Site};
+use dfm_runtime::{Carried, Limits, Site};
 use libfuzzer_sys::fuzz_target;
 
 const JOB: u64 = 1;
@@ -105,7 +105,7 @@ fn seeds() -> Vec<Vec<u8>> {
                     );
                     site.take_packets()
                 });
-                for (to, packet) in sent.into_iter().flatten() {
+                for Carried { to, bytes: packet, .. } in sent.into_iter().flatten() {
                     if let Some(site) = sites.get_mut(to.as_str()) {
                         site.receive_packet(from, &packet);
                         got.entry(to).or_default().push(((*from).to_owned(), packet));

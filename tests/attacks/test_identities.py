@@ -252,6 +252,9 @@ class NoWay:
     def ask(self, kind, number, message, seconds):
         raise Unreachable("nobody is there")
 
+    def takes_at_once(self):
+        return False
+
 
 def getter(channel):
     """A lane that only gets, and what it has got."""

@@ -416,8 +416,10 @@ def test_threads_that_push_at_once_keep_each_its_order(channels: Pairs) -> None:
     pair.close()
 
 
-def _order_of(packet: Packet) -> int | None:
-    return _order.job(packet._replace(content=bytes(packet.content)))
+def _order_of(packet: Packet) -> int:
+    job = _order.job(packet._replace(content=bytes(packet.content)))
+    assert job is not None
+    return job
 
 
 @pytest.mark.parametrize(("refused", "patience"), [(True, 1000.0), (False, 0.0)])

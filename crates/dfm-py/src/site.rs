@@ -13,8 +13,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
 use crate::buffers::Held as HeldBytes;
-use crate::carried::Carried;
 use crate::calls::{self, Call};
+use crate::carried::Carried;
 use crate::events::{self, Trace, Unfinished};
 use crate::host::PythonHost;
 use crate::object::{Object, wrong};

@@ -357,7 +357,10 @@ fn a_large_parameter_goes_to_the_keeper_only_on_its_way_to_its_site() {
         }
         let mut again = new_home();
         again.replay(history.clone());
-        whole(again.take_packets()).iter().filter(|(to, _)| to == "a").for_each(|(_, said)| site.receive_packet("home", said));
+        whole(again.take_packets())
+            .iter()
+            .filter(|(to, _)| to == "a")
+            .for_each(|(_, said)| site.receive_packet("home", said));
         if got_there {
             let call = site.next_call().unwrap();
             assert_eq!(call.inputs[0], Some(large.clone()));

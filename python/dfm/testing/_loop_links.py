@@ -75,9 +75,9 @@ class LoopLinks:
         for driver in self._drivers.values():
             await driver.end()
 
-    def _carry(self, sender: str, packets: Sequence[tuple[str, Buffer]]) -> None:
-        for receiver, packet in packets:
-            self._home.loop.call_soon(self._deliver, sender, receiver, packet)
+    def _carry(self, sender: str, packets: Sequence[_native.Carried]) -> None:
+        for packet in packets:
+            self._home.loop.call_soon(self._deliver, sender, packet.to, packet.content)
 
     def _deliver(self, sender: str, receiver: str, packet: Buffer) -> None:
         homesite = self._home.settings.homesite

@@ -116,10 +116,9 @@ impl<H: Host> Site<H> {
     /// what follows from that is due first, and is to be written too.
     pub fn flush(&mut self) -> Option<Vec<String>> {
         for (number, id) in self.released.take() {
-            if let Some(peer) = self.links.values_mut().find(|peer| peer.number == number) {
-                if let Carrier::Socket(link) = &mut peer.carrier {
-                    link.push(&Message::Release(id).to_bytes(), vec![]);
-                }
+            let lent = self.links.values_mut().find(|peer| peer.number == number);
+            if let Some(Carrier::Socket(link)) = lent.map(|peer| &mut peer.carrier) {
+                link.push(&Message::Release(id).to_bytes(), vec![]);
             }
         }
         let (mut full, mut gone) = (vec![], vec![]);

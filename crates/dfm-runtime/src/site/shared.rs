@@ -90,7 +90,11 @@ impl Sharing {
         values: impl Iterator<Item = &'a Encoded>,
         memory: Vec<u8>,
     ) -> Writing<'a> {
-        Writing { sharing: self, large: large(values).collect(), packet: Piped { number, bytes: memory, holes: vec![] } }
+        Writing {
+            sharing: self,
+            large: large(values).collect(),
+            packet: Piped { number, bytes: memory, holes: vec![] },
+        }
     }
 }
 
