@@ -7,7 +7,9 @@ Such a user has a kit of the federation and may change all that runs on their ow
 import contextlib
 
 import msgpack
+from dfm._native import Carried
 from dfm.flare._links import FlareLinks
+from dfm.flare._shared import pieces
 
 
 @contextlib.contextmanager
@@ -19,10 +21,11 @@ def changed(change):
 
     def carry(self, packets):
         said = []
-        for site, packet in packets:
-            instead = change(site, msgpack.unpackb(bytes(packet), raw=False, strict_map_key=False))
-            for one in [bytes(packet)] if instead is None else instead:
-                said.append((site, one if isinstance(one, bytes) else bytes(msgpack.packb(one) or b"")))
+        for at, site in enumerate(packet.to for packet in packets):
+            packet = b"".join(pieces(packets, at))
+            instead = change(site, msgpack.unpackb(packet, raw=False, strict_map_key=False))
+            for one in [packet] if instead is None else instead:
+                said.append(Carried(site, one if isinstance(one, bytes) else bytes(msgpack.packb(one) or b"")))
         honest(self, said)
 
     FlareLinks._carry = carry

@@ -103,6 +103,24 @@ def test_a_value_crosses_two_slow_links_as_it_comes(federation, fed, tmp_path, m
         print(f"\n{size / 1e6:.0f} MB over two links and back: {seconds:.1f} s, {share}")
 
 
+@pytest.mark.parametrize("names", [["west"], ["east", "west", "server"]])
+def test_a_value_for_several_sites_crosses_a_slow_link_once(federation, fed, tmp_path, names):
+    """There once, and back from each of them."""
+    value = pytest.importorskip("numpy").random.default_rng(1).bytes(5_000_000)
+
+    def build():
+        given = PlaceParam(place="value", multiuse=True)
+        for name in names:
+            Yield(value=fed.Echo(value=given, site=name), place=name)
+
+    with reached(federation, tmp_path, delay=0.025, rate=10 * 125_000) as (session, link):
+        before = link.passed
+        job = session.execute(written(build), {"value": value})
+        print(f"\n5 MB to {len(names)} sites and back from each took {took(job):.1f} s")
+        assert [job.results(name) for name in names] == [[value]] * len(names)
+        assert link.passed - before < (len(names) + 1.5) * len(value)
+
+
 def test_a_job_over_a_direct_connection_that_is_far(federation, fed, tmp_path):
     how = {"delay": 0.025}
     with reached_directly(federation, fed, tmp_path, how, **how) as (session, link):
@@ -141,12 +159,15 @@ def test_a_value_on_its_way_over_a_direct_connection_that_is_lost_comes_through_
         assert job.results() == [value]
 
 
+@pytest.mark.parametrize(
+    ("size", "how"), [(10_000_000, {"delay": 0.025, "rate": 10 * 125_000}), (1_000_000_000, {})], ids=["slow", "fast"]
+)
 @pytest.mark.parametrize("back", [False, True])
-def test_small_jobs_go_on_beside_a_large_value(federation, fed, tmp_path, back):
+def test_small_jobs_go_on_beside_a_large_value(federation, fed, tmp_path, back, size, how):
     """On its way to its site, and back."""
     numpy = pytest.importorskip("numpy")
-    value = numpy.random.default_rng(1).bytes(10_000_000)
-    with reached(federation, tmp_path, delay=0.025, rate=10 * 125_000) as (session, link):
+    value = numpy.random.default_rng(1).bytes(size)
+    with reached(federation, tmp_path, **how) as (session, link):
         small = session.prepare(written(lambda: Yield(value=fed.Add(a=1, site="west"))))
         alone = min(took(session.execute(small)) for _ in range(5))
         large = session.prepare(written(lambda: Yield(value=fed.Echo(value=PlaceParam(place="value"), site="east"))))
@@ -161,7 +182,8 @@ def test_small_jobs_go_on_beside_a_large_value(federation, fed, tmp_path, back):
         assert job.results() == [value] and beside
         median = sorted(beside)[len(beside) // 2]
         way = "back" if back else "to its site"
-        print(f"\none operation: alone {alone * 1000:.0f} ms, beside 10 MB on its way {way} {median * 1000:.0f} ms")
+        large = f"{size / 1e6:.0f} MB on its way {way}"
+        print(f"\none operation: alone {alone * 1000:.0f} ms, beside {large} {median * 1000:.0f} ms")
 
 
 def test_only_the_server_has_to_be_reached(federation, fed):

@@ -55,9 +55,11 @@ class _Source(NamedTuple):
 
 def pieces(packets: Sequence[_native.Carried], which: int) -> list[Buffer]:
     """The whole of one of these packets, in pieces that follow each other."""
+    if not (holes := packets[which].holes):
+        return [packets[which].content]
     content, done = _bytes_of(packets[which].content), 0
     found: list[Buffer] = []
-    for hole in packets[which].holes:
+    for hole in holes:
         found += [content[done : hole.at], _bytes_of(packets[hole.packet].content)[hole.begin :][: hole.size]]
         done = hole.at
     return [*found, content[done:]]
@@ -77,6 +79,8 @@ class Sharing:
             for hole in packets[at].holes:
                 source = _Source(hole.packet, hole.begin, hole.size)
                 cuts.setdefault(at, []).append((hole.at, hole.at, source))
+        if not cuts:
+            return [], {}
         sources, known = {source for found in cuts.values() for _, _, source in found}, set(which)
         for source in sources:
             if source.packet in known:
