@@ -147,22 +147,24 @@ def _submit(
             return 0 if printer.discovered(session.discover(pipeline)) and printer.saved_all else FAILED
         with printer.starting(session):
             prepared = session.prepare(pipeline)
-        begin = time.perf_counter()
-        job = session.execute(
-            prepared,
-            parameters,
-            default_callback=printer,
-            measure=wanted.measure is not None,
-            receipt=wanted.receipt is not None,
-            record=wanted.file,
-            record_values=wanted.values,
-        )
-        if os.environ["DFM_TARGET"] == "flare":
-            printer.name(job.job_id)
+        begin, job = time.perf_counter(), None
         try:
+            job = session.execute(
+                prepared,
+                parameters,
+                default_callback=printer,
+                measure=wanted.measure is not None,
+                receipt=wanted.receipt is not None,
+                record=wanted.file,
+                record_values=wanted.values,
+            )
+            if os.environ["DFM_TARGET"] == "flare":
+                printer.name(job.job_id)
             wait(job, printer)
         except KeyboardInterrupt:
-            job.cancel()
+            # One of which nobody here knows yet ends with its session.
+            if job is not None:
+                job.cancel()
             printer.cancelled()
             raise
         status = job.get_status()
