@@ -40,6 +40,9 @@ _ANSWER = 0.02
 """Seconds within which the other end is told what has come, if nothing goes there anyway."""
 _UNANSWERED = 16
 """Batches after which it is told at once."""
+_AT_ONCE = 1 << 16
+"""Where so many bytes wait to be sent, or fewer, who pushes may send them: what is more takes longer than to wake a
+thread, and whoever pushes has something else to do."""
 _PACKET = 256
 """About how many bytes a packet takes beside its content."""
 _MARK = 0.1
@@ -352,7 +355,8 @@ class Lane:
     def _pick_at_once(self) -> list[Packet] | None:
         """The next batch, if whoever pushes may send it."""
         is_free = self._sure and not self._draining and self._goes_on() and self._pause <= time.monotonic()
-        return self._pick() if is_free and self._transport.takes_at_once() else None
+        is_little = self._shares.total() <= _AT_ONCE
+        return self._pick() if is_free and is_little and self._transport.takes_at_once() else None
 
     def _pick(self) -> list[Packet] | None:
         """The next batch, if there is room for one; a large packet begins its own way."""
