@@ -14,7 +14,7 @@ import inspect
 from asyncio.tasks import _enter_task as enter_task  # pyright: ignore[reportPrivateUsage]
 from asyncio.tasks import _leave_task as leave_task  # pyright: ignore[reportPrivateUsage]
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import Any, assert_never
 
 from dfm import _native, _values
 from dfm._running.body_task import BodyTask, continued
@@ -37,9 +37,6 @@ from dfm.exec._bound import Bound
 from dfm.exec._sending import current
 from dfm.exec._telling import speak_for_thread
 from dfm.exec._turns import WAIT, Turns
-
-if TYPE_CHECKING:
-    pass
 
 check_built()
 
