@@ -8,9 +8,7 @@ that signs of life and what comes the other way are never long behind it.
 from __future__ import annotations
 
 import bisect
-import contextlib
 import itertools
-import mmap
 import queue
 import threading
 import time
@@ -21,6 +19,7 @@ from typing_extensions import Buffer
 from dfm._running.threads import started
 from dfm.flare._channel import Piece
 from dfm.flare._coming import Coming
+from dfm.flare._memory import fresh, make_pages_huge
 from dfm.flare._pace import MOST_AT_ONCE, Pace
 from dfm.flare._packets import MOST_WAITING, Unreachable
 
@@ -142,7 +141,7 @@ class Assembly:
 
     def _forget(self, number: int, size: int) -> None:
         # Its pages become memory as pieces come, whatever size is said.
-        self._memory = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) if size else None
+        self._memory = fresh(size) if size else None
         self._coming = Coming(memoryview(self._memory or b""))
         self._number = number
         self._until = 0
@@ -181,8 +180,7 @@ class Assembly:
         begin = self._huge_until
         if self._memory is not None and begin < end and begin <= self._until + _HUGE_AT_ONCE:
             self._huge_until = begin + _HUGE_AT_ONCE
-            with contextlib.suppress(OSError):
-                self._memory.madvise(mmap.MADV_HUGEPAGE, begin, min(_HUGE_AT_ONCE, len(self._memory) - begin))
+            make_pages_huge(self._memory, begin, _HUGE_AT_ONCE)
 
     def _note(self, begin: int, end: int) -> bool:
         """Whether any of this is new. The batch may come again in other pieces, which overlap those before."""

@@ -6,7 +6,6 @@ to each of them. What each is told, sealed for it alone, says where the part bel
 
 from __future__ import annotations
 
-import mmap
 import os
 import struct
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from dfm import _native
 from dfm.flare import _told
 from dfm.flare._channel import Forged, Keys
 from dfm.flare._identity import Untrusted
+from dfm.flare._memory import fresh, make_pages_huge
 from dfm.flare._packets import MOST_WAITING
 
 _COUNT = struct.Struct(">I")
@@ -151,7 +151,9 @@ class Shared:
         begins = [0, *(place[0] for place in places), text.nbytes]
         if not places or size > MOST_WAITING or begins != sorted(begins):
             raise Untrusted("it does not say where the parts of a packet belong")
-        whole = memoryview(mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
+        memory = fresh(size)
+        make_pages_huge(memory, 0, size)
+        whole = memoryview(memory)
         begin = done = 0
         for at, number, bytes_of_it, is_last, secret, tag in places:
             part = self._open(number, bytes_of_it, secret, tag)

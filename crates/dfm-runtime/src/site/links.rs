@@ -202,21 +202,24 @@ impl<H: Host> Site<H> {
         let had = self.sharing.as_ref().map_or(0, |sharing| sharing.had(values(message)));
         let mut memory = MEMORY_POOL.take(room(message) - had);
         ask_for_huge_pages(memory.spare_capacity_mut());
-        match (&mut peer.carrier, &mut self.sharing) {
-            (Carrier::Socket(link), _) => {
+        let packets = match &mut peer.carrier {
+            Carrier::Pipe(packets) => packets,
+            Carrier::Socket(link) => {
                 message.write(&mut memory);
-                link.push(&memory, files);
+                return link.push(&memory, files);
             }
-            (Carrier::Pipe(packets), None) => {
+        };
+        packets.push(match &mut self.sharing {
+            None => {
                 message.write(&mut memory);
-                packets.push(Piped { number: self.piped, bytes: memory, holes: vec![] });
+                Piped { number: self.piped, bytes: memory, holes: vec![] }
             }
-            (Carrier::Pipe(packets), Some(sharing)) => {
+            Some(sharing) => {
                 let mut writing = sharing.begin(self.piped, values(message), memory);
                 message.write(&mut writing);
-                packets.push(writing.end());
+                writing.end()
             }
-        }
+        });
         self.piped += 1;
     }
 }

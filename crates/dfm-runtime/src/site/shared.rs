@@ -69,7 +69,8 @@ fn large<'a>(values: impl Iterator<Item = &'a Encoded>) -> impl Iterator<Item = 
     values.flat_map(|value| &value.buffers).filter_map(inline)
 }
 
-fn is_same(one: &[u8], other: &[u8]) -> bool {
+/// Whether two parts are at one place, which stays theirs as long as they are held.
+pub(super) fn is_same(one: &[u8], other: &[u8]) -> bool {
     (one.as_ptr(), one.len()) == (other.as_ptr(), other.len())
 }
 

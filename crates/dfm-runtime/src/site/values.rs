@@ -8,6 +8,7 @@ use dfm_net::{Failure, Frame, Makers, Net, NodeId, PlaceId, Token};
 use dfm_wire::{Buffer, Encoded, JobId, Message, Payload};
 
 use super::links::Carrier;
+use super::shared::is_same;
 use super::{Job, Site, described};
 use crate::host::{Event, Host, Incoming, Leaving, Part, TransferError};
 use crate::link::{MAX_FILES, MAX_PACKET};
@@ -334,8 +335,7 @@ pub(crate) fn received(value: Encoded, shared: &mut impl Iterator<Item = Receive
 /// A segment with these bytes, which may be in one that was `written`.
 fn write(pool: &mut Pool, bytes: &Bytes, written: Option<&mut Vec<(Bytes, u64)>>) -> Option<(u64, Arc<OwnedFd>)> {
     let Some(written) = written else { return pool.send(bytes) };
-    let is_same = |one: &Bytes| (one.as_ptr(), one.len()) == (bytes.as_ptr(), bytes.len());
-    let at = written.iter().position(|(one, _)| is_same(one));
+    let at = written.iter().position(|(one, _)| is_same(one, bytes));
     let again = at.and_then(|at| pool.send_again(written.swap_remove(at).1));
     let sent = again.or_else(|| pool.send(bytes))?;
     written.push((bytes.clone(), sent.0));
