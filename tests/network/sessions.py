@@ -14,9 +14,22 @@ import application
 import pytest
 from dfm.session import JobStatus
 from eventually import until
-from flare_federation import opened
+from flare_federation import opened, running
 from link import through
 from processes import gone
+
+
+@contextlib.contextmanager
+def patient(command, small, seconds=None):
+    """A federation whose processes and applications have a patience of so many seconds, or the one that they have where
+    nobody says another."""
+    with pytest.MonkeyPatch.context() as patch:
+        if seconds is None:
+            patch.delenv("DFM_FLARE_PATIENCE", raising=False)
+        else:
+            patch.setenv("DFM_FLARE_PATIENCE", str(seconds))
+        with running(command, small) as federation:
+            yield federation
 
 
 @contextlib.contextmanager

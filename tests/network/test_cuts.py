@@ -1,25 +1,22 @@
 """What becomes of a job on Flare while a link is cut?"""
 # pyright: basic, reportMissingImports=false
 
-import os
 import threading
 
 import pytest
 from dfm.api import Yield
 from dfm.session import JobStatus
 from eventually import until
-from flare_federation import running, written
+from flare_federation import written
 from link import beyond
-from sessions import reached, took
+from sessions import patient, reached, took
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")
 def federation(command, small):
-    """With the patience that sessions have where nobody says another."""
-    os.environ.pop("DFM_FLARE_PATIENCE", None)
-    with running(command, small) as federation:
+    with patient(command, small) as federation:
         yield federation
 
 
@@ -63,7 +60,7 @@ def test_a_cut_that_is_longer_than_the_patience_is_told(federation, fed, tmp_pat
 
 
 @pytest.fixture(scope="module")
-def patient(federation):
+def longer(federation):
     """The same, with a patience of 90 s in all processes."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DFM_FLARE_PATIENCE", "90")
@@ -73,12 +70,12 @@ def patient(federation):
 
 
 @pytest.mark.parametrize("how", ["hold", "cut"])
-def test_a_job_outlives_a_minute_with_a_patience_that_is_longer(patient, fed, tmp_path, how):
-    with reached(patient, tmp_path, delay=0.02, rate=200_000) as (session, link):
+def test_a_job_outlives_a_minute_with_a_patience_that_is_longer(longer, fed, tmp_path, how):
+    with reached(longer, tmp_path, delay=0.02, rate=200_000) as (session, link):
         outlived(session, fed, link, how, 60)
 
 
 @pytest.mark.parametrize("how", ["hold", "cut"])
-def test_a_job_outlives_that_a_site_is_cut_off_for_a_minute(patient, fed, tmp_path, how):
-    with beyond(patient, "east", delay=0.02, rate=200_000) as link, reached(patient, tmp_path) as (session, _):
+def test_a_job_outlives_that_a_site_is_cut_off_for_a_minute(longer, fed, tmp_path, how):
+    with beyond(longer, "east", delay=0.02, rate=200_000) as link, reached(longer, tmp_path) as (session, _):
         outlived(session, fed, link, how, 60)

@@ -9,9 +9,9 @@ from application import EXPECTED
 from dfm.api import Yield
 from dfm.session import JobStatus
 from eventually import until
-from flare_federation import running, written
+from flare_federation import written
 from link import Link, beyond
-from sessions import Application, end, end_client, named, reached, started_with, took
+from sessions import Application, end, end_client, named, patient, reached, started_with, took
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(300)]
 HOST = "moves.example"
@@ -20,10 +20,8 @@ PATIENCE = 30
 
 @pytest.fixture(scope="module")
 def federation(command, small):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DFM_FLARE_PATIENCE", str(PATIENCE))
-        with running(command, small) as federation:
-            yield federation
+    with patient(command, small, PATIENCE) as federation:
+        yield federation
 
 
 def test_a_client_that_starts_anew_far_away_is_told_and_takes_part_in_the_next_job(federation, fed, tmp_path):

@@ -13,9 +13,9 @@ import pytest
 from dfm.api import PlaceParam, Yield
 from dfm.session import JobStatus
 from eventually import until
-from flare_federation import declared, opened, running, written
+from flare_federation import declared, opened, written
 from link import Link, bare, beyond
-from sessions import reached, took
+from sessions import patient, reached, took
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(300)]
 _LISTENS = "0A"
@@ -24,9 +24,7 @@ _LISTENS = "0A"
 
 @pytest.fixture(scope="module")
 def federation(command, small):
-    """With the patience that sessions have where nobody says another."""
-    os.environ.pop("DFM_FLARE_PATIENCE", None)
-    with running(command, small) as federation:
+    with patient(command, small) as federation:
         yield federation
 
 

@@ -2,7 +2,6 @@
 # pyright: basic, reportMissingImports=false
 
 import json
-import os
 import shutil
 import subprocess
 import time
@@ -10,9 +9,8 @@ import time
 import pytest
 from application import EXPECTED
 from eventually import until
-from flare_federation import running
 from link import Link, through
-from sessions import Application, named
+from sessions import Application, named, patient
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(300)]
 SPACE, HERE, THERE = "dfm-roams", "dfm-here", "dfm-there"
@@ -22,9 +20,7 @@ HOST = "server.example"
 
 @pytest.fixture(scope="module")
 def federation(command, small):
-    """With the patience that sessions have where nobody says another."""
-    os.environ.pop("DFM_FLARE_PATIENCE", None)
-    with running(command, small) as federation:
+    with patient(command, small) as federation:
         yield federation
 
 

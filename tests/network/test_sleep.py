@@ -9,9 +9,8 @@ import time
 import pytest
 from application import EXPECTED, ITEMS
 from eventually import until
-from flare_federation import running
 from link import through
-from sessions import Application
+from sessions import Application, patient
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(300)]
 PATIENCE = 8
@@ -21,10 +20,8 @@ LONG = 4 * PATIENCE
 
 @pytest.fixture(scope="module")
 def federation(command, small):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DFM_FLARE_PATIENCE", str(PATIENCE))
-        with running(command, small) as federation:
-            yield federation
+    with patient(command, small, PATIENCE) as federation:
+        yield federation
 
 
 def sleep(application, seconds):
