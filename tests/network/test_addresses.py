@@ -11,7 +11,7 @@ from application import EXPECTED
 from dfm.api import Yield
 from eventually import until
 from flare_federation import declared, opened, running, written
-from link import Link, through
+from link import Link, aimed, target_of, through
 from sessions import Application, named, reached, started_with, took
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(300)]
@@ -45,11 +45,8 @@ def test_a_site_reaches_its_server_by_such_a_name(federation, tmp_path, world):
     address.write_text(SIX)
     settings = federation.kit("west") / "startup" / "fed_client.json"
     before = settings.read_text()
-    content = json.loads(before)
-    service = content["servers"][0]["service"]
-    link = Link(int(service["target"].rpartition(":")[2]), at=(SIX, 0))
-    service["target"] = f"{HOST}:{link.port}"
-    settings.write_text(json.dumps(content))
+    link = Link(target_of(before)[1], at=(SIX, 0))
+    settings.write_text(aimed(before, HOST, link.port))
     with started_with(federation, "west", named(world, HOST, address)):
         settings.write_text(before)
         application = Application(federation, federation.kit("home@*"), tmp_path / "tokens")

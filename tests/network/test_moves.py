@@ -10,7 +10,7 @@ from dfm.api import Yield
 from dfm.session import JobStatus
 from eventually import until
 from flare_federation import written
-from link import Link, beyond
+from link import Link, aimed, beyond, target_of
 from sessions import Application, end, end_client, named, patient, reached, started_with, took
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(300)]
@@ -84,11 +84,8 @@ def test_a_site_finds_its_server_at_another_address(federation, tmp_path, world)
     file = tmp_path / "address"
     settings = federation.kit("east") / "startup" / "fed_client.json"
     before = settings.read_text()
-    content = json.loads(before)
-    service = content["servers"][0]["service"]
-    server = Moving(int(service["target"].rpartition(":")[2]), file, delay=0.05, rate=50_000)
-    service["target"] = f"{HOST}:{server.port}"
-    settings.write_text(json.dumps(content))
+    server = Moving(target_of(before)[1], file, delay=0.05, rate=50_000)
+    settings.write_text(aimed(before, HOST, server.port))
     with started_with(federation, "east", named(world, HOST, file)):
         # Where it starts without that, it finds the server by its own kit again.
         settings.write_text(before)

@@ -171,17 +171,27 @@ def through(kit: Path, folder: Path, host: str | None = None, **how: Any) -> Gen
         link.close()
 
 
+def target_of(settings: str) -> tuple[str, int]:
+    """Where a client's `fed_client.json` says that its server is: the host and the port."""
+    host, _, port = json.loads(settings)["servers"][0]["service"]["target"].rpartition(":")
+    return host, int(port)
+
+
+def aimed(settings: str, host: str, port: int) -> str:
+    """The same file where it says another one."""
+    content = json.loads(settings)
+    content["servers"][0]["service"]["target"] = f"{host}:{port}"
+    return json.dumps(content)
+
+
 @contextlib.contextmanager
 def beyond(federation: Federation, site: str, **how: Any) -> Generator[Link]:
     """The link through which a site's client reaches the server of a POC, which is started anew for that."""
     file = federation.kit(site) / "startup" / "fed_client.json"
     before = file.read_text()
-    content = json.loads(before)
-    service = content["servers"][0]["service"]
-    host, _, port = service["target"].rpartition(":")
-    link = Link(int(port), **how)
-    service["target"] = f"{host}:{link.port}"
-    federation.restart(lambda: file.write_text(json.dumps(content)))
+    host, port = target_of(before)
+    link = Link(port, **how)
+    federation.restart(lambda: file.write_text(aimed(before, host, link.port)))
     try:
         yield link
     finally:
