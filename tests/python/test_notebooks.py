@@ -2,6 +2,7 @@
 # pyright: basic, reportMissingImports=false
 
 import asyncio
+import os
 import signal
 import sys
 import threading
@@ -98,6 +99,13 @@ async for token in session.execute(written(build)):
     assert shell.user_ns["last"] == 3
 
 
+def waits_for_job(thread):
+    frame = sys._current_frames()[thread]
+    while frame is not None and frame.f_code is not wait_shown.__code__:
+        frame = frame.f_back
+    return frame is not None
+
+
 @pytest.mark.parametrize("waits", ["job.wait_until_finished()", "job.results('out')"])
 def test_a_cell_that_is_interrupted_cancels_its_job(shell, waits):
     cell = f"""
@@ -109,14 +117,8 @@ job = session.execute(written(build))
 """
     main = threading.get_ident()
 
-    def waits_there():
-        frame = sys._current_frames()[main]
-        while frame is not None and frame.f_code is not wait_shown.__code__:
-            frame = frame.f_back
-        return frame is not None and shell.user_ns["job"].get_status() is JobStatus.RUNNING
-
     def interrupt():
-        until(waits_there)
+        until(lambda: waits_for_job(main) and shell.user_ns["job"].get_status() is JobStatus.RUNNING)
         signal.pthread_kill(main, signal.SIGINT)
 
     thread = threading.Thread(target=interrupt)
@@ -175,3 +177,26 @@ def test_outside_of_notebooks_nobody_is_shown_anything_and_an_interrupt_is_the_u
     assert not job.wait_until_finished(0.1)
     assert job.get_status() is not JobStatus.ABORTED
     job.cancel()
+
+
+def test_an_interrupt_that_does_not_end_the_systems_wait_ends_the_jobs(shared, fed):
+    def build():
+        Yield(value=fed.Wait(seconds=1000, site="east"), place="out")
+
+    job, main = shared.execute(written(build)), threading.get_ident()
+
+    def interrupt():
+        until(lambda: waits_for_job(main))
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    # Another thread takes it, as if it had come just before this one waits.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            job.wait_until_finished()
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        thread.join()
+        job.cancel()

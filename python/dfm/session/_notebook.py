@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import sys
 import threading
 from collections.abc import Callable, Generator
 from typing import Any
 
 _AGAIN = 0.5
-"""Seconds until what is shown is shown anew."""
+"""Seconds until what is shown is shown anew, and until who waits looks whether it is interrupted."""
 
 
 def in_notebook() -> bool:
@@ -31,24 +32,30 @@ def cancelled_with_its_cell(cancel: Callable[[], None]) -> Generator[None]:
 
 def wait_shown(finished: threading.Event, timeout: float | None, job: object) -> bool:
     """Waits for an event, and meanwhile shows a job in the cell that waits, if there is one."""
-    if finished.is_set() or not _has_pages():
-        return finished.wait(timeout)
-    # A cell that is over soon shows only what its user wants.
-    if finished.wait(_AGAIN if timeout is None else min(_AGAIN, timeout)):
+    shown: Any = None
+    left = math.inf if timeout is None else timeout
+    try:
+        # Never for longer: a signal that comes between Python's last look for one and the system's wait, or on another
+        # thread, does not end that wait.
+        while not finished.wait(min(_AGAIN, left)):
+            left -= _AGAIN
+            if left <= 0:
+                return finished.is_set()
+            if shown is not None:
+                shown.update(job)
+            elif _has_pages():
+                # A cell that is over soon shows only what its user wants.
+                shown = _displayed(job)
         return True
+    finally:
+        if shown is not None:
+            shown.update(job)
+
+
+def _displayed(job: object) -> Any:
     from IPython.display import display  # pyright: ignore
 
-    shown: Any = display(job, display_id=True)  # pyright: ignore
-    left = None if timeout is None else timeout - _AGAIN
-    try:
-        while left is None or left > 0:
-            if finished.wait(_AGAIN if left is None else min(_AGAIN, left)):
-                return True
-            left = None if left is None else left - _AGAIN
-            shown.update(job)
-        return finished.is_set()
-    finally:
-        shown.update(job)
+    return display(job, display_id=True)  # pyright: ignore
 
 
 def _shell() -> Any:
