@@ -13,13 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import environments
+import numpy
 from questions.alternating import chain
 from questions.flare import hopping
 from rows import Row
-from side import Side
+from side import Side, ignore
 
 _SIZES = {"1 MB": (125_000, 20, 10), "100 MB": (12_500_000, 4, 5)}
 _HOPS = 200
+_BESIDE = 125_000_000
+"""Elements of an array of 1 GB."""
 _LISTENING = ("server", "b")
 """Those that others connect to; the third one is `a`."""
 
@@ -28,6 +31,8 @@ ROWS = [
     Row("nvflare result", "the same through NVFlare", beside="result"),
     Row("hop", "one hop of a chain between two sites over a direct connection", beside="", below=0.001),
     Row("nvflare hop", "the same through NVFlare", beside="hop"),
+    Row("small", "job of one operation while 1 GB goes to its site, to its result", beside="result", slower=2),
+    Row("nvflare small", "the same through NVFlare", beside="nvflare result", slower=2),
     *(
         row
         for size in _SIZES
@@ -72,7 +77,23 @@ def _measured(side: Side, kits: Path, road: str) -> Iterator[tuple[str, float]]:
             times[f"relayed {size}"].append(_sent(kits / "prod_00", 8 * length, relays=1))
         for name, of_one in times.items():
             yield name, statistics.median(of_one[1:])
+    yield f"{road}small", _beside(side, session, one)
     session.close()
+
+
+def _beside(side: Side, session: Any, one: Any) -> float:
+    """The median seconds of a job while a large value goes to its site, whose first time is not counted."""
+    large = session.prepare(
+        side.pipeline(lambda operations: operations.Ends(site="a", array=side.api.PlaceParam(place="value")))
+    )
+    times: list[float] = []
+    for _ in range(3):
+        times.clear()
+        job = session.execute(large, {"value": numpy.arange(_BESIDE, dtype=numpy.float64)}, default_callback=ignore)
+        while not job.wait_until_finished(0.0):
+            times.append(side.run(session, one)[0].result)
+        job.raise_for_errors()
+    return statistics.median(times)
 
 
 def _declare(kit: Path, name: str) -> None:

@@ -2,9 +2,9 @@
 
 #![no_main]
 
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, BufRead, ErrorKind, Read};
 
-use dfm_direct::{Frame, MOST, Reader};
+use dfm_direct::{Frame, MOST, PART, Reader, further};
 use dfm_fuzz::write_seeds;
 use libfuzzer_sys::fuzz_target;
 
@@ -16,15 +16,16 @@ fuzz_target!(init: write_seeds("frame", SEEDS.iter().map(|seed| seed.to_vec())),
     let mut written = Vec::new();
     for frame in &in_pieces {
         assert!(frame.content.len() <= MOST, "more than a message may have");
-        written.extend(frame.what.head(frame.content.len()));
-        written.extend(&frame.content);
+        let (first, more) = frame.content.split_at(frame.content.len().min(PART));
+        written.extend([&frame.what.head(frame.content.len())[..], first].concat());
+        written.extend(more.chunks(PART).flat_map(|part| [&further(part.len())[..], part].concat()));
     }
-    assert!(rest.starts_with(&written), "what is read is what was written");
+    assert_eq!(read(&written, usize::MAX), in_pieces, "what is read is what would be written");
 });
 
 /// All frames before the first fault, if so many bytes come at a time.
 fn read(bytes: &[u8], at_a_time: usize) -> Vec<Frame> {
-    let mut reader = Reader::default();
+    let mut reader = Reader::new(Vec::with_capacity);
     let mut found = Vec::new();
     for part in bytes.chunks(at_a_time.min(bytes.len()).max(1)) {
         let mut part = Part(part);
@@ -44,12 +45,26 @@ struct Part<'a>(&'a [u8]);
 
 impl Read for Part<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        if self.0.is_empty() { Err(ErrorKind::WouldBlock.into()) } else { self.0.read(into) }
+        let length = self.fill_buf()?.read(into)?;
+        self.consume(length);
+        Ok(length)
     }
 }
 
-const SEEDS: [&[u8]; 3] = [
+impl BufRead for Part<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.0.is_empty() { Err(ErrorKind::WouldBlock.into()) } else { Ok(self.0) }
+    }
+
+    fn consume(&mut self, length: usize) {
+        self.0 = &self.0[length..];
+    }
+}
+
+// The last one is large here, where a message's parts are short, and has a small one in between.
+const SEEDS: [&[u8]; 4] = [
     b"\x03\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01hi",
     b"\x10\x00\x00\x00\x03\x12\x00\x00\x00\x05\x00\x00\x00\x00\x00\x00\x00\x09abc",
     b"\x00\x00\x00\x00\x01\x20\x00\x00\x00\x05\x00\x00\x00\x00\x00\x00\x00\x00x\x00\x00\x00\x00\x22\x00\x00\x00\x05\x00\x00\x00\x00\x00\x00\x00\x00",
+    b"\x05\x00\x00\x00\x12\x02\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x030123456789abcdef\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x04\x00\x00\x00\x02\x30\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00gh",
 ];

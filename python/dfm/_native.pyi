@@ -119,8 +119,8 @@ class Direct:
         """Sends a message, of which nobody knows whether it arrives. Raises `ConnectionError` where there is no
         connection any more, and `TimeoutError` where it does not take it within so many seconds."""
 
-    def ask(self, name: str, kind: str, number: int, message: bytes, seconds: float) -> bytes | Refusal:
-        """Sends a message and returns its answer; raises as `say`."""
+    def ask(self, name: str, kind: str, number: int, parts: Sequence[Buffer], seconds: float) -> bytes | Refusal:
+        """Sends a message, of parts that follow each other, and returns its answer; raises as `say`."""
 
     def descriptors(self) -> list[int]:
         """Those of all that is open, which a forked process is to give up."""

@@ -249,7 +249,7 @@ class NoWay:
     def fire(self, kind, number, message):
         raise Unreachable("nobody is there")
 
-    def ask(self, kind, number, message, seconds):
+    def ask(self, kind, number, parts, seconds):
         raise Unreachable("nobody is there")
 
     def takes_at_once(self):

@@ -6,17 +6,21 @@ import logging
 import os
 import random
 import socket
+import stat
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from dfm import _native
 from dfm.flare._channel import Channel, Secret
 from dfm.flare._direct import DirectConnections, Place, Places, read_places
-from dfm.flare._identity import check
+from dfm.flare._identity import check, own_pair
 from dfm.flare._lane import Lane
 from dfm.flare._packets import Packet, Unreachable
 from eventually import until
 from kits import Root, declare
+from typing_extensions import Buffer
 
 LOOPBACK = {"ports": [0, 0], "listen": "127.0.0.1"}
 LISTENER = {"host": "127.0.0.1", "ports": [0, 0]}
@@ -75,13 +79,13 @@ class Through:
         self.messages = 0
 
     def fire(self, kind: str, number: int, message: bytes) -> None:
-        self.ask(kind, number, message, 0.0)
+        self.ask(kind, number, [message], 0.0)
 
-    def ask(self, kind: str, number: int, message: bytes, seconds: float) -> bytes:
+    def ask(self, kind: str, number: int, parts: Sequence[Buffer], seconds: float) -> bytes:
         if not self.is_there or self.to is None:
             raise Unreachable("NVFlare is not there")
         self.messages += 1
-        self.to.receive(kind, number, message)
+        self.to.receive(kind, number, b"".join(parts))
         return self.to.answer()
 
     def takes_at_once(self) -> bool:
@@ -164,6 +168,41 @@ def test_all_goes_over_the_direct_connection(ends: Ends) -> None:
     until(lambda: all(len(came) == len(sent) for came in ends.came))
     assert contents(ends.came[0]) == contents(ends.came[1]) == contents(sent)
     assert ends.lost == []
+
+
+def test_what_is_small_goes_before_what_is_left_of_what_is_large(tmp_path: Path) -> None:
+    kits = [Root(tmp_path).kit(name) for name in ("east", "west")]
+    came: list[str] = []
+    may_go_on = threading.Event()
+
+    def receive(name: str, kind: str, number: int, message: object, is_asked: bool) -> bytes:
+        came.append(kind)
+        # Meanwhile nothing is read here.
+        may_go_on.wait(60)
+        return b""
+
+    ends = [_native.Direct(*own_pair(kit), "job", receive, lambda *_: None) for kit in kits]
+    for end, other, kit in ((ends[0], "west", kits[1]), (ends[1], "east", kits[0])):
+        end.meet(other, own_pair(kit)[0])
+    ends[0].connect("west", "127.0.0.1", ends[1].listen("127.0.0.1", 0, 0))
+    for number in ends[1].descriptors():
+        # Else the system would take all of it while nobody reads.
+        if stat.S_ISSOCK(os.fstat(number).st_mode):
+            with socket.socket(fileno=os.dup(number)) as one:
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+    large = [bytes(4 << 20)]
+    asks = [threading.Thread(target=ends[0].ask, args=("west", "piece", one, large, 60.0)) for one in range(3)]
+    for ask in asks:
+        ask.start()
+    until(lambda: came)
+    ends[0].say("west", "batch", 1, b"small", 60.0)
+    may_go_on.set()
+    for ask in asks:
+        ask.join()
+    assert sorted(came) == ["batch", "piece", "piece", "piece"]
+    assert came[-1] == "piece"
+    for end in ends:
+        end.close()
 
 
 def test_what_is_under_way_when_it_is_cut_comes_through_nvflare_and_once(cuttable: Ends) -> None:

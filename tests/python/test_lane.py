@@ -6,7 +6,7 @@ import random
 import struct
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 from dfm.flare import _cells, _lane, _order, _pace, _window
@@ -19,6 +19,7 @@ from eventually import until
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kits import Root
+from typing_extensions import Buffer
 
 LARGEST = 1000
 """Here a batch has room for so many bytes."""
@@ -83,11 +84,11 @@ class Road:
         for _ in range({"lost": 0, "doubled": 2}.get(fate, 1)):
             self._bring(kind, number, message)
 
-    def ask(self, kind: str, number: int, message: bytes, seconds: float) -> bytes:
+    def ask(self, kind: str, number: int, parts: Sequence[Buffer], seconds: float) -> bytes:
         fate = self._fate("ask", kind)
         if fate == "lost":
             raise Unreachable("it was lost")
-        self._bring(kind, number, message)
+        self._bring(kind, number, b"".join(parts))
         assert self.to is not None
         answer = self.to.answer()
         if fate == "late":
@@ -209,10 +210,10 @@ def test_a_small_packet_of_another_job_does_not_wait_for_a_large_one(channels: P
     road, may_go_on = pair.roads[0], threading.Event()
     ask = road.ask
 
-    def slow(kind: str, number: int, message: bytes, seconds: float) -> bytes:
+    def slow(kind: str, number: int, parts: Sequence[Buffer], seconds: float) -> bytes:
         if kind == "piece":
             may_go_on.wait()
-        return ask(kind, number, message, seconds)
+        return ask(kind, number, parts, seconds)
 
     road.ask = slow
     confirmed = Packet("", "", b'{"confirmed": 2}')
@@ -333,9 +334,9 @@ class Nobody:
         self._refused = refused
 
     def fire(self, kind: str, number: int, message: bytes) -> None:
-        self.ask(kind, number, message, 0.0)
+        self.ask(kind, number, [message], 0.0)
 
-    def ask(self, kind: str, number: int, message: bytes, seconds: float) -> bytes:
+    def ask(self, kind: str, number: int, parts: Sequence[Buffer], seconds: float) -> bytes:
         self.sent.append(kind)
         self.sending.set()
         self.go_on.wait(60)

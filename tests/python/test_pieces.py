@@ -4,6 +4,7 @@ import collections
 import os
 import random
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,8 @@ class Other:
         self._losses = losses
         self._lock = threading.Lock()
 
-    def ask(self, piece: Piece, content: bytes) -> bytes:
+    def ask(self, piece: Piece, parts: Iterable[Buffer]) -> bytes:
+        content = b"".join(parts)
         with self._lock:
             fate = self._chance.randrange(4) if self._losses > 0 else 0
             self._losses -= fate > 0
@@ -107,7 +109,7 @@ def test_it_goes_on_as_long_as_something_comes_and_ends_when_nothing_does() -> N
     answered = 0
     lock = threading.Lock()
 
-    def ask(piece: Piece, content: bytes) -> bytes:
+    def ask(piece: Piece, parts: Iterable[Buffer]) -> bytes:
         nonlocal answered
         with lock:
             if answered < 9:
@@ -124,7 +126,7 @@ def test_it_goes_on_as_long_as_something_comes_and_ends_when_nothing_does() -> N
 def test_what_is_refused_or_not_to_go_on_is_not_tried_again(refused: bool, goes_on: bool) -> None:
     tried: list[Piece] = []
 
-    def ask(piece: Piece, content: bytes) -> bytes:
+    def ask(piece: Piece, parts: Iterable[Buffer]) -> bytes:
         tried.append(piece)
         raise Unreachable("no", refused=refused)
 
@@ -135,7 +137,7 @@ def test_what_is_refused_or_not_to_go_on_is_not_tried_again(refused: bool, goes_
 
 def test_a_batch_that_came_and_is_not_taken_is_no_success() -> None:
     with pytest.raises(Unreachable, match="does not say so"):
-        send(1, [bytes(1000)], Pace(), lambda piece, content: b"", 1000.0, always)
+        send(1, [bytes(1000)], Pace(), lambda piece, parts: b"", 1000.0, always)
 
 
 def test_pieces_follow_what_the_link_carries() -> None:
@@ -169,6 +171,21 @@ def test_answers_of_which_only_some_are_late_change_nothing() -> None:
         for seconds in (0.09, 1.0, 2.0, 3.0):
             pace.answered(seconds)
     assert pace.length == 4
+
+
+@pytest.mark.parametrize(
+    ("near", "seconds", "most"), [(_pace.NEAR, 0.001, 2), (_pace.DIRECT, 0.001, 1), (_pace.DIRECT, 0.05, 4)]
+)
+def test_pieces_are_no_longer_than_the_way_is(
+    monkeypatch: pytest.MonkeyPatch, near: int, seconds: float, most: int
+) -> None:
+    """Near by what is small would wait for what makes nothing faster; far away it takes that much to fill a link."""
+    monkeypatch.undo()
+    pace = Pace()
+    pace.begin_again(near)
+    for _ in range(100):
+        pace.answered(seconds)
+    assert pace.length == most << 20
 
 
 def crossed(whole: int, rate: float, round_trip: float) -> tuple[list[float], float]:

@@ -1,7 +1,8 @@
 //! How do messages get through one TLS connection, whoever sends them, and who waits for what?
 //!
 //! Whoever sends also writes, as far as the socket takes it; what it does not take is left to the connection's own
-//! thread, which reads too. So nobody who reads ever waits for somebody to be read.
+//! thread, which reads too. So nobody who reads ever waits for somebody to be read. What is small goes before the next
+//! part of what is large, and the system is given no more than goes soon, so it waits for little more than that.
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
@@ -10,18 +11,21 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustls::Connection as Tls;
 
-use crate::frame::{Frame, Kind, MOST, MOST_ANSWER, Reader, What};
+use crate::frame::{Frame, HEAD, Kind, MOST, MOST_ANSWER, PART, Reader, What, further};
 
-/// Bytes that may wait to be written. Who sends more waits; who asks more than they take answers is cut off.
+/// Bytes that may wait to be written, of small messages and of large ones. Who sends more waits; who asks more than they
+/// take answers is cut off.
 const MOST_WAITING: usize = 8 << 20;
 /// Bytes that are read, or encrypted, at once.
-const AT_ONCE: usize = 256 << 10;
-/// Parts of messages that are encrypted at once.
+const AT_ONCE: usize = 128 << 10;
+/// Small messages that are encrypted at once.
 const TOGETHER: usize = 16;
+/// Bytes after which whoever writes leaves the rest to the connection's thread, so that others get at the connection.
+const IN_A_TURN: usize = 128 << 10;
 
 /// What whoever was connected to says first: the answer to what nobody asks.
 const WELCOME: What = What::Answered(0);
@@ -66,14 +70,47 @@ pub struct Connection {
 
 struct State {
     tls: Tls,
-    queue: VecDeque<Bytes>,
-    queued: usize,
-    /// Whether the socket takes no more, so that the connection's thread has to go on.
+    small: Queue,
+    large: Queue,
+    /// Whether a part of what is large is due, as small ones were written.
+    is_larges_turn: bool,
+    /// Whether the connection's thread has to go on, as the socket takes no more or somebody has written enough.
     is_full: bool,
     questions: HashMap<u32, Option<Result<Bytes, Fault>>>,
     last_question: u32,
     heard: Instant,
     over: Option<String>,
+}
+
+/// What waits to be written.
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<Message>,
+    bytes: usize,
+}
+
+/// A message, or what is left of one of which parts were written.
+struct Message {
+    /// The beginning of its next frame.
+    head: [u8; HEAD],
+    content: Bytes,
+}
+
+impl Message {
+    fn size(&self) -> usize {
+        HEAD + self.content.len()
+    }
+}
+
+impl Queue {
+    fn is_too_long(&self) -> bool {
+        self.bytes > MOST_WAITING
+    }
+
+    fn add(&mut self, message: Message) {
+        self.bytes += message.size();
+        self.waiting.push_back(message);
+    }
 }
 
 impl Connection {
@@ -86,8 +123,9 @@ impl Connection {
         tls.set_buffer_limit(Some(AT_ONCE));
         let state = State {
             tls,
-            queue: VecDeque::new(),
-            queued: 0,
+            small: Queue::default(),
+            large: Queue::default(),
+            is_larges_turn: false,
             is_full: false,
             questions: HashMap::new(),
             last_question: 0,
@@ -128,9 +166,9 @@ impl Connection {
         self.lock().over.clone()
     }
 
-    /// Whether it takes a message now without anybody's waiting for the other end, or for who else sends.
+    /// Whether it takes a small message now without anybody's waiting for the other end, or for who else sends.
     pub fn takes_at_once(&self) -> bool {
-        self.state.try_lock().is_ok_and(|state| state.over.is_none() && !state.is_full)
+        self.state.try_lock().is_ok_and(|state| state.over.is_none() && !state.small.is_too_long())
     }
 
     /// Sends a message, of which nobody knows whether it arrives.
@@ -193,7 +231,7 @@ impl Connection {
             return Err(Fault::Refused(format!("a message of {} bytes is too large", content.len())));
         }
         let until = Instant::now() + patience;
-        while state.over.is_none() && state.queued > MOST_WAITING {
+        while state.over.is_none() && state.is_too_much(content.len()) {
             let Some(rest) = until.checked_duration_since(Instant::now()) else { return Err(Fault::Late) };
             state = self.changed.wait_timeout(state, rest).unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -203,9 +241,9 @@ impl Connection {
         state.enqueue(what, content);
         if !state.is_full {
             self.write(&mut state);
-        }
-        if state.is_full {
-            self.wake_up();
+            if state.is_full {
+                self.wake_up();
+            }
         }
         Ok(state)
     }
@@ -219,15 +257,16 @@ impl Connection {
     }
 
     /// Reads and writes until the connection is over. Both ends have to have shown who they are until the `deadline`:
-    /// `meet` is then asked once whether the other end is welcome, and `came` gets each frame that is no answer, and
+    /// `meet` is then asked once whether the other end is welcome, and `came` gets each message that is no answer, and
     /// answers it.
     pub fn run(
         &self,
+        reader: Reader,
         deadline: Instant,
         meet: impl FnOnce(&Shown) -> bool,
         came: impl Fn(What, Bytes) -> Option<(What, Bytes)>,
     ) {
-        match self.go_on(deadline, meet, came) {
+        match self.go_on(reader, deadline, meet, came) {
             Ok(()) => self.end("it was closed"),
             Err(error) => self.end(&error.to_string()),
         }
@@ -235,13 +274,13 @@ impl Connection {
 
     fn go_on(
         &self,
+        mut reader: Reader,
         deadline: Instant,
         meet: impl FnOnce(&Shown) -> bool,
         came: impl Fn(What, Bytes) -> Option<(What, Bytes)>,
     ) -> io::Result<()> {
         let mut meet = Some(meet);
         let mut buffer = vec![0; AT_ONCE];
-        let mut reader = Reader::default();
         let mut frames = Vec::new();
         self.write(&mut self.lock());
         loop {
@@ -340,7 +379,7 @@ impl Connection {
 
     fn answer(&self, (what, content): (What, Bytes)) -> io::Result<()> {
         let mut state = self.lock();
-        if state.queued > MOST_WAITING {
+        if state.small.is_too_long() {
             return Err(io::Error::other("the other end takes no answers"));
         }
         state.enqueue(what, content.slice(..content.len().min(MOST_ANSWER)));
@@ -360,6 +399,15 @@ impl Connection {
     }
 }
 
+/// Encrypts parts of a frame, or of several, of which TLS takes all where nothing waits there and they are not too many.
+fn encrypt(tls: &mut Tls, parts: &[IoSlice<'_>]) -> io::Result<()> {
+    let size: usize = parts.iter().map(|part| part.len()).sum();
+    if tls.writer().write_vectored(parts)? < size {
+        return Err(ErrorKind::WriteZero.into());
+    }
+    Ok(())
+}
+
 fn late() -> io::Error {
     io::Error::new(ErrorKind::TimedOut, "the other end has not shown in time who it is")
 }
@@ -377,19 +425,24 @@ impl State {
         matches!(self.tls, Tls::Server(_))
     }
 
+    /// Whether one more message has to wait, whose content has so many bytes.
+    fn is_too_much(&self, length: usize) -> bool {
+        if length > PART { self.large.is_too_long() } else { self.small.is_too_long() }
+    }
+
     fn enqueue(&mut self, what: What, content: Bytes) {
-        let head = Bytes::copy_from_slice(&what.head(content.len()));
-        self.queued += head.len() + content.len();
-        self.queue.extend([head, content].into_iter().filter(|part| !part.is_empty()));
+        let queue = if content.len() > PART { &mut self.large } else { &mut self.small };
+        queue.add(Message { head: what.head(content.len()), content });
     }
 
     fn write(&mut self, mut socket: &TcpStream) -> io::Result<()> {
         self.is_full = false;
+        let mut rest = IN_A_TURN;
         loop {
             while self.tls.wants_write() {
                 match self.tls.write_tls(&mut socket) {
                     Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                    Ok(_) => {}
+                    Ok(written) => rest = rest.saturating_sub(written),
                     Err(error) if error.kind() == ErrorKind::Interrupted => {}
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {
                         self.is_full = true;
@@ -398,25 +451,51 @@ impl State {
                     Err(error) => return Err(error),
                 }
             }
-            if self.tls.is_handshaking() {
+            let (small, large) = (!self.small.waiting.is_empty(), !self.large.waiting.is_empty());
+            if self.tls.is_handshaking() || !(small || large) {
                 return Ok(());
             }
-            if self.queue.is_empty() {
+            if rest == 0 {
+                self.is_full = true;
                 return Ok(());
             }
-            // What is small goes in one record, head and content.
-            let parts: Vec<_> = self.queue.iter().take(TOGETHER).map(|part| IoSlice::new(part)).collect();
-            let mut written = self.tls.writer().write_vectored(&parts)?;
-            self.queued -= written;
-            while let Some(part) = self.queue.front_mut().filter(|_| written > 0) {
-                let length = written.min(part.len());
-                part.advance(length);
-                written -= length;
-                if part.is_empty() {
-                    self.queue.pop_front();
-                }
+            if large && (self.is_larges_turn || !small) {
+                self.encrypt_part()?;
+            } else {
+                self.encrypt_small()?;
             }
         }
+    }
+
+    /// Encrypts some of what is small: several messages in one record.
+    fn encrypt_small(&mut self) -> io::Result<()> {
+        self.is_larges_turn = true;
+        let mut bytes = 0;
+        let fits = |one: &&Message| {
+            bytes += one.size();
+            bytes <= AT_ONCE
+        };
+        let together: Vec<_> = self.small.waiting.iter().take(TOGETHER).take_while(fits).collect();
+        let parts: Vec<_> = together.iter().flat_map(|one| [&one.head[..], &one.content]).map(IoSlice::new).collect();
+        encrypt(&mut self.tls, &parts)?;
+        let count = together.len();
+        self.small.bytes -= self.small.waiting.drain(..count).map(|one| one.size()).sum::<usize>();
+        Ok(())
+    }
+
+    /// Encrypts the next part of what is large.
+    fn encrypt_part(&mut self) -> io::Result<()> {
+        self.is_larges_turn = false;
+        let Some(large) = self.large.waiting.front_mut() else { return Ok(()) };
+        let part = large.content.split_to(large.content.len().min(PART));
+        encrypt(&mut self.tls, &[IoSlice::new(&large.head), IoSlice::new(&part)])?;
+        large.head = further(large.content.len().min(PART));
+        self.large.bytes -= part.len();
+        if large.content.is_empty() {
+            self.large.bytes -= HEAD;
+            self.large.waiting.pop_front();
+        }
+        Ok(())
     }
 
     /// Takes what came on the socket; whether the other end says that no more will.

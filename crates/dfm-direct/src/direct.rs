@@ -10,19 +10,24 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use rustix::net::sockopt;
 use rustls::Connection as Tls;
+use socket2::{SockRef, TcpKeepalive};
 
 use crate::connection::{Connection, Fault, Receive, Shown};
-use crate::frame::{Kind, What};
+use crate::frame::{Kind, Reader, What};
 use crate::identity::{Identity, Known};
 
 /// How long the other end has to show who it is.
 const HANDSHAKE: Duration = Duration::from_secs(5);
 /// How many may be showing who they are; the oldest gives way to one more.
 const MOST_UNKNOWN: usize = 32;
-/// How long what was sent may be without an acknowledgement of the system's, in milliseconds.
-const UNACKNOWLEDGED: u32 = 8_000;
+/// How long what was sent may be without an acknowledgement of the system's.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(8);
+/// How long nothing is sent before the system asks whether the other end is there, and between two such questions.
+const IDLE: Duration = Duration::from_secs(4);
+const BETWEEN: Duration = Duration::from_secs(2);
+/// Bytes that the system may have of what it cannot send yet.
+const UNSENT: u32 = 128 << 10;
 
 /// A process's end of its direct connections to the other processes of one session.
 pub struct Direct(Arc<Shared>);
@@ -31,6 +36,7 @@ struct Shared {
     identity: Identity,
     known: Arc<Known>,
     receive: Box<dyn Receive>,
+    room: fn(usize) -> Vec<u8>,
     state: Mutex<State>,
     /// A connection has begun or is over.
     changed: Condvar,
@@ -52,13 +58,19 @@ struct State {
 
 impl Direct {
     /// `certificate` and `key` are those of the process's startup kit, as DER and PKCS #8; both ends of a connection
-    /// have to be of the same `session`, whose name everybody on the way may read.
-    pub fn new(certificate: Vec<u8>, key: Vec<u8>, session: &str, receive: Box<dyn Receive>) -> Self {
+    /// have to be of the same `session`, whose name everybody on the way may read. `room` is as of [`Reader::new`].
+    pub fn new(
+        certificate: Vec<u8>,
+        key: Vec<u8>,
+        session: &str,
+        receive: Box<dyn Receive>,
+        room: fn(usize) -> Vec<u8>,
+    ) -> Self {
         let known = Arc::new(Known::default());
         let identity = Identity::new(certificate, key, session, known.clone());
         let (state, changed) = (Mutex::default(), Condvar::new());
         let (descriptors, process) = (Mutex::default(), std::process::id());
-        Self(Arc::new(Shared { identity, known, receive, state, changed, descriptors, process }))
+        Self(Arc::new(Shared { identity, known, receive, room, state, changed, descriptors, process }))
     }
 
     /// Listens at the first of these ports that is free, on one interface or on all, and returns it; 0 stands for any.
@@ -280,7 +292,7 @@ impl Shared {
                 Err(Fault::Late) => return None,
             })
         };
-        connection.run(Instant::now() + HANDSHAKE, meet, came);
+        connection.run(Reader::new(self.room), Instant::now() + HANDSHAKE, meet, came);
         if let Some(name) = name.get() {
             self.remove(name, connection);
         }
@@ -332,12 +344,11 @@ impl Shared {
     }
 }
 
-/// Small messages go at once, and a way that is cut is noticed.
+/// Small messages go at once, and a way that is cut is noticed. The system has little to send beyond what is under way.
 fn prepare(socket: &TcpStream) -> io::Result<()> {
-    socket.set_nodelay(true)?;
-    sockopt::set_tcp_user_timeout(socket, UNACKNOWLEDGED)?;
-    sockopt::set_socket_keepalive(socket, true)?;
-    sockopt::set_tcp_keepidle(socket, Duration::from_secs(4))?;
-    sockopt::set_tcp_keepintvl(socket, Duration::from_secs(2))?;
-    Ok(())
+    let socket = SockRef::from(socket);
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_notsent_lowat(UNSENT)?;
+    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(IDLE).with_interval(BETWEEN))
 }

@@ -11,4 +11,4 @@ mod identity;
 
 pub use connection::{Fault, Receive};
 pub use direct::Direct;
-pub use frame::{Frame, Kind, MOST, Reader, What};
+pub use frame::{Frame, Kind, MOST, PART, Reader, What, further};

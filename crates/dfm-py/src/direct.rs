@@ -1,16 +1,17 @@
 //! `Direct`: a process's connections straight to the other processes of its session, for Python.
 
+use std::mem;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
 use dfm_direct::{Fault, Kind, Receive};
-use dfm_runtime::Part;
+use dfm_runtime::{MEMORY_POOL, Part};
 use pyo3::exceptions::{PyConnectionError, PyTimeoutError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 
-use crate::buffers::Memory;
+use crate::buffers::{Held, Memory};
 
 /// Why a message is not answered.
 #[pyclass(frozen, module = "dfm._native", get_all)]
@@ -37,7 +38,8 @@ pub struct Direct(dfm_direct::Direct);
 impl Direct {
     #[new]
     fn new(certificate: Vec<u8>, key: Vec<u8>, session: &str, receive: Py<PyAny>, changed: Py<PyAny>) -> Self {
-        Self(dfm_direct::Direct::new(certificate, key, session, Box::new(PythonReceive { receive, changed })))
+        let receive = Box::new(PythonReceive { receive, changed });
+        Self(dfm_direct::Direct::new(certificate, key, session, receive, |length| MEMORY_POOL.take(length)))
     }
 
     #[pyo3(signature = (interface, first, last))]
@@ -91,11 +93,12 @@ impl Direct {
         name: &str,
         kind: &str,
         number: u64,
-        message: PyBackedBytes,
+        parts: Vec<Bound<'_, PyAny>>,
         seconds: f64,
     ) -> PyResult<Py<PyAny>> {
         let (kind, patience) = (kind_of(kind)?, duration(seconds)?);
-        let answer = py.detach(|| self.0.ask(name, kind, number, Bytes::from_owner(message), patience));
+        let message = together(&parts)?;
+        let answer = py.detach(|| self.0.ask(name, kind, number, message, patience));
         match answer {
             Ok(answer) => Ok(pyo3::types::PyBytes::new(py, &answer).into_any().unbind()),
             Err(Fault::Unanswered(reason)) => Ok(Py::new(py, Refusal { reason, is_final: false })?.into_any()),
@@ -111,6 +114,29 @@ impl Direct {
     fn close(&self, py: Python<'_>) {
         py.detach(|| self.0.close());
     }
+}
+
+/// Memory that is used again.
+struct Pooled(Vec<u8>);
+
+impl AsRef<[u8]> for Pooled {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Pooled {
+    fn drop(&mut self) {
+        MEMORY_POOL.give(mem::take(&mut self.0));
+    }
+}
+
+/// A message of parts that follow each other.
+fn together(parts: &[Bound<'_, PyAny>]) -> PyResult<Bytes> {
+    let parts: Vec<_> = parts.iter().map(Held::new).collect::<PyResult<_>>()?;
+    let mut message = MEMORY_POOL.take(parts.iter().map(|part| part.as_ref().len()).sum());
+    parts.iter().for_each(|part| message.extend_from_slice(part.as_ref()));
+    Ok(Bytes::from_owner(Pooled(message)))
 }
 
 /// Calls Python from a connection's own thread.

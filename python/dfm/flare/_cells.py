@@ -8,7 +8,7 @@ They go straight through the core cell: NVFlare's own streams say nothing of the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from nvflare.fuel.f3.cellnet.defs import MessageHeaderKey, ReturnCode
@@ -76,9 +76,9 @@ class CellTransport:
         if code := errors.get(self._target):
             raise Unreachable(f"it cannot be reached ({code})")
 
-    def ask(self, kind: str, number: int, message: bytes, seconds: float) -> bytes:
+    def ask(self, kind: str, number: int, parts: Sequence[Buffer], seconds: float) -> bytes:
         """As `Transport`."""
-        return ask(self._cell, self._target, BATCH, {_NUMBER: number, _KIND: kind}, message, seconds)
+        return ask(self._cell, self._target, BATCH, {_NUMBER: number, _KIND: kind}, b"".join(parts), seconds)
 
     def takes_at_once(self) -> bool:
         """As `Transport`: NVFlare writes to a socket on the thread that sends, which waits for that."""

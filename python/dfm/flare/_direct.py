@@ -12,9 +12,11 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from typing_extensions import Buffer
 
 from dfm import _native
 from dfm._running.forks import keep_from_forks
@@ -227,12 +229,12 @@ class _Straight:
             self._seek(self._name)
             self._through.fire(kind, number, message)
 
-    def ask(self, kind: str, number: int, message: bytes, seconds: float) -> bytes:
+    def ask(self, kind: str, number: int, parts: Sequence[Buffer], seconds: float) -> bytes:
         try:
-            answer = self._native.ask(self._name, kind, number, message, seconds)
+            answer = self._native.ask(self._name, kind, number, parts, seconds)
         except ConnectionError:
             self._seek(self._name)
-            return self._through.ask(kind, number, message, seconds)
+            return self._through.ask(kind, number, parts, seconds)
         except TimeoutError as error:
             raise Unreachable(str(error)) from None
         if isinstance(answer, _native.Refusal):

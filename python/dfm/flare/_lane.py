@@ -12,7 +12,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 from typing_extensions import Buffer
@@ -21,7 +21,7 @@ from dfm._running.threads import started
 from dfm.flare import _order
 from dfm.flare._channel import Channel, Forged, Piece
 from dfm.flare._coming import Coming
-from dfm.flare._pace import Pace
+from dfm.flare._pace import DIRECT, NEAR, Pace
 from dfm.flare._packets import MOST_WAITING, Packet, Unreachable, pack, unpack
 from dfm.flare._pieces import Assembly, Unready, send
 from dfm.flare._window import LARGEST, Getting, Sending
@@ -56,8 +56,9 @@ class Transport(Protocol):
         """Sends one, of which nobody knows whether it arrives. Raises `Unreachable` where it cannot be sent."""
         ...
 
-    def ask(self, kind: str, number: int, message: bytes, seconds: float) -> bytes:
-        """Sends one and returns the answer. Raises `Unreachable` where none came within so many seconds."""
+    def ask(self, kind: str, number: int, parts: Sequence[Buffer], seconds: float) -> bytes:
+        """Sends one, of parts that follow each other, and returns the answer. Raises `Unreachable` where none came
+        within so many seconds."""
         ...
 
     def takes_at_once(self) -> bool:
@@ -206,9 +207,10 @@ class Lane:
                 self._held.clear()
 
     def reroute(self, is_lost: bool) -> None:
-        """What is sent goes another way from now on, and what is under way on the one before may be lost."""
+        """What is sent goes another way from now on: over a direct connection or, where that is lost, not any more, and
+        what is under way on it may be lost too."""
         with self._changed:
-            self._pace.begin_again()
+            self._pace.begin_again(NEAR if is_lost else DIRECT)
             self._sending.reroute()
             if is_lost:
                 self._sure = False
@@ -265,7 +267,7 @@ class Lane:
             news = self._news()
             try:
                 if message.is_asked:
-                    self._ask(message.kind, message.number, news + message.content)
+                    self._ask(message.kind, message.number, (news, message.content))
                 else:
                     self._transport.fire(message.kind, message.number, news + message.content)
             except Unreachable as error:
@@ -406,7 +408,7 @@ class Lane:
         while self._goes_on() and self._large_taken < number:
             try:
                 if is_void:
-                    self._ask_piece(Piece(number, 0, 0, 0), b"")
+                    self._ask_piece(Piece(number, 0, 0, 0), ())
                 else:
                     to = self._pace, self._ask_piece, self._patience, self._goes_on
                     send(number, sealed, *to, coming, self._is_waited_for)
@@ -438,14 +440,13 @@ class Lane:
     def _is_waited_for(self) -> bool:
         return self._early is None
 
-    def _ask_piece(self, piece: Piece, content: bytes) -> bytes:
-        message = b"".join((self._news(), self.channel.head_of(piece), content))
-        self._ask(PIECE, piece.number, message)
+    def _ask_piece(self, piece: Piece, content: Iterable[Buffer]) -> bytes:
+        self._ask(PIECE, piece.number, (self._news(), self.channel.head_of(piece), *content))
         return b"taken" if self._large_taken >= piece.number else b""
 
-    def _ask(self, kind: str, number: int, message: bytes) -> None:
+    def _ask(self, kind: str, number: int, parts: Sequence[Buffer]) -> None:
         try:
-            answer = self._transport.ask(kind, number, message, min(max(self._timeout, self._pace.expected), _LONGEST))
+            answer = self._transport.ask(kind, number, parts, min(max(self._timeout, self._pace.expected), _LONGEST))
             self._heed(answer)
         except Unreachable:
             self._timeout = min(2 * self._timeout, _LONGEST)

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 LEAST, MOST = 1 << 14, 1 << 22
 """The least and the most that is sent at once, in bytes."""
+NEAR, DIRECT = 1 << 21, 1 << 20
+"""The most where answers come at once, as less is as fast there: through NVFlare, whose messages cost more, and over a
+direct connection."""
+_RATE = 1 << 27
+"""Further away it is so much a second of the time that the fastest answer took: a few of them fill any link."""
 FEWEST, MOST_AT_ONCE = 2, 4
 """How many pieces may be under way: one that travels and one behind it fill any link whose answers come at once."""
 _NONE, _SHORT, _LONG = 0.01, 0.03, 0.08
@@ -24,8 +29,10 @@ class Pace:
     def __init__(self) -> None:
         self.begin_again()
 
-    def begin_again(self) -> None:
-        """Nothing is known of the link any more, as it is another one."""
+    def begin_again(self, near: int = NEAR) -> None:
+        """Nothing is known of the link any more, as it is another one, on which `near` is the most where answers
+        come at once."""
+        self._near = near
         self.length = LEAST
         self.at_once = MOST_AT_ONCE
         """How many pieces of this length may be under way."""
@@ -67,4 +74,5 @@ class Pace:
         elif self.at_once < MOST_AT_ONCE:
             self.at_once += 1
         else:
-            self.length = min((4 if late < _NONE else 2) * self.length, MOST)
+            most = min(max(self._near, int(_RATE * self._fastest)), MOST)
+            self.length = max(min((4 if late < _NONE else 2) * self.length, most), self.length)

@@ -12,7 +12,7 @@ import itertools
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from typing_extensions import Buffer
 
@@ -38,7 +38,7 @@ def send(
     number: int,
     batch: list[Buffer],
     pace: Pace,
-    ask: Callable[[Piece, bytes], bytes],
+    ask: Callable[[Piece, Iterable[Buffer]], bytes],
     patience: float,
     go_on: Callable[[], bool],
     coming: Coming | None = None,
@@ -63,7 +63,7 @@ def send(
         while (piece := pieces.get()) is not None:
             begun = time.monotonic()
             try:
-                content = b"".join(_between(views, ends, piece.offset, piece.offset + piece.length))
+                content = _between(views, ends, piece.offset, piece.offset + piece.length)
                 answer: bytes | Exception = ask(piece, content)
             except Exception as error:
                 answer = error
