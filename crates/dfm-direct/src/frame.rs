@@ -11,9 +11,9 @@ use bytes::Bytes;
 pub const MOST: usize = (4 << 20) + 4096;
 /// The most bytes of an answer, or of why there is none.
 pub const MOST_ANSWER: usize = 4096;
-/// Bytes of a message's content after which others may come before the rest of it; what is not longer is small.
-/// A fuzzer's inputs are short.
-pub const PART: usize = if cfg!(fuzzing) { 16 } else { 64 << 10 };
+/// Bytes of a message's content after which others may come before the rest of it. What is not longer is small: all that
+/// a lane sends at once, with what stands before it. A fuzzer's inputs are short.
+pub const PART: usize = if cfg!(fuzzing) { 16 } else { (64 << 10) + 4096 };
 /// Bytes at a frame's beginning: how many the message's content has, or the further part, what it is, which question it
 /// is of, its number.
 pub const HEAD: usize = 17;
