@@ -249,7 +249,7 @@ def test_messages_that_are_not_sealed_or_from_elsewhere_are_refused(federation, 
         assert other.run(written(lambda: chain(fed)), start=0) == {"yield": [24]}
         connected = other._home._links._connection
         with pytest.raises(Unreachable, match="no messages are expected from"):
-            CellTransport(connected._flare.api.get_cell(), target).ask("beat", 0, connected._lane.answer(), 2.0)
+            CellTransport(connected._flare.api.get_cell(), target).ask("beat", 0, [connected._lane.answer()], 2.0)
     assert flare.run(written(lambda: chain(fed)), start=0) == {"yield": [24]}
 
 

@@ -16,6 +16,7 @@ import json
 import logging
 import os
 import subprocess
+import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,7 +40,7 @@ from dfm.exec import Release
 from dfm.exec._adapters import _held_for
 from dfm.exec._bound import Bound
 from dfm.exec._counting import Counting
-from dfm.exec._deciding import Deciding, _fits, _is_now
+from dfm.exec._deciding import _FRESH, Deciding, _fits, _is_now
 from dfm.exec._leaving import Leaving
 from dfm.exec._noise import Noising
 from dfm.exec._policy import Constraint, Leaves, PerDay, SitePolicy, Suppress, When, read_file
@@ -84,6 +85,13 @@ def federation(small, file):
     importlib.import_module("small.fed.api.work")
     with Federation("small", homesite="home", policies={"east": file}, asker=ADA) as running:
         yield running
+
+
+def change(file: Path, text: str) -> None:
+    """Writes another policy, and waits until a site that has just looked at the file looks again."""
+    file.write_text(text)
+    written = time.monotonic()
+    until(lambda: time.monotonic() > written + _FRESH)
 
 
 def answer(federation, build, **parameters):
@@ -133,7 +141,7 @@ def test_a_call_that_published_rules_never_allow_is_refused_before_anything_runs
         for given in ({"a": 5}, {"a": open}, {"a": 1, "b": open}, {"a": 1, "b": 2}):
             prepared(**given)
         assert answer(running, lambda: Yield(value=fed.Add(a=5, site="east"))) == ([6], [])
-        file.write_text(POLICY)
+        change(file, POLICY)
         prepared(a=6)
     lines = dfm(command, "--json", "site", "audit", "show", tmp_path / "log").stdout.splitlines()
     told = [one["what"] for one in map(json.loads, lines) if one.get("operation") == "work.Add"]
@@ -191,7 +199,7 @@ def test_a_policy_is_read_again_when_it_changes_and_a_broken_one_refuses_everyth
         "default: dony\n": "its policy is broken",
         "rules: {}\n": "its policy is broken",
     }.items():
-        file.write_text(text)
+        change(file, text)
         with pytest.raises(SessionError, match=refused):
             echo()
     job.send_input_params({"v": 2})
@@ -421,7 +429,7 @@ def test_what_cannot_be_told_is_refused_by_either_kind_of_rule(federation, file,
         "default: deny\nrules: {r: {decision: allow, parameters: {value: {one-of: [1]}}}}\n",
         "default: allow\nrules: {r: {decision: deny, parameters: {value: {one-of: [1]}}}}\n",
     ):
-        file.write_text(text)
+        change(file, text)
         for value in ({"value": 1}, [2, {"x": 1}]):
             _, ((kind, _),) = answer(
                 federation, lambda: Yield(value=fed.Echo(value=PlaceParam(place="v"), site="east")), v=value
@@ -812,13 +820,13 @@ def test_a_rule_is_about_calls_at_its_times(federation, file, fed):
     ):
         assert not _is_now(bad, at)
     rules = "rules:\n  later: {decision: allow, when: {since: '9000-01-01'}}\n"
-    file.write_text("default: deny\n" + rules)
+    change(file, "default: deny\n" + rules)
     echo = lambda: Yield(value=fed.Echo(value=1, site="east"))  # noqa: E731
     results, ((kind, message),) = answer(federation, echo)
     assert (results, kind) == ([], "RefusedError") and "what its rule 'later' allows at this time" in message
-    file.write_text("default: allow\n" + rules.replace("later: {decision: allow", "never: {decision: deny"))
+    change(file, "default: allow\n" + rules.replace("later: {decision: allow", "never: {decision: deny"))
     assert answer(federation, echo) == ([1], [])
-    file.write_text(file.read_text().replace("since", "until"))
+    change(file, file.read_text().replace("since", "until"))
     results, ((kind, message),) = answer(federation, echo)
     assert (results, kind) == ([], "RefusedError") and "its rule 'never'" in message
 
@@ -956,7 +964,7 @@ def test_what_a_site_publishes_is_held_against_a_pipeline_before_anything_runs(s
                 running.session.prepare(written(build))
             assert f"cannot go to site '{to}'" in str(refused.value) and "`leaves.disclosures`" in str(refused.value)
         assert answer(running, lambda: Yield(value=echoed(site="east"))) == ([3], []), "an aggregate may leave"
-        file.write_text(policy)
+        change(file, policy)
         running.session.prepare(written(lambda: Yield(value=fed.Echo(value=[1], site="east"))))
     lines = dfm(command, "--json", "site", "audit", "show", tmp_path / "log").stdout.splitlines()
     told = [(one["what"], one.get("operation")) for one in map(json.loads, lines)]
@@ -1004,7 +1012,7 @@ def test_items_of_a_stream_are_judged_as_what_they_are_and_measuring_sends_nothi
         for items in (3, 3000):
             _, errors = answer(running, lambda: Yield(value=fed.Count(to=items, site="east")))  # noqa: B023
             assert {kind for kind, _ in errors} == {"RefusedError"} and "`leaves.disclosures`" in errors[0][1]
-        file.write_text(file.read_text().replace("aggregate", "records"))
+        change(file, file.read_text().replace("aggregate", "records"))
         one = written(lambda: Yield(value=fed.Echo(value=1, site="east")))
         job = running.session.execute(one, {}, measure=True)
         assert (job.results(), job.errors) == ([1], [])
