@@ -20,7 +20,11 @@ from eventually import until
 from kits import Root, declare
 
 HEAD = struct.Struct(">IBIQ")
-BATCH, BEAT, PIECE, ASKED, ANSWERED = 0, 1, 2, 16, 32
+BATCH, BEAT, PIECE, ASKED, ANSWERED, FURTHER = 0, 1, 2, 16, 32, 48
+PART = (64 << 10) + 4096
+"""Bytes of a message after which others may come before the rest of it."""
+LARGE = HEAD.pack(PART + 10, PIECE, 0, 1) + bytes(PART)
+"""The first part of a large message, of which ten bytes are missing."""
 
 
 class Listening:
@@ -146,6 +150,13 @@ def test_who_only_waits_keeps_nobody_out(listening):
         HEAD.pack(4097, ANSWERED, 1, 0),
         HEAD.pack(0, ANSWERED, 1, 1),
         HEAD.pack(0, BATCH, 1, 1),
+        HEAD.pack(0, FURTHER, 0, 0),
+        HEAD.pack(10, FURTHER, 0, 0) + bytes(10),
+        LARGE + HEAD.pack(0, FURTHER, 0, 0),
+        LARGE + HEAD.pack(9, FURTHER, 0, 0) + bytes(9),
+        LARGE + HEAD.pack(11, FURTHER, 0, 0) + bytes(11),
+        LARGE + HEAD.pack(10, FURTHER, 0, 1) + bytes(10),
+        LARGE + HEAD.pack(PART + 1, PIECE, 0, 2),
     ],
 )
 def test_what_is_no_message_ends_the_connection_and_nothing_else(listening, said):
@@ -155,6 +166,15 @@ def test_what_is_no_message_ends_the_connection_and_nothing_else(listening, said
     until(lambda: listening.seen == [("east", True), ("east", False)])
     assert listening.got == []
     welcomed(listening.connect()).close()
+
+
+def test_a_large_message_that_never_ends_holds_up_no_small_one(listening):
+    with welcomed(listening.connect()) as connection:
+        connection.sendall(LARGE + HEAD.pack(0, ASKED + BEAT, 1, 1))
+        assert answer(connection) == (ANSWERED, 1, 0, b"answer")
+        assert listening.got == [("east", "beat", 1, b"")]
+        connection.sendall(HEAD.pack(10, FURTHER, 0, 0) + bytes(10))
+        until(lambda: listening.got[1:] == [("east", "piece", 1, bytes(PART + 10))])
 
 
 def test_an_answer_that_nobody_waits_for_is_nothing(listening):
