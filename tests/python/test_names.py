@@ -320,7 +320,13 @@ def test_a_pipeline_that_was_saved_elsewhere(fed, tmp_path):
         ([add(0, a={"tag": "__dfm__pickled__", "value": "gASVCQAAAAAAAACPlChLAUsCkC4="})], "unpickles nothing"),
         ([statement(0, "os.path.join", site="east", provider=None)], "not a generated operation"),
         ([statement(0, API + "Exec")], "no statement Exec"),
-        ([{}], "a statement is damaged"),
+        ([{}], "a statement is damaged: it has no 'dfm_node_id'"),
+        (["x"], "a statement is damaged: something in it is not what it is in a saved pipeline"),
+        ([{**add(4, a=1), "dfm_class_name": 7}], "statement 4 is damaged: something in it"),
+        (
+            [{k: v for k, v in add("wk", a=1).items() if k != "provider"}],
+            "statement 'wk' is damaged: it has no 'provider'",
+        ),
         ([statement(0, API + "ForEach", seq=ref(9), dfm_body=[])], "no node with the id 9"),
     ],
 )

@@ -29,6 +29,8 @@ class Elsewhere:
         self._source = source
         self._class_of = class_of
         self._version = ""
+        self._at = "the pipeline"
+        """What is read now."""
         self._deepest = 64
 
     def document(self, written: dict[str, Any]) -> dict[str, Any]:
@@ -39,8 +41,10 @@ class Elsewhere:
         """
         try:
             statements = list(self._statements(written[BODY], None, 0))
-        except (AttributeError, KeyError, TypeError) as error:
-            raise self._wrong(f"a statement is damaged: {type(error).__name__} {error}") from None
+        except KeyError as error:
+            raise self._wrong(f"{self._at} is damaged: it has no {error}") from None
+        except (AttributeError, TypeError):
+            raise self._wrong(f"{self._at} is damaged: something in it is not what it is in a saved pipeline") from None
         head = {"name": written.get("name"), "mode": written.get("mode", "execute")}
         return head | {"api_version": written.get("api_version") or self._version, "statements": statements}
 
@@ -51,7 +55,9 @@ class Elsewhere:
         if depth > self._deepest:
             raise self._wrong(f"blocks are more than {self._deepest} deep in each other")
         for one in cast("list[dict[str, Any]]", body):
+            self._at = "a statement"
             node = one["dfm_node_id"]["ident"]
+            self._at = f"statement {node!r}"
             after = one.get("dfm_after")
             common: dict[str, Any] = {"node": node, "block": around}
             common["after"] = [] if after is None else [(after.get("dfm_node_id") or after)["ident"]]
