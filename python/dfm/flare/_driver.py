@@ -19,7 +19,7 @@ from nvflare.fuel.f3.drivers.tcp_driver import TcpDriver
 
 _CONNECT = 10.0
 """Seconds for a connection to a server to be made, with the handshake of TLS."""
-_UNTAKEN = 10.0
+_UNTAKEN = 8.0
 """Seconds after which a connection is over whose other end takes nothing, as where this machine has changed to another
 network or the server has left its address: TCP would try for a quarter of an hour, and NVFlare make no other one."""
 _OVER_AFTER: int | None = getattr(socket, "TCP_USER_TIMEOUT", None)

@@ -34,8 +34,9 @@ TCP needs after a short cut."""
 BATCH, BEAT, PIECE = "batch", "beat", "piece"
 """What a message is: a batch, news alone, or a piece of a large batch."""
 _RETRY = 0.2
-_TIMEOUT, _LONGEST = 2.0, 16.0
-"""Seconds for an answer, twice as long after each that did not come, and at most."""
+_TIMEOUT, _LONGEST = 2.0, 8.0
+"""Seconds for an answer, twice as long after each that did not come, and at most: what is asked on a way that is lost
+is waited for in vain, and the next one has to come through within the patience."""
 _ANSWER = 0.02
 """Seconds within which the other end is told what has come, if nothing goes there anyway."""
 _UNANSWERED = 16
