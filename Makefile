@@ -28,7 +28,7 @@ test-rust:
 	cargo test --workspace --release --locked
 
 test-python: generated target/wheels/.built
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not deploy and not shells"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not deploy and not shells and (short or not network)"
 
 # Python's tests without NVFlare's processes, with another Python: `make test-other OTHER=python3.13`. The wheel is the same.
 OTHER ?= python3.13
@@ -52,7 +52,8 @@ test-shells: generated
 test-containers: generated tools target/wheels/.built
 	tests/containers.sh
 
-# Sessions on Flare over links that are far, slow, lossy or cut, and how long they take there.
+# Sessions on Flare over links that are far, slow, lossy or cut, and how long they take there. The shortest ones are part
+# of the other tests.
 test-network: generated
 	$(BIN)/python -m pytest -o addopts="" -v -s tests/network
 

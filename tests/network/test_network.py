@@ -66,8 +66,13 @@ def share_of(megabits, size, seconds):
     return f"{had:.0f} Mbit/s" if megabits is UNLIMITED else f"{had / megabits:.0%} of one link"
 
 
-@pytest.mark.parametrize("round_trip", [0.01, 0.1, 0.3])
-@pytest.mark.parametrize("loss", [0.0, 0.01, 0.05])
+FAR = [(one, other) for other in (0.0, 0.01, 0.05) for one in (0.01, 0.1, 0.3)]
+"""Round trips in seconds, each with a loss."""
+
+
+@pytest.mark.parametrize(
+    ("round_trip", "loss"), [pytest.param(*way, marks=[pytest.mark.short] if way == (0.1, 0.01) else []) for way in FAR]
+)
 def test_a_far_link_costs_round_trips(federation, fed, tmp_path, round_trip, loss):
     with reached(federation, tmp_path, delay=round_trip / 2, loss=loss) as (session, _):
         prepared = session.prepare(written(lambda: Yield(value=fed.Add(a=1, site="west"))))
@@ -119,6 +124,7 @@ def test_a_value_for_several_sites_crosses_a_slow_link_once(federation, fed, tmp
         assert link.passed - before < (len(names) + 1.5) * len(value)
 
 
+@pytest.mark.short
 def test_a_job_over_a_direct_connection_that_is_far(federation, fed, tmp_path):
     how = {"delay": 0.025}
     with reached_directly(federation, fed, tmp_path, how, **how) as (session, link):
@@ -141,6 +147,7 @@ def test_a_slow_direct_connection_carries_what_it_can(federation, fed, tmp_path,
         assert link.passed > 4 * size
 
 
+@pytest.mark.short
 @pytest.mark.parametrize("how", ["hold", "cut"])
 def test_a_value_on_its_way_over_a_direct_connection_that_is_lost_comes_through_nvflare(federation, fed, tmp_path, how):
     """Whether the connection is ended or only nothing passes, and nobody is told."""
@@ -184,6 +191,7 @@ def test_small_jobs_go_on_beside_a_large_value(federation, fed, tmp_path, back, 
         print(f"\none operation: alone {alone * 1000:.0f} ms, beside {large} {median * 1000:.0f} ms")
 
 
+@pytest.mark.short
 def test_only_the_server_has_to_be_reached(federation, fed):
     """A firewall that lets connections out and none in is enough at all others: what they listen on is the loopback."""
     with opened(federation) as session:
