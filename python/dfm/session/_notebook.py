@@ -7,6 +7,7 @@ import contextlib
 import math
 import sys
 import threading
+import time
 from collections.abc import Callable, Generator
 from typing import Any
 
@@ -33,13 +34,12 @@ def cancelled_with_its_cell(cancel: Callable[[], None]) -> Generator[None]:
 def wait_shown(finished: threading.Event, timeout: float | None, job: object) -> bool:
     """Waits for an event, and meanwhile shows a job in the cell that waits, if there is one."""
     shown: Any = None
-    left = math.inf if timeout is None else timeout
+    end = math.inf if timeout is None else time.monotonic() + timeout
     try:
         # Never for longer: a signal that comes between Python's last look for one and the system's wait, or on another
         # thread, does not end that wait.
-        while not finished.wait(min(_AGAIN, left)):
-            left -= _AGAIN
-            if left <= 0:
+        while not finished.wait(min(_AGAIN, end - time.monotonic())):
+            if time.monotonic() >= end:
                 return finished.is_set()
             if shown is not None:
                 shown.update(job)
