@@ -12,7 +12,7 @@ FUZZ_SECONDS ?= 1800
 FUZZ_TARGETS ?= configuration pipeline settings packet frame net session record recording request \
 	value rebuild table statement told batch kit audit receipt events sums
 
-.PHONY: docs docs-serve test-ui reference release fuzz growth large many soak demo test test-rust test-python test-deploy test-containers test-shells test-network test-threads test-memory tools lint advisories bench wheel generated test-other
+.PHONY: docs docs-serve test-ui reference release fuzz growth large many soak demo test test-rust test-python test-deploy test-containers test-shells test-network test-network-short test-threads test-memory tools lint advisories bench wheel generated test-other
 
 # The main job on real data: three sites greet, three cities are compared.
 demo: generated
@@ -28,7 +28,7 @@ test-rust:
 	cargo test --workspace --release --locked
 
 test-python: generated target/wheels/.built
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not deploy and not shells and (short or not network)"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not deploy and not shells"
 
 # Python's tests without NVFlare's processes, with another Python: `make test-other OTHER=python3.13`. The wheel is the same.
 OTHER ?= python3.13
@@ -52,10 +52,13 @@ test-shells: generated
 test-containers: generated tools target/wheels/.built
 	tests/containers.sh
 
-# Sessions on Flare over links that are far, slow, lossy or cut, and how long they take there. The shortest ones are part
-# of the other tests.
+# Sessions on Flare over links that are far, slow, lossy or cut, and how long they take there.
 test-network: generated
 	$(BIN)/python -m pytest -o addopts="" -v -s tests/network
+
+# The shortest of them. They start and end federations, which the other tests' share, so they run by themselves.
+test-network-short: generated
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m short tests/network
 
 # Every order in which threads can come to what they share, by loom.
 test-threads:

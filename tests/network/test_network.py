@@ -147,8 +147,7 @@ def test_a_slow_direct_connection_carries_what_it_can(federation, fed, tmp_path,
         assert link.passed > 4 * size
 
 
-@pytest.mark.short
-@pytest.mark.parametrize("how", ["hold", "cut"])
+@pytest.mark.parametrize("how", ["hold", pytest.param("cut", marks=pytest.mark.short)])
 def test_a_value_on_its_way_over_a_direct_connection_that_is_lost_comes_through_nvflare(federation, fed, tmp_path, how):
     """Whether the connection is ended or only nothing passes, and nobody is told."""
     with reached_directly(federation, fed, tmp_path, {}, rate=10_000_000) as (session, link):
