@@ -73,15 +73,22 @@ pub struct Memory {
 }
 
 enum Owner {
-    Inline { bytes: Vec<u8> },
+    Inline { _bytes: Pooled },
     Shared { _segment: Received },
 }
 
-impl Drop for Owner {
+/// Memory that is used again once nobody looks at it any more.
+pub struct Pooled(pub Vec<u8>);
+
+impl AsRef<[u8]> for Pooled {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Pooled {
     fn drop(&mut self) {
-        if let Self::Inline { bytes } = self {
-            MEMORY_POOL.give(mem::take(bytes));
-        }
+        MEMORY_POOL.give(mem::take(&mut self.0));
     }
 }
 
@@ -98,7 +105,7 @@ impl Memory {
         match part {
             Part::Inline(mut bytes) => {
                 let (start, len) = (bytes.as_mut_ptr(), bytes.len());
-                Self { start, len, _part: Owner::Inline { bytes } }
+                Self { start, len, _part: Owner::Inline { _bytes: Pooled(bytes) } }
             }
             Part::Shared(mut segment) => {
                 let bytes = segment.bytes_mut();

@@ -1,6 +1,5 @@
 //! `Direct`: a process's connections straight to the other processes of its session, for Python.
 
-use std::mem;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use pyo3::exceptions::{PyConnectionError, PyTimeoutError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 
-use crate::buffers::{Held, Memory};
+use crate::buffers::{Held, Memory, Pooled};
 
 /// Why a message is not answered.
 #[pyclass(frozen, module = "dfm._native", get_all)]
@@ -113,21 +112,6 @@ impl Direct {
 
     fn close(&self, py: Python<'_>) {
         py.detach(|| self.0.close());
-    }
-}
-
-/// Memory that is used again.
-struct Pooled(Vec<u8>);
-
-impl AsRef<[u8]> for Pooled {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl Drop for Pooled {
-    fn drop(&mut self) {
-        MEMORY_POOL.give(mem::take(&mut self.0));
     }
 }
 
